@@ -1,0 +1,306 @@
+"""Binding: from a plan and a node to node roles with parents, ranks and addresses.
+
+A role that is bound pulls in what it requires and what owns the attributes that it wants: on the same node first, then in the
+deployment, then up the tree; else it is made. Edges are structure: set here, once, and never at run time.
+
+Rules
+* Nothing is bound to hardware before the node is allocated, except what discovers it (late binding).
+* Cycles are refused as they are made; the order of the stages on each node counts as edges.
+* A node role that exists keeps its state; it may get more parents.
+"""
+
+from __future__ import annotations
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from . import reasons
+from .addresses import allocate_addresses
+from .definitions import On, Requirement, RoleDef
+from .graph import find_cycle, rank
+from .model import Deployment, Key, Kind, Node, NodeRole, Revision, State, Value
+from .network_roles import network_roles
+from .plan import Plan
+from .reasons import Reason
+from .rules import choose
+from .work import Work
+from .world import View
+
+SYSTEM = "system"
+
+
+def bind_discovery(w: Work, node: Node) -> None:
+    """The roles that discover a node are bound as it appears, in the root deployment."""
+    if SYSTEM not in w.deployments:
+        w.put(Deployment(name=SYSTEM))
+    names = sorted(r.name for r in w.catalog.roles.values() if "discovery" in r.flags)
+    _bind_all(w, [(node, name, SYSTEM) for name in names])
+
+
+def start_admin(w: Work, name: str) -> Node:
+    """The admin node is a node as well: joined, alive, with roles of its own."""
+    existing = next((n for key in ("admin",) if (n := w.nodes.get(key))), None)
+    if existing is not None:
+        return existing  # type: ignore[no-any-return]
+    node = Node(
+        id="admin",
+        name=name,
+        kind=Kind.ADMIN,
+        stage=w.catalog.stages[-1].name,
+        runs="admin",
+        alive=True,
+        allocated=True,
+        since=w.at,
+    )
+    w.put_node(node)
+    return node
+
+
+def commit(w: Work, plan: Plan, who: str) -> Reason | None:
+    """Make the plan the wanted state. The same plan again changes nothing. A reason: refused, and nothing was changed."""
+    body = to_builtins(plan)
+    last = latest(w)
+    if last and w.revisions[last].plan == body:
+        return None
+    w.plan = plan
+    w.catalog = network_roles(w.base, plan)
+    w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
+    _put_deployments(w, plan)
+    w.released.update(w.limits())
+    admin = w.nodes.get("admin")
+    if admin is not None:
+        names = sorted(r.name for r in w.catalog.roles.values() if "bootstrap" in r.flags)
+        refused = _bind_all(w, [(admin, name, SYSTEM) for name in names])
+        if refused is not None:
+            return refused
+    for node in w.all("nodes"):
+        refused = bind_wanted(w, node) if node.allocated and node.kind is not Kind.ADMIN else None
+        if refused is not None:
+            return refused
+        w.touch_node(node.id)
+    return None
+
+
+def latest(w: Work) -> int:
+    """Number of the last revision; 0: none."""
+    return max((r.number for r in w.all("revisions")), default=0)
+
+
+def _put_deployments(w: Work, plan: Plan) -> None:
+    w.put(Deployment(name=SYSTEM))
+    wanted: dict[tuple[str, str], object] = {(SYSTEM, k): v for k, v in plan.attributes.items()}
+    for deployment in plan.deployments.values():
+        w.put(Deployment(name=deployment.name, parent=deployment.parent if deployment.name != SYSTEM else ""))
+        wanted.update({(deployment.name, k): v for k, v in deployment.attributes.items()})
+    for value in w.all("attributes"):
+        if value.layer == "deployment" and value.who == "plan" and (value.scope, value.name) not in wanted:
+            w.drop("attributes", value.key)
+    for (scope, name), wish in wanted.items():
+        w.put_value(Value(layer="deployment", scope=scope, name=name, value=wish, who="plan"))
+
+
+# -- allocation ----------------------------------------------------------------------------------------------------
+
+
+def allocate(w: Work, node: Node, who: str) -> Reason | None:
+    """Say that the node belongs to the rack's future: the rules name and group it, addresses are set aside, roles are bound."""
+    plan = w.plan
+    if plan is None:
+        return reasons.no_plan()
+    choice = choose(w, plan, node)
+    name = f"{_unique(w, node, choice.name)}.{plan.site.domain}" if choice.name else node.name
+    for attribute, value in choice.attributes.items():
+        w.put_value(Value(layer="rule", scope=node.id, name=attribute, value=value, who="plan"))
+    node = replace(node, allocated=True, name=name, group=choice.group or node.group, since=w.at)
+    w.put_node(node)
+    refused = allocate_addresses(w, node)
+    return refused or bind_wanted(w, w.nodes[node.id])
+
+
+def _unique(w: Work, node: Node, label: str) -> str:
+    """Two machines in one place (or without one) must not share a name."""
+    owner = w.names.get(label)
+    return label if owner in (None, node.id) else f"{label}-{node.id}"
+
+
+def bind_wanted(w: Work, node: Node) -> Reason | None:
+    """Bind to an allocated node every role whose selectors in the plan choose it."""
+    plan = w.plan
+    if plan is None:
+        return reasons.no_plan()
+    wanted: list[tuple[Node, str, str]] = []
+    for deployment in plan.deployments.values():
+        for role, selectors in sorted(deployment.roles.items()):
+            if any(_selects(s, node) for s in selectors):
+                wanted.append((node, role, deployment.name))
+    return _bind_all(w, wanted)
+
+
+def _selects(selector: str, node: Node) -> bool:
+    kind, _, name = selector.partition(":")
+    if kind == "all":
+        return node.kind is Kind.SERVER
+    if kind == "group":
+        return node.group == name
+    if kind == "node":
+        return name in (node.name, node.name.split(".")[0])
+    return kind == "admin" and node.kind is Kind.ADMIN
+
+
+# -- the graph -----------------------------------------------------------------------------------------------------
+
+
+def _bind_all(w: Work, wanted: list[tuple[Node, str, str]]) -> Reason | None:
+    """Bind these (node, role, deployment) with all they pull in. All or nothing is for the caller: on a reason the step is dropped."""
+    new: list[Key] = []
+    for node, role, deployment in wanted:
+        refused = _bind(w, node, role, deployment, new)
+        if refused is not None:
+            return refused
+    for node_id in sorted({key[0] for key in new}):
+        _order_softly(w, node_id)
+    cycle = find_cycle(w, new)
+    if cycle is not None:
+        return cycle
+    rank(w, new)
+    return None
+
+
+def _bind(w: Work, node: Node, role: str, deployment: str, new: list[Key]) -> Reason | None:
+    definition = w.catalog.roles.get(role)
+    if definition is None:
+        return reasons.role_unknown(role=role)
+    if (node.id, role) in w.node_roles:
+        return None
+    for key in w.roles_of.get(node.id) or ():
+        other = w.catalog.roles.get(key[1])
+        if other is not None and (role in other.conflicts or other.name in definition.conflicts):
+            return reasons.conflicts(role=role, other=other.name, node=node.name)
+    record = NodeRole(
+        node=node.id,
+        role=role,
+        deployment=deployment,
+        state=State.WAITING,
+        revision=latest(w),
+        approved=_plan_approves(w, node, definition),
+        since=w.at,
+    )
+    w.put_role(record)
+    new.append(record.key)
+    parents: list[Key] = []
+    for requirement in requirements(w, definition):
+        found = _parents(w, node, requirement, deployment, new)
+        if isinstance(found, Reason):
+            return found
+        parents.extend(p for p in found if p != record.key)
+    record = w.node_roles[record.key]
+    w.put_role(replace(record, parents=tuple(sorted({*record.parents, *parents}))))
+    if "cluster" in definition.flags or any(_wants_peers(w, key[1], role) for key in w.roles_of.get(node.id) or ()):
+        _adopt_children(w, record, new)
+    return None
+
+
+def requirements(view: View, definition: RoleDef) -> tuple[Requirement, ...]:
+    """What it requires by name, and the owners of the attributes that it wants (discovery facts excepted: they are there before)."""
+    out = list(definition.requires)
+    named = {r.role for r in out}
+    for want in definition.wants:
+        attribute = view.catalog.attributes.get(want.name)
+        owner = attribute.role if attribute is not None else ""
+        if owner and owner != definition.name and owner not in named:
+            giver = view.catalog.roles.get(owner)
+            if giver is not None and "abstract" not in giver.flags:
+                out.append(Requirement(role=owner))
+                named.add(owner)
+    return tuple(out)
+
+
+def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new: list[Key]) -> list[Key] | Reason:
+    """The node roles that satisfy a requirement, made where they are not there."""
+    names = [requirement.role, *sorted(r.name for r in w.catalog.roles.values() if requirement.role in r.provides)]
+    on = requirement.on
+    if on in (None, On.SAME):
+        for name in names:
+            if (node.id, name) in w.node_roles:
+                return [(node.id, name)]
+    if on is On.ADMIN:
+        admin = w.nodes.get("admin")
+        if admin is None:
+            return reasons.parent_missing(role=requirement.role)
+        refused = _bind(w, admin, requirement.role, SYSTEM, new)
+        return refused if refused is not None else [(admin.id, requirement.role)]
+    if on in (None, On.PEERS, On.DEPLOYMENT):
+        tree = _upwards(w, deployment)
+        for name in names:
+            found = [k for k in w.bound.get(name) or () if w.node_roles[k].deployment in tree and k[0] != node.id]
+            definition = w.catalog.roles.get(name)
+            if not found or definition is None:
+                continue
+            if on is None and "implicit" in definition.flags:
+                continue
+            if on is None and definition.stage != w.catalog.stages[-1].name:
+                continue
+            whole = on is On.PEERS or "cluster" in definition.flags
+            return found if whole else found[:1]
+        if on is On.PEERS and names[0] in w.catalog.roles:
+            return []
+    refused = _bind(w, node, names[0], deployment, new)
+    return refused if refused is not None else [(node.id, names[0])]
+
+
+def _upwards(w: Work, deployment: str) -> set[str]:
+    out: set[str] = set()
+    while deployment and deployment not in out:
+        out.add(deployment)
+        found = w.deployments.get(deployment)
+        deployment = found.parent if found is not None else ""
+    return out
+
+
+def _wants_peers(w: Work, role: str, other: str) -> bool:
+    definition = w.catalog.roles.get(role)
+    return definition is not None and any(r.role == other and r.on is On.PEERS for r in definition.requires)
+
+
+def _adopt_children(w: Work, record: NodeRole, new: list[Key]) -> None:
+    """A new member of a cluster is a parent of everything that depends on its peers."""
+    for peer in w.bound.get(record.role) or ():
+        for child in w.children.get(peer) or ():
+            have = w.node_roles[child]
+            if record.key not in have.parents and child != record.key and have.state is not State.TRANSITION:
+                w.put_role(replace(have, parents=tuple(sorted({*have.parents, record.key}))))
+                new.append(child)
+
+
+def _order_softly(w: Work, node_id: str) -> None:
+    """`precedes`: order between roles that are both on the node; pulls nothing in."""
+    keys = w.roles_of.get(node_id) or ()
+    for key in keys:
+        definition = w.catalog.roles.get(key[1])
+        for later in definition.precedes if definition is not None else ():
+            child = w.node_roles.get((node_id, later))
+            if child is not None and key not in child.parents and child.state in (State.PROPOSED, State.WAITING):
+                w.put_role(replace(child, parents=tuple(sorted({*child.parents, key}))))
+
+
+def _plan_approves(w: Work, node: Node, definition: RoleDef) -> str:
+    """`plan` where the plan's `approve` covers what the role would destroy on this node's disks; else empty."""
+    if not definition.destructive or w.plan is None:
+        return ""
+    policy = w.plan.approve
+    if policy.wipe == "all":
+        return "plan"
+    inventory = w.node_roles.get((node.id, "inventory"))
+    disks = [d for d in (inventory.gave.get("disks") or () if inventory is not None else ()) if isinstance(d, dict)]
+    if not disks:
+        return ""
+    match policy.wipe:
+        case "blank":
+            covered = all(not d.get("signature") for d in disks)
+        case "foreign":
+            covered = all(d.get("installation") != w.meta.installation for d in disks)
+        case "listed":
+            covered = all(d.get("serial") in policy.disks for d in disks)
+        case _:
+            covered = False
+    return "plan" if covered else ""

@@ -1,0 +1,103 @@
+"""The tar of one task: the role's scripts, `attributes.json` and `task.json`, as `attempt start` and the agent take it.
+
+* The entry is always `run`. For a verify the role's file `verify` is put there, so that the node's side knows one entry only; the other files are there under
+  their own names for both.
+* The same order gives the same bytes: entries sorted, owner root, time 0. Nothing of this machine's owners and times leaves it.
+* Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp must not be a way to
+  send the engine's files to a node.
+* MAX_FILES and MAX_BYTES bound it: tasks are pulled by a thousand nodes at once. Images go by HTTP.
+
+Raises BundleError with a sentence.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from pathlib import Path
+
+import msgspec
+
+from .order import Order
+
+MAX_FILES = 500
+MAX_BYTES = 8 * 1024 * 1024
+MADE = frozenset({"attributes.json", "task.json"})
+IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
+
+
+class BundleError(Exception):
+    """The task of a role cannot be packed; the text says why."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """`task.json`."""
+
+    role: str
+    barclamp: str
+    action: str
+    attempt: str
+
+
+def bundle(order: Order) -> bytes:
+    """The tar for this order. Reads the role's folder; no other input."""
+    files = _files(Path(order.folder)) if order.folder else {}
+    entry = order.start.action
+    if entry not in files:
+        raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
+    files["run"] = files[entry]
+    task = Task(
+        role=order.role.name,
+        barclamp=order.barclamp or order.role.barclamp,
+        action=order.start.action,
+        attempt=order.attempt,
+    )
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        _add(tar, "attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600)
+        _add(tar, "task.json", msgspec.json.encode(task), 0o600)
+        for name in sorted(files):
+            path, mode = files[name]
+            _add(tar, name, path.read_bytes(), 0o755 if name == "run" or mode & 0o100 else 0o644)
+    return out.getvalue()
+
+
+def _files(folder: Path) -> dict[str, tuple[Path, int]]:
+    """Name in the tar -> file and its mode."""
+    try:
+        root = folder.resolve(strict=True)
+    except OSError as error:
+        raise BundleError(f"the folder {folder} of the role cannot be read: {error.strerror}") from None
+    found: dict[str, tuple[Path, int]] = {}
+    size = 0
+    for here, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in IGNORED)
+        for name in [*names, *(f for f in folders if os.path.islink(os.path.join(here, f)))]:
+            if name in IGNORED or name.endswith(".pyc"):
+                continue
+            path = Path(here, name)
+            inside = path.relative_to(root).as_posix()
+            real = path.resolve()
+            if not real.is_relative_to(root):
+                raise BundleError(f"{path} leads out of the role's folder")
+            about = real.stat()
+            if stat.S_ISDIR(about.st_mode):
+                raise BundleError(f"{path} is a link to a folder: put the files there")
+            if not stat.S_ISREG(about.st_mode):
+                raise BundleError(f"{path} is not a plain file")
+            if inside in MADE:
+                raise BundleError(f"{path} has the name of a file that the engine makes")
+            size += about.st_size
+            found[inside] = (real, about.st_mode)
+            if size > MAX_BYTES or len(found) > MAX_FILES:
+                raise BundleError(f"the files of {folder} are more than {MAX_FILES} or larger than {MAX_BYTES} bytes together")
+    return found
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(data)
+    entry.mode = mode
+    tar.addfile(entry, io.BytesIO(data))

@@ -1,0 +1,42 @@
+"""What a jig gets to carry out one leg of an attempt: the effect, and what the runner computed for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ..definitions import Json, RoleDef
+from ..effects import Start
+from ..model import Node
+
+if TYPE_CHECKING:
+    from .ssh import SshTarget
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One leg of an attempt, ready to be carried out. Its repr names it and shows nothing of what it carries: attributes hold opened secrets."""
+
+    start: Start
+    node: Node
+    """As it was committed when the effect ran; `node.boot_id` is the boot that the order is for."""
+    role: RoleDef
+    barclamp: str = ""
+    folder: str = ""
+    """Folder of the role's scripts on this machine; empty for a jig that needs none."""
+    attributes: dict[str, Json] = {}
+    """Nested by the attributes' paths, secrets opened."""
+    secrets: tuple[str, ...] = ()
+    """Values that are masked in the log."""
+    timeout_s: float = 900.0
+    """Enforced where the task runs; 0: over already."""
+    target: SshTarget | None = None
+    """Where and how the node's installed system is reached; None when it has no address."""
+
+    @property
+    def attempt(self) -> str:
+        """`ID.LEG`."""
+        return self.start.attempt
+
+    def __repr__(self) -> str:
+        return f"Order({self.start.attempt}, {self.start.role} on {self.node.name or self.node.id})"

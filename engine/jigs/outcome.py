@@ -1,0 +1,109 @@
+"""What an ended task means: exit code, gives and log of a node -> `events.Outcome`. Pure; used by the agent, script and local jigs.
+
+| exit | of a run | of a verify |
+|---|---|---|
+| 0 | done | it is so |
+| 1 | failed | it is not so (`verify_failed`) |
+| 64 | done, and reboot | could not tell: failed |
+| 128 | again | could not tell: failed |
+| 192 | reboot, and again | could not tell: failed |
+| 124 | ran over its time | ran over its time |
+| others | failed | could not tell: failed |
+
+A success must give what the role promises, neither less nor more: a role that forgets a give would stop its children later, with a reason that
+leads nowhere. So a success with wrong gives is a failure (`bad_result`). What a task that did not succeed gave is dropped.
+
+Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and git of a fatal error: a script that calls git must not end with git's code.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from .. import reasons
+from ..definitions import Json, RoleDef
+from ..events import Outcome
+from ..model import NodeId
+from .cause import clean, first_cause, shorten
+
+DONE = 0
+NOT_SO = 1
+DONE_REBOOT = 64
+OVER_TIME = 124
+AGAIN = 128
+AGAIN_REBOOT = 192
+
+DEFAULT_AFTER_S = 10.0
+MAX_AFTER_S = 86400.0
+
+
+class Ended(Struct, frozen=True, kw_only=True, gc=False):
+    """What a node says of one leg of an attempt, as `attempt wait` and `POST /agent/result` have it."""
+
+    state: Literal["ended", "running", "lost"] = "ended"
+    exit: int | None = None
+    gives: dict[str, Json] = {}
+    message: str = ""
+    """One sentence of the task or the node about the end, if there is one; untrusted."""
+    log: str = ""
+    """Tail of the log, decoded with replacement."""
+    cut: bool = False
+    """The tail may begin in the middle of a line."""
+    after: float | None = None
+    """Seconds until the next leg, for `again`; None: as the role says, and 0 when the machine reboots in between."""
+
+
+def outcome(
+    *, attempt: str, node: NodeId, role: RoleDef, action: Literal["run", "verify"], timeout_s: float, ended: Ended
+) -> Outcome:
+    """The event that tells the engine. `attempt` is `ID.LEG`."""
+    if ended.state == "running":
+        return Outcome(attempt=attempt, node=node, what="running")
+    if ended.state == "lost":
+        return Outcome(attempt=attempt, node=node, what="lost", failure=reasons.lost(attempt=attempt))
+    code = ended.exit
+    if code is None:
+        return failed(attempt, node, reasons.bad_result(role=role.name, message="it ended without an exit code"))
+    if code == DONE or (code == DONE_REBOOT and action == "run"):
+        wrong = wrong_gives(role, ended.gives)
+        if wrong:
+            return failed(attempt, node, reasons.bad_result(role=role.name, message=wrong))
+        return Outcome(attempt=attempt, node=node, what="done", gives=ended.gives, reboot=code == DONE_REBOOT)
+    if action == "run" and code in (AGAIN, AGAIN_REBOOT):
+        reboot = code == AGAIN_REBOOT
+        return Outcome(attempt=attempt, node=node, what="again", reboot=reboot, after=_after(ended.after, role, reboot))
+    if code == OVER_TIME:
+        return failed(attempt, node, reasons.timed_out(role=role.name, seconds=timeout_s))
+    line = shorten(clean(ended.message).strip()) or first_cause(ended.log, code, ended.cut)
+    if action == "verify" and code == NOT_SO:
+        return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
+    return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
+
+
+def failed(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
+    return Outcome(attempt=attempt, node=node, what="failed", failure=why)
+
+
+def not_reached(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
+    """Nothing is known of the attempt: the node could not be talked to."""
+    return Outcome(attempt=attempt, node=node, what="failed", failure=why, unreachable=True)
+
+
+def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
+    """What is wrong with the names of what a task gave; empty when nothing is."""
+    missing = [name for name in role.gives if name not in gives]
+    if missing:
+        return "it does not give " + ", ".join(missing)
+    unknown = sorted(shorten(clean(name), 40) for name in gives.keys() - set(role.gives))
+    if unknown:
+        return "it gives what it does not declare: " + ", ".join(unknown[:5])
+    return ""
+
+
+def _after(given: float | None, role: RoleDef, reboot: bool) -> float:
+    if given is None:
+        return 0.0 if reboot else min(role.delay_s, DEFAULT_AFTER_S)
+    # A comparison with NaN is false, so NaN falls to the bound.
+    return given if 0.0 <= given <= MAX_AFTER_S else MAX_AFTER_S

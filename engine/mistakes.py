@@ -1,0 +1,85 @@
+"""Mistakes in what people write: each says where it is, what was expected there and what was probably meant.
+
+Rules
+* All mistakes of one reading are collected, up to `LIMIT`; one that follows from another is not reported.
+* A sentence is lower case, without a full stop; what was written is quoted with `shown`, cut short, never a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+LIMIT = 20
+_SHOWN = 60
+
+
+class PlanMistake(Struct, frozen=True, kw_only=True):
+    """One mistake in a plan, a barclamp, an image or the stages."""
+
+    file: str
+    line: int
+    """Counted from 1."""
+    path: str
+    """Keys from the top, joined by dots; list items by their number from 0: `roles.0.wants`. Empty: all of it."""
+    expected: str
+    nearest: str = ""
+    """The known word that is closest to what was written; empty: none is close."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: {self.path}: " if self.path else f"{self.file}:{self.line}: "
+        return where + self.expected + (f"; did you mean {self.nearest!r}?" if self.nearest else "")
+
+
+class PlanError(ValueError):
+    """What was read is not usable. `mistakes` is never empty; the text has one line for each."""
+
+    def __init__(self, mistakes: Iterable[PlanMistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+class CatalogError(PlanError):
+    """A barclamp, an image or the stages are not usable."""
+
+
+class Mistakes:
+    """Collects the mistakes of one reading, over all its files."""
+
+    def __init__(self) -> None:
+        self.found: list[PlanMistake] = []
+        self.left_out = 0
+
+    def add(self, mistake: PlanMistake) -> None:
+        if mistake in self.found:
+            return
+        if len(self.found) < LIMIT:
+            self.found.append(mistake)
+        else:
+            self.left_out += 1
+
+    def end(self, error: type[PlanError] = PlanError) -> None:
+        """Raise `error` if there are any."""
+        if self.found:
+            raise error(self.found)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word closest to `word`, or empty. Case does not count."""
+    folded = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower()[:100], folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else ""
+
+
+def shown(value: object) -> str:
+    """What was written, quoted and cut short."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Known words for a sentence, cut short."""
+    every = sorted(names)
+    return ", ".join(every[:12]) + (f" and {len(every) - 12} more" if len(every) > 12 else "") if every else "none"

@@ -1,0 +1,142 @@
+"""What a plan says a rack shall become: typed records, with nothing that reads files (`plan_file` does that).
+
+The plan in force is the one of the last revision. Secrets are references here, never values.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal
+
+from msgspec import Struct, field
+
+from .definitions import Json
+
+FACTS: dict[str, str] = {
+    "place": "number",
+    "rack": "text",
+    "vendor": "text",
+    "product": "text",
+    "family": "text",
+    "serial": "text",
+    "uuid": "text",
+    "mac": "text",
+    "arch": "text",
+    "firmware": "text",
+    "memory": "number",
+    "cpus": "number",
+    "disks.count": "number",
+    "disks.size": "number",
+    "nics.count": "number",
+    "nics.speed": "number",
+    "kexec": "truth",
+}
+"""What a rule can ask about a node -> kind of value. `place` is the unit in the rack, `memory` MiB, `disks.size` bytes of all
+disks together, `nics.speed` Mbit/s of the fastest, `mac` the one that it booted from."""
+
+NAME_FIELDS = ("place", "rack", "serial", "mac", "number")
+"""What a rule's host name template may hold in braces."""
+
+SELECTORS = ("all", "admin", "group", "node")
+
+
+class Admin(Struct, frozen=True, kw_only=True):
+    interface: str = ""
+    address: str = ""
+
+
+class Site(Struct, frozen=True, kw_only=True):
+    name: str
+    domain: str = "local"
+    admin: Admin = Admin()
+
+
+class Expect(Struct, frozen=True, kw_only=True):
+    nodes: int = 0
+    """How many servers the rack has; 0: whatever comes."""
+    within: float = 0.0
+    """Seconds; 0: no limit."""
+
+
+class Approve(Struct, frozen=True, kw_only=True):
+    wipe: Literal["nothing", "blank", "foreign", "listed", "all"] = "nothing"
+    """Which disks may lose what is on them: `blank` (no partition table or signature), `foreign` (not written by this
+    installation), `listed` (serials in `disks`), `all`."""
+    disks: tuple[str, ...] = ()
+
+
+class Range(Struct, frozen=True, kw_only=True):
+    first: str
+    last: str
+
+    def __len__(self) -> int:
+        return int(IPv4Address(self.last)) - int(IPv4Address(self.first)) + 1
+
+    def __contains__(self, address: object) -> bool:
+        return int(IPv4Address(self.first)) <= int(IPv4Address(str(address))) <= int(IPv4Address(self.last))
+
+
+class Network(Struct, frozen=True, kw_only=True):
+    name: str
+    subnet: str
+    ranges: dict[str, Range] = {}
+    router: str = ""
+    vlan: int = 0
+    conduit: str = "1g0"
+    v6prefix: str = ""
+    """A /64, `auto`, or empty for IPv4 only."""
+    strangers: Literal["ignore", "lease"] = "ignore"
+
+    @property
+    def mask(self) -> str:
+        return str(IPv4Network(self.subnet).netmask)
+
+
+class PlaceDef(Struct, frozen=True, kw_only=True):
+    unit: int
+    height: int = 1
+    cables: dict[str, str] = {}
+    """A node's link (`1g0`, `bmc`) -> `switch:port`."""
+
+
+class Rack(Struct, frozen=True, kw_only=True):
+    name: str
+    units: int = 42
+    places: tuple[PlaceDef, ...] = ()
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """First match wins, per thing that a rule sets; evaluated when the node is allocated."""
+
+    match: dict[str, Json] = {}
+    """Fact (`disks.count`, `memory`, `product`, `place`, ...) -> a value, or a map of `min`, `max`, `is`, `like`."""
+    group: str = ""
+    name: str = ""
+    """Template of the node's host name: `{place}`, `{serial}`, `{mac}`, `{number}`."""
+    attributes: dict[str, Json] = {}
+
+
+class DeploymentDef(Struct, frozen=True, kw_only=True):
+    name: str
+    parent: str = "system"
+    attributes: dict[str, Json] = {}
+    roles: dict[str, tuple[str, ...]] = {}
+    """Role -> selectors, each `all`, `group:NAME`, `node:NAME` or `admin`."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    site: Site
+    expect: Expect = Expect()
+    approve: Approve = Approve()
+    networks: dict[str, Network] = {}
+    racks: tuple[Rack, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    deployments: dict[str, DeploymentDef] = {}
+    attributes: dict[str, Json] = {}
+    """Of deployment `system`."""
+    limits: dict[str, int] = field(default_factory=lambda: {"jobs": 64})
+    """Resource -> size."""
+    secrets: dict[str, dict[str, str]] = {}
+    """Name -> {env: VARIABLE} or {file: PATH}."""
+    allocate: Literal["auto", "ask"] = "auto"
+    """`auto`: a discovered node that the rules match is allocated by the plan."""

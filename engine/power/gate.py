@@ -1,0 +1,140 @@
+"""Who may talk to a BMC, and when: one call at a time, so many a second, and a growing pause after refused logins.
+
+Why: BMCs are small. Two sessions at once confuse some of them, a burst of logins makes others drop packets, and most
+lock an account after three to five bad passwords, for all users of that account.
+
+Rules
+* A gate belongs to an address and port, whoever calls and with whichever account.
+* After the n-th refused login in a row the next is allowed `first_s * 2**(n-1)` later, at most `longest_s`. Till then
+  a call fails at once with `retry_in_s`. A good login forgets all.
+* Another account or password may be tried at once (an operator corrected it), but only while fewer than `free_tries`
+  logins in a row were refused: past that everybody waits, so that no guessing goes through here.
+* What is kept of a credential is a keyed hash, to see that it is another one.
+* The table is bounded: the gate unused for longest goes, one without refusals first.
+
+Time comes from `now` and `sleep`; the waits for a turn are bounded by the caller's `patience_s`, by real time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+from . import PowerFailed
+
+
+class Limits(Struct, frozen=True, kw_only=True, gc=False):
+    burst: int = 8
+    """Calls that may follow each other without a pause."""
+    per_s: float = 2.0
+    """Calls a second after that."""
+    first_s: float = 60.0
+    longest_s: float = 1800.0
+    free_tries: int = 3
+    gates: int = 8192
+
+
+class Gate:
+    """Of one BMC. `lock` is held for a whole call; the other fields are touched only by who holds it."""
+
+    __slots__ = ("credential", "failures", "lock", "tokens", "tokens_at", "until", "used")
+
+    def __init__(self, now: float, burst: int) -> None:
+        self.lock = threading.Lock()
+        self.tokens = float(burst)
+        self.tokens_at = now
+        self.failures = 0
+        self.until = 0.0
+        self.credential = b""
+        self.used = now
+
+
+class Gates:
+    """All gates of an engine."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.limits = limits or Limits()
+        self._now = now
+        self._sleep = sleep
+        self._gates: dict[tuple[str, int], Gate] = {}
+        self._lock = threading.Lock()
+        self._key = os.urandom(16)
+
+    @property
+    def size(self) -> int:
+        """Gates kept. No `__len__`: an empty table would be false, and `gates or Gates()` two tables."""
+        return len(self._gates)
+
+    @contextmanager
+    def enter(self, address: str, port: int, credential: bytes, patience_s: float) -> Iterator[Gate | PowerFailed]:
+        """Yields the gate, held, or why not. `credential` is anything that differs when the account does."""
+        gate = self._gate((address, port))
+        if not gate.lock.acquire(timeout=max(0.0, patience_s)):
+            yield PowerFailed(kind="timeout", message=f"another call has had this BMC for {patience_s:g} s")
+            return
+        try:
+            yield self._turn(gate, credential, patience_s) or gate
+        finally:
+            gate.used = self._now()
+            gate.lock.release()
+
+    def refused(self, gate: Gate) -> float:
+        """A login was refused; returns the pause in seconds. The gate must be held."""
+        gate.failures += 1
+        pause = min(self.limits.longest_s, self.limits.first_s * 2.0 ** min(gate.failures - 1, 30))
+        gate.until = self._now() + pause
+        return pause
+
+    def accepted(self, gate: Gate) -> None:
+        """A login was good. The gate must be held."""
+        gate.failures = 0
+        gate.until = 0.0
+
+    def _turn(self, gate: Gate, credential: bytes, patience_s: float) -> PowerFailed | None:
+        now = self._now()
+        mark = hashlib.blake2b(credential, key=self._key, digest_size=16).digest()
+        known, gate.credential = gate.credential == mark, mark
+        if gate.failures and now < gate.until and (known or gate.failures >= self.limits.free_tries):
+            left = gate.until - now
+            return PowerFailed(
+                kind="authentication",
+                message=f"login refused {gate.failures} times; next try in {left:.0f} s, lest the account is locked",
+                retry_in_s=left,
+            )
+        limits = self.limits
+        gate.tokens = min(float(limits.burst), gate.tokens + (now - gate.tokens_at) * limits.per_s)
+        gate.tokens_at = now
+        if gate.tokens < 1.0:
+            wait = (1.0 - gate.tokens) / limits.per_s
+            if wait > patience_s:
+                return PowerFailed(kind="timeout", message="too many calls to this BMC", retry_in_s=wait)
+            self._sleep(wait)
+            gate.tokens, gate.tokens_at = 1.0, self._now()
+        gate.tokens -= 1.0
+        return None
+
+    def _gate(self, key: tuple[str, int]) -> Gate:
+        with self._lock:
+            gate = self._gates.get(key)
+            if gate is None:
+                if len(self._gates) >= self.limits.gates:
+                    self._forget_one()
+                gate = self._gates[key] = Gate(self._now(), self.limits.burst)
+            return gate
+
+    def _forget_one(self) -> None:
+        idle = [(gate.failures > 0, gate.used, key) for key, gate in self._gates.items() if not gate.lock.locked()]
+        if idle:
+            del self._gates[min(idle)[2]]

@@ -1,0 +1,293 @@
+"""Power by IPMI 2.0 over LAN: the one place that logs in to a BMC, writes, reads back and logs out.
+
+Rules
+* A call is one session: gate, login, write, read back until it is so or the time is over, logout. Nothing stays open
+  between calls.
+* Each thread drives its own session (`ipmi_session` says why there is neither a pyghmi thread nor a lock around
+  pyghmi), so 32 threads are 32 BMCs at a time; one BMC is one call at a time (`gate`).
+* `cycle` is off, seen off, `rest_s`, on, seen on. The chassis command "power cycle" is not used: a BMC that only says
+  yes cannot be told from one that was quick, and many answer D5h while the machine is off.
+* Only commands that may be repeated are sent (on, off, soft, set this device), since a lost answer makes us send again.
+* Addresses are numeric, so that no resolver can hold a thread.
+
+Boot flags are parameter 5 of IPMI 2.0 table 28-14. Before they are set, the BMC's 60 s limit on their validity is
+lifted (parameter 3), as ipmitool and pyghmi do: a server takes minutes to come to its boot loader. The next boot
+clears them unless persistent.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import Struct, structs
+from pyghmi.exceptions import PyghmiException
+from pyghmi.ipmi import sdr
+from pyghmi.ipmi.command import Command
+from pyghmi.ipmi.oem.generic import OEMHandler
+
+from . import (
+    Action,
+    BootDevice,
+    Device,
+    Pace,
+    PowerDone,
+    PowerFailed,
+    PowerResult,
+    PowerState,
+    Sensor,
+    SensorResult,
+    SensorsRead,
+)
+from .gate import Gates
+from .ipmi_session import BAD_PACKET, IpmiSession, SessionFailed
+
+_CHASSIS, _STORAGE = 0x00, 0x0A
+_STATUS, _CONTROL, _IDENTIFY, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x04, 0x08, 0x09
+_OFF, _ON, _SOFT = 0, 1, 5
+_DEVICE_CODE: dict[BootDevice, int] = {"none": 0, "network": 1, "disk": 2}
+_CODE_DEVICE: dict[int, Device] = {0: "none", 1: "network", 2: "disk"}
+_KEPT_SDRS = 64
+_T = TypeVar("_T")
+
+
+class IpmiTarget(Struct, frozen=True, kw_only=True, gc=False):
+    """Where a BMC is and who we are there. User at most 16 bytes, password and key 20 (IPMI 2.0 22.25, 22.28,
+    22.30)."""
+
+    address: str
+    port: int = 623
+    user: str
+    password: str
+    kg: str | None = None
+
+    def __repr__(self) -> str:
+        return f"IpmiTarget(address={self.address!r}, port={self.port}, user={self.user!r}, password=***)"
+
+
+class IpmiPower:
+    """`Power` of one BMC. Make as many as you like; those that share `gates` never meet at one BMC."""
+
+    def __init__(
+        self,
+        target: IpmiTarget,
+        *,
+        gates: Gates,
+        pace: Pace | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.target = target
+        self.pace = pace or Pace()
+        self._gates = gates
+        self._sleep = sleep
+
+    def read(self) -> PowerResult:
+        return self._power(_read, self.pace.total_s)
+
+    def set(self, action: Action) -> PowerResult:
+        def work(session: IpmiSession) -> PowerResult:
+            match action:
+                case "on":
+                    return self._switch(session, _ON, PowerState.ON)
+                case "off":
+                    return self._switch(session, _OFF, PowerState.OFF)
+                case "soft":
+                    return self._switch(session, _SOFT, PowerState.OFF)
+                case "cycle":
+                    return self._cycle(session)
+
+        return self._power(work, self.pace.soft_s if action == "soft" else self.pace.total_s)
+
+    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+        return self._power(lambda session: self._order(session, device, persistent, uefi), self.pace.total_s)
+
+    def boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+        def work(session: IpmiSession) -> PowerResult:
+            ordered = self._order(session, device, persistent, uefi)
+            if isinstance(ordered, PowerFailed):
+                return ordered
+            if ordered.state is PowerState.OFF:
+                started = self._switch(session, _ON, PowerState.ON)
+            else:
+                started = self._cycle(session)
+            if isinstance(started, PowerFailed):
+                return started
+            return structs.replace(ordered, state=started.state)
+
+        return self._power(work, self.pace.total_s)
+
+    def identify(self, seconds: int) -> PowerResult:
+        def work(session: IpmiSession) -> PowerResult:
+            session.command(_CHASSIS, _IDENTIFY, [max(0, min(255, seconds))])
+            return PowerDone(state=_state(session))
+
+        return self._power(work, self.pace.total_s)
+
+    def sensors(self) -> SensorResult:
+        return self._call(_sensors, self.pace.sensors_s)
+
+    # Writing and reading back
+
+    def _switch(self, session: IpmiSession, control: int, wanted: PowerState) -> PowerResult:
+        if control == _SOFT and _state(session) is wanted:
+            return PowerDone(state=wanted)
+        session.command(_CHASSIS, _CONTROL, [control])
+        found = self._wait(session, lambda: _state(session), lambda state: state is wanted)
+        if found is not wanted:
+            how = "asked to shut down" if control == _SOFT else f"ordered {wanted.value}"
+            return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and is still {found.value}")
+        return PowerDone(state=wanted)
+
+    def _cycle(self, session: IpmiSession) -> PowerResult:
+        off = self._switch(session, _OFF, PowerState.OFF)
+        if isinstance(off, PowerFailed):
+            return off
+        self._sleep(self.pace.rest_s)
+        return self._switch(session, _ON, PowerState.ON)
+
+    def _order(self, session: IpmiSession, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+        try:
+            session.command(_CHASSIS, _SET_BOOT, [3, 0x08])
+        except SessionFailed as error:
+            if error.failed.kind not in ("refused", "unsupported"):
+                raise
+            # Some BMCs do not know parameter 3; the flags themselves may well work, and they are read back.
+        flags = 0x80 | (0x40 if persistent else 0) | (0x20 if uefi else 0)
+        session.command(_CHASSIS, _SET_BOOT, [5, 0 if device == "none" else flags, _DEVICE_CODE[device] << 2, 0, 0, 0])
+        found = self._wait(session, lambda: _boot_order(session), lambda order: order[0] == device)
+        if found[0] != device:
+            return PowerFailed(
+                kind="not_obeyed", message=f"boot device set to {device}, it said yes and reads back {found[0]}"
+            )
+        return PowerDone(state=_state(session), boot_device=found[0], persistent=found[1], uefi=found[2])
+
+    def _wait(self, session: IpmiSession, look: Callable[[], _T], good: Callable[[_T], bool]) -> _T:
+        """Looks until good or the session's time is over; returns what was seen last, even if the BMC fell silent."""
+        pause = self.pace.poll_s / 8
+        found = look()
+        while not good(found) and time.monotonic() + pause < session.deadline:
+            self._sleep(pause)
+            pause = min(self.pace.poll_s, pause * 2)
+            try:
+                found = look()
+            except SessionFailed as error:
+                if error.failed.kind != "timeout":
+                    raise
+                break
+        return found
+
+    # One session
+
+    def _power(self, work: Callable[[IpmiSession], PowerResult], total_s: float) -> PowerResult:
+        return self._call(work, total_s)
+
+    def _call(self, work: Callable[[IpmiSession], _T], total_s: float) -> _T | PowerFailed:
+        target = self.target
+        wrong = _unsayable(target)
+        if wrong is not None:
+            return wrong
+        credential = repr((target.user, target.password, target.kg)).encode()
+        with self._gates.enter(target.address, target.port, credential, total_s) as gate:
+            if isinstance(gate, PowerFailed):
+                return gate
+            try:
+                session = IpmiSession(
+                    target.address,
+                    target.port,
+                    target.user,
+                    target.password,
+                    target.kg,
+                    deadline=time.monotonic() + total_s,
+                    greet_s=self.pace.greet_s,
+                )
+            except SessionFailed as error:
+                if error.failed.kind != "authentication":
+                    return error.failed
+                return structs.replace(error.failed, retry_in_s=self._gates.refused(gate))
+            self._gates.accepted(gate)
+            try:
+                with session:
+                    return work(session)
+            except SessionFailed as error:
+                return error.failed
+
+
+def _unsayable(target: IpmiTarget) -> PowerFailed | None:
+    try:
+        ipaddress.ip_address(target.address)
+    except ValueError:
+        return PowerFailed(kind="unreachable", message="its address is not an IP address")
+    if not 0 < target.port < 65536:
+        return PowerFailed(kind="unreachable", message=f"{target.port} is not a port")
+    if len(target.user.encode()) > 16 or len(target.password.encode()) > 20 or len((target.kg or "").encode()) > 20:
+        return PowerFailed(
+            kind="unsupported", message="IPMI takes user names of up to 16 bytes, passwords and keys of up to 20"
+        )
+    return None
+
+
+def _octets(data: bytes, least: int) -> bytes:
+    if len(data) < least:
+        raise SessionFailed("refused", f"answered with {len(data)} bytes where {least} were due")
+    return data
+
+
+def _state(session: IpmiSession) -> PowerState:
+    return PowerState.ON if _octets(session.command(_CHASSIS, _STATUS), 3)[0] & 1 else PowerState.OFF
+
+
+def _boot_order(session: IpmiSession) -> tuple[Device, bool, bool]:
+    """(device, persistent, uefi) of parameter 5: [version, 5 | invalid, flags, device << 2, ...]."""
+    data = _octets(session.command(_CHASSIS, _GET_BOOT, [5, 0, 0]), 4)
+    flags = data[2]
+    if data[1] & 0x80 or not flags & 0x80:
+        return "none", False, False
+    return _CODE_DEVICE.get(data[3] >> 2 & 0xF, "other"), bool(flags & 0x40), bool(flags & 0x20)
+
+
+def _read(session: IpmiSession) -> PowerResult:
+    state = _state(session)
+    try:
+        device, persistent, uefi = _boot_order(session)
+    except SessionFailed as error:
+        if error.failed.kind not in ("refused", "unsupported"):
+            raise
+        return PowerDone(state=state)  # parameter 5 is optional; what the machine does with its power is not
+    return PowerDone(state=state, boot_device=device, persistent=persistent, uefi=uefi)
+
+
+class _Decoder(Command):  # type: ignore[misc]
+    """pyghmi's sensor records over our session; the vendors' extras stay out, they speak HTTPS on their own."""
+
+    def __init__(self, session: IpmiSession) -> None:
+        self.ipmi_session = session
+        self.bmc = session.bmc
+        self._sdr = self._sdrcachedir = None
+        self._oem, self._oemknown = OEMHandler(None, None), True
+
+
+def _sensors(session: IpmiSession) -> SensorResult:
+    repository = _octets(session.command(_STORAGE, 0x20), 3)
+    if repository[1] == repository[2] == 0:
+        return SensorsRead()
+    try:
+        readings = list(_Decoder(session).get_sensor_data())
+    except (PyghmiException, NotImplementedError, *BAD_PACKET) as error:
+        return PowerFailed(kind="unsupported", message=f"its sensor records cannot be read: {error}")
+    finally:
+        if len(sdr.shared_sdrs) > _KEPT_SDRS:  # pyghmi keeps them for ever, one per firmware and change
+            sdr.shared_sdrs.clear()
+    return SensorsRead(sensors=tuple(_sensor(reading) for reading in readings if not reading.unavailable))
+
+
+def _sensor(reading: Any) -> Sensor:
+    return Sensor(
+        name=str(reading.name),
+        kind=str(reading.type),
+        value=None if reading.value is None else float(reading.value),
+        units=str(reading.units or ""),
+        states=tuple(str(state) for state in reading.states or ()),
+        ok=not reading.health,
+    )

@@ -1,0 +1,288 @@
+"""One IPMI 2.0 session over a UDP socket of its own, driven by its caller's thread: pyghmi's protocol, not its
+plumbing.
+
+Why a subclass and neither a lock around pyghmi nor a pyghmi thread: the RMCP+ handshake, framing and cryptography of
+`pyghmi.ipmi.private.session.Session` are good and keep their state in the object. All that is known to go wrong lives
+in what is shared: `initting_sessions` (a second login to one BMC finds the first), `socketpool` (counted down twice
+by logout), `keepalive_sessions` (grow), one I/O thread that wakes callers late, and sockets shared by BMCs and told
+apart by peer address. A lock or a thread would keep all of that and make 32 callers wait for the slowest BMC. So the
+ten methods that touch it are replaced, a session never enters a shared table, no thread is started, and there is
+nothing to clean but the socket. `tests/power/test_power_ipmi.py` looks that pyghmi's tables are empty afterwards.
+
+Rules
+* The socket is connected: other peers' packets never arrive, and ICMP says at once when nobody listens.
+* Everything ends at `deadline` (monotonic). A packet is sent again after 0.5, 1, 2, 4, 4 ... s; the interval survives
+  a new start of the handshake, else a BMC slower than it would never be logged in to.
+* At most five handshakes a session.
+* An established session is never logged in again behind the caller's back: pyghmi would repeat the command in flight.
+* Malformed packets are dropped and counted.
+
+Traps
+* pyghmi calls `onlogon` and `_mark_broken` from deep inside packet handling: they note the failure, the waiting loop
+  raises it.
+* pyghmi's IPMI 1.5 login mixes bytes and text and cannot work on Python 3: refused as unsupported.
+* A BMC that answers suite 3 whatever was offered makes pyghmi read 32 bytes out of 20: the answer's algorithm is
+  looked at.
+* Names of pyghmi's privates are relied upon (1.6.19).
+"""
+
+from __future__ import annotations
+
+import collections
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pyghmi.ipmi.private import constants
+from pyghmi.ipmi.private.session import Session
+
+from . import FailureKind, PowerFailed
+
+_RETRY_S, _RETRY_MAX_S = 0.5, 4.0
+_HANDSHAKES = 5
+_LOGOUT_S = 0.5
+BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error)
+_ADMINISTRATOR, _OPERATOR = 4, 3
+
+# RMCP+ status codes (IPMI 2.0 table 13-15) that say the account is not accepted.
+_ACCOUNT = tuple(constants.rmcp_codes[code] for code in (0x9, 0xA, 0xC, 0xD, 0xF))
+
+
+class SessionFailed(Exception):
+    """Carries its `PowerFailed` to the border of the adapter."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.failed = PowerFailed(kind=kind, message=message)
+
+
+class IpmiSession(Session):  # type: ignore[misc]
+    """`with IpmiSession(...) as session: session.command(0, 1)`. Errors: `SessionFailed` from every method."""
+
+    def __new__(cls, *_args: object, **_named: object) -> IpmiSession:
+        made: IpmiSession = object.__new__(cls)
+        return made
+
+    def __init__(
+        self, address: str, port: int, user: str, password: str, kg: str | None, *, deadline: float, greet_s: float
+    ) -> None:
+        """Logs in. `address` is numeric. Raises `SessionFailed`; the socket is closed then."""
+        self.deadline = deadline
+        self.greeted_by = min(deadline, time.monotonic() + greet_s)
+        self.heard = False
+        self.malformed = 0
+        self.failure: SessionFailed | None = None
+        self.patience = _RETRY_S
+        self.expiration: float | None = None
+        self.handshakes = 0
+        self._state_of_pyghmi(address, port, user, password, kg)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            try:
+                self.socket.connect((address, port))
+            except OSError as error:
+                raise SessionFailed("unreachable", _words(error)) from error
+            self.sockaddr = self.peer = self.socket.getpeername()
+            self.login()
+            self._await(lambda: not self.logging)
+            self._raise_privilege()
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _state_of_pyghmi(self, address: str, port: int, user: str, password: str, kg: str | None) -> None:
+        self.bmc, self.port = address, port
+        self.userid, self.password = user.encode(), password.encode()
+        self.kgo = kg
+        self.kg = self.password if kg is None else kg.encode()
+        self.privlevel, self.autopriv = _ADMINISTRATOR, True
+        self.nameonly = 16
+        self.maxtimeout = 30
+        self.logged = 0
+        self.logging = self.broken = self.servermode = self.cleaningup = False
+        self.nowait = self.incommand = self.awaitingresponse = self.autokeepalive = False
+        self.lastresponse: Any = None
+        self.lastpayload = self.last_payload_type = None
+        self.onlogpayload = self.onlogpayloadtype = self.logoutexpiry = self._customkeepalives = None
+        self.hasretried = 0
+        self.attemptedhash = 256
+        self.evq: collections.deque[Any] = collections.deque()
+        self.pktqueue: collections.deque[Any] = collections.deque()
+        self.pendingpayloads: collections.deque[Any] = collections.deque()
+        self.request_entry: list[Any] = []
+        self.logonwaiters: list[Any] = []
+        self.atomicop = threading.RLock()
+
+    def __enter__(self) -> IpmiSession:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.logout()
+
+    # What the adapter uses
+
+    def command(self, netfn: int, command: int, data: Sequence[int] = ()) -> bytes:
+        """One command; its data. A completion code other than 0 is `SessionFailed` (C1h, C2h: unsupported)."""
+        response = self.raw_command(netfn, command, data=data)
+        if response["code"]:
+            unknown = response["code"] in (0xC1, 0xC2)
+            raise SessionFailed("unsupported" if unknown else "refused", _of_code(response, netfn, command))
+        return bytes(response["data"])
+
+    def raw_command(self, netfn: int, command: int, data: Sequence[int] = (), rslun: int = 0, **_unused: Any) -> Any:
+        """As pyghmi's, without callbacks: `{"code", "data", "netfn", "command"}` and `error` if the code is not 0.
+        Node busy (C0h, C3h) is asked again until the deadline."""
+        while True:
+            if not self.logged:
+                raise self.failure or SessionFailed("timeout", "the session was lost")
+            self.lastresponse = None
+            self.ipmicallback = self._generic_callback
+            self._send_ipmi_net_payload(netfn, command, data, retry=True, rslun=rslun)
+            self._await(lambda: self.lastresponse is not None)
+            response: dict[str, Any] = self.lastresponse
+            self.lastresponse = None
+            if response["code"] not in (0xC0, 0xC3):
+                return response
+            if time.monotonic() + self.patience > self.deadline:
+                raise SessionFailed("refused", "busy till the end")
+            time.sleep(self.patience / 4)
+
+    def logout(self, *_unused: Any) -> dict[str, bool]:
+        """Close Session, waiting half a second for the answer; then the socket, in any case."""
+        try:
+            if self.logged:
+                self.deadline = time.monotonic() + _LOGOUT_S
+                self.patience = _LOGOUT_S / 2
+                self.failure = self.lastpayload = None
+                self.pendingpayloads.clear()
+                self.raw_command(6, 0x3C, data=struct.pack("<I", self.sessionid))
+        except (SessionFailed, OSError):
+            pass  # the BMC ends an idle session by itself after 60 s (IPMI 2.0 section 6.12.15)
+        finally:
+            self.logged = 0
+            self.socket.close()
+        return {"success": True}
+
+    # What replaces pyghmi's plumbing
+
+    def login(self) -> None:
+        self.logontries = 1
+        self._begin()
+
+    def _relog(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.handshakes += 1
+        if self.handshakes > _HANDSHAKES:
+            self._note("timeout", "the login was begun and never finished")
+            return
+        self._initsession()
+        self.sockaddr = self.peer
+        self._get_channel_auth_cap()
+
+    def _get_session_challenge(self) -> None:
+        self._note("unsupported", "it speaks IPMI 1.5 only")
+
+    def _got_rmcp_response(self, data: bytearray) -> None:
+        if data[:2] == bytes((self.rmcptag, 0)) and self.attemptedhash == 256 and data[16] == 1:
+            self.attemptedhash = 1
+            self._open_rmcpplus_request()
+        else:
+            super()._got_rmcp_response(data)
+
+    def _req_priv_level(self) -> None:
+        self.logged = 1
+        self.logging = False
+
+    def _raise_privilege(self) -> None:
+        code = 0
+        for level in (self.privlevel, _OPERATOR):
+            response = self.raw_command(6, 0x3B, data=[level])
+            code = response["code"]
+            if not code:
+                self.privlevel = level
+                return
+        self.logout()
+        raise SessionFailed("refused", f"the account may not act as operator (code {code:02X}h)")
+
+    def onlogon(self, parameter: dict[str, str]) -> None:
+        if "error" in parameter:
+            self._mark_broken(parameter["error"])
+
+    def _mark_broken(self, error: str | None = None) -> None:
+        text = error or "the session was lost"
+        account = text.startswith(("Incorrect password", "Invalid RAKP4", *_ACCOUNT))
+        self._note("authentication" if account else "refused", text[:1].lower() + text[1:])
+
+    def _note(self, kind: FailureKind, message: str) -> None:
+        self.failure = self.failure or SessionFailed(kind, message)
+        self.logging, self.logged, self.lastpayload = False, 0, None
+
+    def _cmdwait(self) -> None:
+        """Calls are made by one thread, one after another."""
+
+    def _xmit_packet(self, retry: bool = True, **_unused: Any) -> None:
+        if self.sequencenumber:
+            self.sequencenumber += 1
+        try:
+            self.socket.send(self.netpacket)
+        except OSError as error:
+            self._note("unreachable", _words(error))
+        self.expiration = time.monotonic() + self.patience if retry else None
+
+    def _await(self, done: Callable[[], bool]) -> None:
+        while True:
+            if self.failure is not None:
+                raise self.failure
+            if done():
+                return
+            now = time.monotonic()
+            end = self.deadline if self.heard else self.greeted_by
+            if now >= end:
+                raise SessionFailed("timeout" if self.heard else "unreachable", "no answer in time")
+            if self.expiration is not None and now >= self.expiration:
+                self._timedout()
+                continue
+            self.socket.settimeout(max(0.001, min(end, self.expiration or end) - now))
+            try:
+                packet = bytearray(self.socket.recv(3000))
+            except TimeoutError:
+                continue
+            except OSError as error:
+                raise SessionFailed("timeout" if self.heard else "unreachable", _words(error)) from error
+            if packet[:1] == b"\x06" and packet[2:4] == b"\xff\x07":
+                self.heard = True
+                self._take(packet)
+
+    def _take(self, packet: bytearray) -> None:
+        try:
+            self._handle_ipmi_packet(packet, sockaddr=self.sockaddr, qent=(packet, self.sockaddr, self.socket))
+        except BAD_PACKET:
+            self.malformed += 1
+
+    def _timedout(self) -> None:
+        self.expiration = None
+        self.patience = min(_RETRY_MAX_S, self.patience * 2)
+        if not self.lastpayload:
+            return
+        if self.sessioncontext == "OPENSESSION":
+            self._open_rmcpplus_request()
+        elif self.sessioncontext in ("EXPECTINGRAKP2", "EXPECTINGRAKP4"):
+            self._relog()
+        else:
+            self.hasretried = 1
+            self.send_payload()
+
+
+def _of_code(response: dict[str, Any], netfn: int, command: int) -> str:
+    said = str(response.get("error", "error")).lower()
+    return f"{said} (command {netfn:02X}h/{command:02X}h, code {response['code']:02X}h)"
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

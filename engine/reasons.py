@@ -1,0 +1,209 @@
+"""Why a thing does not go on: every reason that the engine can give, in one table.
+
+A reason is a code and its fields. It is stored, journalled and printed in JSON as that pair, and becomes a sentence
+only where a person reads it (`sentence`, `advice`). Each line of the table below makes one *kind*: calling the kind
+with exactly the fields of its sentence gives the reason, so a reason with a missing or an unknown field cannot be made.
+
+`docs/reasons.md` is generated from this table (`python -m engine.reasons`), and a test compares the two.
+
+Rule: a sentence says what is seen, lower case, without a full stop; the advice says what a person can do about it and
+may be empty where waiting is right.
+"""
+
+from __future__ import annotations
+
+from string import Formatter
+
+from msgspec import Struct
+
+Field = str | int | float | None
+
+
+class Reason(Struct, frozen=True, gc=False):
+    """A code of the table below with the values of its fields."""
+
+    code: str
+    fields: dict[str, Field] = {}
+
+
+class Kind:
+    """One row of the table: call it with its fields to get a `Reason`."""
+
+    __slots__ = ("advice", "code", "names", "sentence")
+
+    def __init__(self, code: str, sentence: str, advice: str = "") -> None:
+        self.code = code
+        self.sentence = sentence
+        self.advice = advice
+        self.names = frozenset(
+            name for text in (sentence, advice) for _, name, _, _ in Formatter().parse(text) if name is not None
+        )
+
+    def __call__(self, **fields: Field) -> Reason:
+        if fields.keys() != self.names:
+            raise TypeError(f"reason {self.code} takes {sorted(self.names)}, not {sorted(fields)}")
+        return Reason(self.code, fields)
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def _kind(code: str, sentence: str, advice: str = "") -> Kind:
+    KINDS[code] = kind = Kind(code, sentence, advice)
+    return kind
+
+
+def sentence(reason: Reason) -> str:
+    """The reason in words, for a person. An unknown code (a store of another version) shows itself and its fields."""
+    kind = KINDS.get(reason.code)
+    if kind is None or not kind.names <= reason.fields.keys():
+        return f"{reason.code} {reason.fields}"
+    return kind.sentence.format(**reason.fields)
+
+
+def advice(reason: Reason) -> str:
+    """What to do about it, in words; empty where waiting is right."""
+    kind = KINDS.get(reason.code)
+    if kind is None or not kind.names <= reason.fields.keys():
+        return ""
+    return kind.advice.format(**reason.fields)
+
+
+# -- blockers: why a node role does not run, in the order in which they are tested --------------------------------
+proposed = _kind("proposed", "it is proposed and not committed", "commit the deployment")
+role_unknown = _kind(
+    "role_unknown", "no barclamp defines role {role}", "put the barclamp back, or delete the role from the node"
+)
+failed = _kind("failed", "attempt {attempt} of {of} failed: {message}", "mend the cause, then retry role {role}")
+unverifiable = _kind(
+    "unverifiable",
+    "the outcome of attempt {attempt} is lost and the role cannot be verified",
+    "look at the node, then retry or skip role {role}",
+)
+no_node = _kind("no_node", "node {node} is not there any more", "delete the role")
+not_available = _kind("not_available", "node {node} is not available", "make the node available again")
+on_hold = _kind("on_hold", "node {node} is on hold", "release the hold")
+problem = _kind("problem", "node {node} has a problem: {message}", "mend it, then retry the node")
+booting = _kind("booting", "the node is booting {environment}: last signal {signal}, next {expected}")
+unreachable = _kind(
+    "unreachable",
+    "the node runs {environment} and does not answer",
+    "look at its console; power-cycle it if it hangs",
+)
+environment = _kind("environment", "the node runs {runs}, the role needs {needs}")
+stage = _kind("stage", "the role runs in stage {stage}, the node is in {present}")
+not_allocated = _kind("not_allocated", "the node is discovered and not allocated", "allocate it, or add a rule to the plan")
+backward = _kind(
+    "backward", "going back from stage {present} to {stage} needs an approval", "approve the move, or reset the node"
+)
+parent = _kind("parent", "it requires {role} on {node}, which is {state}")
+parent_missing = _kind(
+    "parent_missing", "it requires {role}, which is bound nowhere", "bind that role, or correct the plan"
+)
+stale_parent = _kind("stale_parent", "it requires {role} on {node}, which runs again because its inputs changed")
+retry = _kind("retry", "attempt {attempt} failed ({message}); the next one comes {after:g} s after it")
+again = _kind("again", "the role asked to be run again after {after:g} s")
+approval = _kind(
+    "approval", "it destroys what is on the disks of {node} and is not approved", "approve it, or let the plan approve it"
+)
+held = _kind("held", "{resource} is in use by {holder}")
+suspended = _kind("suspended", "attempt {attempt} is suspended until the node answers again")
+in_transition = _kind("in_transition", "attempt {attempt} is running")
+resting = _kind("resting", "nothing blocks it: it starts with the next free turn")
+
+# -- boots and the life of a node ---------------------------------------------------------------------------------
+boot_timeout = _kind(
+    "boot_timeout",
+    "no {expected} within {seconds:g} s after {signal}, {tries} times in a row",
+    "read the node's screen; then retry the node",
+)
+boot_waiting = _kind("boot_waiting", "no {expected} for {seconds:g} s after {signal}: trying boot {tries} of {of}")
+wrong_environment = _kind(
+    "wrong_environment",
+    "it came up in {runs} instead of {wants}, {count} times in a row",
+    "check the boot order of the firmware; then retry the node",
+)
+no_power = _kind(
+    "no_power",
+    "the engine has no way to power node {node}",
+    "give its BMC address and account, or press its power button",
+)
+power_failed = _kind("power_failed", "the BMC of {node} at {address}: {message}", "check the BMC, its cable and account")
+died = _kind("died", "it went away while it ran {environment}")
+sighting_waits = _kind(
+    "sighting_waits", "seen as {mac}, last signal {signal}, no {expected} for {seconds:g} s", "read the machine's screen"
+)
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+late = _kind("late", "attempt {attempt} is not the present one")
+old_boot = _kind("old_boot", "the call comes from an earlier boot")
+unknown_nonce = _kind("unknown_nonce", "a hello with a nonce that no open boot carries", "reboot the machine")
+second_claim = _kind(
+    "second_claim",
+    "a second machine claimed the boot of {mac}",
+    "look for two machines with the same MAC, or for somebody who listens on the wire",
+)
+bad_credential = _kind("bad_credential", "a hello with a credential that this engine did not give", "reinstall the machine")
+mac_not_listed = _kind("mac_not_listed", "the hello of {mac} does not list that MAC among its own: {macs}")
+identity_conflict = _kind(
+    "identity_conflict",
+    "{what} {value} belongs to {node} and to {other}",
+    "say which it is: node replace, merge or split",
+)
+no_identity = _kind("no_identity", "the machine reports no usable UUID, serial or MAC")
+banned = _kind("banned", "{mac} is banned", "lift the ban if it shall be managed")
+too_many = _kind("too_many", "{what} {count} is over the limit of {limit}", "raise the limit in the plan, or see what floods")
+busy = _kind("busy", "node {node} is busy: {what}", "wait until it is done, then try again")
+cycle = _kind("cycle", "these roles would wait for each other: {path}", "remove one of the requirements")
+illegal = _kind("illegal", "{verb} is not possible: node {node} is {state}")
+unknown_thing = _kind("unknown_thing", "there is no {what} {name}", "known: {nearest}")
+conflicts = _kind("conflicts", "role {role} conflicts with {other} on node {node}", "bind only one of them")
+no_plan = _kind("no_plan", "no plan is committed", "commit a plan")
+unauthorised = _kind("unauthorised", "{route} asked for without a valid token")
+
+# -- addresses ----------------------------------------------------------------------------------------------------
+no_pool = _kind(
+    "no_pool", "no network with a dhcp range is served on {interface}", "give a network of that interface a dhcp range"
+)
+stranger = _kind(
+    "stranger", "{mac} ({kind}) is not a machine that boots from the network", "set strangers: lease in the network to serve it"
+)
+pool_empty = _kind(
+    "pool_empty", "the {range} range of network {network} is used up ({size} addresses)", "widen the range in the plan"
+)
+other_server = _kind("other_server", "{mac} chose the DHCP server {server}", "find and stop that server")
+wrong_address = _kind("wrong_address", "{mac} asked for {address}, which is not its lease")
+declined = _kind("declined", "{mac} found {address} in use by somebody else", "find the machine that has this address")
+unknown_lease = _kind("unknown_lease", "{mac} renews {address}, which this engine did not lease")
+
+# -- attempts -----------------------------------------------------------------------------------------------------
+script_failed = _kind("script_failed", "{role} ended with exit code {exit}: {line}", "read the log of the attempt")
+timed_out = _kind("timed_out", "{role} ran longer than {seconds:g} s and was ended", "read the log of the attempt")
+verify_failed = _kind("verify_failed", "{role} was run, and a second look does not show it: {line}")
+lost = _kind("lost", "the node knows nothing of attempt {attempt} any more")
+refused = _kind("refused", "{node} refused attempt {attempt}: {message}")
+unreachable_node = _kind("unreachable_node", "{node} could not be reached at {address}: {message}")
+host_key = _kind(
+    "host_key", "{node} at {address} showed another SSH host key than the one its install reported", "find out which machine answers there"
+)
+no_address = _kind("no_address", "node {node} has no address on the admin network")
+no_jig = _kind("no_jig", "no jig {jig} is there to carry out role {role}", "correct the barclamp")
+bad_result = _kind("bad_result", "the result of {role} is not what it promises: {message}", "correct the role's script")
+
+# -- plan and images ----------------------------------------------------------------------------------------------
+image_missing = _kind("image_missing", "image {image} is not there", "build it: crowbar image build {image}")
+image_damaged = _kind("image_damaged", "image {image} does not have its checksum", "build it again: crowbar image build {image}")
+
+
+def as_markdown() -> str:
+    """`docs/reasons.md`, whole."""
+    head = (
+        "# Reasons\n\nEverything that can keep a node or a role from going on, and what to do. JSON output carries the code and\n"
+        "the fields; the console and `crowbar explain` show the sentence. Made by `python -m engine.reasons`.\n\n"
+        "| code | what is seen | what to do |\n|---|---|---|\n"
+    )
+    return head + "".join(f"| `{k.code}` | {k.sentence} | {k.advice or 'wait'} |\n" for k in KINDS.values())
+
+
+if __name__ == "__main__":
+    print(as_markdown(), end="")

@@ -1,0 +1,197 @@
+"""The part of iPXE's script language that boot scripts of provisioners use: text -> commands -> steps. Pure.
+
+Source: ipxe.org/scripting and ipxe.org/cmd. Known: `#!ipxe`, comments, labels, `goto`, `set`, `clear`, `echo`, `dhcp`, `ifopen`,
+`isset`, `iseq`, `sleep`, `prompt`, `imgfree`, `kernel`, `initrd`, `imgargs`, `chain`, `boot`, `sanboot`, `exit`, `shell`, `reboot`,
+`poweroff`; the operators `&&` and `||`; `${setting}` with the formats `:hexhyp` and `:uristring`.
+
+Rules
+* A command that fails ends the script, unless `||` follows, as in iPXE; what a whole script ends in is a `Verdict`.
+* At most 1,000 commands are carried out, so that a loop of `goto` ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from urllib.parse import quote, urljoin
+
+from msgspec import Struct
+
+MAX_SCRIPT = 64 * 1024
+MAX_STEPS = 1000
+
+Fetch = Callable[[str], Awaitable[bytes | None]]
+"""Fetches a URL; the first 64 KiB, or None where it failed."""
+Settings = dict[str, str]
+
+
+class Kernel(Struct, frozen=True):
+    """Start this kernel; it and its initrds were fetched."""
+
+    url: str
+    arguments: tuple[str, ...]
+    initrds: tuple[str, ...]
+
+
+class Leave(Struct, frozen=True):
+    """The script ended without a kernel: `next` boot device, `disk` by sanboot, `reboot`, `poweroff`, or `failed`."""
+
+    how: Literal["next", "disk", "reboot", "poweroff", "failed"]
+    why: str = ""
+
+
+Verdict = Kernel | Leave
+_SETTING = re.compile(r"\$\{([A-Za-z0-9_./:-]+)\}")
+_OPERATOR = re.compile(r"\s+(&&|\|\|)(?:\s+|$)")
+
+
+def expand(text: str, settings: Settings) -> str:
+    """Settings put in for `${name}`; an unknown one is empty, as in iPXE."""
+
+    def put(match: re.Match[str]) -> str:
+        name, _, form = match[1].partition(":")
+        value = settings.get(name, "")
+        if form == "hexhyp":
+            return value.replace(":", "-")
+        if form == "uristring":
+            return quote(value, safe="")
+        return value
+
+    return _SETTING.sub(put, text)
+
+
+def is_script(data: bytes) -> bool:
+    return data.startswith(b"#!ipxe")
+
+
+async def run(script: bytes, base: str, settings: Settings, fetch: Fetch) -> Verdict:
+    """Carries out a script that came from the URL `base`. `chain` of another script goes on in that one."""
+    return await _Run(settings, fetch).script(script, base)
+
+
+class _Run:
+    def __init__(self, settings: Settings, fetch: Fetch) -> None:
+        self.settings = settings
+        self.fetch = fetch
+        self.steps = 0
+        self.kernel: str | None = None
+        self.arguments: tuple[str, ...] = ()
+        self.initrds: list[str] = []
+
+    async def script(self, script: bytes, base: str) -> Verdict:
+        if len(script) > MAX_SCRIPT or not is_script(script):
+            return Leave("failed", "not an iPXE script")
+        lines = script.decode("utf-8", "replace").replace("\\\n", " ").splitlines()
+        labels = {line.split()[0][1:]: i for i, line in enumerate(lines) if re.match(r":\S", line)}
+        at = 0
+        while at < len(lines):
+            line = lines[at].strip()
+            at += 1
+            if not line or line[0] in "#:":
+                continue
+            found = await self._line(line, base)
+            if isinstance(found, str):
+                if found not in labels:
+                    return Leave("failed", f"no label {found!r}")
+                at = labels[found]
+            elif found is False:
+                return Leave("failed", f"failed: {line[:200]}")
+            elif found is not True:
+                return found
+        return Leave("next", "the script ended")
+
+    async def _line(self, line: str, base: str) -> Verdict | bool | str:
+        """True and False: succeeded and failed; a text: go to that label."""
+        parts = _OPERATOR.split(line)
+        good: Verdict | bool | str = await self._command(parts[0], base)
+        for operator, command in zip(parts[1::2], parts[2::2], strict=True):
+            if not isinstance(good, bool):
+                return good
+            if good == (operator == "&&"):
+                good = await self._command(command, base) if command.strip() else True
+        return good
+
+    async def _command(self, command: str, base: str) -> Verdict | bool | str:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            return Leave("failed", f"more than {MAX_STEPS} commands")
+        words = expand(command, self.settings).split()
+        if not words:
+            return True
+        verb, rest = words[0], _plain(words[1:])
+        match verb:
+            case "echo" | "dhcp" | "ifopen" | "ifconf" | "ifstat" | "sleep" | "prompt" | "imgstat" | "login" | "cpuid":
+                return verb != "prompt"  # nobody presses a key
+            case "set" if rest:
+                self.settings[rest[0]] = " ".join(rest[1:])
+                return True
+            case "clear" if rest:
+                self.settings.pop(rest[0], None)
+                return True
+            case "isset":
+                return bool(rest)
+            case "iseq":
+                return len(rest) == 2 and rest[0] == rest[1]
+            case "goto" if rest:
+                return rest[0]
+            case "imgfree":
+                self.kernel, self.arguments = None, ()
+                self.initrds.clear()
+                return True
+            case "kernel" | "imgselect" if rest:
+                url = urljoin(base, rest[0])
+                if await self.fetch(url) is None:
+                    return False
+                self.kernel, self.arguments = url, tuple(rest[1:])
+                return True
+            case "initrd" | "imgfetch" | "module" if rest:
+                url = urljoin(base, rest[0])
+                if await self.fetch(url) is None:
+                    return False
+                self.initrds.append(url)
+                return True
+            case "imgargs" if rest:
+                self.arguments = tuple(rest[1:])
+                return True
+            case "chain" if rest:
+                return await self._chain(urljoin(base, rest[0]))
+            case "boot":
+                if rest:
+                    return await self._chain(urljoin(base, rest[0]))
+                if self.kernel is None:
+                    return False
+                return Kernel(self.kernel, self.arguments, tuple(self.initrds))
+            case "sanboot":
+                return Leave("disk")
+            case "exit":
+                return Leave("next") if not rest or rest[0] == "0" else Leave("failed", f"exit {rest[0]}")
+            case "reboot" | "poweroff":
+                return Leave("reboot" if verb == "reboot" else "poweroff")
+            case "shell":
+                return Leave("failed", "the script opened a shell")
+            case _:
+                return False
+
+    async def _chain(self, url: str) -> Verdict | bool:
+        found = await self.fetch(url)
+        if found is None:
+            return False
+        if is_script(found):
+            return await self.script(found, url)
+        return Leave("failed", f"{url[:200]} is not an iPXE script")
+
+
+def _plain(words: list[str]) -> list[str]:
+    """Words without options: `--name initrd`, `-n initrd`, `--autofree`, `--drive 0x80`."""
+    takes = {"--name", "-n", "--drive", "-d", "--timeout", "-t", "--filename", "-f", "--config", "-c"}
+    found: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif not found and word.startswith("-"):
+            skip = word in takes
+        else:
+            found.append(word)
+    return found

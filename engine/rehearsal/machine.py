@@ -1,0 +1,267 @@
+"""A simulated machine as the roles of barclamps see it: hardware, what it remembers, and the task that it carries out.
+
+`barclamps/NAME/rehearsal.py` says what the barclamp's scripts do to a machine that is not there:
+
+    ROLES = {"bios-configure": bios_configure}
+    async def bios_configure(machine: Machine, task: Task) -> Result: ...
+
+Rules for such a function
+* It changes `machine.state` and calls `machine.save()`, so that a second look (`task.action == "verify"`) and inventory report it.
+* It may be cancelled at each await: power can go at any moment. What was saved stays, what was not is gone; so a disk
+  becomes bootable in one save, when all of it is written.
+* Time passes by `await task.work(seconds)` only, in seconds of a real machine; the rack's speed divides them.
+* Exit codes are those of real tasks: 0 done, 64 done and reboot, 128 again, 192 reboot and again; others failed. A
+  `verify` ends with 0 (it is so), 1 (it is not so), or others (could not tell).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from .counters import Counters
+from .description import Description, DiskDef, Faults, Hardware
+from .state import Disk, State, StateFile, System, Volume
+
+Json = Any
+LOG_BYTES = 64 * 1024
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """How a task ended."""
+
+    exit: int = 0
+    gives: dict[str, Json] = {}
+    message: str = ""
+
+
+class DiskBroken(Exception):
+    """I/O error on a disk; replace the disk"""
+
+
+class Pace:
+    """How fast time passes in a rack."""
+
+    def __init__(self, speed: float | Literal["max"]) -> None:
+        self.speed = speed
+
+    async def wait(self, seconds: float) -> None:
+        """Lets these seconds of a real machine pass."""
+        await asyncio.sleep(0 if self.speed == "max" else seconds / self.speed)
+
+    def retry_s(self, seconds: float) -> float:
+        """Real seconds to wait before something is tried again: divided by the speed, at least 0.2."""
+        return 0.2 if self.speed == "max" else max(0.2, seconds / self.speed)
+
+
+class DiskView(Struct, frozen=True):
+    """A disk or volume as the operating system shows it."""
+
+    name: str
+    serial: str
+    size: int
+    rotational: bool
+    transport: str
+    disk: Disk
+
+
+class Fetcher(Protocol):
+    """How a task of a machine gets at the engine's files."""
+
+    async def download(self, url: str, sink: Callable[[memoryview], object]) -> int:
+        """Gives the body to `sink` block by block; octets. Tries again for as long as the server is away, after `sink` got
+        an empty block (begin anew). Raises `Refused` for an answer that will not change."""
+
+
+class Refused(Exception):
+    """The server said no."""
+
+
+class Task:
+    """One run of a role on a machine."""
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        role: str,
+        barclamp: str,
+        action: str,
+        attributes: dict[str, Json],
+        files: dict[str, bytes],
+        pace: Pace,
+        fetcher: Fetcher,
+        environment: str,
+    ) -> None:
+        self.id = id
+        self.role = role
+        self.barclamp = barclamp
+        self.action = action
+        self.attributes = attributes
+        self.files = files
+        self.environment = environment
+        self.log = bytearray()
+        self.percent = 0
+        self.text = ""
+        self._pace = pace
+        self._fetcher = fetcher
+        self.on_progress: Callable[[], None] | None = None
+
+    def get(self, path: str, default: Json = None) -> Json:
+        """An attribute by its path, `a/b/c`, or by its name at the top."""
+        at: Json = self.attributes
+        for part in path.split("/"):
+            if not isinstance(at, dict) or part not in at:
+                return default
+            at = at[part]
+        return at
+
+    def print(self, line: str) -> None:
+        """A line of the task's output; what is over 64 KiB is not kept."""
+        if len(self.log) < LOG_BYTES:
+            self.log += line.encode()[:4096] + b"\n"
+
+    def progress(self, percent: int, text: str) -> None:
+        self.percent, self.text = max(0, min(percent, 100)), text[:200]
+        if self.on_progress is not None:
+            self.on_progress()
+
+    async def work(self, seconds: float) -> None:
+        """Lets seconds of a real machine pass."""
+        await self._pace.wait(seconds)
+
+    async def download(self, url: str, sink: Callable[[memoryview], object]) -> int:
+        return await self._fetcher.download(url, sink)
+
+
+Behaviour = Callable[["Machine", Task], Awaitable[Result]]
+
+
+class Machine:
+    """Hardware with its memory. One asyncio loop owns it; the BMC's thread reads `state.power` only."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        description: Description,
+        faults: Faults,
+        file: StateFile,
+        neighbours: Callable[[Hardware], list[tuple[str, bytes]]],
+        counters: Counters,
+    ) -> None:
+        self.hardware = hardware
+        self.description = description
+        self.faults = faults
+        self.counters = counters
+        self.rng = random.Random(f"{description.seed}/{hardware.name}/life")
+        self.screen = "off"
+        self.environment = ""
+        """What runs: empty, `firmware`, `sledgehammer`, or the name of an installed system."""
+        self.address = ""
+        self.host_key = ""
+        self._file = file
+        self._neighbours = neighbours
+        self.state = file.load() or self._new()
+
+    @property
+    def name(self) -> str:
+        return self.hardware.name
+
+    def _new(self) -> State:
+        return State(
+            power=self.description.powered,
+            bios=dict(self.hardware.bios),
+            disks={disk.serial: Disk(serial=disk.serial) for disk in self.hardware.disks},
+        )
+
+    def save(self) -> None:
+        """What the machine remembers is kept from now on, also through a `kill -9` of the rack."""
+        self._file.save(self.state)
+
+    def lost(self, percent: float) -> bool:
+        """Is this packet or connection one of the lost ones?"""
+        return percent > 0 and self.rng.random() * 100 < percent
+
+    # -- disks ----------------------------------------------------------------------------------------------------
+
+    def disks(self) -> list[DiskView]:
+        """What an operating system sees: volumes first, then the disks that are in none, named sda, sdb, ..."""
+        return list(self._disks())
+
+    def _disks(self) -> Iterator[DiskView]:
+        by_serial = {disk.serial: disk for disk in self.hardware.disks}
+        members = {serial for volume in self.state.volumes for serial in volume.disks}
+        number = 0
+        for volume in self.state.volumes:
+            first = by_serial[volume.disks[0]]
+            yield DiskView(_name(number), volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
+            number += 1
+        for one in self.hardware.disks:
+            if one.serial not in members:
+                found = self.state.disks[one.serial]
+                yield DiskView(_name(number), one.serial, one.size, one.rotational, one.transport, found)
+                number += 1
+
+    def physical(self) -> list[tuple[DiskDef, Disk]]:
+        return [(disk, self.state.disks[disk.serial]) for disk in self.hardware.disks]
+
+    def wipe(self, disk: Disk, signature: str = "") -> None:
+        """Destroys what is on a disk, and counts it. Raises DiskBroken."""
+        if self.faults.disk_fails:
+            raise DiskBroken(f"disk {disk.serial}: I/O error")
+        disk.wipes += 1
+        disk.system = None
+        disk.signature = signature
+        self.save()
+
+    def make_volume(self, name: str, level: str, serials: list[str], size: int) -> Volume:
+        """A RAID volume over disks, which are wiped by it. Raises DiskBroken."""
+        if self.faults.disk_fails:
+            raise DiskBroken(f"disk {serials[0]}: I/O error")
+        for serial in serials:
+            disk = self.state.disks[serial]
+            disk.wipes += 1
+            disk.system = None
+            disk.signature = "raid-member"
+        volume = Volume(name=name, level=level, disks=serials, size=size, disk=Disk(serial=f"V{serials[0]}"))
+        self.state.volumes.append(volume)
+        self.save()
+        return volume
+
+    def drop_volumes(self) -> None:
+        """Takes all volumes apart; what was on them is gone, their disks are blank."""
+        for volume in self.state.volumes:
+            for serial in volume.disks:
+                self.state.disks[serial].signature = ""
+        self.state.volumes.clear()
+        self.save()
+
+    @property
+    def system(self) -> System | None:
+        """The installed system that the machine would boot from its disks."""
+        return next((view.disk.system for view in self._disks() if view.disk.system is not None), None)
+
+    # -- firmware -------------------------------------------------------------------------------------------------
+
+    def self_test(self) -> None:
+        """What firmware does when it starts: takes over the settings that were asked for."""
+        self.state.boots += 1
+        if self.state.bios_pending:
+            if not self.faults.bios_lies:
+                self.state.bios.update(self.state.bios_pending)
+            self.state.bios_pending.clear()
+        self.save()
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def frames(self) -> list[tuple[str, bytes]]:
+        """LLDP frames heard: (name of the NIC, whole Ethernet frame)."""
+        return self._neighbours(self.hardware)
+
+
+def _name(number: int) -> str:
+    return f"sd{chr(97 + number)}" if number < 26 else f"sda{chr(97 + number - 26)}"

@@ -1,0 +1,143 @@
+"""Where a rack's addresses are: the one place that knows whether they are real or mapped to loopback.
+
+Both ways of wiring have the same face, so a machine does not know which it is on:
+
+* `LaneWiring`: no privilege. The rule of `engine.reach`; DHCP goes as through a relay, from the relay's mapped address.
+* `namespace.VethWiring`: the rack is in a network namespace of its own; addresses and ports are real, and DHCP of machines that have
+  no address goes as raw Ethernet frames from their own MACs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from engine.reach import Reach
+from engine.wire.dhcp import DhcpReply, DhcpRequest, Malformed, decode_reply, encode_request
+
+from .counters import Counters
+
+Receive = Callable[[DhcpReply], None]
+_DRAIN = 64
+
+
+class DhcpPort(Protocol):
+    """Sends DHCP requests of machines and hands each reply to the one who waits for its transaction id."""
+
+    def send(self, request: DhcpRequest) -> None: ...
+
+    def listen(self, xid: int, receive: Receive) -> None: ...
+
+    def forget(self, xid: int) -> None: ...
+
+
+class Wiring(Protocol):
+    @property
+    def dhcp(self) -> DhcpPort: ...
+
+    def remote(self, address: str, port: int) -> tuple[str, int]:
+        """Where to connect to. Raises ValueError for what is no address."""
+
+    def local(self, address: str, port: int) -> tuple[str, int]:
+        """Where to bind to."""
+
+    def attach(self, address: str) -> None:
+        """The address is in use from now on."""
+
+    def detach(self, address: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RelayPort:
+    """DHCP as through a relay (RFC 1542 4, RFC 2131 4.1): requests carry `giaddr`, replies come to the relay's server port."""
+
+    def __init__(self, reach: Reach, server: str, relay: str, counters: Counters) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._to = reach(server, 67)
+        self._relay = relay
+        self._counters = counters
+        self._waiting: dict[int, Receive] = {}
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.setblocking(False)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self._sock.bind(reach(relay, 67))
+        self._loop.add_reader(self._sock, self._readable)
+
+    def send(self, request: DhcpRequest) -> None:
+        relayed = encode_request(_relayed(request, self._relay))
+        try:
+            self._sock.sendto(relayed, self._to)
+        except OSError:  # the engine is not there, or the send buffer is full: a lost packet, and it will be sent again
+            self._counters.add("dhcp-not-sent")
+
+    def listen(self, xid: int, receive: Receive) -> None:
+        self._waiting[xid] = receive
+
+    def forget(self, xid: int) -> None:
+        self._waiting.pop(xid, None)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._sock)
+        self._sock.close()
+
+    def _readable(self) -> None:
+        for _ in range(_DRAIN):
+            try:
+                data, _peer = self._sock.recvfrom(2048)
+            except BlockingIOError:
+                return
+            except OSError:  # ICMP errors of earlier requests come back here: nobody listens there at present
+                self._counters.add("dhcp-refused")
+                continue
+            try:
+                reply = decode_reply(data)
+            except Malformed as wrong:
+                self._counters.add(f"dhcp-malformed-{wrong.reason}")
+                continue
+            receive = self._waiting.get(reply.to.xid)
+            if receive is None:
+                self._counters.add("dhcp-unexpected")
+                continue
+            receive(reply)
+
+
+class LaneWiring:
+    """Addresses of the plan at 127.LANE/16."""
+
+    def __init__(self, lane: int, subnets: Sequence[str], server: str, relay: str, counters: Counters) -> None:
+        self._reach = Reach(lane, subnets)
+        self._dhcp = RelayPort(self._reach, server, relay, counters)
+
+    @property
+    def dhcp(self) -> DhcpPort:
+        return self._dhcp
+
+    def remote(self, address: str, port: int) -> tuple[str, int]:
+        return self._reach(address, port)
+
+    def local(self, address: str, port: int) -> tuple[str, int]:
+        return self._reach(address, port)
+
+    def attach(self, address: str) -> None:
+        """Linux lets anybody use all of 127/8."""
+
+    def detach(self, address: str) -> None:
+        """Nothing was attached."""
+
+    def close(self) -> None:
+        self._dhcp.close()
+
+
+def new_xid(rng: random.Random) -> int:
+    """A transaction id (RFC 2131 2); 32 bits at random do not meet among thousands that are open at once."""
+    return rng.getrandbits(32)
+
+
+def _relayed(request: DhcpRequest, relay: str) -> DhcpRequest:
+    return replace(request, giaddr=relay, hops=request.hops + 1)

@@ -1,0 +1,431 @@
+"""The working copy of a world: the only place that changes records.
+
+Whoever changes a record puts the new one here. The working copy keeps the indexes, remembers the changed rows (for the journal and
+the tables), and remembers what the change touched: node roles for the annealer, nodes for the life-cycle. Touches follow from what
+changed, so no caller can forget one.
+
+    work = Work(world); for each event: step(work, happened); world = work.finish()
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from .attributes import ancestry, inputs_hash
+from .definitions import Catalog, RoleDef
+from .derive import done, holds_limits, resources
+from .effects import Effect
+from .model import (
+    Allocation,
+    Deployment,
+    Key,
+    Lease,
+    Meta,
+    Node,
+    NodeRole,
+    Revision,
+    Row,
+    Sighting,
+    State,
+    Value,
+)
+from .plan import Plan
+from .world import World
+
+Change = tuple[str, Hashable, Row | None]
+"""Table, key, and the record as it is now; None: deleted."""
+Wake = tuple[float, str]
+"""Engine time, and the subject that the tick shall name."""
+
+_MAPS = (
+    "nodes", "node_roles", "sightings", "leases", "allocations", "attributes", "deployments", "revisions",
+    "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
+    "wants", "stale", "running", "queues",
+)  # fmt: skip
+
+def _matters(node: Node) -> tuple[object, ...]:
+    """The fields of a node that blockers and the life-cycle look at."""
+    return (
+        node.stage, node.runs, node.boot_id, node.boot is None, node.alive, node.available, node.allocated, node.hold,
+        node.problem, node.intent, node.backward, node.bmc is None,
+    )  # fmt: skip
+
+
+class Checkpoint(NamedTuple):
+    """A working copy as it was."""
+
+    world: World
+    rows: dict[tuple[str, Hashable], Row | None]
+    effects: int
+    wakes: int
+    touched: dict[Key, None]
+    looked: dict[str, None]
+    released: set[str]
+
+
+class Work:
+    """A mutable copy of a world, used by one thread for one batch. Reads like a world (`world.View`)."""
+
+    nodes: Any
+    node_roles: Any
+    sightings: Any
+    leases: Any
+    allocations: Any
+    attributes: Any
+    deployments: Any
+    revisions: Any
+    roles_of: Any
+    children: Any
+    bound: Any
+    names: Any
+    macs: Any
+    uuids: Any
+    serials: Any
+    lease_of: Any
+    address_of: Any
+    nonces: Any
+    values_of: Any
+    wants: Any
+    stale: Any
+    running: Any
+    queues: Any
+
+    def __init__(self, world: World) -> None:
+        self.base: Catalog = world.base
+        self.catalog: Catalog = world.catalog
+        self.plan: Plan | None = world.plan
+        self.meta: Meta = world.meta
+        self._open(world)
+        self.at = 0.0
+        self.now = 0.0
+        self.rows: dict[tuple[str, Hashable], Row | None] = {}
+        self.effects: list[Effect] = []
+        self.wakes: list[Wake] = []
+        self.touched: dict[Key, None] = dict.fromkeys(world.touched)
+        self.looked: dict[str, None] = {}
+        self.released: set[str] = set()
+        """Resources that somebody gave back, or whose size changed."""
+
+    def _open(self, world: World) -> None:
+        for name in _MAPS:
+            setattr(self, name, getattr(world, name).mutate())
+
+    def checkpoint(self) -> Checkpoint:
+        """Where `rollback` comes back to. Cheap: persistent maps share all that is the same."""
+        world = self.finish()
+        self._open(world)
+        return Checkpoint(
+            world, dict(self.rows), len(self.effects), len(self.wakes), dict(self.touched), dict(self.looked), set(self.released)
+        )
+
+    def rollback(self, to: Checkpoint) -> None:
+        """Forget everything since the checkpoint."""
+        self.catalog, self.plan, self.meta = to.world.catalog, to.world.plan, to.world.meta
+        self._open(to.world)
+        self.rows, self.touched, self.looked, self.released = to.rows, to.touched, to.looked, to.released
+        del self.effects[to.effects :]
+        del self.wakes[to.wakes :]
+
+    def all(self, table: str) -> list[Any]:
+        """Every record of a table. Walks the whole table, so only for what concerns all."""
+        whole = getattr(self, table).finish()
+        setattr(self, table, whole.mutate())
+        return list(whole.values())
+
+    def limits(self) -> list[str]:
+        """Resources that somebody waits for."""
+        whole = self.queues.finish()
+        self.queues = whole.mutate()
+        return list(whole)
+
+    @property
+    def rest(self) -> bool:
+        """More was touched than the last step may work on: a `Continue` shall follow."""
+        return bool(self.touched)
+
+    def finish(self, keep_touched: bool = True) -> World:
+        """The new world. The working copy is used up."""
+        return World(
+            base=self.base,
+            catalog=self.catalog,
+            plan=self.plan,
+            meta=self.meta,
+            touched=tuple(self.touched) if keep_touched else (),
+            **{name: getattr(self, name).finish() for name in _MAPS},
+        )
+
+    def take_changes(self) -> list[Change]:
+        """The rows changed since the last call, each once, as they are now."""
+        out: list[Change] = [(table, key, row) for (table, key), row in self.rows.items()]
+        self.rows.clear()
+        return out
+
+    # -- what follows from a change --------------------------------------------------------------------------------
+
+    def touch(self, key: Key) -> None:
+        self.touched[key] = None
+
+    def touch_node(self, node: str) -> None:
+        self.looked[node] = None
+        for key in self.roles_of.get(node) or ():
+            self.touched[key] = None
+
+    def touch_children(self, key: Key) -> None:
+        for child in self.children.get(key) or ():
+            self.touched[child] = None
+
+    def wake(self, now: float, subject: str) -> None:
+        self.wakes.append((now, subject))
+
+    def order(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    # -- records ---------------------------------------------------------------------------------------------------
+
+    def put(self, row: Row) -> None:
+        match row:
+            case NodeRole():
+                self.put_role(row)
+            case Node():
+                self.put_node(row)
+            case Lease():
+                self.put_lease(row)
+            case Sighting():
+                self.put_sighting(row)
+            case Allocation():
+                self.allocations[row.address] = row
+                self.address_of[(row.node, row.network)] = row.address
+                self.rows[("allocations", row.address)] = row
+                self.restale(self.roles_of.get(row.node) or ())
+            case Value():
+                self.put_value(row)
+            case Deployment():
+                self.deployments[row.name] = row
+                self.rows[("deployments", row.name)] = row
+            case Revision():
+                self.revisions[row.number] = row
+                self.rows[("revisions", row.number)] = row
+            case Meta():
+                self.meta = row
+                self.rows[("meta", ())] = row
+
+    def put_node(self, new: Node) -> None:
+        old: Node | None = self.nodes.get(new.id)
+        if old == new:
+            return
+        self.nodes[new.id] = new
+        self.rows[("nodes", new.id)] = new
+        self._index(self.names, _names(old), _names(new), new.id)
+        self._index(self.macs, old.macs if old else (), new.macs, new.id)
+        self._index(self.uuids, (old.uuid,) if old else (), (new.uuid,), new.id)
+        self._index(self.serials, (old.serial,) if old else (), (new.serial,), new.id)
+        self._index(self.nonces, _nonces(old), _nonces(new), new.id)
+        if old is None or _matters(old) != _matters(new):
+            self.touch_node(new.id)
+        if old is not None and old.name != new.name:
+            self.restale(self.roles_of.get(new.id) or ())
+
+    def put_role(self, new: NodeRole) -> None:
+        key = new.key
+        old: NodeRole | None = self.node_roles.get(key)
+        if old == new:
+            return
+        was_done = old is not None and done(self, old)
+        definition = self.catalog.roles.get(new.role)
+        self.node_roles[key] = new
+        self.rows[("node_roles", key)] = new
+        if old is None:
+            self._enter(self.roles_of, new.node, key)
+            self._enter(self.bound, new.role, key)
+            for want in definition.wants if definition else ():
+                self._enter(self.wants, want.name, key)
+        if old is None or old.parents != new.parents:
+            for parent in set(old.parents if old else ()) - set(new.parents):
+                self._leave(self.children, parent, key)
+            for parent in new.parents:
+                self._enter(self.children, parent, key)
+        if definition is not None:
+            had, has = old is not None and holds_limits(old), holds_limits(new)
+            if had != has:
+                self._count(definition, new, 1 if has else -1)
+        self._stale_now(new)
+        self.looked[new.node] = None
+        self.touched[key] = None
+        if old is not None and (old.state is State.TRANSITION) != (new.state is State.TRANSITION):
+            self.touch_node(new.node)
+        if was_done != done(self, new):
+            self.touch_children(key)
+        if new.gave != (old.gave if old is not None else {}):
+            self.restale(self.children.get(key) or ())
+
+    def _count(self, definition: RoleDef, role: NodeRole, change: int) -> None:
+        for resource in resources(definition, role):
+            count = (self.running.get(resource) or 0) + change
+            if count:
+                self.running[resource] = count
+            else:
+                self.running.pop(resource, None)
+            if change < 0:
+                self.released.add(resource)
+
+    def drop_role(self, key: Key) -> None:
+        """Forget a node role. Its children lose it as a parent."""
+        role: NodeRole = self.node_roles[key]
+        for child in self.children.get(key) or ():
+            record = self.node_roles[child]
+            self.put_role(replace(record, parents=tuple(p for p in record.parents if p != key)))
+        definition = self.catalog.roles.get(role.role)
+        if definition is not None and holds_limits(role):
+            self._count(definition, role, -1)
+        for parent in role.parents:
+            self._leave(self.children, parent, key)
+        self._leave(self.roles_of, role.node, key)
+        self._leave(self.bound, role.role, key)
+        for want in definition.wants if definition else ():
+            self._leave(self.wants, want.name, key)
+        self.stale.pop(key, None)
+        self.children.pop(key, None)
+        self.touched.pop(key, None)
+        del self.node_roles[key]
+        self.rows[("node_roles", key)] = None
+        self.touch_node(role.node)
+
+    def put_sighting(self, new: Sighting) -> None:
+        old: Sighting | None = self.sightings.get(new.mac)
+        if old == new:
+            return
+        self.sightings[new.mac] = new
+        self.rows[("sightings", new.mac)] = new
+        self._index(
+            self.nonces,
+            (old.boot.nonce,) if old and old.boot else (),
+            (new.boot.nonce,) if new.boot else (),
+            new.mac,
+        )
+
+    def put_lease(self, new: Lease) -> None:
+        old: Lease | None = self.leases.get(new.address)
+        if old == new:
+            return
+        if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
+            del self.lease_of[old.mac]
+        self.leases[new.address] = new
+        if new.state != "declined":
+            self.lease_of[new.mac] = new.address
+        elif self.lease_of.get(new.mac) == new.address:
+            del self.lease_of[new.mac]
+        self.rows[("leases", new.address)] = new
+
+    def put_value(self, new: Value) -> None:
+        if self.attributes.get(new.key) == new:
+            return
+        self.attributes[new.key] = new
+        self._enter(self.values_of, new.scope, new.key)
+        self.rows[("attributes", new.key)] = new
+        self._value_changed(new)
+
+    def drop(self, table: str, key: Any) -> None:
+        """Delete a record of any table but `node_roles` (`drop_role`)."""
+        old = getattr(self, table).pop(key, None)
+        if old is None:
+            return
+        self.rows[(table, key)] = None
+        match old:
+            case Node():
+                for index, entries in (
+                    (self.names, _names(old)), (self.macs, old.macs), (self.uuids, (old.uuid,)),
+                    (self.serials, (old.serial,)), (self.nonces, _nonces(old)),
+                ):  # fmt: skip
+                    self._index(index, entries, (), old.id)
+            case Sighting():
+                self._index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
+            case Lease():
+                if self.lease_of.get(old.mac) == old.address:
+                    del self.lease_of[old.mac]
+            case Allocation():
+                if self.address_of.get((old.node, old.network)) == old.address:
+                    del self.address_of[(old.node, old.network)]
+            case Value():
+                self._leave(self.values_of, old.scope, old.key)
+                self._value_changed(old)
+
+    # -- staleness -------------------------------------------------------------------------------------------------
+
+    def restale(self, keys: Iterable[Key]) -> None:
+        """Look again whether these node roles are stale; touch those for which it changed, and their children."""
+        for key in keys:
+            role: NodeRole | None = self.node_roles.get(key)
+            if role is None:
+                continue
+            before = key in self.stale
+            self._stale_now(role)
+            if before != (key in self.stale):
+                self.touched[key] = None
+                self.looked[key[0]] = None
+                self.touch_children(key)
+
+    def restale_all(self) -> None:
+        for role in self.all("node_roles"):
+            self._stale_now(role)
+
+    def _stale_now(self, role: NodeRole) -> None:
+        definition = self.catalog.roles.get(role.role)
+        if (
+            role.state is State.ACTIVE
+            and definition is not None
+            and not definition.destructive
+            and definition.wants
+            and inputs_hash(self, role) != role.ran_hash
+        ):
+            self.stale[role.key] = True
+        else:
+            self.stale.pop(role.key, None)
+
+    def _value_changed(self, value: Value) -> None:
+        keys: tuple[Key, ...] = self.wants.get(value.name) or ()
+        if value.layer == "deployment":
+            self.restale(
+                k for k in keys if value.scope in ancestry(self, self.node_roles[k].deployment)
+            )
+        else:
+            self.restale(k for k in keys if value.scope in (k[0], f"{k[0]}/{k[1]}"))
+
+    # -- index entries ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _index(index: Any, old: Iterable[str], new: Iterable[str], owner: str) -> None:
+        """One entry -> one owner. Where two nodes claim one entry the later one has it; the earlier does not take it away."""
+        gone = set(old) - set(new)
+        for entry in gone:
+            if entry and index.get(entry) == owner:
+                del index[entry]
+        for entry in new:
+            if entry and index.get(entry) != owner:
+                index[entry] = owner
+
+    @staticmethod
+    def _enter(index: Any, owner: Any, key: Any) -> None:
+        have = index.get(owner) or ()
+        i = bisect_left(have, key)
+        if i == len(have) or have[i] != key:
+            index[owner] = (*have[:i], key, *have[i:])
+
+    @staticmethod
+    def _leave(index: Any, owner: Any, key: Any) -> None:
+        rest = tuple(k for k in index.get(owner) or () if k != key)
+        if rest:
+            index[owner] = rest
+        else:
+            index.pop(owner, None)
+
+
+def _names(node: Node | None) -> tuple[str, ...]:
+    return () if node is None else (node.name, node.name.split(".")[0])
+
+
+def _nonces(node: Node | None) -> tuple[str, ...]:
+    return () if node is None else (node.boot.nonce if node.boot else "", node.claim)

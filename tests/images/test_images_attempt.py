@@ -1,0 +1,311 @@
+"""`images/node/attempt`, the real script under real shells: at most once, detached, limited, remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from node_shell import NODE, Attempts, Shell, task_tar, until
+
+
+@pytest.fixture
+def attempts(shell: Shell, tmp_path: Path) -> Attempts:
+    return Attempts(shell, tmp_path)
+
+
+def gone(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_start_wait_log_ack(attempts: Attempts) -> None:
+    script = """
+cat extra
+echo "root=$CROWBAR_ROOT home=${CROWBAR_HOME:-none}"
+cat "$CROWBAR_ATTRIBUTES"
+printf '{\\n "volumes": ["a\\\\"b", 1.5e3, {}],\\t"id": "%s"\\n}\\n' "$CROWBAR_ATTEMPT" >"$CROWBAR_GIVES"
+exit 64
+"""
+    started = attempts.start("i-7.1", script, extra="from the tar\n")
+    assert started["state"] in ("running", "ended")
+    ended = attempts.state("wait", "i-7.1", "30")
+    assert ended == {"id": "i-7.1", "state": "ended", "exit": 64, "gives": {"volumes": ['a"b', 1500.0, {}], "id": "i-7.1"}}
+    log = attempts.raw("log", "i-7.1", "0").stdout
+    assert log == f'from the tar\nroot={attempts.root} home=none\n{{"a": 1}}'.encode()
+    assert attempts.raw("log", "i-7.1", "9").stdout == log[9:]
+    assert attempts.raw("log", "i-7.1", "4000").stdout == b""
+    assert attempts.state("list")["id"] == "i-7.1"
+    assert attempts.state("ack", "i-7.1")["state"] == "acknowledged"
+    assert attempts.state("ack", "i-7.1")["state"] == "acknowledged"
+    assert not attempts.folder("i-7.1").exists()
+    assert attempts.raw("list").stdout == b""
+    assert attempts.start("i-7.1", script)["state"] == "acknowledged"
+    assert attempts.state("wait", "i-7.1", "0")["state"] == "acknowledged"
+    assert not attempts.folder("i-7.1").exists()
+
+
+def test_same_id_never_starts_twice(attempts: Attempts, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    tar = task_tar(f'echo x >>"{count}"\nwhile [ ! -e "{tmp_path}/go" ]; do sleep 0.1; done')
+    racers = [
+        subprocess.Popen(attempts.argv("start", "i-1.1", "60"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=attempts.env)
+        for _ in range(8)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write(tar)
+        racer.stdin.close()
+    for racer in racers:
+        assert racer.stdout is not None
+        assert json.loads(racer.stdout.read())["state"] == "running"
+        racer.stdout.close()
+        assert racer.wait(30) == 0
+    assert attempts.state("start", "i-1.1", "60", stdin=tar)["state"] == "running"
+    assert attempts.raw("ack", "i-1.1").returncode == 1
+    (tmp_path / "go").touch()
+    assert attempts.state("wait", "i-1.1", "30")["exit"] == 0
+    assert attempts.state("start", "i-1.1", "60", stdin=tar)["state"] == "ended"
+    assert count.read_text() == "x\n"
+    assert [entry.name for entry in attempts.folder("i-1.1").iterdir() if entry.name.startswith(".")] == []
+
+
+def test_survives_the_callers_session(attempts: Attempts, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    caller = subprocess.Popen(
+        [*attempts.shell.words, "-c", '"$@"; echo up; sleep 60', "x", *attempts.argv("start", "i-2.1", "60")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=attempts.env, start_new_session=True,
+    )
+    assert caller.stdin is not None
+    assert caller.stdout is not None
+    caller.stdin.write(task_tar(f'while [ ! -e "{go}" ]; do sleep 0.1; done; echo survived'))
+    caller.stdin.close()
+    assert json.loads(caller.stdout.readline())["state"] == "running"
+    os.killpg(caller.pid, signal.SIGHUP)
+    os.killpg(caller.pid, signal.SIGKILL)
+    caller.wait(30)
+    # End of file here too: the task holds no descriptor of its caller.
+    caller.stdout.read()
+    caller.stdout.close()
+    assert attempts.state("wait", "i-2.1", "0")["state"] == "running"
+    go.touch()
+    assert attempts.state("wait", "i-2.1", "30")["exit"] == 0
+    assert attempts.raw("log", "i-2.1", "0").stdout == b"survived\n"
+
+
+def test_limit_ends_the_whole_group(attempts: Attempts) -> None:
+    attempts.start("i-3.1", "sleep 600 & echo $!; echo $$; sleep 600", timeout_s=1)
+    assert attempts.state("wait", "i-3.1", "30")["exit"] == 124
+    for pid in attempts.raw("log", "i-3.1", "0").stdout.split()[:2]:
+        until(lambda pid=pid: gone(int(pid)), f"process {pid!r} is gone")
+
+
+def test_an_ended_task_leaves_nothing_at_work(attempts: Attempts) -> None:
+    attempts.start("i-3.2", "sleep 600 & echo $!")
+    assert attempts.state("wait", "i-3.2", "30")["exit"] == 0
+    until(lambda: gone(int(attempts.raw("log", "i-3.2", "0").stdout.split()[0])), "the background process is gone")
+
+
+def test_too_much_output_ends_the_task(shell: Shell, tmp_path: Path) -> None:
+    attempts = Attempts(shell, tmp_path, CROWBAR_LOG_BYTES="100000")
+    attempts.start("i-3.3", "head -c 200000 /dev/zero; exec sleep 600", timeout_s=60)
+    assert attempts.state("wait", "i-3.3", "60")["exit"] == 125
+    assert len(attempts.raw("log", "i-3.3", "0").stdout) == 65536
+
+
+def test_killed_midway_is_lost_and_is_not_started_again(attempts: Attempts, tmp_path: Path) -> None:
+    count = tmp_path / "count"
+    script = f'echo x >>"{count}"; sleep 600'
+    attempts.start("i-4.1", script)
+    folder = attempts.folder("i-4.1")
+    until(lambda: (folder / "task.pid").exists() and count.exists(), "the task runs")
+    runner = int((folder / "started").read_text().split("pid=")[1].split()[0])
+    task = int((folder / "task.pid").read_text().split("pid=")[1].split()[0])
+    os.kill(runner, signal.SIGKILL)
+    until(lambda: gone(runner), "the runner is gone")
+    # The runner is dead but its task is at work: that is not lost.
+    assert attempts.state("wait", "i-4.1", "0")["state"] == "running"
+    os.killpg(task, signal.SIGKILL)
+    assert attempts.state("wait", "i-4.1", "30") == {"id": "i-4.1", "state": "lost"}
+    assert attempts.start("i-4.1", script) == {"id": "i-4.1", "state": "lost"}
+    assert count.read_text() == "x\n"
+    assert attempts.state("ack", "i-4.1")["state"] == "acknowledged"
+
+
+def test_a_task_without_runner_is_ended_at_its_limit(attempts: Attempts) -> None:
+    attempts.start("i-4.2", "sleep 600", timeout_s=600)
+    folder = attempts.folder("i-4.2")
+    until(lambda: (folder / "task.pid").exists(), "the task runs")
+    os.kill(int((folder / "started").read_text().split("pid=")[1].split()[0]), signal.SIGKILL)
+    (folder / "started").write_text((folder / "started").read_text().replace("limit=600", "limit=0"))
+    assert attempts.state("wait", "i-4.2", "30")["state"] == "lost"
+
+
+def test_lost_after_a_reboot(attempts: Attempts, tmp_path: Path) -> None:
+    attempts.start("i-5.1", f'while [ ! -e "{tmp_path}/go" ]; do sleep 0.1; done')
+    attempts.start("i-5.2", "exit 3")
+    assert attempts.state("wait", "i-5.2", "30")["exit"] == 3
+    attempts.boot_id.write_text("boot-two\n")
+    assert attempts.state("wait", "i-5.1", "5")["state"] == "lost"
+    assert attempts.state("wait", "i-5.2", "5")["exit"] == 3
+    attempts.boot_id.write_text("boot-one\n")
+    (tmp_path / "go").touch()
+    assert attempts.state("wait", "i-5.1", "30")["exit"] == 0
+
+
+def test_unknown_is_lost_and_may_be_started(attempts: Attempts) -> None:
+    assert attempts.state("wait", "i-6.1", "5") == {"id": "i-6.1", "state": "lost"}
+    attempts.start("i-6.1", "exit 0")
+    assert attempts.state("wait", "i-6.1", "30")["exit"] == 0
+
+
+def test_acknowledged_before_it_came_never_runs(attempts: Attempts, tmp_path: Path) -> None:
+    assert attempts.state("ack", "i-6.2")["state"] == "acknowledged"
+    assert attempts.start("i-6.2", f"touch {tmp_path}/ran")["state"] == "acknowledged"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 700, 1024, 2048, 2560])
+def test_a_stream_cut_off_starts_nothing_and_can_be_given_again(attempts: Attempts, tmp_path: Path, keep: int) -> None:
+    tar = task_tar(f"echo x >>{tmp_path}/count")
+    assert len(tar) > 2560
+    state = attempts.state("start", "i-8.1", "60", stdin=tar[:keep], exit=1)
+    assert state["state"] == "unstarted"
+    assert "whole" in state["error"]
+    assert attempts.state("wait", "i-8.1", "0")["state"] == "lost"
+    assert attempts.state("start", "i-8.1", "60", stdin=tar)["state"] in ("running", "ended")
+    assert attempts.state("wait", "i-8.1", "30")["exit"] == 0
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_a_starter_that_died_before_the_runner_is_recovered(attempts: Attempts, tmp_path: Path) -> None:
+    stage = attempts.folder("i-8.2") / ".new.999999999.1"
+    (stage / "task").mkdir(parents=True)
+    (stage / "task" / "run").write_text("#!/bin/sh\necho old\n")
+    assert attempts.state("wait", "i-8.2", "0")["state"] == "lost"
+    assert not stage.exists()
+    # A runner of the abandoned start that comes up late finds its stage withdrawn.
+    late = attempts.raw("_run", "i-8.2", str(stage), "60")
+    assert late.returncode == 0
+    assert attempts.state("wait", "i-8.2", "0")["state"] == "lost"
+    attempts.start("i-8.2", "echo new")
+    assert attempts.state("wait", "i-8.2", "30")["exit"] == 0
+    assert attempts.raw("log", "i-8.2", "0").stdout == b"new\n"
+
+
+def test_a_starter_killed_while_it_reads_starts_nothing(attempts: Attempts, tmp_path: Path) -> None:
+    tar = task_tar(f"echo x >>{tmp_path}/count")
+    starter = subprocess.Popen(attempts.argv("start", "i-8.3", "60"), stdin=subprocess.PIPE, env=attempts.env)
+    assert starter.stdin is not None
+    starter.stdin.write(tar[:1024])
+    starter.stdin.flush()
+    until(lambda: list(attempts.folder("i-8.3").glob(".new.*/tar")), "the starter unpacks")
+    assert attempts.state("wait", "i-8.3", "0")["state"] == "running"
+    starter.kill()
+    starter.stdin.close()
+    starter.wait(30)
+    assert attempts.state("wait", "i-8.3", "5")["state"] == "lost"
+    attempts.state("start", "i-8.3", "60", stdin=tar)
+    assert attempts.state("wait", "i-8.3", "30")["exit"] == 0
+    assert (tmp_path / "count").read_text() == "x\n"
+
+
+def test_a_tar_without_run_is_refused(attempts: Attempts) -> None:
+    tar = task_tar("").replace(b"run\0", b"ruN\0", 1)
+    assert attempts.state("start", "i-8.4", "60", stdin=tar, exit=1)["state"] == "unstarted"
+
+
+GOOD_GIVES = [
+    '{}', ' {"a":[]}\n', '{"a":-0.5e+7,"b":[true,false,null,"\\u00e9\\\\"],"c":{"d":[1,2]}}', '{"a": "x,}{][:\\"", "b": ""}',
+    '{"é": "ü"}', '{"a":[[[[]]]]}', '{"NS":"SN"}',
+]
+BAD_GIVES = [
+    "[]", "1", '"a"', "{", "}", "{}{}", '{"a"}', '{"a":}', '{"a":1,}', "{a:1}", '{"a":01}', '{"a":1 2}', '{"a":- 1}', '{"a":tr ue}',
+    '{"a":N}', '{"a":"x}', '{"a":"\\x"}', '{"a":"line\nbreak"}', '{"a":[1,]}', '{"a":[1}', '{"a" "b"}', "{,}", '{"a":1]', '{"a":.5}',
+    '{"a":1.}', '{"a":NaN}', '{"a":"tab\there"}', '{"a":1}\x01', '{"a":\x001}', "{'a':1}", '{"a":1} x', '{"a":"\\u12g4"}',
+    '{"a":' + "[" * 80 + "]" * 80 + "}",
+]
+
+
+def test_gives_are_a_json_object_or_an_error(attempts: Attempts) -> None:
+    attempts.start("i-9.1", "exit 0")
+    assert attempts.state("wait", "i-9.1", "30")["gives"] == {}
+    gives = attempts.folder("i-9.1") / "gives.json"
+    for text in GOOD_GIVES:
+        gives.write_text(text)
+        state = attempts.state("wait", "i-9.1", "0")
+        assert (state["gives"], "error" in state) == (json.loads(text), False), text
+    for text in BAD_GIVES:
+        gives.write_text(text)
+        state = attempts.state("wait", "i-9.1", "0")
+        assert (state["gives"], state.get("error")) == ({}, "gives are not a JSON object"), text
+
+
+def test_large_gives_pass_quickly_and_too_large_ones_do_not(attempts: Attempts) -> None:
+    attempts.start("i-9.2", "exit 0")
+    assert attempts.state("wait", "i-9.2", "30")["gives"] == {}
+    path = attempts.folder("i-9.2") / "gives.json"
+    for value in (list(range(30000)), ['"' * 60000], [{"k": "v"}] * 20000):
+        text = json.dumps({"a": value})
+        assert 100_000 < len(text) <= 262144
+        path.write_text(text)
+        assert attempts.state("wait", "i-9.2", "0")["gives"] == {"a": value}
+    path.write_text(json.dumps({"a": "x" * 262144}))
+    assert attempts.state("wait", "i-9.2", "0")["error"] == "gives are larger than 262144 bytes"
+
+
+def test_progress_is_shown_while_it_runs(attempts: Attempts, tmp_path: Path) -> None:
+    script = f"""
+printf '10 begin\\n40 half "way" \\\\ \\303\\251\\n' >>"$CROWBAR_PROGRESS"
+while [ ! -e "{tmp_path}/go" ]; do sleep 0.1; done
+"""
+    attempts.start("i-10.1", script)
+    state = until(lambda: (s := attempts.state("wait", "i-10.1", "0")).get("text") and s, "progress")
+    assert (state["percent"], state["text"]) == (40, "half ?way? ? ??")
+    progress = attempts.folder("i-10.1") / "progress"
+    for line in ("101 x\n", "no\n", "07 x\n", "\n"):
+        progress.write_text(line)
+        assert "percent" not in attempts.state("wait", "i-10.1", "0"), line
+    (tmp_path / "go").touch()
+    assert attempts.state("wait", "i-10.1", "30")["exit"] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (), ("start",), ("start", "i.1"), ("start", "../x", "5"), ("start", ".x", "5"), ("start", "-x", "5"), ("start", "a/b", "5"),
+        ("start", "a b", "5"), ("start", "a\nb", "5"), ("start", "x" * 129, "5"), ("start", "i.1", "0"), ("start", "i.1", "-5"),
+        ("start", "i.1", "5; id"), ("wait", "i.1", "08"), ("wait", "i.1", "99999"), ("log", "i.1", "x"), ("ack", ""), ("ack", ".."),
+        ("list", "x"), ("remove", "i.1"), ("_run", "../x", "/tmp", "5"),
+    ],
+)  # fmt: skip
+def test_bad_use_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    attempts = Attempts(Shell("dash", tmp_path), tmp_path)
+    done = attempts.raw(*words)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert not attempts.home.exists()
+
+
+def test_a_store_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    attempts = Attempts(Shell("dash", tmp_path), tmp_path)
+    attempts.home.write_text("a file, not a folder")
+    state = attempts.state("start", "i.1", "5", stdin=task_tar("exit 0"), exit=1)
+    assert state["state"] == "unstarted"
+    assert "cannot write" in state["error"]
+
+
+@pytest.mark.client
+@pytest.mark.parametrize("tool", ["attempt", "agent"])
+def test_shellcheck(tool: str) -> None:
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run([shellcheck, "-s", "sh", str(NODE / tool)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
