@@ -277,7 +277,7 @@ def outcome(w: Work, event: Outcome) -> None:
     """What became of one leg of an attempt. A leg that is not the present one is acknowledged and dropped."""
     role = _addressee(w, event)
     if role is None:
-        if event.what in ("done", "again", "failed"):
+        if event.what != "lost":  # else the node would tell it for ever
             w.order(Acknowledge(attempt=event.attempt, node=event.node))
         w.order(Ignore(reason=reasons.late(attempt=event.attempt)))
         return

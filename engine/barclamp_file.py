@@ -94,9 +94,7 @@ class BarclampFile:
             return
         name = keys["name"].name("an attribute's name")
         if name in self.into.attributes:
-            keys["name"].fail(
-                f"attribute {shown(name)} is there already, in barclamp {self.into.attributes[name].barclamp}"
-            )
+            keys["name"].fail(f"attribute {shown(name)} is there already, in barclamp {self.into.attributes[name].barclamp}")
             return
         schema = keys["schema"].schema() if "schema" in keys else {}
         secret = keys["secret"].truth() if "secret" in keys else False
@@ -119,9 +117,7 @@ class BarclampFile:
             return
         name = keys["name"].name("a role's name")
         if name in self.into.pending:
-            keys["name"].fail(
-                f"role {shown(name)} is there already, in barclamp {self.into.pending[name].role.barclamp}"
-            )
+            keys["name"].fail(f"role {shown(name)} is there already, in barclamp {self.into.pending[name].role.barclamp}")
             return
         if network_of(name) and self.name != TEMPLATE:
             keys["name"].fail("names that begin with network- are kept for the networks of a plan")

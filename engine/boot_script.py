@@ -45,9 +45,7 @@ def word(text: str) -> Word:
     return Word(text)
 
 
-def render_boot(
-    image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...] = (), template: Path | None = None
-) -> str:
+def render_boot(image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...] = (), template: Path | None = None) -> str:
     """The script that boots a discovery image over the network.
 
     `url` is the engine's, without a slash at its end; `nonce` is hex, or empty for a boot without a claim. `template` is

@@ -153,11 +153,6 @@ class Catalog(Struct, frozen=True, kw_only=True):
         implied = dict.fromkeys(self.attributes[want.name].role for want in definition.wants)
         return definition.requires + tuple(Requirement(role=name) for name in implied if name and name not in named)
 
-    def role_folder(self, role: str) -> str:
-        """Where the scripts of a role are on this machine."""
-        definition = self.roles[role]
-        return f"{self.folders[definition.barclamp]}/roles/{definition.scripts or definition.name}"
-
     def stage_index(self, name: str) -> int:
         for i, stage in enumerate(self.stages):
             if stage.name == name:

@@ -23,6 +23,7 @@ def _bmc(node: Node, value: Json) -> Node:
 _LEARNT: dict[str, Callable[[Node, Json], Node]] = {
     "bmc": _bmc,
     "product": lambda node, value: replace(node, family=str(value)[:128]),
+    "firmware": lambda node, value: replace(node, firmware=str(value)[:16]),
     "kexec": lambda node, value: replace(node, kexec=value is True),
     "ssh-host-key": lambda node, value: replace(node, host_key=str(value)[:1024]),
 }

@@ -123,6 +123,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     family: str = ""
     """Vendor and product; durations are measured per family."""
     arch: str = ""
+    firmware: str = ""
+    """`bios` or `efi`."""
     place: Place | None = None
     group: str = ""
     stage: str = ""

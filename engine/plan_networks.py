@@ -18,9 +18,7 @@ from .spot import NAME, Fields, Spot
 
 ADMIN = "admin"
 MAX_NAME = 32
-CONDUIT = re.compile(
-    r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[0-9]{1,2}(?:,[-+?]?[0-9]+[mg][0-9]{1,2})*"
-)
+CONDUIT = re.compile(r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[0-9]{1,2}(?:,[-+?]?[0-9]+[mg][0-9]{1,2})*")
 """Links by speed and number, `1g0` or `+10g0,+10g1`: `+` that speed or faster, `-` or slower, `?` either."""
 
 _KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers")
@@ -58,9 +56,7 @@ def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
         if name == ADMIN and admin and IPv4Address(admin) not in subnet:
             keys["subnet"].fail(f"the admin node's address {admin} is not in {subnet}")
         elif admin and _at_edge(IPv4Address(admin), subnet):
-            keys["subnet"].fail(
-                f"the admin node's address {admin} is the network's or the broadcast address of {subnet}"
-            )
+            keys["subnet"].fail(f"the admin node's address {admin} is the network's or the broadcast address of {subnet}")
     return out
 
 

@@ -27,9 +27,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _tag, _pattern in (("int", INTEGER), ("float", FLOAT)):
-    _Dumper.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern.pattern})$"), list("-+.0123456789")
-    )
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern.pattern})$"), list("-+.0123456789"))
 
 
 def write(plan: Plan) -> str:

@@ -160,6 +160,11 @@ unknown_thing = _kind("unknown_thing", "there is no {what} {name}", "known: {nea
 conflicts = _kind("conflicts", "role {role} conflicts with {other} on node {node}", "bind only one of them")
 no_plan = _kind("no_plan", "no plan is committed", "commit a plan")
 unauthorised = _kind("unauthorised", "{route} asked for without a valid token")
+engine_error = _kind(
+    "engine_error",
+    "the engine could not work on {event} and left everything as it was: {error}",
+    "look at its log and report it",
+)
 
 # -- addresses ----------------------------------------------------------------------------------------------------
 no_pool = _kind(

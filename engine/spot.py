@@ -271,11 +271,7 @@ def _near_choice(error: Any) -> str:
     if error.validator == "enum" and isinstance(error.instance, str):
         return nearest(error.instance, [choice for choice in error.validator_value if isinstance(choice, str)])
     choices = [
-        word
-        for cause in error.context or ()
-        if cause.validator == "enum"
-        for word in cause.validator_value
-        if isinstance(word, str)
+        word for cause in error.context or () if cause.validator == "enum" for word in cause.validator_value if isinstance(word, str)
     ]
     return nearest(error.instance, choices) if isinstance(error.instance, str) else ""
 

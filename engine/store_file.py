@@ -109,3 +109,18 @@ def prepare(conn: sqlite3.Connection) -> None:
     conn.execute("PRAGMA temp_store = MEMORY")
     conn.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
     schema.migrate(conn)
+
+
+def held(directory: Path) -> bool:
+    """Does an engine hold this store now?"""
+    try:
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

@@ -77,10 +77,10 @@ class Column:
                 self.encode = _enum_value
             case _:
                 self.encode, self.decode = to_json, _decode
-        self.default: Any = inspect.NODEFAULT
-        if field.default is not inspect.NODEFAULT:
+        self.default: Any = msgspec.NODEFAULT
+        if field.default is not msgspec.NODEFAULT:
             self.default = field.default
-        elif field.default_factory is not inspect.NODEFAULT:
+        elif field.default_factory is not msgspec.NODEFAULT:
             self.default = field.default_factory()
 
     def to_sql(self, value: Any) -> Any:
@@ -228,7 +228,7 @@ def reconcile(conn: sqlite3.Connection) -> None:
         for column in codec.columns:
             if column.name in there:
                 continue
-            if column.default is inspect.NODEFAULT:
+            if column.default is msgspec.NODEFAULT:
                 raise _other_version(codec.table, column.name)
             with transaction(conn):
                 _add_column(conn, codec.table, column)

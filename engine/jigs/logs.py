@@ -162,6 +162,13 @@ class Logs:
             self._append(attempt, log, text)
             return log.at
 
+    def flush(self, attempt: str) -> None:
+        """The task has ended: what was held back is written, so that it can be read."""
+        with self._lock:
+            log = self._open.get(attempt)
+            if log is not None and log.masker.held:
+                self._append(attempt, log, log.masker.flush())
+
     def close(self, attempt: str) -> None:
         """Nothing more comes: what was held back is written."""
         with self._lock:

@@ -42,8 +42,12 @@ MAX_AFTER_S = 86400.0
 class Ended(Struct, frozen=True, kw_only=True, gc=False):
     """What a node says of one leg of an attempt, as `attempt wait` and `POST /agent/result` have it."""
 
-    state: Literal["ended", "running", "lost"] = "ended"
+    state: Literal["ended", "running", "lost", "unstarted", "acknowledged"] = "ended"
+    """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once, and asks again because its
+    store was put back: what that outcome was is lost."""
     exit: int | None = None
+    error: str = ""
+    """What the node's own record says is wrong: a start that failed, gives that are no JSON object."""
     gives: dict[str, Json] = {}
     message: str = ""
     """One sentence of the task or the node about the end, if there is one; untrusted."""
@@ -61,13 +65,17 @@ def outcome(
     """The event that tells the engine. `attempt` is `ID.LEG`."""
     if ended.state == "running":
         return Outcome(attempt=attempt, node=node, what="running")
-    if ended.state == "lost":
+    if ended.state == "unstarted":
+        return failed(attempt, node, reasons.refused(node=node, attempt=attempt, message=_words(ended.error) or "no reason given"))
+    if ended.state in ("lost", "acknowledged"):
         return Outcome(attempt=attempt, node=node, what="lost", failure=reasons.lost(attempt=attempt))
     code = ended.exit
     if code is None:
         return failed(attempt, node, reasons.bad_result(role=role.name, message="it ended without an exit code"))
     if code == DONE or (code == DONE_REBOOT and action == "run"):
-        wrong = wrong_gives(role, ended.gives)
+        wrong = _words(ended.error) or wrong_gives(role, ended.gives)
+        if wrong and ended.message:
+            wrong = f"{wrong} ({_words(ended.message)})"
         if wrong:
             return failed(attempt, node, reasons.bad_result(role=role.name, message=wrong))
         return Outcome(attempt=attempt, node=node, what="done", gives=ended.gives, reboot=code == DONE_REBOOT)
@@ -76,7 +84,7 @@ def outcome(
         return Outcome(attempt=attempt, node=node, what="again", reboot=reboot, after=_after(ended.after, role, reboot))
     if code == OVER_TIME:
         return failed(attempt, node, reasons.timed_out(role=role.name, seconds=timeout_s))
-    line = shorten(clean(ended.message).strip()) or first_cause(ended.log, code, ended.cut)
+    line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
@@ -100,6 +108,10 @@ def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
     if unknown:
         return "it gives what it does not declare: " + ", ".join(unknown[:5])
     return ""
+
+
+def _words(text: str) -> str:
+    return shorten(clean(text).strip())
 
 
 def _after(given: float | None, role: RoleDef, reboot: bool) -> float:

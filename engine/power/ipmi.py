@@ -18,6 +18,7 @@ clears them unless persistent.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -43,6 +44,8 @@ from . import (
 )
 from .gate import Gates
 from .ipmi_session import BAD_PACKET, IpmiSession, SessionFailed
+
+log = logging.getLogger(__name__)
 
 _CHASSIS, _STORAGE = 0x00, 0x0A
 _STATUS, _CONTROL, _IDENTIFY, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x04, 0x08, 0x09
@@ -193,25 +196,29 @@ class IpmiPower:
             if isinstance(gate, PowerFailed):
                 return gate
             try:
-                session = IpmiSession(
-                    target.address,
-                    target.port,
-                    target.user,
-                    target.password,
-                    target.kg,
-                    deadline=time.monotonic() + total_s,
-                    greet_s=self.pace.greet_s,
-                )
-            except SessionFailed as error:
-                if error.failed.kind != "authentication":
-                    return error.failed
-                return structs.replace(error.failed, retry_in_s=self._gates.refused(gate))
-            self._gates.accepted(gate)
-            try:
+                try:
+                    session = IpmiSession(
+                        target.address,
+                        target.port,
+                        target.user,
+                        target.password,
+                        target.kg,
+                        deadline=time.monotonic() + total_s,
+                        greet_s=self.pace.greet_s,
+                    )
+                except SessionFailed as error:
+                    if error.failed.kind != "authentication":
+                        return error.failed
+                    return structs.replace(error.failed, retry_in_s=self._gates.refused(gate))
+                self._gates.accepted(gate)
                 with session:
                     return work(session)
             except SessionFailed as error:
                 return error.failed
+            except Exception as error:  # an effect never raises; what comes here is a mistake of ours or of pyghmi's
+                log.exception("talking to the BMC at %s:%d failed", target.address, target.port)
+                said = f"its answer could not be handled ({type(error).__name__})"
+                return PowerFailed(kind="unsupported", message=said)
 
 
 def _unsayable(target: IpmiTarget) -> PowerFailed | None:

@@ -23,6 +23,7 @@ Traps
 * pyghmi's IPMI 1.5 login mixes bytes and text and cannot work on Python 3: refused as unsupported.
 * A BMC that answers suite 3 whatever was offered makes pyghmi read 32 bytes out of 20: the answer's algorithm is
   looked at.
+* pyghmi ignores a refused password (0Fh) in RAKP 4 while it may log in again, and does so: each time counts at the BMC.
 * Names of pyghmi's privates are relied upon (1.6.19).
 """
 
@@ -47,6 +48,7 @@ _LOGOUT_S = 0.5
 BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error)
 _ADMINISTRATOR, _OPERATOR = 4, 3
 
+_BAD_CHECK = 0x0F
 # RMCP+ status codes (IPMI 2.0 table 13-15) that say the account is not accepted.
 _ACCOUNT = tuple(constants.rmcp_codes[code] for code in (0x9, 0xA, 0xC, 0xD, 0xF))
 
@@ -194,6 +196,11 @@ class IpmiSession(Session):  # type: ignore[misc]
             self._open_rmcpplus_request()
         else:
             super()._got_rmcp_response(data)
+
+    def _got_rakp4(self, data: bytearray) -> None:
+        if data[1] == _BAD_CHECK:
+            self.logontries = 0
+        super()._got_rakp4(data)
 
     def _req_priv_level(self) -> None:
         self.logged = 1

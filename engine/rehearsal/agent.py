@@ -181,6 +181,9 @@ class Agent:
                 await self._query(id)
             case "ack":
                 self._forget(id)
+            case "kexec" if self.machine.system is None or not self.machine.hardware.kexec:
+                self.machine.screen = "sledgehammer: kexec: there is no system to load"
+                self.machine.counters.add("kexec-impossible")
             case "reboot" | "kexec":
                 await self._bye(do)
                 return "kexec" if do == "kexec" else "reboot"

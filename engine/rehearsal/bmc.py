@@ -76,6 +76,8 @@ class Counters:
         """Broken format, bad integrity, unknown session, not IPMI."""
         self.dropped = 0
         """No room: delayed packets, full send buffer."""
+        self.failed = 0
+        """A mistake of ours: logged, and the farm goes on."""
         self.logins = 0
         self.refused = 0
         """Logins."""
@@ -338,6 +340,9 @@ class BmcFarm:
         except BAD_PACKET as error:
             self.counters.malformed += 1
             log.debug("packet at %s:%d dropped: %s", bmc.host, bmc.port, error)
+        except Exception:
+            self.counters.failed += 1
+            log.exception("the simulated BMC at %s:%d could not handle a packet", bmc.host, bmc.port)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -6,7 +6,8 @@ Source: ipxe.org/scripting and ipxe.org/cmd. Known: `#!ipxe`, comments, labels, 
 
 Rules
 * A command that fails ends the script, unless `||` follows, as in iPXE; what a whole script ends in is a `Verdict`.
-* At most 1,000 commands are carried out, so that a loop of `goto` ends.
+* At most 1,000 commands are carried out without a `sleep`, so that a loop of `goto` ends.
+* `chain` never comes back: what it names replaces the script, with or without `--replace`. A fetch that fails is a failed command.
 """
 
 from __future__ import annotations
@@ -41,7 +42,17 @@ class Leave(Struct, frozen=True):
     why: str = ""
 
 
+class _Next(Struct, frozen=True):
+    """Go on in this script."""
+
+    script: bytes
+    url: str
+
+
 Verdict = Kernel | Leave
+_Step = Kernel | Leave | _Next | bool | str
+"""Of one command. True and False: it succeeded, it failed; a text: go to that label."""
+Sleep = Callable[[float], Awaitable[None]]
 _SETTING = re.compile(r"\$\{([A-Za-z0-9_./:-]+)\}")
 _OPERATOR = re.compile(r"\s+(&&|\|\|)(?:\s+|$)")
 
@@ -65,21 +76,26 @@ def is_script(data: bytes) -> bool:
     return data.startswith(b"#!ipxe")
 
 
-async def run(script: bytes, base: str, settings: Settings, fetch: Fetch) -> Verdict:
-    """Carries out a script that came from the URL `base`. `chain` of another script goes on in that one."""
-    return await _Run(settings, fetch).script(script, base)
+async def run(script: bytes, base: str, settings: Settings, fetch: Fetch, sleep: Sleep) -> Verdict:
+    """Carries out a script that came from the URL `base`."""
+    one = _Run(settings, fetch, sleep)
+    found: Verdict | _Next = _Next(script, base)
+    while isinstance(found, _Next):
+        found = await one.script(found.script, found.url)
+    return found
 
 
 class _Run:
-    def __init__(self, settings: Settings, fetch: Fetch) -> None:
+    def __init__(self, settings: Settings, fetch: Fetch, sleep: Sleep) -> None:
         self.settings = settings
         self.fetch = fetch
+        self.sleep = sleep
         self.steps = 0
         self.kernel: str | None = None
         self.arguments: tuple[str, ...] = ()
         self.initrds: list[str] = []
 
-    async def script(self, script: bytes, base: str) -> Verdict:
+    async def script(self, script: bytes, base: str) -> Verdict | _Next:
         if len(script) > MAX_SCRIPT or not is_script(script):
             return Leave("failed", "not an iPXE script")
         lines = script.decode("utf-8", "replace").replace("\\\n", " ").splitlines()
@@ -101,10 +117,9 @@ class _Run:
                 return found
         return Leave("next", "the script ended")
 
-    async def _line(self, line: str, base: str) -> Verdict | bool | str:
-        """True and False: succeeded and failed; a text: go to that label."""
+    async def _line(self, line: str, base: str) -> _Step:
         parts = _OPERATOR.split(line)
-        good: Verdict | bool | str = await self._command(parts[0], base)
+        good: _Step = await self._command(parts[0], base)
         for operator, command in zip(parts[1::2], parts[2::2], strict=True):
             if not isinstance(good, bool):
                 return good
@@ -112,7 +127,7 @@ class _Run:
                 good = await self._command(command, base) if command.strip() else True
         return good
 
-    async def _command(self, command: str, base: str) -> Verdict | bool | str:
+    async def _command(self, command: str, base: str) -> _Step:
         self.steps += 1
         if self.steps > MAX_STEPS:
             return Leave("failed", f"more than {MAX_STEPS} commands")
@@ -121,8 +136,12 @@ class _Run:
             return True
         verb, rest = words[0], _plain(words[1:])
         match verb:
-            case "echo" | "dhcp" | "ifopen" | "ifconf" | "ifstat" | "sleep" | "prompt" | "imgstat" | "login" | "cpuid":
+            case "echo" | "dhcp" | "ifopen" | "ifconf" | "ifstat" | "prompt" | "imgstat" | "login" | "cpuid":
                 return verb != "prompt"  # nobody presses a key
+            case "sleep" if rest and rest[0].isdecimal():
+                self.steps = 0
+                await self.sleep(float(rest[0]))
+                return True
             case "set" if rest:
                 self.settings[rest[0]] = " ".join(rest[1:])
                 return True
@@ -173,13 +192,11 @@ class _Run:
             case _:
                 return False
 
-    async def _chain(self, url: str) -> Verdict | bool:
+    async def _chain(self, url: str) -> _Step:
         found = await self.fetch(url)
         if found is None:
             return False
-        if is_script(found):
-            return await self.script(found, url)
-        return Leave("failed", f"{url[:200]} is not an iPXE script")
+        return _Next(found, url)
 
 
 def _plain(words: list[str]) -> list[str]:

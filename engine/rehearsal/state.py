@@ -54,6 +54,8 @@ class System(Struct, kw_only=True):
     host_key: str = ""
     """Private SSH host key, OpenSSH format."""
     attempts: dict[str, Attempt] = {}
+    acknowledged: list[str] = []
+    """Ids whose outcome the engine has recorded, the oldest first."""
     files: dict[str, Json] = {}
     """What roles wrote: `network/admin` -> its configuration, `ntp` -> servers, ..."""
 

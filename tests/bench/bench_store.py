@@ -65,7 +65,7 @@ def outcome(i: int) -> tuple[Happened, list[Change]]:
 def offer(i: int) -> tuple[Happened, list[Change]]:
     mac, address = f"52:54:00:00:{i // 200 % 25:02x}:{i % 200:02x}", f"192.168.{124 + i // 200 % 25}.{i % 200}"
     lease = Lease(address=address, mac=mac, network="admin", state="offered", expires=float(i + 60))
-    sighting = Sighting(mac=mac, kind="boot-rom", arch=7, vendor="PXEClient:Arch:00007", address=address, last=1.7e9 + i)
+    sighting = Sighting(mac=mac, kind="boot-rom", arch=7, vendor="PXEClient", address=address, last=1.7e9 + i)
     event = DhcpAsked(request=DhcpRequest(kind=DhcpKind.DISCOVER, xid=i, mac=mac), interface="eth1")
     return Happened(1.7e9 + i, float(i), event), [("leases", address, lease), ("sightings", mac, sighting)]
 

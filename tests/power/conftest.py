@@ -50,7 +50,7 @@ def farm() -> Iterator[BmcFarm]:
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with BmcFarm() as made:
         yield made
-    assert made.broken == 0
+    assert (made.broken, made.counters.failed) == (0, 0)
     assert threading.active_count() <= threads
     assert len(os.listdir("/proc/self/fd")) <= files, "a socket was left open"
 

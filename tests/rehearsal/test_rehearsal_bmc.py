@@ -11,14 +11,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from engine.power.gate import Gates, Limits
+from engine.power.gate import Gates
 from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.power.ipmi_session import IpmiSession, SessionFailed
-from engine.rehearsal import bmc as bmc_module
+from engine.rehearsal import bmc_session
 from engine.rehearsal.bmc import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, SimBmc, slow
+from engine.rehearsal.bmc_session import SUITES
 
 
 class Machine:
@@ -167,7 +169,7 @@ def test_ipmitool_moods(ipmitool: Tool, machine: Machine, bmc: SimBmc) -> None:
     bmc.mood = LOCKED
     assert "Unable to establish" in ipmitool("power status").stderr
     bmc.mood = DEAD
-    assert ipmitool("power status", "-N", "1", "-R", "1").returncode != 0
+    assert ipmitool("power status", "-N", "1", "-R", "1", suite=3).returncode != 0
     bmc.mood = slow(0.3)
     assert ipmitool("power status").stdout == "Chassis Power is off\n"
 
@@ -181,6 +183,21 @@ def test_a_user_may_look_and_not_switch(bmc: SimBmc, machine: Machine) -> None:
         with pytest.raises(SessionFailed, match="D4h"):
             session.command(0x00, 0x02, [1])
     assert machine.log == []
+
+
+def test_a_wrong_proof_of_the_password_is_refused(
+    farm: BmcFarm, bmc: SimBmc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clients see by RAKP 2 that their password is wrong and go no further; this one does."""
+    original = IpmiSession._send_rakp3
+
+    def send(session: IpmiSession) -> None:
+        session.password = b"wrong"
+        original(session)
+
+    monkeypatch.setattr(IpmiSession, "_send_rakp3", send)
+    assert refusal(bmc) == "authentication"
+    until(lambda: (farm.counters.logins, farm.counters.refused, bmc.sessions) == (0, 1, {}))
 
 
 @pytest.mark.parametrize(
@@ -221,13 +238,25 @@ def test_a_machine_that_raises_is_answered_counted_and_survived(
     assert "the simulated machine failed" in caplog.text
 
 
+def test_a_mistake_of_ours_does_not_stop_the_farm(
+    farm: BmcFarm, bmc: SimBmc, machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(SimBmc, "handle", lambda *_: 1 // 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.sendto(b"anything", (bmc.host, bmc.port))
+            until(lambda: farm.counters.failed == 1)
+    until(lambda: "could not handle a packet" in caplog.text)
+    login(bmc).logout()
+
+
 def test_sessions_are_bounded_and_unfinished_logins_go_first(farm: BmcFarm, bmc: SimBmc) -> None:
     held = [login(bmc, 60.0) for _ in range(12)]
     opening = b"\x06\x00\xff\x07\x06\x10" + bytes(8) + struct.pack("<H", 32)
     for algorithms in (b"\x01\x01\x01", b"\x03\x04\x01"):
         body = bytes(8) + b"".join(bytes((k, 0, 0, 8, a, 0, 0, 0)) for k, a in enumerate(algorithms))
+        before = farm.counters.packets
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
-            before = farm.counters.packets
             for _ in range(50):
                 flood.sendto(opening + body, (bmc.host, bmc.port))
             until(lambda before=before: farm.counters.packets >= before + 50)  # type: ignore[misc]
@@ -309,22 +338,17 @@ def conversation(bmc: SimBmc, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     sent: list[bytes] = []
     original = IpmiSession._xmit_packet
 
-    def recording(session: IpmiSession, *words: object, **named: object) -> None:
+    def recording(session: IpmiSession, *words: Any, **named: Any) -> None:
         original(session, *words, **named)
         sent.append(bytes(session.netpacket))
 
     with monkeypatch.context() as patch:
         patch.setattr(IpmiSession, "_xmit_packet", recording)
-        for only in (17, 3):
-            whole = bmc_module.suite_of
-            with monkeypatch.context() as inner:
-                if only == 3:
-                    inner.setattr(
-                        bmc_module, "suite_of", lambda r: s if (s := whole(r)) is not None and s.id == 3 else None
-                    )
-                with login(bmc) as session:
-                    session.command(0x00, 0x01)
-                    session.command(0x00, 0x09, [5, 0, 0])
+        for ids in ((3, 17), (3,)):
+            patch.setattr(bmc_session, "SUITES", tuple(suite for suite in SUITES if suite.id in ids))
+            with login(bmc) as session:
+                session.command(0x00, 0x01)
+                session.command(0x00, 0x09, [5, 0, 0])
     assert len(sent) > 14
     return sent
 
@@ -373,7 +397,7 @@ def test_twenty_thousand_mutated_packets(
                 until(lambda n=n: farm.counters.packets - start == n + 1)  # type: ignore[misc]
                 session_ids = list(bmc.sessions) or [0]
     assert farm.counters.malformed > total // 4
-    assert farm.broken == 0
+    assert (farm.broken, farm.counters.failed) == (0, 0)
     assert machine.log == []
     assert len(bmc.sessions) <= 16
     bmc.mood = OBEDIENT

@@ -1,4 +1,4 @@
-"""The DHCP service over real sockets: batches, bounds, destinations; on an interface of its own in a network namespace."""
+"""The DHCP service over real sockets: batches, bounds, destinations; and on an interface in a network namespace."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_start_and_stop_are_clean(start: Start, engine: Engine, client: socket.s
 
 def test_a_port_in_use_is_a_sentence_with_what_to_do(start: Start) -> None:
     service = start()
-    with pytest.raises(ServiceError, match=r"DHCP cannot listen on udp port \d+ of 127.0.0.1: it is in use.*ss -lnup"):
+    with pytest.raises(ServiceError, match=r"DHCP cannot listen on udp port \d+ of 127.0.0.1: it is in use.*ss -lnu"):
         start(bind=service.address)
     with pytest.raises(ServiceError, match="no such address"):
         start(bind=("192.0.2.1", 0))

@@ -1,0 +1,37 @@
+# `make rehearse` and `make test` set everything up by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# tests that take minutes are in `slow`; benchmarks in `bench`
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: rehearse test check slow bench wheel clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+rehearse: $(VENV)/ready
+	$(BIN)/crowbar rehearse --headless $(ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) tests/core/test_architecture.py
+
+test: check
+	$(PYTEST) -m 'not slow' $(ARGS)
+
+slow: $(VENV)/ready
+	$(PYTEST) -m slow $(ARGS)
+
+bench: $(VENV)/ready
+	for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+wheel: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

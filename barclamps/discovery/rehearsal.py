@@ -1,0 +1,81 @@
+"""What the discovery roles see of a simulated machine: its hardware, what is on its disks now, the LLDP frames on its links, its BMC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.wire.lldp import Malformed, decode_frame
+
+INVENTORY_S = 3.0
+LISTEN_S = 30.0
+"""Switches speak every 30 s (IEEE 802.1AB 10.5.1)."""
+ASK_BMC_S = 1.0
+
+
+async def inventory(machine: Machine, task: Task) -> Result:
+    await task.work(INVENTORY_S)
+    one = machine.hardware
+    return Result(
+        gives={
+            "product": one.product,
+            "vendor": one.vendor,
+            "memory-mb": one.memory_mb,
+            "cpus": one.cpus,
+            "disks": [
+                {
+                    "name": disk.name,
+                    "size": disk.size,
+                    "serial": disk.serial,
+                    "rotational": disk.rotational,
+                    "signature": disk.disk.signature,
+                    "transport": disk.transport,
+                }
+                for disk in machine.disks()
+            ],
+            "nics": [
+                {
+                    "name": nic.name,
+                    "mac": nic.mac,
+                    "speed": nic.speed if nic.switch else 0,
+                    "link": bool(nic.switch),
+                    "driver": nic.driver,
+                    "pci": nic.pci,
+                }
+                for nic in one.nics
+            ],
+            "firmware": one.firmware,
+            "kexec": one.kexec,
+        }
+    )
+
+
+async def lldp(machine: Machine, task: Task) -> Result:
+    await task.work(LISTEN_S)
+    neighbours: list[dict[str, Any]] = []
+    for nic, frame in machine.frames():
+        try:
+            heard = decode_frame(frame)
+        except Malformed as wrong:
+            task.print(f"{nic}: a frame that is not LLDP ({wrong.reason})")
+            continue
+        neighbours.append(
+            {
+                "nic": nic,
+                "chassis": heard.chassis_id,
+                "port": heard.port_id,
+                "system": heard.system_name,
+                "port_description": heard.port_description,
+            }
+        )
+    task.print(f"{len(neighbours)} neighbours")
+    return Result(gives={"neighbours": neighbours})
+
+
+async def bmc_discover(machine: Machine, task: Task) -> Result:
+    await task.work(ASK_BMC_S)
+    one = machine.hardware
+    return Result(gives={"bmc": {"address": one.bmc_address, "mac": one.bmc_mac} if one.bmc_port else {}})
+
+
+ROLES: dict[str, Behaviour] = {"inventory": inventory, "lldp": lldp, "bmc-discover": bmc_discover}

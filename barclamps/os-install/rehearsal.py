@@ -1,0 +1,107 @@
+"""What `os-install` does to a simulated machine: the image really comes over HTTP and is hashed; the disk is wiped once per run and boots
+only when all of it was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import uuid
+from typing import Any
+
+from engine.rehearsal.host_keys import new_host_key, public_line
+from engine.rehearsal.machine import Behaviour, DiskView, Machine, Result, Task
+from engine.rehearsal.state import System
+
+WRITE_S = 90.0
+SETTLE_S = 20.0
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _target(machine: Machine, task: Task) -> DiskView | None:
+    wanted = str(task.get("target/disk", "") or "")
+    return next((disk for disk in machine.disks() if not wanted or disk.name == wanted), None)
+
+
+def _gives(disk: DiskView, system: System) -> dict[str, Any]:
+    root = uuid.uuid5(uuid.NAMESPACE_URL, f"{disk.serial}/{disk.disk.wipes}")
+    return {
+        "installed": {"os": system.os, "disk": disk.name, "root": str(root)},
+        "ssh-host-key": public_line(system.host_key),
+    }
+
+
+def _wrong(system: System | None, task: Task) -> str:
+    """How the system that is there differs from what is asked for; empty: it does not."""
+    if system is None:
+        return "no whole system is on the disk"
+    admin = task.get("system/admin-network") or {}
+    for what, there, wanted in (
+        ("system", system.os, task.get("target/os")),
+        ("host name", system.hostname, task.get("system/hostname")),
+        ("address", system.address, admin.get("address")),
+    ):
+        if there != wanted:
+            return f"{what} is {there!r}, not {wanted!r}"
+    if not hmac.compare_digest(system.credential, str(task.get("engine/credential", ""))):
+        return "the credential is another one"
+    return ""
+
+
+async def os_install(machine: Machine, task: Task) -> Result:
+    disk = _target(machine, task)
+    if disk is None:
+        return Result(exit=2, message=f"no disk {task.get('target/disk')!r}")
+    if task.action == "verify":
+        await task.work(2.0)
+        wrong = _wrong(disk.disk.system, task)
+        if wrong or disk.disk.system is None:
+            return Result(exit=1, message=wrong)
+        return Result(gives=_gives(disk, disk.disk.system))
+
+    hostname, image = str(task.get("system/hostname", "")), task.get("image") or {}
+    admin = task.get("system/admin-network") or {}
+    if not _NAME.fullmatch(hostname) or not admin.get("address"):
+        return Result(exit=2, message="no host name or no address was given")
+    machine.wipe(disk.disk)
+    task.print(f"wiped {disk.name} ({disk.serial})")
+
+    digest, size, total = hashlib.sha256(), 0, max(int(image.get("size", 0)), 1)
+
+    def write(block: memoryview) -> None:
+        nonlocal digest, size
+        if not block:
+            digest, size = hashlib.sha256(), 0
+            return
+        digest.update(block)
+        size += len(block)
+        task.progress(90 * size // total, f"writing {image.get('name', 'the image')}")
+
+    await task.download(str(image.get("url", "")), write)
+    if digest.hexdigest() != image.get("sha256"):
+        return Result(exit=3, message=f"the image that came ({size} octets) is not the one that was named")
+    task.print(f"wrote {size} octets")
+    await task.work(WRITE_S)
+    task.progress(95, "boot loader")
+    await task.work(SETTLE_S)
+    system = System(
+        os=str(task.get("target/os", "")),
+        hostname=hostname,
+        domain=str(task.get("system/domain", "")),
+        address=str(admin["address"]),
+        mask=str(admin.get("mask", "")),
+        router=str(admin.get("router", "") or ""),
+        credential=str(task.get("engine/credential", "")),
+        url=str(task.get("engine/url", "")).rstrip("/"),
+        engine_key=str(task.get("engine/key", "")),
+        host_key=new_host_key(),
+    )
+    disk.disk.signature = "gpt"
+    disk.disk.system = system
+    machine.save()
+    task.progress(100, "installed")
+    return Result(gives=_gives(disk, system))
+
+
+ROLES: dict[str, Behaviour] = {"os-install": os_install}

@@ -1,0 +1,225 @@
+"""`crowbar rehearse`, `replay` and `engine`: what makes a rack become what a plan says."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import importlib.resources
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.face import (
+    Config,
+    Engine,
+    PlanError,
+    RackError,
+    Reach,
+    Refuse,
+    Rehearsal,
+    Story,
+    Summary,
+    begin_anew,
+    keys_beside,
+    plan_file,
+    sentence,
+    settled,
+    shipped,
+    summary,
+    to_json,
+    with_nodes,
+)
+
+from .. import lines
+
+STUCK_S = 5.0
+"""A run is over when nothing moves without a person for so long."""
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rehearse = commands.add_parser("rehearse", help="bring up a virtual rack, from powered off to ready")
+    rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="how many machines (6)")
+    rehearse.add_argument("--kind", choices=["simulated"], default="simulated")
+    rehearse.add_argument("--plan", type=Path, default=None, metavar="FILE")
+    rehearse.add_argument("--speed", type=_speed, default="max", metavar="X", help="times of firmware and tasks are divided by it, or max")
+    rehearse.add_argument("--seed", type=int, default=1, metavar="N")
+    rehearse.add_argument("--headless", action="store_true", help="no console")
+    rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
+    _common(rehearse)
+    rehearse.set_defaults(run=_rehearse)
+    replay = commands.add_parser("replay", help="carry out a saved plan, headless")
+    replay.add_argument("plan", type=Path)
+    replay.add_argument("--rehearse", type=_rack, default=None, metavar="simulated:N", help="on a virtual rack of N machines")
+    replay.add_argument("--interface", default=None, metavar="IF")
+    _common(replay)
+    replay.set_defaults(run=_replay)
+    engine = commands.add_parser("engine", help="the engine without a console, for systemd")
+    engine.add_argument("--plan", type=Path, default=None, metavar="FILE")
+    engine.add_argument("--interface", default=None, metavar="IF")
+    engine.set_defaults(run=_engine)
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="one JSON object per line; the last is the summary")
+    command.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 20_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of machines from 1 to 20000")
+    return value
+
+
+def _speed(text: str) -> float | str:
+    if text == "max":
+        return text
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is neither a number above 0 nor max")
+    return value
+
+
+def _rack(text: str) -> int:
+    kind, _, number = text.partition(":")
+    if kind != "simulated" or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"expected simulated:N, not {text}")
+    return _count(number)
+
+
+def _rehearse(arguments: argparse.Namespace) -> int:
+    if arguments.plan is not None:
+        plan = plan_file.read_file(arguments.plan, shipped())
+        nodes = arguments.nodes or plan.expect.nodes or 6
+    else:
+        nodes = arguments.nodes or 6
+        name = "one-node.yml" if nodes == 1 else "six-nodes.yml"
+        text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
+        plan = plan_file.read(text, name, shipped())
+    return _on_rack(arguments, plan, nodes, arguments.seed, arguments.speed, arguments.fresh)
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    plan = plan_file.read_file(arguments.plan, shipped())
+    if arguments.rehearse is not None:
+        return _on_rack(arguments, plan, arguments.rehearse, 1, "max", False)
+    engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
+    engine.start()
+    try:
+        answer = engine.commit(plan, getpass.getuser())
+        if isinstance(answer, Refuse):
+            print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
+            return 1
+        return _follow(engine, arguments, plan.expect.nodes, plan.expect.within)
+    finally:
+        engine.stop()
+
+
+def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
+    return arguments.interface or plan.site.admin.interface or None
+
+
+def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, speed: float | str, fresh: bool) -> int:
+    store = arguments.store.with_name(f"{arguments.store.name}-rehearsal") if arguments.store_is_default else arguments.store
+    if fresh:
+        begin_anew(store)
+    plan = with_nodes(plan, nodes)
+    try:
+        with Rehearsal(store, plan, nodes, seed, speed, getpass.getuser()) as run:
+            return _follow(run.engine, arguments, nodes, plan.expect.within)
+    except RackError as error:
+        print(f"crowbar: {error}", file=sys.stderr)
+        return 2
+
+
+def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: float) -> int:
+    """Print what happens until the rack is ready, nothing moves any more, or the time is over."""
+    limit = arguments.timeout or within or 1800.0
+    started = time.monotonic()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    story, printed, stuck_since, verdict = Story(), 0, 0.0, "timeout"
+    while not stop.is_set():
+        printed = _print_new(engine, arguments, story, printed)
+        if engine.failure:
+            print(f"crowbar: {engine.failure}", file=sys.stderr)
+            return 1
+        now = time.monotonic()
+        state = settled(engine.world, expect)
+        stuck_since = (stuck_since or now) if state == "stuck" else 0.0
+        if state == "ready" or (stuck_since and now - stuck_since > STUCK_S):
+            verdict = state
+            break
+        if now - started > limit:
+            break
+        engine.wait(printed, 0.5)
+    _print_new(engine, arguments, story, printed)
+    found = summary(engine.world)
+    _print_summary(arguments, found, time.monotonic() - started, expect, "stopped" if stop.is_set() else verdict)
+    return 0 if verdict == "ready" and not stop.is_set() else 1
+
+
+def _print_new(engine: Engine, arguments: argparse.Namespace, story: Story, after: int) -> int:
+    for row in engine.journal(after):
+        after = row.seq
+        told = story.tell(row)
+        if arguments.json:
+            print(json.dumps(told))
+        elif told.get("text"):
+            print(lines.told(told))
+    sys.stdout.flush()
+    return after
+
+
+def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float, expect: int, verdict: str) -> None:
+    missing = max(expect - found.nodes - found.sightings, 0)
+    if arguments.json:
+        body = {
+            "type": "summary", "verdict": verdict, "nodes": found.nodes, "expected": expect, "ready": found.ready,
+            "failed": found.failed, "seconds": round(seconds, 3), "boots": found.boots, "never_seen": missing,
+            "waiting": {name: to_json(why) for name, why in found.waiting.items()},
+        }  # fmt: skip
+        print(json.dumps(body), flush=True)
+        return
+    print(f"\n{found.ready} of {max(expect, found.nodes)} nodes ready in {seconds:.1f} s, {found.boots} boots: {verdict}")
+    for name, why in found.waiting.items():
+        print(lines.reason(f"  {lines.short(name)}: ", why))
+    if missing:
+        print(f"  {missing} of {expect} expected machines were never seen: check their power and first cable")
+
+
+def _engine(arguments: argparse.Namespace) -> int:
+    plan = plan_file.read_file(arguments.plan, shipped()) if arguments.plan else None
+    engine = Engine(
+        Config(
+            store=arguments.store,
+            keys=keys_beside(arguments.store),
+            reach=Reach(),
+            interface=_interface(arguments, plan) if plan else arguments.interface,
+        )
+    )
+    engine.start()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        if plan is not None:
+            answer = engine.commit(plan, getpass.getuser())
+            if isinstance(answer, Refuse):
+                print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
+                return 1
+        while not stop.wait(0.5):
+            if engine.failure:
+                print(f"crowbar: {engine.failure}", file=sys.stderr)
+                return 1
+    finally:
+        engine.stop()
+    return 0
+
+
+__all__ = ["PlanError", "add"]

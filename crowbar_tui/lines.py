@@ -1,0 +1,87 @@
+"""Plain text for people without a console: the same records that `--json` prints, as lines of at most 80 columns where the content allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from engine.face import NodeRow, RoleRow, Summary, Why
+
+
+def age(seconds: float) -> str:
+    """`12s`, `3m12s`, `4h05m`, `3d`."""
+    s = max(int(seconds), 0)
+    if s < 60:
+        return f"{s}s"
+    if s < 3600:
+        return f"{s // 60}m{s % 60:02d}s"
+    if s < 172800:
+        return f"{s // 3600}h{s % 3600 // 60:02d}m"
+    return f"{s // 86400}d"
+
+
+def summary(s: Summary, running: bool) -> str:
+    out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
+    out += [f"  {name}: {state}" for name, state in s.deployments.items() if state != "empty"]
+    out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
+    return "\n".join(out)
+
+
+def reason(head: str, why: Why) -> str:
+    return f"{head}{why.sentence}" + (f"\n{' ' * len(head)}try: {why.advice}" if why.advice else "")
+
+
+def nodes(rows: Sequence[NodeRow], now: float) -> str:
+    if not rows:
+        return "no node yet: power on a machine that boots from the network"
+    width = max(12, *(len(short(r.name)) for r in rows))
+    out = [f"{'place':<8} {'node':<{width}} {'state':<20} {'last signal':<12} {'age':>6}  roles  runs"]
+    for r in rows:
+        done = f"{r.done}/{r.roles}"
+        out.append(
+            f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {age(now - r.signal_at):>6}  {done:<5}  {r.runs}"
+        )
+        if r.why is not None:
+            out.append(f"{'':<9}{r.why.sentence}")
+    return "\n".join(out)
+
+
+def short(name: str) -> str:
+    """First label of a host name."""
+    return name.split(".")[0]
+
+
+def roles(rows: Sequence[RoleRow]) -> str:
+    out = [f"{'node':<14} {'role':<18} {'state':<11} why"]
+    for r in rows:
+        out.append(f"{short(r.node):<14} {r.role:<18} {r.state:<11} {r.why[0].sentence if r.why else ''}".rstrip())
+    return "\n".join(out)
+
+
+def told(row: dict[str, Any]) -> str:
+    who = short(str(row.get("node") or row.get("mac") or ""))
+    return f"{row['seq']:>7} {row['type']:<13} {who:<18} {row.get('text', '')}".rstrip()
+
+
+def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float) -> str:
+    out = [f"{node.name}: {node.state}, last signal {node.signal} {age(now - node.signal_at)} ago, runs {node.runs or 'nothing known'}"]
+    if node.why is not None:
+        out.append(reason("  ", node.why))
+    for r in rows:
+        if r.state != "active":
+            out.append(f"  {r.role:<18} {r.state}")
+            out += [f"    {w.sentence}" for w in r.why]
+    return "\n".join(out)
+
+
+def why_role(row: RoleRow) -> str:
+    out = [f"{row.role} on {short(row.node)}: {row.state} (stage {row.stage}, deployment {row.deployment}, tries {row.tries})"]
+    out += [reason("  ", w) for w in row.why]
+    return "\n".join(out)
+
+
+def layers(body: dict[str, Any]) -> str:
+    out = [f"{body['attribute']} for {body['role']} on {short(body['node'])}, weakest first:"]
+    out += [f"  {x['layer']:<10} {x['by']:<24} {json.dumps(x['value'])}" for x in body["layers"]]
+    return "\n".join(out if body["layers"] else [*out, "  no layer has a value"])

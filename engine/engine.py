@@ -1,0 +1,335 @@
+"""The engine: puts the parts together, starts and stops them in order, and takes events from whoever has a hand on it.
+
+    store -> world -> loop -> runner -> services
+
+Everything that happens goes through `submit`; operators who want an answer use `ask`. `world` is the present world, to be read from any thread.
+The services (DHCP, TFTP, HTTP) start when a plan is there that says on which address; a new plan with another address needs a restart.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from itertools import count
+
+from msgspec.structs import replace
+
+from . import reasons
+from .boot_script import render_boot, render_disk, word
+from .catalog import shipped
+from .config import Config
+from .definitions import Catalog, Json
+from .effects import Accept, BootScript, Refuse, SendDhcp
+from .events import Commit, DhcpAsked, Event, Fetched, Operate, SetAttribute, Started
+from .images import Images, open_images
+from .jigs import Jig
+from .jigs.agent import AgentJig
+from .jigs.local import LocalJig
+from .jigs.logs import Logs
+from .jigs.noop import NoopJig
+from .jigs.script import ScriptJig
+from .jigs.ssh import SshPool, SshTarget, engine_key
+from .keys import site_keys
+from .live import Live
+from .loop import Loop
+from .model import Node
+from .plan import Plan
+from .power_orders import PowerOrders
+from .reach import Reach
+from .runner import Ports, Runner, silent_nodes
+from .serve import ServiceError
+from .serve.dhcp import DhcpService
+from .serve.http import HttpService, ImageFile
+from .serve.tftp import Refusal, TftpFile, TftpService
+from .stages import DISCOVERY
+from .step import step
+from .store import JournalRow, Store
+from .vault import Vault
+from .wire.dhcp import DhcpRequest
+from .work import Work
+from .world import World
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 5.0
+"""Seconds between looks for silent nodes."""
+
+
+class Engine:
+    """One engine on one store. Raises StoreError, CatalogError, ServiceError and VaultError from `start` and `commit`."""
+
+    def __init__(self, config: Config, catalog: Catalog | None = None) -> None:
+        self.config = config
+        self._catalog = catalog or shipped()
+        self._requests = count(-1, -1)
+        self._waiting: dict[int, Future[Accept | Refuse]] = {}
+        self._published = threading.Condition()
+        self.seq = 0
+        self.live = Live(time.time, time.monotonic)
+        self._services: list[DhcpService | TftpService | HttpService] = []
+        self._dhcp: DhcpService | None = None
+        self._http: HttpService | None = None
+        self._images: Images | None = None
+        self._stopping = threading.Event()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""
+        config = self.config
+        sys.setswitchinterval(0.0005)
+        self._store = Store.open(config.store)
+        try:
+            world = World.load(self._catalog, self._store.load())
+            self._vault = Vault(config.store, config.keys)
+            self._keys = site_keys(config.keys)
+            self._ssh_key = engine_key(config.keys / "engine_ed25519")
+            self._logs = Logs(config.store / "logs")
+            self._ssh = SshPool(self._ssh_key)
+            self._agent = AgentJig(self.submit, self._logs)
+            self._power = PowerOrders(config.reach, self._account, self._command)
+            self._runner = Runner(self._ports())
+            self._loop: Loop[World] = Loop(
+                store=self._store, world=world, apply=step, work=Work, run_effects=self._runner.run, publish=self._publish
+            )
+            if world.plan is not None:
+                self._serve(world.plan)
+            self._loop.begin(
+                Started(installation=secrets.token_hex(4), admin=config.admin),
+                lambda _: ([], []),
+            )
+            if self._loop.failure:
+                raise ServiceError(self._loop.failure)
+        except BaseException:
+            self._close_services()
+            self._store.close()
+            raise
+        self._loop.start()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
+        self._stopping.set()
+        self._close_services()
+        self._runner.close()
+        self._ssh.close_all()
+        self._loop.stop()
+        self._store.close()
+
+    @property
+    def world(self) -> World:
+        return self._loop.world
+
+    @property
+    def failure(self) -> str:
+        """Why the engine stopped by itself, as a sentence; empty while it works."""
+        return self._loop.failure
+
+    def now(self) -> float:
+        """Engine time in seconds."""
+        return self._loop.now()
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def submit(self, event: Event) -> bool:
+        """Hand in an event. False: its lane is full, or the engine stops."""
+        return self._loop.submit(event)
+
+    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
+        """Hand in what an operator wants, and wait for the receipt or the refusal."""
+        request = next(self._requests)
+        future: Future[Accept | Refuse] = Future()
+        self._waiting[request] = future
+        try:
+            if self._loop.submit(replace(event, request=request)):
+                return future.result(timeout_s)
+        except FutureTimeout:
+            pass
+        finally:
+            self._waiting.pop(request, None)
+        return Refuse(request=request, reason=reasons.busy(node="the engine", what=self.failure or "too much waits before this"))
+
+    def commit(self, plan: Plan, who: str) -> Accept | Refuse:
+        """Make a plan the wanted state: its secrets are sealed, the services are started, then it is committed."""
+        self._vault.seal(plan.secrets, os.environ)
+        if not self._services:
+            self._serve(plan)
+        return self.ask(Commit(who=who, plan=plan))
+
+    def wait(self, seq: int, timeout_s: float) -> int:
+        """Wait until something after journal row `seq` is committed, or the time is over; the newest seq."""
+        with self._published:
+            self._published.wait_for(lambda: self.seq > seq or bool(self._loop.failure), timeout_s)
+            return self.seq
+
+    def journal(self, after: int, limit: int = 1000) -> list[JournalRow]:
+        """Journal rows after this number, oldest first, at most `limit`."""
+        with Store.read(self.config.store) as reader:
+            return reader.journal(after, limit)
+
+    def _publish(self, seq: int) -> None:
+        with self._published:
+            self.seq = seq
+            self._published.notify_all()
+
+    def _answer_operator(self, answer: Accept | Refuse) -> None:
+        future = self._waiting.get(answer.request)
+        if future is not None and not future.done():
+            future.set_result(answer)
+
+    # -- services --------------------------------------------------------------------------------------------------
+
+    def _serve(self, plan: Plan) -> None:
+        config, address = self.config, plan.site.admin.address
+        self._images = open_images(self._catalog, config.store / "images", synthetic=config.synthetic)
+        loaders = self._images.loaders()
+        reach = Reach(config.reach.lane, [n.subnet for n in plan.networks.values()])
+        self._back = reach.back
+        self._dhcp = DhcpService(
+            interface=config.interface, bind=self._listen(address, 67), submit=self._dhcp_asked, route=config.reach
+        )
+        tftp = TftpService(
+            bind=config.reach(address, 69),
+            interface=config.interface,
+            resolve=lambda name, _peer: TftpFile(body=loaders[name]) if name in loaders else Refusal(),
+            fetched=self._tftp_fetched,
+        )
+        self._http = HttpService(
+            sites=[config.reach(address, 80)],
+            submit=self.submit,
+            keys=self._keys,
+            boot_id_of=self._boot_id_of,
+            image=self._image,
+            boot_script=self._script,
+            address_of=reach.back,
+            mailbox=self._agent,
+            logs=self._logs,
+            live=self.live,
+        )
+        started: list[DhcpService | TftpService | HttpService] = []
+        try:
+            for service in (self._http, tftp, self._dhcp):
+                service.start()
+                started.append(service)
+        except BaseException:
+            for service in started:
+                service.stop()
+            raise
+        self._services = started
+
+    def _listen(self, address: str, port: int) -> tuple[str, int]:
+        """Broadcasts come to the wildcard address only, so on a real interface DHCP listens there."""
+        if self.config.reach.lane is None:
+            return "", port
+        return self.config.reach(address, port)
+
+    def _close_services(self) -> None:
+        for service in reversed(self._services):
+            service.stop()
+        self._services = []
+
+    def _dhcp_asked(self, packets: list[tuple[DhcpRequest, float]]) -> int:
+        interface = self.config.interface or "any interface"
+        for i, (request, _) in enumerate(packets):
+            if not self._loop.submit(DhcpAsked(request=request, interface=interface)):
+                return i
+        return len(packets)
+
+    def _send_dhcp(self, replies: list[SendDhcp]) -> None:
+        if self._dhcp is not None:
+            self._dhcp.send([(effect.reply, None) for effect in replies])
+
+    def _tftp_fetched(self, peer: str, _name: str, _octets: int, _seconds: float, ok: bool) -> None:
+        if ok:
+            self._loop.submit(Fetched(address=self._back(peer), what="loader"))
+
+    def _image(self, name: str, file: str) -> ImageFile | None:
+        return self._images.file(name, file) if self._images is not None else None
+
+    def _script(self, effect: BootScript, nonce: str) -> str:
+        if effect.disk:
+            return render_disk()
+        plan = self.world.plan
+        address = plan.site.admin.address if plan is not None else ""
+        arguments = (word(f"crowbar.mac={effect.mac}"),)
+        return render_boot(self._catalog.images[DISCOVERY], f"http://{address}", nonce if effect.claim else "", arguments)
+
+    def _boot_id_of(self, node: str) -> str | None:
+        found = self.world.nodes.get(node)
+        return found.boot_id if found is not None else None
+
+    # -- what the runner works with --------------------------------------------------------------------------------
+
+    def _ports(self) -> Ports:
+        jigs: dict[str, Jig] = {
+            "agent": self._agent,
+            "script": ScriptJig(self.submit, self._ssh, self._logs),
+            "local": LocalJig(self.submit, self._logs, self.config.store / "local"),
+            "noop": NoopJig(self.submit),
+        }
+        return Ports(
+            submit=self.submit,
+            world=lambda: self._loop.world,
+            send_dhcp=self._send_dhcp,
+            answer=lambda effect: self._http.answer(effect) if self._http is not None else None,
+            answer_operator=self._answer_operator,
+            jigs=jigs,
+            power=self._power,
+            is_there=self._is_there,
+            open_handle=self._open,
+            secrets=self._vault.values,
+            reach=self.config.reach,
+            live=self.live,
+        )
+
+    def _account(self) -> tuple[str, str]:
+        return self._vault.open("bmc-user") or self.config.bmc_user, self._vault.open("bmc-password") or ""
+
+    def _command(self, node: str, body: dict[str, str]) -> bool:
+        """Give a node's agent a command, if it was heard of lately."""
+        found, heard = self.world.nodes.get(node), self.live.last_contact(node)
+        if found is None or not found.boot_id or heard is None or time.monotonic() - heard > self.config.silence_s:
+            return False
+        self._agent.command(node, found.boot_id, dict(body))
+        return True
+
+    def _is_there(self, node: Node, target: SshTarget | None) -> bool:
+        if node.runs == DISCOVERY:
+            asked = time.monotonic()
+            while not self._stopping.is_set() and time.monotonic() - asked < self.config.silence_s / 3:
+                heard = self.live.last_contact(node.id)
+                if heard is not None and asked - heard < self.config.silence_s / 3:
+                    return True
+                self._stopping.wait(0.2)
+            return False
+        if target is None:
+            return False
+        return self._ssh.boot_id(node.id, target) == node.boot_id
+
+    def _open(self, world: World, node: Node, handle: Json) -> Json:
+        ((kind, name),) = handle.items()
+        if kind == "$secret" and name == "credential":
+            return self._keys.credential(node.id)
+        if kind == "$engine":
+            return self._ssh_key.public
+        if kind == "$image":
+            facts = self._images.facts(str(name)) if self._images is not None else None
+            if facts is None:
+                reason = self._images.missing(str(name)) if self._images is not None else reasons.image_missing(image=str(name))
+                raise LookupError(reasons.sentence(reason))
+            address = world.plan.site.admin.address if world.plan is not None else ""
+            return {**facts, "url": f"http://{address}{facts['path']}"}
+        raise LookupError(f"there is no handle {kind}")
+
+    def _watch(self) -> None:
+        """Look for nodes that fell silent."""
+        while not self._stopping.wait(WATCH_S):
+            for event in silent_nodes(self.world, self.live.last_contact, time.monotonic(), self.config.silence_s):
+                self.live.contact(event.node)  # asked now; the probe says what is so
+                self.submit(event)

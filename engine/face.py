@@ -1,0 +1,126 @@
+"""The engine's public face: what the console and the command line may use, and nothing else of the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from . import plan_file
+from .catalog import read as read_catalog
+from .catalog import shipped, shipped_folder
+from .config import DEFAULT_STORE, Config, keys_beside
+from .effects import Refuse
+from .engine import Engine
+from .images import image_states
+from .mistakes import CatalogError, PlanError
+from .network_roles import network_roles
+from .reach import Reach
+from .reasons import sentence
+from .rehearsal import RackError
+from .rehearse import Rehearsal, begin_anew, with_nodes
+from .serve import ServiceError
+from .store import Store, StoreError
+from .store_file import held
+from .story import Story
+from .vault import VaultError
+from .views import (
+    NodeRow,
+    RoleRow,
+    Summary,
+    Why,
+    explain_attribute,
+    node_row,
+    role_row,
+    servers,
+    settled,
+    summary,
+)
+from .world import World
+
+__all__ = [
+    "DEFAULT_STORE", "CatalogError", "Config", "Engine", "NodeRow", "PlanError", "RackError", "Reach", "Reader", "Refuse", "Rehearsal", "RoleRow",
+    "ServiceError", "Store", "StoreError", "Story", "Summary", "VaultError", "Why", "begin_anew", "image_states", "keys_beside", "network_roles", "plan_file",
+    "read_catalog", "sentence", "settled", "shipped", "shipped_folder", "summary", "to_json", "with_nodes",
+]  # fmt: skip
+
+
+def to_json(record: Struct) -> dict[str, Any]:
+    """A record as plain data."""
+    found = to_builtins(record)
+    assert isinstance(found, dict)
+    return found
+
+
+class Reader:
+    """Looks at a store, read-only, beside a running engine or without one. Raises StoreError."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._store = Store.read(directory)
+        self.world = World.load(shipped(), self._store.load())
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    def running(self) -> bool:
+        """Does an engine hold this store?"""
+        return held(self._directory)
+
+    def summary(self) -> Summary:
+        return summary(self.world)
+
+    def nodes(self) -> list[NodeRow]:
+        return [node_row(self.world, n) for n in servers(self.world)]
+
+    def node(self, name: str) -> NodeRow | None:
+        found = self.world.node_named(name)
+        return node_row(self.world, found) if found else None
+
+    def roles(self, node: str = "") -> list[RoleRow]:
+        """Of one node in the order in which they run, or of all."""
+        if node:
+            found = self.world.node_named(node)
+            chosen = [found] if found else []
+        else:
+            chosen = [*servers(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
+        out = []
+        for one in chosen:
+            mine = [self.world.node_roles[k] for k in self.world.roles_of.get(one.id, ())]
+            out += [role_row(self.world, r) for r in sorted(mine, key=lambda r: (-r.rank, r.role))]
+        return out
+
+    def role(self, node: str, role: str) -> RoleRow | None:
+        found = self.world.node_named(node)
+        record = self.world.node_roles.get((found.id, role)) if found else None
+        return role_row(self.world, record) if record else None
+
+    def attribute(self, node: str, role: str, name: str) -> list[dict[str, Any]] | None:
+        """The layers of an attribute for a node role, weakest first; None: no such node role or attribute."""
+        found = self.world.node_named(node)
+        record = self.world.node_roles.get((found.id, role)) if found else None
+        if record is None or name not in self.world.catalog.attributes:
+            return None
+        return explain_attribute(self.world, record, name)
+
+    def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """What happened, from the journal; with `follow` it goes on until it is interrupted."""
+        story = Story()
+        seq = 0
+        while True:
+            rows = self._store.journal(seq, 1000)
+            for row in rows:
+                seq = row.seq
+                told = story.tell(row)
+                if seq > after:
+                    yield told
+            if not rows and not follow:
+                return
+            if not rows:
+                time.sleep(0.2)

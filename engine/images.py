@@ -1,0 +1,146 @@
+"""The files of images on this machine: there, of the right size and checksum, or the reason why not.
+
+Built images are in `DIRECTORY/NAME/` with a `SHA256SUMS` of sha256sum's format, which the build wrote. For simulated machines,
+files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so that each
+making gives the same incompressible bytes; one that is damaged is made again.
+
+Hashing 20 MiB takes 50 ms and a real image seconds, so checksums are kept in `DIRECTORY/checksums.json` and trusted as long as
+size and modification time are the same. Files and the JSON are replaced whole by rename: two processes may do this at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from .definitions import Catalog, ImageDef
+from .reasons import Reason, image_damaged, image_missing
+
+SUMS = "SHA256SUMS"
+CACHE = "checksums.json"
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._-]{0,99})")
+_CHUNK = 1 << 20
+
+
+class ImageFile(Struct, frozen=True, kw_only=True):
+    path: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hex."""
+
+
+class Images(Struct, frozen=True, kw_only=True):
+    """What can be served, and what cannot, by image."""
+
+    files: dict[str, dict[str, ImageFile]]
+    """Image -> file name -> file; only images of which every file is right."""
+    reasons: dict[str, Reason]
+
+
+_Known = dict[str, tuple[int, int, str]]
+"""Path -> modification time in ns, size, checksum."""
+
+
+def open_images(catalog: Catalog, directory: Path, synthetic: bool) -> Images:
+    """Looks at the files of every image of the catalogue; with `synthetic` makes those that are not there.
+
+    Raises OSError where the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    before = _read_cache(directory / CACHE)
+    known: _Known = {}
+    files: dict[str, dict[str, ImageFile]] = {}
+    reasons: dict[str, Reason] = {}
+    for name, image in catalog.images.items():
+        found = _make(image, directory, before, known) if synthetic else _look(image, directory, before, known)
+        if isinstance(found, Reason):
+            reasons[name] = found
+        else:
+            files[name] = found
+    if known != before:
+        _replace(directory / CACHE, msgspec.json.encode(known))
+    return Images(files=files, reasons=reasons)
+
+
+def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> dict[str, ImageFile] | Reason:
+    folder = directory / image.name
+    try:
+        lines = (folder / SUMS).read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return image_missing(image=image.name)
+    sums = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
+    out = {}
+    for file in image.files.values():
+        path = folder / file
+        if not path.is_file():
+            return image_missing(image=image.name)
+        found = _checked(path, before, known)
+        if found.sha256 != sums.get(file):
+            return image_damaged(image=image.name)
+        out[file] = found
+    return out
+
+
+def _make(image: ImageDef, directory: Path, before: _Known, known: _Known) -> dict[str, ImageFile] | Reason:
+    folder = directory / "synthetic" / image.name
+    out = {}
+    for file in image.files.values():
+        size = image.synthetic.get(file)
+        if size is None:
+            return image_missing(image=image.name)
+        path = folder / file
+        found = _checked(path, before, known) if path.is_file() else None
+        # the checksum of a file that was made is the cache's; without one it is made anew to be sure
+        kept = before.get(str(path))
+        if found is None or kept is None or kept[1:] != (found.size, found.sha256) or found.size != size:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(path, synthetic_bytes(image.name, file, size))
+            known.pop(str(path), None)
+            found = _checked(path, {}, known)
+        out[file] = found
+    return out
+
+
+def synthetic_bytes(image: str, file: str, size: int) -> bytes:
+    """The content of a made file: always the same for these arguments (FIPS 202, SHAKE-256)."""
+    return hashlib.shake_256(f"crowbar synthetic image/{image}/{file}".encode()).digest(size)
+
+
+def _checked(path: Path, before: _Known, known: _Known) -> ImageFile:
+    about = path.stat()
+    kept = before.get(str(path))
+    if kept is None or kept[:2] != (about.st_mtime_ns, about.st_size):
+        digest = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+        kept = (about.st_mtime_ns, about.st_size, digest.hexdigest())
+    known[str(path)] = kept
+    return ImageFile(path=str(path), size=about.st_size, sha256=kept[2])
+
+
+def _read_cache(path: Path) -> _Known:
+    """A cache that is not there or not readable is an empty one: everything is hashed again."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Known)
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

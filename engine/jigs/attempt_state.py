@@ -1,0 +1,47 @@
+"""The one line of JSON that `attempt` prints (images/node/attempt): bytes of a node -> a typed record.
+
+The node is not trusted: the line is bounded, the fields are typed, and anything else raises ValueError with a sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..definitions import Json
+from .outcome import Ended
+
+MAX_LINE = 384 * 1024
+
+
+class AttemptState(Struct, frozen=True, kw_only=True):
+    """State of one leg on a node."""
+
+    id: Annotated[str, Meta(max_length=128)]
+    state: Literal["running", "ended", "lost", "acknowledged", "unstarted"]
+    exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
+    gives: dict[str, Json] = {}
+    error: Annotated[str, Meta(max_length=512)] = ""
+    percent: Annotated[int, Meta(ge=0, le=100)] = 0
+    text: Annotated[str, Meta(max_length=512)] = ""
+
+    def ended(self, log: str, cut: bool) -> Ended:
+        return Ended(state=self.state, exit=self.exit, error=self.error, gives=self.gives, log=log, cut=cut)
+
+
+_decoder = msgspec.json.Decoder(AttemptState)
+
+
+def parse_state(line: bytes, attempt: str) -> AttemptState:
+    """The state of `attempt` that this line tells. Raises ValueError."""
+    if len(line) > MAX_LINE:
+        raise ValueError(f"attempt printed {len(line)} bytes, more than {MAX_LINE}")
+    try:
+        state = _decoder.decode(line)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(f"attempt printed no state: {error}") from None
+    if state.id != attempt:
+        raise ValueError("attempt printed the state of another attempt")
+    return state

@@ -1,0 +1,260 @@
+"""Follows attempts that run detached on some host: start, poll, copy the log, tell the outcome. The jigs `script` (host behind SSH) and `local` (this
+machine) are this, with a channel each.
+
+A thousand attempts may be followed at a time, by few threads: nobody waits in a thread. Each followed attempt has a *turn* now and then, in
+a worker; between turns it lies in a heap of times.
+
+* Poll distance: an eighth of the attempt's age, 0.05 s to 5 s. So a short task is seen to end at once, a long one costs next to nothing, and the outcome is
+  late by an eighth at most.
+* A turn: start or ask; copy what is new of the log (bounded while it runs, so that one chatty task does not hold a worker); then lie down again, or tell.
+* One outcome per order. An order for a leg that is followed already replaces the former: its turn, should one be under way, notices and is silent.
+  A resumed leg that runs is told once as `running`, then followed.
+* What a channel raises: `ChannelLost` carries the reason, told as `failed, unreachable`, and following ends: the engine probes the node and orders again. A
+  role that cannot be packed is a failure of the role.
+* Outcomes that find the lane full are offered again after 0.2 s.
+* `acknowledge` is a best-effort call to the host by a worker; one that cannot be delivered leaves a record there, which the host bounds itself.
+
+The node enforces the time limit. Trap: a worker blocked on a host that does not answer is bounded by the channel's own time-outs only, so those must be shorter
+than patience.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from .. import reasons
+from ..events import Outcome
+from ..model import NodeId
+from ..reasons import Reason
+from . import Submit
+from .attempt_state import AttemptState
+from .bundle import BundleError, bundle
+from .logs import Logs
+from .order import Order
+from .outcome import failed, not_reached, outcome
+
+POLL_LEAST_S = 0.05
+POLL_MOST_S = 5.0
+FULL_S = 0.2
+CHUNK = 64 * 1024
+CHUNKS_A_TURN = 16
+MAX_CHUNKS = 1024
+"""Of a log, in all: what the node may keep at most."""
+
+log = logging.getLogger(__name__)
+
+
+class ChannelLost(Exception):
+    """The host could not be reached, or what it said made no sense; nothing is known of the attempt."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reasons.sentence(reason))
+        self.reason = reason
+
+
+class Channel(Protocol):
+    """The `attempt` tool of the order's host. Every call may block for a bounded time and may raise ChannelLost."""
+
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+        """`attempt start` with the tar on its standard input."""
+
+    def look(self, order: Order) -> AttemptState:
+        """`attempt wait ID 0`."""
+
+    def read_log(self, order: Order, offset: int) -> bytes:
+        """`attempt log`: at most 64 KiB from this byte on."""
+
+    def forget(self, order: Order) -> None:
+        """`attempt ack`."""
+
+
+class _Job:
+    __slots__ = ("begun", "chunks", "first", "offset", "order", "ready", "told_running")
+
+    def __init__(self, order: Order, now: float) -> None:
+        self.order = order
+        self.first = True
+        self.begun = now
+        self.offset = 0
+        self.chunks = 0
+        self.told_running = False
+        self.ready: Outcome | None = None
+        """An outcome that is still to be told."""
+
+
+class Detached:
+    """Follows attempts over `channel`. `progress(node, attempt, percent, text)` is called when a look tells something new."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        logs: Logs,
+        channel: Channel,
+        *,
+        workers: int = 16,
+        name: str = "detached",
+        progress: Callable[[NodeId, str, int, str], None] = lambda node, attempt, percent, text: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._submit = submit
+        self._logs = logs
+        self._channel = channel
+        self._progress = progress
+        self._clock = clock
+        self._jobs: dict[str, _Job] = {}
+        self._orders: dict[str, Order] = {}
+        """Of all that is not acknowledged: where to send the acknowledgement."""
+        self._heap: list[tuple[float, int, str, _Job]] = []
+        self._tie = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._thread = threading.Thread(target=self._schedule, name=name, daemon=True)
+        self._thread.start()
+
+    # -- from the engine ------------------------------------------------------------------------------------------
+
+    def start(self, order: Order) -> None:
+        self._logs.open(order.attempt, order.secrets)
+        now = self._clock()
+        job = _Job(order, now)
+        with self._changed:
+            self._jobs[order.attempt] = job
+            self._orders[order.attempt] = order
+            self._push(now, order.attempt, job)
+
+    def acknowledge(self, attempt: str, node: NodeId) -> None:
+        with self._changed:
+            self._jobs.pop(attempt, None)
+            order = self._orders.pop(attempt, None)
+            if order is not None and not self._closed:
+                self._pool.submit(self._forget, order)
+        self._logs.close(attempt)
+
+    def close(self) -> None:
+        """Ends the threads; a turn under way is let end. What runs on hosts goes on there."""
+        with self._changed:
+            self._closed = True
+            self._jobs.clear()
+            self._heap.clear()
+            self._changed.notify_all()
+        self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def followed(self) -> int:
+        """How many attempts are being followed."""
+        with self._changed:
+            return len(self._jobs)
+
+    # -- the heap of turns ----------------------------------------------------------------------------------------
+
+    def _push(self, at: float, attempt: str, job: _Job) -> None:
+        heapq.heappush(self._heap, (at, next(self._tie), attempt, job))
+        self._changed.notify_all()
+
+    def _schedule(self) -> None:
+        with self._changed:
+            while not self._closed:
+                now = self._clock()
+                if not self._heap:
+                    self._changed.wait()
+                elif self._heap[0][0] > now:
+                    self._changed.wait(self._heap[0][0] - now)
+                else:
+                    _, _, attempt, job = heapq.heappop(self._heap)
+                    if self._jobs.get(attempt) is job:
+                        self._pool.submit(self._turn, attempt, job)
+
+    def _turn(self, attempt: str, job: _Job) -> None:
+        try:
+            event = job.ready or self._advance(job)
+        except ChannelLost as lost:
+            event = not_reached(attempt, job.order.node.id, lost.reason)
+        except Exception as error:
+            # A defect of this program must not leave an attempt that nobody follows.
+            log.exception("following attempt %s broke", attempt)
+            why = reasons.unreachable_node(node=job.order.node.name, address="", message=f"the engine broke: {type(error).__name__}")
+            event = not_reached(attempt, job.order.node.id, why)
+        with self._changed:
+            if self._jobs.get(attempt) is not job:
+                return
+        # Outside the lock: submit may block for a moment, and it may answer with an acknowledgement at once.
+        told = event is None or self._submit(event)
+        with self._changed:
+            if self._closed or self._jobs.get(attempt) is not job:
+                return
+            now = self._clock()
+            if not told:
+                job.ready = event
+                self._push(now + FULL_S, attempt, job)
+                return
+            job.ready = None
+            if event is not None and event.what == "running":
+                job.told_running = True
+            elif event is not None:
+                del self._jobs[attempt]
+                return
+            self._push(now + min(max(POLL_LEAST_S, (now - job.begun) / 8), POLL_MOST_S), attempt, job)
+
+    def _advance(self, job: _Job) -> Outcome | None:
+        """One turn's work. Returns what is to be told, None: nothing yet."""
+        order = job.order
+        if job.first and not order.start.resume:
+            try:
+                task = bundle(order)
+            except BundleError as error:
+                why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
+                return failed(order.attempt, order.node.id, why)
+            state = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
+        else:
+            state = self._channel.look(order)
+        job.first = False
+        over = state.state == "ended"
+        if over or state.state == "running":
+            self._copy_log(job, over)
+        if state.state == "running":
+            if state.text or state.percent:
+                self._progress(order.node.id, order.attempt, state.percent, state.text)
+            if order.start.resume and not job.told_running:
+                return Outcome(attempt=order.attempt, node=order.node.id, what="running")
+            return None
+        self._logs.flush(order.attempt)
+        tail, cut = self._logs.tail(order.attempt)
+        return outcome(
+            attempt=order.attempt,
+            node=order.node.id,
+            role=order.role,
+            action=order.start.action,
+            timeout_s=order.timeout_s,
+            ended=state.ended(tail, cut),
+        )
+
+    def _copy_log(self, job: _Job, over: bool) -> None:
+        if job.offset == 0:
+            job.offset = self._logs.position(job.order.attempt) or 0
+        for _ in range(MAX_CHUNKS if over else CHUNKS_A_TURN):
+            if job.chunks >= MAX_CHUNKS:
+                return
+            data = self._channel.read_log(job.order, job.offset)
+            if not data:
+                return
+            job.chunks += 1
+            self._logs.write(job.order.attempt, job.offset, data)
+            job.offset += len(data)
+            if len(data) < CHUNK:
+                return
+
+    def _forget(self, order: Order) -> None:
+        try:
+            self._channel.forget(order)
+        except ChannelLost as lost:
+            log.debug("acknowledgement of %s was not delivered: %s", order.attempt, lost)

@@ -1,0 +1,96 @@
+"""Jig `local`: roles carried out on the admin node itself, by the same `attempt` tool that nodes have.
+
+So it has the same promises: the same id never starts twice, the task survives the engine (own session, own process group), the outcome is
+kept until acknowledged, and what ran when the machine went down is lost. Its records are in `HOME/attempts`.
+
+The tool gets a bare environment: what is in the engine's (accounts of BMCs, for one) does not reach scripts.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import reasons
+from ..model import NodeId
+from . import Submit
+from .attempt_state import AttemptState, parse_state
+from .detached import ChannelLost, Detached
+from .logs import Logs
+from .order import Order
+
+CALL_S = 60.0
+"""A call of the tool returns in well under a second; only a dying disk makes it last."""
+ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
+
+
+class LocalChannel:
+    """`attempt` as a child process. `home` holds its records; `root` prefixes what scripts touch (tests and rehearsals)."""
+
+    def __init__(self, home: Path, root: str = "", tool: Path = ATTEMPT) -> None:
+        self._home = home
+        self._root = root
+        self._tool = tool
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+        return parse(order, self._call(order, ["start", order.attempt, str(timeout_s)], task))
+
+    def look(self, order: Order) -> AttemptState:
+        return parse(order, self._call(order, ["wait", order.attempt, "0"]))
+
+    def read_log(self, order: Order, offset: int) -> bytes:
+        return self._call(order, ["log", order.attempt, str(offset)])
+
+    def forget(self, order: Order) -> None:
+        self._call(order, ["ack", order.attempt])
+
+    def _call(self, order: Order, words: list[str], stdin: bytes = b"") -> bytes:
+        path = os.pathsep.join((str(self._tool.parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+        environment = {"PATH": path, "CROWBAR_HOME": str(self._home), "CROWBAR_ROOT": self._root, "LANG": "C.UTF-8"}
+        try:
+            done = subprocess.run(
+                ["/bin/sh", str(self._tool), *words],
+                input=stdin,
+                capture_output=True,
+                env=environment,
+                cwd="/",
+                timeout=CALL_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ChannelLost(_lost(order, f"the attempt tool cannot be called: {error}")) from None
+        if done.returncode not in (0, 1):
+            said = done.stderr.decode("utf-8", "replace").strip()[:200]
+            raise ChannelLost(_lost(order, f"the attempt tool ended with exit code {done.returncode}: {said}"))
+        return done.stdout
+
+
+def parse(order: Order, line: bytes) -> AttemptState:
+    """The state that the tool printed. Raises ChannelLost."""
+    try:
+        return parse_state(line, order.attempt)
+    except ValueError as error:
+        raise ChannelLost(_lost(order, str(error))) from None
+
+
+def _lost(order: Order, message: str) -> reasons.Reason:
+    return reasons.unreachable_node(node=order.node.name or order.node.id, address="this machine", message=message)
+
+
+class LocalJig(Detached):
+    """Carries out roles here. Few at a time: the engine limits them by resource `admin`."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        logs: Logs,
+        home: Path,
+        *,
+        root: str = "",
+        workers: int = 4,
+        progress: Callable[[NodeId, str, int, str], None] = lambda node, attempt, percent, text: None,
+    ) -> None:
+        super().__init__(submit, logs, LocalChannel(home, root), workers=workers, name="jig-local", progress=progress)

@@ -1,0 +1,386 @@
+"""What a simulated machine does from the press of its power button on: firmware, boot order, loader, kernel, system.
+
+Power can go at any await: `Life.power("off")` cancels everything that runs, and only `machine.state` is left.
+
+Boot order, as servers of these kinds have it: the BMC's device for the next start, or for all starts, first; then network, then disk.
+After the last device firmware begins again from the first, with a pause; machines that have given up for good would need a
+person. A disk starts only a system that was wholly written to it.
+
+iPXE uses the same DHCP exchange as the ROM, with user class iPXE (https://ipxe.org/howto/dhcpd); the kernel keeps the lease that
+iPXE had, as `ip=` or the BOOTIF of initramfs tools do it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
+
+from . import ipxe
+from .agent import Agent
+from .behaviours import Behaviours
+from .dhcp_client import PARAMETERS, lease
+from .http_client import HttpClient, HttpError
+from .installed import Installed
+from .machine import Machine, Pace
+from .state import System
+from .tftp_client import TftpFailed, fetch
+from .wiring import Wiring
+
+log = logging.getLogger(__name__)
+
+LOADER_BYTES = 64 * 1024
+_After = Literal["firmware", "kexec", "off"]
+
+
+class SshSide(Protocol):
+    """Where installed systems listen for SSH."""
+
+    def listen(self, address: str, system: System, installed: Installed) -> Callable[[], None]:
+        """From now on; call the answer to end it. Raises OSError where the address cannot be used."""
+
+
+class Life:
+    """Of one machine. Its methods are called in the rack's loop."""
+
+    def __init__(self, machine: Machine, wiring: Wiring, behaviours: Behaviours, pace: Pace, ssh: SshSide) -> None:
+        self.machine = machine
+        self.installed: Installed | None = None
+        self._wiring = wiring
+        self._behaviours = behaviours
+        self._pace = pace
+        self._ssh = ssh
+        self._task: asyncio.Task[None] | None = None
+        self._held: set[str] = set()
+        self._leaving: asyncio.Future[str] | None = None
+
+    # -- buttons --------------------------------------------------------------------------------------------------
+
+    def power(self, action: str) -> None:
+        """on, off, reset, cycle, or soft (the operating system is asked; without one nothing happens)."""
+        state = self.machine.state
+        match action:
+            case "on":
+                if not state.power:
+                    self._on()
+            case "off":
+                self._off()
+            case "reset" | "cycle":
+                if state.power:
+                    self._off()
+                    self._on()
+            case "soft":
+                if self._leaving is not None and not self._leaving.done():
+                    self._leaving.set_result("poweroff")
+            case _:
+                self.machine.counters.add("power-unknown")
+
+    def resume(self) -> None:
+        """The rack's process came up: machines that had power on start as after a power failure."""
+        if self.machine.state.power and self._task is None:
+            self._start()
+
+    def _on(self) -> None:
+        self.machine.state.power = True
+        self.machine.save()
+        self._start()
+
+    def _off(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self.machine.state.power = False
+        self.machine.save()
+        self._show("off", "")
+
+    def _start(self) -> None:
+        before = self._task
+        self._task = asyncio.create_task(self._live(before), name=self.machine.name)
+
+    async def stop(self) -> None:
+        """The rack's process ends: everything is let go, the button stays as it is."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _show(self, screen: str, environment: str | None = None) -> None:
+        self.machine.screen = screen
+        if environment is not None:
+            self.machine.environment = environment
+
+    # -- from power on to power off -------------------------------------------------------------------------------
+
+    async def _live(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            after: _After = "firmware"
+            while after != "off":
+                if after == "firmware":
+                    await self._self_test()
+                    after = await self._boot_order()
+                else:
+                    system = self.machine.system
+                    after = await self._run_disk(system) if system is not None else "firmware"
+            self.machine.state.power = False
+            self.machine.save()
+            self._show("off", "")
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("machine %s died of an error in the rehearsal", self.machine.name)
+            self.machine.counters.add("machine-broke")
+            self._show("broken: see rack.log", "")
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for address in list(self._held):
+            self._wiring.detach(address)
+        self._held.clear()
+        self.machine.address = ""
+
+    def _hold(self, address: str) -> None:
+        self._let_go()
+        self._wiring.attach(address)
+        self._held.add(address)
+        self.machine.address = address
+
+    def _http(self) -> HttpClient:
+        machine = self.machine
+        return HttpClient(
+            self._wiring, local=machine.address, dropped=lambda: machine.lost(machine.faults.drop_http)
+        )
+
+    async def _self_test(self) -> None:
+        self._let_go()
+        self._show("firmware: self test", "firmware")
+        await self._pace.wait(self.machine.hardware.firmware_s)
+        self.machine.self_test()
+
+    async def _boot_order(self) -> _After:
+        state = self.machine.state
+        first = state.boot_next or state.boot_always
+        if state.boot_next:
+            state.boot_next = ""
+            self.machine.save()
+        order = ["disk", "network"] if first == "disk" else ["network", "disk"]
+        while True:
+            for device in order:
+                if device == "network":
+                    found = await self._network()
+                    if found == "disk" and (system := self.machine.system) is not None:
+                        return await self._run_disk(system)
+                    if found is not None and found != "disk":
+                        return found
+                elif (system := self.machine.system) is not None:
+                    return await self._run_disk(system)
+            self._let_go()
+            self._show("no bootable device", "firmware")
+            await asyncio.sleep(self._pace.retry_s(30.0))
+
+    # -- network --------------------------------------------------------------------------------------------------
+
+    async def _network(self) -> _After | Literal["disk"] | None:
+        """What comes after a network boot; None: it failed, next device; `disk`: start the disk."""
+        self._show("PXE: DHCP")
+        offer = await self._lease(self._rom_request(), needs_file=True)
+        if offer is None:
+            self._show("PXE: no DHCP or proxyDHCP offers were received")
+            return None
+        self._hold(offer.yiaddr)
+        self._show(f"PXE: TFTP {offer.filename}")
+        faults = self.machine.faults
+        try:
+            await fetch(
+                self._wiring,
+                local=offer.yiaddr,
+                server=offer.siaddr or offer.tftp_server or offer.server_id,
+                filename=offer.filename,
+                windowsize=self.machine.hardware.tftp_window,
+                first_wait_s=max(0.5, self._pace.retry_s(1.0)),
+                dropped=lambda: self.machine.lost(faults.drop_tftp),
+            )
+        except (TftpFailed, ValueError) as wrong:
+            self._show(f"PXE: TFTP {offer.filename}: {wrong}")
+            return None
+        self._show("iPXE: DHCP")
+        answer = await self._lease(self._ipxe_request(), needs_file=True)
+        if answer is None:
+            self._show("iPXE: no DHCP answer with a file name")
+            return None
+        self._hold(answer.yiaddr)
+        http = self._http()
+        try:
+            verdict = await self._script(http, answer)
+        finally:
+            http.close()
+        if isinstance(verdict, ipxe.Kernel):
+            return await self._run_kernel(verdict)
+        match verdict.how:
+            case "disk":
+                return "disk"
+            case "reboot":
+                return "firmware"
+            case "poweroff":
+                return "off"
+            case _:
+                self._show(f"iPXE: {verdict.why or 'exit'}")
+                return None
+
+    def _rom_request(self) -> DhcpRequest:
+        efi = self.machine.hardware.firmware == "efi"
+        return DhcpRequest(
+            kind=DhcpKind.DISCOVER,
+            xid=0,
+            mac=self.machine.hardware.nics[0].mac,
+            broadcast=True,
+            vendor_class="PXEClient:Arch:00007:UNDI:003016" if efi else "PXEClient:Arch:00000:UNDI:002001",
+            arch=7 if efi else 0,
+            uuid=self.machine.hardware.uuid,
+            max_size=1472,
+            parameters=PARAMETERS,
+        )
+
+    def _ipxe_request(self) -> DhcpRequest:
+        efi = self.machine.hardware.firmware == "efi"
+        return DhcpRequest(
+            kind=DhcpKind.DISCOVER,
+            xid=0,
+            mac=self.machine.hardware.nics[0].mac,
+            broadcast=True,
+            vendor_class="PXEClient:Arch:00007:UNDI:003010" if efi else "PXEClient:Arch:00000:UNDI:002001",
+            user_class=("iPXE",),
+            arch=7 if efi else 0,
+            uuid=self.machine.hardware.uuid,
+            max_size=1472,
+            parameters=PARAMETERS,
+        )
+
+    async def _lease(self, request: DhcpRequest, *, needs_file: bool) -> DhcpReply | None:
+        machine = self.machine
+        if not machine.hardware.nics[0].switch:
+            return None  # no cable
+        return await lease(
+            self._wiring.dhcp,
+            request,
+            rng=machine.rng,
+            first_wait_s=self._pace.retry_s(4.0),
+            needs_file=needs_file,
+            dropped=lambda: machine.lost(machine.faults.drop_dhcp),
+        )
+
+    async def _script(self, http: HttpClient, answer: DhcpReply) -> ipxe.Verdict:
+        hardware = self.machine.hardware
+        mac = hardware.nics[0].mac
+        settings = {
+            "net0/mac": mac,
+            "netX/mac": mac,
+            "mac": mac,
+            "net0/ip": answer.yiaddr,
+            "netX/ip": answer.yiaddr,
+            "ip": answer.yiaddr,
+            "next-server": answer.siaddr or answer.server_id,
+            "uuid": hardware.uuid,
+            "serial": hardware.serial,
+            "manufacturer": hardware.vendor,
+            "product": hardware.product,
+            "platform": "efi" if hardware.firmware == "efi" else "pcbios",
+            "buildarch": "x86_64" if hardware.firmware == "efi" else "i386",
+            "filename": answer.filename,
+        }
+        url = ipxe.expand(answer.filename, settings)
+
+        async def get(url: str) -> bytes | None:
+            self._show(f"iPXE: {url[:200]}")
+            kept = bytearray()
+
+            def keep(block: memoryview) -> None:
+                kept.extend(block[: LOADER_BYTES - len(kept)])
+
+            try:
+                found = await http.call("GET", url, sink=keep, timeout_s=60)
+            except HttpError as wrong:
+                self._show(f"iPXE: {url[:200]}: {wrong}")
+                return None
+            if found.status != 200:
+                self._show(f"iPXE: {url[:200]}: HTTP status {found.status}")
+                return None
+            return bytes(kept)
+
+        async def sleep(seconds: float) -> None:
+            await asyncio.sleep(self._pace.retry_s(seconds))
+
+        for _ in range(5):
+            script = await get(url)
+            if script is not None:
+                return await ipxe.run(script, url, settings, get, sleep)
+            await sleep(2.0)
+        return ipxe.Leave("failed", self.machine.screen)
+
+    async def _run_kernel(self, kernel: ipxe.Kernel) -> _After:
+        """Starts what the script named. `crowbar.url`, `crowbar.nonce` and `crowbar.environment` are on the kernel's line."""
+        machine = self.machine
+        line = dict(word.partition("=")[::2] for word in kernel.arguments)
+        environment = line.get("crowbar.environment") or "sledgehammer"
+        self._show(f"{environment}: kernel", environment)
+        await self._pace.wait(15.0)
+        if machine.faults.never_calls_back:
+            await asyncio.get_running_loop().create_future()
+        http = self._http()
+        try:
+            agent = Agent(
+                machine,
+                http,
+                self._behaviours,
+                self._pace,
+                url=line.get("crowbar.url", ""),
+                nonce=line.get("crowbar.nonce", ""),
+                boot_id=str(uuid.uuid4()),
+                environment=environment,
+            )
+            leaving = await agent.run()
+        finally:
+            http.close()
+        return "kexec" if leaving == "kexec" else "firmware"
+
+    # -- disk -----------------------------------------------------------------------------------------------------
+
+    async def _run_disk(self, system: System) -> _After:
+        """Runs an installed system until it goes down by itself."""
+        machine = self.machine
+        self._let_go()
+        self._show(f"{system.os}: kernel", system.os)
+        await self._pace.wait(10.0)
+        if system.address:
+            self._hold(system.address)
+        http = self._http()
+        leaving: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def leave(how: str) -> None:
+            if not leaving.done():
+                leaving.set_result(how)
+
+        installed = Installed(machine, system, http, self._behaviours, self._pace, str(uuid.uuid4()), leave)
+        self.installed, self._leaving = installed, leaving
+        silence: Callable[[], None] | None = None
+        hello: asyncio.Task[None] | None = None
+        try:
+            if system.address:
+                silence = self._ssh.listen(system.address, system, installed)
+            if not machine.faults.never_calls_back:
+                hello = asyncio.create_task(installed.hello())
+            how = await leaving
+            await installed.bye(how)
+            return "off" if how == "poweroff" else "firmware"
+        finally:
+            self.installed, self._leaving = None, None
+            if hello is not None:
+                hello.cancel()
+            installed.close()
+            if silence is not None:
+                silence()
+            http.close()

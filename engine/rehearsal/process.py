@@ -1,0 +1,138 @@
+"""`python -m engine.rehearsal.process RACKDIR`: a simulated rack as a process of its own, until it is told to stop.
+
+The folder holds `rack.yml` (what the rack is), `machines/*.json` (what each remembers), `rack.lock` (held for as long as the process lives;
+its text is the process id), `control.sock` (JSON lines, mode 0600) and `rack.log`.
+
+Control: one request per line, `{"verb": "press", "words": ["all"]}`; one answer per line, `{"ok": true, ...}` or
+`{"ok": false, "error": "..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop.
+
+Exit: 0 told to stop, 1 could not start (last line of rack.log says why), 3 another process has this rack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from .behaviours import BehaviourWrong
+from .description import RackFileWrong, parse
+from .rack import SimulatedRack, WrongOrder
+
+MAX_LINE = 64 * 1024
+log = logging.getLogger("rack")
+
+
+class _Control:
+    """The control socket of one rack."""
+
+    def __init__(self, rack: SimulatedRack, stop: asyncio.Event) -> None:
+        self._rack = rack
+        self._stop = stop
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (ValueError, ConnectionError):
+            log.info("control: a client was cut off: its line was too long, or it went away")
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+            verb, words = asked["verb"], [str(word) for word in asked.get("words", [])]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return {"ok": False, "error": "not a request: expected {\"verb\": ..., \"words\": [...]}"}
+        if verb == "stop":
+            self._stop.set()
+            return {"ok": True}
+        try:
+            return {"ok": True, **await self._rack.order(str(verb), words)}
+        except WrongOrder as wrong:
+            return {"ok": False, "error": str(wrong)}
+
+
+async def run(folder: Path) -> None:
+    """Brings the rack of the folder up and drives it until it is told to stop. Raises what `SimulatedRack.start` raises."""
+    description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
+    rack, stop = SimulatedRack(folder, description), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    # A path of a Unix socket has room for 107 octets; through the open folder any folder will do.
+    near = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    control = Path(f"/proc/self/fd/{near}/control.sock")
+    control.unlink(missing_ok=True)
+    try:
+        await rack.start()
+        before = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(_Control(rack, stop).serve, path=str(control), limit=MAX_LINE)
+        finally:
+            os.umask(before)
+        log.info("rack of %d machines is up, process %d", description.nodes, os.getpid())
+        await stop.wait()
+        server.close()
+    finally:
+        await rack.close()
+        control.unlink(missing_ok=True)
+        os.close(near)
+
+
+def lock(folder: Path) -> IO[str] | None:
+    """The folder's lock, to be kept open; None if another process has it."""
+    file = open(folder / "rack.lock", "a+", encoding="ascii")  # noqa: SIM115 - it is held for the life of the process
+    for left in range(20, -1, -1):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not left:
+                file.close()
+                return None
+            time.sleep(0.05)  # who asks whether there is a rack holds the lock for an instant
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m engine.rehearsal.process RACKDIR", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    held = lock(folder)
+    if held is None:
+        log.error("another process has the rack in %s", folder)
+        return 3
+    try:
+        asyncio.run(run(folder))
+    except (OSError, RackFileWrong, BehaviourWrong, WrongOrder, ValueError, msgspec.DecodeError) as wrong:
+        log.error("the rack could not start: %s", wrong)
+        return 1
+    finally:
+        held.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

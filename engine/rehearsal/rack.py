@@ -1,0 +1,271 @@
+"""A simulated rack at work: its machines, their BMCs and SSH servers, and what may be asked of it.
+
+One asyncio loop drives all machines; BMCs and SSH servers have a thread each. The machines are looked after one by one, so one
+that breaks does not stop the others.
+
+After a `kill -9` of the rack, machines that had power on start again, as after a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from . import behaviours
+from .bmc import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, Mood, SimBmc, slow
+from .counters import Counters
+from .description import Description, Faults, Hardware, faults_of, hardware
+from .life import Life
+from .machine import Machine, Pace
+from .ssh_side import FarmSide
+from .state import StateFile
+from .switch import Switches
+from .wiring import LaneWiring, Wiring
+
+log = logging.getLogger(__name__)
+
+
+class WrongOrder(ValueError):
+    """What was asked of the rack cannot be done; the text says why."""
+
+
+class _Chassis:
+    """A machine as its BMC sees it (`bmc.Chassis`): called from the farm's thread.
+
+    The boot device is one assignment, so that it can be read back at once; all else is handed to the loop.
+    """
+
+    def __init__(self, life: Life, loop: asyncio.AbstractEventLoop, user: str, password: str) -> None:
+        self.user = user
+        self.password = password
+        self._life = life
+        self._loop = loop
+        self.lit = False
+
+    def power_state(self) -> bool:
+        return self._life.machine.state.power
+
+    def power(self, action: str) -> None:
+        self._loop.call_soon_threadsafe(self._life.power, action)
+
+    def boot_device(self) -> str:
+        state = self._life.machine.state
+        return state.boot_next or state.boot_always or "none"
+
+    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
+        state = self._life.machine.state
+        chosen = device if device in ("network", "disk") else ""
+        state.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
+        state.boot_always = chosen if persistent else ""  # type: ignore[assignment]
+        self._loop.call_soon_threadsafe(self._life.machine.save)
+
+    def identify(self, seconds: int) -> None:
+        self.lit = seconds != 0
+
+
+class SimulatedRack:
+    """The rack of a folder. `start` in the loop that shall drive it, then `close`."""
+
+    def __init__(self, folder: Path, description: Description) -> None:
+        self.description = description
+        self.counters = Counters()
+        self._folder = folder
+        self._pace = Pace(description.speed)
+        self._farm = BmcFarm()
+        self._ssh = FarmSide()
+        self._switches = Switches()
+        self._wiring: Wiring | None = None
+        self._lives: dict[str, Life] = {}
+        self._bmcs: dict[str, SimBmc] = {}
+        self._found: list[Hardware] = []
+
+    async def start(self) -> None:
+        """Raises OSError for an address that is taken, BehaviourWrong, msgspec.DecodeError for a broken state file."""
+        loop = asyncio.get_running_loop()
+        description = self.description
+        known = behaviours.load(description.barclamps)
+        states = self._folder / "machines"
+        states.mkdir(parents=True, exist_ok=True)
+        self._wiring = wiring = self._wire()
+        self._farm.start()
+        self._ssh.start(loop, wiring, description.engine_key)
+        self._found = hardware(description)
+        for one in self._found:
+            file = StateFile(states / f"{one.name}.json")
+            faults = faults_of(description, one.name)
+            machine = Machine(one, description, faults, file, self._switches.heard, self.counters)
+            machine.save()
+            self._lives[one.name] = life = Life(machine, wiring, known, self._pace, self._ssh)
+            if one.bmc_port:
+                self._bmcs[one.name] = self._bmc(life, one, faults, loop)
+        for life in self._lives.values():
+            life.resume()
+
+    def _wire(self) -> Wiring:
+        description = self.description
+        if description.lane is not None:
+            return LaneWiring(
+                description.lane,
+                list(description.networks.values()),
+                description.admin,
+                description.relay,
+                self.counters,
+            )
+        from .namespace import VethWiring  # needs privileges that a rack on loopback does not
+
+        return VethWiring(description.interface, list(description.networks.values()), self.counters)
+
+    def _bmc(self, life: Life, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> SimBmc:
+        assert self._wiring is not None
+        self._wiring.attach(one.bmc_address)
+        host, port = self._wiring.local(one.bmc_address, 623)
+        access = self.description.bmc
+        return self._farm.add(
+            host,
+            port,
+            _Chassis(life, loop, access.user, access.password),
+            mood=_mood(faults.bmc),
+            guid=uuid.UUID(one.uuid),
+            mac=bytes.fromhex(one.bmc_mac.replace(":", "")),
+        )
+
+    async def close(self) -> None:
+        await asyncio.gather(*(life.stop() for life in self._lives.values()))
+        await asyncio.to_thread(self._farm.close)
+        await asyncio.to_thread(self._ssh.close)
+        if self._wiring is not None:
+            self._wiring.close()
+
+    # -- what may be asked of it ----------------------------------------------------------------------------------
+
+    async def order(self, verb: str, words: list[str]) -> dict[str, Any]:
+        """Carries out one line of the control socket. Raises WrongOrder."""
+        match verb, words:
+            case "status", []:
+                return self._status()
+            case "machines", []:
+                return {"machines": [self._machine(life) for life in self._lives.values()]}
+            case "disks", []:
+                return {"disks": [row for life in self._lives.values() for row in _disks(life.machine)]}
+            case "press", [who]:
+                return {"pressed": [life.machine.name for life in self._press(who)]}
+            case "off" | "reset" | "soft", [who]:
+                for life in (chosen := self._chosen(who)):
+                    life.power(verb)
+                return {"done": [life.machine.name for life in chosen]}
+            case "fault", [who, text]:
+                return self._fault(who, text)
+            case _:
+                raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
+
+    def _chosen(self, who: str) -> list[Life]:
+        if who == "all":
+            return list(self._lives.values())
+        if who not in self._lives:
+            raise WrongOrder(f"no machine {who[:50]!r} in this rack")
+        return [self._lives[who]]
+
+    def _press(self, who: str) -> list[Life]:
+        """The power button: switches on what is off. What is on stays on, since a press of all is what a person does who begins."""
+        pressed = [life for life in self._chosen(who) if not life.machine.state.power]
+        for life in pressed:
+            life.power("on")
+        return pressed
+
+    def _fault(self, who: str, text: str) -> dict[str, Any]:
+        """Faults that can come and go while the rack runs. Those of identity and cabling need a rack that is made anew."""
+        try:
+            given = msgspec.json.decode(text, type=dict[str, Any])
+            chosen = self._chosen(who)
+            for life in chosen:
+                now = msgspec.to_builtins(life.machine.faults)
+                faults = msgspec.convert(now | given, Faults)
+                life.machine.faults = faults
+                if (bmc := self._bmcs.get(life.machine.name)) is not None:
+                    bmc.mood = _mood(faults.bmc)
+        except (msgspec.ValidationError, msgspec.DecodeError) as wrong:
+            raise WrongOrder(f"not a fault: {wrong}") from wrong
+        return {"faulty": [life.machine.name for life in chosen]}
+
+    def _status(self) -> dict[str, Any]:
+        machines = [life.machine for life in self._lives.values()]
+        running: dict[str, int] = {}
+        for machine in machines:
+            name = machine.environment or ("off" if not machine.state.power else "firmware")
+            running[name] = running.get(name, 0) + 1
+        counts = self.counters.all()
+        farm = self._farm.counters
+        counts |= {"bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
+        return {
+            "nodes": len(machines),
+            "on": sum(machine.state.power for machine in machines),
+            "running": running,
+            "boots": sum(machine.state.boots for machine in machines),
+            "counters": counts,
+        }
+
+    def _machine(self, life: Life) -> dict[str, Any]:
+        machine = life.machine
+        one, state = machine.hardware, machine.state
+        return {
+            "name": one.name,
+            "power": state.power,
+            "environment": machine.environment,
+            "screen": machine.screen,
+            "address": machine.address,
+            "boots": state.boots,
+            "mac": one.nics[0].mac,
+            "uuid": one.uuid,
+            "serial": one.serial,
+            "product": one.product,
+            "bmc": one.bmc_address,
+            "bios": state.bios,
+            "installed": machine.system.os if machine.system is not None else "",
+            "hostname": machine.system.hostname if machine.system is not None else "",
+        }
+
+
+def _mood(name: str) -> Mood:
+    """`obedient` or empty, `lies`, `locked`, `dead`, `slow`, `slow:SECONDS`. Raises WrongOrder."""
+    kind, _, seconds = name.partition(":")
+    fixed = {"": OBEDIENT, "obedient": OBEDIENT, "lies": LIES, "locked": LOCKED, "dead": DEAD, "slow": slow(2.0)}
+    if kind not in fixed or (seconds and kind != "slow"):
+        raise WrongOrder(f"no such mood of a BMC: {name[:50]!r}")
+    try:
+        return slow(float(seconds)) if seconds else fixed[kind]
+    except ValueError as wrong:
+        raise WrongOrder(f"no such mood of a BMC: {name[:50]!r}") from wrong
+
+
+def _disks(machine: Machine) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "machine": machine.name,
+            "name": about.name,
+            "serial": about.serial,
+            "kind": "disk",
+            "wipes": disk.wipes,
+            "signature": disk.signature,
+            "system": disk.system.os if disk.system is not None else "",
+        }
+        for about, disk in machine.physical()
+    ]
+    for volume in machine.state.volumes:
+        disk = volume.disk
+        rows.append(
+            {
+                "machine": machine.name,
+                "name": volume.name,
+                "serial": disk.serial,
+                "kind": "volume",
+                "wipes": disk.wipes,
+                "signature": disk.signature,
+                "system": disk.system.os if disk.system is not None else "",
+            }
+        )
+    return rows

@@ -1,0 +1,49 @@
+"""The rack's switches, as far as their neighbours can tell: LLDP frames on each port with a cable in it (IEEE 802.1AB).
+
+Frames are encoded here and decoded by whoever hears them, so that the codec is on the way as with real switches. Switches are named by the
+cables (`tor1:swp3`); a switch has the chassis MAC 52:54:ff:.. of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind, encode_frame
+
+from .description import Hardware
+
+TTL_S = 120
+
+
+class Switches:
+    """All switches of a rack. A frame is the same each time, so it is encoded once per port."""
+
+    def __init__(self) -> None:
+        self._frames: dict[tuple[str, str], bytes] = {}
+
+    def heard(self, machine: Hardware) -> list[tuple[str, bytes]]:
+        """What each NIC of the machine hears: (name of the NIC, Ethernet frame). Without a cable, nothing."""
+        return [(nic.name, self._frame(nic.switch, nic.port)) for nic in machine.nics if nic.switch]
+
+    def _frame(self, switch: str, port: str) -> bytes:
+        found = self._frames.get((switch, port))
+        if found is None:
+            mac = chassis_mac(switch)
+            neighbour = LldpNeighbour(
+                chassis_kind=ChassisKind.MAC,
+                chassis_id=mac.hex(":"),
+                port_kind=PortKind.INTERFACE_NAME,
+                port_id=port,
+                ttl_s=TTL_S,
+                port_description=f"{switch} {port}",
+                system_name=switch,
+                system_description="simulated switch",
+                capabilities=("bridge",),
+            )
+            found = self._frames[switch, port] = encode_frame(neighbour, from_mac=mac)
+        return found
+
+
+def chassis_mac(switch: str) -> bytes:
+    """Six octets, locally administered, out of the switch's name."""
+    return b"\x52\x54\xff" + hashlib.sha256(switch.encode()).digest()[:3]

@@ -1,0 +1,139 @@
+"""A rehearsal: an engine and a virtual rack brought up together, and found again together after a kill.
+
+The rack's folder stands beside the store (`STORE.rack`), because the rack must outlive the store's engine and must not be lost with it. The same
+call on the same store goes on: the rack's description is read back, its process is found or started, the plan is committed again (which changes
+nothing) and the power buttons of what is still off are pressed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from . import rehearsal
+from .config import Config, keys_beside
+from .effects import Refuse
+from .engine import Engine
+from .plan import Plan
+from .reach import Reach
+from .reasons import sentence
+from .rehearsal import Description, Rack, RackError
+from .rehearsal.description import BmcAccess, parse
+from .serve import ServiceError
+
+PASSWORD = "CROWBAR_BMC_PASSWORD"
+
+
+class Rehearsal:
+    """Use as a context manager: the rack stops with it, unless `leave` is set."""
+
+    def __init__(self, store: Path, plan: Plan, nodes: int, seed: int, speed: float | str, who: str) -> None:
+        self.store = store
+        self.folder = store.with_name(store.name + ".rack")
+        self.plan = plan
+        self.leave = False
+        self._who = who
+        self._description = self._describe(nodes, seed, speed)
+        self.engine = Engine(
+            Config(
+                store=store,
+                keys=keys_beside(store),
+                reach=Reach(self._description.lane),
+                synthetic=True,
+                admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
+            )
+        )
+        self.rack: Rack | None = None
+
+    def _describe(self, nodes: int, seed: int, speed: float | str) -> Description:
+        """What stands in the folder already, else a rack that fits the plan."""
+        file = self.folder / "rack.yml"
+        if file.exists():
+            found = parse(file.read_text(encoding="utf-8"))
+            if found.nodes != nodes or found.seed != seed:
+                raise RackError(
+                    f"the rack beside this store has {found.nodes} nodes of seed {found.seed}: "
+                    f"use another --store, or --fresh to begin anew"
+                )
+            return found
+        networks = {name: n.subnet for name, n in self.plan.networks.items()}
+        bmc = self.plan.networks.get("bmc")
+        first = bmc.ranges["host"].first if bmc is not None and "host" in bmc.ranges else "192.168.125.21"
+        admin = self.plan.networks["admin"]
+        return Description(
+            nodes=nodes,
+            seed=seed,
+            speed="max" if speed == "max" else float(speed),
+            lane=_free_lane(self.plan.site.admin.address, str(self.folder)),
+            admin=self.plan.site.admin.address,
+            relay=admin.router or _second(admin.subnet),
+            networks=networks,
+            bmc=BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal")),
+        )
+
+    def __enter__(self) -> Rehearsal:
+        os.environ.setdefault(PASSWORD, "rehearsal")
+        rehearsal.create(self.folder, self._description)
+        self.rack = rehearsal.start(self.folder)
+        try:
+            self.engine.start()
+            try:
+                answer = self.engine.commit(self.plan, self._who)
+                if isinstance(answer, Refuse):
+                    raise ServiceError(f"the plan was refused: {sentence(answer.reason)}")
+                self.rack.press("all")
+            except BaseException:
+                self.engine.stop()
+                raise
+        except BaseException:
+            self.rack.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.stop()
+        if self.rack is not None and not self.leave:
+            self.rack.stop()
+
+
+def begin_anew(store: Path) -> None:
+    """Forget a rehearsal: its rack is stopped, store, rack and keys are deleted."""
+    folder = store.with_name(store.name + ".rack")
+    if folder.exists():
+        try:
+            rehearsal.connect(folder).stop()
+        except RackError:
+            pass  # it was not running
+    for path in (folder, store, keys_beside(store)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def with_nodes(plan: Plan, nodes: int) -> Plan:
+    """The same plan, expecting so many nodes."""
+    return replace(plan, expect=replace(plan.expect, nodes=nodes))
+
+
+def _free_lane(admin: str, name: str) -> int:
+    """A lane of loopback addresses on which nobody serves: tried from the hash of the folder on."""
+    start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) % 254
+    for i in range(254):
+        lane = (start + i) % 254 + 1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(Reach(lane)(admin, 67))
+            except OSError:
+                continue
+            return lane
+    raise RackError("all 254 lanes of loopback addresses are in use: stop a rehearsal")
+
+
+def _second(subnet: str) -> str:
+    """The first host address of a subnet, for the relay."""
+    from ipaddress import IPv4Network
+
+    return str(IPv4Network(subnet).network_address + 1)

@@ -1,0 +1,114 @@
+"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as ETag.
+
+No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The file must have the size that
+the catalogue knows, else nothing of it is sent (`image_damaged`).
+
+* One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416 with the size.
+* `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins two versions.
+* Sent in pieces of PIECE bytes, each with a deadline: a client that reads slower than PIECE / PIECE_S is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from http import HTTPStatus
+from typing import Literal
+
+from aiohttp import web
+from msgspec import Struct
+
+PIECE = 2 * 1024 * 1024
+PIECE_S = 60.0
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+class ImageFile(Struct, frozen=True, kw_only=True):
+    """A file of an image as the catalogue knows it."""
+
+    path: str
+    size: int
+    sha256: str
+    """Hex."""
+    kind: Literal["discovery", "system", "loader"]
+    use: str = ""
+    """`kernel`, `initrd`, `root`, `bios`, `efi`."""
+
+
+class Cut(Exception):
+    """The client went away, or took too long, in the middle of a file."""
+
+
+def ranged(header: str, size: int) -> tuple[int, int] | None | Literal["beyond"]:
+    """(first, count) of a Range header; None: send the whole; `beyond`: nothing of it is there."""
+    match = _RANGE.fullmatch(header.strip())
+    if match is None:
+        return None
+    first, last = match[1], match[2]
+    if first:
+        start = int(first)
+        end = min(int(last), size - 1) if last else size - 1
+        if last and int(last) < start:
+            return None
+        return (start, end - start + 1) if start < size else "beyond"
+    if not last:
+        return None
+    count = min(int(last), size)
+    return (size - count, count) if count else "beyond"
+
+
+def names_tag(header: str, sha256: str) -> bool:
+    """Does an If-None-Match header name this file's tag (weak comparison, RFC 9110 8.8.3.2)?"""
+    return header.strip() == "*" or sha256 in _TAG.findall(header)
+
+
+async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamResponse, bool]:
+    """Answers GET or HEAD. Returns the response, and whether the file went out to its end. Raises Cut, and OSError or ValueError for a file that is not
+    what the catalogue says, before anything was sent."""
+    tag = f'"{image.sha256}"'
+    headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", "Cache-Control": "no-cache"}
+    asked = request.headers
+    if "If-None-Match" in asked and names_tag(asked["If-None-Match"], image.sha256):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag}), False
+    first, count, status = 0, image.size, HTTPStatus.OK
+    if "Range" in asked and request.method == "GET" and asked.get("If-Range", tag) == tag:
+        found = ranged(asked["Range"], image.size)
+        if found == "beyond":
+            nothing = {"Content-Range": f"bytes */{image.size}", "ETag": tag}
+            return web.Response(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=nothing), False
+        if found is not None:
+            first, count = found
+            status = HTTPStatus.PARTIAL_CONTENT
+            headers["Content-Range"] = f"bytes {first}-{first + count - 1}/{image.size}"
+    with open(image.path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size != image.size:
+            raise ValueError(f"{size} bytes instead of {image.size}")
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = count
+        try:
+            await response.prepare(request)
+            if request.method == "HEAD":
+                await response.write_eof()
+                return response, False
+            at, end = first, first + count
+            while at < end:
+                transport = request.transport
+                if transport is None or transport.is_closing():
+                    raise Cut
+                piece = min(PIECE, end - at)
+                async with asyncio.timeout(PIECE_S):
+                    sent = await asyncio.get_running_loop().sendfile(transport, file, at, piece)
+                if not sent:
+                    raise Cut
+                at += sent
+            await response.write_eof()
+        except (TimeoutError, OSError, RuntimeError) as error:
+            # RuntimeError: the loop's word for a transport that is closing.
+            if request.transport is not None:
+                request.transport.abort()
+            raise Cut from error
+    return response, first + count == image.size

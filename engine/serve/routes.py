@@ -1,0 +1,73 @@
+"""The route table of the HTTP service: every path that is answered, who may call it, and how much it may send. Deny by default: what is
+not here is refused, and a route cannot be written down without saying who may call it.
+
+A path is its exact text, with `{name}` for one segment of the characters in SEGMENT. Nothing is decoded: `%2e`, `//` or `..` match no route.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from msgspec import Struct
+
+from .bodies import GIVES_BYTES, LOG_BYTES
+
+SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+
+
+class Who(enum.Enum):
+    """Who may call a route."""
+
+    PUBLIC = "public"
+    """Anybody on the admin network: it tells nothing that the boot ROM of any machine must not know."""
+    TOKEN = "token"
+    """The present boot of a node, by its token."""
+    IMAGE = "image"
+    """As the image says: loaders and discovery images are public, systems need a token."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    name: str
+    """Of the handler in `http_calls`, and of the counters."""
+    methods: tuple[str, ...]
+    path: str
+    who: Who
+    body: int = 0
+    """Most bytes of a body; 0: none is taken."""
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(name="script", methods=("GET",), path="/boot/script", who=Who.PUBLIC),
+    Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE),
+    Route(name="hello", methods=("POST",), path="/agent/hello", who=Who.PUBLIC, body=16 * 1024),
+    Route(name="next", methods=("GET",), path="/agent/next", who=Who.TOKEN),
+    Route(name="task", methods=("GET",), path="/agent/task/{id}", who=Who.TOKEN),
+    Route(name="progress", methods=("POST",), path="/agent/progress", who=Who.TOKEN, body=4 * 1024),
+    Route(name="log", methods=("POST",), path="/agent/log", who=Who.TOKEN, body=LOG_BYTES),
+    Route(name="result", methods=("POST",), path="/agent/result", who=Who.TOKEN, body=GIVES_BYTES + 128 * 1024),
+    Route(name="bye", methods=("POST",), path="/agent/bye", who=Who.TOKEN, body=4 * 1024),
+)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = [f"(?P<{part[1:-1]}>{SEGMENT})" if part.startswith("{") else re.escape(part) for part in path.split("/")]
+    return re.compile("/".join(parts))
+
+
+_EXACT = {route.path: route for route in ROUTES if "{" not in route.path}
+_PATTERNS = [(_pattern(route.path), route) for route in ROUTES if "{" in route.path]
+
+
+def find(path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route of a raw path (without query), and its segments."""
+    route = _EXACT.get(path)
+    if route is not None:
+        return route, {}
+    if len(path) > 512:
+        return None
+    for pattern, route in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match is not None:
+            return route, match.groupdict()
+    return None
