@@ -44,11 +44,12 @@ def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str
         same = str(IPv4Network(network.subnet).network_address + part)
         if same in pool and same not in w.allocations:
             return same
+    ours = (network.router, w.plan.site.admin.address if w.plan is not None else "")
     number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
     taken = len(w.allocations)
     # Addresses are given away from the low end, so the first free one is seldom far; start at a guess, then look from the beginning.
     for candidate in (*range(min(number + taken, last), last + 1), *range(number, min(number + taken, last + 1))):
         address = str(IPv4Address(candidate))
-        if address not in w.allocations and address not in w.leases:
+        if address not in w.allocations and address not in w.leases and address not in ours:
             return address
     return None

@@ -63,13 +63,8 @@ def layers(view: View, role: NodeRole, name: str) -> Iterator[Layer]:
 
 
 def _given(view: View, role: NodeRole, definition: AttributeDef) -> Iterator[Layer]:
-    """What a role that owns the attribute gave: on the same node, else by the parents, the last one winning."""
-    same = view.node_roles.get((role.node, definition.role))
-    if same is not None:
-        if definition.name in same.gave:
-            yield ("parent", f"{same.node}/{same.role}", same.gave[definition.name])
-        return
-    for key in role.parents:
+    """What parents that own the attribute gave: those on other nodes first, so that the one on the same node wins."""
+    for key in sorted(role.parents, key=lambda parent: (parent[0] == role.node, parent)):
         parent = view.node_roles.get(key)
         if parent is not None and parent.role == definition.role and definition.name in parent.gave:
             yield ("parent", f"{parent.node}/{parent.role}", parent.gave[definition.name])

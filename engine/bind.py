@@ -29,19 +29,19 @@ from .world import View
 SYSTEM = "system"
 
 
-def bind_discovery(w: Work, node: Node) -> None:
+def bind_discovery(w: Work, node: Node) -> Reason | None:
     """The roles that discover a node are bound as it appears, in the root deployment."""
     if SYSTEM not in w.deployments:
         w.put(Deployment(name=SYSTEM))
     names = sorted(r.name for r in w.catalog.roles.values() if "discovery" in r.flags)
-    _bind_all(w, [(node, name, SYSTEM) for name in names])
+    return _bind_all(w, [(node, name, SYSTEM) for name in names])
 
 
 def start_admin(w: Work, name: str) -> Node:
     """The admin node is a node as well: joined, alive, with roles of its own."""
-    existing = next((n for key in ("admin",) if (n := w.nodes.get(key))), None)
+    existing: Node | None = w.nodes.get("admin")
     if existing is not None:
-        return existing  # type: ignore[no-any-return]
+        return existing
     node = Node(
         id="admin",
         name=name,
@@ -62,28 +62,43 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     last = latest(w)
     if last and w.revisions[last].plan == body:
         return None
-    w.plan = plan
-    w.catalog = network_roles(w.base, plan)
+    w.use(plan, network_roles(w.base, plan))
     w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     _put_deployments(w, plan)
-    w.released.update(w.limits())
     admin = w.nodes.get("admin")
     if admin is not None:
         names = sorted(r.name for r in w.catalog.roles.values() if "bootstrap" in r.flags)
         refused = _bind_all(w, [(admin, name, SYSTEM) for name in names])
         if refused is not None:
             return refused
-    for node in w.all("nodes"):
-        refused = bind_wanted(w, node) if node.allocated and node.kind is not Kind.ADMIN else None
+    for node in sorted(w.all("nodes"), key=lambda n: n.id):
+        refused = None
+        if node.allocated:
+            if node.kind is not Kind.ADMIN:
+                refused = allocate_addresses(w, node)
+            refused = refused or bind_wanted(w, node)
         if refused is not None:
             return refused
         w.touch_node(node.id)
+    _approve_by_plan(w)
+    w.restale(key for key in [role.key for role in w.all("node_roles")])
     return None
+
+
+def _approve_by_plan(w: Work) -> None:
+    """What the plan approves, it approves for roles that were bound before as well; what it does not any more, it takes back."""
+    for role in w.all("node_roles"):
+        definition = w.catalog.roles.get(role.role)
+        if definition is None or not definition.destructive or role.approved not in ("", "plan"):
+            continue
+        if role.state in (State.PROPOSED, State.WAITING, State.ERROR) and not role.succeeded:
+            w.put_role(replace(role, approved=_plan_approves(w, w.nodes[role.node], definition)))
 
 
 def latest(w: Work) -> int:
     """Number of the last revision; 0: none."""
-    return max((r.number for r in w.all("revisions")), default=0)
+    count = len(w.revisions)
+    return count if count == 0 or count in w.revisions else max(r.number for r in w.all("revisions"))
 
 
 def _put_deployments(w: Work, plan: Plan) -> None:
@@ -244,8 +259,9 @@ def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new
             return found if whole else found[:1]
         if on is On.PEERS and names[0] in w.catalog.roles:
             return []
-    refused = _bind(w, node, names[0], deployment, new)
-    return refused if refused is not None else [(node.id, names[0])]
+    name = next((n for n in names if n in w.catalog.roles), names[0])
+    refused = _bind(w, node, name, deployment, new)
+    return refused if refused is not None else [(node.id, name)]
 
 
 def _upwards(w: Work, deployment: str) -> set[str]:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from . import reasons
 from .effects import BootNode
 from .model import Boot, Intent, Node, Sighting, Signal, Way
+from .stages import DISCOVERY, stage_named
 from .work import Work
 
 SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
@@ -38,9 +39,9 @@ _ORDER = {signal: i for i, signal in enumerate(Signal)}
 
 
 def expected_next(boot: Boot) -> tuple[Signal, float]:
-    """The next signal and the seconds within which it must come."""
+    """The next signal and the seconds within which it must come. Nobody says `powered` of a boot that was not ordered."""
     for signal, seconds in SIGNALS[boot.way]:
-        if _ORDER[signal] > _ORDER[boot.signal]:
+        if _ORDER[signal] > _ORDER[boot.signal] and (boot.ordered or signal is not Signal.POWERED):
             return signal, seconds
     return Signal.HELLO, SIGNALS[boot.way][-1][1]
 
@@ -55,14 +56,16 @@ def opened(w: Work, generation: int, way: Way, environment: str, ordered: bool, 
 
 
 def order_boot(w: Work, node: Node, environment: str, way: Way, tries: int = 1) -> None:
-    """Open a boot by a power order. The order leaves after the commit, so the intent is always there before the machine asks."""
+    """Open a boot by a power order. The order leaves after the commit, so the intent is always there before the machine asks.
+
+    Only who asked for a fresh boot makes the intent fresh: else a node that turns out to run the right environment is left as it is."""
     generation = node.intent.generation + 1
     boot = opened(w, generation, way, environment, ordered=True, tries=tries)
     w.put_node(
         replace(
             node,
             boot=boot,
-            intent=Intent(environment=environment, generation=generation, fresh=True),
+            intent=Intent(environment=environment, generation=generation, fresh=node.intent.fresh),
             runs="",
             alive=False,
             probe=0,
@@ -77,9 +80,10 @@ def order_boot(w: Work, node: Node, environment: str, way: Way, tries: int = 1) 
 
 
 def unexpected(w: Work, node: Node, environment: str) -> Node:
-    """A boot ROM asks and no boot is open: somebody pressed a button, or the machine died. Opens a boot that nobody ordered."""
+    """It boots and no boot is open: somebody pressed a button, or the machine died. Opens a boot that nobody ordered."""
     generation = node.intent.generation + 1
-    boot = opened(w, generation, Way.NETWORK, environment, ordered=False)
+    way = Way.NETWORK if environment == DISCOVERY else Way.DISK
+    boot = opened(w, generation, way, environment, ordered=False)
     new = replace(
         node,
         boot=boot,
@@ -87,9 +91,13 @@ def unexpected(w: Work, node: Node, environment: str) -> Node:
         runs="",
         alive=False,
         probe=0,
+        missed=0,
+        signal=Signal.OPENED,
+        signal_at=w.at,
         since=w.at,
     )
     w.put_node(new)
+    w.wake(boot.deadline, node.id)
     return new
 
 
@@ -125,6 +133,8 @@ def powered(w: Work, node: Node, generation: int, failure: reasons.Reason | None
     if boot is None or boot.generation != generation:
         return
     if failure is None:
+        if boot.failure is not None:
+            w.put_node(node := replace(node, boot=replace(boot, failure=None)))
         node_signal(w, node, Signal.POWERED)
         return
     w.put_node(replace(node, boot=replace(boot, failure=failure)))
@@ -134,9 +144,11 @@ def powered(w: Work, node: Node, generation: int, failure: reasons.Reason | None
 def deadline(w: Work, node: Node) -> None:
     """A wake of the node has come: if its boot's deadline has passed, try again or give up."""
     boot = node.boot
-    if boot is None or boot.deadline > w.now:
-        return
-    if boot.tries >= TRIES or not boot.ordered:
+    if boot is None or boot.deadline > w.now or not node.available:
+        return  # one that is not available is looked at when it is again
+    stage = stage_named(w, node.stage)
+    may_cycle = boot.ordered or (node.problem is None and stage is not None and stage.power_cycle)
+    if boot.tries >= TRIES or not may_cycle:
         _give_up(w, node, boot)
         return
     # A kexec that did not come back is followed by a way that needs nothing of the running system.
@@ -157,7 +169,7 @@ def _give_up(w: Work, node: Node, boot: Boot) -> None:
 
 def sighting_signal(w: Work, sighting: Sighting, signal: Signal) -> Sighting:
     """The same for a machine without identity."""
-    boot = sighting.boot or opened(w, 1, Way.NETWORK, "sledgehammer", ordered=False)
+    boot = sighting.boot or opened(w, 1, Way.NETWORK, DISCOVERY, ordered=False)
     boot = seen(w, boot, signal)
     new = replace(sighting, boot=boot, last=w.at, reason=None)
     w.put_sighting(new)

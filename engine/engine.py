@@ -61,6 +61,23 @@ WATCH_S = 5.0
 """Seconds between looks for silent nodes."""
 
 
+class Heard:
+    """What agents say beside events: that they are there, how far they are, and their logs."""
+
+    def __init__(self, live: Live, logs: Logs) -> None:
+        self._live = live
+        self._logs = logs
+
+    def contact(self, node: str) -> None:
+        self._live.contact(node)
+
+    def progress(self, node: str, attempt: str, percent: float, text: str) -> None:  # noqa: ARG002
+        self._live.progress(node, percent, text)
+
+    def log(self, node: str, attempt: str, offset: int, data: bytes) -> int | None:  # noqa: ARG002
+        return self._logs.write(attempt, offset, data)
+
+
 class Engine:
     """One engine on one store. Raises StoreError, CatalogError, ServiceError and VaultError from `start` and `commit`."""
 
@@ -209,8 +226,7 @@ class Engine:
             boot_script=self._script,
             address_of=reach.back,
             mailbox=self._agent,
-            logs=self._logs,
-            live=self.live,
+            live=Heard(self.live, self._logs),
         )
         started: list[DhcpService | TftpService | HttpService] = []
         try:

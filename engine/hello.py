@@ -10,8 +10,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from . import reasons
-from .annealer import order_probe, suspend
 from .bind import bind_discovery
+from .death import order_probe, suspend
 from .effects import Refuse, Welcome
 from .events import Hello
 from .identity import Identity, identify, match
@@ -29,19 +29,18 @@ def hello(w: Work, event: Hello) -> None:
     if event.credential:
         node = w.nodes.get(event.credential)
         if node is None:
-            w.order(Refuse(request=event.request, reason=reasons.bad_credential()))
+            _note(w, event, reasons.bad_credential())
         else:
             _arrived(w, node, event)
         return
     owner = w.nonces.get(event.nonce) if event.nonce else None
     if owner is None:
-        w.order(Refuse(request=event.request, reason=reasons.unknown_nonce()))
         _note(w, event, reasons.unknown_nonce())
         return
     by_node: Node | None = w.nodes.get(owner)
     if by_node is not None and by_node.claim == event.nonce:
         if by_node.boot_id == event.boot_id:
-            _welcome(w, by_node, event)
+            _arrived(w, by_node, event)
         else:
             _refuse(w, by_node, event, reasons.second_claim(mac=by_node.boot_mac))
         return
@@ -70,8 +69,10 @@ def hello(w: Work, event: Hello) -> None:
         _refuse(w, by_node, event, reason)
         return
     node = matched if matched is not None else _new_node(w, found, mac, event)
-    if sighting is not None:
-        w.put_sighting(replace(sighting, node=node.id, boot=None, reason=None, last=w.at))
+    for one in found.macs:  # its other ports may have asked as well
+        seen: Sighting | None = w.sightings.get(one)
+        if seen is not None and not seen.node:
+            w.put_sighting(replace(seen, node=node.id, boot=None, reason=None, last=w.at))
     new_macs = tuple(sorted({*node.macs, *found.macs}))
     node = replace(node, macs=new_macs, boot_mac=mac, uuid=node.uuid or found.uuid, serial=node.serial or found.serial)
     _arrived(w, node, event)
@@ -94,24 +95,26 @@ def _new_node(w: Work, found: Identity, mac: str, event: Hello) -> Node:
         since=w.at,
     )
     w.put_node(node)
-    bind_discovery(w, node)
-    return node
+    refused = bind_discovery(w, node)
+    return replace(node, notice=refused) if refused is not None else node
 
 
 def _arrived(w: Work, node: Node, event: Hello) -> None:
     """The node is up in an environment. A boot_id that no open boot expected is a death seen afterwards."""
-    if node.boot_id == event.boot_id and node.runs == event.environment:
-        _welcome(w, node, event)
-        return
     boot = node.boot
-    died = boot is None and bool(node.runs)
     wanted = node.intent.environment if boot is not None else (node.runs or event.environment)
     right = event.environment == wanted
+    same = node.boot_id == event.boot_id
+    if same and (node.runs == event.environment or node.intent.fresh or not right):
+        # It repeats itself, or has not gone down yet for the boot that is due.
+        _welcome(w, node, event)
+        return
+    died = boot is None and bool(node.runs) and not same
     misboots = 0 if right else node.misboots + 1
     problem = None
     if misboots > MISBOOTS:
         problem = reasons.wrong_environment(runs=event.environment, wants=wanted, count=misboots)
-    through_firmware = boot is None or boot.way is not Way.KEXEC
+    through_firmware = not same and (boot is None or boot.way is not Way.KEXEC)
     new = replace(
         node,
         runs=event.environment,
@@ -153,7 +156,8 @@ def _refuse(w: Work, whom: Node | Sighting | None, event: Hello, reason: Reason)
 
 
 def _note(w: Work, event: Hello, reason: Reason) -> None:
-    """Show a refused hello on the node that one of its MACs belongs to."""
+    """Refuse a hello, and show it on the node that one of its MACs belongs to."""
+    w.order(Refuse(request=event.request, reason=reason))
     for mac in event.macs:
         owner = w.macs.get(mac)
         if owner is not None:

@@ -1,11 +1,12 @@
 """The files of images on this machine: there, of the right size and checksum, or the reason why not.
 
-Built images are in `DIRECTORY/NAME/` with a `SHA256SUMS` of sha256sum's format, which the build wrote. For simulated machines,
-files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so that each
-making gives the same incompressible bytes; one that is damaged is made again.
+Built images are in `DIRECTORY/NAME/` with a `SHA256SUMS` of sha256sum's format, which the build wrote. For simulated
+machines, files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so
+that each making gives the same incompressible bytes; one that is damaged is made again.
 
-Hashing 20 MiB takes 50 ms and a real image seconds, so checksums are kept in `DIRECTORY/checksums.json` and trusted as long as
-size and modification time are the same. Files and the JSON are replaced whole by rename: two processes may do this at once.
+Hashing 20 MiB takes 50 ms and a real image seconds, so checksums are kept in `DIRECTORY/checksums.json` and trusted as
+long as size and modification time are the same. Files and the JSON are replaced whole by rename: two processes may do this
+at once.
 """
 
 from __future__ import annotations
@@ -19,21 +20,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from .definitions import Catalog, ImageDef
-from .reasons import Reason, image_damaged, image_missing
+from .catalog import shipped
+from .definitions import Catalog, ImageDef, Json
+from .reasons import Reason, image_damaged, image_missing, sentence
+from .serve.http_images import ImageFile
 
 SUMS = "SHA256SUMS"
 CACHE = "checksums.json"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._-]{0,99})")
 _CHUNK = 1 << 20
-
-
-class ImageFile(Struct, frozen=True, kw_only=True):
-    path: str
-    size: int
-    """Bytes."""
-    sha256: str
-    """Hex."""
 
 
 class Images(Struct, frozen=True, kw_only=True):
@@ -42,6 +37,25 @@ class Images(Struct, frozen=True, kw_only=True):
     files: dict[str, dict[str, ImageFile]]
     """Image -> file name -> file; only images of which every file is right."""
     reasons: dict[str, Reason]
+
+    def file(self, name: str, file: str) -> ImageFile | None:
+        """What `/image/NAME/FILE` stands for."""
+        return self.files.get(name, {}).get(file)
+
+    def loaders(self) -> dict[str, bytes]:
+        """File name -> octets of every loader, held in memory for TFTP. Raises OSError if one went away."""
+        return {name: Path(one.path).read_bytes() for files in self.files.values() for name, one in files.items() if one.kind == "loader"}
+
+    def facts(self, name: str) -> dict[str, Json] | None:
+        """What an installer must know of a system image: name, path below the engine's URL, checksum and size."""
+        for file, one in self.files.get(name, {}).items():
+            if one.use == "root":
+                return {"name": name, "path": f"/image/{name}/{file}", "sha256": one.sha256, "size": one.size}
+        return None
+
+    def missing(self, name: str) -> Reason:
+        """Why an image cannot be served."""
+        return self.reasons.get(name) or image_missing(image=name)
 
 
 _Known = dict[str, tuple[int, int, str]]
@@ -69,6 +83,23 @@ def open_images(catalog: Catalog, directory: Path, synthetic: bool) -> Images:
     return Images(files=files, reasons=reasons)
 
 
+def image_states(store: Path) -> list[dict[str, Json]]:
+    """For each shipped image: name, kind, version, arch, size of its files in bytes, and whether it is whole; if not, the
+    reason as a sentence. Built images only. Writes nothing."""
+    directory = store / "images"
+    before = _read_cache(directory / CACHE)
+    out: list[dict[str, Json]] = []
+    for name, image in shipped().images.items():
+        found = _look(image, directory, before, {})
+        row: dict[str, Json] = {"name": name, "kind": image.kind, "version": image.version, "arch": image.arch}
+        if isinstance(found, Reason):
+            row |= {"size": 0, "whole": False, "reason": sentence(found)}
+        else:
+            row |= {"size": sum(file.size for file in found.values()), "whole": True, "reason": ""}
+        out.append(row)
+    return out
+
+
 def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> dict[str, ImageFile] | Reason:
     folder = directory / image.name
     try:
@@ -77,11 +108,11 @@ def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> di
         return image_missing(image=image.name)
     sums = {match[2]: match[1] for match in map(_LINE.fullmatch, lines) if match}
     out = {}
-    for file in image.files.values():
+    for use, file in image.files.items():
         path = folder / file
         if not path.is_file():
             return image_missing(image=image.name)
-        found = _checked(path, before, known)
+        found = _checked(image, use, path, before, known)
         if found.sha256 != sums.get(file):
             return image_damaged(image=image.name)
         out[file] = found
@@ -91,19 +122,19 @@ def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> di
 def _make(image: ImageDef, directory: Path, before: _Known, known: _Known) -> dict[str, ImageFile] | Reason:
     folder = directory / "synthetic" / image.name
     out = {}
-    for file in image.files.values():
+    for use, file in image.files.items():
         size = image.synthetic.get(file)
         if size is None:
             return image_missing(image=image.name)
         path = folder / file
-        found = _checked(path, before, known) if path.is_file() else None
+        found = _checked(image, use, path, before, known) if path.is_file() else None
         # the checksum of a file that was made is the cache's; without one it is made anew to be sure
         kept = before.get(str(path))
         if found is None or kept is None or kept[1:] != (found.size, found.sha256) or found.size != size:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(path, synthetic_bytes(image.name, file, size))
             known.pop(str(path), None)
-            found = _checked(path, {}, known)
+            found = _checked(image, use, path, {}, known)
         out[file] = found
     return out
 
@@ -113,7 +144,7 @@ def synthetic_bytes(image: str, file: str, size: int) -> bytes:
     return hashlib.shake_256(f"crowbar synthetic image/{image}/{file}".encode()).digest(size)
 
 
-def _checked(path: Path, before: _Known, known: _Known) -> ImageFile:
+def _checked(image: ImageDef, use: str, path: Path, before: _Known, known: _Known) -> ImageFile:
     about = path.stat()
     kept = before.get(str(path))
     if kept is None or kept[:2] != (about.st_mtime_ns, about.st_size):
@@ -123,7 +154,7 @@ def _checked(path: Path, before: _Known, known: _Known) -> ImageFile:
                 digest.update(chunk)
         kept = (about.st_mtime_ns, about.st_size, digest.hexdigest())
     known[str(path)] = kept
-    return ImageFile(path=str(path), size=about.st_size, sha256=kept[2])
+    return ImageFile(path=str(path), size=about.st_size, sha256=kept[2], kind=image.kind, use=use)
 
 
 def _read_cache(path: Path) -> _Known:

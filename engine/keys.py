@@ -1,19 +1,25 @@
-"""Who is calling: tokens of running environments and credentials of installed systems, by HMAC-SHA256 with one site secret.
+"""Who is calling: tokens of running environments and credentials of installed systems, by HMAC-SHA256 with one site
+secret.
 
-Nothing of it is stored: a token is checked by computing it again, so a restart, or a store put back from a backup, forgets nobody.
+Nothing of it is stored: a token is checked by computing it again, so a restart, or a store put back from a backup,
+forgets nobody.
 
-* A *token* belongs to one boot of one node: `NODE.BOOTTAG.MAC`. The boot tag stands in the text so that the call of an earlier boot (a
-  genuine token, `OLD_BOOT`) and a made-up one (`FORGED`) differ: the first is acknowledged and dropped, the second is refused.
+* A *token* belongs to one boot of one node: `NODE.BOOTTAG.MAC`. The boot tag stands in the text so that the call of
+  an earlier boot (a genuine token, `OLD_BOOT`) and a made-up one (`FORGED`) differ: the first is acknowledged and
+  dropped, the second is refused.
 * A *credential* belongs to the installed system of a node: `NODE.MAC`. It lives on the node's disk across boots.
 
-The domain word before the fields keeps a token from ever being a valid credential and the other way round; NUL between the fields keeps
-(`ab`, `c`) and (`a`, `bc`) apart. Node ids hold no NUL; they may hold dots, so texts are taken apart from the right.
+The domain word before the fields keeps a token from ever being a valid credential and the other way round; NUL
+between the fields keeps (`ab`, `c`) and (`a`, `bc`) apart. Node ids hold no NUL; they may hold dots, so texts are
+taken apart from the right.
 
-The secret is a file of mode 0600 beside the store. Losing it costs a new hello of every node and the credentials of installed systems.
+The secret is a file of mode 0600 beside the store. Losing it costs a new hello of every node and the credentials of
+installed systems.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import hmac
@@ -57,8 +63,8 @@ class Keys:
         return f"{node}.{tag}.{self._mac('token', node, tag)}"
 
     def check(self, token: str, boot_id_of: Callable[[NodeId], str | None]) -> tuple[NodeId, Verdict]:
-        """Whose token this is, and whether it is of the node's present boot. `boot_id_of` answers None for a node that is not there: its
-        genuine tokens are of an old boot. The node of a forged token is empty."""
+        """Whose token this is, and whether it is of the node's present boot. `boot_id_of` answers None for a node
+        that is not there: its genuine tokens are of an old boot. The node of a forged token is empty."""
         parts = token.rsplit(".", 2) if len(token) <= MAX_TEXT else []
         if len(parts) != 3:
             return "", Verdict.FORGED
@@ -98,7 +104,8 @@ def _same(a: str, b: str) -> bool:
 def site_keys(folder: Path) -> Keys:
     """The keys of this installation: reads `folder/site.key`, or makes it (mode 0600, whole or not at all).
 
-    Raises OSError where the folder cannot be written, ValueError for a file that is not a secret or that others may read.
+    Raises OSError where the folder cannot be written, ValueError for a file that is not a secret or that others may
+    read.
     """
     path = folder / SECRET_FILE
     try:
@@ -113,10 +120,8 @@ def site_keys(folder: Path) -> Keys:
             file.flush()
             os.fsync(file.fileno())
         # link refuses to replace: of two engines that start at once the first one's secret stays.
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(fresh, path)
-        except FileExistsError:
-            pass
     finally:
         os.unlink(fresh)
     directory = os.open(folder, os.O_RDONLY)

@@ -170,7 +170,7 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
     if not wanted or wanted not in network.ranges["dhcp"]:
         return reasons.wrong_address(mac=request.mac, address=wanted or "nothing")
     lease: Lease | None = w.leases.get(wanted)
-    if lease is None or lease.mac != request.mac:
+    if lease is None or lease.mac != request.mac or lease.state == "declined":
         if request.server_id or not _free(w, wanted, request.mac):
             return reasons.wrong_address(mac=request.mac, address=wanted)
         # The store was made anew under a running rack: who holds a free address of ours may keep it.
@@ -189,7 +189,9 @@ def _free(w: Work, address: str, mac: str) -> bool:
     lease: Lease | None = w.leases.get(address)
     if address in w.allocations:
         return False
-    return lease is None or lease.mac == mac or lease.expires <= w.now
+    if lease is None or lease.expires <= w.now:
+        return True
+    return lease.mac == mac and lease.state != "declined"
 
 
 def _from_pool(w: Work, mac: str, network: Network) -> str | None:
@@ -228,7 +230,8 @@ def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address
         if kind in ("boot-rom", "ipxe"):
             if node.boot_mac != request.mac:
                 w.put_node(node := replace(node, boot_mac=request.mac))
-            if not (kind == "ipxe" and node.boot is not None and node.boot.signal is not Signal.OPENED):
+            # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
+            if kind == "boot-rom" or (node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)):
                 node_signal(w, node, Signal.DHCP)
         return None
     if sighting is None:

@@ -10,20 +10,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from . import reasons
-from .annealer import order_probe, suspend
 from .boot import deadline, order_boot, unexpected
+from .death import MISSES, PROBE_AGAIN, order_probe, suspend
 from .derive import suspended
+from .effects import Ignore
 from .events import Bye, Missed, Probed
 from .model import Kind, Node, Way
 from .stages import DISCOVERY, environment_of, may_enter, stage_index, stage_named, wanted_stage
 from .work import Work
 from .world import open_roles
-
-PROBE_AGAIN = 30.0
-"""Seconds between probes of a node that is lost: it may come back by itself, with its attempts."""
-
-MISSES = 3
-"""Probes in a row that must fail before a node counts as dead."""
 
 
 def advance(w: Work, node_id: str) -> None:
@@ -35,8 +30,8 @@ def advance(w: Work, node_id: str) -> None:
         return
     in_transition = open_roles(w, node_id)
     if in_transition:
-        if all(suspended(r) for r in in_transition) and not node.alive:
-            _recover(w, node)
+        if all(suspended(r) for r in in_transition):
+            _bring_back(w, node)
         return
     wanted = wanted_stage(w, node)
     if not wanted:
@@ -54,6 +49,15 @@ def advance(w: Work, node_id: str) -> None:
     if node.intent.fresh or node.runs != needs:
         _boot(w, node, needs)
     elif node.runs == needs and not node.alive:
+        _recover(w, node)
+
+
+def _bring_back(w: Work, node: Node) -> None:
+    """A suspended attempt waits for its node: boot it if it came up in something else, or if it is known to be off; else it is lost."""
+    needs = environment_of(w, node, node.stage)
+    if needs and node.runs != needs:
+        _boot(w, node, needs)
+    elif not node.alive:
         _recover(w, node)
 
 
@@ -104,9 +108,10 @@ def probed(w: Work, event: Probed) -> None:
     if node.missed < MISSES:
         order_probe(w, node)
         return
-    if node.alive or node.missed == MISSES:
+    if node.alive:
         w.put_node(replace(node, alive=False, since=w.at))
         suspend(w, node.id)
+    w.touch_node(node.id)  # it may have been too early to cycle its power before
     w.wake(w.now + PROBE_AGAIN, node.id)
 
 
@@ -123,9 +128,12 @@ def tick(w: Work, node: Node) -> None:
 def bye(w: Work, event: Bye) -> None:
     """The environment goes down in order: known at once, without probes."""
     node: Node | None = w.nodes.get(event.node)
-    if node is None or node.boot_id != event.boot_id or not node.runs:
+    if node is None:
         return
-    if node.boot is not None:
+    if node.boot_id != event.boot_id:
+        w.order(Ignore(reason=reasons.old_boot()))
+        return
+    if node.boot is not None or not node.runs:
         return
     node = replace(node, alive=False, notice=reasons.died(environment=node.runs))
     unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)
@@ -136,7 +144,8 @@ def rom_asked(w: Work, node: Node) -> Node:
     """A boot ROM of this node asks for an address. With no boot open, that is a death seen afterwards."""
     if node.boot is not None:
         return node
-    environment = environment_of(w, node, node.stage) or DISCOVERY
-    new = unexpected(w, node, environment)
-    suspend(w, node.id)
-    return w.nodes[new.id]  # type: ignore[no-any-return]
+    died = bool(node.runs)
+    unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)
+    if died:
+        suspend(w, node.id)
+    return w.nodes[node.id]  # type: ignore[no-any-return]

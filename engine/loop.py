@@ -124,8 +124,9 @@ class _Poison(Exception):
 
 class Loop(Generic[W]):
     """`apply(work, happened)` returns the changes of one event and adds effects and wakes to the working copy that
-    `work(world)` makes. `run_effects` and `publish` are called in the loop's thread and must be quick. `now` is the
-    engine time that the world knows of; the store's last one counts when it is later."""
+    `work(world)` makes. `run_effects` and `publish` (also on failure, with the same seq) are called in the loop's
+    thread and must be quick. `now` is the engine time that the world knows of; the store's last one counts when it
+    is later."""
 
     def __init__(
         self,
@@ -365,6 +366,7 @@ class Loop(Generic[W]):
         log.error("the engine stops: %s", sentence)
         self.failure = sentence
         self.inbox.close()
+        self._guard("publish", self._publish, self._published)  # whoever waits for a row shall see the failure
 
     # -- the thread
     # -----------------------------------------------------------------------------------------------------
@@ -381,7 +383,7 @@ class Loop(Generic[W]):
                 self.inbox.wait(self._sleep_s())
         except BaseException as error:
             log.critical("the engine's loop ended", exc_info=error)
-            self.failure = f"the engine's loop ended on a defect ({_short(error)}): look at its log and report it"
+            self._fail(f"the engine's loop ended on a defect ({_short(error)}): look at its log and report it")
         finally:
             self.inbox.close()
 

@@ -63,7 +63,8 @@ class Mistakes:
     def end(self, error: type[PlanError] = PlanError) -> None:
         """Raise `error` if there are any."""
         if self.found:
-            raise error(self.found)
+            files = list(dict.fromkeys(mistake.file for mistake in self.found))
+            raise error(sorted(self.found, key=lambda mistake: (files.index(mistake.file), mistake.line)))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -11,12 +11,15 @@ from msgspec.structs import replace
 
 from . import reasons
 from .bind import allocate
+from .death import order_probe
 from .definitions import Json
 from .effects import Accept, Refuse
 from .events import Operate, SetAttribute
-from .model import Node, NodeRole, State, Value
+from .model import Key, Kind, Node, NodeRole, State, Value
+from .outcomes import lost, want_fresh_boot
 from .reasons import Reason
-from .stages import stage_index
+from .reopen import reopen
+from .stages import may_enter, stage_index, wanted_stage
 from .work import Work
 from .world import open_roles
 
@@ -46,14 +49,39 @@ def operate(w: Work, event: Operate) -> Reason | None:
 
 def set_attribute(w: Work, event: SetAttribute) -> Reason | None:
     """Set or clear a value in a layer that operators own."""
-    if event.name not in w.catalog.attributes:
-        return _answer(w, event.request, _unknown("attribute", event.name, list(w.catalog.attributes)))
-    key = (event.layer, event.scope, event.name)
+    known = [*w.catalog.attributes, *_hints(w, event)]
+    if event.name not in known:
+        return _answer(w, event.request, _unknown("attribute", event.name, known))
+    scope = _scope(w, event)
+    if isinstance(scope, Reason):
+        return _answer(w, event.request, scope)
     if event.clear:
-        w.drop("attributes", key)
+        if (event.layer, scope, event.name) not in w.attributes:
+            return _answer(w, event.request, reasons.unknown_thing(what="value set for", name=event.name, nearest="none"))
+        w.drop("attributes", (event.layer, scope, event.name))
         return _answer(w, event.request, f"{event.name} of {event.scope} is no longer set")
-    w.put_value(Value(layer=event.layer, scope=event.scope, name=event.name, value=event.value, who=event.who))
+    w.put_value(Value(layer=event.layer, scope=scope, name=event.name, value=event.value, who=event.who))
     return _answer(w, event.request, f"{event.name} of {event.scope} is set")
+
+
+def _hints(w: Work, event: SetAttribute) -> list[str]:
+    """`NETWORK-address` is a hint for the allocation of addresses."""
+    return [f"{name}-address" for name in w.plan.networks] if event.layer == "hint" and w.plan is not None else []
+
+
+def _scope(w: Work, event: SetAttribute) -> str | Reason:
+    """The scope by its ids: a deployment, a node, or a node role `NODE/ROLE`."""
+    if event.layer == "deployment":
+        names = [d.name for d in w.all("deployments")]
+        return event.scope if event.scope in names else _unknown("deployment", event.scope, names)
+    name, slash, role = event.scope.partition("/")
+    node = find_node(w, name)
+    if node is None:
+        return _unknown("node", name, _names(w))
+    roles = [key[1] for key in w.roles_of.get(node.id) or ()]
+    if role not in roles and (slash or event.layer == "role"):
+        return _unknown(f"role on {node.name} named", role, roles)
+    return f"{node.id}/{role}" if slash else node.id
 
 
 def find_node(w: Work, name: str) -> Node | None:
@@ -85,6 +113,8 @@ def _answer(w: Work, request: int, answer: Answer) -> Reason | None:
 def _allocate(w: Work, node: Node, who: str, value: Json) -> Answer:
     if node.allocated:
         return reasons.illegal(verb="allocate", node=node.name, state="allocated already")
+    if wanted_stage(w, node):
+        return reasons.illegal(verb="allocate", node=node.name, state="not discovered yet")
     refused = allocate(w, node, who)
     return refused or f"{w.nodes[node.id].name} is allocated"
 
@@ -102,7 +132,13 @@ def _release(w: Work, node: Node, who: str, value: Json) -> Answer:
 
 
 def _available(w: Work, node: Node, who: str, value: Json) -> Answer:
-    w.put_node(replace(node, available=True, since=w.at))
+    if node.available:
+        return f"{node.name} is available"
+    node = replace(node, available=True, since=w.at)
+    w.put_node(node)
+    reopen(w, node)
+    if node.runs and not node.alive:
+        order_probe(w, node)
     return f"{node.name} is available"
 
 
@@ -135,31 +171,41 @@ def _approve(w: Work, node: Node, who: str, value: Json) -> Answer:
         if definition is not None and definition.destructive and role.state is not State.ACTIVE and not role.approved:
             w.put_role(replace(role, approved=who))
             names.append(role.role)
-    w.put_node(replace(w.nodes[node.id], backward=True))
-    return f"approved on {node.name}: {', '.join(names) or 'a move backwards'}"
+    wanted = wanted_stage(w, node)
+    barred = may_enter(w, node, wanted) if wanted else None
+    if barred is not None and barred.code == "backward":
+        w.put_node(replace(w.nodes[node.id], backward=True))
+        names.append(f"going back to stage {wanted}")
+    if not names:
+        return reasons.illegal(verb="approve", node=node.name, state="not waiting for an approval")
+    return f"approved on {node.name}: {', '.join(names)}"
 
 
 def _reset(w: Work, node: Node, who: str, value: Json) -> Answer:
     """Rediscover: all roles of the first stage run again, after a fresh boot of sledgehammer."""
     first = w.catalog.stages[0].name
-    return _run_again(w, node, who, lambda stage: stage == first) or f"{node.name} is rediscovered"
+    return _run_again(w, node, who, "reset", lambda stage: stage == first) or f"{node.name} is rediscovered"
 
 
 def _reinstall(w: Work, node: Node, who: str, value: Json) -> Answer:
     """All roles of the install stage and of those after it run again; the operator's word approves what they destroy."""
     stages = [s.name for s in w.catalog.stages]
     install = next((i for i, s in enumerate(stages) if s == "install"), len(stages) - 1)
-    answer = _run_again(w, node, who, lambda stage: (stage_index(w, stage) or 0) >= install)
+    answer = _run_again(w, node, who, "reinstall", lambda stage: (stage_index(w, stage) or 0) >= install)
     return answer or f"{node.name} is installed again"
 
 
 def _redeploy(w: Work, node: Node, who: str, value: Json) -> Answer:
     """Everything but discovery runs again, what destroys included."""
     first = w.catalog.stages[0].name
-    return _run_again(w, node, who, lambda stage: stage != first) or f"{node.name} is redeployed"
+    return _run_again(w, node, who, "redeploy", lambda stage: stage != first) or f"{node.name} is redeployed"
 
 
-def _run_again(w: Work, node: Node, who: str, chosen: Callable[[str], bool]) -> Reason | None:
+def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str], bool]) -> Reason | None:
+    if node.kind is not Kind.SERVER:
+        return reasons.illegal(verb=verb, node=node.name, state="not a server")
+    if verb != "reset" and not node.allocated:
+        return reasons.illegal(verb=verb, node=node.name, state="not allocated")
     if node.boot is not None:
         return reasons.busy(node=node.name, what="it is booting")
     running = [r for r in open_roles(w, node.id) if not r.resume]
@@ -172,13 +218,25 @@ def _run_again(w: Work, node: Node, who: str, chosen: Callable[[str], bool]) -> 
             continue
         if chosen(definition.stage):
             w.put_role(_fresh(w, role, who if definition.destructive else role.approved))
-        elif role.state is State.TRANSITION:
-            w.put_role(_fresh(w, role, role.approved))
-    current: Node = w.nodes[node.id]
-    w.put_node(
-        replace(current, backward=True, problem=None, misboots=0, missed=0, intent=replace(current.intent, fresh=True))
-    )
+    _forget_attempts(w, node)
+    node = w.nodes[node.id]
+    w.put_node(replace(node, backward=_goes_back(w, node), problem=None, misboots=0, missed=0))
+    want_fresh_boot(w, node.id)
     return None
+
+
+def _forget_attempts(w: Work, node: Node) -> None:
+    """A fresh boot ends what is suspended on the node; what became of it, `verify` tells."""
+    for role in open_roles(w, node.id):
+        definition = w.catalog.roles.get(role.role)
+        if definition is not None:
+            lost(w, role, definition)
+
+
+def _goes_back(w: Work, node: Node) -> bool:
+    """Who asks for a role of an earlier stage to run again approves the way back to it."""
+    wanted = wanted_stage(w, node)
+    return bool(wanted) and (stage_index(w, wanted) or 0) < (stage_index(w, node.stage) or 0)
 
 
 def _fresh(w: Work, role: NodeRole, approved: str) -> NodeRole:
@@ -196,14 +254,17 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
     running = [r for r in open_roles(w, node.id) if not r.resume]
     if running:
         return reasons.busy(node=node.name, what=f"{running[0].role} is running")
-    for key in sorted(w.roles_of.get(node.id) or (), reverse=True):
+    keys: tuple[Key, ...] = w.roles_of.get(node.id) or ()
+    scopes = [node.id, *(f"{node.id}/{role}" for _, role in keys)]
+    for key in reversed(keys):
         w.drop_role(key)
     for network in sorted(w.plan.networks if w.plan is not None else ()):
         address = w.address_of.get((node.id, network))
         if address is not None:
             w.drop("allocations", address)
-    for value_key in w.values_of.get(node.id) or ():
-        w.drop("attributes", value_key)
+    for scope in scopes:
+        for value_key in w.values_of.get(scope) or ():
+            w.drop("attributes", value_key)
     for mac in node.macs:
         if mac in w.sightings:
             w.drop("sightings", mac)
@@ -215,6 +276,8 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
 
 
 def _retry_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
+    if role.state is State.TRANSITION:
+        return reasons.busy(node=node.name, what=f"{role.role} is running")
     if role.state is not State.ERROR and role.retry_at is None and not role.recheck:
         return reasons.illegal(verb=f"retry {role.role}", node=node.name, state=f"in state {role.state.value}")
     unverifiable = role.recheck and not w.catalog.roles[role.role].verify
@@ -235,11 +298,21 @@ def _retry_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> A
 def _skip_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
     if role.state is State.TRANSITION and not role.resume:
         return reasons.busy(node=node.name, what=f"{role.role} is running")
-    w.put_role(replace(role, state=State.SKIPPED, retry_at=None, failure=None, resume=False, recheck=False, since=w.at))
+    if role.state is State.TRANSITION:
+        want_fresh_boot(w, node.id)  # it may still run there
+    w.put_role(
+        replace(
+            role, state=State.SKIPPED, attempt="", leg=0, begun=0.0, retry_at=None, deadline=None, failure=None, resume=False, recheck=False,
+            claimed=False, since=w.at,
+        )
+    )  # fmt: skip
     return f"{role.role} on {node.name} is skipped: what depends on it goes on"
 
 
 def _approve_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
+    definition = w.catalog.roles.get(role.role)
+    if definition is None or not definition.destructive or role.state is State.ACTIVE:
+        return reasons.illegal(verb=f"approve {role.role}", node=node.name, state="not waiting for an approval of it")
     w.put_role(replace(role, approved=who))
     return f"{role.role} on {node.name} is approved"
 
@@ -253,7 +326,10 @@ def _redeploy_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -
     definition = w.catalog.roles.get(role.role)
     destructive = definition is not None and definition.destructive
     w.put_role(_fresh(w, role, who if destructive else role.approved))
-    w.put_node(replace(node, backward=True, intent=replace(node.intent, fresh=True)))
+    _forget_attempts(w, node)
+    if node.kind is Kind.SERVER:
+        w.put_node(replace(w.nodes[node.id], backward=_goes_back(w, node)))
+        want_fresh_boot(w, node.id)
     return f"{role.role} on {node.name} runs again"
 
 

@@ -1,14 +1,17 @@
-"""Where an address and port of the plan really are: themselves on a real network, a loopback address in a rehearsal without privilege.
+"""Where an address and port of the plan really are: themselves on a real network, a loopback address in a rehearsal
+without privilege.
 
 One rule and no state, so that the engine, the rack's process and a test compute the same without asking one another.
 
 * Without a lane (real network, network namespace): identity.
-* Lane x (1..254): address a.b.c.d is at 127.x.c.d. A port below 1024 is at 20000 + port; all others stay. Linux lets any process bind any address of
-  127/8, so simulated nodes have true peer addresses without privilege.
-* Port 623 (IPMI) is at 21000 + (c * 256 + d) mod 40000: pyghmi takes BMCs that share a port on different loopback addresses for one.
+* Lane x (1..254): address a.b.c.d is at 127.x.c.d. A port below 1024 is at 20000 + port; all others stay. Linux lets
+  any process bind any address of 127/8, so simulated nodes have true peer addresses without privilege.
+* Port 623 (IPMI) is at 21000 + (c * 256 + d) mod 40000: pyghmi takes BMCs that share a port on different loopback
+  addresses for one.
 
-The way back needs the first two octets, which the mapping drops: they come from the plan's subnets. Subnets that share the low 16 bits of an address could
-not be told apart on the way back and are refused, as is a subnet wider than /16.
+The way back needs the first two octets, which the mapping drops: they come from the plan's subnets. Subnets that
+share the low 16 bits of an address could not be told apart on the way back and are refused, as is a subnet wider
+than /16.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ class Reach:
     __slots__ = ("_subnets", "lane")
 
     def __init__(self, lane: int | None = None, subnets: Sequence[str] = ()) -> None:
-        """`subnets` are the site's networks (`192.168.124.0/24`), used by `back` only. Raises ValueError with a sentence."""
+        """`subnets` are the site's networks (`192.168.124.0/24`), used by `back` only. Raises ValueError with a
+        sentence."""
         if lane is not None and not 1 <= lane <= 254:
             raise ValueError(f"lane {lane} is not in 1..254")
         self.lane = lane
@@ -60,7 +64,8 @@ class Reach:
         return host, 20000 + port if 0 < port < 1024 else port
 
     def back(self, host: str) -> str:
-        """The address of the plan that is reached at `host`. What is not of this lane, or of no subnet of the site, is itself."""
+        """The address of the plan that is reached at `host`. What is not of this lane, or of no subnet of the site,
+        is itself."""
         if self.lane is None:
             return host
         try:

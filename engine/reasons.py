@@ -102,7 +102,7 @@ parent_missing = _kind(
 )
 stale_parent = _kind("stale_parent", "it requires {role} on {node}, which runs again because its inputs changed")
 retry = _kind("retry", "attempt {attempt} failed ({message}); the next one comes {after:g} s after it")
-again = _kind("again", "the role asked to be run again after {after:g} s")
+again = _kind("again", "the role asked to be run again a little later")
 approval = _kind(
     "approval", "it destroys what is on the disks of {node} and is not approved", "approve it, or let the plan approve it"
 )

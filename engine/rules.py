@@ -17,12 +17,6 @@ from .model import Node
 from .plan import Plan, Rule
 from .world import View
 
-FACTS = (
-    "product", "vendor", "memory-mb", "cpus", "disks.count", "disks.bytes", "nics.count", "firmware", "arch", "serial", "uuid",
-    "mac", "place", "rack", "switch",
-)  # fmt: skip
-
-
 class Choice(Struct, frozen=True, kw_only=True):
     """What the rules say of one node."""
 
@@ -33,7 +27,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 def facts(view: View, node: Node) -> dict[str, Json]:
-    """What the rules may ask of a node."""
+    """What the rules may ask of a node (`plan.FACTS`)."""
     gave: dict[str, Json] = {}
     for key in view.roles_of.get(node.id) or ():
         role = view.node_roles[key]
@@ -41,23 +35,25 @@ def facts(view: View, node: Node) -> dict[str, Json]:
         if definition is not None and "discovery" in definition.flags:
             gave.update(role.gave)
     disks = [d for d in gave.get("disks") or () if isinstance(d, dict)]
-    neighbours = [n for n in gave.get("neighbours") or () if isinstance(n, dict)]
+    nics = [n for n in gave.get("nics") or () if isinstance(n, dict)]
     return {
-        "product": gave.get("product", ""),
         "vendor": gave.get("vendor", ""),
-        "memory-mb": gave.get("memory-mb", 0),
+        "product": gave.get("product", ""),
+        "family": node.family,
+        "firmware": gave.get("firmware", ""),
+        "memory": gave.get("memory-mb", 0),
         "cpus": gave.get("cpus", 0),
         "disks.count": len(disks),
-        "disks.bytes": sum(d.get("size", 0) for d in disks),
-        "nics.count": len(gave.get("nics") or ()),
-        "firmware": gave.get("firmware", ""),
+        "disks.size": sum(d.get("size", 0) for d in disks),
+        "nics.count": len(nics),
+        "nics.speed": max((n.get("speed", 0) for n in nics), default=0),
+        "kexec": gave.get("kexec", False),
         "arch": node.arch,
         "serial": node.serial,
         "uuid": node.uuid,
         "mac": node.boot_mac,
         "place": node.place.unit if node.place else None,
         "rack": node.place.rack if node.place else "",
-        "switch": str(neighbours[0].get("system", "")) if neighbours else "",
     }
 
 

@@ -68,12 +68,14 @@ def environment_of(view: View, node: Node, stage: str) -> str:
 
 
 def installed_system(view: View, node: Node) -> str:
-    """Name of the system that the node's install role writes (attribute `target-os`); empty when it has none."""
+    """Name of the system that the node's install role wrote, or will write (attribute `target-os`); empty when it has none. What is
+    wanted now does not change what is there: another target is drift, until a reinstall."""
     for key in view.roles_of.get(node.id) or ():
         role: NodeRole = view.node_roles[key]
         definition = view.catalog.roles.get(role.role)
         if definition is not None and any(want.name == "target-os" for want in definition.wants):
-            value = effective(view, role, "target-os")
+            there = role.gave.get("installed") if role.state is State.ACTIVE else None
+            value = there.get("os") if isinstance(there, dict) else effective(view, role, "target-os")
             return str(value) if value else ""
     return ""
 

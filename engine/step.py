@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from . import annealer, boot, leases, life
 from .bind import allocate, commit, start_admin
-from .effects import Accept, Answer, BootNode, BootScript, Ignore, Probe, Refuse, Start
+from .effects import Accept, Answer, BootScript, Ignore, Refuse
 from .events import (
     AnyEvent,
     Bye,
@@ -39,9 +39,12 @@ from .events import (
     Tick,
 )
 from .hello import hello
-from .model import Deployment, Kind, Node, Sighting, Signal, State
+from .model import Deployment, Kind, Node, Sighting, Signal
 from .operate import operate, set_attribute
+from .outcomes import outcome
 from .reasons import Reason
+from .reopen import reopen
+from .rules import choose
 from .stages import DISCOVERY, wanted_stage
 from .work import Change, Checkpoint, Work
 
@@ -51,7 +54,7 @@ ROUNDS = 50
 
 def step(w: Work, happened: Happened) -> list[Change]:
     """Apply one event and settle what it touched. Returns the rows that changed, in the order in which they first did."""
-    w.at, w.now = happened.at, happened.now
+    w.at, w.now, w.starts = happened.at, happened.now, 0
     _apply(w, cast(AnyEvent, happened.event))
     settle(w)
     return w.take_changes()
@@ -77,14 +80,15 @@ def _allocate_discovered(w: Work, node_id: str) -> None:
     if node is None or node.kind is not Kind.SERVER or node.allocated or w.plan is None or w.plan.allocate != "auto":
         return
     keys = w.roles_of.get(node_id) or ()
+    if w.plan.rules and not choose(w, w.plan, node).matched:
+        return
     if not keys or wanted_stage(w, node) or node.hold or not node.available or node.problem is not None:
         return
     before = w.checkpoint()
     refused = allocate(w, node, "plan")
     if refused is not None:
         w.rollback(before)
-        if node.notice != refused:
-            w.put_node(replace(w.nodes[node_id], notice=refused))
+        w.put_node(replace(w.nodes[node_id], notice=refused))
 
 
 def _apply(w: Work, event: AnyEvent) -> None:
@@ -100,7 +104,7 @@ def _apply(w: Work, event: AnyEvent) -> None:
         case Bye():
             life.bye(w, event)
         case Outcome():
-            annealer.outcome(w, event)
+            outcome(w, event)
         case Powered():
             node = w.nodes.get(event.node)
             if node is not None:
@@ -213,35 +217,9 @@ def _started(w: Work, event: Started) -> None:
     if "system" not in w.deployments:
         w.put(Deployment(name="system"))
     start_admin(w, event.admin)
-    for node in w.all("nodes"):
-        _reopen_node(w, node)
+    for node in sorted(w.all("nodes"), key=lambda n: n.id):
+        reopen(w, node)
         w.touch_node(node.id)
-    for role in w.all("node_roles"):
-        subject = f"{role.node}/{role.role}"
-        if role.state is State.TRANSITION and not role.resume:
-            w.order(Start(attempt=annealer.leg_id(role), node=role.node, role=role.role, action=role.action))
-        for when in (role.retry_at, role.deadline):
-            if when is not None:
-                w.wake(when, subject)
-    for sighting in w.all("sightings"):
+    for sighting in sorted(w.all("sightings"), key=lambda s: s.mac):
         if sighting.boot is not None and not sighting.node:
             w.wake(sighting.boot.deadline, sighting.mac)
-
-
-def _reopen_node(w: Work, node: Node) -> None:
-    if node.boot is not None:
-        w.wake(node.boot.deadline, node.id)
-        if node.boot.ordered and node.boot.signal is Signal.OPENED:
-            w.order(
-                BootNode(
-                    node=node.id,
-                    generation=node.boot.generation,
-                    way=node.boot.way,
-                    environment=node.boot.environment,
-                    tries=node.boot.tries,
-                )
-            )
-    elif node.probe:
-        w.order(Probe(node=node.id, probe=node.probe))
-    elif node.runs and not node.alive:
-        w.wake(w.now + life.PROBE_AGAIN, node.id)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from .store_errors import StoreError, from_os, from_sqlite
 
 FILE = "store.db"
 LOCK = "engine.lock"
+LOCK_PATIENCE_S = 0.5
 _WAL_LIMIT = 64 * 1024 * 1024
 """Octets that the write-ahead log may keep on the disk after a checkpoint."""
 
@@ -69,6 +71,19 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return conn
 
 
+def _lock(lock: int) -> None:
+    """Raises BlockingIOError after LOCK_PATIENCE_S: whoever only asks (`held`) has the lock for a moment too."""
+    end = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
 def take_lock(directory: Path) -> int:
     """The lock's descriptor. The pid in the file is for the sentence alone; the lock decides."""
     path = directory / LOCK
@@ -79,7 +94,7 @@ def take_lock(directory: Path) -> int:
         raise from_os(error, directory) from error
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except BlockingIOError as error:
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
             raise StoreError(f"another engine (pid {holder}) holds this store: attach to it or stop it") from error

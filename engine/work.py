@@ -64,7 +64,7 @@ class Checkpoint(NamedTuple):
     wakes: int
     touched: dict[Key, None]
     looked: dict[str, None]
-    released: set[str]
+    released: dict[str, None]
 
 
 class Work:
@@ -107,8 +107,10 @@ class Work:
         self.wakes: list[Wake] = []
         self.touched: dict[Key, None] = dict.fromkeys(world.touched)
         self.looked: dict[str, None] = {}
-        self.released: set[str] = set()
-        """Resources that somebody gave back, or whose size changed."""
+        self.released: dict[str, None] = dict.fromkeys(world.released)
+        """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
+        self.starts = 0
+        """Node roles that this step has started."""
 
     def _open(self, world: World) -> None:
         for name in _MAPS:
@@ -119,7 +121,7 @@ class Work:
         world = self.finish()
         self._open(world)
         return Checkpoint(
-            world, dict(self.rows), len(self.effects), len(self.wakes), dict(self.touched), dict(self.looked), set(self.released)
+            world, dict(self.rows), len(self.effects), len(self.wakes), dict(self.touched), dict(self.looked), dict(self.released)
         )
 
     def rollback(self, to: Checkpoint) -> None:
@@ -145,7 +147,7 @@ class Work:
     @property
     def rest(self) -> bool:
         """More was touched than the last step may work on: a `Continue` shall follow."""
-        return bool(self.touched)
+        return bool(self.touched or self.released)
 
     def finish(self, keep_touched: bool = True) -> World:
         """The new world. The working copy is used up."""
@@ -155,6 +157,7 @@ class Work:
             plan=self.plan,
             meta=self.meta,
             touched=tuple(self.touched) if keep_touched else (),
+            released=tuple(self.released) if keep_touched else (),
             **{name: getattr(self, name).finish() for name in _MAPS},
         )
 
@@ -270,7 +273,7 @@ class Work:
             else:
                 self.running.pop(resource, None)
             if change < 0:
-                self.released.add(resource)
+                self.released[resource] = None
 
     def drop_role(self, key: Key) -> None:
         """Forget a node role. Its children lose it as a parent."""
@@ -313,6 +316,9 @@ class Work:
             return
         if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
             del self.lease_of[old.mac]
+        other = self.lease_of.get(new.mac)
+        if other is not None and other != new.address and new.state != "declined":
+            self.drop("leases", other)  # a machine has one lease at a time
         self.leases[new.address] = new
         if new.state != "declined":
             self.lease_of[new.mac] = new.address
@@ -349,6 +355,7 @@ class Work:
             case Allocation():
                 if self.address_of.get((old.node, old.network)) == old.address:
                     del self.address_of[(old.node, old.network)]
+                self.restale(self.roles_of.get(old.node) or ())
             case Value():
                 self._leave(self.values_of, old.scope, old.key)
                 self._value_changed(old)
@@ -368,6 +375,28 @@ class Work:
                 self.looked[key[0]] = None
                 self.touch_children(key)
 
+    def use(self, plan: Plan, catalog: Catalog) -> None:
+        """Work by another plan, with the catalogue that it makes. What follows from definitions follows."""
+        before, self.plan, self.catalog = self.catalog, plan, catalog
+        for name in sorted(before.roles.keys() | catalog.roles.keys()):
+            old, new = before.roles.get(name), catalog.roles.get(name)
+            if old == new:
+                continue
+            for key in self.bound.get(name) or ():
+                role = self.node_roles[key]
+                for want in old.wants if old else ():
+                    self._leave(self.wants, want.name, key)
+                for want in new.wants if new else ():
+                    self._enter(self.wants, want.name, key)
+                if holds_limits(role):
+                    if old is not None:
+                        self._count(old, role, -1)
+                    if new is not None:
+                        self._count(new, role, 1)
+                self._stale_now(role)
+                self.touch_node(role.node)
+        self.released.update(dict.fromkeys(self.limits()))
+
     def restale_all(self) -> None:
         for role in self.all("node_roles"):
             self._stale_now(role)
@@ -386,7 +415,8 @@ class Work:
             self.stale.pop(role.key, None)
 
     def _value_changed(self, value: Value) -> None:
-        keys: tuple[Key, ...] = self.wants.get(value.name) or ()
+        names = (value.name, "image") if value.name == "target-os" else (value.name,)  # computed from it
+        keys: list[Key] = [key for name in names for key in self.wants.get(name) or ()]
         if value.layer == "deployment":
             self.restale(
                 k for k in keys if value.scope in ancestry(self, self.node_roles[k].deployment)

@@ -149,6 +149,8 @@ class World(Struct, frozen=True, kw_only=True):
     """Resource that is used up -> node roles that would start but for it, by `annealer.order`."""
     touched: tuple[Key, ...] = ()
     """Node roles still to be looked at: more were touched than one step may start."""
+    released: tuple[str, ...] = ()
+    """Resources with free places that were not handed on yet, for the same cause."""
 
     @classmethod
     def new(cls, catalog: Catalog) -> World:

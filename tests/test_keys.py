@@ -64,7 +64,7 @@ def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert site_keys(tmp_path).token("n1", "boot-2") == token
     assert [p.name for p in tmp_path.iterdir()] == [SECRET_FILE]
-    assert "Keys(...)" == repr(site_keys(tmp_path))
+    assert repr(site_keys(tmp_path)) == "Keys(...)"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "abcd", "00" * 31])

@@ -13,7 +13,7 @@ WRITE_S = 4.0
 
 async def bios_configure(machine: Machine, task: Task) -> Result:
     state = machine.state
-    wanted: dict[str, str] = task.get("bios/wanted") or {}
+    wanted: dict[str, str] = task.get("bios-wanted") or {}
     await task.work(ACCESS_S)
     if task.action == "verify":
         wrong = sorted(name for name, value in wanted.items() if state.bios.get(name) != value)

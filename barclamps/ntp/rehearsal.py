@@ -11,7 +11,7 @@ async def ntp_client(machine: Machine, task: Task) -> Result:
     system = machine.system
     if system is None:
         return Result(exit=2, message="no system is installed")
-    text = "".join(f"server {server} iburst\n" for server in task.get("ntp/servers") or [])
+    text = "".join(f"server {server} iburst\n" for server in task.get("ntp-servers") or [])
     await task.work(2.0)
     if task.action == "verify":
         return Result() if system.files.get(FILE) == text else Result(exit=1, message=f"{FILE} is another one")

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def _target(machine: Machine, task: Task) -> DiskView | None:
-    wanted = str(task.get("target/disk", "") or "")
+    wanted = str(task.get("root-disk", "") or "")
     return next((disk for disk in machine.disks() if not wanted or disk.name == wanted), None)
 
 
@@ -36,15 +36,15 @@ def _wrong(system: System | None, task: Task) -> str:
     """How the system that is there differs from what is asked for; empty: it does not."""
     if system is None:
         return "no whole system is on the disk"
-    admin = task.get("system/admin-network") or {}
+    admin = task.get("admin-network") or {}
     for what, there, wanted in (
-        ("system", system.os, task.get("target/os")),
-        ("host name", system.hostname, task.get("system/hostname")),
+        ("system", system.os, task.get("target-os")),
+        ("host name", system.hostname, task.get("hostname")),
         ("address", system.address, admin.get("address")),
     ):
         if there != wanted:
             return f"{what} is {there!r}, not {wanted!r}"
-    if not hmac.compare_digest(system.credential, str(task.get("engine/credential", ""))):
+    if not hmac.compare_digest(system.credential, str(task.get("credential", ""))):
         return "the credential is another one"
     return ""
 
@@ -52,7 +52,7 @@ def _wrong(system: System | None, task: Task) -> str:
 async def os_install(machine: Machine, task: Task) -> Result:
     disk = _target(machine, task)
     if disk is None:
-        return Result(exit=2, message=f"no disk {task.get('target/disk')!r}")
+        return Result(exit=2, message=f"no disk {task.get('root-disk')!r}")
     if task.action == "verify":
         await task.work(2.0)
         wrong = _wrong(disk.disk.system, task)
@@ -60,8 +60,8 @@ async def os_install(machine: Machine, task: Task) -> Result:
             return Result(exit=1, message=wrong)
         return Result(gives=_gives(disk, disk.disk.system))
 
-    hostname, image = str(task.get("system/hostname", "")), task.get("image") or {}
-    admin = task.get("system/admin-network") or {}
+    hostname, image = str(task.get("hostname", "")), task.get("image") or {}
+    admin = task.get("admin-network") or {}
     if not _NAME.fullmatch(hostname) or not admin.get("address"):
         return Result(exit=2, message="no host name or no address was given")
     machine.wipe(disk.disk)
@@ -86,15 +86,15 @@ async def os_install(machine: Machine, task: Task) -> Result:
     task.progress(95, "boot loader")
     await task.work(SETTLE_S)
     system = System(
-        os=str(task.get("target/os", "")),
+        os=str(task.get("target-os", "")),
         hostname=hostname,
-        domain=str(task.get("system/domain", "")),
+        domain=str(task.get("domain", "")),
         address=str(admin["address"]),
         mask=str(admin.get("mask", "")),
         router=str(admin.get("router", "") or ""),
-        credential=str(task.get("engine/credential", "")),
-        url=str(task.get("engine/url", "")).rstrip("/"),
-        engine_key=str(task.get("engine/key", "")),
+        credential=str(task.get("credential", "")),
+        url=str(task.get("engine-url", "")).rstrip("/"),
+        engine_key=str(task.get("engine-key", "")),
         host_key=new_host_key(),
     )
     disk.disk.signature = "gpt"

@@ -46,7 +46,7 @@ def gives(machine: Machine, level: str, wanted: Wanted | None) -> dict[str, Any]
 
 
 async def raid_configure(machine: Machine, task: Task) -> Result:
-    level = str(task.get("raid/wanted/level", "none"))
+    level = str(task.get("raid-wanted/level", "none"))
     await task.work(LOOK_S)
     try:
         wanted = planned(machine, level)

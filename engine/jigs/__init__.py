@@ -1,8 +1,9 @@
 """Jigs: the ways to carry out a role. One file per jig.
 
-A jig is given orders by the runner after the commit that records them, and tells what became of each by one `events.Outcome`, given to the callback
-`submit`. It never raises for what a node does, never decides what follows, and keeps nothing that the node's own record of its attempts does not hold: after a
-restart the engine orders everything again, and the same id given twice is carried out once.
+A jig is given orders by the runner after the commit that records them, and tells what became of each by one
+`events.Outcome`, given to the callback `submit`. It never raises for what a node does, never decides what follows,
+and keeps nothing that the node's own record of its attempts does not hold: after a restart the engine orders
+everything again, and the same id given twice is carried out once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class Jig(Protocol):
     """`start` and `acknowledge` return at once and may be called from any thread."""
 
     def start(self, order: Order) -> None:
-        """Carry out one leg; with `order.start.resume` only learn what became of it. The same leg again re-orders it."""
+        """Carry out one leg; with `order.start.resume` only learn what became of it. The same leg again re-orders
+        it."""
 
     def acknowledge(self, attempt: str, node: str) -> None:
         """The outcome of `ID.LEG` is recorded: the node need not keep it. Best effort."""

@@ -1,16 +1,19 @@
-"""Jig `agent`: a mailbox per node, which the node's agent empties by `GET /agent/next`, and the way of its results into the engine.
+"""Jig `agent`: a mailbox per node, which the node's agent empties by `GET /agent/next`, and the way of its results
+into the engine.
 
 Nothing is sent to a node: it asks. So an order is a command in the mailbox, and an outcome is what the agent posts.
 
-* A command is for one boot: it carries the boot_id that the node had when it was put, and a call of another boot never sees it. The newest hello thereby
-  empties what belonged to older boots, whatever the order in which the engine's effects arrive; the engine orders again what it still wants.
-* An answer to `next` can be lost on the way, so `run` and `query` stay until the agent speaks of that id (asks for its task, sends progress, log or result).
-  Until then they are handed out again, at growing distance: an agent that starts its work before it asks for more is not flooded. Handing out
-  twice is harmless, since the same id starts once. (A log does not answer a query: it also precedes a result.) `ack`, `reboot` and `kexec` are handed out once: a node that missed an ack sends its result
-  again; a power order has its own deadline.
-* A result for an order that this jig does not know (the engine restarted and has not ordered it again yet, or it is late) cannot be read: what it
-  means depends on the role. It is told to the engine as `failed, unreachable`, which claims nothing: a late one is thereby noted and acknowledged, the other is
-  asked for again.
+* A command is for one boot: it carries the boot_id that the node had when it was put, and a call of another boot
+  never sees it. The newest hello thereby empties what belonged to older boots, whatever the order in which the
+  engine's effects arrive; the engine orders again what it still wants.
+* An answer to `next` can be lost on the way, so `run` and `query` stay until the agent speaks of that id (asks for
+  its task, sends progress, log or result). Until then they are handed out again, at growing distance: an agent that
+  starts its work before it asks for more is not flooded. Handing out twice is harmless, since the same id starts
+  once. (A log does not answer a query: it also precedes a result.) `ack`, `reboot` and `kexec` are handed out once:
+  a node that missed an ack sends its result again; a power order has its own deadline.
+* A result for an order that this jig does not know (the engine restarted and has not ordered it again yet, or it is
+  late) cannot be read: what it means depends on the role. It is told to the engine as `failed, unreachable`, which
+  claims nothing: a late one is thereby noted and acknowledged, the other is asked for again.
 * MAX_COMMANDS and MAX_ORDERS bound a mailbox; the oldest goes.
 
 Thread-safe: orders come from the engine's thread, calls from the HTTP loop and its helpers. Nothing here waits.
@@ -22,9 +25,10 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import reasons
 from ..definitions import Json
@@ -41,6 +45,10 @@ MAX_ORDERS = 32
 AGAIN_S = 0.5
 """Until the first handing out again of an unheeded command; doubles up to AGAIN_MOST_S."""
 AGAIN_MOST_S = 30.0
+
+
+_Id = TypeVar("_Id")
+_Thing = TypeVar("_Thing")
 
 
 class _Command(Struct, kw_only=True):
@@ -67,12 +75,12 @@ class AgentJig:
         self._clock = clock
         self._boxes: dict[NodeId, _Box] = {}
         self._lock = threading.Lock()
-        self._wake: Callable[[NodeId], None] = lambda node: None
-        self._told: Callable[[NodeId, str], bool] = lambda node, attempt: False
+        self._wake: Callable[[NodeId], None] = _nobody_waits
+        self._told: Callable[[NodeId, str], bool] = _nobody_asked
 
     def listen(self, wake: Callable[[NodeId], None], told: Callable[[NodeId, str], bool]) -> None:
-        """Who is to be woken, and who knows whether the acknowledgement of a leg goes to the node as the answer of a call; replaces
-        those before."""
+        """Who is to be woken, and who knows whether the acknowledgement of a leg goes to the node as the answer of a
+        call; replaces those before."""
         self._wake = wake
         self._told = told
 
@@ -96,7 +104,8 @@ class AgentJig:
         self._wake(order.node.id)
 
     def acknowledge(self, attempt: str, node: NodeId, boot_id: str = "") -> None:
-        """Tell the agent to forget the outcome, unless the answer to its result tells it. The boot is that of the order, where it is known here."""
+        """Tell the agent to forget the outcome, unless the answer to its result tells it. The boot is that of the
+        order, where it is known here."""
         told = self._told(node, attempt)
         with self._lock:
             box = self._box(node)
@@ -131,7 +140,8 @@ class AgentJig:
     # -- from the node's calls; `node` and `boot_id` are proved by its token ------------------------------------
 
     def take(self, node: NodeId, boot_id: str) -> tuple[dict[str, Json] | None, float]:
-        """The next command for this boot, if there is one, and in how many seconds at the latest it is worth to ask again (inf: when woken)."""
+        """The next command for this boot, if there is one, and in how many seconds at the latest it is worth to ask
+        again (inf: when woken)."""
         now = self._clock()
         with self._lock:
             box = self._boxes.get(node)
@@ -165,7 +175,8 @@ class AgentJig:
             return True
 
     def progress(self, node: NodeId, attempt: str) -> bool:
-        """The agent says that a leg is at work; True if it was ordered. That is also the answer to a query: told to the engine, once."""
+        """The agent says that a leg is at work; True if it was ordered. That is also the answer to a query: told to
+        the engine, once."""
         if not self.knows(node, attempt):
             return False
         with self._lock:
@@ -177,7 +188,8 @@ class AgentJig:
         return True
 
     def task(self, node: NodeId, attempt: str) -> bytes | None:
-        """The tar of a leg that this node was told to run; None for any other. Reads files. A role that cannot be packed fails the leg."""
+        """The tar of a leg that this node was told to run; None for any other. Reads files. A role that cannot be
+        packed fails the leg."""
         with self._lock:
             box = self._boxes.get(node)
             order = box.orders.get(attempt) if box is not None else None
@@ -193,34 +205,37 @@ class AgentJig:
         self.knows(node, attempt)
         return data
 
-    def result(self, node: NodeId, attempt: str, said: Ended) -> Literal["wait", "told", "full"]:
-        """What became of a leg. `wait`: told to the engine, which will acknowledge; `told`: nothing more to come; `full`: its lane
-        is full, the agent must send it again."""
+    def posted(self, node: NodeId, attempt: str, said: dict[str, Json]) -> Literal["wait", "told", "full"]:
+        """What the agent says of a leg, as the fields of `outcome.Ended`. `wait`: told to the engine, which will
+        acknowledge; `told`: nothing more to come; `full`: the engine's lane is full, the agent must send it again."""
         with self._lock:
             box = self._boxes.get(node)
             order = box.orders.get(attempt) if box is not None else None
-            if box is not None:
-                box.commands.pop(("run", attempt), None)
-                box.commands.pop(("query", attempt), None)
+        ended = Ended(**said)
         if order is None:
             why = reasons.unreachable_node(node=node, address="its agent", message="the engine has not asked for this attempt")
             event = not_reached(attempt, node, why)
         else:
-            if not said.log:
+            if not ended.log:
                 self._logs.flush(attempt)
                 tail, cut = self._logs.tail(attempt)
-                said = _with_log(said, tail, cut)
+                ended = replace(ended, log=tail, cut=cut)
             event = outcome(
                 attempt=attempt,
                 node=node,
                 role=order.role,
                 action=order.start.action,
                 timeout_s=order.timeout_s,
-                ended=said,
+                ended=ended,
             )
         if not self._submit(event):
             return "full"
-        return "wait" if said.state in ("ended", "unstarted") else "told"
+        with self._lock:
+            box = self._boxes.get(node)
+            if box is not None:
+                box.commands.pop(("run", attempt), None)
+                box.commands.pop(("query", attempt), None)
+        return "wait" if ended.state in ("ended", "unstarted") else "told"
 
     # -- inside, with the lock held -------------------------------------------------------------------------------
 
@@ -235,19 +250,14 @@ class AgentJig:
         _trim(box.commands, MAX_COMMANDS)
 
 
-def _trim(things: dict[object, object] | dict[str, Order] | dict[tuple[str, str], _Command], most: int) -> None:
+def _nobody_waits(_node: NodeId) -> None:
+    """No server listens yet."""
+
+
+def _nobody_asked(_node: NodeId, _attempt: str) -> bool:
+    return False
+
+
+def _trim(things: dict[_Id, _Thing], most: int) -> None:
     while len(things) > most:
-        del things[next(iter(things))]  # type: ignore[arg-type]
-
-
-def _with_log(said: Ended, tail: str, cut: bool) -> Ended:
-    return Ended(
-        state=said.state,
-        exit=said.exit,
-        error=said.error,
-        gives=said.gives,
-        message=said.message,
-        log=tail,
-        cut=cut,
-        after=said.after,
-    )
+        del things[next(iter(things))]

@@ -1,6 +1,7 @@
 """The one line of JSON that `attempt` prints (images/node/attempt): bytes of a node -> a typed record.
 
-The node is not trusted: the line is bounded, the fields are typed, and anything else raises ValueError with a sentence.
+The node is not trusted: the line is bounded, the fields are typed, and anything else raises ValueError with a
+sentence.
 """
 
 from __future__ import annotations

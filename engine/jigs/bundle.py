@@ -1,10 +1,12 @@
-"""The tar of one task: the role's scripts, `attributes.json` and `task.json`, as `attempt start` and the agent take it.
+"""The tar of one task: the role's scripts, `attributes.json` and `task.json`, as `attempt start` and the agent take
+it.
 
-* The entry is always `run`. For a verify the role's file `verify` is put there, so that the node's side knows one entry only; the other files are there under
-  their own names for both.
-* The same order gives the same bytes: entries sorted, owner root, time 0. Nothing of this machine's owners and times leaves it.
-* Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp must not be a way to
-  send the engine's files to a node.
+* The entry is always `run`. For a verify the role's file `verify` is put there, so that the node's side knows one
+  entry only; the other files are there under their own names for both.
+* The same order gives the same bytes: entries sorted, owner root, time 0. Nothing of this machine's owners and times
+  leaves it.
+* Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is
+  refused: a barclamp must not be a way to send the engine's files to a node.
 * MAX_FILES and MAX_BYTES bound it: tasks are pulled by a thousand nodes at once. Images go by HTTP.
 
 Raises BundleError with a sentence.

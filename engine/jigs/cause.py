@@ -1,16 +1,19 @@
 """Which line of a task's log says why it failed: pure, for `reasons.script_failed`.
 
-A person reads it in one line of a table at the rack, so one line it is, of at most 160 characters, with nothing in it that a terminal acts on.
+A person reads it in one line of a table at the rack, so one line it is, of at most 160 characters, with nothing in
+it that a terminal acts on.
 
 Rules, first match wins:
-* A Python traceback: the first line after it that is not indented (`ValueError: ...`); of chained ones the last, which is what ended the program.
-* The first line that complains (`error`, `failed`, `cannot`, `no such`, ... as words). The first, since later ones tend to be its consequences. Lines that say that all
-  is well (`0 errors`, `no error`) or that a shell traces (`+ ...`) do not complain.
+* A Python traceback: the first line after it that is not indented (`ValueError: ...`); of chained ones the last,
+  which is what ended the program.
+* The first line that complains (`error`, `failed`, `cannot`, `no such`, ... as words). The first, since later ones
+  tend to be its consequences. Lines that say that all is well (`0 errors`, `no error`) or that a shell traces (`+
+  ...`) do not complain.
 * The last line that is not blank.
 * What the exit code alone tells: signal, not executable, not found.
 
-Trap: the tail of a log may begin in the middle of a line; `cut=True` says so and drops it. Colour codes and carriage returns of progress bars are
-removed before anything is matched.
+Trap: the tail of a log may begin in the middle of a line; `cut=True` says so and drops it. Colour codes and carriage
+returns of progress bars are removed before anything is matched.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ _COMPLAINT = re.compile(
     re.IGNORECASE,
 )
 _WELL = re.compile(
-    r"\b(?:0|no|without|zero) (?:errors?|failures?|failed)\b|\berrors?[:=] ?0\b|\b(?:failed|failures?|errors?)[=:] ?0\b|^\s*(?:debug|info)\b",
+    r"\b(?:0|no|without|zero) (?:errors?|failures?|failed)\b|\berrors?[:=] ?0\b|\b(?:failed|failures?|errors?)[=:] ?0\b"
+    r"|^\s*(?:debug|info)\b",
     re.IGNORECASE,
 )
 _TRACE = re.compile(r"^\++ ")
@@ -40,7 +44,8 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 def clean(text: str) -> str:
-    """The text without escape sequences, control and direction characters: what a terminal may be given. Tabs become spaces."""
+    """The text without escape sequences, control and direction characters: what a terminal may be given. Tabs become
+    spaces."""
     return _CONTROL.sub("", _ESCAPES.sub("", text)).replace("\t", " ").replace("\n", " ")
 
 

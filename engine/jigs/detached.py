@@ -1,21 +1,23 @@
-"""Follows attempts that run detached on some host: start, poll, copy the log, tell the outcome. The jigs `script` (host behind SSH) and `local` (this
-machine) are this, with a channel each.
+"""Follows attempts that run detached on some host: start, poll, copy the log, tell the outcome. The jigs `script`
+(host behind SSH) and `local` (this machine) are this, with a channel each.
 
-A thousand attempts may be followed at a time, by few threads: nobody waits in a thread. Each followed attempt has a *turn* now and then, in
-a worker; between turns it lies in a heap of times.
+A thousand attempts may be followed at a time, by few threads: nobody waits in a thread. Each followed attempt has a
+*turn* now and then, in a worker; between turns it lies in a heap of times.
 
-* Poll distance: an eighth of the attempt's age, 0.05 s to 5 s. So a short task is seen to end at once, a long one costs next to nothing, and the outcome is
-  late by an eighth at most.
-* A turn: start or ask; copy what is new of the log (bounded while it runs, so that one chatty task does not hold a worker); then lie down again, or tell.
-* One outcome per order. An order for a leg that is followed already replaces the former: its turn, should one be under way, notices and is silent.
-  A resumed leg that runs is told once as `running`, then followed.
-* What a channel raises: `ChannelLost` carries the reason, told as `failed, unreachable`, and following ends: the engine probes the node and orders again. A
-  role that cannot be packed is a failure of the role.
+* Poll distance: an eighth of the attempt's age, 0.05 s to 5 s. So a short task is seen to end at once, a long one
+  costs next to nothing, and the outcome is late by an eighth at most.
+* A turn: start or ask; copy what is new of the log (bounded while it runs, so that one chatty task does not hold a
+  worker); then lie down again, or tell.
+* One outcome per order. An order for a leg that is followed already replaces the former: its turn, should one be
+  under way, notices and is silent. A resumed leg that runs is told once as `running`, then followed.
+* What a channel raises: `ChannelLost` carries the reason, told as `failed, unreachable`, and following ends: the
+  engine probes the node and orders again. A role that cannot be packed is a failure of the role.
 * Outcomes that find the lane full are offered again after 0.2 s.
-* `acknowledge` is a best-effort call to the host by a worker; one that cannot be delivered leaves a record there, which the host bounds itself.
+* `acknowledge` is a best-effort call to the host by a worker; one that cannot be delivered leaves a record there,
+  which the host bounds itself.
 
-The node enforces the time limit. Trap: a worker blocked on a host that does not answer is bounded by the channel's own time-outs only, so those must be shorter
-than patience.
+The node enforces the time limit. Trap: a worker blocked on a host that does not answer is bounded by the channel's
+own time-outs only, so those must be shorter than patience.
 """
 
 from __future__ import annotations
@@ -49,7 +51,14 @@ CHUNKS_A_TURN = 16
 MAX_CHUNKS = 1024
 """Of a log, in all: what the node may keep at most."""
 
+Progress = Callable[[NodeId, str, int, str], None]
+"""Node, attempt, percent, text."""
+
 log = logging.getLogger(__name__)
+
+
+def ignore_progress(_node: NodeId, _attempt: str, _percent: int, _text: str) -> None:
+    """Nobody wants to know."""
 
 
 class ChannelLost(Exception):
@@ -91,7 +100,8 @@ class _Job:
 
 
 class Detached:
-    """Follows attempts over `channel`. `progress(node, attempt, percent, text)` is called when a look tells something new."""
+    """Follows attempts over `channel`. `progress(node, attempt, percent, text)` is called when a look tells
+    something new."""
 
     def __init__(
         self,
@@ -101,7 +111,7 @@ class Detached:
         *,
         workers: int = 16,
         name: str = "detached",
-        progress: Callable[[NodeId, str, int, str], None] = lambda node, attempt, percent, text: None,
+        progress: Progress = ignore_progress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._submit = submit
@@ -131,7 +141,7 @@ class Detached:
             self._orders[order.attempt] = order
             self._push(now, order.attempt, job)
 
-    def acknowledge(self, attempt: str, node: NodeId) -> None:
+    def acknowledge(self, attempt: str, node: NodeId) -> None:  # noqa: ARG002  a leg is on one node
         with self._changed:
             self._jobs.pop(attempt, None)
             order = self._orders.pop(attempt, None)

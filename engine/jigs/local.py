@@ -1,7 +1,8 @@
 """Jig `local`: roles carried out on the admin node itself, by the same `attempt` tool that nodes have.
 
-So it has the same promises: the same id never starts twice, the task survives the engine (own session, own process group), the outcome is
-kept until acknowledged, and what ran when the machine went down is lost. Its records are in `HOME/attempts`.
+So it has the same promises: the same id never starts twice, the task survives the engine (own session, own process
+group), the outcome is kept until acknowledged, and what ran when the machine went down is lost. Its records are in
+`HOME/attempts`.
 
 The tool gets a bare environment: what is in the engine's (accounts of BMCs, for one) does not reach scripts.
 """
@@ -10,14 +11,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from .. import reasons
-from ..model import NodeId
 from . import Submit
 from .attempt_state import AttemptState, parse_state
-from .detached import ChannelLost, Detached
+from .detached import ChannelLost, Detached, Progress, ignore_progress
 from .logs import Logs
 from .order import Order
 
@@ -27,7 +26,8 @@ ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
 
 
 class LocalChannel:
-    """`attempt` as a child process. `home` holds its records; `root` prefixes what scripts touch (tests and rehearsals)."""
+    """`attempt` as a child process. `home` holds its records; `root` prefixes what scripts touch (tests and
+    rehearsals)."""
 
     def __init__(self, home: Path, root: str = "", tool: Path = ATTEMPT) -> None:
         self._home = home
@@ -91,6 +91,6 @@ class LocalJig(Detached):
         *,
         root: str = "",
         workers: int = 4,
-        progress: Callable[[NodeId, str, int, str], None] = lambda node, attempt, percent, text: None,
+        progress: Progress = ignore_progress,
     ) -> None:
         super().__init__(submit, logs, LocalChannel(home, root), workers=workers, name="jig-local", progress=progress)

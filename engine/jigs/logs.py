@@ -1,16 +1,19 @@
 """The log of each attempt: one file `ID.LEG.log`, in the order of the node's own log, bounded, with secrets masked.
 
-Nodes say at which byte of *their* log a piece begins. A piece may come twice (a lost answer), overlap, or leave a gap; what is already there is
-skipped, and a gap is said in the file. As masking changes lengths, the place in the file is not the place in the node's log: the latter is kept in memory and
-in a small file beside (`ID.LEG.at`), so that a restarted engine goes on where it was.
+Nodes say at which byte of *their* log a piece begins. A piece may come twice (a lost answer), overlap, or leave a
+gap; what is already there is skipped, and a gap is said in the file. As masking changes lengths, the place in the
+file is not the place in the node's log: the latter is kept in memory and in a small file beside (`ID.LEG.at`), so
+that a restarted engine goes on where it was.
 
-* Masking: each secret's bytes become `***`. A secret may lie across two pieces: the end of a piece that could be the beginning of a secret is held back until
-  the next piece, or `close`, decides. Secrets shorter than 4 bytes are not masked: they would turn the log into asterisks and tell by where they stand.
+* Masking: each secret's bytes become `***`. A secret may lie across two pieces: the end of a piece that could be the
+  beginning of a secret is held back until the next piece, or `close`, decides. Secrets shorter than 4 bytes are not
+  masked: they would turn the log into asterisks and tell by where they stand.
 * Bounds: MAX_BYTES a file, a cut is said once; MAX_OPEN files in memory, the longest unused is closed first.
 * Only an attempt that was opened is written to: a node cannot make files here.
 
-Log bytes are a convenience, not the truth: a disk that is full must not end an attempt, so an OSError is counted (`failures`) and told once by `trouble`.
-Thread-safe: the HTTP loop, workers and the engine write different attempts at the same time.
+Log bytes are a convenience, not the truth: a disk that is full must not end an attempt, so an OSError is counted
+(`failures`) and told once by `trouble`. Thread-safe: the HTTP loop, workers and the engine write different attempts
+at the same time.
 """
 
 from __future__ import annotations
@@ -65,8 +68,8 @@ class Masker:
         at = 0
         while True:
             match = self._pattern.search(data, at)
-            # Where could a secret begin that the present end cuts off? Looked for before the match is taken: a shorter
-            # secret may be found inside a longer one that is not whole yet.
+            # Where could a secret begin that the present end cuts off? Looked for before the match is taken: a
+            # shorter secret may be found inside a longer one that is not whole yet.
             open_at = self._open(data, at)
             if match is None or open_at <= match.start():
                 break
@@ -82,7 +85,8 @@ class Masker:
         return self._pattern.sub(MASK, held) if self._pattern is not None else held
 
     def _open(self, data: bytes, at: int) -> int:
-        """The first place from `at` on where all of the rest is a proper beginning of a secret; the end if there is none."""
+        """The first place from `at` on where all of the rest is a proper beginning of a secret; the end if there is
+        none."""
         longest = len(self._secrets[0]) if self._secrets else 0
         for start in range(max(at, len(data) - longest + 1), len(data)):
             rest = data[start:]
@@ -123,7 +127,8 @@ class Logs:
         return self._folder / f"{attempt}.log"
 
     def open(self, attempt: str, secrets: Sequence[str]) -> None:
-        """Take pieces of this attempt from now on, with these values masked. Again is allowed, and changes nothing."""
+        """Take pieces of this attempt from now on, with these values masked. Again is allowed, and changes
+        nothing."""
         path = self.path(attempt)
         with self._lock:
             if attempt in self._open:
@@ -143,8 +148,8 @@ class Logs:
             return log.at if log else None
 
     def write(self, attempt: str, offset: int, data: bytes) -> int | None:
-        """Take a piece that begins at byte `offset` of the node's log. Answers the byte from which on the next is wanted; None: that
-        attempt is not open, and nothing was written."""
+        """Take a piece that begins at byte `offset` of the node's log. Answers the byte from which on the next is
+        wanted; None: that attempt is not open, and nothing was written."""
         with self._lock:
             log = self._open.get(attempt)
             if log is None:

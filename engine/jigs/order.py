@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One leg of an attempt, ready to be carried out. Its repr names it and shows nothing of what it carries: attributes hold opened secrets."""
+    """One leg of an attempt, ready to be carried out. Its repr names it and shows nothing of what it carries:
+    attributes hold opened secrets."""
 
     start: Start
     node: Node

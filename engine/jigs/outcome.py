@@ -1,4 +1,5 @@
-"""What an ended task means: exit code, gives and log of a node -> `events.Outcome`. Pure; used by the agent, script and local jigs.
+"""What an ended task means: exit code, gives and log of a node -> `events.Outcome`. Pure; used by the agent, script
+and local jigs.
 
 | exit | of a run | of a verify |
 |---|---|---|
@@ -10,10 +11,12 @@
 | 124 | ran over its time | ran over its time |
 | others | failed | could not tell: failed |
 
-A success must give what the role promises, neither less nor more: a role that forgets a give would stop its children later, with a reason that
-leads nowhere. So a success with wrong gives is a failure (`bad_result`). What a task that did not succeed gave is dropped.
+A success must give what the role promises, neither less nor more: a role that forgets a give would stop its children
+later, with a reason that leads nowhere. So a success with wrong gives is a failure (`bad_result`). What a task that
+did not succeed gave is dropped.
 
-Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and git of a fatal error: a script that calls git must not end with git's code.
+Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and git of a fatal error: a
+script that calls git must not end with git's code.
 """
 
 from __future__ import annotations
@@ -43,8 +46,8 @@ class Ended(Struct, frozen=True, kw_only=True, gc=False):
     """What a node says of one leg of an attempt, as `attempt wait` and `POST /agent/result` have it."""
 
     state: Literal["ended", "running", "lost", "unstarted", "acknowledged"] = "ended"
-    """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once, and asks again because its
-    store was put back: what that outcome was is lost."""
+    """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once, and
+    asks again because its store was put back: what that outcome was is lost."""
     exit: int | None = None
     error: str = ""
     """What the node's own record says is wrong: a start that failed, gives that are no JSON object."""

@@ -1,4 +1,4 @@
-"""What a simulated rack is: the file `rack.yml` and the hardware that follows from it. Pure, but for nothing.
+"""What a simulated rack is: the file `rack.yml` and the hardware that follows from it. Pure.
 
 The hardware of machine number i is a function of the seed and i alone, so that a rack of 20 is the first 20 of a rack of
 1,000, and the same description gives the same serials, MACs and disks each time.
@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 import yaml
-from msgspec import Struct
+from msgspec import Struct, field
 
 Level = Literal["raid0", "raid1", "raid10", "jbod", "none"]
 
@@ -81,7 +81,9 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     admin: str = "192.168.124.10"
     relay: str = "192.168.124.1"
     """With a lane: DHCP is sent as by a relay of this address."""
-    networks: dict[str, str] = {"admin": "192.168.124.0/24", "bmc": "192.168.125.0/24"}
+    networks: dict[str, str] = field(
+        default_factory=lambda: {"admin": "192.168.124.0/24", "bmc": "192.168.125.0/24"}
+    )
     """Name -> subnet."""
     bmc: BmcAccess = BmcAccess()
     engine_key: str = ""

@@ -189,22 +189,19 @@ class Machine:
     # -- disks ----------------------------------------------------------------------------------------------------
 
     def disks(self) -> list[DiskView]:
-        """What an operating system sees: volumes first, then the disks that are in none, named sda, sdb, ..."""
+        """What an operating system could be installed on: volumes first, then the disks that are in none."""
         return list(self._disks())
 
     def _disks(self) -> Iterator[DiskView]:
         by_serial = {disk.serial: disk for disk in self.hardware.disks}
         members = {serial for volume in self.state.volumes for serial in volume.disks}
-        number = 0
         for volume in self.state.volumes:
             first = by_serial[volume.disks[0]]
-            yield DiskView(_name(number), volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
-            number += 1
+            yield DiskView(volume.name, volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
         for one in self.hardware.disks:
             if one.serial not in members:
                 found = self.state.disks[one.serial]
-                yield DiskView(_name(number), one.serial, one.size, one.rotational, one.transport, found)
-                number += 1
+                yield DiskView(one.name, one.serial, one.size, one.rotational, one.transport, found)
 
     def physical(self) -> list[tuple[DiskDef, Disk]]:
         return [(disk, self.state.disks[disk.serial]) for disk in self.hardware.disks]
@@ -262,6 +259,3 @@ class Machine:
         """LLDP frames heard: (name of the NIC, whole Ethernet frame)."""
         return self._neighbours(self.hardware)
 
-
-def _name(number: int) -> str:
-    return f"sd{chr(97 + number)}" if number < 26 else f"sda{chr(97 + number - 26)}"

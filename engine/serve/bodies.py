@@ -1,4 +1,5 @@
-"""Bodies of the agent's calls: JSON -> typed, bounded records. What does not fit is a `BadBody` with a sentence that names the place.
+"""Bodies of the agent's calls: JSON -> typed, bounded records. What does not fit is a `BadBody` with a sentence that
+names the place.
 
 Unknown fields are ignored, so that an older engine serves a newer agent. MACs come out in lower case with colons.
 """
@@ -106,5 +107,6 @@ def parse_mac(text: str) -> Mac | None:
 def _said(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
-    # msgspec names the place and the expectation; it quotes parts of the value in few cases, so its length is bounded.
+    # msgspec names the place and the expectation; it quotes parts of the value in few cases, so its length is
+    # bounded.
     return str(error)[:200]

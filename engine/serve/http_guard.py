@@ -1,7 +1,9 @@
-"""What bounds strangers before a request is there: connections in all and per peer, the time until the first request, sizes of heads.
+"""What bounds strangers before a request is there: connections in all and per peer, the time until the first
+request, sizes of heads.
 
-aiohttp waits for the first request of a connection for ever, and a keep-alive that sends a head byte by byte is not ended by its timer: both hold a
-descriptor at no cost to the sender. Here every connection has HEAD_S for each head, from its making or its last answer's keep-alive.
+aiohttp waits for the first request of a connection for ever, and a keep-alive that sends a head byte by byte is not
+ended by its timer: both hold a descriptor at no cost to the sender. Here every connection has HEAD_S for each head,
+from its making or its last answer's keep-alive.
 
 A connection that is one too many is closed at once, and counted.
 """
@@ -37,13 +39,19 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Calls that wait for the engine."""
 
 
-class Protocol(RequestHandler):  # type: ignore[misc,type-arg,unused-ignore]
+class Protocol(RequestHandler):
     """One connection; counts what aiohttp refuses by itself (heads that are no HTTP, or too long)."""
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: Any = None, message: Any = None) -> Any:
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,  # noqa: ARG002
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
         guard: Any = self._manager
-        guard.counters[f"protocol_{status}"] += 1
-        self.force_close()
+        if guard is not None:
+            guard.counters[f"protocol_{status}"] += 1
         if request.writer.output_size > 0:
             raise ConnectionResetError("an error after the answer began")
         response = web.json_response({"code": "malformed", "message": "this is not a request"}, status=status)
@@ -51,7 +59,7 @@ class Protocol(RequestHandler):  # type: ignore[misc,type-arg,unused-ignore]
         return response
 
 
-class Guard(web.Server):  # type: ignore[misc,type-arg,unused-ignore]
+class Guard(web.Server):
     """The factory of connections."""
 
     def __init__(
@@ -70,17 +78,18 @@ class Guard(web.Server):  # type: ignore[misc,type-arg,unused-ignore]
             max_headers=64,
             lingering_time=2.0,
             tcp_keepalive=True,
+            auto_decompress=False,
         )
         self.limits = limits
         self.counters = counters
         self._peers: Counter[str] = Counter()
-        self._of: dict[RequestHandler[Any], str] = {}
-        self._timers: dict[RequestHandler[Any], asyncio.TimerHandle] = {}
+        self._of: dict[RequestHandler, str] = {}
+        self._timers: dict[RequestHandler, asyncio.TimerHandle] = {}
 
-    def __call__(self) -> RequestHandler[Any]:
+    def __call__(self) -> RequestHandler:
         return Protocol(self, loop=self._loop, **self._kwargs)
 
-    def connection_made(self, handler: RequestHandler[Any], transport: asyncio.Transport) -> None:
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         peer = peer_of(transport)
         if len(self._of) >= self.limits.connections:
@@ -95,7 +104,7 @@ class Guard(web.Server):  # type: ignore[misc,type-arg,unused-ignore]
         self._of[handler] = peer
         self._expect(handler, self.limits.head_s)
 
-    def connection_lost(self, handler: RequestHandler[Any], exc: BaseException | None = None) -> None:
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self.began(handler)
         peer = self._of.pop(handler, None)
@@ -108,22 +117,22 @@ class Guard(web.Server):  # type: ignore[misc,type-arg,unused-ignore]
     def open(self) -> int:
         return len(self._of)
 
-    def began(self, handler: RequestHandler[Any]) -> None:
+    def began(self, handler: RequestHandler) -> None:
         """The head of a request is there."""
         timer = self._timers.pop(handler, None)
         if timer is not None:
             timer.cancel()
 
-    def ended(self, handler: RequestHandler[Any]) -> None:
+    def ended(self, handler: RequestHandler) -> None:
         """An answer was made; the next head may follow."""
         if handler in self._of:
             self._expect(handler, self.limits.keep_alive_s + 1.0)
 
-    def _expect(self, handler: RequestHandler[Any], seconds: float) -> None:
+    def _expect(self, handler: RequestHandler, seconds: float) -> None:
         self.began(handler)
         self._timers[handler] = asyncio.get_running_loop().call_later(seconds, self._too_slow, handler)
 
-    def _too_slow(self, handler: RequestHandler[Any]) -> None:
+    def _too_slow(self, handler: RequestHandler) -> None:
         self._timers.pop(handler, None)
         self.counters["slow_head"] += 1
         if handler.transport is not None:

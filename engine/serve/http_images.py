@@ -1,10 +1,13 @@
-"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as ETag.
+"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as
+ETag.
 
-No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The file must have the size that
-the catalogue knows, else nothing of it is sent (`image_damaged`).
+No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The
+file must have the size that the catalogue knows, else nothing of it is sent (`image_damaged`).
 
-* One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416 with the size.
-* `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins two versions.
+* One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416
+  with the size.
+* `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins
+  two versions.
 * Sent in pieces of PIECE bytes, each with a deadline: a client that reads slower than PIECE / PIECE_S is cut off.
 """
 
@@ -42,7 +45,7 @@ class Cut(Exception):
     """The client went away, or took too long, in the middle of a file."""
 
 
-def ranged(header: str, size: int) -> tuple[int, int] | None | Literal["beyond"]:
+def ranged(header: str, size: int) -> tuple[int, int] | Literal["beyond"] | None:
     """(first, count) of a Range header; None: send the whole; `beyond`: nothing of it is there."""
     match = _RANGE.fullmatch(header.strip())
     if match is None:
@@ -66,8 +69,8 @@ def names_tag(header: str, sha256: str) -> bool:
 
 
 async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamResponse, bool]:
-    """Answers GET or HEAD. Returns the response, and whether the file went out to its end. Raises Cut, and OSError or ValueError for a file that is not
-    what the catalogue says, before anything was sent."""
+    """Answers GET or HEAD. Returns the response, and whether the file went out to its end. Raises Cut, and OSError
+    or ValueError for a file that is not what the catalogue says, before anything was sent."""
     tag = f'"{image.sha256}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", "Cache-Control": "no-cache"}
     asked = request.headers
@@ -83,7 +86,7 @@ async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamRe
             first, count = found
             status = HTTPStatus.PARTIAL_CONTENT
             headers["Content-Range"] = f"bytes {first}-{first + count - 1}/{image.size}"
-    with open(image.path, "rb", buffering=0) as file:
+    with open(image.path, "rb", buffering=0) as file:  # noqa: ASYNC230  a local file, which never waits for long
         size = os.fstat(file.fileno()).st_size
         if size != image.size:
             raise ValueError(f"{size} bytes instead of {image.size}")

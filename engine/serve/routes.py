@@ -1,7 +1,8 @@
-"""The route table of the HTTP service: every path that is answered, who may call it, and how much it may send. Deny by default: what is
-not here is refused, and a route cannot be written down without saying who may call it.
+"""The route table of the HTTP service: every path that is answered, who may call it, and how much it may send. Deny
+by default: what is not here is refused, and a route cannot be written down without saying who may call it.
 
-A path is its exact text, with `{name}` for one segment of the characters in SEGMENT. Nothing is decoded: `%2e`, `//` or `..` match no route.
+A path is its exact text, with `{name}` for one segment of the characters in SEGMENT. Nothing is decoded: `%2e`, `//`
+or `..` match no route.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import io
 import json
 import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,29 +22,60 @@ NODE = Path(__file__).resolve().parents[2] / "images" / "node"
 DEADLINE_S = 30.0
 
 
-class Shell:
-    """One kind of shell with its PATH; `argv` runs a script with it."""
+@functools.cache
+def found(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
 
-    def __init__(self, name: str, folder: Path) -> None:
+
+def _made(fill: Callable[[Path], None]) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tools-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    fill(folder)
+    return folder
+
+
+@functools.cache
+def busybox_tools() -> Path:
+    """A folder with nothing but busybox's applets."""
+
+    def fill(folder: Path) -> None:
+        for applet in subprocess.run([found("busybox"), "--list"], capture_output=True, text=True, check=True).stdout.split():
+            (folder / applet).symlink_to(found("busybox"))
+
+    return _made(fill)
+
+
+@functools.cache
+def tools_without(*missing: str) -> Path:
+    """A folder with the programs of PATH but for these: the first of a name, as a search finds it."""
+
+    def fill(folder: Path) -> None:
+        for place in os.environ["PATH"].split(":"):
+            if os.path.isdir(place):
+                for tool in os.scandir(place):
+                    if tool.name not in missing and not os.path.lexists(folder / tool.name):
+                        (folder / tool.name).symlink_to(tool.path)
+
+    return _made(fill)
+
+
+class Shell:
+    """One kind of shell with its PATH: the folder `tools` of a test comes first, then the system's tools or busybox's."""
+
+    def __init__(self, name: str, folder: Path, *, without: tuple[str, ...] = ()) -> None:
         self.name = name
         tools = folder / "tools"
         tools.mkdir()
         (tools / "attempt").symlink_to(NODE / "attempt")
         if name == "dash":
-            dash = shutil.which("dash")
-            if dash is None:
-                pytest.skip("dash is not installed")
-            self.words = [dash]
-            self.path = f"{tools}:{os.environ['PATH']}"
+            self.words = [found("dash")]
+            self.path = f"{tools}:{tools_without(*without) if without else os.environ['PATH']}"
         else:
-            busybox = shutil.which("busybox")
-            if busybox is None:
-                pytest.skip("busybox is not installed")
-            for applet in subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split():
-                if not (tools / applet).exists():
-                    (tools / applet).symlink_to(busybox)
-            self.words = [busybox, "sh"]
-            self.path = str(tools)
+            self.words = [found("busybox"), "sh"]
+            self.path = f"{tools}:{busybox_tools()}"
 
     def env(self, **more: str) -> dict[str, str]:
         return {"PATH": self.path, "CROWBAR_SH": " ".join(self.words), **more}

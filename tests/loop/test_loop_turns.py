@@ -361,7 +361,7 @@ def test_a_failed_commit_stops_the_loop_and_has_no_effect() -> None:
     assert rig.loop.failure == "the disk is full: free some space"
     assert rig.loop.world == {"a": 1}
     assert [e.node for e in rig.effects] == ["a"]
-    assert rig.published == [1]
+    assert rig.published == [1, 1], "whoever waits is woken, and nothing is claimed"
     store.full = False
     assert rig.loop.turn() == 0, "it stays stopped"
     assert not rig.loop.submit(outcome("c"))

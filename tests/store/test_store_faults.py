@@ -157,6 +157,23 @@ def test_interrupted(tmp_path: Path) -> None:
         assert store.verify() == []
 
 
+def test_commit_itself_fails(tmp_path: Path) -> None:
+    """The error comes with COMMIT (as that of a full disk may), when all statements went well."""
+    with Store.open(tmp_path) as store:
+        conn = store._conn
+        conn.execute("PRAGMA foreign_keys = ON")
+        conn.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+        conn.execute("CREATE TABLE c (p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)")
+        conn.execute("CREATE TRIGGER t AFTER INSERT ON journal BEGIN INSERT INTO c VALUES (99); END")
+        with pytest.raises(Unstorable):
+            store.commit([event(1)])
+        assert not conn.in_transaction
+        assert (store.seq, store.rows, store.load()["deployments"]) == (0, 0, {})
+        conn.execute("DROP TRIGGER t")
+        assert store.commit([event(1)]) == 1
+        assert store.verify() == []
+
+
 WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {here!r}]

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from engine import store_schema
 from engine.events import Happened, Tick
 from engine.model import Deployment, Lease, Node
 from engine.store import Store, StoreError
-from engine.store_file import FILE, LOCK
+from engine.store_file import FILE, LOCK, held
 from engine.store_schema import CODECS, migrate, version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,28 @@ def test_a_stale_lock_file_is_no_lock(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         assert (tmp_path / LOCK).read_text() == f"{os.getpid()}\n"
         put(store, "x")
+
+
+def test_whoever_asks_does_not_keep_an_engine_out(tmp_path: Path) -> None:
+    assert not held(tmp_path)
+    Store.open(tmp_path).close()
+    assert not held(tmp_path)
+    with Store.open(tmp_path):
+        assert held(tmp_path)
+    enough = threading.Event()
+
+    def ask() -> None:
+        while not enough.wait(0.001):
+            held(tmp_path)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for _ in range(20):
+            Store.open(tmp_path).close()
+    finally:
+        enough.set()
+        thread.join(20)
 
 
 def test_a_failed_open_gives_the_lock_back(tmp_path: Path) -> None:

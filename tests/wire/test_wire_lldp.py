@@ -275,8 +275,8 @@ def test_recorded_frames_are_read_as_scapy_reads_them(path: str) -> None:
 
 
 def test_a_recorded_unit_without_its_mandatory_parts() -> None:
-    (frame,) = recorded(f"{TCPDUMP}/lldp_8021_linkagg.pcap")
-    assert reason(frame, whole_frame=True) == "order"
+    frames = recorded(f"{TCPDUMP}/lldp_8021_linkagg.pcap")
+    assert {reason(frame, whole_frame=True) for frame in frames} == {"order"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,211 @@
+"""The HTTP service: boot scripts, images and the agents' calls, on one thread with an asyncio loop of its own.
+
+It decides nothing: a call becomes an event, the engine's answer comes back through `answer`; images are files;
+`next` is answered from the mailbox with no engine involved, so a thousand waiting agents cost nothing. What it does
+decide is who may call: `routes` says it for each path.
+
+* An event that finds its lane full, or has no answer within `Limits.answer_s`, is a 503 with Retry-After: the client
+  asks again. So nothing here is ever queued.
+* Every refusal has a code, a JSON body `{"code", "message"}` and a counter.
+* Node and boot_id of a call come from its token alone, its address from the peer alone, never from its body.
+* `Fetched` tells the engine that a loader, or the kernel and the initrd of a discovery image, went out to the last
+  byte.
+
+Traps: aiohttp decodes and splits paths; `routes` looks at the raw one. uvloop was slower than asyncio here. A
+thousand connections need descriptors: the soft limit is raised towards the hard one at start, and the number of
+connections bounded by what there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from ..effects import Acknowledge, BootScript, Effect, Refuse, Welcome
+from ..events import Event
+from ..keys import Keys
+from ..model import NodeId
+from . import ServiceError, cannot_listen
+from .http_agent import AgentCalls, Live, Mailbox
+from .http_answers import Answers
+from .http_boot import BootCalls
+from .http_gate import Gate
+from .http_guard import Guard, Limits
+from .http_images import ImageFile
+
+__all__ = ["HttpService", "ImageFile", "Limits", "Live", "Mailbox"]
+
+BACKLOG = 1024
+SPARE_DESCRIPTORS = 256
+
+log = logging.getLogger(__name__)
+
+
+class HttpService:
+    """Serves on `sites` (host, port; port 0 takes a free one) from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        sites: Sequence[tuple[str, int]],
+        keys: Keys,
+        submit: Callable[[Event], bool],
+        boot_id_of: Callable[[NodeId], str | None],
+        image: Callable[[str, str], ImageFile | None],
+        boot_script: Callable[[BootScript, str], str],
+        mailbox: Mailbox,
+        live: Live,
+        address_of: Callable[[str], str] = lambda peer: peer,
+        limits: Limits = Limits(),  # noqa: B008  frozen
+    ) -> None:
+        """All callbacks are called in the service's thread and must be quick. `submit` answers False when the lane
+        is full; `boot_id_of` the committed boot_id of a node; `boot_script(effect, nonce)` renders what the engine
+        decided, with an empty nonce where there is no claim; `address_of` turns a peer's host into an address of the
+        plan (`Reach.back`)."""
+        self._sites = list(sites)
+        self._limits = limits
+        self._counters: Counter[str] = Counter()
+        self._answers = Answers(limits.pending)
+        self._gate = Gate(
+            keys=keys,
+            submit=submit,
+            boot_id_of=boot_id_of,
+            public_image=lambda name, file: _is_public(image(name, file)),
+            address_of=address_of,
+            contact=live.contact,
+            limits=limits,
+            answers=self._answers,
+            counters=self._counters,
+        )
+        self._agents = AgentCalls(self._gate, mailbox, live)
+        BootCalls(self._gate, image, boot_script)
+        self._gate.complete()
+        mailbox.listen(self._wake, self._answers.told)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._guard: Guard | None = None
+        self.addresses: list[tuple[str, int]] = []
+        """Where it listens, once it has started."""
+
+    def start(self) -> None:
+        """Listens, or raises ServiceError and holds nothing."""
+        sockets: list[socket.socket] = []
+        try:
+            for site in self._sites:
+                sockets.append(_listen(site))
+        except ServiceError:
+            for one in sockets:
+                one.close()
+            raise
+        self.addresses = [one.getsockname()[:2] for one in sockets]
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(sockets, ready), name="http", daemon=True)
+        self._thread.start()
+        ready.wait()
+
+    def stop(self) -> None:
+        """Waiting agents are told to come again, files under way are cut; returns when the thread has ended."""
+        loop, stop, thread = self._loop, self._stop, self._thread
+        if loop is None or stop is None or thread is None:
+            return
+        # The loop may have ended by itself already.
+        if thread.is_alive():
+            loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        self._thread = None
+
+    def answer(self, effect: Effect) -> bool:
+        """Hands BootScript, Welcome, Refuse or Acknowledge to the call that waits for it; from any thread, returns
+        at once. False: no call of this service waits for it."""
+        return self._answers.answer(effect)
+
+    def counters(self) -> dict[str, int]:
+        """Since start: answers by route, refusals by code, and what is open now."""
+        now = dict(self._counters)
+        now["open_connections"] = self._guard.open if self._guard is not None else 0
+        now["waiting_for_the_engine"] = self._answers.waiting
+        return now
+
+    def _wake(self, node: NodeId) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        try:
+            loop.call_soon_threadsafe(self._agents.wake, node)
+        except RuntimeError:
+            # The loop has been closed: nobody waits.
+            return
+
+    def _run(self, sockets: list[socket.socket], ready: threading.Event) -> None:
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            try:
+                runner.run(self._serve(sockets, ready))
+            except Exception:
+                log.exception("the HTTP service ended")
+                raise
+            finally:
+                ready.set()
+
+    async def _serve(self, sockets: list[socket.socket], ready: threading.Event) -> None:
+        loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._guard = guard = Guard(self._gate.handle, _fit(self._limits), self._counters)
+        self._gate.guard = guard
+        self._answers.attach(loop)
+        self._loop = loop
+        servers = [await loop.create_server(guard, sock=one, backlog=BACKLOG) for one in sockets]
+        ready.set()
+        try:
+            await self._stop.wait()
+        finally:
+            self._answers.attach(None)
+            for server in servers:
+                server.close()
+            self._agents.release()
+            guard.pre_shutdown()
+            await guard.shutdown(2.0)
+            self._loop = None
+            self._agents.close()
+
+
+def _listen(site: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # For TCP this lets a new engine listen while connections of the old one linger; two listeners still exclude
+        # each other.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(site)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise cannot_listen("HTTP", "tcp", site, error) from error
+    return sock
+
+
+def _is_public(image: ImageFile | None) -> bool:
+    return image is not None and image.kind in ("discovery", "loader")
+
+
+def _fit(limits: Limits) -> Limits:
+    """The limits with no more connections than there may be descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * limits.connections + SPARE_DESCRIPTORS  # a file each, at the worst
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    fitting = max(16, (soft - SPARE_DESCRIPTORS) // 2)
+    if fitting >= limits.connections:
+        return limits
+    log.warning("the limit of open files allows %d connections instead of %d", fitting, limits.connections)
+    return Limits(**{name: getattr(limits, name) for name in limits.__struct_fields__} | {"connections": fitting})
+
+
+# What `answer` takes, for those who route effects.
+ANSWERS = (BootScript, Welcome, Refuse, Acknowledge)

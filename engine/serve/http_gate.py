@@ -1,0 +1,219 @@
+"""The gate that every call passes: route, caller, body within its bounds, the engine's answer; and the shape of
+every refusal. In the HTTP loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from .. import reasons
+from ..definitions import Json
+from ..effects import Effect, Refuse
+from ..events import Event
+from ..keys import Keys, Verdict
+from ..model import NodeId
+from .bodies import BadBody, Body, parse
+from .http_answers import Answers, TooMany
+from .http_guard import Guard, Limits, peer_of
+from .http_images import Cut
+from .routes import ROUTES, Route, Who, find
+
+log = logging.getLogger(__name__)
+
+
+class Refusal(Exception):
+    """The call is refused: status, code, sentence, and further fields of the answer's body."""
+
+    def __init__(self, status: int, code: str, message: str, more: dict[str, Json] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.more = more or {}
+
+
+class Caller(Struct, frozen=True):
+    """Proved by a token; both empty for a call that needs none."""
+
+    node: NodeId = ""
+    boot_id: str = ""
+
+
+class Call(Struct, frozen=True):
+    """A call that passed."""
+
+    request: web.BaseRequest
+    route: Route
+    segments: dict[str, str]
+    """The parts of the path that the route names."""
+    caller: Caller
+
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+class Gate:
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        submit: Callable[[Event], bool],
+        boot_id_of: Callable[[NodeId], str | None],
+        public_image: Callable[[str, str], bool],
+        address_of: Callable[[str], str],
+        contact: Callable[[NodeId], None],
+        limits: Limits,
+        answers: Answers,
+        counters: Counter[str],
+    ) -> None:
+        self.keys = keys
+        self.boot_id_of = boot_id_of
+        self.contact = contact
+        self.limits = limits
+        self.answers = answers
+        self.counters = counters
+        self.handlers: dict[str, Handler] = {}
+        self.guard: Guard | None = None
+        self._submit = submit
+        self._public_image = public_image
+        self._address_of = address_of
+
+    def complete(self) -> None:
+        """Raises ValueError unless exactly the routes of the table have handlers."""
+        if self.handlers.keys() != {route.name for route in ROUTES}:
+            raise ValueError(f"routes and handlers differ: {sorted(self.handlers)}")
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert self.guard is not None
+        protocol = request.protocol
+        self.guard.began(protocol)
+        name = "none"
+        try:
+            found = find(request.raw_path.partition("?")[0])
+            if found is None:
+                raise Refusal(404, "no_route", "there is nothing here")
+            route, segments = found
+            name = route.name
+            if request.method not in route.methods:
+                raise Refusal(405, "method", f"this path takes {' and '.join(route.methods)}")
+            caller = self._caller(request, route, segments)
+            response = await self.handlers[name](Call(request, route, segments, caller))
+        except Refusal as refusal:
+            self.counters[f"refused_{refusal.code}"] += 1
+            response = _refused(refusal)
+        except Cut:
+            self.counters["cut"] += 1
+            raise ConnectionResetError("cut") from None
+        except (ConnectionError, asyncio.CancelledError):
+            self.counters["gone"] += 1
+            raise
+        except Exception:
+            self.counters["broken"] += 1
+            log.exception("route %s broke", name)
+            response = _refused(Refusal(500, "broken", "the engine made a mistake; its log says which"))
+        finally:
+            self.guard.ended(protocol)
+        self.counters[f"{name}_{response.status}"] += 1
+        return response
+
+    def _caller(self, request: web.BaseRequest, route: Route, segments: dict[str, str]) -> Caller:
+        if route.who is Who.PUBLIC:
+            return Caller()
+        # An image that is not there is refused like one that needs a token: what is there is told to those only who
+        # may know.
+        if route.who is Who.IMAGE and self._public_image(segments["image"], segments["file"]):
+            return Caller()
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        node, verdict = self.keys.check(token.strip() if scheme.lower() == "bearer" else "", self.boot_id_of)
+        if verdict is Verdict.FORGED:
+            raise Refusal(401, "unauthorised", reasons.sentence(reasons.unauthorised(route=route.path)))
+        if verdict is Verdict.OLD_BOOT:
+            sentence = reasons.sentence(reasons.old_boot())
+            if route.name == "result":
+                # Acknowledged, else it would be sent for ever.
+                raise Refusal(200, "old_boot", sentence, {"acknowledged": True})
+            raise Refusal(410, "old_boot", sentence)
+        self.contact(node)
+        return Caller(node, self.boot_id_of(node) or "")
+
+    async def read(self, call: Call) -> bytes:
+        """The body, within the route's bounds. Raises Refusal."""
+        most = call.route.body
+        too_large = Refusal(413, "too_large", f"a body here has at most {most} bytes")
+        if (call.request.content_length or 0) > most:
+            raise too_large
+        data = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.body_s):
+                async for chunk in call.request.content.iter_any():
+                    data += chunk
+                    if len(data) > most:
+                        raise too_large
+        except TimeoutError:
+            raise Refusal(408, "slow_body", f"the body took longer than {self.limits.body_s:g} s") from None
+        except web.RequestPayloadError:
+            raise Refusal(400, "malformed", "the body is not what its head says") from None
+        return bytes(data)
+
+    async def parsed(self, kind: type[Body], call: Call) -> Body:
+        """The body as a record. Raises Refusal."""
+        try:
+            return parse(kind, await self.read(call))
+        except BadBody as bad:
+            raise Refusal(400, "bad_body", str(bad)) from None
+
+    async def ask(self, event: Callable[[int], Event]) -> Effect:
+        """Gives an event, made with a number, to the engine and waits for its answer. Raises Refusal, also for one
+        by the engine."""
+        try:
+            number, future = self.answers.expect()
+        except TooMany:
+            raise busy("too_many_pending") from None
+        try:
+            self.tell(event(number))
+            async with asyncio.timeout(self.limits.answer_s):
+                answer = await future
+        except TimeoutError:
+            raise busy("no_answer") from None
+        finally:
+            self.answers.forget(number)
+        if isinstance(answer, Refuse):
+            raise Refusal(403, answer.reason.code, reasons.sentence(answer.reason))
+        return answer
+
+    def tell(self, event: Event) -> None:
+        """Gives an event to the engine. Raises Refusal."""
+        if not self._submit(event):
+            raise busy("lane_full")
+
+    def address(self, call: Call) -> str:
+        """The peer's address of the plan."""
+        return self._address_of(peer_of(call.request.transport))
+
+
+def busy(code: str) -> Refusal:
+    return Refusal(503, code, "the engine is busy: ask again")
+
+
+def as_json(body: dict[str, Json], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    headers = {}
+    if refusal.status == 503:
+        headers["Retry-After"] = "1"
+    elif refusal.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    response = as_json({"code": refusal.code, "message": refusal.message, **refusal.more}, refusal.status, headers)
+    if refusal.status in (408, 413):
+        # What is left of the body is not worth reading.
+        response.force_close()
+    return response

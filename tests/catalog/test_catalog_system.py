@@ -1,0 +1,188 @@
+"""The network, ntp and example scripts with stand-in tools on machines that are folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+# An `ip` that keeps addresses in $CROWBAR_ROOT/ip: lines of INTERFACE ADDRESS/BITS.
+IP = r"""
+have=$CROWBAR_ROOT/ip; touch "$have"
+case "$*" in
+*"addr show to "*/32) want=${*##*to }; awk -v a="${want%/*}" '{ split($2, p, "/"); if (p[1] == a) print "2: " $1 " inet " $2 " scope global" }' "$have" ;;
+*"addr show to "*) awk -v net="${NEAR:-}" 'net != "" && index($2, net) == 1 { print "2: " $1 "    inet " $2 " scope global" }' "$have" ;;
+*"addr show dev "*) want=${*##*dev }; awk -v d="$want" '$1 == d { print "2: " d "    inet " $2 " scope global" }' "$have" ;;
+*"addr show scope"*) awk '{ print "2: " $1 " inet " $2 }' "$have" ;;
+*"route show default"*) ;;
+*"addr replace"*) grep -qx "$5 $3" "$have" || echo "$5 $3" >>"$have" ;;
+*"link show dev"*up*) echo up ;;
+*"link show dev"*) grep -q "^$4\$" "$CROWBAR_ROOT/links" 2>/dev/null ;;
+*"link add"*) echo "$6" >>"$CROWBAR_ROOT/links" ;;
+esac
+"""
+
+
+def ports(machine: Any) -> None:
+    machine.tool("ip", IP)
+    for name, carrier in (("eno1", "1"), ("eno2", "0"), ("eno3", "1")):
+        machine.write(f"sys/class/net/{name}/address", f"f4:02:70:aa:bb:0{name[-1]}\n")
+        machine.write(f"sys/class/net/{name}/carrier", carrier + "\n")
+        machine.write(f"sys/class/net/{name}/device/x")
+
+
+def network(**more: Any) -> dict[str, Any]:
+    return {"network": {"name": "storage", "address": "10.1.0.81", "mask": "255.255.240.0", "router": "", "vlan": 0, **more}}
+
+
+@pytest.fixture
+def node(machine: Any) -> Any:
+    from engine.catalog import shipped
+
+    assert "network" in shipped().roles
+    ports(machine)
+    return machine
+
+
+def test_network_on_the_first_free_port(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    assert node.run("network", network(), "verify").code == 1
+    done = node.run("network", network())
+    assert done.code == 0, done.err
+    assert done.gives == {"addresses": ["10.1.0.81/20"]}
+    assert node.read("etc/systemd/network/50-crowbar-storage.network") == (
+        "[Match]\nMACAddress=f4:02:70:aa:bb:03\nType=ether\n[Network]\nAddress=10.1.0.81/20\n"
+    )
+    assert node.run("network", network(), "verify").gives == done.gives
+    again = node.run("network", network())
+    assert (again.code, again.out) == (0, ""), "nothing is written twice"
+    assert node.read("ip").count("10.1.0.81") == 1
+
+
+def test_network_takes_over_what_the_install_set(node: Any) -> None:
+    node.write("ip", "eno1 10.1.0.81/20\n")
+    done = node.run("network", network(router="10.1.0.1"))
+    assert done.gives == {"addresses": ["10.1.0.81/20"]}
+    assert "Gateway=10.1.0.1\n" in node.read("etc/systemd/network/50-crowbar-storage.network")
+    assert any("route replace default via 10.1.0.1 dev eno1" in call for call in node.calls)
+
+
+def test_network_with_ifupdown(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    node.write("etc/network/interfaces", "source /etc/network/interfaces.d/*\n")
+    assert node.run("network", network()).code == 0
+    assert node.read("etc/network/interfaces.d/crowbar-storage") == (
+        "auto eno3\niface eno3 inet static\n    address 10.1.0.81/20\n"
+    )
+
+
+def test_network_on_a_vlan(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    admin = node.write("etc/systemd/network/50-crowbar-admin.network", "[Match]\nMACAddress=f4:02:70:aa:bb:01\n")
+    done = node.run("network", network(vlan=200))
+    assert done.code == 0, done.err
+    assert done.gives == {"addresses": ["10.1.0.81/20"]}
+    assert node.read("etc/systemd/network/50-crowbar-storage.netdev") == "[NetDev]\nName=eno1.200\nKind=vlan\n[VLAN]\nId=200\n"
+    assert (admin.parent / "50-crowbar-admin.network.d/crowbar-storage.conf").read_text() == "[Network]\nVLAN=eno1.200\n"
+    assert any(call == "ip link add link eno1 name eno1.200 type vlan id 200" for call in node.calls)
+    assert "Name=eno1.200" in node.read("etc/systemd/network/50-crowbar-storage.network")
+
+
+def test_network_without_a_port(node: Any) -> None:
+    node.write("ip", "eno1 1.2.3.4/24\neno3 1.2.4.4/24\n")
+    done = node.run("network", network())
+    assert done.code == 1
+    assert "no port with a link is left for network storage" in done.err
+
+
+def test_verify_sees_a_wrong_mask(node: Any) -> None:
+    node.write("ip", "eno1 10.1.0.81/24\n")
+    done = node.run("network", network(), "verify")
+    assert done.code == 1
+    assert "another mask than /20" in done.err
+
+
+@pytest.mark.parametrize("bad", [{"name": "a b"}, {"address": "10.1.0.81; id"}, {"mask": ""}, {"vlan": "x"}, {"router": "a"}])
+def test_network_that_is_not_fit(node: Any, bad: dict[str, Any]) -> None:
+    assert node.run("network", network(**bad)).code == 2
+
+
+# -- ntp ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("upstream", "servers"), [([], ["192.168.124.10"]), (["0.debian.pool.ntp.org", "10.0.0.1"], ["0.debian.pool.ntp.org", "10.0.0.1"])]
+)
+def test_ntp_server_names_servers(machine: Any, upstream: list[str], servers: list[str]) -> None:
+    wanted = {"ntp-upstream": upstream, "ntp-serve": False, "admin-address": "192.168.124.10", "admin-subnets": []}
+    done = machine.run("ntp-server", wanted)
+    assert (done.code, done.gives) == (0, {"ntp-servers": servers})
+    assert not (machine.folder / "state").exists()
+
+
+def test_ntp_server_runs_chronyd(machine: Any) -> None:
+    wanted = {
+        "ntp-upstream": ["10.0.0.1"],
+        "ntp-serve": True,
+        "admin-address": "192.168.124.10",
+        "admin-subnets": ["192.168.124.0/24", "10.1.0.0/20"],
+    }
+    missing = machine.run("ntp-server", wanted)
+    assert missing.code == 1
+    assert "install chrony" in missing.err
+    machine.tool("chronyd", "")
+    done = machine.run("ntp-server", wanted)
+    assert (done.code, done.gives) == (0, {"ntp-servers": ["192.168.124.10"]})
+    conf = machine.folder / "state/ntp/chrony.conf"
+    assert conf.read_text().splitlines()[:4] == [
+        "server 10.0.0.1 iburst", "allow 192.168.124.0/24", "allow 10.1.0.0/20", "local stratum 10",
+    ]  # fmt: skip
+    assert f"chronyd -f {conf}" in machine.calls
+
+
+SYSTEMCTL = r"""
+case "$*" in
+*is-active*) [ -e "$CROWBAR_ROOT/active" ] ;;
+restart*) : >"$CROWBAR_ROOT/active" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("chrony", "file", "content"),
+    [
+        (True, "etc/chrony/sources.d/crowbar.sources", "server 10.0.0.1 iburst\nserver ntp.example iburst\n"),
+        (False, "etc/systemd/timesyncd.conf.d/crowbar.conf", "[Time]\nNTP=10.0.0.1 ntp.example\n"),
+    ],
+)
+def test_ntp_client(machine: Any, chrony: bool, file: str, content: str) -> None:
+    machine.tool("systemctl", SYSTEMCTL)
+    if chrony:
+        (machine.root / "etc/chrony").mkdir(parents=True)
+    wanted = {"ntp-servers": ["10.0.0.1", "ntp.example"]}
+    assert machine.run("ntp-client", wanted, "verify").code == 1
+    done = machine.run("ntp-client", wanted)
+    assert (done.code, done.gives) == (0, {}), done.err
+    assert machine.read(file) == content
+    assert machine.run("ntp-client", wanted, "verify").code == 0
+    before = len([call for call in machine.calls if "restart" in call])
+    assert machine.run("ntp-client", wanted).code == 0
+    assert len([call for call in machine.calls if "restart" in call]) == before == 1
+    (machine.root / "active").unlink()
+    assert "is not at work" in machine.run("ntp-client", wanted, "verify").err
+
+
+def test_ntp_client_without_servers(machine: Any) -> None:
+    assert machine.run("ntp-client", {"ntp-servers": []}).code == 2
+    assert machine.run("ntp-client", {"ntp-servers": ["a b\nroot"]}).code == 2
+
+
+def test_the_example(machine: Any) -> None:
+    machine.write("etc/motd", "old\n")
+    wanted = {"example-message": 'It\'s "so"', "hostname": "node-1"}
+    assert machine.run("example-motd", wanted, "verify").code == 1
+    done = machine.run("example-motd", wanted)
+    assert done.gives == {"example-shown": 'It\'s "so"'}
+    assert "for node-1" in done.out
+    assert machine.run("example-motd", wanted).out == ""
+    assert machine.run("example-motd", wanted, "verify").gives == done.gives

@@ -1,0 +1,115 @@
+"""Log files of attempts: order, repetition, gaps, bounds, masking."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.jigs.logs import Logs, Masker, is_attempt_name
+
+
+def text(logs: Logs, name: str = "a-1.0") -> str:
+    return logs.path(name).read_text()
+
+
+def test_pieces_come_twice_overlap_and_leave_gaps(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.open("a-1.0", [])
+    assert logs.write("a-1.0", 0, b"hello ") == 6
+    assert logs.write("a-1.0", 0, b"hello ") == 6
+    assert logs.write("a-1.0", 3, b"lo world\n") == 12
+    assert text(logs) == "hello world\n"
+    assert logs.write("a-1.0", 20, b"later\n") == 26
+    assert text(logs) == "hello world\n\n[8 bytes of the log did not arrive]\nlater\n"
+    assert stat.S_IMODE(logs.path("a-1.0").stat().st_mode) == 0o600
+
+
+def test_only_what_was_opened_is_written(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    assert logs.write("a-1.0", 0, b"x") is None
+    assert logs.position("a-1.0") is None
+    assert not list(tmp_path.iterdir())
+    for name in ("", ".", "../x", "a/b", "-x", "a" * 129, "a\n", ".hidden"):
+        assert not is_attempt_name(name)
+        with pytest.raises(ValueError, match="not the name of an attempt"):
+            logs.open(name, [])
+
+
+def test_a_restarted_engine_goes_on_where_it_was(tmp_path: Path) -> None:
+    first = Logs(tmp_path)
+    first.open("a-1.0", ["sesame-open"])
+    first.write("a-1.0", 0, b"key sesame-open; ses")
+    second = Logs(tmp_path)
+    second.open("a-1.0", ["sesame-open"])
+    assert second.position("a-1.0") == 17
+    assert second.write("a-1.0", 0, b"key sesame-open; sesame-open\n") == 29
+    assert text(second) == "key ***; ***\n"
+
+
+def test_bounded(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_bytes=100)
+    logs.open("a-1.0", [])
+    for i in range(50):
+        assert logs.write("a-1.0", i * 10, b"123456789\n") == i * 10 + 10
+    assert text(logs) == "123456789\n" * 10 + "\n[the log is cut at 100 bytes]\n"
+    assert len(logs.path("a-1.0").read_bytes()) < 200
+
+
+def test_many_open_logs_are_bounded_and_lose_nothing(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, max_open=4)
+    for i in range(10):
+        logs.open(f"a-{i}.0", ["secret-word"])
+        logs.write(f"a-{i}.0", 0, b"end secre")
+    assert text(logs, "a-0.0") == "end secre"
+    assert logs.write("a-0.0", 9, b"x") is None
+    assert logs.write("a-9.0", 9, b"t-word") == 15
+    assert text(logs, "a-9.0") == "end ***"
+
+
+def test_a_disk_that_cannot_be_written_is_told_not_raised(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    logs.open("a-1.0", [])
+    logs.path("a-1.0").mkdir()
+    assert logs.write("a-1.0", 0, b"x") == 1
+    assert logs.failures == 1
+    assert "a-1.0" in logs.trouble
+
+
+def test_tail(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    assert logs.tail("a-1.0") == ("", False)
+    logs.open("a-1.0", [])
+    logs.write("a-1.0", 0, b"0123456789\xff")
+    assert logs.tail("a-1.0", 4) == ("789\ufffd", True)
+    assert logs.tail("a-1.0", 11) == ("0123456789\ufffd", False)
+
+
+def test_short_and_empty_secrets_are_no_secrets() -> None:
+    masker = Masker(["", "abc", "\n"])
+    assert masker.feed(b"abcabc") == b"abcabc"
+
+
+def test_lines_of_a_secret_are_secrets() -> None:
+    masker = Masker(["-----BEGIN-----\nkeykeykey\n-----END-----\n"])
+    assert masker.feed(b"> keykeykey <\n") == b"> *** <\n"
+    assert "keykey" not in repr(masker)
+
+
+@given(
+    pieces=st.lists(st.text("abcs", max_size=12).map(str.encode), max_size=12),
+    secrets=st.lists(st.text("abcs", min_size=4, max_size=7), max_size=4),
+)
+def test_however_it_is_cut_no_secret_passes(pieces: list[bytes], secrets: list[str]) -> None:
+    masker, whole = Masker(secrets), Masker(secrets)
+    got = b""
+    for piece in pieces:
+        got += masker.feed(piece)
+        assert masker.held <= 7
+    got += masker.flush()
+    assert got == whole.feed(b"".join(pieces)) + whole.flush()
+    for part in got.split(b"***"):
+        assert not any(secret.encode() in part for secret in secrets)
