@@ -117,7 +117,7 @@ def start(w: Work, role: NodeRole, definition: RoleDef) -> None:
     else:
         w.put(replace(w.meta, attempts=w.meta.attempts + 1))
         attempt, leg, begun = f"{w.meta.installation}-{w.meta.attempts}", 1, w.now
-    deadline = begun + definition.timeout_s + ASK
+    deadline = max(begun + definition.timeout_s, w.now) + ASK
     if goes_on or (action == "verify" and role.claimed):
         try_hash = role.try_hash  # of what the first leg, or the run that is looked at, was started with
     else:

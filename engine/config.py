@@ -29,6 +29,8 @@ class Config(Struct, frozen=True, kw_only=True):
     silence_s: float = 90.0
     """A node believed alive is probed after so many seconds without a word."""
     bmc_user: str = "admin"
+    bmc_rest_s: float = 1.0
+    """Time off in a power cycle; simulated machines have nothing that must discharge."""
 
 
 def keys_beside(store: Path) -> Path:

@@ -25,7 +25,7 @@ from .boot_script import render_boot, render_disk, word
 from .catalog import shipped
 from .config import Config
 from .definitions import Catalog, Json
-from .effects import Accept, BootScript, Refuse, SendDhcp
+from .effects import Accept, Acknowledge, BootScript, Refuse, SendDhcp, Welcome
 from .events import Commit, DhcpAsked, Event, Fetched, Operate, SetAttribute, Started
 from .images import Images, open_images
 from .jigs import Jig
@@ -40,6 +40,7 @@ from .live import Live
 from .loop import Loop
 from .model import Node
 from .plan import Plan
+from .power import Pace
 from .power_orders import PowerOrders
 from .reach import Reach
 from .runner import Ports, Runner, silent_nodes
@@ -109,18 +110,15 @@ class Engine:
             self._ssh_key = engine_key(config.keys / "engine_ed25519")
             self._logs = Logs(config.store / "logs")
             self._ssh = SshPool(self._ssh_key)
-            self._agent = AgentJig(self.submit, self._logs)
-            self._power = PowerOrders(config.reach, self._account, self._command)
+            self._agent = AgentJig(self._offer, self._logs)
+            self._power = PowerOrders(config.reach, self._account, self._command, Pace(rest_s=config.bmc_rest_s))
             self._runner = Runner(self._ports())
             self._loop: Loop[World] = Loop(
                 store=self._store, world=world, apply=step, work=Work, run_effects=self._runner.run, publish=self._publish
             )
             if world.plan is not None:
                 self._serve(world.plan)
-            self._loop.begin(
-                Started(installation=secrets.token_hex(4), admin=config.admin),
-                lambda _: ([], []),
-            )
+            self._loop.begin(Started(installation=secrets.token_hex(4), admin=config.admin))
             if self._loop.failure:
                 raise ServiceError(self._loop.failure)
         except BaseException:
@@ -136,8 +134,8 @@ class Engine:
         self._close_services()
         self._runner.close()
         self._ssh.close_all()
-        self._loop.stop()
-        self._store.close()
+        if self._loop.stop():
+            self._store.close()
 
     @property
     def world(self) -> World:
@@ -157,6 +155,10 @@ class Engine:
     def submit(self, event: Event) -> bool:
         """Hand in an event. False: its lane is full, or the engine stops."""
         return self._loop.submit(event)
+
+    def _offer(self, event: Event) -> bool:
+        """The same for the HTTP service's loop, which must not wait: its clients ask again."""
+        return self._loop.submit(event, wait=False)
 
     def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
         """Hand in what an operator wants, and wait for the receipt or the refusal."""
@@ -195,6 +197,10 @@ class Engine:
             self.seq = seq
             self._published.notify_all()
 
+    def _answer(self, effect: BootScript | Welcome | Refuse | Acknowledge) -> None:
+        if self._http is not None:
+            self._http.answer(effect)
+
     def _answer_operator(self, answer: Accept | Refuse) -> None:
         future = self._waiting.get(answer.request)
         if future is not None and not future.done():
@@ -219,7 +225,7 @@ class Engine:
         )
         self._http = HttpService(
             sites=[config.reach(address, 80)],
-            submit=self.submit,
+            submit=self._offer,
             keys=self._keys,
             boot_id_of=self._boot_id_of,
             image=self._image,
@@ -285,7 +291,7 @@ class Engine:
     def _ports(self) -> Ports:
         jigs: dict[str, Jig] = {
             "agent": self._agent,
-            "script": ScriptJig(self.submit, self._ssh, self._logs),
+            "script": ScriptJig(self.submit, self._logs, self._ssh),
             "local": LocalJig(self.submit, self._logs, self.config.store / "local"),
             "noop": NoopJig(self.submit),
         }
@@ -293,7 +299,7 @@ class Engine:
             submit=self.submit,
             world=lambda: self._loop.world,
             send_dhcp=self._send_dhcp,
-            answer=lambda effect: self._http.answer(effect) if self._http is not None else None,
+            answer=self._answer,
             answer_operator=self._answer_operator,
             jigs=jigs,
             power=self._power,
@@ -326,7 +332,7 @@ class Engine:
             return False
         if target is None:
             return False
-        return self._ssh.boot_id(node.id, target) == node.boot_id
+        return bool(self._ssh.boot_id(node.id, target) == node.boot_id)
 
     def _open(self, world: World, node: Node, handle: Json) -> Json:
         ((kind, name),) = handle.items()

@@ -12,7 +12,7 @@ from . import reasons
 from .effects import BootNode
 from .events import Powered
 from .model import Node, Way
-from .power import PowerFailed
+from .power import Pace, PowerFailed
 from .power.gate import Gates
 from .power.ipmi import IpmiPower, IpmiTarget
 from .reach import Reach
@@ -26,7 +26,8 @@ Command = Callable[[str, dict[str, str]], bool]
 class PowerOrders:
     """Thread-safe; calls block for up to ten seconds, so they run in the worker pool."""
 
-    def __init__(self, reach: Reach, account: Account, command: Command) -> None:
+    def __init__(self, reach: Reach, account: Account, command: Command, pace: Pace) -> None:
+        self._pace = pace
         self._reach = reach
         self._account = account
         self._command = command
@@ -43,7 +44,7 @@ class PowerOrders:
             return None
         user, password = self._account()
         host, port = self._reach(node.bmc.address, 623)
-        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates)
+        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=self._pace)
 
     def _power(self, order: BootNode, node: Node) -> reasons.Reason | None:
         power = self.power_of(node)

@@ -45,6 +45,7 @@ class Rehearsal:
                 keys=keys_beside(store),
                 reach=Reach(self._description.lane),
                 synthetic=True,
+                bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
             )
         )

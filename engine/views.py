@@ -127,7 +127,8 @@ def node_why(world: World, node: Node) -> Why | None:
     if not wanted and not node.allocated and node.kind is Kind.SERVER:
         gate = next((s.name for s in world.catalog.stages if s.gate), "")
         barred = may_enter(world, node, gate) if gate else None
-        return why(node.notice or barred) if (node.notice or barred) else None
+        reason = node.notice or barred
+        return why(reason) if reason is not None else None
     worst: tuple[int, Why] | None = None
     for role in committed_roles(world, node):
         if done(world, role):

@@ -5,7 +5,6 @@ only when all of it was written.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import uuid
 from typing import Any
@@ -32,20 +31,15 @@ def _gives(disk: DiskView, system: System) -> dict[str, Any]:
     }
 
 
-def _wrong(system: System | None, task: Task) -> str:
-    """How the system that is there differs from what is asked for; empty: it does not."""
+def _wrong(disk: DiskView, task: Task) -> str:
+    """How what is on the disk differs from the wanted image, as the script tells it; empty: it does not."""
+    system = disk.disk.system
     if system is None:
-        return "no whole system is on the disk"
-    admin = task.get("admin-network") or {}
-    for what, there, wanted in (
-        ("system", system.os, task.get("target-os")),
-        ("host name", system.hostname, task.get("hostname")),
-        ("address", system.address, admin.get("address")),
-    ):
-        if there != wanted:
-            return f"{what} is {there!r}, not {wanted!r}"
-    if not hmac.compare_digest(system.credential, str(task.get("credential", ""))):
-        return "the credential is another one"
+        return f"the system on {disk.name} is not whole"
+    if system.os != (wanted := task.get("target-os")):
+        return f"{disk.name} holds {system.os!r}, not {wanted!r}"
+    if system.sha256 != (checksum := task.get("image/sha256")):
+        return f"{disk.name} holds an image with the checksum {system.sha256}, not {checksum}"
     return ""
 
 
@@ -55,7 +49,7 @@ async def os_install(machine: Machine, task: Task) -> Result:
         return Result(exit=2, message=f"no disk {task.get('root-disk')!r}")
     if task.action == "verify":
         await task.work(2.0)
-        wrong = _wrong(disk.disk.system, task)
+        wrong = _wrong(disk, task)
         if wrong or disk.disk.system is None:
             return Result(exit=1, message=wrong)
         return Result(gives=_gives(disk, disk.disk.system))
@@ -86,6 +80,7 @@ async def os_install(machine: Machine, task: Task) -> Result:
     task.progress(95, "boot loader")
     await task.work(SETTLE_S)
     system = System(
+        sha256=digest.hexdigest(),
         os=str(task.get("target-os", "")),
         hostname=hostname,
         domain=str(task.get("domain", "")),

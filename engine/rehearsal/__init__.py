@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from . import namespace
 from .description import BmcAccess, Description, Faults, RackFileWrong, parse, render
 
 __all__ = ["BmcAccess", "Description", "Faults", "Rack", "RackError", "RackFileWrong", "connect", "create", "start"]
@@ -159,12 +160,18 @@ def connect(directory: str | Path) -> Rack:
 
 def _spawn(folder: Path) -> int:
     """Not `subprocess`: the process is to outlive us, and nobody waits for it."""
+    words = [sys.executable, "-m", "engine.rehearsal.process", str(folder)]
+    if parse((folder / "rack.yml").read_text(encoding="utf-8")).lane is None:
+        try:
+            words = namespace.keeper_command(folder)
+        except namespace.NoNamespace as wrong:
+            raise RackError(f"the rack in {folder} wants a network namespace, and {wrong}") from wrong
     code = Path(__file__).resolve().parent.parent.parent
     path = os.pathsep.join(filter(None, [str(code), os.environ.get("PYTHONPATH", "")]))
     output = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     return os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-m", "engine.rehearsal.process", str(folder)],
+        words[0],
+        words,
         {**os.environ, "PYTHONPATH": path},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

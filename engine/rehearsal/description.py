@@ -75,9 +75,9 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speed: float | Literal["max"] = "max"
     """Times of firmware and of tasks are divided by it; `max` waits for nothing."""
     lane: int | None = None
-    """1 to 254: addresses are mapped to 127.LANE/16 by the rule of `engine.reach`. None: real addresses and ports."""
-    interface: str = ""
-    """With no lane: the interface (of this process's network namespace) that leads to the admin node."""
+    """1 to 254: addresses are mapped to 127.LANE/16 by the rule of `engine.reach`."""
+    namespace: bool = False
+    """In place of a lane: the rack has network namespaces of its own, with real addresses and ports (`namespace`)."""
     admin: str = "192.168.124.10"
     relay: str = "192.168.124.1"
     """With a lane: DHCP is sent as by a relay of this address."""
@@ -199,8 +199,8 @@ def parse(text: str) -> Description:
         raise RackFileWrong(f"lane must be 1 to 254, not {found.lane} - at `$.lane`")
     if isinstance(found.speed, float) and found.speed <= 0:
         raise RackFileWrong(f"speed must be above 0 or `max`, not {found.speed} - at `$.speed`")
-    if (found.lane is None) != bool(found.interface):
-        raise RackFileWrong("either `lane` or `interface` must be given - at `$`")
+    if (found.lane is None) != found.namespace:
+        raise RackFileWrong("either `lane` or `namespace` must be given - at `$`")
     names = {f"m{i}" for i in range(1, found.nodes + 1)}
     for name, faults in found.faults.items():
         others = [other for other in (faults.mac_of, faults.serial_of, faults.uuid_of) if other]

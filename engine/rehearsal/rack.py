@@ -22,9 +22,11 @@ from .counters import Counters
 from .description import Description, Faults, Hardware, faults_of, hardware
 from .life import Life
 from .machine import Machine, Pace
+from .namespace import INNER
 from .ssh_side import FarmSide
 from .state import StateFile
 from .switch import Switches
+from .veth import VethWiring
 from .wiring import LaneWiring, Wiring
 
 log = logging.getLogger(__name__)
@@ -116,9 +118,7 @@ class SimulatedRack:
                 description.relay,
                 self.counters,
             )
-        from .namespace import VethWiring  # needs privileges that a rack on loopback does not
-
-        return VethWiring(description.interface, list(description.networks.values()), self.counters)
+        return VethWiring(INNER, self.counters)
 
     def _bmc(self, life: Life, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> SimBmc:
         assert self._wiring is not None

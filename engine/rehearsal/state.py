@@ -41,6 +41,8 @@ class System(Struct, kw_only=True):
 
     os: str
     hostname: str
+    sha256: str = ""
+    """Of the image that was written."""
     domain: str = ""
     address: str = ""
     mask: str = ""

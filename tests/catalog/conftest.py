@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -9,14 +10,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
-from engine.catalog import shipped
+from engine import catalog as reading
+from engine.definitions import Catalog
 
 REPO = Path(__file__).resolve().parents[2]
 BASE = (
     "sh dash awk sed grep tr head tail cut cat sort readlink mktemp rm rmdir mkdir mv cp cmp sleep wc find ln uname mkfifo tee "
     "sha256sum tar chmod dirname basename env touch ls kill true false sync"
 ).split()
+
+
+@functools.cache
+def shipped() -> Catalog:
+    return reading.shipped()
 
 
 class Done:
@@ -107,8 +115,6 @@ class Machine:
 
 def check_gives(role: str, gives: dict[str, Any]) -> None:
     """What a role gives is what it promises, by name and schema."""
-    import jsonschema
-
     catalog = shipped()
     assert set(gives) == set(catalog.roles[role].gives)
     for name, value in gives.items():

@@ -37,9 +37,6 @@ def network(**more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def node(machine: Any) -> Any:
-    from engine.catalog import shipped
-
-    assert "network" in shipped().roles
     ports(machine)
     return machine
 

@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from orders import order, role_folder
+from jig_orders import order, role_folder
 
 from engine.jigs.bundle import MAX_FILES, BundleError, bundle
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from aiohttp import web
 
+from engine.reach import Reach
 from engine.rehearsal import Description
 from engine.serve.tftp import Refusal, TftpFile, TftpService
-from engine.reach import Reach
 from engine.wire import dhcp
 
 ADMIN = "192.168.124.10"
@@ -51,7 +51,9 @@ def describe(lane: int, **more: Any) -> Description:
 class FakeAdmin:
     """`async with FakeAdmin(lane) as admin`. All in the running loop."""
 
-    def __init__(self, lane: int) -> None:
+    def __init__(self, lane: int | None) -> None:
+        """Lane None: real addresses, on the interface that leads to a rack with namespaces."""
+        self.lane = lane
         self.reach = Reach(lane, ["192.168.124.0/24", "192.168.125.0/24"])
         self.boots: dict[str, str] = defaultdict(lambda: "sledgehammer")
         """MAC -> `sledgehammer`, `disk`, or `silent`."""
@@ -76,7 +78,10 @@ class FakeAdmin:
         loop = asyncio.get_running_loop()
         self._dhcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._dhcp.setblocking(False)
-        self._dhcp.bind(self.reach(ADMIN, 67))
+        if self.lane is None:
+            self._dhcp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            self._dhcp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"crowbar0\0")
+        self._dhcp.bind(("0.0.0.0", 67) if self.lane is None else self.reach(ADMIN, 67))
         loop.add_reader(self._dhcp, self._on_dhcp)
         self._tftp = TftpService(
             bind=self.reach(ADMIN, 69),
@@ -174,7 +179,8 @@ class FakeAdmin:
                 filename=filename,
                 vendor_class="" if ipxe else "PXEClient",
             )
-            self._dhcp.sendto(dhcp.encode(reply), self.reach(request.giaddr, 67))
+            to = self.reach(request.giaddr, 67) if request.giaddr else ("255.255.255.255", 68)
+            self._dhcp.sendto(dhcp.encode(reply), to)
 
     def _peer(self, request: web.Request) -> str:
         assert request.remote is not None
@@ -265,15 +271,16 @@ def task_tar(barclamp: str, role: str, attributes: Any, action: str, id: str) ->
     return out.getvalue()
 
 
-def install_attributes(number: int = 81) -> dict[str, Any]:
+def install_attributes(number: int = 81, key: str = "") -> dict[str, Any]:
     return {
-        "target": {"os": "debian-12", "disk": ""},
-        "system": {
-            "hostname": f"node-{number}",
-            "domain": "r07.example.net",
-            "admin-network": {"address": f"192.168.124.{number}", "mask": "255.255.255.0", "router": ""},
-        },
-        "engine": {"key": "", "url": URL, "credential": "node.secret"},
+        "target-os": "debian-12",
+        "root-disk": "",
+        "hostname": f"node-{number}",
+        "domain": "r07.example.net",
+        "admin-network": {"address": f"192.168.124.{number}", "mask": "255.255.255.0", "router": ""},
+        "engine-key": key,
+        "engine-url": URL,
+        "credential": "node.secret",
         "image": {
             "name": "debian-12",
             "url": f"{URL}/image/debian-12/root.tar.zst",

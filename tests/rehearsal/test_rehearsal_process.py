@@ -16,7 +16,7 @@ from engine import rehearsal
 from engine.rehearsal import Rack, RackError, RackFileWrong
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """A folder whose rack, if one runs there at the end, is stopped."""
     yield tmp_path / "rack"

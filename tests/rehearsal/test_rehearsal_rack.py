@@ -92,7 +92,7 @@ def test_inventory_and_neighbours(tmp_path: Path) -> None:
 
 def test_bios_settings_wait_for_the_self_test(tmp_path: Path) -> None:
     async def work() -> None:
-        wanted = {"bios": {"wanted": {"virtualization": "enabled"}}}
+        wanted = {"bios-wanted": {"virtualization": "enabled"}}
         async with racked(tmp_path) as (admin, rack):
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
@@ -109,7 +109,7 @@ def test_bios_settings_wait_for_the_self_test(tmp_path: Path) -> None:
             assert after["gives"] == first["gives"]
             again = await admin.run(node, "d.1", "bios", "bios-configure", wanted)
             assert again["exit"] == 0
-            unknown = await admin.run(node, "e.1", "bios", "bios-configure", {"bios": {"wanted": {"colour": "red"}}})
+            unknown = await admin.run(node, "e.1", "bios", "bios-configure", {"bios-wanted": {"colour": "red"}})
             assert unknown["exit"] == 2
 
     go(work())
@@ -117,7 +117,7 @@ def test_bios_settings_wait_for_the_self_test(tmp_path: Path) -> None:
 
 def test_a_lying_bios_fails_its_second_look(tmp_path: Path) -> None:
     async def work() -> None:
-        wanted = {"bios": {"wanted": {"sriov": "enabled"}}}
+        wanted = {"bios-wanted": {"sriov": "enabled"}}
         async with racked(tmp_path, faults=convert({"all": {"bios_lies": True}})) as (admin, rack):
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
@@ -133,7 +133,7 @@ def test_a_lying_bios_fails_its_second_look(tmp_path: Path) -> None:
 
 def test_raid_makes_a_volume_once(tmp_path: Path) -> None:
     async def work() -> None:
-        wanted = {"raid": {"wanted": {"level": "raid1"}}}
+        wanted = {"raid-wanted": {"level": "raid1"}}
         async with racked(tmp_path) as (admin, rack):
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
@@ -164,8 +164,9 @@ def test_install_then_kexec_into_the_system(tmp_path: Path) -> None:
             assert found["gives"]["ssh-host-key"].startswith("ssh-ed25519 AAAA")
             look = await admin.run(node, "c.1", "os-install", "os-install", install_attributes(), "verify")
             assert look["gives"] == found["gives"]
-            other = await admin.run(node, "d.1", "os-install", "os-install", install_attributes(82), "verify")
-            assert other["exit"] == 1
+            another = {**install_attributes(), "target-os": "debian-13"}
+            other = await admin.run(node, "d.1", "os-install", "os-install", another, "verify")
+            assert (other["exit"], other["message"]) == (1, "sda holds 'debian-12', not 'debian-13'")
             assert [d["wipes"] for d in await disks(rack)] == [1, 0, 0, 0]
             assert b"wiped sda" in admin.logs["b.1"]
             admin.order(node, do="kexec")
@@ -222,7 +223,7 @@ def test_an_attempt_starts_once_and_is_sent_until_acknowledged(tmp_path: Path) -
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
             admin.acknowledge = False
-            admin.put_task("a.1", "raid", "raid-configure", {"raid": {"wanted": {"level": "raid0"}}})
+            admin.put_task("a.1", "raid", "raid-configure", {"raid-wanted": {"level": "raid0"}})
             for _ in range(3):
                 admin.order(node, do="run", id="a.1", timeout=60)
             await admin.until(lambda: len([r for r in admin.results if r["id"] == "a.1"]) >= 2)

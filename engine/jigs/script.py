@@ -1,0 +1,92 @@
+"""Jig `script`: roles carried out in a node's installed system, over SSH, by the node's own `attempt` tool.
+
+All of the following is `detached.Detached`; here is the way to the node. Nothing waits on the node: each look is one
+short command over the connection that is kept anyway, so a thousand attempts need a few workers and no thread each.
+
+* A node without the tool gets it, once, on a start: an install of another maker may lack it, and an older one may
+  have been put there.
+* The node could not be talked to, or said what is no state: `failed, unreachable`, with the reason. The engine
+  probes, and orders again with `resume`. That the command may have begun needs no care here: the same id starts once.
+* The tool refused the start itself: a failure of the attempt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .. import reasons
+from . import Submit
+from .attempt_state import AttemptState
+from .detached import ChannelLost, Detached, Progress, ignore_progress
+from .local import ATTEMPT
+from .logs import Logs
+from .order import Order
+from .ssh import SshFailed, SshPool
+from .ssh_attempts import TOOL, AttemptFault, Attempts, Told
+
+
+class SshChannel:
+    """`attempt` of the order's node, through the pool."""
+
+    def __init__(self, pool: SshPool, tool: Sequence[str] = TOOL, source: Path = ATTEMPT) -> None:
+        self._pool = pool
+        self._tool = tuple(tool)
+        self._source = source
+
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+        attempts = self._attempts(order)
+        told = attempts.start(order.attempt, task, timeout_s)
+        if isinstance(told, AttemptFault) and told.kind == "no_tool":
+            failed = attempts.install(self._source.read_bytes())
+            told = failed if failed is not None else attempts.start(order.attempt, task, timeout_s)
+        if isinstance(told, AttemptFault) and told.kind != "garbled":
+            return AttemptState(id=order.attempt, state="unstarted", error=told.message[:512])
+        return self._state(order, told)
+
+    def look(self, order: Order) -> AttemptState:
+        return self._state(order, self._attempts(order).wait(order.attempt))
+
+    def read_log(self, order: Order, offset: int) -> bytes:
+        told = self._attempts(order).log(order.attempt, offset)
+        return told if isinstance(told, bytes) else self._lost(order, told)
+
+    def forget(self, order: Order) -> None:
+        self._state(order, self._attempts(order).ack(order.attempt))
+
+    def _attempts(self, order: Order) -> Attempts:
+        if order.target is None:
+            raise ChannelLost(reasons.no_address(node=order.node.name or order.node.id))
+        return Attempts(self._pool, order.node.id, order.target, self._tool)
+
+    def _state(self, order: Order, told: Told) -> AttemptState:
+        return told if isinstance(told, AttemptState) else self._lost(order, told)
+
+    def _lost(self, order: Order, told: AttemptFault | SshFailed) -> NoReturn:
+        raise ChannelLost(why_lost(order, told))
+
+
+def why_lost(order: Order, told: AttemptFault | SshFailed) -> reasons.Reason:
+    """The reason that a person reads."""
+    node = order.node.name or order.node.id
+    address = order.node.address or (order.target.address if order.target is not None else "")
+    if isinstance(told, SshFailed) and told.kind == "host_key":
+        return reasons.host_key(node=node, address=address)
+    return reasons.unreachable_node(node=node, address=address, message=told.message)
+
+
+class ScriptJig(Detached):
+    """Carries out roles on installed systems."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        logs: Logs,
+        pool: SshPool,
+        *,
+        tool: Sequence[str] = TOOL,
+        workers: int = 32,
+        progress: Progress = ignore_progress,
+    ) -> None:
+        super().__init__(submit, logs, SshChannel(pool, tool), workers=workers, name="jig-script", progress=progress)

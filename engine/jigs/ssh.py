@@ -1,0 +1,445 @@
+"""Commands on nodes over SSH: one kept connection per node, shared by all threads.
+
+What comes of a command is a value: `SshDone`, or `SshFailed` with a kind. Which kinds leave a doubt matters more than why:
+
+| kind | the command |
+|---|---|
+| unreachable, refused, authentication, host_key | did not start |
+| timeout, dropped | may have run, or may be running: ask the node's `attempt` |
+
+* The host key is pinned: another one is `host_key` and nothing is sent. Without a pin (`host_key=None`) that is the answer as well, unless
+  the caller says `trust_first=True`; the key that was seen comes back in either case, for a person to compare or the caller to pin.
+* argv is data: SSH carries one string, which the node's shell splits again, so `shlex.join` quotes each word.
+* Output is bounded and what is above is dropped, with `cut` set; the command goes on.
+* A kept connection that turns out dead before the command was sent is made anew, once: nothing has run. After that, never.
+* Idle connections are closed by whoever uses the pool next, or by `close_idle`.
+
+Traps: paramiko's `start_client(timeout)` returns silently when time is up, `exec_command` waits for the reply without limit (a timer closes
+the channel), and `recv_exit_status` without one too. A channel's `fileno` is ready for good after EOF. A peer that lost power sends no FIN,
+so keepalives together with TCP_USER_TIMEOUT end the connection. A server that closes in its exec handler can overtake the reply; see
+rehearsal/sshd.py. paramiko writes tracebacks to its logger for what is an ordinary end here, and to stderr without a handler, which would
+hit the console's screen: its logger is silenced, since all is in the answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import paramiko
+from msgspec import Struct
+
+from .ssh_key import EngineKey, SshKeyError, engine_key, public_line
+
+CONNECT_S = 10.0
+IDLE_S = 300.0
+SWEEP_S = 10.0
+KEEPALIVE_S = 15
+DEAD_PEER_S = 30
+STDOUT_BYTES = 1024 * 1024
+STDERR_BYTES = 64 * 1024
+_PIECE = 32768
+
+Kind = Literal["unreachable", "refused", "authentication", "host_key", "timeout", "dropped"]
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+
+class SshTarget(Struct, frozen=True, kw_only=True, gc=False):
+    """Where and how a node's installed system is reached."""
+
+    address: str
+    port: int = 22
+    user: str = "root"
+    host_key: str | None = None
+    """The pinned key, `ssh-ed25519 AAAA...` (a comment may follow); None: not known yet."""
+
+
+class SshDone(Struct, frozen=True, kw_only=True, gc=False):
+    """The command ended by itself."""
+
+    exit: int
+    stdout: bytes
+    stderr: bytes
+    host_key: str
+    """The key that the node showed."""
+    cut: bool = False
+    """There was more output than is kept."""
+
+
+class SshFailed(Struct, frozen=True, kw_only=True, gc=False):
+    """It did not; see the table above for what that means."""
+
+    kind: Kind
+    message: str
+    host_key: str = ""
+    """The key that the node showed, if it came that far."""
+
+    @property
+    def begun(self) -> bool:
+        """May the command have run?"""
+        return self.kind in ("timeout", "dropped")
+
+
+class _Line:
+    """The connection to one node. `lock` is held while it is being made; the rest is guarded by the pool's lock."""
+
+    __slots__ = ("busy", "lock", "peer", "seen", "transport", "used")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.transport: paramiko.Transport | None = None
+        self.peer: tuple[str, int, str] = ("", 0, "")
+        self.seen = ""
+        self.busy = 0
+        self.used = 0.0
+
+
+class SshPool:
+    """Kept connections, keyed by node id. Thread-safe; `run` blocks its caller only."""
+
+    def __init__(
+        self,
+        key: EngineKey,
+        *,
+        connect_s: float = CONNECT_S,
+        idle_s: float = IDLE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._key = key
+        self._connect_s = connect_s
+        self._idle_s = idle_s
+        self._clock = clock
+        self._lines: dict[str, _Line] = {}
+        self._lock = threading.Lock()
+        self._swept = clock()
+        self._closed = False
+
+    def run(
+        self,
+        node: str,
+        target: SshTarget,
+        argv: Sequence[str],
+        stdin: bytes = b"",
+        timeout_s: float = 60.0,
+        *,
+        trust_first: bool = False,
+        stdout_bytes: int = STDOUT_BYTES,
+    ) -> SshDone | SshFailed:
+        """Run one command on a node. `timeout_s` covers everything, connecting included."""
+        deadline = self._clock() + timeout_s
+        with self._lock:
+            if self._closed:
+                return SshFailed(kind="unreachable", message="the engine is stopping")
+            line = self._lines.setdefault(node, _Line())
+            line.busy += 1
+        try:
+            while True:
+                got = self._connected(line, target, deadline, trust_first)
+                if isinstance(got, SshFailed):
+                    return got
+                transport, kept = got
+                channel = self._channel(transport, deadline)
+                if channel is not None:
+                    return self._exec(line, transport, channel, argv, stdin, deadline, stdout_bytes)
+                self._drop(line, transport)
+                if not kept:
+                    return SshFailed(kind="unreachable", message="the node opens no session", host_key=line.seen)
+        finally:
+            with self._lock:
+                line.busy -= 1
+                line.used = self._clock()
+            if self._clock() - self._swept > SWEEP_S:
+                self.close_idle()
+
+    def boot_id(self, node: str, target: SshTarget, timeout_s: float = 10.0) -> str:
+        """The kernel's boot id of the node, empty when it cannot be asked."""
+        found = self.run(node, target, ["cat", "/proc/sys/kernel/random/boot_id"], timeout_s=timeout_s, stdout_bytes=256)
+        if isinstance(found, SshFailed) or found.exit != 0:
+            return ""
+        return found.stdout.decode("ascii", "replace").strip()
+
+    def close(self, node: str) -> None:
+        """Close the connection to a node, if there is one. Commands under way there end as `dropped`."""
+        with self._lock:
+            line = self._lines.get(node)
+            transport = line.transport if line is not None else None
+        if line is not None and transport is not None:
+            self._drop(line, transport)
+
+    def close_idle(self) -> int:
+        """Close what has not been used for `idle_s`, or is dead. Returns how many."""
+        now = self._clock()
+        idle: list[paramiko.Transport] = []
+        with self._lock:
+            self._swept = now
+            for node, line in list(self._lines.items()):
+                dead = line.transport is None or not line.transport.is_active()
+                if line.busy == 0 and (dead or now - line.used >= self._idle_s):
+                    del self._lines[node]
+                    if line.transport is not None:
+                        idle.append(line.transport)
+        for transport in idle:
+            transport.close()
+        return len(idle)
+
+    def close_all(self) -> None:
+        """For good: later commands are refused here."""
+        with self._lock:
+            self._closed = True
+            lines = list(self._lines.values())
+            self._lines.clear()
+        for line in lines:
+            if line.transport is not None:
+                line.transport.close()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are up."""
+        with self._lock:
+            return sum(1 for line in self._lines.values() if line.transport is not None and line.transport.is_active())
+
+    # -- connecting -----------------------------------------------------------------------------------------------
+
+    def _connected(
+        self, line: _Line, target: SshTarget, deadline: float, trust_first: bool
+    ) -> tuple[paramiko.Transport, bool] | SshFailed:
+        """The connection, and whether it was there already."""
+        if not line.lock.acquire(timeout=max(0.0, deadline - self._clock())):
+            return SshFailed(kind="unreachable", message="another command is still connecting to it")
+        try:
+            peer = (target.address, target.port, target.user)
+            transport = line.transport
+            if transport is not None and transport.is_active() and line.peer == peer:
+                wrong = _judge(line.seen, target.host_key, trust_first)
+                if wrong is None:
+                    return transport, True
+                # It was trusted under another pin.
+                self._drop(line, transport)
+                return wrong
+            if transport is not None:
+                self._drop(line, transport)
+            made = self._connect(target, min(self._clock() + self._connect_s, deadline), trust_first)
+            if isinstance(made, SshFailed):
+                return made
+            with self._lock:
+                if not self._closed:
+                    line.transport, line.peer, line.seen = made, peer, public_line(made.get_remote_server_key())
+                    return made, False
+            made.close()
+            return SshFailed(kind="unreachable", message="the engine is stopping")
+        finally:
+            line.lock.release()
+
+    def _connect(self, target: SshTarget, deadline: float, trust_first: bool) -> paramiko.Transport | SshFailed:
+        try:
+            sock = socket.create_connection((target.address, target.port), timeout=max(0.01, deadline - self._clock()))
+        except ConnectionRefusedError:
+            return SshFailed(kind="refused", message=f"nothing listens on {target.address} port {target.port}")
+        except OSError as error:
+            return SshFailed(kind="unreachable", message=f"{target.address} port {target.port}: {error.strerror or error}")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_S * 1000)
+        transport = paramiko.Transport(sock)
+        failed = self._negotiate(transport, target, deadline, trust_first)
+        if failed is not None:
+            transport.close()
+            return failed
+        transport.set_keepalive(KEEPALIVE_S)
+        return transport
+
+    def _negotiate(self, transport: paramiko.Transport, target: SshTarget, deadline: float, trust_first: bool) -> SshFailed | None:
+        left = max(0.01, deadline - self._clock())
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = left
+        seen = ""
+        try:
+            if target.host_key is not None:
+                # Else a node with several keys shows the one that it likes best.
+                transport.get_security_options().key_types = _types(target.host_key)
+            transport.start_client(timeout=left)
+            if not transport.initial_kex_done:
+                return SshFailed(kind="unreachable", message="no SSH handshake in time")
+            seen = public_line(transport.get_remote_server_key())
+            wrong = _judge(seen, target.host_key, trust_first)
+            if wrong is not None:
+                return wrong
+            transport.auth_timeout = max(0.01, deadline - self._clock())
+            if transport.auth_publickey(target.user, self._key.pkey):
+                return SshFailed(kind="authentication", message=f"{target.user} needs more than the engine's key", host_key=seen)
+        except paramiko.AuthenticationException as error:
+            if not transport.is_active() and not isinstance(error, paramiko.BadAuthenticationType) and "timeout" in str(error).lower():
+                return SshFailed(kind="unreachable", message="no answer to the engine's key in time", host_key=seen)
+            return SshFailed(kind="authentication", message=f"{target.user} may not log in with the engine's key", host_key=seen)
+        except paramiko.ssh_exception.IncompatiblePeer as error:
+            if target.host_key is not None and "host key" in str(error):
+                return SshFailed(kind="host_key", message="it has no host key of the pinned type")
+            return SshFailed(kind="unreachable", message=str(error))
+        except ValueError:
+            return SshFailed(kind="host_key", message="the pinned host key is of no known type")
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            return SshFailed(kind="unreachable", message=f"no SSH handshake: {error or type(error).__name__}", host_key=seen)
+        return None
+
+    def _drop(self, line: _Line, transport: paramiko.Transport) -> None:
+        with self._lock:
+            if line.transport is transport:
+                line.transport = None
+        transport.close()
+
+    # -- one command ----------------------------------------------------------------------------------------------
+
+    def _channel(self, transport: paramiko.Transport, deadline: float) -> paramiko.Channel | None:
+        try:
+            return transport.open_session(timeout=max(0.01, min(self._connect_s, deadline - self._clock())))
+        except (paramiko.SSHException, EOFError, OSError):
+            return None
+
+    def _exec(
+        self,
+        line: _Line,
+        transport: paramiko.Transport,
+        channel: paramiko.Channel,
+        argv: Sequence[str],
+        stdin: bytes,
+        deadline: float,
+        stdout_bytes: int,
+    ) -> SshDone | SshFailed:
+        seen = line.seen
+        timer = threading.Timer(max(0.01, deadline - self._clock()), channel.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            try:
+                channel.exec_command(shlex.join(argv))
+            except (paramiko.SSHException, EOFError, OSError):
+                if self._clock() >= deadline:
+                    return self._late(line, transport, seen)
+                if transport.is_active():
+                    return SshFailed(kind="refused", message="it refuses to run commands", host_key=seen)
+                self._drop(line, transport)
+                return SshFailed(kind="dropped", message="the connection ended as the command was sent", host_key=seen)
+            finally:
+                timer.cancel()
+            talk = _Talk(channel, stdin, stdout_bytes)
+            while not talk.over:
+                left = deadline - self._clock()
+                if left <= 0:
+                    return self._late(line, transport, seen)
+                talk.turn(left)
+            if channel.exit_status == -1:
+                if transport.is_active():
+                    return SshFailed(kind="dropped", message="the command ended without an exit code", host_key=seen)
+                self._drop(line, transport)
+                return SshFailed(kind="dropped", message="the connection ended while the command ran", host_key=seen)
+            return SshDone(
+                exit=channel.exit_status, stdout=bytes(talk.stdout), stderr=bytes(talk.stderr), host_key=seen, cut=talk.cut
+            )
+        finally:
+            channel.close()
+
+    def _late(self, line: _Line, transport: paramiko.Transport, seen: str) -> SshFailed:
+        with self._lock:
+            alone = line.busy == 1
+        if alone:
+            # A node that stopped answering and one with a slow command look the same from here.
+            self._drop(line, transport)
+        return SshFailed(kind="timeout", message="the command did not end in time", host_key=seen)
+
+
+class _Talk:
+    """Input and output of one command, none of which may wait for the other."""
+
+    def __init__(self, channel: paramiko.Channel, stdin: bytes, stdout_bytes: int) -> None:
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.cut = False
+        self.over = False
+        self._channel = channel
+        self._stdin = stdin
+        self._sent = 0
+        self._sending = True
+        self._stdout_bytes = stdout_bytes
+        self._poll = select.poll()
+        self._poll.register(channel.fileno(), select.POLLIN)
+        channel.setblocking(0)
+
+    def turn(self, left_s: float) -> None:
+        """Move what can be moved, else wait, a second at most."""
+        channel = self._channel
+        # Looked at first: what arrived before the end is in the buffers by now.
+        ended = channel.closed or (channel.eof_received and channel.exit_status != -1)
+        moved = self._send() if self._sending else False
+        moved |= self._take(channel.recv_ready, channel.recv, self.stdout, self._stdout_bytes)
+        moved |= self._take(channel.recv_stderr_ready, channel.recv_stderr, self.stderr, STDERR_BYTES)
+        if moved:
+            return
+        if ended:
+            self.over = True
+        elif self._sending:
+            # The window's opening is signalled to writers that block, and to nobody else.
+            self._poll.poll(5)
+        elif channel.eof_received:
+            channel.status_event.wait(min(left_s, 1.0))
+        else:
+            self._poll.poll(min(left_s, 1.0) * 1000)
+
+    def _send(self) -> bool:
+        before = self._sent
+        try:
+            while self._sent < len(self._stdin) and self._channel.send_ready():
+                taken = self._channel.send(self._stdin[self._sent : self._sent + _PIECE])
+                if taken == 0:
+                    break
+                self._sent += taken
+        except TimeoutError:
+            return self._sent > before
+        except OSError:
+            # It does not want its input any more, which is its right; its exit code tells.
+            self._sending = False
+            return True
+        if self._sent == len(self._stdin):
+            self._channel.shutdown_write()
+            self._sending = False
+            return True
+        if self._channel.closed:
+            self._sending = False
+        return self._sent > before
+
+    def _take(self, ready: Callable[[], bool], read: Callable[[int], bytes], into: bytearray, limit: int) -> bool:
+        took = False
+        while ready():
+            data = read(65536)
+            if not data:
+                break
+            took = True
+            room = limit - len(into)
+            self.cut |= len(data) > room
+            into += data[: max(0, room)]
+        return took
+
+
+def _judge(seen: str, pinned: str | None, trust_first: bool) -> SshFailed | None:
+    if pinned is None:
+        if trust_first:
+            return None
+        return SshFailed(kind="host_key", message="its host key is not known here", host_key=seen)
+    if seen.split()[:2] == pinned.split()[:2]:
+        return None
+    return SshFailed(kind="host_key", message="it showed another host key than the pinned one", host_key=seen)
+
+
+def _types(pinned: str) -> tuple[str, ...]:
+    """Signature algorithms of a key (RFC 8332 for RSA)."""
+    name = pinned.split(maxsplit=1)[0] if pinned.strip() else ""
+    return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
+
+
+__all__ = ["EngineKey", "SshDone", "SshFailed", "SshKeyError", "SshPool", "SshTarget", "engine_key"]

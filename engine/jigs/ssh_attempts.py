@@ -1,0 +1,96 @@
+"""The node's `attempt` tool (images/node/attempt) over SSH: start, wait, log, ack, with typed answers.
+
+An answer is the state that the node told, or why there is none: `SshFailed` (the node could not be talked to) or `AttemptFault` (it was, and
+what it said is no state). After an SshFailed that is `begun`, call `wait`: the node knows whether the start arrived. `start` with the same id
+does no harm either way, except after a reboot into a memory-only image, which has forgotten what it ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from .attempt_state import MAX_LINE, AttemptState, parse_state
+from .ssh import SshDone, SshFailed, SshPool, SshTarget
+
+TOOL = ("/usr/local/sbin/attempt",)
+"""Where an install puts the tool on a node."""
+LOG_CHUNK = 65536
+MAX_WAIT_S = 3600
+MAX_TIMEOUT_S = 604800
+NOT_FOUND = 127
+_ANSWER_S = 30.0
+_INSTALL = 'set -e; umask 022; mkdir -p "${1%/*}"; cat >"$1.new.$$"; chmod 755 "$1.new.$$"; mv "$1.new.$$" "$1"'
+
+
+class AttemptFault(Struct, frozen=True, kw_only=True, gc=False):
+    """The node answered, but not with a state."""
+
+    kind: Literal["no_tool", "refused", "garbled"]
+    """`no_tool`: put it there with `install`; `refused`: bad use or an ack of a running attempt; `garbled`: not what the tool prints."""
+    message: str
+
+
+Told = AttemptState | AttemptFault | SshFailed
+
+
+class Attempts:
+    """The tool of one node."""
+
+    def __init__(self, pool: SshPool, node: str, target: SshTarget, tool: Sequence[str] = TOOL) -> None:
+        self._pool = pool
+        self._node = node
+        self._target = target
+        self._tool = tuple(tool)
+
+    def start(self, attempt: str, task: bytes, limit_s: int, timeout_s: float = 120.0) -> Told:
+        """Give it a task (the tar of `bundle`), `limit_s` seconds from 1 to a week, enforced by the node."""
+        return self._ask(["start", attempt, str(min(max(1, limit_s), MAX_TIMEOUT_S))], attempt, task, timeout_s)
+
+    def wait(self, attempt: str, seconds: int = 0) -> Told:
+        """Its state, after `seconds` or as soon as it has ended."""
+        seconds = min(max(0, seconds), MAX_WAIT_S)
+        return self._ask(["wait", attempt, str(seconds)], attempt, b"", seconds + _ANSWER_S)
+
+    def log(self, attempt: str, offset: int) -> bytes | AttemptFault | SshFailed:
+        """At most 64 KiB of its output from this byte on; empty: no more yet."""
+        done = self._pool.run(
+            self._node, self._target, [*self._tool, "log", attempt, str(offset)], timeout_s=_ANSWER_S, stdout_bytes=LOG_CHUNK
+        )
+        if isinstance(done, SshFailed):
+            return done
+        return done.stdout if done.exit == 0 else self._fault(done)
+
+    def ack(self, attempt: str) -> Told:
+        """Its outcome is recorded: forget it."""
+        return self._ask(["ack", attempt], attempt, b"", _ANSWER_S)
+
+    def install(self, tool: bytes, timeout_s: float = 60.0) -> AttemptFault | SshFailed | None:
+        """Put the tool in its place, whole or not at all. None: it is there."""
+        done = self._pool.run(self._node, self._target, ["sh", "-c", _INSTALL, "install", self._tool[-1]], tool, timeout_s)
+        if isinstance(done, SshFailed):
+            return done
+        return None if done.exit == 0 else self._fault(done)
+
+    def _ask(self, words: list[str], attempt: str, stdin: bytes, timeout_s: float) -> Told:
+        done = self._pool.run(self._node, self._target, [*self._tool, *words], stdin, timeout_s, stdout_bytes=MAX_LINE + 1)
+        if isinstance(done, SshFailed):
+            return done
+        # 1 says that it could not be done, and the state says why; an ack of a running attempt shows as such.
+        if done.exit not in (0, 1) or not done.stdout.strip():
+            return self._fault(done)
+        try:
+            state = parse_state(done.stdout, attempt)
+        except ValueError as error:
+            return AttemptFault(kind="garbled", message=str(error))
+        if words[0] == "ack" and state.state != "acknowledged":
+            return AttemptFault(kind="refused", message=f"the attempt is {state.state}")
+        return state
+
+    def _fault(self, done: SshDone) -> AttemptFault:
+        said = done.stderr.decode("utf-8", "replace").strip()[:300]
+        if done.exit == NOT_FOUND:
+            return AttemptFault(kind="no_tool", message=said or "the node has no attempt tool")
+        return AttemptFault(kind="refused", message=said or f"the attempt tool ended with exit code {done.exit}")

@@ -1,0 +1,179 @@
+"""Image files on this machine, and boot scripts as literals."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from engine.boot_script import render_boot, render_disk, word
+from engine.catalog import shipped
+from engine.definitions import Catalog
+from engine.images import image_states, open_images, synthetic_bytes
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def whole() -> Catalog:
+    return shipped()
+
+
+def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> None:
+    images = open_images(whole, tmp_path / "one", synthetic=True)
+    assert images.reasons == {}
+    sizes = {name: {file: one.size for file, one in files.items()} for name, files in images.files.items()}
+    assert sizes["debian-12"] == {"root.tar.zst": 20 << 20}
+    assert sizes["sledgehammer"] == {"vmlinuz": 1 << 20, "initrd.img": 4 << 20}
+    assert all(size >= 1 << 20 for size in sizes["loader"].values())
+    again = open_images(whole, tmp_path / "two", synthetic=True)
+    for name, files in images.files.items():
+        for file, one in files.items():
+            assert hashlib.sha256(Path(one.path).read_bytes()).hexdigest() == one.sha256
+            assert again.files[name][file].sha256 == one.sha256
+    facts = images.facts("debian-12")
+    assert facts is not None
+    assert facts["path"] == "/image/debian-12/root.tar.zst"
+    assert images.facts("loader") is None
+    assert images.loaders().keys() == {"undionly.kpxe", "snponly.efi"}
+    kernel = images.file("sledgehammer", "vmlinuz")
+    assert kernel is not None
+    assert (kernel.kind, kernel.use) == ("discovery", "kernel")
+    assert images.file("sledgehammer", "../x") is None
+
+
+def test_the_content_is_fixed() -> None:
+    made = synthetic_bytes("debian-12", "root.tar.zst", 32)
+    assert made == synthetic_bytes("debian-12", "root.tar.zst", 64)[:32]
+    assert made.hex() == hashlib.shake_256(b"crowbar synthetic image/debian-12/root.tar.zst").hexdigest(32)
+
+
+def test_checksums_are_kept(whole: Catalog, tmp_path: Path) -> None:
+    first = open_images(whole, tmp_path, synthetic=True)
+    root = Path(first.files["debian-12"]["root.tar.zst"].path)
+    before = root.stat()
+    second = open_images(whole, tmp_path, synthetic=True)
+    assert second == first
+    assert root.stat().st_mtime_ns == before.st_mtime_ns, "not made again"
+    (tmp_path / "checksums.json").write_text("{not json")
+    assert open_images(whole, tmp_path, synthetic=True) == first
+
+
+def test_a_damaged_made_file_is_made_again(whole: Catalog, tmp_path: Path) -> None:
+    first = open_images(whole, tmp_path, synthetic=True)
+    root = Path(first.files["sledgehammer"]["vmlinuz"].path)
+    root.write_bytes(b"x" * (1 << 20))
+    assert open_images(whole, tmp_path, synthetic=True) == first
+    root.write_bytes(b"short")
+    assert open_images(whole, tmp_path, synthetic=True) == first
+
+
+def built(tmp_path: Path, content: bytes = b"root") -> Path:
+    folder = tmp_path / "images" / "debian-12"
+    folder.mkdir(parents=True)
+    (folder / "root.tar.zst").write_bytes(content)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'root').hexdigest()}  root.tar.zst\n")
+    return tmp_path / "images"
+
+
+def test_built_images(whole: Catalog, tmp_path: Path) -> None:
+    images = open_images(whole, built(tmp_path), synthetic=False)
+    assert images.files["debian-12"]["root.tar.zst"].size == 4
+    assert images.missing("loader").code == "image_missing"
+    assert images.missing("what").code == "image_missing"
+
+
+@pytest.mark.parametrize("harm", ["content", "sums", "file"])
+def test_built_images_that_are_not_right(whole: Catalog, tmp_path: Path, harm: str) -> None:
+    folder = built(tmp_path, b"RooT" if harm == "content" else b"root")
+    if harm == "sums":
+        (folder / "debian-12/SHA256SUMS").unlink()
+    if harm == "file":
+        (folder / "debian-12/root.tar.zst").unlink()
+    reason = open_images(whole, folder, synthetic=False).missing("debian-12")
+    assert reason.code == ("image_damaged" if harm == "content" else "image_missing")
+    assert reason.fields == {"image": "debian-12"}
+
+
+def test_damage_that_comes_later_is_seen(whole: Catalog, tmp_path: Path) -> None:
+    folder = built(tmp_path)
+    assert "debian-12" in open_images(whole, folder, synthetic=False).files
+    (folder / "debian-12/root.tar.zst").write_bytes(b"other")
+    assert open_images(whole, folder, synthetic=False).missing("debian-12").code == "image_damaged"
+
+
+def test_states_write_nothing(tmp_path: Path) -> None:
+    states = {state["name"]: state for state in image_states(tmp_path / "none")}
+    assert not (tmp_path / "none").exists()
+    assert states["debian-12"]["whole"] is False
+    assert states["debian-12"]["reason"] == "image debian-12 is not there"
+    built(tmp_path)
+    states = {state["name"]: state for state in image_states(tmp_path)}
+    assert (states["debian-12"]["whole"], states["debian-12"]["size"]) == (True, 4)
+
+
+# -- boot scripts -------------------------------------------------------------------------------------------------
+
+URL = "http://192.168.124.10"
+NONCE = "0123456789abcdef" * 2
+
+
+def test_boot_script_golden(whole: Catalog) -> None:
+    image = whole.images["sledgehammer"]
+    arguments = (word("crowbar.mac=52:54:00:00:00:01"), word("quiet"))
+    assert render_boot(image, URL, NONCE, arguments) == (GOLDEN / "boot.ipxe").read_text()
+    assert "crowbar.nonce" not in render_boot(image, URL, "")
+
+
+def test_boot_script_of_another_image(whole: Catalog, tmp_path: Path) -> None:
+    template = tmp_path / "boot.ipxe.j2"
+    template.write_text("#!ipxe\nkernel {{ url }}/{{ kernel }}\n")
+    image = whole.images["sledgehammer"]
+    assert render_boot(image, URL, NONCE, template=template) == f"#!ipxe\nkernel {URL}/vmlinuz\n"
+
+
+def test_templates_cannot_reach_objects(whole: Catalog, tmp_path: Path) -> None:
+    from jinja2.exceptions import SecurityError, UndefinedError
+
+    image = whole.images["sledgehammer"]
+    for text, error in (("{{ url.__class__.__mro__ }}", SecurityError), ("{{ secret }}", UndefinedError)):
+        template = tmp_path / f"{error.__name__}.j2"
+        template.write_text(text)
+        with pytest.raises(error):
+            render_boot(image, URL, NONCE, template=template)
+
+
+@pytest.mark.parametrize(
+    ("quirk", "last"), [("", "exit"), ("exit-1", "exit 1"), ("sanboot", "sanboot --no-describe --drive 0x80")]
+)
+def test_disk_script(quirk: str, last: str) -> None:
+    lines = render_disk(quirk).splitlines()
+    assert (lines[0], lines[-1]) == ("#!ipxe", last)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "a b", "a\nb", "a\n", "x=${net0/mac}", 'x="y"', "x='y'", "a;b", "a||b", "a&b", "#x", "-x", "{{x}}", "a\\b", "é", "x" * 600],
+)
+def test_words_that_could_be_more(bad: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a word"):
+        word(bad)
+
+
+@pytest.mark.parametrize(
+    ("url", "nonce"),
+    [
+        ("http://x/y", NONCE), ("http://x\nchain", NONCE), ("ftp://x", NONCE), ("http://${x}", NONCE), ("http://", NONCE),
+        (URL, "abc"), (URL, "g" * 32), (URL, NONCE + "\n"), (URL, NONCE.upper()),
+    ],
+)  # fmt: skip
+def test_urls_and_nonces_that_are_not_fit(whole: Catalog, url: str, nonce: str) -> None:
+    with pytest.raises(ValueError, match="URL|nonce"):
+        render_boot(whole.images["sledgehammer"], url, nonce)
+
+
+def test_only_discovery_images_boot(whole: Catalog) -> None:
+    with pytest.raises(ValueError, match="has no kernel to boot"):
+        render_boot(whole.images["debian-12"], URL, NONCE)
+    with pytest.raises(ValueError, match="not one of"):
+        render_disk("shell")

@@ -1,0 +1,261 @@
+"""What is shipped loads; mistakes in barclamps, images and stages name file, line, path, expectation and nearest word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine import catalog
+from engine.catalog import shipped, shipped_folder
+from engine.definitions import Catalog, On, Requirement
+from engine.mistakes import LIMIT, CatalogError
+from engine.network_roles import network_of, network_roles
+from engine.plan import Network, Plan, Site
+
+STAGES = shipped_folder("engine") / "stages.yml"
+
+
+@pytest.fixture(scope="module")
+def whole() -> Catalog:
+    return shipped()
+
+
+def test_shipped_roles(whole: Catalog) -> None:
+    assert set(whole.roles) == {
+        "inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "network", "ntp-server", "ntp-client",
+        "ready", "example-motd",
+    }  # fmt: skip
+    assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
+    assert [stage.gate for stage in whole.stages] == [False, True, False, False]
+    assert [stage.power_cycle for stage in whole.stages] == [True, True, True, False]
+    assert {name: image.kind for name, image in whole.images.items()} == {
+        "sledgehammer": "discovery", "debian-12": "system", "loader": "loader",
+    }  # fmt: skip
+    assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}
+    assert whole.roles["bios-configure"].reverify
+    assert whole.roles["bios-configure"].attempts == 3
+    assert whole.attributes["credential"].secret
+
+
+def test_owner_and_implied_requirements(whole: Catalog) -> None:
+    assert whole.owner("disks") == "inventory"
+    assert whole.owner("hostname") == ""
+    assert whole.requirements("raid-configure") == (
+        Requirement(role="bios-configure", on=On.SAME),
+        Requirement(role="inventory"),
+    )
+    assert whole.requirements("ntp-client")[0] == Requirement(role="ntp-server", on=On.ADMIN)
+    with pytest.raises(KeyError):
+        whole.owner("nothing")
+
+
+def test_roles_of_networks(whole: Catalog) -> None:
+    plan = Plan(site=Site(name="x"), networks={n: Network(name=n, subnet="10.0.0.0/24") for n in ("admin", "storage")})
+    full = network_roles(whole, plan)
+    assert full.roles.keys() - whole.roles.keys() == {"network-admin", "network-storage"}
+    role = full.roles["network-storage"]
+    assert (role.scripts, role.barclamp, role.stage, role.verify) == ("network", "network", "system", True)
+    assert "abstract" not in role.flags
+    assert network_of(role.name) == "storage"
+    assert network_of("ready") == ""
+    assert network_roles(full, Plan(site=Site(name="x"))).roles.keys() == whole.roles.keys(), "a network that went takes its role"
+
+
+def test_scripts_are_there_and_parse(whole: Catalog) -> None:
+    import subprocess
+
+    for role in whole.roles.values():
+        folder = Path(whole.folders[role.barclamp]) / "roles" / role.name
+        for script in sorted(folder.glob("*")) if folder.is_dir() else ():
+            assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0, script
+            if script.name in ("run", "verify"):
+                assert script.read_text().startswith("#!/bin/sh\n")
+                assert script.stat().st_mode & 0o111, script
+
+
+# -- mistakes -----------------------------------------------------------------------------------------------------
+
+HEAD = "barclamp: {name: a, version: 1}\n"
+
+
+def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **others: str) -> list[str]:
+    """The lines of the error, with the folder cut off; the shipped barclamps are there too."""
+    for name, content in {"a": text, **others}.items():
+        (tmp_path / "barclamps" / name).mkdir(parents=True)
+        (tmp_path / "barclamps" / name / "barclamp.yml").write_text(content)
+    for script in scripts:
+        there = tmp_path / "barclamps/a/roles" / script
+        there.parent.mkdir(parents=True, exist_ok=True)
+        there.write_text("#!/bin/sh\n")
+    with pytest.raises(CatalogError) as caught:
+        catalog.read([shipped_folder("barclamps"), tmp_path / "barclamps"], [shipped_folder("images")], stages)
+    return str(caught.value).replace(f"{tmp_path}/barclamps/", "").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("barclamp: {nam: a, version: 1}\n", "a/barclamp.yml:1: barclamp.nam: unknown key; did you mean 'name'?"),
+        ("barclamp: {name: b, version: 1}\n", "a/barclamp.yml:1: barclamp.name: expected the name of its folder, 'a', not 'b'"),
+        ("barclamp: {name: a, version: 2}\n", "a/barclamp.yml:1: barclamp.version: expected a whole number from 1 to 1, not 2"),
+        ("barclamp: {name: a, version: 1, requires: [netwrk]}\n",
+         "a/barclamp.yml:1: barclamp.requires.0: unknown barclamp 'netwrk'; did you mean 'network'?"),
+        (HEAD + "roles:\n  - {name: x, stage: sytem, jig: noop}\n", "a/barclamp.yml:3: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: ansibel}\n",
+         "a/barclamp.yml:3: roles.0.jig: unknown jig 'ansibel'; did you mean 'ansible'?"),
+        (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ntp-clint, on: same}]\n",
+         "a/barclamp.yml:6: roles.0.requires.0.role: unknown role 'ntp-clint'; did you mean 'ntp-client'?"),
+        (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ready, on: sme}]\n",
+         "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, not 'sme'; did you mean 'same'?"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, wants: [disk]}\n",
+         "a/barclamp.yml:3: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, gives: [disks]}\n",
+         "a/barclamp.yml:3: roles.0.gives.0: attribute 'disks' is given by role 'inventory' already"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destroys]}\n",
+         "a/barclamp.yml:3: roles.0.flags.0: unknown flag 'destroys'; did you mean 'destructive'?"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: local, flags: [destructive]}\n",
+         "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",
+         "a/barclamp.yml:3: roles.0.name: expected the script roles/x/run, which is missing"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, reverify: true}\n",
+         "a/barclamp.yml:3: roles.0.reverify: a role that is looked at again after each run needs verify: true"),
+        (HEAD + "roles:\n  - {name: ready, stage: system, jig: noop}\n", None),
+        (HEAD + "roles:\n  - {name: network-x, stage: system, jig: noop}\n",
+         "a/barclamp.yml:3: roles.0.name: names that begin with network- are kept for the networks of a plan"),
+        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, timeout: 5 min}\n",
+         "a/barclamp.yml:3: roles.0.timeout: expected a duration as 30s, 15m, 1h or 2d, not '5 min'"),
+        (HEAD + "roles:\n  - {name: x, stage: hardware, jig: noop, requires: [ready]}\n",
+         "a/barclamp.yml:3: roles.0.requires: role 'x' of stage 'hardware' would wait for 'ready' of later stage 'system'"),
+        (HEAD + "attributes:\n  - {name: q, schema: {type: intger}}\n", None),
+        (HEAD + "attributes:\n  - {name: q, schema: {type: integer}, default: x}\n",
+         "a/barclamp.yml:3: attributes.0.default: expected a whole number, not 'x'"),
+        (HEAD + "attributes:\n  - {name: q, schema: {$ref: 'http://x/y'}}\n",
+         "a/barclamp.yml:3: attributes.0.schema: a schema may refer to parts of itself only ($ref: '#/...')"),
+        (HEAD + "attributes:\n  - {name: q, schema: {}, secret: true, default: x}\n",
+         "a/barclamp.yml:3: attributes.0.default: a secret has no default: its value comes from the plan's secrets"),
+        (HEAD + "attributes:\n  - {name: q, path: disks/count, schema: {}}\n",
+         "a/barclamp.yml:3: attributes.0.path: path 'disks/count' lies on that of attribute 'disks', 'disks'"),
+        (HEAD + "attributes:\n  - {name: disks, schema: {}}\n", None),
+    ],
+)  # fmt: skip
+def test_one_mistake(tmp_path: Path, text: str, line: str | None) -> None:
+    found = mistakes(tmp_path, text)
+    assert len(found) == 1
+    if line is None:
+        assert "a/barclamp.yml:3:" in found[0]
+    else:
+        assert found == [line]
+
+
+def test_a_schema_that_is_none_is_told_at_its_word(tmp_path: Path) -> None:
+    text = HEAD + "attributes:\n  - name: q\n    schema:\n      type: object\n      properties:\n        x: {type: intger}\n"
+    found = mistakes(tmp_path, text)
+    assert found[0].startswith("a/barclamp.yml:7: attributes.0.schema.properties.x.type: this is not a JSON Schema")
+    assert found[0].endswith("did you mean 'integer'?")
+
+
+def test_scripts_and_verify_agree(tmp_path: Path) -> None:
+    text = HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n  - {name: y, stage: system, jig: script, verify: true}\n"
+    assert mistakes(tmp_path, text, "x/run", "x/verify", "y/run") == [
+        "a/barclamp.yml:3: roles.0.name: the script roles/x/verify is there, but the role lacks verify: true",
+        "a/barclamp.yml:4: roles.1.verify: expected the script roles/y/verify, which is missing",
+    ]
+
+
+def test_roles_that_wait_for_each_other(tmp_path: Path) -> None:
+    roles = "roles:\n"
+    for name, needs in (("x", "y"), ("y", "z"), ("z", "x")):
+        roles += f"  - {{name: {name}, stage: system, jig: noop, requires: [{needs}]}}\n"
+    assert mistakes(tmp_path, HEAD + roles) == ["a/barclamp.yml:3: roles.0: these roles would wait for each other: x -> y -> z -> x"]
+
+
+def test_a_circle_by_attribute_and_by_precedes(tmp_path: Path) -> None:
+    text = (
+        HEAD + "attributes: [{name: q, schema: {}}]\nroles:\n"
+        "  - {name: x, stage: system, jig: noop, gives: [q], requires: [y]}\n"
+        "  - {name: y, stage: system, jig: noop, wants: [q]}\n"
+        "  - {name: u, stage: system, jig: noop, precedes: [v]}\n"
+        "  - {name: v, stage: system, jig: noop, precedes: [u]}\n"
+    )
+    found = mistakes(tmp_path, text)
+    assert len(found) == 2
+    assert "u -> v -> u" in " ".join(found)
+    assert "x -> y -> x" in " ".join(found)
+
+
+def test_provided_roles_are_known(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/barclamp.yml").write_text(
+        HEAD + "roles:\n  - {name: x, stage: system, jig: noop, provides: [clock]}\n"
+        "  - {name: y, stage: system, jig: noop, requires: [clock], conflicts: [x]}\n"
+    )
+    assert catalog.read([tmp_path], [], STAGES).roles["y"].requires[0].role == "clock"
+
+
+def test_mistakes_are_bounded_and_come_from_all_files(tmp_path: Path) -> None:
+    many = HEAD + "roles:\n" + "".join(f"  - {{name: x{i}, stage: no, jig: noop}}\n" for i in range(50))
+    assert len(mistakes(tmp_path, many)) == LIMIT
+    (tmp_path / "two").mkdir()
+    both = mistakes(tmp_path / "two", "barclamp: 1\n", b="barclamp: [\n")
+    assert [line.split(":")[0] for line in both] == ["a/barclamp.yml", "b/barclamp.yml"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("stages: [{name: a, doing: b, done: c, runs: sledgehamer}]",
+         "1: stages.0.runs: expected one of sledgehammer, installed, not 'sledgehamer'; did you mean 'sledgehammer'?"),
+        ("stages: [{name: a, doing: b, done: c, runs: installed}, {name: d, doing: b, done: c, runs: sledgehammer}]",
+         "1: stages.1.runs: a stage that runs in sledgehammer cannot follow one of the installed system"),
+        ("stages: []", "1: expected at least one stage"),
+        ("stage: []", "1: stage: unknown key; did you mean 'stages'?"),
+        ("stages: [{name: a, doing: b, done: c, runs: installed}, {name: a, doing: b, done: c, runs: installed}]",
+         "1: stages.1.name: stage 'a' is there already"),
+    ],
+)  # fmt: skip
+def test_stages(tmp_path: Path, text: str, line: str) -> None:
+    file = tmp_path / "stages.yml"
+    file.write_text(text)
+    with pytest.raises(CatalogError) as caught:
+        catalog.read([], [], file)
+    assert str(caught.value) == f"{file}:{line}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("{name: i, kind: system, files: {rot: x}}", "1: files.rot: unknown key; did you mean 'root'?"),
+        ("{name: i, kind: system, files: {root: ../x}}", "1: files.root: expected a file name, not '../x'"),
+        ("{name: i, kind: discovery, files: {kernel: k, initrd: i}, arguments: ['a b']}",
+         "1: arguments.0: expected a kernel argument without spaces, quotes or $, not 'a b'"),
+        ("{name: i, kind: system, files: {root: x}, synthetic: {y: 1}}", "1: synthetic.y: unknown file 'y'; known: x"),
+        ("{name: i, kind: system, files: {root: x}, synthetic: {x: much}}",
+         "1: synthetic.x: expected a size as 1048576, 512 KiB or 20 MiB, not 'much'"),
+    ],
+)  # fmt: skip
+def test_images(tmp_path: Path, text: str, line: str) -> None:
+    (tmp_path / "i").mkdir()
+    (tmp_path / "i/image.yml").write_text(text)
+    with pytest.raises(CatalogError) as caught:
+        catalog.read([], [tmp_path], STAGES)
+    assert str(caught.value).splitlines()[0] == f"{tmp_path}/i/image.yml:{line}"
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as caught:
+        catalog.read([], [], tmp_path / "none.yml")
+    assert "cannot be read: No such file" in str(caught.value)
+
+
+def test_what_is_shipped_travels_in_the_wheel() -> None:
+    """The build takes the four packages; the data must be inside them."""
+    text = (shipped_folder("engine").parent / "pyproject.toml").read_text()
+    assert 'packages = ["crowbar_tui", "engine", "barclamps", "images"]' in text
+
+
+def test_rules_know_the_facts_that_plans_may_name() -> None:
+    from engine import plan, rules
+
+    facts: Any = rules.FACTS
+    assert set(facts) == set(plan.FACTS)

@@ -1,0 +1,680 @@
+"""A rack that is nowhere: machines that answer effects with events, in one thread, in simulated time, with faults to order.
+
+    rack = Rack(catalog, plan, nodes=3, seed=7); rack.run(); rack.world
+
+Machines keep what real ones keep: attempts of sledgehammer in memory (gone with a boot), those of an installed system on its disk, settings, a disk with a
+count of wipes. What is between the engine and a machine (orders, answers, ticks) is dropped by `restart`; what is in a machine goes on.
+
+Oracles hold at every step: never two tasks on one machine, never a wipe without approval or a second one, never a node role without a reason.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from engine import reasons
+from engine.attributes import inputs_hash
+from engine.definitions import Catalog, RoleDef
+from engine.derive import committed, done, resources, size
+from engine.effects import (
+    Accept,
+    Acknowledge,
+    BootNode,
+    BootScript,
+    Effect,
+    Probe,
+    Refuse,
+    SendDhcp,
+    Start,
+    Welcome,
+)
+from engine.events import (
+    Bye,
+    Commit,
+    Continue,
+    DhcpAsked,
+    Event,
+    Fetched,
+    Happened,
+    Hello,
+    Missed,
+    Operate,
+    Outcome,
+    Powered,
+    Probed,
+    ScriptAsked,
+    Started,
+    Tick,
+)
+from engine.guards import blockers, node_holder
+from engine.model import TABLES, Kind, Key, State, Way
+from engine.plan import Plan
+from engine.step import step
+from engine.wire.dhcp import DhcpKind, DhcpRequest
+from engine.work import Work
+from engine.world import World
+
+INDEXES = (
+    "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
+    "wants", "stale", "running",
+)  # fmt: skip
+
+
+class Record:
+    """What a machine knows of one leg of an attempt."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self.running = True
+        self.outcome: Outcome | None = None
+        self.acknowledged = False
+
+
+class Machine:
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.mac = f"52:54:00:00:00:{number:02x}"
+        self.uuid = f"4c4c4544-0000-1000-8000-0000000000{number:02x}"
+        self.serial = f"SN{number:04d}"
+        self.epoch = 0
+        """Counts power cycles and boots: what belongs to an older one is void."""
+        self.runs = ""
+        self.boot_id = ""
+        self.node = ""
+        self.welcomed = False
+        self.leased = ""
+        self.installed = ""
+        self.credential = ""
+        self.memory: dict[str, Record] = {}
+        self.disk: dict[str, Record] = {}
+        self.applied: dict[str, str] = {}
+        """Role -> inputs with which it was carried out."""
+        self.wipes: dict[str, int] = {}
+        self.whole: set[str] = set()
+        """Destructive roles that ended well: wiping for them again is the sin."""
+        self.legs: dict[str, int] = {}
+        self.reachable = True
+        self.bmc_lies = 0
+        self.bmc_dead = 0
+        self.kexec_hangs = 0
+        self.wrong = 0
+        """So many of its next boots go to the other environment."""
+        self.fails: dict[str, int] = {}
+        self.false_claims: dict[str, int] = {}
+        self.firmware_boots = 0
+        self.ended: list[str] = []
+
+    @property
+    def attempts(self) -> dict[str, Record]:
+        return self.memory if self.runs == "sledgehammer" else self.disk
+
+    @property
+    def address(self) -> str:
+        return f"10.0.0.{100 + self.number}"
+
+
+class Rack:
+    def __init__(self, catalog: Catalog, plan: Plan, nodes: int = 1, seed: int = 0, check: bool = True) -> None:
+        self.catalog, self.plan, self.random, self.check = catalog, plan, Random(seed), check
+        self.machines = [Machine(i + 1) for i in range(nodes)]
+        self.world = World.new(catalog)
+        self.tables: dict[str, dict[Any, Any]] = {name: {} for name in TABLES}
+        self.journal: list[Happened] = []
+        self.now, self.seq = 0.0, 0
+        self.heap: list[tuple[float, int, str, Callable[[], None]]] = []
+        self.waiting: dict[Any, tuple[Machine, int, Callable[[Effect], None]]] = {}
+        self.ordered: dict[str, Start] = {}
+        self.mailbox: dict[str, list[tuple[Start, str]]] = {}
+        self.effects: list[Effect] = []
+        self.most_starts = 0
+        self.wiped: list[tuple[int, str]] = []
+        self.lose_answers = 0
+        self.hook: Callable[[], None] = lambda: None
+        self.admin_did: dict[str, Outcome] = {}
+        self.behaviour: dict[str, str] = {}
+        self.feed(Started(installation="i5", admin="admin.example.net"))
+        self.feed(Commit(who="test", plan=plan))
+        for machine in self.machines:
+            self.after(0.0, lambda m=machine: self.power_on(m))
+        self.after(20.0, self._listen, "engine")
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def after(self, seconds: float, call: Callable[[], None], owner: str = "machine") -> None:
+        """`owner` engine: dropped by a restart."""
+        self.seq += 1
+        heapq.heappush(self.heap, (self.now + seconds, self.seq, owner, call))
+
+    def between(self, low: float, high: float) -> float:
+        return round(self.random.uniform(low, high), 2)
+
+    def run(self, until: Callable[[], bool] | None = None, seconds: float = 3600.0) -> bool:
+        """Until `until` is true (default: all node roles done), or so many simulated seconds have gone."""
+        until = until or self.all_done
+        end = self.now + seconds
+        while self.heap and not until():
+            if self.heap[0][0] > end:
+                self.now = end
+                return False
+            self.now, _, _, call = heapq.heappop(self.heap)
+            call()
+        return until()
+
+    def all_done(self) -> bool:
+        world = self.world
+        if sum(n.kind is Kind.SERVER for n in world.nodes.values()) < len(self.machines):
+            return False
+        return all(n.allocated for n in world.nodes.values()) and all(
+            done(world, r) for r in world.node_roles.values() if committed(r)
+        )
+
+    def bring_up(self, rounds: int = 12) -> None:
+        """Until all is done, with an operator who looks in now and then and does what the reasons advise."""
+        for _ in range(rounds):
+            if self.run(seconds=5400.0):
+                return
+            self.tend()
+        raise AssertionError("\n".join(self.state()))
+
+    def state(self) -> list[str]:
+        out = [f"now {self.now}"]
+        for node in self.world.nodes.values():
+            out.append(
+                f"{node.id} stage={node.stage} runs={node.runs} alive={node.alive} allocated={node.allocated} boot={node.boot} "
+                f"problem={node.problem} notice={node.notice} probe={node.probe} missed={node.missed} fresh={node.intent.fresh}"
+            )
+        for role in self.world.node_roles.values():
+            if not done(self.world, role):
+                why = [(r.code, dict(r.fields)) for r in blockers(self.world, role)]
+                out.append(f"  {role.key} {role.state.value} recheck={role.recheck} resume={role.resume} {why}")
+        for m in self.machines:
+            out.append(f"  machine {m.number} {m.node} runs={m.runs} boot_id={m.boot_id} reachable={m.reachable}")
+        out += [f"  sighting {s.mac} {s.reason}" for s in self.world.sightings.values() if not s.node]
+        return out
+
+    # -- the engine ------------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> list[Effect]:
+        """One event as one batch; what it orders is set going. The effects are returned as well."""
+        work = Work(self.world)
+        happened = Happened(1000.0 + self.now, self.now, event)
+        before = self.world.meta.attempts
+        rows = step(work, happened)
+        self.journal.append(happened)
+        for table, key, row in rows:
+            if row is None:
+                self.tables[table].pop(key, None)
+            else:
+                self.tables[table][key] = row
+        self.world = work.finish()
+        starts = sum(isinstance(e, Start) and not e.resume for e in work.effects)
+        if not isinstance(event, Started):
+            self.most_starts = max(self.most_starts, starts)
+        assert self.world.meta.attempts - before <= 64 * 2
+        for when, subject in work.wakes:
+            self.after(max(when - self.now, 0.0), lambda s=subject: self.feed(Tick(subjects=(s,))), "engine")
+        effects = list(work.effects)
+        self.effects += effects
+        if self.check:
+            self.oracles()
+        for effect in effects:
+            self.carry_out(effect)
+        self.hook()
+        if work.rest and not isinstance(event, Continue):
+            while self.world.touched or self.world.released:
+                effects += self.feed(Continue())
+        return effects
+
+    def restart(self) -> None:
+        """kill -9 and start: orders, answers and ticks on their way are gone; the tables are what is left."""
+        self.heap = [entry for entry in self.heap if entry[2] == "machine"]
+        heapq.heapify(self.heap)
+        self.waiting.clear()
+        self.mailbox.clear()
+        self.ordered.clear()
+        self.admin_did.clear()
+        self.world = World.load(self.catalog, self.tables)
+        self.feed(Started(installation="other", admin="admin.example.net"))
+        self.after(20.0, self._listen, "engine")
+
+    def oracles(self) -> None:
+        world = self.world
+        queued = {entry[-1] for queue in world.queues.values() for entry in queue}
+        for role in world.node_roles.values():
+            if not committed(role) or done(world, role):
+                continue
+            found = blockers(world, role)
+            if role.key in world.touched:
+                continue
+            assert found, f"{role.key} {role.state} could start, and nobody looks at it"
+            if {r.code for r in found} == {"held"} and node_holder(world, role.node) is None:
+                full = [r for r in resources(world.catalog.roles[role.role], role) if (world.running.get(r) or 0) >= size(world, r)]
+                assert role.key in queued, f"{role.key} waits for {full} in no queue"
+        for node in world.nodes.values():
+            holders = [
+                k for k in world.roles_of.get(node.id) or () if world.node_roles[k].state is State.TRANSITION
+            ]
+            assert len(holders) <= 1, f"two node roles hold {node.id}: {holders}"
+
+    def indexes_agree(self) -> None:
+        fresh = World.load(self.catalog, self.tables)
+        for table in TABLES:
+            assert getattr(fresh, table) == getattr(self.world, table), table
+        for name in INDEXES:
+            assert dict(getattr(fresh, name)) == dict(getattr(self.world, name)), name
+
+    def _listen(self) -> None:
+        """The loop tells of nodes that are silent for too long."""
+        for node in sorted(self.world.nodes.values(), key=lambda n: n.id):
+            if node.kind is Kind.SERVER and node.alive and not node.probe and not self.answers(node.id):
+                self.feed(Missed(node=node.id))
+        self.after(20.0, self._listen, "engine")
+
+    def answers(self, node_id: str) -> bool:
+        node, machine = self.world.nodes[node_id], self.machine_of(node_id)
+        return (
+            machine is not None and machine.reachable and bool(machine.runs) and machine.boot_id == node.boot_id
+            and machine.runs == node.runs
+        )  # fmt: skip
+
+    def machine_of(self, node_id: str) -> Machine | None:
+        node = self.world.nodes.get(node_id)
+        return next((m for m in self.machines if node is not None and m.mac in node.macs), None)
+
+    def operate(self, verb: str, node: str, role: str = "", value: Any = None) -> Effect:
+        effects = self.feed(Operate(request=-1, who="op", verb=verb, node=node, role=role, value=value))
+        return next(e for e in effects if isinstance(e, Accept | Refuse))
+
+    def tend(self) -> None:
+        """What a person does about what the console says."""
+        for node in sorted(self.world.nodes.values(), key=lambda n: n.id):
+            machine = self.machine_of(node.id)
+            if node.kind is not Kind.SERVER or machine is None:
+                continue
+            machine.bmc_lies = machine.bmc_dead = machine.kexec_hangs = machine.wrong = 0
+            machine.reachable = True
+            unwell = node.problem is not None or any(
+                self.world.node_roles[k].state is State.ERROR for k in self.world.roles_of.get(node.id) or ()
+            )
+            if unwell:
+                assert isinstance(self.operate("retry", node.id), Accept)
+            for key in self.world.roles_of.get(node.id) or ():
+                role = self.world.node_roles[key]
+                found = [] if done(self.world, role) else blockers(self.world, role, first=True)
+                if found and found[0].code == "unverifiable":
+                    self.operate("retry", node.id, key[1])
+        for machine in self.machines:
+            node = self.world.nodes.get(machine.node)
+            silent = not machine.runs or not machine.welcomed
+            if silent and (node is None or node.boot is None):
+                self.power_on(machine)
+
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SendDhcp():
+                self._answer(("dhcp", effect.reply.to.mac), effect)
+            case BootScript() | Welcome() | Refuse():
+                self._answer(effect.request, effect)
+            case BootNode():
+                self.after(self.between(1, 5), lambda: self._boot(effect), "engine")
+            case Probe():
+                self.after(self.between(1, 3), lambda: self._probe(effect), "engine")
+            case Acknowledge():
+                machine = self.machine_of(effect.node)
+                record = machine.attempts.get(effect.attempt) if machine else None
+                if record is not None and machine is not None and machine.reachable:
+                    record.acknowledged = True
+            case Start():
+                self._start(effect)
+            case _:
+                pass
+
+    def _answer(self, request: Any, effect: Effect) -> None:
+        found = self.waiting.pop(request, None)
+        if found is None:
+            return
+        machine, epoch, call = found
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return
+        self.after(0.1, lambda: call(effect) if machine.epoch == epoch and machine.reachable else None, "engine")
+
+    def _boot(self, effect: BootNode) -> None:
+        machine = self.machine_of(effect.node)
+        if machine is None:
+            return
+        failure = None
+        if effect.way is Way.KEXEC:
+            if self.answers_now(machine) and machine.runs == "sledgehammer":
+                machine.epoch += 1
+                machine.runs, machine.welcomed, machine.memory = "", False, {}
+                if machine.kexec_hangs:
+                    machine.kexec_hangs -= 1
+                else:
+                    self._in(machine, 3.0, lambda: self._disk(machine))
+            else:
+                failure = reasons.unreachable_node(node=effect.node, address="", message="no agent")
+        elif machine.bmc_dead:
+            machine.bmc_dead -= 1
+            failure = reasons.power_failed(node=effect.node, address="10.0.1.1", message="no answer")
+        elif machine.bmc_lies:
+            machine.bmc_lies -= 1
+        else:
+            self.power_on(machine, disk=effect.way is Way.DISK)
+        self.feed(Powered(node=effect.node, generation=effect.generation, failure=failure))
+
+    def answers_now(self, machine: Machine) -> bool:
+        return machine.reachable and bool(machine.runs) and machine.welcomed
+
+    def _probe(self, effect: Probe) -> None:
+        self.feed(Probed(node=effect.node, probe=effect.probe, alive=self.answers(effect.node)))
+
+    def _start(self, effect: Start) -> None:
+        role = self.world.node_roles[(effect.node, effect.role)]
+        definition = self.world.catalog.roles[effect.role]
+        if definition.destructive and effect.action == "run":
+            assert role.approved, f"{role.key} would destroy what nobody approved"
+        if definition.jig in ("noop", "local"):
+            self.after(self.between(0, 2), lambda: self._local(effect, definition), "engine")
+            return
+        boot_id = self.world.nodes[effect.node].boot_id
+        if definition.jig == "script":
+            self.ordered[effect.attempt] = effect  # a later order of the same leg takes the place of an earlier one
+            self.after(self.between(0.1, 1), lambda: self._ssh(effect), "engine")
+            return
+        box = self.mailbox.setdefault(effect.node, [])
+        box[:] = [one for one in box if one[0].attempt != effect.attempt]
+        box.append((effect, boot_id))
+        self.after(self.between(0.1, 1), lambda: self.empty(effect.node), "engine")
+
+    def empty(self, node_id: str) -> None:
+        """The agent asks what is next; a command is for one boot."""
+        machine = self.machine_of(node_id)
+        if machine is None or not self.answers_now(machine) or machine.runs != "sledgehammer":
+            return
+        for start, boot_id in self.mailbox.pop(node_id, []):
+            if boot_id == machine.boot_id:
+                self.order(machine, start)
+
+    def _ssh(self, effect: Start) -> None:
+        if self.ordered.get(effect.attempt) is not effect:
+            return
+        machine = self.machine_of(effect.node)
+        if machine is None or not machine.reachable or machine.runs in ("", "sledgehammer"):
+            failure = reasons.unreachable_node(node=effect.node, address="", message="no route")
+            self.feed(Outcome(attempt=effect.attempt, node=effect.node, what="failed", failure=failure, unreachable=True))
+        else:
+            self.order(machine, effect)
+
+    def _local(self, effect: Start, definition: RoleDef) -> None:
+        gives = {name: f"{name} of admin" for name in definition.gives}
+        self.feed(self.admin_did.setdefault(effect.attempt, Outcome(attempt=effect.attempt, node=effect.node, what="done", gives=gives)))
+
+    # -- tasks on a machine ----------------------------------------------------------------------------------------
+
+    def order(self, machine: Machine, start: Start) -> None:
+        record = machine.attempts.get(start.attempt)
+        if record is None and start.resume:
+            self.feed(Outcome(attempt=start.attempt, node=start.node, what="lost"))
+        elif record is None:
+            for other in machine.attempts.values():
+                assert not other.running, f"two tasks on machine {machine.number}: {other.start} and {start}"
+            machine.attempts[start.attempt] = record = Record(start)
+            key = (start.node, start.role)
+            view = self.world.node_roles[key]
+            inputs = inputs_hash(self.world, view)
+            seconds = self.between(0.5, 60)
+            self._in(machine, seconds, lambda: self._end(machine, record, inputs))
+        elif record.running:
+            self.feed(Outcome(attempt=start.attempt, node=start.node, what="running"))
+        elif record.outcome is None:
+            self.feed(Outcome(attempt=start.attempt, node=start.node, what="lost"))
+        else:
+            self._tell(machine, record)
+
+    def _end(self, machine: Machine, record: Record, inputs: str) -> None:
+        start = record.start
+        definition = self.world.catalog.roles.get(start.role)
+        if definition is None:
+            return
+        record.running = False
+        machine.ended.append(start.attempt)
+        record.outcome = self.carry(machine, start, definition, inputs)
+        self._tell(machine, record)
+
+    def carry(self, machine: Machine, start: Start, definition: RoleDef, inputs: str) -> Outcome:
+        """What the role's script does to the machine, and says."""
+        name, node, how = definition.name, start.node, self.behaviour.get(definition.name, "")
+        gives = {g: self.value(machine, g) for g in definition.gives}
+        if start.action == "verify":
+            there = name in machine.applied and (definition.destructive or machine.applied[name] == inputs)
+            failure = None if there else reasons.verify_failed(role=name, line="no")
+            what = "done" if there else "failed"
+            return Outcome(attempt=start.attempt, node=node, what=what, gives=gives if there else {}, failure=failure)
+        if machine.fails.get(name):
+            machine.fails[name] -= 1
+            return Outcome(
+                attempt=start.attempt, node=node, what="failed", failure=reasons.script_failed(role=name, exit=3, line="broken")
+            )
+        if "again" in how and machine.legs.get(name, 0) < 2:
+            machine.legs[name] = machine.legs.get(name, 0) + 1
+            return Outcome(attempt=start.attempt, node=node, what="again", after=5.0, reboot="reboot" in how)
+        machine.legs.pop(name, None)
+        if definition.destructive:
+            assert name not in machine.whole, f"machine {machine.number} is wiped again by {name}"
+            machine.whole.add(name)
+            machine.wipes[name] = machine.wipes.get(name, 0) + 1
+        if machine.false_claims.get(name):
+            machine.false_claims[name] -= 1
+            machine.whole.discard(name)
+            return Outcome(attempt=start.attempt, node=node, what="done", gives=gives)
+        changed = machine.applied.get(name) != inputs
+        machine.applied[name] = inputs
+        if "installed" in definition.gives:
+            machine.installed, machine.credential, machine.disk = "debian-12", node, {}
+        return Outcome(attempt=start.attempt, node=node, what="done", gives=gives, reboot="bios" in how and changed)
+
+    def value(self, machine: Machine, name: str) -> Any:
+        match name:
+            case "disks":
+                return [{"name": "sda", "size": 10**12, "serial": f"D{machine.number}", "signature": ""}]
+            case "installed":
+                return {"os": "debian-12", "disk": "sda", "root": "r"}
+            case "kexec":
+                return machine.number % 2 == 0
+            case "nics" | "neighbours" | "volumes":
+                return []
+            case "bmc":
+                return {"address": f"10.0.1.{machine.number}", "mac": ""}
+            case "memory-mb" | "cpus":
+                return 64
+        return f"{name} of {machine.number}"
+
+    def _tell(self, machine: Machine, record: Record) -> None:
+        """Until it is acknowledged, as an agent does."""
+        if machine.attempts.get(record.start.attempt) is not record or record.acknowledged or record.outcome is None:
+            return
+        if machine.reachable and machine.welcomed:
+            outcome = record.outcome
+            self.after(self.between(0, 1), lambda: self.feed(outcome), "engine")
+        self._in(machine, 15.0, lambda: self._tell(machine, record))
+
+    # -- what happens to a machine ---------------------------------------------------------------------------------
+
+    def _in(self, machine: Machine, seconds: float, call: Callable[[], None]) -> None:
+        """Later, unless the machine boots before."""
+        epoch = machine.epoch
+        self.after(seconds, lambda: call() if machine.epoch == epoch else None)
+
+    def off(self, machine: Machine) -> None:
+        machine.epoch += 1
+        machine.runs, machine.welcomed, machine.memory = "", False, {}
+        for record in machine.disk.values():
+            record.running = False
+
+    def power_on(self, machine: Machine, disk: bool = False) -> None:
+        self.off(machine)
+        machine.firmware_boots += 1
+        if machine.wrong and machine.installed:
+            machine.wrong -= 1
+            disk = not disk
+        if disk and machine.installed:
+            self._in(machine, self.between(10, 40), lambda: self._disk(machine))
+        else:
+            self._in(machine, self.between(10, 60), lambda: self._rom(machine))
+
+    def reboot(self, machine: Machine) -> None:
+        """By itself, saying so where it can."""
+        if machine.runs and machine.welcomed and machine.reachable and machine.node:
+            self.feed(Bye(node=machine.node, boot_id=machine.boot_id))
+        self.power_on(machine)
+
+    def ask(self, machine: Machine, request: Any, event: Event, call: Callable[[Effect], None], again: Callable[[], None]) -> None:
+        """Send, and ask again later if there is no answer."""
+        epoch, answered = machine.epoch, []
+
+        def take(effect: Effect) -> None:
+            answered.append(effect)
+            call(effect)
+
+        self.waiting[request] = (machine, epoch, take)
+        self._in(machine, 15.0, lambda: None if answered else again())
+        if machine.reachable:
+            self.feed(event)
+
+    def _dhcp(self, machine: Machine, then: Callable[[], None], ipxe: bool, kind: DhcpKind = DhcpKind.DISCOVER, want: str = "") -> None:
+        request = DhcpRequest(
+            kind=kind, xid=self.seq, mac=machine.mac, vendor_class="PXEClient:Arch:00000:UNDI:002001", arch=0,
+            user_class=("iPXE",) if ipxe else (), requested=want, server_id="10.0.0.1" if want else "", uuid=machine.uuid,
+        )  # fmt: skip
+
+        def got(effect: Effect) -> None:
+            assert isinstance(effect, SendDhcp)
+            if kind is DhcpKind.DISCOVER and effect.reply.kind is DhcpKind.OFFER:
+                self._dhcp(machine, then, ipxe, DhcpKind.REQUEST, effect.reply.yiaddr)
+            elif effect.reply.kind is DhcpKind.ACK:
+                machine.leased = effect.reply.yiaddr
+                then()
+
+        self.ask(
+            machine, ("dhcp", machine.mac), DhcpAsked(request=request, interface="eth1"), got,
+            lambda: self._dhcp(machine, then, ipxe),
+        )  # fmt: skip
+
+    def _rom(self, machine: Machine) -> None:
+        self._dhcp(machine, lambda: self._in(machine, 1.0, lambda: self._loader(machine)), ipxe=False)
+
+    def _loader(self, machine: Machine) -> None:
+        if machine.reachable:
+            self.feed(Fetched(address=machine.leased, what="loader"))
+        self._in(machine, 1.0, lambda: self._dhcp(machine, lambda: self._script(machine), ipxe=True))
+
+    def _script(self, machine: Machine) -> None:
+        self.seq += 1
+        nonce = f"nonce{self.seq}"
+
+        def got(effect: Effect) -> None:
+            assert isinstance(effect, BootScript)
+            if effect.disk:
+                self._in(machine, 5.0, lambda: self._disk(machine) if machine.installed else self.power_on(machine))
+            else:
+                self._in(machine, 5.0, lambda: self._sledgehammer(machine, nonce))
+
+        event = ScriptAsked(request=self.seq, mac=machine.mac, address=machine.leased, nonce=nonce)
+        self.ask(machine, self.seq, event, got, lambda: self._script(machine))
+
+    def _sledgehammer(self, machine: Machine, nonce: str) -> None:
+        if machine.reachable:
+            self.feed(Fetched(address=machine.leased, what="kernel"))
+        self.seq += 1
+        boot_id = f"b{machine.number}-{self.seq}"
+        self._in(machine, self.between(5, 30), lambda: self._hello(machine, "sledgehammer", boot_id, nonce))
+
+    def _disk(self, machine: Machine) -> None:
+        if not machine.installed:
+            return  # hangs: no boot device
+        self.seq += 1
+        boot_id = f"b{machine.number}-{self.seq}"
+        self._in(machine, self.between(5, 30), lambda: self._hello(machine, machine.installed, boot_id, ""))
+
+    def _hello(self, machine: Machine, environment: str, boot_id: str, nonce: str) -> None:
+        machine.runs, machine.boot_id = environment, boot_id
+        self.seq += 1
+
+        def got(effect: Effect) -> None:
+            if isinstance(effect, Welcome):
+                machine.node, machine.welcomed = effect.node, True
+                if environment == "sledgehammer":
+                    self.empty(effect.node)
+                    self._poll(machine)
+                for record in list(machine.attempts.values()):
+                    self._tell(machine, record)
+            else:
+                self._in(machine, 30.0, lambda: self.power_on(machine))
+
+        event = Hello(
+            request=self.seq, nonce=nonce, credential="" if nonce else machine.credential, boot_id=boot_id, environment=environment,
+            uuid=machine.uuid, serial=machine.serial, macs=(machine.mac,), address=machine.address, arch="x86_64",
+        )  # fmt: skip
+        self.ask(machine, self.seq, event, got, lambda: self._hello(machine, environment, boot_id, nonce))
+
+    def _poll(self, machine: Machine) -> None:
+        self.empty(machine.node)
+        self._in(machine, 10.0, lambda: self._poll(machine))
+
+    def partition(self, machine: Machine, seconds: float) -> None:
+        machine.reachable = False
+
+        def heal() -> None:
+            machine.reachable = True
+
+        self.after(seconds, heal)
+
+    # -- faults ----------------------------------------------------------------------------------------------------
+
+    def fault(self) -> str:
+        """One thing goes wrong, at random."""
+        random = self.random
+        machine = random.choice(self.machines)
+        kind = random.choice(
+            "restart restart restart reboot power partition long-partition lies dead kexec lose duplicate wrong fails late".split()
+        )
+        match kind:
+            case "restart":
+                self.restart()
+            case "reboot":
+                self.reboot(machine)
+            case "power":
+                self.power_on(machine)
+            case "partition":
+                self.partition(machine, self.between(1, 60))
+            case "long-partition":
+                self.partition(machine, self.between(60, 1200))
+            case "lies":
+                machine.bmc_lies += random.randint(1, 4)
+            case "dead":
+                machine.bmc_dead += random.randint(1, 2)
+            case "kexec":
+                machine.kexec_hangs += 1
+            case "lose":
+                self.lose_answers += 1
+            case "wrong":
+                machine.wrong += random.randint(1, 4)
+            case "fails":
+                names = sorted(self.world.catalog.roles)
+                machine.fails[random.choice(names)] = random.randint(1, 2)
+            case "duplicate" | "late":
+                old = [h.event for h in self.journal if isinstance(h.event, Outcome | Powered | Probed | Bye)]
+                if old:
+                    event = random.choice(old)
+                    self.after(0.0 if kind == "duplicate" else self.between(5, 600), lambda: self.feed(event), "engine")
+        return kind
+
+
+def keys_of(rack: Rack, node: str) -> list[Key]:
+    return list(rack.world.roles_of.get(node) or ())

@@ -1,0 +1,177 @@
+"""The shape that design section 3 gives: who may import whom, what the pure core may not touch, how long a file may be, and that reasons are told right."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import reasons
+
+ROOT = Path(__file__).parents[2]
+ENGINE = ROOT / "engine"
+
+CORE = (
+    "model events effects reasons definitions plan world work entries ordered attributes derive stages boot life hello identity leases annealer "
+    "guards outcomes death reopen bind graph addresses rules learn topology operate step network_roles"
+).split()
+"""The pure core: values in, values out."""
+IMPURE = (
+    "socket time random threading asyncio sqlite3 subprocess os pathlib logging io shutil secrets uuid multiprocessing concurrent select selectors "
+    "signal tempfile sys datetime sqlite_utils paramiko aiohttp pyghmi"
+).split()
+ADAPTERS = ("serve", "jigs", "power", "rehearsal")
+ADAPTERS_MAY = {"model", "events", "effects", "reasons", "definitions", "plan", "wire", "reach", "keys"}
+CONSOLE = ("crowbar_tui", "textual", "rich", "click", "argparse")
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Full dotted names that a file imports, with lines; those for types only are counted too."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            whole = [*base, *([node.module] if node.module else [])]
+            if node.module and not (not node.level and node.module == "engine"):
+                yield ".".join(whole), node.lineno
+            else:
+                yield from ((".".join([*whole, alias.name]), node.lineno) for alias in node.names)
+
+
+def imported_modules(path: Path) -> Iterator[tuple[str, int]]:
+    """Of the engine: the part right below `engine`."""
+    for name, line in imports(path):
+        if name.startswith("engine."):
+            yield name.split(".")[1], line
+
+
+@pytest.mark.parametrize("name", [n for n in CORE if (ENGINE / f"{n}.py").exists()])
+def test_the_pure_core_is_pure(name: str) -> None:
+    path = ENGINE / f"{name}.py"
+    bad = [f"{path.name}:{line} imports {what}" for what, line in imports(path) if what.split(".")[0] in IMPURE]
+    assert not bad
+
+
+@pytest.mark.parametrize("name", [n for n in CORE if (ENGINE / f"{n}.py").exists()])
+def test_the_pure_core_imports_nothing_of_the_shell(name: str) -> None:
+    path = ENGINE / f"{name}.py"
+    bad = [f"{path.name}:{line} imports {what}" for what, line in imported_modules(path) if what not in {*CORE, "wire"}]
+    assert not bad
+
+
+def test_the_pure_core_opens_and_prints_nothing() -> None:
+    bad = []
+    for name in CORE:
+        path = ENGINE / f"{name}.py"
+        if not path.exists() or name == "reasons":  # prints its table as a program
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "print", "input", "exec", "eval"):
+                bad.append(f"{path.name}:{node.lineno} calls {node.func.id}")
+    assert not bad
+
+
+def test_the_engine_knows_no_console() -> None:
+    bad = [
+        f"{path.relative_to(ROOT)}:{line} imports {what}"
+        for path in sources(ENGINE)
+        for what, line in imports(path)
+        if what.split(".")[0] in CONSOLE
+    ]
+    assert not bad
+
+
+@pytest.mark.parametrize("package", ADAPTERS)
+def test_adapters_know_the_vocabulary_only(package: str) -> None:
+    """Never the loop, the store, or anything that decides."""
+    bad = []
+    for path in sources(ENGINE / package):
+        for what, line in imported_modules(path):
+            if what not in {*ADAPTERS_MAY, package} and not (package == "rehearsal" and what == "power"):
+                bad.append(f"{path.relative_to(ROOT)}:{line} imports engine.{what}")
+    assert not bad
+
+
+def test_files_are_short() -> None:
+    bad = []
+    for folder in ("engine", "crowbar_tui", "barclamps"):
+        for path in sources(ROOT / folder):
+            text = path.read_text(encoding="utf-8")
+            lines = text.count("\n")
+            why = ast.get_docstring(ast.parse(text)) or ""
+            if lines > 600 or (lines > 400 and "over 400 lines" not in why):
+                bad.append(f"{path.relative_to(ROOT)} has {lines} lines")
+    assert not bad
+
+
+def test_every_file_says_what_it_is() -> None:
+    bad = [
+        str(path.relative_to(ROOT))
+        for path in sources(ENGINE)
+        if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not bad
+
+
+# -- reasons -------------------------------------------------------------------------------------------------------
+
+
+def reason_calls() -> Iterator[tuple[str, str, frozenset[str] | None]]:
+    """(where, code, fields) of each reason that is made anywhere in the engine or the console; fields None: by **."""
+    for folder in ("engine", "crowbar_tui", "barclamps"):
+        for path in sources(ROOT / folder):
+            if path.name == "reasons.py":
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            direct = {
+                alias.asname or alias.name: alias.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[-1] == "reasons"
+                for alias in node.names
+                if alias.name in reasons.KINDS
+            }
+            for node in ast.walk(tree):
+                if not isinstance(node, ast.Call):
+                    continue
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                fields = None if any(k.arg is None for k in node.keywords) else frozenset(k.arg or "" for k in node.keywords)
+                function = node.func
+                if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "reasons":
+                    if function.attr not in ("sentence", "advice", "as_markdown", "Reason"):
+                        assert not node.args, f"{where} gives a reason's field without its name"
+                        yield where, function.attr, fields
+                elif isinstance(function, ast.Name) and function.id in direct:
+                    yield where, direct[function.id], fields
+
+
+def test_every_reason_that_is_given_exists_with_these_fields() -> None:
+    bad, seen = [], 0
+    for where, code, fields in reason_calls():
+        seen += 1
+        kind = reasons.KINDS.get(code)
+        if kind is None:
+            bad.append(f"{where} gives {code}, which is no reason")
+        elif fields is not None and fields != kind.names:
+            bad.append(f"{where} {code} takes {sorted(kind.names)}, not {sorted(fields)}")
+    assert seen > 60
+    assert not bad
+
+
+def test_reasons_are_named_by_their_code() -> None:
+    for code, kind in reasons.KINDS.items():
+        assert getattr(reasons, code) is kind
+        assert re.fullmatch(r"[a-z][a-z_]*", code)
+
+
+def test_docs_tell_all_reasons() -> None:
+    """docs/reasons.md is made by `python -m engine.reasons > docs/reasons.md`."""
+    assert (ROOT / "docs" / "reasons.md").read_text(encoding="utf-8") == reasons.as_markdown()

@@ -1,0 +1,49 @@
+"""One node from power to ready, and what it costs: the happy path through all stages."""
+
+from __future__ import annotations
+
+import pytest
+from catalogs import USUAL, plan
+from rack import Rack
+
+from engine.effects import BootNode, Start
+from engine.events import Commit
+from engine.model import Way
+from engine.stages import node_state
+
+
+@pytest.fixture()
+def rack() -> Rack:
+    rack = Rack(USUAL, plan(), nodes=1, seed=1)
+    rack.behaviour["bios-configure"] = "bios"
+    return rack
+
+
+def test_from_power_to_ready(rack: Rack) -> None:
+    assert rack.run(), "\n".join(rack.state())
+    node = rack.world.node_named("node-1")
+    assert node is not None
+    assert node.name == "node-1.r1.example.net"
+    assert node_state(rack.world, node) == "ready"
+    started = [e.role + ("?" if e.action == "verify" else "") for e in rack.effects if isinstance(e, Start) and e.node == node.id]
+    assert started == [
+        "bmc-discover", "inventory", "lldp", "bios-configure", "bios-configure?", "raid-configure", "os-install", "network-admin", "ntp-client", "ready",
+    ]  # fmt: skip
+    assert rack.machines[0].wipes == {"raid-configure": 1, "os-install": 1}
+    rack.indexes_agree()
+
+
+def test_it_boots_no_more_than_it_must(rack: Rack) -> None:
+    """Discovery, after the firmware's settings changed, and into its system: three."""
+    assert rack.run(), "\n".join(rack.state())
+    assert [e.way for e in rack.effects if isinstance(e, BootNode)] == [Way.NETWORK, Way.DISK]
+    assert rack.world.nodes["n1"].boots == rack.machines[0].firmware_boots == 3
+
+
+def test_the_same_plan_again_does_nothing(rack: Rack) -> None:
+    assert rack.run(), "\n".join(rack.state())
+    before, count = dict(rack.tables["node_roles"]), len(rack.effects)
+    effects = rack.feed(Commit(who="test", plan=rack.plan))
+    assert [type(e).__name__ for e in effects] == ["Accept"]
+    assert rack.tables["node_roles"] == before
+    assert len(rack.effects) == count + 1

@@ -1,0 +1,57 @@
+"""The simulated rack in network namespaces of its own: the plan's addresses, ports 67, 69, 80, 22 and 623."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_admin import describe
+
+from engine import rehearsal
+from engine.rehearsal import Rack, namespace
+
+pytestmark = [
+    pytest.mark.net,
+    pytest.mark.skipif(bool(namespace.why_not()), reason=f"no network namespaces: {namespace.why_not()}"),
+]
+
+
+@pytest.fixture
+def rack(tmp_path: Path) -> Iterator[Rack]:
+    rehearsal.create(tmp_path / "rack", describe(None, namespace=True))
+    found = rehearsal.start(tmp_path / "rack")
+    yield found
+    found.stop()
+
+
+def run(rack: Rack, *words: str) -> str:
+    code = Path(__file__).resolve().parent
+    environment = {**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{code.parent.parent}"}
+    done = subprocess.run(
+        namespace.command(rack.folder, words), capture_output=True, text=True, timeout=90, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_from_power_off_to_installed_on_real_ports(rack: Rack) -> None:
+    assert not namespace.inside(rack.folder)
+    seen = json.loads(run(rack, sys.executable, str(Path(__file__).with_name("on_veth.py")), str(rack.folder)))
+    assert seen["giaddr"] == [""], "not through a relay"
+    assert seen["exit"] == 0
+    assert seen["environment"] == "debian-12"
+    assert seen["wipes"] == 1
+    assert seen["peers"] == sorted([*seen["leases"].values(), "192.168.124.81"])
+    assert seen["ssh"].startswith("SSH-2.0-")
+
+
+def test_the_bmc_answers_at_its_own_address(rack: Rack) -> None:
+    presence = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\n"
+    presence += "s.sendto(bytes.fromhex('0600ff06000011be80000000'), ('192.168.125.21', 623)); print('sent')\n"
+    assert run(rack, sys.executable, "-c", presence).strip() == "sent"
+    assert "crowbar0" in run(rack, "ip", "-brief", "address")
