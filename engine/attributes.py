@@ -18,7 +18,7 @@ from msgspec import json
 from msgspec.structs import asdict
 
 from .definitions import AttributeDef, Json
-from .model import Node, NodeRole, Value
+from .model import Key, Node, NodeRole, State, Value
 from .world import View
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "rule", "role", "engine", "operator")
@@ -89,6 +89,39 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
 def inputs_hash(view: View, role: NodeRole) -> str:
     """16 hex digits over the inputs."""
     return blake2b(_encoder.encode(inputs(view, role)), digest_size=8).hexdigest()
+
+
+def is_stale(view: View, role: NodeRole) -> bool:
+    """It is active, and its inputs differ from those of its last success. A destructive role is never stale: that is drift."""
+    definition = view.catalog.roles.get(role.role)
+    return (
+        role.state is State.ACTIVE
+        and definition is not None
+        and not definition.destructive
+        and bool(definition.wants)
+        and inputs_hash(view, role) != role.ran_hash
+    )
+
+
+def drift(view: View, role: NodeRole) -> bool:
+    """A destructive role's success was started with other inputs than those of now. Only a redeploy acts on it."""
+    definition = view.catalog.roles.get(role.role)
+    return (
+        role.state is State.ACTIVE
+        and definition is not None
+        and definition.destructive
+        and bool(definition.wants)
+        and inputs_hash(view, role) != role.ran_hash
+    )
+
+
+def readers(view: View, value: Value) -> list[Key]:
+    """Node roles that may see this value."""
+    names = (value.name, "image") if value.name == "target-os" else (value.name,)  # `image` is computed from it
+    keys = [key for name in names for key in view.wants.get(name) or ()]
+    if value.layer == "deployment":
+        return [key for key in keys if value.scope in ancestry(view, view.node_roles[key].deployment)]
+    return [key for key in keys if value.scope in (key[0], f"{key[0]}/{key[1]}")]
 
 
 def document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, Json]:

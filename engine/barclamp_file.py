@@ -149,7 +149,7 @@ class BarclampFile:
             reverify=keys["reverify"].truth() if "reverify" in keys else False,
             attempts=retry["attempts"].integer(1, 20) if "attempts" in retry else 1,
             delay_s=retry["delay"].duration() if "delay" in retry else 10.0,
-            timeout_s=keys["timeout"].duration() if "timeout" in keys else 900.0,
+            timeout_s=keys["timeout"].duration(zero=False) if "timeout" in keys else 900.0,
             validates=keys["validate"].truth() if "validate" in keys else False,
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
         )
@@ -192,8 +192,6 @@ class BarclampFile:
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {' or '.join(DETACHED)}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
-        if role.timeout_s <= 0 and "timeout" in keys:
-            keys["timeout"].fail("expected a time-out above 0s")
         if role.jig not in SCRIPTED:
             return
         scripts = self.folder / "roles" / role.name

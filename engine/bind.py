@@ -11,7 +11,7 @@ Rules
 
 from __future__ import annotations
 
-from msgspec import to_builtins
+from msgspec import json
 from msgspec.structs import replace
 
 from . import reasons
@@ -58,7 +58,7 @@ def start_admin(w: Work, name: str) -> Node:
 
 def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     """Make the plan the wanted state. The same plan again changes nothing. A reason: refused, and nothing was changed."""
-    body = to_builtins(plan)
+    body = json.decode(json.encode(plan))  # as the store gives it back: with lists for tuples, so that the two compare
     last = latest(w)
     if last and w.revisions[last].plan == body:
         return None

@@ -22,7 +22,7 @@ MISSES = 3
 
 def order_probe(w: Work, node: Node) -> None:
     """Ask whether the node is there, unless it is being asked. A node that is not available is left alone."""
-    if node.probe or not node.available or node.boot is not None or not node.runs:
+    if node.probe or not node.available or node.boot is not None or node.off is not None or not node.runs:
         return
     number = node.probes + 1
     w.put_node(replace(node, probe=number, probes=number))

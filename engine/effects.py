@@ -98,6 +98,24 @@ class BootNode(Effect, frozen=True, kw_only=True, gc=False):
     tries: int = 1
 
 
+class SetPower(Effect, frozen=True, kw_only=True, gc=False):
+    """An operator's power order, or question: carry it out, read back, and say so with `PowerSet`."""
+
+    node: NodeId
+    action: Literal["on", "off", "cycle", "soft", "status"]
+    who: str
+    request: int = 0
+
+
+class Identify(Effect, frozen=True, kw_only=True, gc=False):
+    """Blink the node's light for so many seconds, 0 to 255; 0 ends it. `PowerSet` tells what came of it."""
+
+    node: NodeId
+    seconds: int
+    who: str
+    request: int = 0
+
+
 class Probe(Effect, frozen=True, kw_only=True, gc=False):
     """Ask the node whether it still runs `boot_id` and answers."""
 
@@ -107,5 +125,5 @@ class Probe(Effect, frozen=True, kw_only=True, gc=False):
 
 Answer = BootScript | Welcome | Refuse | Accept
 AnyEffect = (
-    SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | Probe
+    SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe
 )

@@ -122,6 +122,17 @@ class Powered(Event, frozen=True, kw_only=True, gc=False):
     failure: Reason | None = None
 
 
+class PowerSet(Event, frozen=True, kw_only=True, gc=False):
+    """What came of an operator's power order (effects SetPower and Identify): the state that was read back, or why not."""
+
+    node: NodeId
+    action: Literal["on", "off", "cycle", "soft", "status", "identify"]
+    who: str
+    request: int = 0
+    state: Literal["on", "off", ""] = ""
+    failure: Reason | None = None
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer of probe number `probe`: does the node run `boot_id` and answer?"""
 
@@ -198,6 +209,7 @@ AnyEvent = (
     | Bye
     | Outcome
     | Powered
+    | PowerSet
     | Probed
     | Missed
     | Tick

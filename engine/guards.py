@@ -51,7 +51,7 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
         if not role.resume:
             return
     if role.recheck and not definition.verify and not definition.idempotent:
-        yield reasons.unverifiable(attempt=role.attempt)
+        yield reasons.unverifiable(attempt=role.attempt, role=role.role)
     node = view.nodes.get(role.node)
     if node is None:
         yield reasons.no_node(node=role.node)
@@ -91,6 +91,8 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
         yield reasons.not_available(node=node.name)
     if node.hold:
         yield reasons.on_hold(node=node.name)
+    if node.off is not None:
+        yield reasons.powered_off(node=node.name, who=node.off.who)
     if node.problem is not None:
         yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
     if node.boot is not None:

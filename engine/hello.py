@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from . import reasons
+from .ban import banned_mac
 from .bind import bind_discovery
 from .death import order_probe, suspend
 from .effects import Refuse, Welcome
@@ -26,6 +27,10 @@ MISBOOTS = 3
 
 def hello(w: Work, event: Hello) -> None:
     """Take a claim, or refuse it with a reason that is shown on the node."""
+    barred = banned_mac(w, event)
+    if barred:
+        _note(w, event, reasons.banned(mac=barred))
+        return
     if event.credential:
         node = w.nodes.get(event.credential)
         if node is None:
@@ -50,7 +55,7 @@ def hello(w: Work, event: Hello) -> None:
         reason = reasons.mac_not_listed(mac=mac, macs=", ".join(event.macs[:8]) or "none")
         _refuse(w, by_node or sighting, event, reason)
         return
-    found = identify(event.uuid, event.serial, event.macs)
+    found = identify(event.uuid, event.serial, event.macs, w.meta.shared)
     if found is None:
         _refuse(w, by_node or sighting, event, reasons.no_identity())
         return
@@ -121,6 +126,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
         boot_id=event.boot_id,
         address=event.address or node.address,
         boot=None,
+        off=None,
         boots=node.boots + (1 if through_firmware else 0),
         misboots=misboots,
         problem=problem,

@@ -61,9 +61,13 @@ def swapped(uuid: str) -> str:
     return "-".join([*(bytes.fromhex(f)[::-1].hex() for f in (a, b, c)), d, e])
 
 
-def identify(uuid: str, serial: str, macs: tuple[Mac, ...]) -> Identity | None:
-    """None: the machine reports nothing that could identify it."""
+def identify(uuid: str, serial: str, macs: tuple[Mac, ...], shared: tuple[str, ...] = ()) -> Identity | None:
+    """None: the machine reports nothing that could identify it. `shared` holds what an operator called junk at this site."""
     good_uuid, good_serial = clean_uuid(uuid), clean_serial(serial)
+    if shared:
+        good_uuid = "" if good_uuid and (good_uuid in shared or swapped(good_uuid) in shared) else good_uuid
+        good_serial = "" if good_serial in shared else good_serial
+        macs = tuple(mac for mac in macs if mac not in shared)
     by: Literal["uuid", "serial", "macs"]
     if good_uuid:
         by = "uuid"

@@ -33,6 +33,7 @@ from .events import (
     Operate,
     Outcome,
     Powered,
+    PowerSet,
     Probed,
     ScriptAsked,
     SetAttribute,
@@ -46,6 +47,7 @@ NAMES = ("outcomes", "agents", "packets")
 LANES: dict[type[Event], int] = {
     Outcome: FIRST,
     Powered: FIRST,
+    PowerSet: FIRST,
     Probed: FIRST,
     Missed: FIRST,
     Tick: FIRST,

@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from . import reasons
 from .boot import deadline, order_boot, unexpected
 from .death import MISSES, PROBE_AGAIN, order_probe, suspend
-from .derive import suspended
+from .derive import committed, done, suspended
 from .effects import Ignore
 from .events import Bye, Missed, Probed
-from .model import Kind, Node, Way
+from .model import Kind, Node, NodeRole, Way
 from .stages import DISCOVERY, environment_of, may_enter, stage_index, stage_named, wanted_stage
 from .work import Work
 from .world import open_roles
@@ -26,7 +26,7 @@ def advance(w: Work, node_id: str) -> None:
     node: Node | None = w.nodes.get(node_id)
     if node is None or node.kind is not Kind.SERVER or not node.stage:
         return
-    if node.boot is not None or node.problem is not None or node.hold or not node.available:
+    if node.boot is not None or node.problem is not None or node.hold or node.off is not None or not node.available:
         return
     in_transition = open_roles(w, node_id)
     if in_transition:
@@ -39,7 +39,9 @@ def advance(w: Work, node_id: str) -> None:
             _boot(w, node, environment_of(w, node, node.stage))
         return
     if may_enter(w, node, wanted) is not None:
-        return
+        if not node.intent.fresh and not has_work(w, node):
+            return
+        wanted = node.stage  # meanwhile the present stage goes on
     if wanted != node.stage:
         node = replace(node, stage=wanted, backward=node.backward and not _back(w, node.stage, wanted), since=w.at)
         w.put_node(node)
@@ -50,6 +52,16 @@ def advance(w: Work, node_id: str) -> None:
         _boot(w, node, needs)
     elif node.runs == needs and not node.alive:
         _recover(w, node)
+
+
+def has_work(w: Work, node: Node) -> bool:
+    """Is a committed node role of the present stage not done?"""
+    for key in w.roles_of.get(node.id) or ():
+        role: NodeRole = w.node_roles[key]
+        definition = w.catalog.roles.get(role.role)
+        if definition is not None and definition.stage == node.stage and committed(role) and not done(w, role):
+            return True
+    return False
 
 
 def _bring_back(w: Work, node: Node) -> None:
@@ -133,7 +145,7 @@ def bye(w: Work, event: Bye) -> None:
     if node.boot_id != event.boot_id:
         w.order(Ignore(reason=reasons.old_boot()))
         return
-    if node.boot is not None or not node.runs:
+    if node.boot is not None or not node.runs or node.off is not None:
         return
     node = replace(node, alive=False, notice=reasons.died(environment=node.runs))
     unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)

@@ -111,6 +111,15 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     unit: int
 
 
+class PowerOff(Struct, frozen=True, kw_only=True, gc=False):
+    """An operator switched the node off: it is parked, and nothing is done about its silence (`power_verbs`)."""
+
+    who: str
+    soft: bool = False
+    done: bool = False
+    """Read back; until then the order is open."""
+
+
 class Node(Struct, frozen=True, kw_only=True, gc=False):
     id: NodeId
     name: str
@@ -147,6 +156,7 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     available: bool = True
     allocated: bool = False
     hold: bool = False
+    off: PowerOff | None = None
     problem: Reason | None = None
     notice: Reason | None = None
     """The last refused call that concerns this node; shown, never decided upon."""
@@ -288,6 +298,8 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     attempts: int = 0
     nodes: int = 0
     starts: int = 0
+    shared: tuple[str, ...] = ()
+    """UUIDs, serials and MACs of which an operator said that they identify nothing (`node split`)."""
 
 
 Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Revision | Meta

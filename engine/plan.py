@@ -13,24 +13,26 @@ from msgspec import Struct, field
 from .definitions import Json
 
 FACTS: dict[str, str] = {
-    "product": "text",
+    "place": "number",
+    "rack": "text",
     "vendor": "text",
-    "memory-mb": "number",
-    "cpus": "number",
-    "disks.count": "number",
-    "disks.bytes": "number",
-    "nics.count": "number",
-    "firmware": "text",
-    "arch": "text",
+    "product": "text",
+    "family": "text",
     "serial": "text",
     "uuid": "text",
     "mac": "text",
-    "place": "number",
-    "rack": "text",
-    "switch": "text",
+    "arch": "text",
+    "firmware": "text",
+    "memory": "number",
+    "cpus": "number",
+    "disks.count": "number",
+    "disks.size": "number",
+    "nics.count": "number",
+    "nics.speed": "number",
+    "kexec": "truth",
 }
-"""What a rule can ask about a node -> kind of value. `memory-mb` is MiB, `disks.bytes` of all disks together, `mac` the one
-that it booted from, `place` the unit in the rack, `switch` the one on its first link."""
+"""What a rule can ask about a node -> kind of value. `place` is the unit in the rack, `memory` MiB, `disks.size` bytes of all
+disks together, `nics.speed` Mbit/s of the fastest, `mac` the one that it booted from."""
 
 NAME_FIELDS = ("place", "rack", "serial", "mac", "number")
 """What a rule's host name template may hold in braces."""

@@ -44,6 +44,7 @@ def read_deployments(spot: Spot, catalog: Catalog, rules: tuple[Rule, ...]) -> d
             deployment.fail(f"expected a deployment's name, not {shown(name)}")
         elif name == ROOT:
             deployment.fail("system is the root of all deployments: give its attributes under the key 'attributes'")
+            continue
         keys = deployment.fields(("parent", "attributes", "roles"))
         parent = keys["parent"].known("deployment", [ROOT, *every]) if "parent" in keys else ROOT
         parents[name] = keys.get("parent", deployment)

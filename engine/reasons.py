@@ -83,6 +83,7 @@ unverifiable = _kind(
 no_node = _kind("no_node", "node {node} is not there any more", "delete the role")
 not_available = _kind("not_available", "node {node} is not available", "make the node available again")
 on_hold = _kind("on_hold", "node {node} is on hold", "release the hold")
+powered_off = _kind("powered_off", "{who} switched node {node} off", "power it on: crowbar node {node} power on")
 problem = _kind("problem", "node {node} has a problem: {message}", "mend it, then retry the node")
 booting = _kind("booting", "the node is booting {environment}: last signal {signal}, next {expected}")
 unreachable = _kind(
@@ -156,6 +157,11 @@ too_many = _kind("too_many", "{what} {count} is over the limit of {limit}", "rai
 busy = _kind("busy", "node {node} is busy: {what}", "wait until it is done, then try again")
 cycle = _kind("cycle", "these roles would wait for each other: {path}", "remove one of the requirements")
 illegal = _kind("illegal", "{verb} is not possible: node {node} is {state}")
+bad_value = _kind("bad_value", "{what} must be {expected}, not {value}")
+not_one_machine = _kind(
+    "not_one_machine", "{node} and {other} cannot become one node: {why}", "delete the one that is wrong, or replace it"
+)
+installed = _kind("installed", "node {node} has {os} installed", "use reinstall to write its disks again")
 unknown_thing = _kind("unknown_thing", "there is no {what} {name}", "known: {nearest}")
 conflicts = _kind("conflicts", "role {role} conflicts with {other} on node {node}", "bind only one of them")
 no_plan = _kind("no_plan", "no plan is committed", "commit a plan")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .annealer import leg_id
 from .death import PROBE_AGAIN
-from .effects import BootNode, Probe, Start
+from .effects import BootNode, Probe, SetPower, Start
 from .model import Node, NodeRole, Signal, State
 from .work import Work
 
@@ -34,6 +34,9 @@ def _node(w: Work, node: Node) -> None:
             w.order(
                 BootNode(node=node.id, generation=boot.generation, way=boot.way, environment=boot.environment, tries=boot.tries)
             )
+    elif node.off is not None:
+        if not node.off.done:
+            w.order(SetPower(node=node.id, action="soft" if node.off.soft else "off", who=node.off.who))
     elif node.probe:
         w.order(Probe(node=node.id, probe=node.probe))
     elif node.runs and not node.alive:

@@ -17,6 +17,7 @@ from .model import Node
 from .plan import Plan, Rule
 from .world import View
 
+
 class Choice(Struct, frozen=True, kw_only=True):
     """What the rules say of one node."""
 

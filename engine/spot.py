@@ -138,12 +138,12 @@ class Spot:
         self.fail(f"expected true or false, not {self._given()}")
         return False
 
-    def duration(self) -> float:
-        """Seconds, from `30s`, `15m`, `1h` or `2d`."""
+    def duration(self, zero: bool = True) -> float:
+        """Seconds, from `30s`, `15m`, `1h` or `2d`; none at all only if `zero`."""
         found = _DURATION.fullmatch(self.tree.text) if isinstance(self.tree, Word) else None
-        if found and len(found[1]) < 16:
+        if found and len(found[1]) < 16 and (zero or float(found[1])):
             return float(found[1]) * _SECONDS[found[2]]
-        self.fail(f"expected a duration as 30s, 15m, 1h or 2d, not {self._given()}")
+        self.fail(f"expected a duration {'' if zero else 'above 0s '}as 30s, 15m, 1h or 2d, not {self._given()}")
         return 0.0
 
     def size(self) -> int:

@@ -84,7 +84,7 @@ def node_state(view: View, node: Node) -> str:
     """The word shown for a node: that of its stage, or `problem`, `hold`. Only those two are stored."""
     if node.problem is not None:
         return "problem"
-    if node.hold:
+    if node.hold or node.off is not None:
         return "hold"
     wanted = wanted_stage(view, node)
     if node.kind is not Kind.SERVER:

@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Struct
 
 from .definitions import Json
-from .events import Commit, Happened, Operate, SetAttribute, Started
+from .events import Commit, Happened, Operate, PowerSet, SetAttribute, Started
 from .model import Row
 from .store_errors import OF_THE_ROWS, StoreError, Unstorable, from_sqlite
 from .store_file import FILE, connect, open_for_reading, open_for_writing, prepare, take_lock
@@ -40,7 +40,7 @@ Change = tuple[str, Key, Row | None]
 T = TypeVar("T")
 Tables = dict[str, dict[Key, Row]]
 
-ALWAYS = (Commit, Operate, SetAttribute, Started)
+ALWAYS = (Commit, Operate, PowerSet, SetAttribute, Started)
 """Events that are journalled even when they change nothing: somebody asked, and it shall be seen that they did."""
 PRUNE_AT_ONCE = 256
 """Journal rows folded in one piece: some milliseconds."""

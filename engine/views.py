@@ -12,7 +12,7 @@ from .boot import expected
 from .definitions import Json
 from .derive import committed, done, shown_state
 from .model import Kind, Node, NodeRole, Sighting, State
-from .reasons import Reason, advice, sentence
+from .reasons import Reason, advice, powered_off, sentence
 from .stages import may_enter, node_state, wanted_stage
 from .world import World
 
@@ -121,6 +121,8 @@ def node_why(world: World, node: Node) -> Why | None:
     """The one reason that tells most about a node that does not go on by itself, or None."""
     if node.problem is not None:
         return why(node.problem)
+    if node.off is not None:
+        return why(powered_off(node=node.name, who=node.off.who))
     if not committed_roles(world, node) and node.notice is not None:
         return why(node.notice)
     wanted = wanted_stage(world, node)
@@ -251,7 +253,7 @@ _HUMAN = frozenset(
 
 def _waits_for_a_person(world: World, node: Node) -> bool:
     """Nothing on the node runs, waits for a time, or can start by itself."""
-    if node.problem is not None or node.hold or not node.available:
+    if node.problem is not None or node.hold or node.off is not None or not node.available:
         return True
     if node.boot is not None or node.probe:
         return False

@@ -9,16 +9,16 @@ changed, so no caller can forget one.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from .attributes import ancestry, inputs_hash
+from .attributes import is_stale, readers
 from .definitions import Catalog, RoleDef
 from .derive import done, holds_limits, resources
 from .effects import Effect
+from .entries import MAPS, enter, index, leave, matters, names, nonces
 from .model import (
     Allocation,
     Deployment,
@@ -40,20 +40,6 @@ Change = tuple[str, Hashable, Row | None]
 """Table, key, and the record as it is now; None: deleted."""
 Wake = tuple[float, str]
 """Engine time, and the subject that the tick shall name."""
-
-_MAPS = (
-    "nodes", "node_roles", "sightings", "leases", "allocations", "attributes", "deployments", "revisions",
-    "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
-    "wants", "stale", "running", "queues",
-)  # fmt: skip
-
-def _matters(node: Node) -> tuple[object, ...]:
-    """The fields of a node that blockers and the life-cycle look at."""
-    return (
-        node.stage, node.runs, node.boot_id, node.boot is None, node.alive, node.available, node.allocated, node.hold,
-        node.problem, node.intent, node.backward, node.bmc is None,
-    )  # fmt: skip
-
 
 class Checkpoint(NamedTuple):
     """A working copy as it was."""
@@ -113,7 +99,7 @@ class Work:
         """Node roles that this step has started."""
 
     def _open(self, world: World) -> None:
-        for name in _MAPS:
+        for name in MAPS:
             setattr(self, name, getattr(world, name).mutate())
 
     def checkpoint(self) -> Checkpoint:
@@ -158,7 +144,7 @@ class Work:
             meta=self.meta,
             touched=tuple(self.touched) if keep_touched else (),
             released=tuple(self.released) if keep_touched else (),
-            **{name: getattr(self, name).finish() for name in _MAPS},
+            **{name: getattr(self, name).finish() for name in MAPS},
         )
 
     def take_changes(self) -> list[Change]:
@@ -222,12 +208,12 @@ class Work:
             return
         self.nodes[new.id] = new
         self.rows[("nodes", new.id)] = new
-        self._index(self.names, _names(old), _names(new), new.id)
-        self._index(self.macs, old.macs if old else (), new.macs, new.id)
-        self._index(self.uuids, (old.uuid,) if old else (), (new.uuid,), new.id)
-        self._index(self.serials, (old.serial,) if old else (), (new.serial,), new.id)
-        self._index(self.nonces, _nonces(old), _nonces(new), new.id)
-        if old is None or _matters(old) != _matters(new):
+        index(self.names, names(old), names(new), new.id)
+        index(self.macs, old.macs if old else (), new.macs, new.id)
+        index(self.uuids, (old.uuid,) if old else (), (new.uuid,), new.id)
+        index(self.serials, (old.serial,) if old else (), (new.serial,), new.id)
+        index(self.nonces, nonces(old), nonces(new), new.id)
+        if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
         if old is not None and old.name != new.name:
             self.restale(self.roles_of.get(new.id) or ())
@@ -242,15 +228,15 @@ class Work:
         self.node_roles[key] = new
         self.rows[("node_roles", key)] = new
         if old is None:
-            self._enter(self.roles_of, new.node, key)
-            self._enter(self.bound, new.role, key)
+            enter(self.roles_of, new.node, key)
+            enter(self.bound, new.role, key)
             for want in definition.wants if definition else ():
-                self._enter(self.wants, want.name, key)
+                enter(self.wants, want.name, key)
         if old is None or old.parents != new.parents:
             for parent in set(old.parents if old else ()) - set(new.parents):
-                self._leave(self.children, parent, key)
+                leave(self.children, parent, key)
             for parent in new.parents:
-                self._enter(self.children, parent, key)
+                enter(self.children, parent, key)
         if definition is not None:
             had, has = old is not None and holds_limits(old), holds_limits(new)
             if had != has:
@@ -285,11 +271,11 @@ class Work:
         if definition is not None and holds_limits(role):
             self._count(definition, role, -1)
         for parent in role.parents:
-            self._leave(self.children, parent, key)
-        self._leave(self.roles_of, role.node, key)
-        self._leave(self.bound, role.role, key)
+            leave(self.children, parent, key)
+        leave(self.roles_of, role.node, key)
+        leave(self.bound, role.role, key)
         for want in definition.wants if definition else ():
-            self._leave(self.wants, want.name, key)
+            leave(self.wants, want.name, key)
         self.stale.pop(key, None)
         self.children.pop(key, None)
         self.touched.pop(key, None)
@@ -303,7 +289,7 @@ class Work:
             return
         self.sightings[new.mac] = new
         self.rows[("sightings", new.mac)] = new
-        self._index(
+        index(
             self.nonces,
             (old.boot.nonce,) if old and old.boot else (),
             (new.boot.nonce,) if new.boot else (),
@@ -330,9 +316,9 @@ class Work:
         if self.attributes.get(new.key) == new:
             return
         self.attributes[new.key] = new
-        self._enter(self.values_of, new.scope, new.key)
+        enter(self.values_of, new.scope, new.key)
         self.rows[("attributes", new.key)] = new
-        self._value_changed(new)
+        self.restale(readers(self, new))
 
     def drop(self, table: str, key: Any) -> None:
         """Delete a record of any table but `node_roles` (`drop_role`)."""
@@ -343,12 +329,12 @@ class Work:
         match old:
             case Node():
                 for index, entries in (
-                    (self.names, _names(old)), (self.macs, old.macs), (self.uuids, (old.uuid,)),
-                    (self.serials, (old.serial,)), (self.nonces, _nonces(old)),
+                    (self.names, names(old)), (self.macs, old.macs), (self.uuids, (old.uuid,)),
+                    (self.serials, (old.serial,)), (self.nonces, nonces(old)),
                 ):  # fmt: skip
-                    self._index(index, entries, (), old.id)
+                    index(index, entries, (), old.id)
             case Sighting():
-                self._index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
+                index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
             case Lease():
                 if self.lease_of.get(old.mac) == old.address:
                     del self.lease_of[old.mac]
@@ -357,8 +343,8 @@ class Work:
                     del self.address_of[(old.node, old.network)]
                 self.restale(self.roles_of.get(old.node) or ())
             case Value():
-                self._leave(self.values_of, old.scope, old.key)
-                self._value_changed(old)
+                leave(self.values_of, old.scope, old.key)
+                self.restale(readers(self, old))
 
     # -- staleness -------------------------------------------------------------------------------------------------
 
@@ -385,9 +371,9 @@ class Work:
             for key in self.bound.get(name) or ():
                 role = self.node_roles[key]
                 for want in old.wants if old else ():
-                    self._leave(self.wants, want.name, key)
+                    leave(self.wants, want.name, key)
                 for want in new.wants if new else ():
-                    self._enter(self.wants, want.name, key)
+                    enter(self.wants, want.name, key)
                 if holds_limits(role):
                     if old is not None:
                         self._count(old, role, -1)
@@ -402,60 +388,7 @@ class Work:
             self._stale_now(role)
 
     def _stale_now(self, role: NodeRole) -> None:
-        definition = self.catalog.roles.get(role.role)
-        if (
-            role.state is State.ACTIVE
-            and definition is not None
-            and not definition.destructive
-            and definition.wants
-            and inputs_hash(self, role) != role.ran_hash
-        ):
+        if is_stale(self, role):
             self.stale[role.key] = True
         else:
             self.stale.pop(role.key, None)
-
-    def _value_changed(self, value: Value) -> None:
-        names = (value.name, "image") if value.name == "target-os" else (value.name,)  # computed from it
-        keys: list[Key] = [key for name in names for key in self.wants.get(name) or ()]
-        if value.layer == "deployment":
-            self.restale(
-                k for k in keys if value.scope in ancestry(self, self.node_roles[k].deployment)
-            )
-        else:
-            self.restale(k for k in keys if value.scope in (k[0], f"{k[0]}/{k[1]}"))
-
-    # -- index entries ---------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _index(index: Any, old: Iterable[str], new: Iterable[str], owner: str) -> None:
-        """One entry -> one owner. Where two nodes claim one entry the later one has it; the earlier does not take it away."""
-        gone = set(old) - set(new)
-        for entry in gone:
-            if entry and index.get(entry) == owner:
-                del index[entry]
-        for entry in new:
-            if entry and index.get(entry) != owner:
-                index[entry] = owner
-
-    @staticmethod
-    def _enter(index: Any, owner: Any, key: Any) -> None:
-        have = index.get(owner) or ()
-        i = bisect_left(have, key)
-        if i == len(have) or have[i] != key:
-            index[owner] = (*have[:i], key, *have[i:])
-
-    @staticmethod
-    def _leave(index: Any, owner: Any, key: Any) -> None:
-        rest = tuple(k for k in index.get(owner) or () if k != key)
-        if rest:
-            index[owner] = rest
-        else:
-            index.pop(owner, None)
-
-
-def _names(node: Node | None) -> tuple[str, ...]:
-    return () if node is None else (node.name, node.name.split(".")[0])
-
-
-def _nonces(node: Node | None) -> tuple[str, ...]:
-    return () if node is None else (node.boot.nonce if node.boot else "", node.claim)

@@ -1,8 +1,8 @@
 """The node's `attempt` tool (images/node/attempt) over SSH: start, wait, log, ack, with typed answers.
 
-An answer is the state that the node told, or why there is none: `SshFailed` (the node could not be talked to) or `AttemptFault` (it was, and
-what it said is no state). After an SshFailed that is `begun`, call `wait`: the node knows whether the start arrived. `start` with the same id
-does no harm either way, except after a reboot into a memory-only image, which has forgotten what it ran.
+An answer is the state that the node told, or why there is none: `SshFailed` (the node could not be talked to) or `AttemptFault` (it was,
+and what it said is no state). After an SshFailed that is `begun`, call `wait`: the node knows whether the start arrived. `start` with the
+same id does no harm either way, except after a reboot into a memory-only image, which has forgotten what it ran.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It has the static address and the SSH host key that its install gave it, says hello with its credential until it is heard, and bye when
 it goes down in order. What comes by SSH is carried out here: the `attempt` tool and the few commands that an engine or a
-person asks a node with. There is no shell: a line is split as a shell splits it, and what is not known is `not found` (127).
+person asks a node with. There is no shell: words come split as a shell splits them, and what is not known is `not found` (127).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Installed:
         self._pace = pace
         self._leave = leave
         self._token = ""
+        self._commands: set[asyncio.Future[tuple[int, bytes, bytes]]] = set()
         self.attempts = Attempts(machine, system, behaviours, pace, Downloads(http, pace, self._headers))
 
     def _headers(self) -> dict[str, str]:
@@ -85,15 +86,28 @@ class Installed:
             await self._http.call("POST", f"{self.system.url}/agent/bye", body=body, headers=headers, timeout_s=3)
 
     def close(self) -> None:
+        """The machine goes down: what is at work ends at once."""
         self.attempts.close()
+        for one in self._commands:
+            one.cancel()
 
-    async def command(self, line: str, stdin: bytes) -> tuple[int, bytes, bytes]:
-        """Carries out one line that came by SSH: exit code, output, errors."""
+    async def command(self, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        """Carries out a command that came by SSH: exit code, output, errors. Cancelled when the machine goes down."""
+        one = asyncio.ensure_future(self._command(argv, stdin))
+        self._commands.add(one)
         try:
-            words = shlex.split(line)
-        except ValueError as wrong:
-            return 2, b"", f"sh: {wrong}\n".encode()
-        while words and ("=" in words[0].split("/")[0] or words[0] in ("exec", "sudo", "sh", "env")):
+            return await one
+        finally:
+            self._commands.discard(one)
+
+    async def _command(self, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
+        words = argv
+        if len(words) == 3 and words[:2] == ["sh", "-c"]:
+            try:
+                words = shlex.split(words[2])
+            except ValueError as wrong:
+                return 2, b"", f"sh: {wrong}\n".encode()
+        while words and ("=" in words[0].split("/")[0] or words[0] in ("exec", "sudo", "env")):
             words = words[1:]
         if not words:
             return 0, b"", b""

@@ -1,24 +1,27 @@
 """The SSH servers of simulated nodes, many in one process.
 
-Each node listens at its own (host, port) with its own host key, lets in by public key only, and gives each command, split as a shell splits it, to
-`handler(node, argv, stdin) -> (exit, stdout, stderr)`. There is no shell, no terminal, no forwarding and no file transfer. Real `ssh` works with it.
+Each node listens at its own (host, port) with its own host key, lets in by public key only, and gives each command, split as a shell
+splits it, to `handler(node, argv, stdin) -> (exit, stdout, stderr)`. There is no shell, no terminal, no forwarding and no file transfer.
+Real
+`ssh` works with it.
 
-Threads: one for all listening sockets, one (paramiko's) per connection, and up to `workers` for commands at work; an idle node costs a socket.
-A handler may block, for it has a worker of its own; it should mind that there are no more than `workers` of them.
+Threads: one for all listening sockets, one (paramiko's) per connection, and up to `workers` for commands at work; an idle node costs a
+socket. A handler may block, for it has a worker of its own; it should mind that there are no more than `workers` of them.
 
 Bounds: `max_connections` in all; LOGIN_S to log in; STDIN_BYTES of input.
 
-Faults: `drop` cuts all connections of a node at once, without goodbye; `refuse` lets none in (they are reset as they come); `stop` closes its
-socket, so that nothing listens.
+Faults: `drop` cuts all connections of a node at once, without goodbye; `refuse` lets none in (they are reset as they come); `stop` closes
+its socket, so that nothing listens.
 
-Traps: a server that answers inside `check_channel_exec_request` can overtake its own reply to the request, and the client sees "Channel closed.". So a
-command begins when the connection's thread has sent its next message, which is that reply. Input ends with EOF, but a person's `ssh node hostname` on a terminal
-never sends one: only commands that read their input (`reads_stdin`) wait for it.
+Traps: a server that answers inside `check_channel_exec_request` can overtake its own reply to the request, and the client sees "Channel
+closed.". So a command begins when the connection's thread has sent its next message, which is that reply. Input ends with EOF, but a
+person's `ssh node hostname` on a terminal never sends one: only commands that read their input (`reads_stdin`) wait for it.
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import logging
 import selectors
 import shlex
@@ -31,11 +34,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
 
 Handler = Callable[[str, list[str], bytes], tuple[int, bytes, bytes]]
 """Node, argv, standard input -> exit code, standard output, standard error. Called in a worker thread."""
 
 LOGIN_S = 30.0
+TIDY_S = 2.0
 STDIN_BYTES = 64 * 1024 * 1024
 STDIN_S = 120.0
 SEND_S = 60.0
@@ -79,7 +89,7 @@ class _Link(paramiko.Transport):
         self.queue: list[Callable[[], object]] = []
 
     def _send_user_message(self, data: paramiko.Message) -> None:
-        super()._send_user_message(data)
+        super()._send_user_message(data)  # type: ignore[misc]
         if threading.current_thread() is self and self.queue:
             queue, self.queue = self.queue, []
             for begin in queue:
@@ -95,10 +105,10 @@ class _Server(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:  # noqa: ARG002
-        return paramiko.AUTH_SUCCESSFUL if key.asbytes() in self._link.node.keys else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if key.asbytes() in self._link.node.keys else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:  # noqa: ARG002
-        return paramiko.OPEN_SUCCEEDED if kind == "session" else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         if len(command) > MAX_COMMAND:
@@ -131,7 +141,6 @@ class SshFarm:
         self._wake_in.setblocking(False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
         self._closing = False
-        self._dead: list[socket.socket] = []
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sshd")
         self._thread = threading.Thread(target=self._accept_all, name="sshd", daemon=True)
         self._thread.start()
@@ -165,13 +174,8 @@ class SshFarm:
             if one is None or one.listener is None:
                 return
             self._selector.unregister(one.listener)
-            # Closed by whom may be in accept() on it.
-            one.listener.shutdown(socket.SHUT_RDWR)
-            self._dead.append(one.listener)
+            one.listener.close()
             one.listener = None
-            dead, self._dead = self._dead, []
-        for listener in dead:
-            listener.close()
 
     def refuse(self, node: str, refusing: bool = True) -> None:
         """New connections are reset as they come (or let in again)."""
@@ -227,17 +231,25 @@ class SshFarm:
             self._wake_in.send(b"x")
 
     def _accept_all(self) -> None:
+        tidied = time.monotonic()
         while not self._closing:
             for key, _ in self._selector.select(5.0):
                 if key.data is None:
                     with suppress(BlockingIOError):
                         self._wake_out.recv(4096)
                     continue
-                with suppress(OSError):
-                    # Gone again, or the listener was stopped.
+                try:
                     sock, _ = key.fileobj.accept()  # type: ignore[union-attr]
-                    self._accept(key.data, sock)
-            self._tidy()
+                except OSError as error:
+                    # Gone again, or the listener was stopped; else it stays ready, and this would spin.
+                    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                        log.warning("no more SSH connections for simulated nodes: %s", error.strerror)
+                        time.sleep(0.1)
+                    continue
+                self._accept(key.data, sock)
+            if time.monotonic() - tidied > TIDY_S:
+                self._tidy()
+                tidied = time.monotonic()
 
     def _accept(self, node: _Node, sock: socket.socket) -> None:
         with self._lock:
@@ -267,10 +279,7 @@ class SshFarm:
         with self._lock:
             for node in self._nodes.values():
                 for link in list(node.links):
-                    if not link.is_active():
-                        node.links.discard(link)
-                        late.append(link)
-                    elif now - link.opened > LOGIN_S and not link.is_authenticated():
+                    if not link.is_active() or (now - link.opened > LOGIN_S and not link.is_authenticated()):
                         node.links.discard(link)
                         late.append(link)
         for link in late:

@@ -76,7 +76,7 @@ class Guard(web.Server):
             max_line_size=4096,
             max_field_size=4096,
             max_headers=64,
-            lingering_time=2.0,
+            lingering_time=0.5,
             tcp_keepalive=True,
             auto_decompress=False,
         )

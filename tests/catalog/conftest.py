@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from engine import catalog as reading
 from engine.definitions import Catalog
 
@@ -103,9 +104,7 @@ class Machine:
         }
         script = Path(catalog.folders[definition.barclamp]) / "roles" / role / action
         command = [shutil.which(self.shell) or "/bin/sh", str(script)]
-        process = subprocess.run(
-            command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
-        )
+        process = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
         assert not list((self.folder / "tmp").iterdir()), "it leaves temporary files"
         done = Done(process, gives)
         if done.gives is not None and done.code in (0, 64):

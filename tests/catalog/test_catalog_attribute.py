@@ -37,9 +37,7 @@ def awk(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def attribute(path: str, *arguments: str, given: bytes = b"") -> tuple[int, bytes]:
-    done = subprocess.run(
-        [str(TOOL), *arguments], input=given, env={"PATH": path}, capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run([str(TOOL), *arguments], input=given, env={"PATH": path}, capture_output=True, timeout=60, check=False)
     assert bool(done.stderr) == (done.returncode == 2), done.stderr
     return done.returncode, done.stdout
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+
 from engine.boot_script import render_boot, render_disk, word
 from engine.catalog import shipped
 from engine.definitions import Catalog
@@ -143,9 +144,7 @@ def test_templates_cannot_reach_objects(whole: Catalog, tmp_path: Path) -> None:
             render_boot(image, URL, NONCE, template=template)
 
 
-@pytest.mark.parametrize(
-    ("quirk", "last"), [("", "exit"), ("exit-1", "exit 1"), ("sanboot", "sanboot --no-describe --drive 0x80")]
-)
+@pytest.mark.parametrize(("quirk", "last"), [("", "exit"), ("exit-1", "exit 1"), ("sanboot", "sanboot --no-describe --drive 0x80")])
 def test_disk_script(quirk: str, last: str) -> None:
     lines = render_disk(quirk).splitlines()
     assert (lines[0], lines[-1]) == ("#!ipxe", last)
@@ -168,7 +167,7 @@ def test_words_that_could_be_more(bad: str) -> None:
     ],
 )  # fmt: skip
 def test_urls_and_nonces_that_are_not_fit(whole: Catalog, url: str, nonce: str) -> None:
-    with pytest.raises(ValueError, match="URL|nonce"):
+    with pytest.raises(ValueError, match=r"URL|nonce"):
         render_boot(whole.images["sledgehammer"], url, nonce)
 
 

@@ -10,7 +10,8 @@ import pytest
 IP = r"""
 have=$CROWBAR_ROOT/ip; touch "$have"
 case "$*" in
-*"addr show to "*/32) want=${*##*to }; awk -v a="${want%/*}" '{ split($2, p, "/"); if (p[1] == a) print "2: " $1 " inet " $2 " scope global" }' "$have" ;;
+*"addr show to "*/32) want=${*##*to }
+    awk -v a="${want%/*}" '{ split($2, p, "/"); if (p[1] == a) print "2: " $1 " inet " $2 " scope global" }' "$have" ;;
 *"addr show to "*) awk -v net="${NEAR:-}" 'net != "" && index($2, net) == 1 { print "2: " $1 "    inet " $2 " scope global" }' "$have" ;;
 *"addr show dev "*) want=${*##*dev }; awk -v d="$want" '$1 == d { print "2: " d "    inet " $2 " scope global" }' "$have" ;;
 *"addr show scope"*) awk '{ print "2: " $1 " inet " $2 }' "$have" ;;
@@ -68,9 +69,7 @@ def test_network_with_ifupdown(node: Any) -> None:
     node.write("ip", "eno1 192.168.124.81/24\n")
     node.write("etc/network/interfaces", "source /etc/network/interfaces.d/*\n")
     assert node.run("network", network()).code == 0
-    assert node.read("etc/network/interfaces.d/crowbar-storage") == (
-        "auto eno3\niface eno3 inet static\n    address 10.1.0.81/20\n"
-    )
+    assert node.read("etc/network/interfaces.d/crowbar-storage") == ("auto eno3\niface eno3 inet static\n    address 10.1.0.81/20\n")
 
 
 def test_network_on_a_vlan(node: Any) -> None:

@@ -306,6 +306,9 @@ class Rack:
                 found = [] if done(self.world, role) else blockers(self.world, role, first=True)
                 if found and found[0].code == "unverifiable":
                     self.operate("retry", node.id, key[1])
+                    machine.whole.discard(key[1])  # a person has looked, and says that it may run again
+                if any(r.code == "backward" for r in (blockers(self.world, role) if found else ())):
+                    self.operate("approve", node.id)
         for machine in self.machines:
             node = self.world.nodes.get(machine.node)
             silent = not machine.runs or not machine.welcomed

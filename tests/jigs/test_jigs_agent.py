@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_a_command_that_got_lost_is_handed_out_again_at_growing_distance(rig: Ri
             rig.now += soon
         else:
             times.append(rig.now - 100)
-    distances = [b - a for a, b in zip(times, times[1:], strict=False)]
+    distances = [b - a for a, b in itertools.pairwise(times)]
     assert distances[:4] == pytest.approx([0.5, 1, 2, 4])
     assert distances == sorted(distances)
     assert max(distances) == pytest.approx(30)

@@ -28,7 +28,7 @@ KERNEL = bytes(range(256)) * 4096
 
 
 class Rig:
-    """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; all from a thread of its own, as it does."""
+    """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
 
     def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", **limit: Any) -> None:
         self.path = path

@@ -340,9 +340,7 @@ async def _life(rig: Rig) -> None:
         assert hello.credential == ""
         bearer = {"Authorization": f"Bearer {welcome['token']}"}
         waiting = asyncio.create_task(_json(http.get("/agent/next", headers=bearer)))
-        await asyncio.sleep(0)
-        while rig.http.counters()["open_connections"] < 1:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, lambda: "n1" in rig.http._agents._polls)
         rig.order("ab-1.0", gives=("volumes",))
         assert await waiting == (200, {"do": "run", "id": "ab-1.0", "timeout": 60})
         async with http.get("/agent/task/ab-1.0", headers=bearer) as answer:

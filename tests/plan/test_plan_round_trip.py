@@ -1,0 +1,129 @@
+"""`read(write(plan)) == plan` for any plan that is right."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from engine.catalog import shipped
+from engine.definitions import AttributeDef
+from engine.network_roles import network_roles
+from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, Rack, Range, Rule, Site
+from engine.plan_file import read, write
+
+CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
+
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
+names = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4})?", fullmatch=True).filter(lambda name: name != "system")
+tricky = st.sampled_from(
+    ["yes", "no", "on", "null", "~", "1", "1e3", "0o17", "0x1f", "12:30", "2026-01-01", "- x", "a: b", "#", "", "'", '"', "\u2028",
+     ".5", "1_000", "+1", "<<", "=", "true", "True", "!x", "&a", "*a", "%", "@", "`", "{", "a\nb", " lead", "trail ", "\t", "é😀"]
+)  # fmt: skip
+words = tricky | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
+numbers = st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
+json = st.recursive(
+    st.none() | st.booleans() | numbers | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=8,
+)
+attributes = st.fixed_dictionaries({}, optional={"free": json, "target-os": st.just("debian-12"), "ntp-serve": st.booleans()})
+
+
+@st.composite
+def matches(draw: st.DrawFn) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for fact in draw(st.lists(st.sampled_from(sorted(FACTS)), unique=True, max_size=3)):
+        if FACTS[fact] == "number":
+            low = draw(st.integers(0, 1000))
+            out[fact] = draw(st.sampled_from([low, {"min": low}, {"min": low, "max": low + 5}]))
+        else:
+            text = draw(words.filter(bool))
+            out[fact] = draw(st.sampled_from([text, {"is": text}, {"like": text}]))
+    return out
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> dict[str, Network]:
+    out = {}
+    for i, name in enumerate(["admin", *draw(st.lists(names.filter(lambda n: n != "admin"), unique=True, max_size=2))]):
+        start = int(IPv4Address("10.0.0.0")) + (i << 8)
+        cuts = sorted(draw(st.lists(st.integers(20, 250), min_size=4, max_size=4, unique=True)))
+        both = [Range(first=str(IPv4Address(start + cuts[k])), last=str(IPv4Address(start + cuts[k + 1]))) for k in (0, 2)]
+        out[name] = Network(
+            name=name,
+            subnet=f"{IPv4Address(start)}/24",
+            ranges=dict(zip(draw(st.permutations(["dhcp", "host"])), both, strict=True)),
+            router=draw(st.sampled_from(["", str(IPv4Address(start + 1))])),
+            vlan=draw(st.integers(0, 4094)),
+            conduit=draw(st.sampled_from(["1g0", "bmc", "+10g0,+10g1"])),
+            v6prefix=draw(st.sampled_from(["", "auto", "fd00:1:2:3::/64"])),
+            strangers=draw(st.sampled_from(["ignore", "lease"])),
+        )
+    return out
+
+
+@st.composite
+def racks(draw: st.DrawFn) -> tuple[Rack, ...]:
+    out = []
+    for i, name in enumerate(draw(st.lists(labels, unique=True, max_size=2))):
+        places = tuple(
+            PlaceDef(unit=unit, height=draw(st.integers(1, 2)), cables={"1g0": f"tor{i}:swp{unit}"} if draw(st.booleans()) else {})
+            for unit in sorted(draw(st.sets(st.integers(1, 10).map(lambda n: 2 * n), max_size=3)))
+        )
+        out.append(Rack(name=name, units=draw(st.integers(22, 60)), places=places))
+    return tuple(out)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    nets = draw(networks())
+    rules = tuple(
+        Rule(
+            match=draw(matches()),
+            group=draw(st.just("") | names),
+            name=draw(st.sampled_from(["", "node-{place}", "{rack}-{number}", "x"])),
+            attributes=draw(attributes),
+        )
+        for _ in range(draw(st.integers(0, 3)))
+    )
+    groups = [f"group:{rule.group}" for rule in rules if rule.group]
+    selectors = st.lists(st.sampled_from(["all", "admin", "node:n-1", *groups]), unique=True, min_size=1, max_size=3).map(tuple)
+    bare = Plan(site=Site(name="x"), networks=nets)
+    roles = [name for name, role in network_roles(CATALOG, bare).roles.items() if "abstract" not in role.flags]
+    deployments: dict[str, DeploymentDef] = {}
+    for name in draw(st.lists(names, unique=True, max_size=3)):
+        deployments[name] = DeploymentDef(
+            name=name,
+            parent=draw(st.sampled_from(["system", *deployments])),
+            attributes=draw(attributes),
+            roles=draw(st.dictionaries(st.sampled_from(roles), selectors, max_size=3)),
+        )
+    wipe: Any = draw(st.sampled_from(["nothing", "blank", "foreign", "listed", "all"]))
+    seconds = st.integers(0, 10**6).map(float) | st.integers(1, 999).map(lambda n: n / 8)
+    return Plan(
+        site=Site(
+            name=draw(labels),
+            domain=draw(st.sampled_from(["local", "example.net"])),
+            admin=Admin(interface=draw(st.sampled_from(["", "eth1"])), address="10.0.0.10"),
+        ),
+        expect=Expect(nodes=draw(st.integers(0, 9)), within=draw(seconds)),
+        approve=Approve(wipe=wipe, disks=("S1", "1e3") if wipe == "listed" else ()),
+        networks=nets,
+        racks=draw(racks()),
+        rules=rules,
+        deployments=deployments,
+        attributes=draw(attributes),
+        limits={"jobs": 64} | draw(st.dictionaries(st.sampled_from(["jobs", "uplink:tor1", "admin"]), st.integers(1, 99))),
+        secrets=draw(st.dictionaries(names, st.sampled_from([{"env": "X_1"}, {"file": "/run/secrets/a b"}]), max_size=2)),
+        allocate=draw(st.sampled_from(["auto", "ask"])),
+    )
+
+
+@settings(max_examples=120, deadline=None)
+@given(plans())
+def test_a_plan_comes_back_as_it_went(plan: Plan) -> None:
+    assert read(write(plan), "plan.yml", CATALOG) == plan
