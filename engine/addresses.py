@@ -46,10 +46,8 @@ def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str
             return same
     ours = (network.router, w.plan.site.admin.address if w.plan is not None else "")
     number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
-    taken = len(w.allocations)
-    # Addresses are given away from the low end, so the first free one is seldom far; start at a guess, then look from the beginning.
-    for candidate in (*range(min(number + taken, last), last + 1), *range(number, min(number + taken, last + 1))):
-        address = str(IPv4Address(candidate))
+    for n in range(number, last + 1):
+        address = f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
         if address not in w.allocations and address not in w.leases and address not in ours:
             return address
     return None

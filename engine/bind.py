@@ -210,8 +210,7 @@ def _bind(w: Work, node: Node, role: str, deployment: str, new: list[Key]) -> Re
         parents.extend(p for p in found if p != record.key)
     record = w.node_roles[record.key]
     w.put_role(replace(record, parents=tuple(sorted({*record.parents, *parents}))))
-    if "cluster" in definition.flags or any(_wants_peers(w, key[1], role) for key in w.roles_of.get(node.id) or ()):
-        _adopt_children(w, record, new)
+    _adopt_children(w, record, definition, new)
     return None
 
 
@@ -273,19 +272,23 @@ def _upwards(w: Work, deployment: str) -> set[str]:
     return out
 
 
-def _wants_peers(w: Work, role: str, other: str) -> bool:
-    definition = w.catalog.roles.get(role)
-    return definition is not None and any(r.role == other and r.on is On.PEERS for r in definition.requires)
-
-
-def _adopt_children(w: Work, record: NodeRole, new: list[Key]) -> None:
-    """A new member of a cluster is a parent of everything that depends on its peers."""
-    for peer in w.bound.get(record.role) or ():
-        for child in w.children.get(peer) or ():
-            have = w.node_roles[child]
-            if record.key not in have.parents and child != record.key and have.state is not State.TRANSITION:
-                w.put_role(replace(have, parents=tuple(sorted({*have.parents, record.key}))))
-                new.append(child)
+def _adopt_children(w: Work, record: NodeRole, definition: RoleDef, new: list[Key]) -> None:
+    """A new member of a cluster is a parent of everything that depends on its peers; so is a new peer of who requires all of them."""
+    names = {definition.name, *definition.provides}
+    children: dict[Key, None] = {}
+    if "cluster" in definition.flags:
+        for peer in w.bound.get(record.role) or ():
+            children.update(dict.fromkeys(w.children.get(peer) or ()))
+    for other in w.catalog.roles.values():
+        if any(r.on is On.PEERS and r.role in names for r in other.requires):
+            for key in w.bound.get(other.name) or ():
+                if key[0] != record.node and record.deployment in _upwards(w, w.node_roles[key].deployment):
+                    children[key] = None
+    for child in children:
+        have = w.node_roles[child]
+        if record.key not in have.parents and child != record.key and have.state is not State.TRANSITION:
+            w.put_role(replace(have, parents=tuple(sorted({*have.parents, record.key}))))
+            new.append(child)
 
 
 def _order_softly(w: Work, node_id: str) -> None:

@@ -258,10 +258,7 @@ class Engine:
 
     def _dhcp_asked(self, packets: list[tuple[DhcpRequest, float]]) -> int:
         interface = self.config.interface or "any interface"
-        for i, (request, _) in enumerate(packets):
-            if not self._loop.submit(DhcpAsked(request=request, interface=interface)):
-                return i
-        return len(packets)
+        return self._loop.submit_packets([DhcpAsked(request=request, interface=interface) for request, _ in packets])
 
     def _send_dhcp(self, replies: list[SendDhcp]) -> None:
         if self._dhcp is not None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from .events import (
     Bye,
@@ -112,6 +113,20 @@ class Inbox:
             if self._asleep:
                 self._work.notify()
             return True
+
+    def put_packets(self, events: Sequence[Event]) -> int:
+        """Take in events of the packet lane that were heard together, from the front, as many as there is room for; returns how many, the
+        others are counted. One wake for all, so that they are decided and committed together."""
+        with self._lock:
+            queue = self._lanes[PACKETS]
+            room = max(self._limits[PACKETS] - len(queue), 0) if self._open[PACKETS] else 0
+            queue.extend(events[:room])
+            for event in events[room:]:
+                name = type(event).__name__
+                self.refused[name] = self.refused.get(name, 0) + 1
+            if self._asleep and room:
+                self._work.notify()
+            return min(room, len(events))
 
     def _wait_for_room(self, queue: deque[Event], wait: bool) -> None:
         if not wait or threading.get_ident() == self._owner or self._waiting >= self._max_waiting:

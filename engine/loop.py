@@ -176,6 +176,10 @@ class Loop(Generic[W]):
         """Hand in an event; False: not taken (see `lanes.Inbox.put`)."""
         return self.inbox.put(event, wait=wait)
 
+    def submit_packets(self, events: Sequence[Event]) -> int:
+        """Hand in packets that were heard together; how many, from the front, were taken."""
+        return self.inbox.put_packets(events)
+
     def now(self) -> float:
         """Engine time, in seconds: for showing, never for deciding."""
         return self._origin + self._clock.monotonic()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 LIMIT = 20
 _SHOWN = 60
@@ -53,6 +53,8 @@ class Mistakes:
         self.left_out = 0
 
     def add(self, mistake: PlanMistake) -> None:
+        """Notes a mistake; its words are cut short and lose what a terminal would obey, since keys come from strangers."""
+        mistake = structs.replace(mistake, path=_harmless(mistake.path, 200), expected=_harmless(mistake.expected, 400))
         if mistake in self.found:
             return
         if len(self.found) < LIMIT:
@@ -65,6 +67,11 @@ class Mistakes:
         if self.found:
             files = list(dict.fromkeys(mistake.file for mistake in self.found))
             raise error(sorted(self.found, key=lambda mistake: (files.index(mistake.file), mistake.line)))
+
+
+def _harmless(text: str, limit: int) -> str:
+    text = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

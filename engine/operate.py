@@ -10,13 +10,19 @@ from difflib import get_close_matches
 from msgspec.structs import replace
 
 from . import reasons
+from .ban import ban, ban_mac, unban
 from .bind import allocate
 from .death import order_probe
 from .definitions import Json
 from .effects import Accept, Refuse
 from .events import Operate, SetAttribute
-from .model import Key, Kind, Node, NodeRole, State, Value
+from .forget import forget
+from .install import install
+from .merge import merge, replace_node, split
+from .model import Kind, Node, NodeRole, State, Value
 from .outcomes import lost, want_fresh_boot
+from .power_verbs import VERBS as POWER_VERBS
+from .power_verbs import power
 from .reasons import Reason
 from .reopen import reopen
 from .stages import may_enter, stage_index, wanted_stage
@@ -30,8 +36,15 @@ Answer = Reason | str
 def operate(w: Work, event: Operate) -> Reason | None:
     """Carry out a verb; the reason when it is refused (the caller then drops what was changed)."""
     node = find_node(w, event.node)
+    if node is None and event.verb in ("ban", "unban"):
+        done = ban_mac(w, event.node, lift=event.verb == "unban")
+        if done is not None:
+            return _answer(w, event.request, done)
     if node is None:
         return _answer(w, event.request, _unknown("node", event.node, _names(w)))
+    if event.verb in POWER_VERBS and not event.role:
+        said = power(w, node, event)
+        return None if said is None else _answer(w, event.request, said)
     if event.role:
         role = w.node_roles.get((node.id, event.role))
         verb = ROLE_VERBS.get(event.verb)
@@ -43,7 +56,7 @@ def operate(w: Work, event: Operate) -> Reason | None:
         return _answer(w, event.request, verb(w, node, role, event.who, event.value))
     node_verb = NODE_VERBS.get(event.verb)
     if node_verb is None:
-        return _answer(w, event.request, _unknown("node verb", event.verb, list(NODE_VERBS)))
+        return _answer(w, event.request, _unknown("node verb", event.verb, [*NODE_VERBS, *POWER_VERBS]))
     return _answer(w, event.request, node_verb(w, node, event.who, event.value))
 
 
@@ -254,21 +267,7 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
     running = [r for r in open_roles(w, node.id) if not r.resume]
     if running:
         return reasons.busy(node=node.name, what=f"{running[0].role} is running")
-    keys: tuple[Key, ...] = w.roles_of.get(node.id) or ()
-    scopes = [node.id, *(f"{node.id}/{role}" for _, role in keys)]
-    for key in reversed(keys):
-        w.drop_role(key)
-    for network in sorted(w.plan.networks if w.plan is not None else ()):
-        address = w.address_of.get((node.id, network))
-        if address is not None:
-            w.drop("allocations", address)
-    for scope in scopes:
-        for value_key in w.values_of.get(scope) or ():
-            w.drop("attributes", value_key)
-    for mac in node.macs:
-        if mac in w.sightings:
-            w.drop("sightings", mac)
-    w.drop("nodes", node.id)
+    forget(w, node)
     return f"{node.name} is forgotten"
 
 
@@ -337,14 +336,20 @@ NODE_VERBS: dict[str, Callable[[Work, Node, str, Json], Answer]] = {
     "allocate": _allocate,
     "approve": _approve,
     "available": _available,
+    "ban": ban,
     "delete": _delete,
     "hold": _hold,
+    "install": install,
+    "merge": merge,
     "redeploy": _redeploy,
     "reinstall": _reinstall,
     "release": _release,
+    "replace": replace_node,
     "reset": _reset,
     "retry": _retry,
+    "split": split,
     "unavailable": _unavailable,
+    "unban": unban,
 }
 ROLE_VERBS: dict[str, Callable[[Work, Node, NodeRole, str, Json], Answer]] = {
     "approve": _approve_role,

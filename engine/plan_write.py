@@ -30,6 +30,17 @@ for _tag, _pattern in (("int", INTEGER), ("float", FLOAT)):
     _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern.pattern})$"), list("-+.0123456789"))
 
 
+_BREAKS = frozenset("\n\r\x85\u2028\u2029\ufeff")
+"""PyYAML folds these where a text is not in double quotes, and its readers do not agree on how they come back."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS & set(text) else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def write(plan: Plan) -> str:
     """The text of a plan."""
     site: dict[str, Json] = {"name": plan.site.name}

@@ -23,14 +23,16 @@ from .effects import (
     BootNode,
     BootScript,
     Effect,
+    Identify,
     Ignore,
     Probe,
     Refuse,
     SendDhcp,
+    SetPower,
     Start,
     Welcome,
 )
-from .events import Event, Missed, Outcome, Powered, Probed
+from .events import Event, Missed, Outcome, Powered, PowerSet, Probed
 from .jigs import Jig, Order
 from .jigs.ssh import SshTarget
 from .live import Live
@@ -107,6 +109,8 @@ class Runner:
                     self._start(effect)
                 case BootNode():
                     self._blocking(self._boot, effect)
+                case SetPower() | Identify():
+                    self._blocking(self._set_power, effect)
                 case Probe():
                     self._blocking(self._probe, effect)
                 case _:
@@ -200,6 +204,20 @@ class Runner:
             address = node.bmc.address if node.bmc else ""
             reason = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
             return Powered(node=effect.node, generation=effect.generation, failure=reason)
+
+    def _set_power(self, effect: Effect) -> Event:
+        assert isinstance(effect, SetPower | Identify)
+        node = self._ports.world().nodes.get(effect.node)
+        action = effect.action if isinstance(effect, SetPower) else "identify"
+        failure = reasons.no_node(node=effect.node)
+        if node is not None:
+            try:
+                return self._ports.power.set_power(effect, node)
+            except Exception as error:
+                log.exception("power order for %s", node.name)
+                address = node.bmc.address if node.bmc else ""
+                failure = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
+        return PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure)
 
     def _probe(self, effect: Effect) -> Event:
         assert isinstance(effect, Probe)

@@ -16,6 +16,7 @@ from typing import assert_never, cast
 from msgspec.structs import replace
 
 from . import annealer, boot, leases, life
+from .ban import is_banned
 from .bind import allocate, commit, start_admin
 from .effects import Accept, Answer, BootScript, Ignore, Refuse
 from .events import (
@@ -32,6 +33,7 @@ from .events import (
     Operate,
     Outcome,
     Powered,
+    PowerSet,
     Probed,
     ScriptAsked,
     SetAttribute,
@@ -42,6 +44,7 @@ from .hello import hello
 from .model import Deployment, Kind, Node, Sighting, Signal
 from .operate import operate, set_attribute
 from .outcomes import outcome
+from .power_verbs import power_set
 from .reasons import Reason
 from .reopen import reopen
 from .rules import choose
@@ -109,6 +112,8 @@ def _apply(w: Work, event: AnyEvent) -> None:
             node = w.nodes.get(event.node)
             if node is not None:
                 boot.powered(w, node, event.generation, event.failure)
+        case PowerSet():
+            power_set(w, event)
         case Probed():
             life.probed(w, event)
         case Missed():
@@ -169,6 +174,9 @@ def _signal(w: Work, address: str, signal: Signal) -> None:
 
 def _script(w: Work, event: ScriptAsked) -> None:
     """What a machine boots is decided now, as it asks."""
+    if is_banned(w, event.mac):
+        w.order(_boot_script(event, "", "", disk=True))
+        return
     node_id = w.macs.get(event.mac)
     if node_id is None:
         sighting = w.sightings.get(event.mac) or Sighting(mac=event.mac, kind="ipxe", first=w.at)

@@ -328,11 +328,11 @@ class Work:
         self.rows[(table, key)] = None
         match old:
             case Node():
-                for index, entries in (
+                for kept, entries in (
                     (self.names, names(old)), (self.macs, old.macs), (self.uuids, (old.uuid,)),
                     (self.serials, (old.serial,)), (self.nonces, nonces(old)),
                 ):  # fmt: skip
-                    index(index, entries, (), old.id)
+                    index(kept, entries, (), old.id)
             case Sighting():
                 index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
             case Lease():

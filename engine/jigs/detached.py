@@ -39,6 +39,7 @@ from ..reasons import Reason
 from . import Submit
 from .attempt_state import AttemptState
 from .bundle import BundleError, bundle
+from .cause import clean
 from .logs import Logs
 from .order import Order
 from .outcome import failed, not_reached, outcome
@@ -233,7 +234,7 @@ class Detached:
             self._copy_log(job, over)
         if state.state == "running":
             if state.text or state.percent:
-                self._progress(order.node.id, order.attempt, state.percent, state.text)
+                self._progress(order.node.id, order.attempt, state.percent, clean(state.text))
             if order.start.resume and not job.told_running:
                 return Outcome(attempt=order.attempt, node=order.node.id, what="running")
             return None

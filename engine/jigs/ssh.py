@@ -24,7 +24,6 @@ hit the console's screen: its logger is silenced, since all is in the answer.
 from __future__ import annotations
 
 import logging
-import select
 import shlex
 import socket
 import threading
@@ -36,6 +35,7 @@ import paramiko
 from msgspec import Struct
 
 from .ssh_key import EngineKey, SshKeyError, engine_key, public_line
+from .ssh_talk import Talk
 
 CONNECT_S = 10.0
 IDLE_S = 300.0
@@ -43,8 +43,6 @@ SWEEP_S = 10.0
 KEEPALIVE_S = 15
 DEAD_PEER_S = 30
 STDOUT_BYTES = 1024 * 1024
-STDERR_BYTES = 64 * 1024
-_PIECE = 32768
 
 Kind = Literal["unreachable", "refused", "authentication", "host_key", "timeout", "dropped"]
 
@@ -187,7 +185,7 @@ class SshPool:
                     if line.transport is not None:
                         idle.append(line.transport)
         for transport in idle:
-            transport.close()
+            _end(transport)
         return len(idle)
 
     def close_all(self) -> None:
@@ -198,7 +196,7 @@ class SshPool:
             self._lines.clear()
         for line in lines:
             if line.transport is not None:
-                line.transport.close()
+                _end(line.transport)
 
     @property
     def connections(self) -> int:
@@ -233,7 +231,7 @@ class SshPool:
                 if not self._closed:
                     line.transport, line.peer, line.seen = made, peer, public_line(made.get_remote_server_key())
                     return made, False
-            made.close()
+            _end(made)
             return SshFailed(kind="unreachable", message="the engine is stopping")
         finally:
             line.lock.release()
@@ -251,7 +249,7 @@ class SshPool:
         transport = paramiko.Transport(sock)
         failed = self._negotiate(transport, target, deadline, trust_first)
         if failed is not None:
-            transport.close()
+            _end(transport)
             return failed
         transport.set_keepalive(KEEPALIVE_S)
         return transport
@@ -292,7 +290,7 @@ class SshPool:
         with self._lock:
             if line.transport is transport:
                 line.transport = None
-        transport.close()
+        _end(transport)
 
     # -- one command ----------------------------------------------------------------------------------------------
 
@@ -328,7 +326,7 @@ class SshPool:
                 return SshFailed(kind="dropped", message="the connection ended as the command was sent", host_key=seen)
             finally:
                 timer.cancel()
-            talk = _Talk(channel, stdin, stdout_bytes)
+            talk = Talk(channel, stdin, stdout_bytes)
             while not talk.over:
                 left = deadline - self._clock()
                 if left <= 0:
@@ -354,78 +352,6 @@ class SshPool:
         return SshFailed(kind="timeout", message="the command did not end in time", host_key=seen)
 
 
-class _Talk:
-    """Input and output of one command, none of which may wait for the other."""
-
-    def __init__(self, channel: paramiko.Channel, stdin: bytes, stdout_bytes: int) -> None:
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self.cut = False
-        self.over = False
-        self._channel = channel
-        self._stdin = stdin
-        self._sent = 0
-        self._sending = True
-        self._stdout_bytes = stdout_bytes
-        self._poll = select.poll()
-        self._poll.register(channel.fileno(), select.POLLIN)
-        channel.setblocking(0)
-
-    def turn(self, left_s: float) -> None:
-        """Move what can be moved, else wait, a second at most."""
-        channel = self._channel
-        # Looked at first: what arrived before the end is in the buffers by now.
-        ended = channel.closed or (channel.eof_received and channel.exit_status != -1)
-        moved = self._send() if self._sending else False
-        moved |= self._take(channel.recv_ready, channel.recv, self.stdout, self._stdout_bytes)
-        moved |= self._take(channel.recv_stderr_ready, channel.recv_stderr, self.stderr, STDERR_BYTES)
-        if moved:
-            return
-        if ended:
-            self.over = True
-        elif self._sending:
-            # The window's opening is signalled to writers that block, and to nobody else.
-            self._poll.poll(5)
-        elif channel.eof_received:
-            channel.status_event.wait(min(left_s, 1.0))
-        else:
-            self._poll.poll(min(left_s, 1.0) * 1000)
-
-    def _send(self) -> bool:
-        before = self._sent
-        try:
-            while self._sent < len(self._stdin) and self._channel.send_ready():
-                taken = self._channel.send(self._stdin[self._sent : self._sent + _PIECE])
-                if taken == 0:
-                    break
-                self._sent += taken
-        except TimeoutError:
-            return self._sent > before
-        except OSError:
-            # It does not want its input any more, which is its right; its exit code tells.
-            self._sending = False
-            return True
-        if self._sent == len(self._stdin):
-            self._channel.shutdown_write()
-            self._sending = False
-            return True
-        if self._channel.closed:
-            self._sending = False
-        return self._sent > before
-
-    def _take(self, ready: Callable[[], bool], read: Callable[[int], bytes], into: bytearray, limit: int) -> bool:
-        took = False
-        while ready():
-            data = read(65536)
-            if not data:
-                break
-            took = True
-            room = limit - len(into)
-            self.cut |= len(data) > room
-            into += data[: max(0, room)]
-        return took
-
-
 def _judge(seen: str, pinned: str | None, trust_first: bool) -> SshFailed | None:
     if pinned is None:
         if trust_first:
@@ -434,6 +360,12 @@ def _judge(seen: str, pinned: str | None, trust_first: bool) -> SshFailed | None
     if seen.split()[:2] == pinned.split()[:2]:
         return None
     return SshFailed(kind="host_key", message="it showed another host key than the pinned one", host_key=seen)
+
+
+def _end(transport: paramiko.Transport) -> None:
+    """Close it. paramiko leaves the socket of a connection that ended by itself to the garbage collector."""
+    transport.close()
+    transport.sock.close()
 
 
 def _types(pinned: str) -> tuple[str, ...]:

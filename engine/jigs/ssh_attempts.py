@@ -15,7 +15,7 @@ from msgspec import Struct
 from .attempt_state import MAX_LINE, AttemptState, parse_state
 from .ssh import SshDone, SshFailed, SshPool, SshTarget
 
-TOOL = ("/usr/local/sbin/attempt",)
+TOOL = ("/usr/lib/crowbar/attempt",)
 """Where an install puts the tool on a node."""
 LOG_CHUNK = 65536
 MAX_WAIT_S = 3600

@@ -11,7 +11,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,6 +96,7 @@ class Agent:
         self._environment = environment
         self._token = ""
         self._attempts: dict[str, _Attempt] = {}
+        self._reports: set[asyncio.Task[None]] = set()
         self._downloads = Downloads(http, pace, self._headers)
 
     async def run(self) -> Leaving:
@@ -125,6 +125,8 @@ class Agent:
                 for one in (attempt.runner, attempt.sender):
                     if one is not None:
                         one.cancel()
+            for report in self._reports:
+                report.cancel()
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -260,24 +262,21 @@ class Agent:
         task = attempt.task
         last = 0.0
 
-        def report() -> None:
+        def tell() -> None:
             nonlocal last
             now = asyncio.get_running_loop().time()
             if now - last >= 1.0:
                 last = now
-                self._background(self._report(id, task))
+                report = asyncio.create_task(self._report(id, task))
+                self._reports.add(report)
+                report.add_done_callback(self._reports.discard)
 
-        task.on_progress = report
+        task.on_progress = tell
         return None
 
     async def _report(self, id: str, task: Task) -> None:
         with suppress(HttpError):
             await self._post("/agent/progress", id=id, percent=task.percent, text=task.text)
-
-    def _background(self, work: Any) -> None:
-        one = asyncio.ensure_future(work)
-        _reports.add(one)
-        one.add_done_callback(_reports.discard)
 
     def _send_soon(self, id: str, attempt: _Attempt) -> None:
         if attempt.sender is None or attempt.sender.done():
@@ -319,9 +318,6 @@ class Agent:
             attempt.logged += len(chunk)
 
 
-_reports: set[asyncio.Future[Any]] = set()  # a task that nobody holds may be collected while it runs
-
-
 async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_s: float) -> Result:
     """Runs the role's behaviour to its end or to the limit (seconds, 0 for none). Whatever it raises is a failed task."""
     behaviour = behaviours.find(task.barclamp, task.role)
@@ -343,7 +339,3 @@ async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_
         task.print(f"{type(wrong).__name__}: {wrong}")
         return Result(exit=70, message=f"the rehearsal of {task.role!r} broke: {type(wrong).__name__}: {wrong}")
 
-
-def digest() -> Any:
-    """SHA-256; hashlib releases the interpreter for blocks over 2 KiB."""
-    return hashlib.sha256()

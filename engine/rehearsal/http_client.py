@@ -14,6 +14,7 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -72,8 +73,13 @@ class HttpClient:
         self._local = local
         self._dropped = dropped
         self._idle: list[tuple[tuple[str, int], _Connection]] = []
+        self._closed = False
+        self.octets = 0
+        """Of all bodies that came."""
 
     def close(self) -> None:
+        """Calls that are still on their way keep no connection when they end."""
+        self._closed = True
         for _, connection in self._idle:
             connection.sock.close()
         self._idle.clear()
@@ -102,12 +108,13 @@ class HttpClient:
             except TimeoutError as wrong:
                 raise HttpError(f"no answer from {where[0]}:{where[1]} in {timeout_s:.0f} s") from wrong
             except OSError as wrong:
-                raise HttpError(f"{where[0]}:{where[1]}: {wrong.strerror or wrong}") from wrong
+                raise HttpError(f"{where[0]}:{where[1]}: {os.strerror(wrong.errno) if wrong.errno else wrong}") from wrong
             else:
-                if keep and len(self._idle) < _KEPT:
+                if keep and len(self._idle) < _KEPT and not self._closed:
                     connection.used = True
                     self._idle.append((where, connection))
                     connection = None
+                self.octets += response.size
                 return response
             finally:
                 if connection is not None:

@@ -93,6 +93,7 @@ class Installed:
 
     async def command(self, argv: list[str], stdin: bytes) -> tuple[int, bytes, bytes]:
         """Carries out a command that came by SSH: exit code, output, errors. Cancelled when the machine goes down."""
+        self.machine.counters.add("ssh-commands")
         one = asyncio.ensure_future(self._command(argv, stdin))
         self._commands.add(one)
         try:

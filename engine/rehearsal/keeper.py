@@ -1,4 +1,4 @@
-"""The keeper of a rack's two network namespaces: `python -m engine.rehearsal.keeper RACKDIR`, run in the outer one (`namespace.keeper_command`).
+"""The keeper of a rack's two network namespaces: `python -m engine.rehearsal.keeper RACKDIR`, run in the outer one (see `namespace`).
 
 It starts the rack's process in a namespace of its own, joins the two by a veth pair, and stays until the rack ends.
 """

@@ -155,6 +155,10 @@ class Life:
             self._wiring, local=machine.address, dropped=lambda: machine.lost(machine.faults.drop_http)
         )
 
+    def _close(self, http: HttpClient) -> None:
+        http.close()
+        self.machine.counters.add("http-octets", http.octets)
+
     async def _self_test(self) -> None:
         self._let_go()
         self._show("firmware: self test", "firmware")
@@ -195,7 +199,7 @@ class Life:
         self._show(f"PXE: TFTP {offer.filename}")
         faults = self.machine.faults
         try:
-            await fetch(
+            octets = await fetch(
                 self._wiring,
                 local=offer.yiaddr,
                 server=offer.siaddr or offer.tftp_server or offer.server_id,
@@ -207,6 +211,7 @@ class Life:
         except (TftpFailed, ValueError) as wrong:
             self._show(f"PXE: TFTP {offer.filename}: {wrong}")
             return None
+        self.machine.counters.add("tftp-octets", octets)
         self._show("iPXE: DHCP")
         answer = await self._lease(self._ipxe_request(), needs_file=True)
         if answer is None:
@@ -217,7 +222,7 @@ class Life:
         try:
             verdict = await self._script(http, answer)
         finally:
-            http.close()
+            self._close(http)
         if isinstance(verdict, ipxe.Kernel):
             return await self._run_kernel(verdict)
         match verdict.how:
@@ -264,7 +269,7 @@ class Life:
         machine = self.machine
         if not machine.hardware.nics[0].switch:
             return None  # no cable
-        return await lease(
+        found = await lease(
             self._wiring.dhcp,
             request,
             rng=machine.rng,
@@ -272,6 +277,8 @@ class Life:
             needs_file=needs_file,
             dropped=lambda: machine.lost(machine.faults.drop_dhcp),
         )
+        machine.counters.add("dhcp-answered" if found is not None else "dhcp-unanswered")
+        return found
 
     async def _script(self, http: HttpClient, answer: DhcpReply) -> ipxe.Verdict:
         hardware = self.machine.hardware
@@ -344,7 +351,7 @@ class Life:
             )
             leaving = await agent.run()
         finally:
-            http.close()
+            self._close(http)
         return "kexec" if leaving == "kexec" else "firmware"
 
     # -- disk -----------------------------------------------------------------------------------------------------
@@ -383,4 +390,4 @@ class Life:
             installed.close()
             if silence is not None:
                 silence()
-            http.close()
+            self._close(http)

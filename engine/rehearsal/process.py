@@ -20,13 +20,15 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from .behaviours import BehaviourWrong
-from .description import RackFileWrong, parse
+from .description import Description, RackFileWrong, parse
 from .rack import SimulatedRack, WrongOrder
 
 MAX_LINE = 64 * 1024
@@ -65,30 +67,37 @@ class _Control:
             return {"ok": False, "error": str(wrong)}
 
 
-async def run(folder: Path) -> None:
-    """Brings the rack of the folder up and drives it until it is told to stop. Raises what `SimulatedRack.start` raises."""
-    description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
+async def run(folder: Path, description: Description) -> None:
+    """Brings the rack up and drives it until it is told to stop. Raises what `SimulatedRack.start` raises."""
     rack, stop = SimulatedRack(folder, description), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # A path of a Unix socket has room for 107 octets; through the open folder any folder will do.
-    near = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    control = Path(f"/proc/self/fd/{near}/control.sock")
-    control.unlink(missing_ok=True)
     try:
         await rack.start()
-        before = os.umask(0o177)
-        try:
-            server = await asyncio.start_unix_server(_Control(rack, stop).serve, path=str(control), limit=MAX_LINE)
-        finally:
-            os.umask(before)
-        log.info("rack of %d machines is up, process %d", description.nodes, os.getpid())
-        await stop.wait()
-        server.close()
+        with _control_path(folder) as path:
+            server = await asyncio.start_unix_server(_Control(rack, stop).serve, path=path, limit=MAX_LINE)
+            os.chmod(path, 0o600)
+            log.info("rack of %d machines is up, process %d", description.nodes, os.getpid())
+            await stop.wait()
+            server.close()
     finally:
         await rack.close()
-        control.unlink(missing_ok=True)
+        log.info("counts: %s", json.dumps(rack.counts()))
+
+
+@contextmanager
+def _control_path(folder: Path) -> Iterator[str]:
+    """A path of a Unix socket has room for 107 octets; through the open folder any folder will do."""
+    near = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    path = f"/proc/self/fd/{near}/control.sock"
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    try:
+        yield path
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
         os.close(near)
 
 
@@ -118,6 +127,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     held = lock(folder)
@@ -125,7 +135,7 @@ def main(arguments: list[str]) -> int:
         log.error("another process has the rack in %s", folder)
         return 3
     try:
-        asyncio.run(run(folder))
+        asyncio.run(run(folder, parse((folder / "rack.yml").read_text(encoding="utf-8"))))
     except (OSError, RackFileWrong, BehaviourWrong, WrongOrder, ValueError, msgspec.DecodeError) as wrong:
         log.error("the rack could not start: %s", wrong)
         return 1

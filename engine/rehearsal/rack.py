@@ -198,16 +198,19 @@ class SimulatedRack:
         for machine in machines:
             name = machine.environment or ("off" if not machine.state.power else "firmware")
             running[name] = running.get(name, 0) + 1
-        counts = self.counters.all()
-        farm = self._farm.counters
-        counts |= {"bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
         return {
             "nodes": len(machines),
             "on": sum(machine.state.power for machine in machines),
             "running": running,
             "boots": sum(machine.state.boots for machine in machines),
-            "counters": counts,
+            "counters": self.counts(),
         }
+
+    def counts(self) -> dict[str, int]:
+        """What was refused, lost or not understood since this process began, and what really went over the wire."""
+        farm = self._farm.counters
+        of_bmcs = {"bmc-logins": farm.logins, "bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
+        return self.counters.all() | of_bmcs
 
     def _machine(self, life: Life) -> dict[str, Any]:
         machine = life.machine

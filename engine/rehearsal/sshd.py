@@ -88,6 +88,11 @@ class _Link(paramiko.Transport):
         self.opened = time.monotonic()
         self.queue: list[Callable[[], object]] = []
 
+    def end(self) -> None:
+        """Close it. paramiko leaves the socket of a connection that ended by itself to the garbage collector."""
+        self.close()
+        self.raw.close()
+
     def _send_user_message(self, data: paramiko.Message) -> None:
         super()._send_user_message(data)  # type: ignore[misc]
         if threading.current_thread() is self and self.queue:
@@ -192,7 +197,7 @@ class SshFarm:
                 one.links.clear()
         for link in links:
             _reset(link.raw)
-            link.close()
+            link.end()
         return len(links)
 
     def remove(self, node: str) -> None:
@@ -270,7 +275,7 @@ class SshFarm:
             link.start_server(event=threading.Event(), server=_Server(self, link))
         except (paramiko.SSHException, OSError, RuntimeError) as error:
             log.debug("connection to %s could not be served: %s", node.name, error)
-            link.close()
+            link.end()
 
     def _tidy(self) -> None:
         """Forget connections that ended, and end those that do not log in."""
@@ -283,7 +288,7 @@ class SshFarm:
                         node.links.discard(link)
                         late.append(link)
         for link in late:
-            link.close()
+            link.end()
 
     # -- commands -------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,9 @@ GIVES_BYTES = 256 * 1024
 LOG_BYTES = 64 * 1024
 TAIL_CHARS = 16 * 1024
 
-Text = Annotated[str, Meta(max_length=256)]
+SHOWN = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
+"""Without control characters: these texts reach a person's terminal."""
+Text = Annotated[str, Meta(max_length=256, pattern=SHOWN)]
 AttemptName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
 MacText = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}\Z")]
 
@@ -33,12 +35,12 @@ class BadBody(ValueError):
 class HelloBody(Struct, frozen=True, kw_only=True):
     nonce: Text = ""
     credential: Annotated[str, Meta(max_length=512)] = ""
-    boot_id: Annotated[str, Meta(min_length=1, max_length=64)]
-    environment: Annotated[str, Meta(min_length=1, max_length=64)]
+    boot_id: Annotated[str, Meta(min_length=1, max_length=64, pattern=SHOWN)]
+    environment: Annotated[str, Meta(min_length=1, max_length=64, pattern=SHOWN)]
     uuid: Text = ""
     serial: Text = ""
     macs: Annotated[tuple[MacText, ...], Meta(max_length=64)] = ()
-    arch: Annotated[str, Meta(max_length=32)] = ""
+    arch: Annotated[str, Meta(max_length=32, pattern=SHOWN)] = ""
     address: Text = ""
     """What the node takes for its address. Not believed: the peer's is used."""
 

@@ -75,8 +75,9 @@ _ASKS = {bytes((k,)): DhcpKind(k) for k in (1, 3, 4, 7, 8)}
 _TELLS = {bytes((k,)): DhcpKind(k) for k in (2, 5, 6)}
 
 
-class DhcpRequest(Struct, frozen=True, kw_only=True, gc=False):
-    """What a client, or a relay for it, sent. Addresses are dotted text, "" for not given."""
+class DhcpRequest(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What a client, or a relay for it, sent. Addresses are dotted text, "" for not given. The journal holds many of these, so their JSON
+    leaves out what was not given."""
 
     kind: DhcpKind
     xid: int

@@ -60,7 +60,9 @@ class KilledRack(Rack):
         self.kills = 0
         self.unsure: dict[str, int] = {}
         """Node -> power orders of which nobody knew whether they had left when the engine died: each may be given once more."""
-        self.dead = False
+        self.image: Path | None = None
+        self.dead: list[Store] = []
+        """Never closed: an ordered end is what a killed process does not have, and a fork's would end its parent's files."""
         self.ghost = False
         self.reloading = False
         super().__init__(USUAL, plan(), nodes=nodes, seed=seed, check=False)
@@ -74,8 +76,6 @@ class KilledRack(Rack):
             return []
         if self._dies_here():
             return []
-        if isinstance(event, Started):
-            self.dead = False
         work = Work(self.world)
         happened = Happened(1000.0 + self.now, self.now, event)
         rows = step(work, happened)
@@ -140,12 +140,18 @@ class KilledRack(Rack):
 
         return late
 
-    def start_again(self) -> None:
-        """The same command on the same store. The dead process's files are taken as they are, beside its still open connection."""
+    def copied(self) -> Path:
+        """The files of the store as a killed process leaves them."""
         fresh = Path(tempfile.mkdtemp(prefix="store-", dir=self.folder.parent))
         for name in ("store.db", "store.db-wal"):
             if (self.folder / name).exists():
                 shutil.copyfile(self.folder / name, fresh / name)
+        return fresh
+
+    def start_again(self) -> None:
+        """The same command on the same store. The dead process's files are taken as they are, beside its still open connection."""
+        fresh, self.image = self.image or self.copied(), None
+        self.dead.append(self.store)
         self.folder, self.store = fresh, Store.open(fresh)
         self.world = World.load(self.catalog, self.store.load())
         self.now = max(self.now, self.store.now())
@@ -205,11 +211,17 @@ class Everywhere:
             return False
         while len(self.running) >= AT_ONCE:
             self.reap()
+        ready, copied = os.pipe()
         pid = os.fork()
         if pid:
+            os.close(copied)
+            os.read(ready, 1)  # else we would write while the child copies
+            os.close(ready)
             self.running.append(pid)
             return False
         self.child = self.places
+        rack.image = rack.copied()
+        os.close(copied)
         rack.chance = Random(f"{self.seed}/{self.places}")
         return True
 

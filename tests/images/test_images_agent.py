@@ -40,6 +40,7 @@ class Engine:
         self.result_status: list[int] = []
         self.acknowledge: list[bool] = []
         self.task_status: list[int] = []
+        self.log_status: list[int] = []
         self.cut_task = 0
         self.server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -142,6 +143,9 @@ class Engine:
             fields = dict(field.split("=") for field in query.split("&"))
             log = self.logs.setdefault(fields["id"], bytearray())
             at = int(fields["offset"])
+            if self.log_status:
+                self.answer(http, self.log_status.pop(0))
+                return
             assert at <= len(log)
             log[at : at + len(raw)] = raw
             self.answer(http, 200, {"offset": len(log)})
@@ -269,6 +273,7 @@ exit 64
 def test_hello_task_progress_log_result(node: Node, engine: Engine, tmp_path: Path) -> None:
     engine.hello_status = [503]
     engine.acknowledge = [False]
+    engine.log_status = [409, 503]
     engine.result_status = [500]
     go = tmp_path / "go"
     engine.run("i-7.1", SCRIPT % go, timeout=60.5)

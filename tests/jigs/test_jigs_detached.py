@@ -47,7 +47,7 @@ class FakeHost:
         assert timeout_s == 60
         if not self.lost and order.attempt not in self.states:
             self.started.append(order.attempt)
-            self.states[order.attempt] = AttemptState(id=order.attempt, state="running", percent=5, text="at it")
+            self.states[order.attempt] = AttemptState(id=order.attempt, state="running", percent=5, text="at\x1b[2J it")
         return self._answer(order.attempt)
 
     def look(self, order: Order) -> AttemptState:

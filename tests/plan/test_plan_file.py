@@ -278,6 +278,13 @@ def test_mistakes_are_records(catalog: Catalog) -> None:
     assert (mistake.file, mistake.line, mistake.path, mistake.nearest) == ("plan.yml", 7, "networks.admin.rangs", "ranges")
 
 
+def test_keys_of_strangers_do_no_harm(catalog: Catalog) -> None:
+    (found,) = mistakes(BASE + '"\\e[31mred": 1\n', catalog)
+    assert "\x1b" not in found
+    (found,) = mistakes(BASE + "x" * 100_000 + ": 1\n", catalog)
+    assert len(found) < 800
+
+
 def test_what_is_no_plan(catalog: Catalog, tmp_path: Path) -> None:
     texts: list[Any] = ["", "[]", "3", "a: [", "- x"]
     for text in texts:

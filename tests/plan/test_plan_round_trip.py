@@ -20,7 +20,7 @@ CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free":
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 names = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4})?", fullmatch=True).filter(lambda name: name != "system")
 tricky = st.sampled_from(
-    ["yes", "no", "on", "null", "~", "1", "1e3", "0o17", "0x1f", "12:30", "2026-01-01", "- x", "a: b", "#", "", "'", '"', "\u2028",
+    ["yes", "no", "on", "null", "~", "1", "1e3", "0o17", "0x1f", "12:30", "2026-01-01", "- x", "a: b", "#", "", "'", '"', "\u2028", "\x85", "\ufeff", "\r\n",
      ".5", "1_000", "+1", "<<", "=", "true", "True", "!x", "&a", "*a", "%", "@", "`", "{", "a\nb", " lead", "trail ", "\t", "é😀"]
 )  # fmt: skip
 words = tricky | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
@@ -40,6 +40,8 @@ def matches(draw: st.DrawFn) -> dict[str, Any]:
         if FACTS[fact] == "number":
             low = draw(st.integers(0, 1000))
             out[fact] = draw(st.sampled_from([low, {"min": low}, {"min": low, "max": low + 5}]))
+        elif FACTS[fact] == "truth":
+            out[fact] = draw(st.sampled_from([True, False, {"is": True}]))
         else:
             text = draw(words.filter(bool))
             out[fact] = draw(st.sampled_from([text, {"is": text}, {"like": text}]))
@@ -123,7 +125,7 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(plans())
 def test_a_plan_comes_back_as_it_went(plan: Plan) -> None:
     assert read(write(plan), "plan.yml", CATALOG) == plan

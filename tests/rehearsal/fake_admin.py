@@ -28,7 +28,7 @@ LOADER = os.urandom(1024 * 1024 + 123)
 IMAGE = os.urandom(20 * 1024 * 1024)
 IMAGE_SHA = hashlib.sha256(IMAGE).hexdigest()
 URL = f"http://{ADMIN}"
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def free_lane() -> int:

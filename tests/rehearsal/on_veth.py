@@ -37,11 +37,11 @@ async def main(folder: str) -> dict[str, Any]:
 
 
 async def banner(address: str, port: int) -> str:
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 10)
+    reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 30)
     try:
-        return (await asyncio.wait_for(reader.readline(), 10)).decode().strip()
+        return (await asyncio.wait_for(reader.readline(), 30)).decode().strip()
     finally:
         writer.close()
 
 
-print(json.dumps(asyncio.run(asyncio.wait_for(main(sys.argv[1]), 60))))
+print(json.dumps(asyncio.run(asyncio.wait_for(main(sys.argv[1]), 120))))

@@ -33,7 +33,7 @@ def run(rack: Rack, *words: str) -> str:
     code = Path(__file__).resolve().parent
     environment = {**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{code.parent.parent}"}
     done = subprocess.run(
-        namespace.command(rack.folder, words), capture_output=True, text=True, timeout=90, env=environment, check=False
+        namespace.command(rack.folder, words), capture_output=True, text=True, timeout=150, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fake_admin import FakeAdmin, describe, free_lane, install_attributes
 
+from engine.rehearsal import Faults
 from engine.rehearsal.rack import SimulatedRack, WrongOrder
 
 
@@ -26,8 +28,12 @@ async def racked(folder: Path, **more: Any) -> AsyncIterator[tuple[FakeAdmin, Si
             await rack.close()
 
 
+def convert(faults: dict[str, dict[str, Any]]) -> dict[str, Faults]:
+    return msgspec.convert(faults, dict[str, Faults])
+
+
 def go(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, 120))
 
 
 async def disks(rack: SimulatedRack) -> list[dict[str, Any]]:
@@ -38,10 +44,18 @@ async def machine(rack: SimulatedRack, number: int = 0) -> dict[str, Any]:
     return dict((await rack.order("machines", []))["machines"][number])
 
 
+async def until(so: Callable[[], Awaitable[bool]]) -> None:
+    """Polls what nothing tells of."""
+    async with asyncio.timeout(60):
+        while not await so():
+            await asyncio.sleep(0.01)
+
+
 async def shows(rack: SimulatedRack, text: str, number: int = 0) -> None:
-    async with asyncio.timeout(20):
-        while text not in (await machine(rack, number))["screen"]:
-            await asyncio.sleep(0.02)
+    async def so() -> bool:
+        return text in (await machine(rack, number))["screen"]
+
+    await until(so)
 
 
 def test_boots_over_the_network_and_says_hello(tmp_path: Path) -> None:
@@ -209,7 +223,8 @@ def test_half_an_installation_does_not_boot(tmp_path: Path) -> None:
             wrong["image"]["sha256"] = "0" * 64
             found = await admin.run(node, "a.1", "os-install", "os-install", wrong)
             assert found["exit"] == 3
-            assert [(d["wipes"], d["system"]) for d in await disks(rack)][0] == (1, "")
+            first = (await disks(rack))[0]
+            assert (first["wipes"], first["system"]) == (1, "")
             admin.boots[(await machine(rack))["mac"]] = "disk"
             await rack.order("reset", ["m1"])
             await shows(rack, "no bootable device")
@@ -247,14 +262,16 @@ def test_an_attempt_starts_once_and_is_sent_until_acknowledged(tmp_path: Path) -
 
 def test_power_off_in_the_middle_of_a_task(tmp_path: Path) -> None:
     async def work() -> None:
-        async with racked(tmp_path, speed=1000.0) as (admin, rack):
+        async with racked(tmp_path, speed=200.0) as (admin, rack):
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
             admin.put_task("a.1", "os-install", "os-install", install_attributes())
             admin.order(node, do="run", id="a.1", timeout=60)
-            async with asyncio.timeout(10):
-                while not any(d["wipes"] for d in await disks(rack)):
-                    await asyncio.sleep(0)
+
+            async def wiped() -> bool:
+                return any(d["wipes"] for d in await disks(rack))
+
+            await until(wiped)
             await rack.order("off", ["m1"])
             assert (await machine(rack))["power"] is False
             assert all(d["system"] == "" for d in await disks(rack))
@@ -288,7 +305,7 @@ def test_lossy_links_still_come_up(tmp_path: Path) -> None:
         faults = convert({"all": {"drop_dhcp": 20, "drop_tftp": 1, "drop_http": 20}})
         async with racked(tmp_path, nodes=3, faults=faults) as (admin, rack):
             await rack.order("press", ["all"])
-            await admin.until(lambda: len({h["node"] for h in admin.hellos}) == 3, 50)
+            await admin.until(lambda: len({h["node"] for h in admin.hellos}) == 3, 100)
 
     go(work())
 
@@ -309,9 +326,11 @@ def test_nobody_answers(tmp_path: Path) -> None:
         async with racked(tmp_path) as (admin, rack):
             admin.boots.default_factory = lambda: "silent"
             await rack.order("press", ["all"])
-            async with asyncio.timeout(20):
-                while len(admin.requests) < 4:
-                    await asyncio.sleep(0.05)
+
+            async def asked() -> bool:
+                return len(admin.requests) >= 4
+
+            await until(asked)
             assert len(admin.requests) < 10, "a machine without an answer must not spin"
             assert len({r.xid for r in admin.requests[:4]}) == 1
 
@@ -352,10 +371,3 @@ def test_orders_that_make_no_sense(tmp_path: Path) -> None:
 
     go(work())
 
-
-def convert(faults: dict[str, dict[str, Any]]) -> Any:
-    import msgspec
-
-    from engine.rehearsal import Faults
-
-    return msgspec.convert(faults, dict[str, Faults])

@@ -44,7 +44,7 @@ async def installed(folder: Path, **more: Any) -> AsyncIterator[tuple[FakeAdmin,
 
 
 def go(work: Any) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, 120))
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_power_off_loses_what_runs_and_keeps_what_ended(tmp_path: Path) -> None:
             await asyncio.to_thread(tool.start, "b.1", tar, 60)
             waiting = asyncio.create_task(asyncio.to_thread(tool.wait, "b.1", 30))
             async with asyncio.timeout(10):
-                while not rack._ssh._waiting:  # noqa: ASYNC110
+                while not rack._ssh._waiting:
                     await asyncio.sleep(0.01)
             rack._pace.speed = "max"
             rack._lives["m1"].machine.state.boot_always = "disk"

@@ -130,9 +130,15 @@ def test_other_keys_and_passwords_are_refused(farm: SshFarm, tmp_path: Path) -> 
 
 
 def connect(port: int, tmp_path: Path) -> paramiko.Transport:
-    transport = paramiko.Transport(socket.create_connection(("127.0.0.1", port), timeout=30))
-    transport.start_client(timeout=30)
-    transport.auth_publickey("root", engine_key(tmp_path / "key").pkey)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+    transport = paramiko.Transport(sock)
+    try:
+        transport.start_client(timeout=30)
+        transport.auth_publickey("root", engine_key(tmp_path / "key").pkey)
+    except BaseException:
+        transport.close()
+        sock.close()
+        raise
     return transport
 
 

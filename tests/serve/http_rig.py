@@ -119,10 +119,10 @@ class Rig:
 
     # -- what tests say ---------------------------------------------------------------------------------------------
 
-    def order(self, attempt: str, node: str = "n1", *, resume: bool = False, gives: tuple[str, ...] = ()) -> None:
+    def order(self, attempt: str, node: str = "n1", *, resume: bool = False, gives: tuple[str, ...] = (), run: str = "") -> None:
         folder = self.path / "role"
         folder.mkdir(exist_ok=True)
-        (folder / "run").write_text("#!/bin/sh\n")
+        (folder / "run").write_text(f"#!/bin/sh\n{run}\n")
         self.jig.start(
             Order(
                 start=Start(attempt=attempt, node=node, role="demo", action="run", resume=resume),

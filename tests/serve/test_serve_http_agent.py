@@ -63,12 +63,8 @@ def test_hello_task_log_result_reboot_bye(rig: Rig, tmp_path: Path) -> None:
         (hello,) = rig.wait_event(Hello)
         assert hello.environment == "sledgehammer"
         until(lambda: "n1" in rig.boots)
-        role = tmp_path / "role"
-        role.mkdir()
-        rig.order("ab-1.0", gives=("disks",))
-        (role / "run").write_text(
-            "#!/bin/sh\necho to the log\ncat \"$CROWBAR_ATTRIBUTES\"\nprintf '{\"disks\": [1]}' >\"$CROWBAR_GIVES\"\n"
-        )
+        run = "echo to the log\ncat \"$CROWBAR_ATTRIBUTES\"\nprintf '{\"disks\": [1]}' >\"$CROWBAR_GIVES\""
+        rig.order("ab-1.0", gives=("disks",), run=run)
         (done,) = rig.wait_event(Outcome)
         assert (done.attempt, done.what, done.gives) == ("ab-1.0", "done", {"disks": [1]})
         assert rig.logs.path("ab-1.0").read_text() == 'to the log\n{"raid":{"level":"raid1"}}'

@@ -1,0 +1,87 @@
+"""Input and output of one SSH command, moved without a thread of its own.
+
+Standard input, output and errors go over one channel with a window each; a command that fills one while the other side waits on another
+would stop both, so none is waited for alone. The caller calls `turn` until `over`.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+
+import paramiko
+
+STDERR_BYTES = 64 * 1024
+_PIECE = 32768
+
+
+class Talk:
+    """Input and output of one command, none of which may wait for the other."""
+
+    def __init__(self, channel: paramiko.Channel, stdin: bytes, stdout_bytes: int) -> None:
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.cut = False
+        self.over = False
+        self._channel = channel
+        self._stdin = stdin
+        self._sent = 0
+        self._sending = True
+        self._stdout_bytes = stdout_bytes
+        self._poll = select.poll()
+        self._poll.register(channel.fileno(), select.POLLIN)
+        channel.setblocking(0)
+
+    def turn(self, left_s: float) -> None:
+        """Move what can be moved, else wait, a second at most."""
+        channel = self._channel
+        # Looked at first: what arrived before the end is in the buffers by now.
+        ended = channel.closed or (channel.eof_received and channel.exit_status != -1)
+        moved = self._send() if self._sending else False
+        moved |= self._take(channel.recv_ready, channel.recv, self.stdout, self._stdout_bytes)
+        moved |= self._take(channel.recv_stderr_ready, channel.recv_stderr, self.stderr, STDERR_BYTES)
+        if moved:
+            return
+        if ended:
+            self.over = True
+        elif self._sending:
+            # The window's opening is signalled to writers that block, and to nobody else.
+            self._poll.poll(5)
+        elif channel.eof_received:
+            channel.status_event.wait(min(left_s, 1.0))
+        else:
+            self._poll.poll(min(left_s, 1.0) * 1000)
+
+    def _send(self) -> bool:
+        before = self._sent
+        try:
+            while self._sent < len(self._stdin) and self._channel.send_ready():
+                taken = self._channel.send(self._stdin[self._sent : self._sent + _PIECE])
+                if taken == 0:
+                    break
+                self._sent += taken
+        except TimeoutError:
+            return self._sent > before
+        except OSError:
+            # It does not want its input any more, which is its right; its exit code tells.
+            self._sending = False
+            return True
+        if self._sent == len(self._stdin):
+            self._channel.shutdown_write()
+            self._sending = False
+            return True
+        if self._channel.closed:
+            self._sending = False
+        return self._sent > before
+
+    def _take(self, ready: Callable[[], bool], read: Callable[[int], bytes], into: bytearray, limit: int) -> bool:
+        took = False
+        while ready():
+            data = read(65536)
+            if not data:
+                break
+            took = True
+            room = limit - len(into)
+            self.cut |= len(data) > room
+            into += data[: max(0, room)]
+        return took

@@ -1,0 +1,279 @@
+"""DHCP: who gets which address, and what a boot ROM is told to load (RFC 2131, 4578; UEFI HTTP boot)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from catalogs import ADMIN, USUAL, plan
+from desk import Desk, mac
+from msgspec.structs import replace
+
+from engine import reasons
+from engine.effects import Ignore, SendDhcp
+from engine.events import DhcpAsked, DhcpOverheard
+from engine.leases import DECLINED, LEASE, OFFER
+from engine.model import Allocation, Lease
+from engine.plan import Range
+from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
+
+PXE = "PXEClient:Arch:00000:UNDI:002001"
+US = "10.0.0.1"
+A, B = "10.0.0.30", "10.0.0.31"
+
+
+def asks(kind: DhcpKind, number: int = 1, **fields: Any) -> DhcpAsked:
+    values = {"vendor_class": PXE, "arch": 0, **fields}
+    return DhcpAsked(request=DhcpRequest(kind=kind, xid=7, mac=mac(number), **values), interface="eth1")
+
+
+def discover(number: int = 1, **fields: Any) -> DhcpAsked:
+    return asks(DhcpKind.DISCOVER, number, **fields)
+
+
+def request(number: int = 1, **fields: Any) -> DhcpAsked:
+    return asks(DhcpKind.REQUEST, number, **fields)
+
+
+def desk(*leases: Lease, **network: Any) -> Desk:
+    d = Desk(USUAL, plan(networks={"admin": replace(ADMIN, **network)}))
+    d.put(*leases)
+    return d
+
+
+def lease(address: str = A, number: int = 1, state: Any = "bound", expires: float = 1e6) -> Lease:
+    return Lease(address=address, mac=mac(number), network="admin", state=state, expires=expires)
+
+
+def reply(d: Desk) -> DhcpReply:
+    return d.one(SendDhcp).reply
+
+
+def test_discover_request_ack() -> None:
+    d = desk()
+    d.feed(discover())
+    offer = reply(d)
+    assert (offer.kind, offer.server_id, offer.mask, offer.lease_s) == (DhcpKind.OFFER, US, "255.255.255.0", LEASE)
+    assert offer.yiaddr in ADMIN.ranges["dhcp"]
+    assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, state="offered", expires=d.now + OFFER)
+    d.feed(request(requested=offer.yiaddr, server_id=US))
+    assert (reply(d).kind, reply(d).yiaddr) == (DhcpKind.ACK, offer.yiaddr)
+    assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, expires=d.now + LEASE)
+
+
+def test_the_lease_is_in_the_rows_that_are_committed_before_the_answer_leaves() -> None:
+    d = desk()
+    d.feed(discover())
+    assert [table for table, _, row in d.rows if isinstance(row, Lease)] == ["leases"]
+
+
+@pytest.mark.parametrize(
+    ("have", "event", "address"),
+    [
+        ([lease(A)], discover(), A),
+        ([lease(A, state="offered", expires=90.0)], discover(), A),
+        ([lease(A)], discover(requested=B), A),
+        ([], discover(requested=A), A),
+        ([lease(A, 2)], discover(requested=A), "another"),
+        ([lease(A, 2, expires=99.0)], discover(requested=A), A),
+        ([lease(A, 1, "declined")], discover(requested=A), "another"),
+        ([], discover(requested="10.0.0.200"), "another"),
+        ([], discover(requested="192.168.7.7"), "another"),
+    ],
+)
+def test_which_address_is_offered(have: list[Lease], event: DhcpAsked, address: str) -> None:
+    d = desk(*have)
+    d.feed(event)
+    got = reply(d).yiaddr
+    assert got == address if address != "another" else got not in (A, event.request.requested) and got in ADMIN.ranges["dhcp"]
+
+
+def test_a_machine_that_comes_again_gets_the_same_address() -> None:
+    d = desk()
+    d.feed(discover())
+    first = reply(d).yiaddr
+    d = desk()
+    d.feed(discover(2), discover(3), discover())
+    assert d.all(SendDhcp)[-1].reply.yiaddr == first
+
+
+@pytest.mark.parametrize(
+    ("have", "event", "answer"),
+    [
+        # selecting
+        ([lease(A, state="offered")], request(requested=A, server_id=US), "ack"),
+        ([lease(A, 2)], request(requested=A, server_id=US), "wrong_address"),
+        ([], request(requested=A, server_id=US), "wrong_address"),
+        # init-reboot
+        ([lease(A)], request(requested=A), "ack"),
+        ([lease(A, 2)], request(requested=A), "wrong_address"),
+        ([], request(requested=A), "ack"),  # the store was made anew under a running rack
+        ([], request(requested="192.168.7.7"), "wrong_address"),
+        # renewing, rebinding
+        ([lease(A)], request(ciaddr=A), "ack"),
+        ([lease(A, 2)], request(ciaddr=A), "wrong_address"),
+        ([], request(ciaddr=A), "ack"),
+        ([lease(A, 1, "declined")], request(requested=A), "wrong_address"),
+        ([], request(), "wrong_address"),
+    ],
+)
+def test_requests(have: list[Lease], event: DhcpAsked, answer: str) -> None:
+    d = desk(*have)
+    d.feed(event)
+    if answer == "ack":
+        assert (reply(d).kind, reply(d).yiaddr) == (DhcpKind.ACK, A)
+        assert d.world.leases[A].state == "bound"
+    else:
+        assert (reply(d).kind, reply(d).yiaddr, reply(d).server_id) == (DhcpKind.NAK, "", US)
+        assert d.one(Ignore).reason.code == answer
+        assert dict(d.world.leases) == {row.address: row for row in have}
+
+
+def test_a_client_that_chose_another_server_gives_our_offer_back() -> None:
+    d = desk(lease(A, state="offered"))
+    d.feed(request(requested="10.0.0.99", server_id="10.0.0.2"))
+    assert not d.all(SendDhcp)
+    assert d.one(Ignore).reason == reasons.other_server(mac=mac(1), server="10.0.0.2")
+    assert not d.world.leases
+
+
+def test_a_foreign_server_is_told_of() -> None:
+    d = desk()
+    d.feed(DhcpOverheard(server="10.0.0.2", server_mac=mac(9), client=mac(1)))
+    assert d.one(Ignore).reason == reasons.other_server(mac=mac(1), server="10.0.0.2")
+
+
+def test_decline_takes_the_address_out_for_a_day() -> None:
+    d = desk(lease(A))
+    d.feed(asks(DhcpKind.DECLINE, requested=A))
+    assert d.one(Ignore).reason == reasons.declined(mac=mac(1), address=A)
+    assert d.world.leases[A] == lease(A, state="declined", expires=d.now + DECLINED)
+    d.feed(discover())
+    assert reply(d).yiaddr != A
+    assert dict(d.world.lease_of) == dict(d.reload().lease_of)
+
+
+@pytest.mark.parametrize("kind", [DhcpKind.DECLINE, DhcpKind.RELEASE])
+def test_nobody_gives_back_what_another_has(kind: DhcpKind) -> None:
+    d = desk(lease(A, 2))
+    d.feed(asks(kind, requested=A, ciaddr=A))
+    assert d.world.leases[A] == lease(A, 2)
+
+
+def test_release_is_silent_and_frees() -> None:
+    d = desk(lease(A))
+    d.feed(asks(DhcpKind.RELEASE, ciaddr=A))
+    assert d.effects == []
+    assert not d.world.leases
+    assert not d.world.lease_of
+
+
+def test_inform_is_answered_without_a_lease() -> None:
+    d = desk()
+    d.feed(asks(DhcpKind.INFORM, ciaddr="10.0.0.77", vendor_class="udhcp 1.35", arch=None, user_class=("iPXE",)))
+    assert (reply(d).kind, reply(d).yiaddr, reply(d).lease_s) == (DhcpKind.ACK, "", 0)
+    assert not d.world.leases
+
+
+def test_a_pool_that_is_used_up_says_so_and_gives_out_again_what_ran_out() -> None:
+    d = desk(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
+    d.feed(discover(1), discover(2))
+    given = {e.reply.yiaddr for e in d.all(SendDhcp)}
+    assert given == {"10.0.0.21", "10.0.0.22"}
+    d.feed(discover(3))
+    assert not d.all(SendDhcp)
+    assert d.one(Ignore).reason == reasons.pool_empty(range="dhcp", network="admin", size=2)
+    d.now += OFFER + 1
+    d.feed(discover(3))
+    assert reply(d).yiaddr in given
+
+
+def test_a_fixed_address_is_not_given_away() -> None:
+    d = desk(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
+    d.put(Allocation(address="10.0.0.21", network="admin", range="host", node="n9"))
+    d.feed(discover(1))
+    assert reply(d).yiaddr == "10.0.0.22"
+    d.feed(discover(2))
+    assert d.one(Ignore).reason.code == "pool_empty"
+
+
+def test_a_machine_has_one_lease_at_a_time() -> None:
+    d = desk(lease(A))
+    d.feed(request(requested=B))
+    assert set(d.world.leases) == {B}
+    assert dict(d.world.lease_of) == dict(d.reload().lease_of)
+
+
+def test_an_interface_that_no_network_is_served_on() -> None:
+    d = desk()
+    d.feed(discover(giaddr="172.16.0.1"))
+    assert d.one(Ignore).reason == reasons.no_pool(interface="eth1")
+    d = desk(ranges={"host": ADMIN.ranges["host"]})
+    d.feed(discover())
+    assert d.one(Ignore).reason == reasons.no_pool(interface="eth1")
+
+
+@pytest.mark.parametrize(
+    ("vendor", "known", "strangers", "served"),
+    [
+        (PXE, False, "ignore", True),
+        ("HTTPClient:Arch:00016:UNDI:003001", False, "ignore", True),
+        ("udhcp 1.35", False, "ignore", False),
+        ("udhcp 1.35", False, "lease", True),
+        ("", False, "ignore", False),
+        ("udhcp 1.35", True, "ignore", True),
+        ("iDRAC", False, "ignore", True),
+        ("CPQRIB3", False, "ignore", True),
+        ("cumulus-linux x86_64", False, "ignore", True),
+        ("MSFT 5.0", False, "ignore", False),
+    ],
+)
+def test_who_is_served(vendor: str, known: bool, strangers: Any, served: bool) -> None:
+    d = desk(strangers=strangers)
+    if known:
+        d.server(runs="")
+    d.feed(discover(vendor_class=vendor, arch=None))
+    assert len(d.all(SendDhcp)) == served
+    if not served:
+        assert d.one(Ignore).reason.code == "stranger"
+        assert not d.world.leases
+    elif not vendor.startswith(("PXE", "HTTP")):
+        assert reply(d).filename == "", "only what boots from the network is told to"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "arch", "user", "file", "tells"),
+    [
+        ("PXEClient:Arch:00000", 0, (), "undionly.kpxe", "PXEClient"),
+        ("PXEClient:Arch:00007", 7, (), "snponly.efi", "PXEClient"),
+        ("PXEClient:Arch:00009", 9, (), "snponly.efi", "PXEClient"),
+        ("PXEClient:Arch:00011", 11, (), "snponly-arm64.efi", "PXEClient"),
+        ("PXEClient", None, (), "undionly.kpxe", "PXEClient"),
+        ("HTTPClient:Arch:00016", 16, (), "http://10.0.0.1/image/loader/snponly.efi", "HTTPClient"),
+        ("HTTPClient:Arch:00019", 19, (), "http://10.0.0.1/image/loader/snponly-arm64.efi", "HTTPClient"),
+        ("PXEClient:Arch:00007", 7, ("iPXE",), "http://10.0.0.1/boot/script?mac=52:54:00:00:00:01", ""),
+    ],
+)
+def test_what_is_loaded(vendor: str, arch: int | None, user: tuple[str, ...], file: str, tells: str) -> None:
+    d = desk()
+    d.feed(discover(vendor_class=vendor, arch=arch, user_class=user))
+    got = reply(d)
+    assert (got.filename, got.vendor_class, got.siaddr) == (file, tells, US if tells else "")
+    assert (got.tftp_server == US) is (tells == "PXEClient")
+
+
+def test_a_banned_machine_is_not_answered() -> None:
+    d = desk()
+    d.feed(discover())
+    d.put(replace(d.world.sightings[mac(1)], banned=True))
+    d.feed(discover())
+    assert not d.all(SendDhcp)
+    assert d.one(Ignore).reason == reasons.banned(mac=mac(1))
+
+
+def test_ipxe_in_the_rom_is_a_boot_too() -> None:
+    """Some machines have iPXE in the ROM: no other one asks before it."""
+    d = desk()
+    d.feed(discover(user_class=("iPXE",)))
+    assert d.world.sightings[mac(1)].boot is not None
+    assert d.world.sightings[mac(1)].kind == "ipxe"

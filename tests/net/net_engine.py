@@ -1,0 +1,81 @@
+"""The real engine on a plan, as a program of its own: `python net_engine.py STORE PLAN INTERFACE`.
+
+Says `{"ready": true}` when it serves, then answers each line of standard input (`leases`, `counters`, `memory`, `profile`, `quit`) with one line of
+JSON. Ends in order at the end of its input. `profile` starts a profile of the engine's loop; `quit` prints it to standard error.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import json
+import os
+import pstats
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from msgspec import to_builtins
+
+from engine.catalog import shipped
+from engine.config import Config
+from engine.effects import Accept
+from engine.engine import Engine
+from engine.plan_file import read_file
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def counters(engine: Engine) -> dict[str, Any]:
+    out: dict[str, Any] = {"live": engine.live.snapshot().counters, "seq": engine.seq, "failure": engine.failure}
+    for service in engine._services:
+        found = service.counters
+        out[type(service).__name__] = found() if callable(found) else to_builtins(found)
+    out["loop"] = {k: v for k, v in to_builtins(engine._loop.health()).items() if k != "letters"}
+    out["letters"] = [letter.error for letter in engine._loop.health().letters]
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    out["cpu_s"] = used.ru_utime + used.ru_stime
+    return out
+
+
+def answer(engine: Engine, word: str, profile: cProfile.Profile) -> Any:
+    match word:
+        case "leases":
+            return [to_builtins(lease) for lease in engine.world.leases.values()]
+        case "counters":
+            return counters(engine)
+        case "memory":
+            return resident_bytes()
+        case "profile":
+            turn = engine._loop.turn
+            engine._loop.turn = lambda: profile.runcall(turn)  # type: ignore[method-assign]
+            return True
+    return None
+
+
+def main(store: str, plan: str, interface: str) -> None:
+    engine = Engine(Config(store=Path(store), keys=Path(store + ".keys"), interface=interface, synthetic=True))
+    profile = cProfile.Profile()
+    engine.start()
+    try:
+        if engine.world.plan is None:
+            answered = engine.commit(read_file(Path(plan), shipped()), "test")
+            assert isinstance(answered, Accept), answered
+        print(json.dumps({"ready": True}), flush=True)
+        for line in sys.stdin:
+            word = line.strip()
+            if word == "quit":
+                break
+            print(json.dumps(answer(engine, word, profile)), flush=True)
+    finally:
+        engine.stop()
+    if profile.getstats():
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(40)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,189 @@
+"""A little network that this machine makes for itself: a switch with the engine on it, and clients in namespaces of their own.
+
+    namespace `server`: bridge `br0` 192.168.124.10 (engine)  <-- veth -->  namespace of each client, interface `c0`
+
+As root, or without privilege where the system lets users make namespaces. Everything in it is started through `Lab.popen` or `Lab.run`, which
+name the namespace; a namespace lives as long as its keeper, a `cat` that ends when this process does. Nothing outlives `Lab.close`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ADMIN = "192.168.124.10"
+PATIENCE_S = 30.0
+
+
+def unshare() -> list[str]:
+    return ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+
+
+def why_no_lab() -> str:
+    """Why the network cannot be made here, in one sentence; empty: it can."""
+    for program in ("unshare", "nsenter", "ip"):
+        if shutil.which(program) is None:
+            return f"the program {program!r} is not installed"
+    tried = subprocess.run([*unshare(), "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], capture_output=True, text=True, check=False)
+    return f"no network namespaces: {tried.stderr.strip()[:200]}" if tried.returncode else ""
+
+
+def program(*names: str) -> str:
+    """The path of the first of these that is installed, empty if none is."""
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+        if found:
+            return found
+    return ""
+
+
+def plan_text(strangers: str = "lease", subnet: str = "192.168.124.0/24", dhcp: str = "192.168.124.21-192.168.124.80") -> str:
+    return (
+        f"crowbar: 1\nsite: {{name: lab, admin: {{address: {ADMIN}}}}}\n"
+        f"networks: {{admin: {{subnet: {subnet}, ranges: {{dhcp: {dhcp}}}, strangers: {strangers}}}}}\n"
+        "deployments: {}\n"
+    )
+
+
+class Lab:
+    """`with Lab() as lab:`; the client namespaces are named by `names`, each with `c0` on the switch."""
+
+    def __init__(self, *names: str, prefix: int = 24) -> None:
+        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[subprocess.Popen[Any]] = []
+        try:
+            self._keep("server", [*unshare(), "cat"])
+            self.run("server", "ip", "link", "set", "lo", "up")
+            self.run("server", "ip", "link", "add", "br0", "type", "bridge")
+            self.run("server", "ip", "address", "add", f"{ADMIN}/{prefix}", "brd", "+", "dev", "br0")
+            self.run("server", "ip", "link", "set", "br0", "up")
+            for i, name in enumerate(names):
+                self._keep(name, [*self._enter("server"), "unshare", "--net", "cat"])
+                self.run("server", "ip", "link", "add", f"s{i}", "type", "veth", "peer", "name", "c0", "netns", str(self._keepers[name].pid))
+                self.run("server", "ip", "link", "set", f"s{i}", "master", "br0", "up")
+                self.run(name, "ip", "link", "set", "lo", "up")
+                self.run(name, "ip", "link", "set", "c0", "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End what was started, then the namespaces."""
+        for process in reversed(self._started):
+            stop(process)
+        for process in reversed(self._keepers.values()):
+            assert process.stdin is not None
+            process.stdin.close()
+            process.kill()
+            process.wait()
+        self._started, self._keepers = [], {}
+
+    def popen(self, where: str, *words: str, **options: Any) -> subprocess.Popen[Any]:
+        """Start a program in a namespace; it is ended with the lab."""
+        process = subprocess.Popen([*self._enter(where), *words], **options)
+        self._started.append(process)
+        return process
+
+    def run(self, where: str, *words: str, check: bool = True, timeout_s: float = PATIENCE_S, **options: Any) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run([*self._enter(where), *words], capture_output=True, text=True, timeout=timeout_s, check=False, **options)
+        if check:
+            assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        return done
+
+    def mac(self, where: str) -> str:
+        return str(json.loads(self.run(where, "ip", "-j", "link", "show", "c0").stdout)[0]["address"])
+
+    def _enter(self, where: str) -> list[str]:
+        user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
+        return ["nsenter", f"--target={self._keepers[where].pid}", *user, "--net", "--"]
+
+    def _keep(self, name: str, words: list[str]) -> None:
+        here = os.readlink("/proc/self/ns/net")
+        outer = os.readlink(f"/proc/{self._keepers['server'].pid}/ns/net") if self._keepers else here
+        keeper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self._keepers[name] = keeper
+        wait_for(lambda: _namespace(keeper.pid) not in (here, outer, "") and _command(keeper.pid) == "cat", f"the namespace {name}")
+
+
+class EngineProcess:
+    """The engine in the lab's server namespace; `ask` puts a word of `net_engine` to it."""
+
+    def __init__(self, lab: Lab, store: Path, plan: str, python: tuple[str, ...] = (sys.executable,)) -> None:
+        file = store.parent / "plan.yml"
+        file.write_text(plan, encoding="utf-8")
+        self._errors = (store.parent / "engine.err").open("ab")
+        self.process = lab.popen(
+            "server", *python, str(HERE / "net_engine.py"), str(store), str(file), "br0",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1,
+        )  # fmt: skip
+        assert self._line() == {"ready": True}
+
+    def ask(self, word: str) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(word + "\n")
+        return self._line()
+
+    def stop(self) -> None:
+        """In order; asserts that it ended well."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        assert self.process.wait(PATIENCE_S) == 0, Path(self._errors.name).read_text()[-3000:]
+        self._errors.close()
+
+    def _line(self) -> Any:
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+        line = self.process.stdout.readline() if ready else ""
+        assert line, f"the engine is silent: {Path(self._errors.name).read_text()[-3000:]}"
+        return json.loads(line)
+
+
+def stop(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def wait_for(true: Any, what: str, patience_s: float = PATIENCE_S) -> Any:
+    end = time.monotonic() + patience_s
+    while not (found := true()):
+        assert time.monotonic() < end, f"waited {patience_s:g} s for {what}"
+        time.sleep(0.02)
+    return found
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:
+        return ""
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
