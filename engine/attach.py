@@ -3,18 +3,22 @@
     STORE/engine.sock   Unix stream socket, JSON lines (`attach_words`)
 
 Rules
-* Who asks is the user of the peer's process, as the kernel says (SO_PEERCRED), never what the peer writes. That name is the *who* in the journal.
-* Who may ask is said by the file system: the socket is of mode 0600, and 0660 with the group of the store's directory where that group may enter the
-  directory (`chmod 0710 STORE; chgrp operators STORE`). Root and the engine's own user always may.
-* Everything is bounded: clients, clients of one user, the length of a line, the time in which a begun line must be whole and in which an answer must be
-  taken. A client beyond that is told why, where it still listens, and dropped. A connected client that says nothing costs a thread that sleeps.
-* What is not understood is refused with a reason and the connection goes on; only a line that is too long ends it, since nobody knows where it ends.
+* Who asks is the user of the peer's process, as the kernel says (SO_PEERCRED), never what the peer writes. That name is the *who* in the
+  journal.
+* Who may ask is said by the file system: the socket is of mode 0600, and 0660 with the group of the store's directory where that group may
+  enter the directory (`chmod 0710 STORE; chgrp operators STORE`). Root and the engine's own user always may.
+* Everything is bounded: clients, clients of one user, the length of a line, the time in which a begun line must be whole and in which an
+  answer must be taken. A client beyond that is told why, where it still listens, and dropped. A connected client that says nothing costs a
+  thread that sleeps.
+* What is not understood is refused with a reason and the connection goes on; only a line that is too long ends it, since nobody knows
+  where it ends.
 
-Why a thread per client: an answer may take half a minute (a BMC that shuts a system down), and must not keep the next client waiting. There are few.
+Why a thread per client: an answer may take half a minute (a BMC that shuts a system down), and must not keep the next client waiting.
+There are few.
 
-Traps: a socket's path holds 107 octets, and stores are in deep folders, so both sides go through /proc/self/fd. The mode is set on the socket before it has
-a name (Linux takes it over in `bind`), so that at no moment anybody else can connect. A socket file that is left over from a killed engine is in nobody's
-use: this engine holds the store's lock.
+Traps: a socket's path holds 107 octets, and stores are in deep folders, so both sides go through /proc/self/fd. The mode is set on the
+socket before it has a name (Linux takes it over in `bind`), so that at no moment anybody else can connect. A socket file that is left over
+from a killed engine is in nobody's use: this engine holds the store's lock.
 """
 
 from __future__ import annotations
@@ -268,7 +272,8 @@ class AttachService:
         host = self._host
         match request:
             case Ping():
-                here: dict[str, Json] = {"crowbar": VERSION, "version": program_version(), "pid": os.getpid(), "user": who, "failure": host.failure}
+                here: dict[str, Json] = {"crowbar": VERSION, "version": program_version(), "pid": os.getpid()}
+                here |= {"user": who, "failure": host.failure}
                 return Reply(id=request.id, ok=True, message="an engine is here", result=here)
             case DoOperate():
                 limit = POWER_S if request.verb in ("power", "identify") else ASK_S

@@ -8,6 +8,7 @@ Not for two threads at once: an answer belongs to the request before it.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from pathlib import Path
@@ -73,7 +74,8 @@ class Attached:
             ) from error
         except OSError as error:
             self._socket.close()
-            raise AttachError(f"the engine's socket {store / SOCKET} cannot be used ({error.strerror or error}): start the engine again") from error
+            why = error.strerror or str(error)
+            raise AttachError(f"the engine's socket {store / SOCKET} cannot be used ({why}): start the engine again") from error
 
     def __enter__(self) -> Attached:
         return self
@@ -91,10 +93,8 @@ class Attached:
         line = msgspec.json.encode(msgspec.structs.replace(request, id=number))
         end = time.monotonic() + self._timeout_s
         try:
-            try:
+            with contextlib.suppress(BrokenPipeError):  # it may have said why before it hung up
                 self._socket.sendall(line + b"\n")
-            except BrokenPipeError:
-                pass  # it may have said why before it hung up
             while True:
                 reply = _decode(self._line(end))
                 if reply.id in (number, 0):

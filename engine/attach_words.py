@@ -4,8 +4,8 @@
     {"id": 7, "ok": true, "message": "node-3.r07.example.net is off"}
     {"id": 8, "ok": false, "reason": {"code": "busy", "fields": {...}}, "sentence": "...", "advice": "..."}
 
-`crowbar` is the version of this contract. A request of another version is refused with the version that is spoken here. Unknown keys are refused: a client
-that says something which is not understood must not believe that it was heard.
+`crowbar` is the version of this contract. A request of another version is refused with the version that is spoken here. Unknown keys are
+refused: a client that says something which is not understood must not believe that it was heard.
 """
 
 from __future__ import annotations

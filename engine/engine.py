@@ -21,6 +21,8 @@ from itertools import count
 from msgspec.structs import replace
 
 from . import reasons
+from .attach import AttachService
+from .attach_host import EngineHost
 from .boot_script import render_boot, render_disk, word
 from .catalog import shipped
 from .config import Config
@@ -37,7 +39,7 @@ from .jigs.script import ScriptJig
 from .jigs.ssh import SshPool, SshTarget, engine_key
 from .keys import site_keys
 from .live import Live
-from .loop import Loop
+from .loop import Health, Loop
 from .model import Node
 from .plan import Plan
 from .power import Pace
@@ -80,7 +82,7 @@ class Heard:
 
 
 class Engine:
-    """One engine on one store. Raises StoreError, CatalogError, ServiceError and VaultError from `start` and `commit`."""
+    """One engine on one store. Raises StoreError, CatalogError, ServiceError, AttachError and VaultError from `start` and `commit`."""
 
     def __init__(self, config: Config, catalog: Catalog | None = None) -> None:
         self.config = config
@@ -95,6 +97,9 @@ class Engine:
         self._http: HttpService | None = None
         self._images: Images | None = None
         self._stopping = threading.Event()
+        self._attach = AttachService(config.store, EngineHost(self))
+        self.stop_asked = threading.Event()
+        """Set when another process asked this one to end the engine; whoever started it does so."""
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -126,11 +131,17 @@ class Engine:
             self._store.close()
             raise
         self._loop.start()
+        try:
+            self._attach.start()
+        except BaseException:
+            self.stop()
+            raise
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
 
     def stop(self) -> None:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
         self._stopping.set()
+        self._attach.stop()
         self._close_services()
         self._runner.close()
         self._ssh.close_all()
@@ -145,6 +156,10 @@ class Engine:
     def failure(self) -> str:
         """Why the engine stopped by itself, as a sentence; empty while it works."""
         return self._loop.failure
+
+    def health(self) -> Health:
+        """The loop's own figures."""
+        return self._loop.health()
 
     def now(self) -> float:
         """Engine time in seconds."""
@@ -187,10 +202,9 @@ class Engine:
             self._published.wait_for(lambda: self.seq > seq or bool(self._loop.failure), timeout_s)
             return self.seq
 
-    def journal(self, after: int, limit: int = 1000) -> list[JournalRow]:
-        """Journal rows after this number, oldest first, at most `limit`."""
-        with Store.read(self.config.store) as reader:
-            return reader.journal(after, limit)
+    def reader(self) -> Store:
+        """The store, read-only, for one thread that follows the journal; close it when done."""
+        return Store.read(self.config.store)
 
     def _publish(self, seq: int) -> None:
         with self._published:

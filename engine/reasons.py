@@ -201,6 +201,14 @@ no_address = _kind("no_address", "node {node} has no address on the admin networ
 no_jig = _kind("no_jig", "no jig {jig} is there to carry out role {role}", "correct the barclamp")
 bad_result = _kind("bad_result", "the result of {role} is not what it promises: {message}", "correct the role's script")
 
+# -- commands of other processes ----------------------------------------------------------------------------------
+bad_request = _kind("bad_request", "the request is not understood: {message}", "use a crowbar of the engine's version")
+other_version = _kind(
+    "other_version", "it speaks version {theirs} of the commands, the engine speaks {ours}", "use a crowbar of the engine's version"
+)
+bad_plan = _kind("bad_plan", "plan {name} is not right: {message}", "correct it; crowbar plan check tells all its mistakes")
+not_committed = _kind("not_committed", "the plan could not be committed: {message}", "mend the cause, then commit it again")
+
 # -- plan and images ----------------------------------------------------------------------------------------------
 image_missing = _kind("image_missing", "image {image} is not there", "build it: crowbar image build {image}")
 image_damaged = _kind("image_damaged", "image {image} does not have its checksum", "build it again: crowbar image build {image}")

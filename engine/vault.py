@@ -31,6 +31,7 @@ class Vault:
         keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._fernet = Fernet(_key(keys / "seal.key"))
         self._tokens: dict[str, str] = {}
+        self._opened: tuple[str, ...] | None = None
         if self._sealed.exists():
             self._tokens = msgspec.json.decode(self._sealed.read_bytes(), type=dict[str, str])
 
@@ -48,6 +49,7 @@ class Vault:
                 raise VaultError(f"secret {name} is not there: set {where}, then try again")
         if not references:
             return
+        self._opened = None
         fresh = self._sealed.with_suffix(".new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(msgspec.json.encode(self._tokens))
@@ -66,8 +68,10 @@ class Vault:
             raise VaultError(f"secret {name} was sealed with another key: commit the plan again with the secret at hand") from None
 
     def values(self) -> tuple[str, ...]:
-        """All secrets, for masking logs."""
-        return tuple(v for name in self._tokens if (v := self.open(name)))
+        """All secrets, for masking logs. Opened once: every task asks for them."""
+        if self._opened is None:
+            self._opened = tuple(v for name in self._tokens if (v := self.open(name)))
+        return self._opened
 
 
 def _key(path: Path) -> bytes:

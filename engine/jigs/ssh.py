@@ -38,7 +38,10 @@ from .ssh_key import EngineKey, SshKeyError, engine_key, public_line
 from .ssh_talk import Talk
 
 CONNECT_S = 10.0
-IDLE_S = 300.0
+IDLE_S = 60.0
+MAX_IDLE = 32
+"""Idle connections that are kept: the thread that paramiko gives each wakes ten times a second, so a thousand of them cost a
+core on either side. Making one anew costs about 8 ms."""
 SWEEP_S = 10.0
 KEEPALIVE_S = 15
 DEAD_PEER_S = 30
@@ -154,7 +157,7 @@ class SshPool:
             with self._lock:
                 line.busy -= 1
                 line.used = self._clock()
-            if self._clock() - self._swept > SWEEP_S:
+            if self._clock() - self._swept > SWEEP_S or len(self._lines) > 2 * MAX_IDLE:
                 self.close_idle()
 
     def boot_id(self, node: str, target: SshTarget, timeout_s: float = 10.0) -> str:
@@ -173,14 +176,15 @@ class SshPool:
             self._drop(line, transport)
 
     def close_idle(self) -> int:
-        """Close what has not been used for `idle_s`, or is dead. Returns how many."""
+        """Close what has not been used for `idle_s`, is dead, or is beyond the MAX_IDLE used last. Returns how many."""
         now = self._clock()
         idle: list[paramiko.Transport] = []
         with self._lock:
             self._swept = now
-            for node, line in list(self._lines.items()):
+            free = sorted((i for i in self._lines.items() if i[1].busy == 0), key=lambda i: -i[1].used)
+            for place, (node, line) in enumerate(free):
                 dead = line.transport is None or not line.transport.is_active()
-                if line.busy == 0 and (dead or now - line.used >= self._idle_s):
+                if dead or place >= MAX_IDLE or now - line.used >= self._idle_s:
                     del self._lines[node]
                     if line.transport is not None:
                         idle.append(line.transport)

@@ -338,4 +338,3 @@ async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_
         machine.counters.add("behaviour-raised")
         task.print(f"{type(wrong).__name__}: {wrong}")
         return Result(exit=70, message=f"the rehearsal of {task.role!r} broke: {type(wrong).__name__}: {wrong}")
-

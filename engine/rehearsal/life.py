@@ -329,10 +329,10 @@ class Life:
         return ipxe.Leave("failed", self.machine.screen)
 
     async def _run_kernel(self, kernel: ipxe.Kernel) -> _After:
-        """Starts what the script named. `crowbar.url`, `crowbar.nonce` and `crowbar.environment` are on the kernel's line."""
+        """Starts what the script named. `crowbar.url`, `crowbar.nonce` and `crowbar.env` are on the kernel's line."""
         machine = self.machine
         line = dict(word.partition("=")[::2] for word in kernel.arguments)
-        environment = line.get("crowbar.environment") or "sledgehammer"
+        environment = line.get("crowbar.env") or "sledgehammer"
         self._show(f"{environment}: kernel", environment)
         await self._pace.wait(15.0)
         if machine.faults.never_calls_back:

@@ -126,11 +126,12 @@ class EngineProcess:
     def __init__(self, lab: Lab, store: Path, plan: str, python: tuple[str, ...] = (sys.executable,)) -> None:
         file = store.parent / "plan.yml"
         file.write_text(plan, encoding="utf-8")
-        self._errors = (store.parent / "engine.err").open("ab")
-        self.process = lab.popen(
-            "server", *python, str(HERE / "net_engine.py"), str(store), str(file), "br0",
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, bufsize=1,
-        )  # fmt: skip
+        self._errors = store.parent / "engine.err"
+        with self._errors.open("ab") as errors:
+            self.process = lab.popen(
+                "server", *python, str(HERE / "net_engine.py"), str(store), str(file), "br0",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
+            )  # fmt: skip
         assert self._line() == {"ready": True}
 
     def ask(self, word: str) -> Any:
@@ -142,14 +143,13 @@ class EngineProcess:
         """In order; asserts that it ended well."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(PATIENCE_S) == 0, Path(self._errors.name).read_text()[-3000:]
-        self._errors.close()
+        assert self.process.wait(PATIENCE_S) == 0, self._errors.read_text()[-3000:]
 
     def _line(self) -> Any:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
         line = self.process.stdout.readline() if ready else ""
-        assert line, f"the engine is silent: {Path(self._errors.name).read_text()[-3000:]}"
+        assert line, f"the engine is silent: {self._errors.read_text()[-3000:]}"
         return json.loads(line)
 
 

@@ -162,7 +162,7 @@ class FakeAdmin:
             self.requests.append(request)
             if self.boots[request.mac] == "silent":
                 continue
-            address = self.leases.setdefault(request.mac, f"192.168.124.{21 + len(self.leases)}")
+            address = self.leases.setdefault(request.mac, f"192.168.{124 - len(self.leases) // 200}.{21 + len(self.leases) % 200}")
             ipxe = "iPXE" in request.user_class
             if ipxe:
                 filename = f"{URL}/boot/script?mac={request.mac}"

@@ -8,22 +8,29 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_admin import describe
 
 from engine import rehearsal
-from engine.rehearsal import Rack, namespace
+from engine.rehearsal import BmcAccess, Rack, namespace
 
-pytestmark = [
-    pytest.mark.net,
-    pytest.mark.skipif(bool(namespace.why_not()), reason=f"no network namespaces: {namespace.why_not()}"),
-]
+WHY_NOT = namespace.why_not()
+pytestmark = [pytest.mark.net, pytest.mark.skipif(bool(WHY_NOT), reason=f"no network namespaces: {WHY_NOT}")]
+
+
+NETWORKS: dict[str, Any] = {
+    "networks": {"admin": "192.168.112.0/20", "bmc": "192.168.128.0/20"},
+    "bmc": BmcAccess(first="192.168.128.21"),
+}
+"""Of the plan that is shipped for one node."""
 
 
 @pytest.fixture
-def rack(tmp_path: Path) -> Iterator[Rack]:
-    rehearsal.create(tmp_path / "rack", describe(None, namespace=True))
+def rack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rack]:
+    more = getattr(request, "param", {})
+    rehearsal.create(tmp_path / "rack", describe(None, namespace=True, **more))
     found = rehearsal.start(tmp_path / "rack")
     yield found
     found.stop()
@@ -55,3 +62,14 @@ def test_the_bmc_answers_at_its_own_address(rack: Rack) -> None:
     presence += "s.sendto(bytes.fromhex('0600ff06000011be80000000'), ('192.168.125.21', 623)); print('sent')\n"
     assert run(rack, sys.executable, "-c", presence).strip() == "sent"
     assert "crowbar0" in run(rack, "ip", "-brief", "address")
+
+
+@pytest.mark.parametrize("rack", [{"nodes": 3, **NETWORKS}], indirect=True)
+def test_the_whole_engine_on_real_ports(rack: Rack, tmp_path: Path) -> None:
+    script = str(Path(__file__).with_name("engine_on_veth.py"))
+    seen = json.loads(run(rack, sys.executable, script, str(rack.folder), str(tmp_path / "store")))
+    assert seen["verdict"] == "ready", seen
+    assert seen["summary"]["ready"] == 3
+    assert (seen["most"], seen["wipes"]) == (1, 9), "two members and the volume on them, each once"
+    assert seen["counters"]["bmc-packets"] > 0
+    assert all(address.startswith("192.168.118.") for address in seen["peers"])

@@ -1,0 +1,135 @@
+"""What a decision costs: time of `step` per event and per finished role at 100, 1,000 and 5,000 nodes with 20 roles each and 64 slots.
+It should be flat: the cost follows the change, not the size of the rack. `python tests/bench/bench_core.py [NODES ...]`
+
+A finished role is one outcome: its record, its children looked at, the node handed on, and the next role started. Times are of the step alone, without
+store and effects; one working copy for 32 events, as under load, and for one event, as when idle.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "core")]
+
+from catalogs import catalog, plan, role, same
+
+from engine.bind import allocate, bind_discovery
+from engine.definitions import Catalog
+from engine.effects import Effect, Start
+from engine.events import Commit, Continue, Happened, Outcome, Probed, Started, Tick
+from engine.model import Kind, Node
+from engine.plan import Range
+from engine.step import step
+from engine.work import Work
+from engine.world import World
+
+ROLES = 20
+SAMPLE = 4000
+SIZES = (100, 1000, 5000)
+
+
+def roles() -> Catalog:
+    """A tree with two attributes on the way: each role requires one or two of those before it."""
+    out = []
+    for i in range(ROLES):
+        needs = tuple(same(f"r{j:02}") for j in sorted({i // 2, max(i - 3, 0)}) if j < i)
+        out.append(role(f"r{i:02}", "hardware", requires=needs, wants=["hostname", f"a{i % 4}"], gives=(f"g{i}",), seconds=float(10 + i)))
+    return catalog(*out, defaults={f"a{i}": i for i in range(4)})
+
+
+def rack(nodes: int) -> tuple[World, float]:
+    """Nodes that are allocated and stand in the hardware stage; seconds that binding took."""
+    network = plan().networks["admin"]
+    wide = type(network)(name="admin", subnet="10.0.0.0/16", ranges={"host": Range(first="10.0.1.1", last="10.0.255.250")})
+    wanted = plan({f"r{i:02}": ("all",) for i in range(ROLES)}, networks={"admin": wide})
+    work = Work(World.new(roles()))
+    for event in (Started(installation="bench", admin="admin"), Commit(who="bench", plan=wanted)):
+        step(work, Happened(0.0, 0.0, event))
+    begun = perf_counter()
+    for i in range(nodes):
+        number = f"{i >> 8:02x}:{i & 255:02x}"
+        node = Node(
+            id=f"n{i:05}", name=f"n{i:05}.r1.example.net", kind=Kind.SERVER, serial=f"S{i}", macs=(f"52:54:00:00:{number}",),
+            stage="hardware", runs="sledgehammer", boot_id="b", alive=True,
+        )  # fmt: skip
+        work.put_node(node)
+        assert bind_discovery(work, node) is None
+        assert allocate(work, node, "bench") is None
+    seconds = perf_counter() - begun
+    work.take_changes()
+    return work.finish(), seconds
+
+
+def starts(effects: list[Effect]) -> list[Start]:
+    return [e for e in effects if isinstance(e, Start)]
+
+
+def outcome(start: Start) -> Outcome:
+    return Outcome(attempt=start.attempt, node=start.node, what="done", gives={f"g{int(start.role[1:])}": start.attempt})
+
+
+def begin(world: World) -> tuple[World, list[Start]]:
+    """The first roles are started."""
+    work = Work(world)
+    step(work, Happened(1.0, 1.0, Continue()))
+    return work.finish(), starts(work.effects)
+
+
+def finish_roles(world: World, running: list[Start], batch: int, sample: int) -> tuple[World, list[Start], list[float]]:
+    """Tell outcomes until a sample of roles has finished; seconds of each step."""
+    times: list[float] = []
+    now = 1.0
+    while running and len(times) < sample:
+        work = Work(world)
+        events, running = running[:batch], running[batch:]
+        begun = perf_counter()
+        for start in events:
+            now += 0.01
+            one = perf_counter()
+            step(work, Happened(now, now, outcome(start)))
+            times.append(perf_counter() - one)
+        running += starts(work.effects)
+        world = work.finish()
+        whole = perf_counter() - begun
+        rest = (whole - sum(times[-len(events) :])) / len(events)
+        times[-len(events) :] = [t + rest for t in times[-len(events) :]]
+    return world, running, times
+
+
+def other_events(world: World, sample: int) -> float:
+    """Seconds of an event that changes next to nothing: a probe that nobody waits for, a needless tick."""
+    nodes = list(world.nodes)
+    work = Work(world)
+    begun = perf_counter()
+    for i in range(sample):
+        node = nodes[i % len(nodes)]
+        step(work, Happened(9.0, 9.0, Tick(subjects=(node,)) if i % 2 else Probed(node=node, probe=99, alive=True)))
+    return (perf_counter() - begun) / sample
+
+
+def microseconds(times: list[float]) -> tuple[float, float]:
+    """Mean and 99th percentile."""
+    return sum(times) / len(times) * 1e6, sorted(times)[len(times) * 99 // 100] * 1e6
+
+
+def main(sizes: list[int]) -> None:
+    print(f"{'nodes':>6} {'bind s':>8} {'role us':>9} {'p99':>7} {'alone us':>9} {'p99':>7} {'event us':>9}")
+    for nodes in sizes:
+        world, binding = rack(nodes)
+        gc.collect()
+        gc.freeze()
+        sample = min(SAMPLE, nodes * ROLES // 3)
+        world, running = begin(world)
+        world, running, together = finish_roles(world, running, 32, sample)
+        world, running, alone = finish_roles(world, running, 1, sample // 2)
+        mean, late = microseconds(together)
+        mean_alone, late_alone = microseconds(alone)
+        print(f"{nodes:6} {binding:8.2f} {mean:9.0f} {late:7.0f} {mean_alone:9.0f} {late_alone:7.0f} {other_events(world, 2000) * 1e6:9.0f}")
+
+
+if __name__ == "__main__":
+    main([int(a) for a in sys.argv[1:]] or list(SIZES))

@@ -1,0 +1,149 @@
+"""Cables judged against the plan, case by case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.definitions import Catalog
+from engine.model import Kind, Node, NodeRole, Place, State
+from engine.plan import PlaceDef, Plan, Rack, Site
+from engine.topology import Topology, _Port, link_names, natural, place_from, topology
+from engine.work import Work
+from engine.world import World
+
+PLAN = Plan(
+    site=Site(name="r1"),
+    racks=(
+        Rack(
+            name="r1",
+            places=(
+                PlaceDef(unit=10, cables={"1g0": "tor1:swp10", "1g1": "tor2:swp10", "bmc": "mgmt:10"}),
+                PlaceDef(unit=11, cables={"1g0": "tor1:swp11", "1g1": "tor2:swp11", "bmc": "mgmt:11"}),
+            ),
+        ),
+    ),
+)
+
+
+HERE = Place(rack="r1", unit=10)
+
+
+def nic(name: str, link: bool = True, speed: int = 1000) -> dict[str, Any]:
+    return {"name": name, "mac": "", "speed": speed if link else 0, "link": link, "driver": "", "pci": ""}
+
+
+def hears(name: str, system: str, port: str, description: str = "") -> dict[str, Any]:
+    return {"nic": name, "chassis": f"chassis of {system}", "port": port, "system": system, "port_description": description}
+
+
+def look(
+    neighbours: list[dict[str, Any]],
+    nics: list[dict[str, Any]] | None = None,
+    place: Place | None = HERE,
+    plan: Plan | None = PLAN,
+    more: tuple[Node, ...] = (),
+) -> Topology:
+    work = Work(World(base=Catalog(roles={}, attributes={}, stages=()), catalog=Catalog(roles={}, attributes={}, stages=()), plan=plan))
+    for node in (Node(id="n1", name="node-10.x.test", place=place), *more):
+        work.put_node(node)
+    nics = nics if nics is not None else [nic("eno1"), nic("eno2")]
+    for role, gave in (("lldp", {"neighbours": neighbours}), ("inventory", {"nics": nics})):
+        work.put_role(NodeRole(node="n1", role=role, deployment="system", state=State.ACTIVE, gave=gave, ended=77.0))
+    return topology(work.finish())
+
+
+def words(found: Topology) -> dict[str, str]:
+    return {x.nic or x.link: x.check for x in found.links}
+
+
+RIGHT = [hears("eno1", "tor1", "swp10"), hears("eno2", "tor2", "swp10")]
+
+CASES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str], str]] = {
+    "all right": (RIGHT, [nic("eno1"), nic("eno2")], {"eno1": "right", "eno2": "right"}, ""),
+    "full host name": (
+        [hears("eno1", "tor1.dc.example.net", "swp10"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "right", "eno2": "right"}, "",
+    ),
+    "port in its description": (
+        [hears("eno1", "tor1", "70:b3:d5:00:00:01", "swp10"), RIGHT[1]], [nic("eno1"), nic("eno2")],
+        {"eno1": "right", "eno2": "right"}, "",
+    ),
+    "another place's": (
+        [hears("eno1", "tor1", "swp11"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "swapped", "eno2": "right"},
+        "that port is for 1g0 of the node in r1 unit 11; plan says tor1:swp10",
+    ),
+    "its own two exchanged": (
+        [hears("eno1", "tor2", "swp10"), hears("eno2", "tor1", "swp10")], [nic("eno1"), nic("eno2")],
+        {"eno1": "swapped", "eno2": "swapped"}, "that port is for its own 1g0; plan says tor2:swp10",
+    ),
+    "no link": (
+        [RIGHT[1]], [nic("eno1", link=False), nic("eno2")], {"eno1": "missing", "eno2": "right"},
+        "the link is down: no cable, or it ends in nothing",
+    ),
+    "a link that is silent": (
+        [RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "missing", "eno2": "right"}, "the link is up, no LLDP was heard",
+    ),
+    "a port that nobody planned": (
+        [hears("eno1", "tor1", "swp40"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "unknown", "eno2": "right"},
+        "not in the plan; 1g0 should be in tor1:swp10",
+    ),
+    "a third port with a cable": (
+        [hears("eno3", "tor3", "swp1"), *RIGHT], [nic("eno1"), nic("eno2"), nic("eno3")],
+        {"eno1": "right", "eno2": "right", "eno3": "unknown"}, "not in the plan",
+    ),
+    "a third port without one": (RIGHT, [nic("eno1"), nic("eno2"), nic("eno3", link=False)], {"eno1": "right", "eno2": "right"}, ""),
+    "fewer ports than cables": (
+        [RIGHT[0]], [nic("eno1")], {"eno1": "right", "1g1": "missing"}, "the node has no port 1g1",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_cable_has_its_word(case: str) -> None:
+    neighbours, nics, expected, why = CASES[case]
+    found = look(neighbours, nics)
+    assert words(found) == expected
+    assert [x.why for x in found.links if x.check != "right"][:1] == ([why] if why else [])
+    assert sum(found.checks.values()) == len(found.links)
+    assert all(x.at == 77.0 and x.source == "lldp" for x in found.links)
+
+
+def test_a_swapped_port_names_who_is_there() -> None:
+    other = Node(id="n2", name="node-11.x.test", place=Place(rack="r1", unit=11))
+    found = look([hears("eno1", "tor1", "swp11"), RIGHT[1]], more=(other,))
+    assert [x.why for x in found.links if x.check == "swapped"] == ["that port is for 1g0 of node-11 in r1 unit 11; plan says tor1:swp10"]
+
+
+@pytest.mark.parametrize(("plan", "why"), [(PLAN, "the place of the node is not known"), (None, "the plan has no cables")])
+def test_without_a_place_nothing_can_be_judged(plan: Plan | None, why: str) -> None:
+    found = look([hears("eno1", "tor9", "swp10")], place=None, plan=plan)
+    heard = [x for x in found.links if x.switch]
+    assert [(x.check, x.why) for x in heard] == [("unknown", why)]
+
+
+def test_switches_are_derived() -> None:
+    device = Node(id="d1", name="tor1.x.test", kind=Kind.DEVICE)
+    found = look([RIGHT[0]], more=(device,))
+    assert [(s.name, s.heard, s.at, s.device) for s in found.switches] == [("tor1", 1, 77.0, "tor1.x.test"), ("tor2", 0, 0.0, "")]
+    assert found.switches[0].chassis == "chassis of tor1"
+
+
+def test_speeds_count_their_own_ports() -> None:
+    ports = [_Port("eno1", 1000, True), _Port("eno2", 0, False), _Port("ens1", 10000, True)]
+    assert link_names(ports, {"1g0": "a:1", "1g1": "a:2", "10g0": "b:1"}) == {"eno1": "1g0", "eno2": "1g1", "ens1": "10g0"}
+
+
+def test_what_is_no_list_is_no_link() -> None:
+    for junk in (None, {}, "x", [None, 3, {"nic": ""}, {"system": "tor1"}]):
+        assert words(look(junk, [])) == {"1g0": "missing", "1g1": "missing"}  # type: ignore[arg-type]
+        assert place_from(PLAN, junk) is None
+
+
+def test_the_place_follows_from_most_links() -> None:
+    assert place_from(PLAN, RIGHT) == Place(rack="r1", unit=10)
+    assert place_from(PLAN, [hears("eno1", "tor1.dc.example.net", "swp11")]) == Place(rack="r1", unit=11)
+
+
+def test_ports_sort_as_people_count() -> None:
+    assert sorted(["swp10", "swp9", "swp1/2", "swp1/10", "eth0"], key=natural) == ["eth0", "swp1/2", "swp1/10", "swp9", "swp10"]
