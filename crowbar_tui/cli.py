@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.face import DEFAULT_STORE, CatalogError, PlanError, ServiceError, StoreError, VaultError
+from engine.face import DEFAULT_STORE, AttachError, CatalogError, PlanError, ServiceError, StoreError, VaultError
 
-from .commands import catalogue, look, plan, run
+from .commands import catalogue, doctor, look, node, plan, run, topology
 
-GROUPS = (run, look, plan, catalogue)
+GROUPS = (run, look, plan, node, topology, catalogue, doctor)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (StoreError, ServiceError, VaultError) as error:
+    except (StoreError, ServiceError, VaultError, AttachError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

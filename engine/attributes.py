@@ -118,10 +118,12 @@ def drift(view: View, role: NodeRole) -> bool:
 def readers(view: View, value: Value) -> list[Key]:
     """Node roles that may see this value."""
     names = (value.name, "image") if value.name == "target-os" else (value.name,)  # `image` is computed from it
-    keys = [key for name in names for key in view.wants.get(name) or ()]
+    roles = [r.name for r in view.catalog.roles.values() if any(want.name in names for want in r.wants)]
     if value.layer == "deployment":
+        keys = (key for role in roles for key in view.bound.get(role) or ())
         return [key for key in keys if value.scope in ancestry(view, view.node_roles[key].deployment)]
-    return [key for key in keys if value.scope in (key[0], f"{key[0]}/{key[1]}")]
+    node, _, only = value.scope.partition("/")
+    return [(node, role) for role in roles if only in ("", role) and (node, role) in view.node_roles]
 
 
 def document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, Json]:

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from . import reasons
 from .addresses import allocate_addresses
 from .definitions import On, Requirement, RoleDef
-from .graph import find_cycle, rank
+from .graph import Walk, find_cycle, rank
 from .model import Deployment, Key, Kind, Node, NodeRole, Revision, State, Value
 from .network_roles import network_roles
 from .plan import Plan
@@ -165,23 +165,36 @@ def _selects(selector: str, node: Node) -> bool:
 # -- the graph -----------------------------------------------------------------------------------------------------
 
 
+class New(list[Key]):
+    """The node roles that are being bound, and who requires a role on all peers: role -> roles that do."""
+
+    def __init__(self, w: Work) -> None:
+        super().__init__()
+        self.wanters: dict[str, list[str]] = {}
+        for definition in w.catalog.roles.values():
+            for requirement in definition.requires:
+                if requirement.on is On.PEERS:
+                    self.wanters.setdefault(requirement.role, []).append(definition.name)
+
+
 def _bind_all(w: Work, wanted: list[tuple[Node, str, str]]) -> Reason | None:
     """Bind these (node, role, deployment) with all they pull in. All or nothing is for the caller: on a reason the step is dropped."""
-    new: list[Key] = []
+    new = New(w)
     for node, role, deployment in wanted:
         refused = _bind(w, node, role, deployment, new)
         if refused is not None:
             return refused
     for node_id in sorted({key[0] for key in new}):
         _order_softly(w, node_id)
-    cycle = find_cycle(w, new)
+    walk = Walk(w)
+    cycle = find_cycle(w, walk, new)
     if cycle is not None:
         return cycle
-    rank(w, new)
+    rank(w, walk, new)
     return None
 
 
-def _bind(w: Work, node: Node, role: str, deployment: str, new: list[Key]) -> Reason | None:
+def _bind(w: Work, node: Node, role: str, deployment: str, new: New) -> Reason | None:
     definition = w.catalog.roles.get(role)
     if definition is None:
         return reasons.role_unknown(role=role)
@@ -229,7 +242,7 @@ def requirements(view: View, definition: RoleDef) -> tuple[Requirement, ...]:
     return tuple(out)
 
 
-def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new: list[Key]) -> list[Key] | Reason:
+def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new: New) -> list[Key] | Reason:
     """The node roles that satisfy a requirement, made where they are not there."""
     names = [requirement.role, *sorted(r.name for r in w.catalog.roles.values() if requirement.role in r.provides)]
     on = requirement.on
@@ -272,16 +285,16 @@ def _upwards(w: Work, deployment: str) -> set[str]:
     return out
 
 
-def _adopt_children(w: Work, record: NodeRole, definition: RoleDef, new: list[Key]) -> None:
+def _adopt_children(w: Work, record: NodeRole, definition: RoleDef, new: New) -> None:
     """A new member of a cluster is a parent of everything that depends on its peers; so is a new peer of who requires all of them."""
-    names = {definition.name, *definition.provides}
+    names = (definition.name, *definition.provides)
     children: dict[Key, None] = {}
     if "cluster" in definition.flags:
         for peer in w.bound.get(record.role) or ():
             children.update(dict.fromkeys(w.children.get(peer) or ()))
-    for other in w.catalog.roles.values():
-        if any(r.on is On.PEERS and r.role in names for r in other.requires):
-            for key in w.bound.get(other.name) or ():
+    for name in names:
+        for role in new.wanters.get(name, ()):
+            for key in w.bound.get(role) or ():
                 if key[0] != record.node and record.deployment in _upwards(w, w.node_roles[key].deployment):
                     children[key] = None
     for child in children:

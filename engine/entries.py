@@ -15,7 +15,7 @@ from .model import Node
 MAPS = (
     "nodes", "node_roles", "sightings", "leases", "allocations", "attributes", "deployments", "revisions",
     "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
-    "wants", "stale", "running", "queues",
+    "stale", "running", "holders", "queues",
 )  # fmt: skip
 """The maps of a world, tables and indexes."""
 

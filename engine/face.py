@@ -10,22 +10,31 @@ from typing import Any
 from msgspec import Struct, to_builtins
 
 from . import plan_file
+from .attach import AttachError
+from .attach_client import Attached, Receipt
+from .attach_host import EngineHost
 from .catalog import read as read_catalog
 from .catalog import shipped, shipped_folder
 from .config import DEFAULT_STORE, Config, keys_beside
+from .doctor import Check, examine
+from .doctor_probes import RealProbes
 from .effects import Refuse
 from .engine import Engine
 from .images import image_states
 from .mistakes import CatalogError, PlanError
 from .network_roles import network_roles
+from .plan import Plan
+from .plan_diff import Diff, diff
+from .plan_save import saved
 from .reach import Reach
-from .reasons import sentence
+from .reasons import Reason, advice, sentence
 from .rehearsal import RackError
-from .rehearse import Rehearsal, begin_anew, with_nodes
+from .rehearse import Rehearsal, begin_anew, finished, with_nodes
 from .serve import ServiceError
 from .store import Store, StoreError
 from .store_file import held
 from .story import Story
+from .topology import Link, Topology, natural, topology
 from .vault import VaultError
 from .views import (
     NodeRow,
@@ -42,9 +51,11 @@ from .views import (
 from .world import World
 
 __all__ = [
-    "DEFAULT_STORE", "CatalogError", "Config", "Engine", "NodeRow", "PlanError", "RackError", "Reach", "Reader", "Refuse", "Rehearsal", "RoleRow",
-    "ServiceError", "Store", "StoreError", "Story", "Summary", "VaultError", "Why", "begin_anew", "image_states", "keys_beside", "network_roles", "plan_file",
-    "read_catalog", "sentence", "settled", "shipped", "shipped_folder", "summary", "to_json", "with_nodes",
+    "DEFAULT_STORE", "AttachError", "Attached", "CatalogError", "Check", "Config", "Diff", "Engine", "EngineHost", "Link",
+    "NodeRow", "Plan", "PlanError", "RackError", "Reach", "Reader", "RealProbes", "Reason", "Receipt", "Refuse", "Rehearsal",
+    "RoleRow", "ServiceError", "Store", "StoreError", "Story", "Summary", "Topology", "VaultError", "Why", "advice", "begin_anew",
+    "examine", "finished", "image_states", "keys_beside", "natural", "network_roles", "plan_file", "read_catalog", "sentence",
+    "settled", "shipped", "shipped_folder", "summary", "to_json", "with_nodes",
 ]  # fmt: skip
 
 
@@ -108,6 +119,31 @@ class Reader:
         if record is None or name not in self.world.catalog.attributes:
             return None
         return explain_attribute(self.world, record, name)
+
+    def group(self, name: str) -> list[NodeRow]:
+        return [row for row in self.nodes() if row.group == name]
+
+    def disks(self, node: str) -> list[dict[str, Any]]:
+        """What inventory found: `name`, `size`, `serial`, `signature` of each; empty: it was not looked at yet."""
+        found = self.world.node_named(node)
+        inventory = self.world.node_roles.get((found.id, "inventory")) if found else None
+        disks = inventory.gave.get("disks") if inventory is not None else None
+        return [d for d in disks if isinstance(d, dict)] if isinstance(disks, list) else []
+
+    def topology(self) -> Topology:
+        return topology(self.world)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan in force."""
+        return self.world.plan
+
+    def diff(self, plan: Plan) -> Diff:
+        """What committing it would do."""
+        return diff(self.world, plan)
+
+    def saved_plan(self) -> Plan | None:
+        return saved(self.world)
 
     def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
         """What happened, from the journal; with `follow` it goes on until it is interrupted."""

@@ -6,39 +6,51 @@ one stage at a time. Both are walked here, so that a deadlock through another no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import pairwise
 
 from msgspec.structs import replace
 
 from . import reasons
-from .model import Key, Kind
+from .model import Key, Kind, NodeId
 from .reasons import Reason
-from .stages import stage_index
 from .work import Work
 
 
-def successors(w: Work, key: Key) -> Iterator[Key]:
-    """Children, and on a server the roles of the next later stage that has any."""
-    yield from w.children.get(key) or ()
-    node = w.nodes.get(key[0])
-    if node is None or node.kind is not Kind.SERVER:
-        return
-    here = _stage(w, key)
-    later: dict[int, list[Key]] = {}
-    for other in w.roles_of.get(key[0]) or ():
-        there = _stage(w, other)
-        if there > here:
-            later.setdefault(there, []).append(other)
-    if later:
-        yield from later[min(later)]
+class Walk:
+    """The edges of the graph as it is now, worked out once a node."""
+
+    def __init__(self, w: Work) -> None:
+        self._w = w
+        places = {stage.name: i for i, stage in enumerate(w.catalog.stages)}
+        self._stage = {role.name: places.get(role.stage, 0) for role in w.catalog.roles.values()}
+        self._later: dict[NodeId, dict[int, tuple[Key, ...]]] = {}
+        self._known: dict[Key, tuple[Key, ...]] = {}
+
+    def after(self, key: Key) -> tuple[Key, ...]:
+        """Children, and on a server the roles of the next later stage that has any."""
+        found = self._known.get(key)
+        if found is None:
+            later = self._later.get(key[0])
+            if later is None:
+                later = self._later[key[0]] = self._stages_of(key[0])
+            children: tuple[Key, ...] = self._w.children.get(key) or ()
+            found = self._known[key] = children + later.get(self._stage.get(key[1], 0), ())
+        return found
+
+    def _stages_of(self, node_id: NodeId) -> dict[int, tuple[Key, ...]]:
+        """Stage -> the roles of the next later one, on a server."""
+        node = self._w.nodes.get(node_id)
+        if node is None or node.kind is not Kind.SERVER:
+            return {}
+        by: dict[int, list[Key]] = {}
+        for key in self._w.roles_of.get(node_id) or ():
+            by.setdefault(self._stage.get(key[1], 0), []).append(key)
+        order = sorted(by)
+        return {here: tuple(by[there]) for here, there in pairwise(order)}
 
 
-def _stage(w: Work, key: Key) -> int:
-    definition = w.catalog.roles.get(key[1])
-    return (stage_index(w, definition.stage) or 0) if definition is not None else 0
-
-
-def find_cycle(w: Work, new: Iterable[Key]) -> Reason | None:
+def find_cycle(w: Work, walk: Walk, new: Iterable[Key]) -> Reason | None:
     """A cycle that goes through one of the new node roles, spelled out; None: there is none. Depth first, without recursion."""
     finished: set[Key] = set()
     for root in new:
@@ -46,7 +58,7 @@ def find_cycle(w: Work, new: Iterable[Key]) -> Reason | None:
             continue
         path: list[Key] = [root]
         on_path = {root}
-        stack = [successors(w, root)]
+        stack = [iter(walk.after(root))]
         while stack:
             child = next(stack[-1], None)
             if child is None:
@@ -60,11 +72,11 @@ def find_cycle(w: Work, new: Iterable[Key]) -> Reason | None:
             elif child not in finished:
                 path.append(child)
                 on_path.add(child)
-                stack.append(successors(w, child))
+                stack.append(iter(walk.after(child)))
     return None
 
 
-def rank(w: Work, new: Iterable[Key]) -> None:
+def rank(w: Work, walk: Walk, new: Iterable[Key]) -> None:
     """Set the longest remaining path, in seconds, of the new node roles and of those before them whose path got longer."""
     known: dict[Key, float] = {}
     fresh = set(new)
@@ -74,7 +86,7 @@ def rank(w: Work, new: Iterable[Key]) -> None:
             key, ready = stack.pop()
             if key in known:
                 continue
-            after = list(successors(w, key))
+            after = walk.after(key)
             if not ready:
                 stack.append((key, True))
                 stack.extend((k, False) for k in after if k in fresh and k not in known)
@@ -86,10 +98,10 @@ def rank(w: Work, new: Iterable[Key]) -> None:
         record = w.node_roles[key]
         if record.rank != value:
             w.put_role(replace(record, rank=value))
-    _raise(w, [p for key in fresh for p in w.node_roles[key].parents if p not in fresh])
+    _raise(w, walk, [p for key in fresh for p in w.node_roles[key].parents if p not in fresh])
 
 
-def _raise(w: Work, keys: list[Key]) -> None:
+def _raise(w: Work, walk: Walk, keys: list[Key]) -> None:
     """Lengthen the paths of what comes before, as far as they do get longer."""
     while keys:
         key = keys.pop()
@@ -97,7 +109,7 @@ def _raise(w: Work, keys: list[Key]) -> None:
         definition = w.catalog.roles.get(key[1])
         if record is None or definition is None:
             continue
-        value = definition.seconds + max((w.node_roles[k].rank for k in successors(w, key)), default=0.0)
+        value = definition.seconds + max((w.node_roles[k].rank for k in walk.after(key)), default=0.0)
         if value > record.rank:
             w.put_role(replace(record, rank=value))
             keys.extend(record.parents)

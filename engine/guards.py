@@ -119,11 +119,8 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
 
 def node_holder(view: View, node: str) -> NodeRole | None:
     """The node role that holds the node: in transition, suspended or not."""
-    for key in view.roles_of.get(node) or ():
-        role = view.node_roles[key]
-        if role.state is State.TRANSITION:
-            return role
-    return None
+    key = view.holders.get(node)
+    return None if key is None else view.node_roles[key]
 
 
 def next_action(definition: RoleDef, role: NodeRole) -> str:

@@ -129,7 +129,9 @@ def classify(view: View, request: DhcpRequest, known: bool) -> str:
         return "bmc"
     if any(word in lower for word in ("cumulus", "onie", "arista", "cisco", "juniper", "sonic")):
         return "switch"
-    if known:
+    sighting: Sighting | None = view.sightings.get(request.mac)
+    if known or (sighting is not None and sighting.kind in ("boot-rom", "ipxe")):
+        # The kernel that it booted asks like any host, and on its first boot the machine is not a node yet.
         return "sledgehammer"
     return "stranger"
 

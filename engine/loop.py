@@ -41,9 +41,10 @@ W = TypeVar("W")
 W_co = TypeVar("W_co", covariant=True)
 Change = tuple[str, Any, Row | None]
 
-LIMIT = 256
+LIMIT = 128
 SLICE_S = 0.005
-"""A batch ends at so many events, or after so long; what is left of it is the next one."""
+"""A batch ends at so many events, or after so long; what is left of it is the next one. The replies of a batch leave together, and the
+socket of a relay takes some 150 at once where nobody enlarged it; larger commits gain little."""
 KEEP = 100_000
 """Journal rows kept to look back at."""
 PRUNE_SLACK = 256

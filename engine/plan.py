@@ -95,6 +95,8 @@ class PlaceDef(Struct, frozen=True, kw_only=True):
     height: int = 1
     cables: dict[str, str] = {}
     """A node's link (`1g0`, `bmc`) -> `switch:port`."""
+    addresses: dict[str, str] = {}
+    """Network -> the address that the node in this place gets there; `plan save` pins them so."""
 
 
 class Rack(Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from typing import Literal, cast
 from .definitions import Catalog, Json
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .network_roles import network_roles
-from .plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, PlaceDef, Plan, Rack, Rule, Site
+from .plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, Rack, Rule, Site
 from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
 from .plan_networks import CONDUIT, read_networks
 from .plan_write import write
@@ -65,7 +65,7 @@ def _plan(top: Spot, catalog: Catalog, mistakes: Mistakes) -> Plan:
         keys["crowbar"].integer(1, 1)
     site = _site(keys["site"]) if "site" in keys else Site(name="")
     networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
-    racks = _racks(keys)
+    racks = _racks(keys, networks)
     rules = _rules(keys, catalog)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
@@ -160,8 +160,9 @@ def _secrets(spot: Spot) -> dict[str, dict[str, str]]:
 # -- racks --------------------------------------------------------------------------------------------------------
 
 
-def _racks(keys: Fields) -> tuple[Rack, ...]:
+def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[Rack, ...]:
     racks: list[Rack] = []
+    pinned: set[str] = set()
     ports: dict[str, str] = {}
     for spot in keys.each("racks"):
         own = spot.fields(("name", "units", "places"), ("name",))
@@ -169,16 +170,18 @@ def _racks(keys: Fields) -> tuple[Rack, ...]:
         if name and any(name == rack.name for rack in racks):
             own["name"].fail(f"rack {shown(name)} is there already")
         units = own["units"].integer(1, 60) if "units" in own else 42
-        places = _places(own["places"], units, ports) if "places" in own else ()
+        places = _places(own["places"], units, ports, networks, pinned) if "places" in own else ()
         racks.append(Rack(name=name, units=units, places=places))
     return tuple(racks)
 
 
-def _places(spot: Spot, units: int, ports: dict[str, str]) -> tuple[PlaceDef, ...]:
+def _places(
+    spot: Spot, units: int, ports: dict[str, str], networks: dict[str, Network], pinned: set[str]
+) -> tuple[PlaceDef, ...]:
     places: list[PlaceDef] = []
     taken: dict[int, int] = {}
     for text, place in spot.entries().items():
-        keys = place.fields(("height", "cables"))
+        keys = place.fields(("height", "cables", "addresses"))
         height = keys["height"].integer(1, 20) if "height" in keys else 1
         unit = int(text) if text.isdecimal() and len(text) < 4 else 0
         if not 1 <= unit <= units:
@@ -201,8 +204,26 @@ def _places(spot: Spot, units: int, ports: dict[str, str]) -> tuple[PlaceDef, ..
             elif port:
                 ports[port] = cable.path
             cables[link] = port
-        places.append(PlaceDef(unit=unit, height=height, cables=cables))
+        addresses = _pins(keys["addresses"], networks, pinned) if "addresses" in keys else {}
+        places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses))
     return tuple(places)
+
+
+def _pins(spot: Spot, networks: dict[str, Network], pinned: set[str]) -> dict[str, str]:
+    """Network -> address of the node in a place. Each address is given once, and is one that the network gives to hosts."""
+    out: dict[str, str] = {}
+    for name, one in spot.entries().items():
+        network, address = networks.get(name), one.address()
+        if network is None:
+            one.unknown("network", name, networks)
+        elif address is not None and ("host" not in network.ranges or str(address) not in network.ranges["host"]):
+            one.fail(f"{address} is not in the host range of network {name}")
+        elif str(address) in pinned:
+            one.fail(f"{address} is given to another place already")
+        elif address is not None:
+            pinned.add(str(address))
+            out[name] = str(address)
+    return out
 
 
 # -- rules --------------------------------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ def _network(network: Network) -> dict[str, Json]:
 
 def _rack(rack: Rack) -> dict[str, Json]:
     places: dict[int, Json] = {
-        place.unit: _set(height=0 if place.height == 1 else place.height, cables=place.cables) for place in rack.places
+        place.unit: _set(height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses)
+        for place in rack.places
     }
     return {"name": rack.name} | _set(units=0 if rack.units == 42 else rack.units, places=places)
 

@@ -16,15 +16,19 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from . import rehearsal
+from .catalog import shipped
 from .config import Config, keys_beside
 from .effects import Refuse
 from .engine import Engine
 from .plan import Plan
 from .reach import Reach
 from .reasons import sentence
-from .rehearsal import Description, Rack, RackError
+from .rehearsal import Description, Rack, RackError, namespace
 from .rehearsal.description import BmcAccess, parse
 from .serve import ServiceError
+from .store import Store, StoreError
+from .views import settled
+from .world import World
 
 PASSWORD = "CROWBAR_BMC_PASSWORD"
 
@@ -32,18 +36,23 @@ PASSWORD = "CROWBAR_BMC_PASSWORD"
 class Rehearsal:
     """Use as a context manager: the rack stops with it, unless `leave` is set."""
 
-    def __init__(self, store: Path, plan: Plan, nodes: int, seed: int, speed: float | str, who: str) -> None:
+    def __init__(
+        self, store: Path, plan: Plan, nodes: int, seed: int, speed: float | str, who: str, network: str = "auto"
+    ) -> None:
+        """`network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`:
+        namespace where the system allows it. A rack that is there already stays what it is."""
         self.store = store
         self.folder = store.with_name(store.name + ".rack")
         self.plan = plan
         self.leave = False
         self._who = who
-        self._description = self._describe(nodes, seed, speed)
+        self._description = self._describe(nodes, seed, speed, network)
         self.engine = Engine(
             Config(
                 store=store,
                 keys=keys_beside(store),
                 reach=Reach(self._description.lane),
+                interface=namespace.OUTER if self._description.lane is None else None,
                 synthetic=True,
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
@@ -51,7 +60,7 @@ class Rehearsal:
         )
         self.rack: Rack | None = None
 
-    def _describe(self, nodes: int, seed: int, speed: float | str) -> Description:
+    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> Description:
         """What stands in the folder already, else a rack that fits the plan."""
         file = self.folder / "rack.yml"
         if file.exists():
@@ -62,6 +71,10 @@ class Rehearsal:
                     f"use another --store, or --fresh to begin anew"
                 )
             return found
+        why_not = namespace.why_not() if network != "loopback" else "loopback is asked for"
+        if why_not and network == "namespace":
+            raise RackError(why_not)
+        real = not why_not
         networks = {name: n.subnet for name, n in self.plan.networks.items()}
         bmc = self.plan.networks.get("bmc")
         first = bmc.ranges["host"].first if bmc is not None and "host" in bmc.ranges else "192.168.125.21"
@@ -70,12 +83,21 @@ class Rehearsal:
             nodes=nodes,
             seed=seed,
             speed="max" if speed == "max" else float(speed),
-            lane=_free_lane(self.plan.site.admin.address, str(self.folder)),
+            namespace=real,
+            lane=None if real else _free_lane(self.plan.site.admin.address, str(self.folder)),
             admin=self.plan.site.admin.address,
             relay=admin.router or _second(admin.subnet),
             networks=networks,
             bmc=BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal")),
         )
+
+    def way_in(self, words: list[str]) -> list[str]:
+        """The command line that carries out `words` where the rack can be seen; empty: here. Starts the rack."""
+        rehearsal.create(self.folder, self._description)
+        self.rack = rehearsal.start(self.folder)
+        if self._description.lane is not None or namespace.inside(self.folder):
+            return []
+        return namespace.command(self.folder, words)
 
     def __enter__(self) -> Rehearsal:
         os.environ.setdefault(PASSWORD, "rehearsal")
@@ -112,6 +134,16 @@ def begin_anew(store: Path) -> None:
             pass  # it was not running
     for path in (folder, store, keys_beside(store)):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def finished(store: Path) -> bool:
+    """Did the rehearsal on this store come to its end, all ready?"""
+    try:
+        with Store.read(store) as reader:
+            world = World.load(shipped(), reader.load())
+    except StoreError:
+        return False
+    return settled(world, world.plan.expect.nodes if world.plan is not None else 0) == "ready"
 
 
 def with_nodes(plan: Plan, nodes: int) -> Plan:

@@ -58,6 +58,7 @@ ROUNDS = 50
 def step(w: Work, happened: Happened) -> list[Change]:
     """Apply one event and settle what it touched. Returns the rows that changed, in the order in which they first did."""
     w.at, w.now, w.starts = happened.at, happened.now, 0
+    w.looks = 0
     _apply(w, cast(AnyEvent, happened.event))
     settle(w)
     return w.take_changes()

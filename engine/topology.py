@@ -165,12 +165,15 @@ def _spellings(neighbour: dict[str, Json], owners: dict[str, _Owner]) -> tuple[s
 
 
 def _heard(neighbours: Json, owners: dict[str, _Owner]) -> dict[str, tuple[str, str, str]]:
-    """NIC -> switch, port and chassis; the last neighbour of a port counts."""
+    """NIC -> switch, port and chassis. Of several neighbours on one port (a phone, a hypervisor's bridge) one that the plan
+    knows counts, else the last."""
     out: dict[str, tuple[str, str, str]] = {}
     for n in neighbours if isinstance(neighbours, list) else ():
         if isinstance(n, dict) and n.get("nic"):
             switch, port = _spellings(n, owners)
-            out[str(n["nic"])] = (switch, port, str(n.get("chassis", "")))
+            before = out.get(str(n["nic"]))
+            if before is None or f"{before[0]}:{before[1]}" not in owners:
+                out[str(n["nic"])] = (switch, port, str(n.get("chassis", "")))
     return out
 
 
@@ -269,7 +272,9 @@ def link_names(ports: list[_Port], cables: dict[str, str]) -> dict[str, str]:
 def place_from(plan: Plan, neighbours: Json) -> Place | None:
     """The place whose cables end in the ports that the node hears, by most links; None: no port of the plan was heard."""
     votes: Counter[tuple[str, int]] = Counter()
-    heard = {f"{switch}:{port}" for switch, port, _ in _heard(neighbours, _owners(plan)).values()}
+    owners = _owners(plan)
+    found = [n for n in neighbours if isinstance(n, dict)] if isinstance(neighbours, list) else []
+    heard = {":".join(_spellings(n, owners)) for n in found}
     for rack in plan.racks:
         for place in rack.places:
             votes[(rack.name, place.unit)] += sum(port in heard for port in place.cables.values())

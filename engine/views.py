@@ -50,6 +50,10 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     boots: int
     why: Why | None
     """Why it does not go on; None for a node that is ready, or works."""
+    task: str = ""
+    """The role that runs on it; empty: none."""
+    task_since: float = 0.0
+    """Wall time at which its attempt started."""
 
 
 class RoleRow(Struct, frozen=True, kw_only=True):
@@ -97,6 +101,7 @@ def _natural(name: str) -> tuple[str, int, str]:
 def node_row(world: World, node: Node) -> NodeRow:
     roles = [r for k in world.roles_of.get(node.id) or () if committed(r := world.node_roles[k])]
     boot = node.boot
+    task = next((r for r in roles if r.state is State.TRANSITION and not r.resume), None)
     return NodeRow(
         id=node.id,
         name=node.name,
@@ -114,6 +119,8 @@ def node_row(world: World, node: Node) -> NodeRow:
         roles=len(roles),
         boots=node.boots,
         why=node_why(world, node),
+        task=task.role if task is not None else "",
+        task_since=task.started if task is not None else 0.0,
     )
 
 
@@ -246,9 +253,10 @@ def settled(world: World, expect: int) -> str:
     return "stuck"
 
 
-_HUMAN = frozenset(
+HUMAN = frozenset(
     "failed unverifiable approval not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
 )
+"""Codes of reasons that only a person lifts."""
 
 
 def _waits_for_a_person(world: World, node: Node) -> bool:
@@ -263,6 +271,6 @@ def _waits_for_a_person(world: World, node: Node) -> bool:
         if role.state is State.TRANSITION or role.retry_at is not None:
             return False
         reasons = blockers(world, role)
-        if not any(r.code in _HUMAN or r.code in ("parent", "stage", "unreachable") for r in reasons):
+        if not any(r.code in HUMAN or r.code in ("parent", "stage", "unreachable") for r in reasons):
             return False
     return True

@@ -75,9 +75,9 @@ class Work:
     address_of: Any
     nonces: Any
     values_of: Any
-    wants: Any
     stale: Any
     running: Any
+    holders: Any
     queues: Any
 
     def __init__(self, world: World) -> None:
@@ -95,8 +95,11 @@ class Work:
         self.looked: dict[str, None] = {}
         self.released: dict[str, None] = dict.fromkeys(world.released)
         """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
+        self.free_from: dict[str, int] = {}
+        """Network -> number below which no address of its range is free, as far as this working copy has looked."""
         self.starts = 0
-        """Node roles that this step has started."""
+        self.looks = 0
+        """Node roles that this step has started, and looked at."""
 
     def _open(self, world: World) -> None:
         for name in MAPS:
@@ -115,6 +118,7 @@ class Work:
         self.catalog, self.plan, self.meta = to.world.catalog, to.world.plan, to.world.meta
         self._open(to.world)
         self.rows, self.touched, self.looked, self.released = to.rows, to.touched, to.looked, to.released
+        self.free_from.clear()
         del self.effects[to.effects :]
         del self.wakes[to.wakes :]
 
@@ -230,8 +234,6 @@ class Work:
         if old is None:
             enter(self.roles_of, new.node, key)
             enter(self.bound, new.role, key)
-            for want in definition.wants if definition else ():
-                enter(self.wants, want.name, key)
         if old is None or old.parents != new.parents:
             for parent in set(old.parents if old else ()) - set(new.parents):
                 leave(self.children, parent, key)
@@ -244,7 +246,10 @@ class Work:
         self._stale_now(new)
         self.looked[new.node] = None
         self.touched[key] = None
-        if old is not None and (old.state is State.TRANSITION) != (new.state is State.TRANSITION):
+        if new.state is State.TRANSITION:
+            self.holders[new.node] = key  # nobody can start for it, so nobody is touched
+        elif self.holders.get(new.node) == key:
+            del self.holders[new.node]
             self.touch_node(new.node)
         if was_done != done(self, new):
             self.touch_children(key)
@@ -274,8 +279,8 @@ class Work:
             leave(self.children, parent, key)
         leave(self.roles_of, role.node, key)
         leave(self.bound, role.role, key)
-        for want in definition.wants if definition else ():
-            leave(self.wants, want.name, key)
+        if self.holders.get(role.node) == key:
+            del self.holders[role.node]
         self.stale.pop(key, None)
         self.children.pop(key, None)
         self.touched.pop(key, None)
@@ -325,6 +330,7 @@ class Work:
         old = getattr(self, table).pop(key, None)
         if old is None:
             return
+        self.free_from.clear()
         self.rows[(table, key)] = None
         match old:
             case Node():
@@ -370,10 +376,6 @@ class Work:
                 continue
             for key in self.bound.get(name) or ():
                 role = self.node_roles[key]
-                for want in old.wants if old else ():
-                    leave(self.wants, want.name, key)
-                for want in new.wants if new else ():
-                    enter(self.wants, want.name, key)
                 if holds_limits(role):
                     if old is not None:
                         self._count(old, role, -1)

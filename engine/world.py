@@ -97,11 +97,11 @@ class View(Protocol):
     @property
     def values_of(self) -> Table[str, tuple[tuple[str, str, str], ...]]: ...
     @property
-    def wants(self) -> Table[str, tuple[Key, ...]]: ...
-    @property
     def stale(self) -> Table[Key, bool]: ...
     @property
     def running(self) -> Table[str, int]: ...
+    @property
+    def holders(self) -> Table[NodeId, Key]: ...
     @property
     def queues(self) -> Table[str, Ordered]: ...
 
@@ -139,12 +139,12 @@ class World(Struct, frozen=True, kw_only=True):
     """SHA-256 of an unclaimed nonce -> MAC of a sighting or node id."""
     values_of: Map[str, tuple[tuple[str, str, str], ...]] = Map()
     """Scope -> keys of the attribute values set in it."""
-    wants: Map[str, tuple[Key, ...]] = Map()
-    """Attribute -> node roles that read it, sorted."""
     stale: Map[Key, bool] = Map()
     """Node roles that are active and whose inputs differ from those of their last success."""
     running: Map[str, int] = Map()
     """Resource other than a node -> how many node roles hold it."""
+    holders: Map[NodeId, Key] = Map()
+    """Node -> its node role in transition, suspended or not: one at a time."""
     queues: Map[str, Ordered] = Map()
     """Resource that is used up -> node roles that would start but for it, by `annealer.order`."""
     touched: tuple[Key, ...] = ()
@@ -181,9 +181,5 @@ class World(Struct, frozen=True, kw_only=True):
 
 def open_roles(view: View, node: NodeId) -> list[NodeRole]:
     """Node roles of the node that are in transition, suspended ones included."""
-    out = []
-    for key in view.roles_of.get(node) or ():
-        role = view.node_roles[key]
-        if role.state is State.TRANSITION:
-            out.append(role)
-    return out
+    key = view.holders.get(node)
+    return [] if key is None else [view.node_roles[key]]

@@ -6,6 +6,7 @@ import argparse
 import getpass
 import importlib.resources
 import json
+import os
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ from engine.face import (
     Story,
     Summary,
     begin_anew,
+    finished,
     keys_beside,
     plan_file,
     sentence,
@@ -37,6 +39,8 @@ from engine.face import (
 
 from .. import lines
 
+INSIDE = "CROWBAR_REHEARSAL_INSIDE"
+"""Set for the process that carries the command out in the rack's network namespace, so that it does not begin anew."""
 STUCK_S = 5.0
 """A run is over when nothing moves without a person for so long."""
 
@@ -50,18 +54,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse.add_argument("--seed", type=int, default=1, metavar="N")
     rehearse.add_argument("--headless", action="store_true", help="no console")
     rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
+    _network(rehearse)
     _common(rehearse)
     rehearse.set_defaults(run=_rehearse)
     replay = commands.add_parser("replay", help="carry out a saved plan, headless")
     replay.add_argument("plan", type=Path)
     replay.add_argument("--rehearse", type=_rack, default=None, metavar="simulated:N", help="on a virtual rack of N machines")
     replay.add_argument("--interface", default=None, metavar="IF")
+    _network(replay)
     _common(replay)
     replay.set_defaults(run=_replay)
     engine = commands.add_parser("engine", help="the engine without a console, for systemd")
     engine.add_argument("--plan", type=Path, default=None, metavar="FILE")
     engine.add_argument("--interface", default=None, metavar="IF")
     engine.set_defaults(run=_engine)
+
+
+def _network(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--network",
+        choices=["auto", "namespace", "loopback"],
+        default="auto",
+        help="the virtual rack's network: namespaces with the plan's own addresses and ports, where the system allows it, else loopback",
+    )
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -125,12 +140,21 @@ def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
 
 
 def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, speed: float | str, fresh: bool) -> int:
-    store = arguments.store.with_name(f"{arguments.store.name}-rehearsal") if arguments.store_is_default else arguments.store
-    if fresh:
+    store = arguments.store
+    if arguments.store_is_default:
+        # Nobody named a store: one for each kind of rack, gone on with until it has come to its end.
+        store = store.with_name(f"{store.name}-rehearsal-{nodes}-{seed}")
+        fresh = fresh or finished(store)
+    if fresh and INSIDE not in os.environ:
         begin_anew(store)
     plan = with_nodes(plan, nodes)
     try:
-        with Rehearsal(store, plan, nodes, seed, speed, getpass.getuser()) as run:
+        run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network)
+        words = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
+        if words:
+            sys.stdout.flush()
+            os.execve(words[0], words, {**os.environ, INSIDE: "1"})
+        with run:
             return _follow(run.engine, arguments, nodes, plan.expect.within)
     except RackError as error:
         print(f"crowbar: {error}", file=sys.stderr)
@@ -146,7 +170,7 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
         signal.signal(number, lambda *_: stop.set())
     story, printed, stuck_since, verdict = Story(), 0, 0.0, "timeout"
     reader = engine.reader()
-    while not stop.is_set():
+    while not stop.is_set() and not engine.stop_asked.is_set():
         printed = _print_new(reader, arguments, story, printed)
         if engine.failure:
             print(f"crowbar: {engine.failure}", file=sys.stderr)
@@ -220,7 +244,7 @@ def _engine(arguments: argparse.Namespace) -> int:
             if isinstance(answer, Refuse):
                 print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
                 return 1
-        while not stop.wait(0.5):
+        while not stop.wait(0.5) and not engine.stop_asked.is_set():
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)
                 return 1

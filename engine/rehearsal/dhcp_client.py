@@ -19,7 +19,6 @@ from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
 from .wiring import DhcpPort, new_xid
 
 TRIES = 5
-PARAMETERS = (1, 3, 6, 12, 15, 43, 51, 54, 60, 66, 67, 97, 128, 129, 130, 131, 132, 133, 134, 135)
 
 
 async def lease(

@@ -6,8 +6,8 @@ Boot order, as servers of these kinds have it: the BMC's device for the next sta
 After the last device firmware begins again from the first, with a pause; machines that have given up for good would need a
 person. A disk starts only a system that was wholly written to it.
 
-iPXE uses the same DHCP exchange as the ROM, with user class iPXE (https://ipxe.org/howto/dhcpd); the kernel keeps the lease that
-iPXE had, as `ip=` or the BOOTIF of initramfs tools do it.
+ROM, iPXE and kernel each make a DHCP exchange of their own: as PXEClient, with user class iPXE (https://ipxe.org/howto/dhcpd), and as
+a udhcpc that says nothing of booting.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import uuid
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
+from engine.wire.dhcp import DhcpReply, DhcpRequest
 
-from . import ipxe
+from . import dhcp_forms, ipxe
 from .agent import Agent
 from .behaviours import Behaviours
-from .dhcp_client import PARAMETERS, lease
+from .dhcp_client import lease
 from .http_client import HttpClient, HttpError
 from .installed import Installed
 from .machine import Machine, Pace
@@ -144,6 +144,8 @@ class Life:
         self.machine.address = ""
 
     def _hold(self, address: str) -> None:
+        if address in self._held:
+            return
         self._let_go()
         self._wiring.attach(address)
         self._held.add(address)
@@ -191,7 +193,7 @@ class Life:
     async def _network(self) -> _After | Literal["disk"] | None:
         """What comes after a network boot; None: it failed, next device; `disk`: start the disk."""
         self._show("PXE: DHCP")
-        offer = await self._lease(self._rom_request(), needs_file=True)
+        offer = await self._lease(dhcp_forms.rom(self.machine.hardware), needs_file=True)
         if offer is None:
             self._show("PXE: no DHCP or proxyDHCP offers were received")
             return None
@@ -213,7 +215,7 @@ class Life:
             return None
         self.machine.counters.add("tftp-octets", octets)
         self._show("iPXE: DHCP")
-        answer = await self._lease(self._ipxe_request(), needs_file=True)
+        answer = await self._lease(dhcp_forms.ipxe(self.machine.hardware), needs_file=True)
         if answer is None:
             self._show("iPXE: no DHCP answer with a file name")
             return None
@@ -235,35 +237,6 @@ class Life:
             case _:
                 self._show(f"iPXE: {verdict.why or 'exit'}")
                 return None
-
-    def _rom_request(self) -> DhcpRequest:
-        efi = self.machine.hardware.firmware == "efi"
-        return DhcpRequest(
-            kind=DhcpKind.DISCOVER,
-            xid=0,
-            mac=self.machine.hardware.nics[0].mac,
-            broadcast=True,
-            vendor_class="PXEClient:Arch:00007:UNDI:003016" if efi else "PXEClient:Arch:00000:UNDI:002001",
-            arch=7 if efi else 0,
-            uuid=self.machine.hardware.uuid,
-            max_size=1472,
-            parameters=PARAMETERS,
-        )
-
-    def _ipxe_request(self) -> DhcpRequest:
-        efi = self.machine.hardware.firmware == "efi"
-        return DhcpRequest(
-            kind=DhcpKind.DISCOVER,
-            xid=0,
-            mac=self.machine.hardware.nics[0].mac,
-            broadcast=True,
-            vendor_class="PXEClient:Arch:00007:UNDI:003010" if efi else "PXEClient:Arch:00000:UNDI:002001",
-            user_class=("iPXE",),
-            arch=7 if efi else 0,
-            uuid=self.machine.hardware.uuid,
-            max_size=1472,
-            parameters=PARAMETERS,
-        )
 
     async def _lease(self, request: DhcpRequest, *, needs_file: bool) -> DhcpReply | None:
         machine = self.machine
@@ -335,6 +308,10 @@ class Life:
         environment = line.get("crowbar.env") or "sledgehammer"
         self._show(f"{environment}: kernel", environment)
         await self._pace.wait(15.0)
+        while (found := await self._lease(dhcp_forms.kernel(machine.hardware), needs_file=False)) is None:
+            self._show(f"{environment}: no DHCP answer")
+            await asyncio.sleep(self._pace.retry_s(10.0))
+        self._hold(found.yiaddr)
         if machine.faults.never_calls_back:
             await asyncio.get_running_loop().create_future()
         http = self._http()

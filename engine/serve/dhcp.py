@@ -54,6 +54,8 @@ __all__ = ["DhcpCounters", "DhcpService", "destination"]
 
 Address = tuple[str, int]
 BATCH = 64
+GATHER_S = 0.001
+"""In a storm more are let come together before they are taken: a wake for each packet costs the engine's thread more than the packet."""
 BROADCAST = "255.255.255.255"
 _BUFFER = 4 << 20  # octets; some 5,000 packets of a storm wait here
 _PKTINFO = Packing("=i4s4s")
@@ -268,6 +270,8 @@ class DhcpService:
             batch = self._drain(listening)
             if batch:
                 self._hand_over(batch)
+            if 1 < len(batch) < BATCH:
+                time.sleep(GATHER_S)
 
     def _drain(self, listening: socket.socket) -> list[tuple[DhcpRequest, float]]:
         batch: list[tuple[DhcpRequest, float]] = []

@@ -73,10 +73,15 @@ def outcome(start: Start) -> Outcome:
 
 
 def begin(world: World) -> tuple[World, list[Start]]:
-    """The first roles are started."""
-    work = Work(world)
-    step(work, Happened(1.0, 1.0, Continue()))
-    return work.finish(), starts(work.effects)
+    """All are looked at, and the first are started."""
+    running: list[Start] = []
+    while True:
+        work = Work(world)
+        step(work, Happened(1.0, 1.0, Continue()))
+        running += starts(work.effects)
+        rest, world = work.rest, work.finish()
+        if not rest:
+            return world, running
 
 
 def finish_roles(world: World, running: list[Start], batch: int, sample: int) -> tuple[World, list[Start], list[float]]:

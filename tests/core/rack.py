@@ -59,7 +59,7 @@ from engine.world import World
 
 INDEXES = (
     "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
-    "wants", "stale", "running",
+    "stale", "running", "holders",
 )  # fmt: skip
 
 

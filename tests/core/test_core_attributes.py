@@ -195,7 +195,7 @@ def test_a_plan_with_other_networks_keeps_the_indexes() -> None:
     without = plan({"ready": ("all",)}, networks={"admin": replace(ADMIN, vlan=7)})
     d.feed(Commit(who="t", plan=without))
     fresh = d.reload()
-    for name in ("wants", "stale", "running", "children"):
+    for name in ("bound", "stale", "running", "children"):
         assert dict(getattr(d.world, name)) == dict(getattr(fresh, name)), name
 
 

@@ -277,3 +277,11 @@ def test_ipxe_in_the_rom_is_a_boot_too() -> None:
     d.feed(discover(user_class=("iPXE",)))
     assert d.world.sightings[mac(1)].boot is not None
     assert d.world.sightings[mac(1)].kind == "ipxe"
+
+
+def test_the_kernel_of_a_machine_that_boots_for_the_first_time_is_served() -> None:
+    d = desk(strangers="ignore")
+    d.feed(discover(vendor_class=PXE))
+    offered = reply(d).yiaddr
+    d.feed(discover(vendor_class="udhcp 1.35", arch=None))
+    assert reply(d).yiaddr == offered

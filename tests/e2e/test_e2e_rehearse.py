@@ -137,7 +137,7 @@ def test_nothing_happens_on_a_rack_that_is_as_it_shall_be(store: Path) -> None:
 
 
 def test_status(ran: tuple[Path, Ended]) -> None:
-    store, run = ran
+    store, _ = ran
     found = crowbar(store, "status", "--json")
     assert found.code == 0, found
     (status,) = found.lines

@@ -197,7 +197,7 @@ def test_an_idle_node_costs_no_thread(farm: SshFarm) -> None:
     before = threading.active_count()
     ports = {farm.listen(f"n{i}", "127.0.0.1", 0, HOST_KEY) for i in range(300)}
     assert len(ports) == 300
-    assert threading.active_count() == before
+    assert threading.active_count() <= before, "threads of earlier tests may still be ending"
 
 
 def test_no_forwarding_and_no_subsystem(farm: SshFarm, tmp_path: Path) -> None:

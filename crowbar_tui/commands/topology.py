@@ -1,0 +1,75 @@
+"""`crowbar topology`: what is plugged into what, by LLDP, and whether that is what the plan says."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from engine.face import Link, Reader, Topology, natural, to_json
+
+from .. import lines
+
+WIDTH = 80
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser("topology", help="links by switch and port, checked against the plan's cables")
+    command.add_argument("--json", action="store_true", help="one JSON object per link; the last is the summary")
+    command.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with Reader(arguments.store) as reader:
+        found = reader.topology()
+    if not arguments.json:
+        print(draw(found, time.time()))
+        return 0
+    for switch in found.switches:
+        print(json.dumps({"type": "switch", **to_json(switch)}))
+    for link in found.links:
+        print(json.dumps({"type": "link", **to_json(link)}))
+    print(json.dumps({"type": "summary", **found.checks}))
+    return 0
+
+
+def draw(found: Topology, now: float) -> str:
+    """As text of 80 columns: a paragraph per switch, its ports in order, and a mark for what wants a human."""
+    if not found.links:
+        return "no link was heard yet: nodes listen for LLDP while they are discovered"
+    out: list[str] = []
+    nodes = max(len(link.node) for link in found.links)
+    nics = max(len(link.nic or link.link) for link in found.links)
+    for switch in found.switches:
+        mine = [x for x in found.links if (x.switch or x.plan.partition(":")[0]) == switch.name]
+        heard = f"lldp {lines.age(now - switch.at)}" if switch.at else "not heard"
+        out.append(f" {switch.name}  {heard}")
+        ports = [(x.port or x.plan.partition(":")[2], x) for x in mine]
+        width = max((len(port) for port, _ in ports), default=0)
+        for port, link in sorted(ports, key=lambda p: (natural(p[0]), p[1].node)):
+            out += _row(port.ljust(width), link, nodes, nics)
+        out.append("")
+    stray = [x for x in found.links if not x.switch and not x.plan]
+    if stray:
+        out.append(" no switch heard")
+        for link in stray:
+            out += _row("?", link, nodes, nics)
+        out.append("")
+    checks = found.checks
+    out.append(f" cables: {checks['right']} right  {checks['swapped']} swapped  {checks['missing']} missing  {checks['unknown']} unknown")
+    return "\n".join(out)
+
+
+def _row(port: str, link: Link, nodes: int, nics: int) -> list[str]:
+    mark = " " if link.check == "right" else "!"
+    if link.switch:
+        head = f" {mark} {port} ─ {link.node:<{nodes}} {link.nic:<{nics}}  {link.check}"
+        return [head.rstrip()] if not link.why else _fit(head, link.why)
+    who = f"{link.node} {link.nic or link.link}"
+    head = f" {mark} {port} ─ {'(silent)' if link.up else '(no link)'}  {'plan: ' if link.plan else ''}{who}"
+    return _fit(f"{head}:", link.why)
+
+
+def _fit(head: str, why: str) -> list[str]:
+    whole = f"{head}  {why}"
+    return [whole] if len(whole) <= WIDTH else [head.rstrip(), f"{'':>6}{why}"]

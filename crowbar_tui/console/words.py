@@ -1,0 +1,56 @@
+"""Small words for numbers: ages, sizes, speeds, clock times. Pure."""
+
+from __future__ import annotations
+
+import time
+
+
+def age(seconds: float) -> str:
+    """At most six cells: `12s`, `3m12s`, `4h05m`, `3d`."""
+    s = max(int(seconds), 0)
+    if s < 60:
+        return f"{s}s"
+    if s < 3600:
+        return f"{s // 60}m{s % 60:02d}s"
+    if s < 172_800:
+        return f"{s // 3600}h{s % 3600 // 60:02d}m"
+    return f"{s // 86_400}d"
+
+
+def left(seconds: float) -> str:
+    """Of an estimate, so no more exact than it is: `~40s`, `~12m`, `~2h10m`."""
+    s = max(int(seconds), 0)
+    if s < 90:
+        return f"~{max(s // 10 * 10, 10)}s"
+    if s < 5400:
+        return f"~{round(s / 60)}m"
+    return f"~{s // 3600}h{s % 3600 // 600 * 10:02d}m"
+
+
+def size(octets: int) -> str:
+    """Decimal, as on a disk's label: `480G`, `1.92T`."""
+    value, unit = float(octets), ""
+    for unit in ("", "K", "M", "G", "T", "P"):
+        if value < 1000 or unit == "P":
+            break
+        value /= 1000
+    return f"{value:.0f}{unit}" if value >= 100 or not unit else f"{value:.3g}{unit}"
+
+
+def speed(mbit: int) -> str:
+    if mbit <= 0:
+        return ""
+    return f"{mbit // 1000}G" if mbit >= 1000 and mbit % 1000 == 0 else f"{mbit}M"
+
+
+def clock(at: float) -> str:
+    """HH:MM:SS, local time; of an engine's event at `at`."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def day(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def count(many: int, one: str, more: str = "") -> str:
+    return f"{many} {one if many == 1 else more or one + 's'}"

@@ -1,0 +1,43 @@
+"""The second half of the public face: what the console shows, and how it follows and asks an engine in another process.
+
+Beside `face` because it must be light: a console that attaches loads no services, no SSH and no HTTP, and paints at once.
+"""
+
+from __future__ import annotations
+
+from .advice import Step, lost, next_step, short
+from .attach import AttachError
+from .attach_client import Attached, Receipt
+from .catalog import shipped
+from .chain import WhyChain, WhyFact, WhyLink, why_chain
+from .definitions import Catalog, Json
+from .derive import committed, done
+from .effects import Accept, Refuse
+from .estimate import Estimate, estimate
+from .events import Operate
+from .follow import Follower
+from .model import Kind, Node, NodeRole, State
+from .net_view import AddressRow, NetworkView, addresses, networks
+from .node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
+from .plan_view import PlanPage, plan_page
+from .preview import NodePreview, Preview, preview
+from .rack_view import RackRoom, RackView, Slot, rack_room
+from .reasons import Reason, advice, sentence
+from .roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
+from .stages import node_state
+from .store import JournalRow, Store, StoreError
+from .store_file import held
+from .story import Story
+from .topology import Link, Switch, Topology, topology
+from .views import HUMAN, NodeRow, RoleRow, Why, node_row, role_row, servers, why
+from .world import World
+
+__all__ = [
+    "ABSENT", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView", "Catalog", "Column", "Disk", "Estimate",
+    "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole",
+    "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "RoleLine", "RoleRow", "Slot",
+    "StageLife", "State", "Step", "Store", "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink",
+    "World", "addresses", "advice", "bearers", "cells", "columns", "committed", "disks", "done", "estimate", "gave", "held", "lists",
+    "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview", "rack_room", "role_row", "sentence",
+    "servers", "shipped", "short", "topology", "why", "why_chain",
+]  # fmt: skip
