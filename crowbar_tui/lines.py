@@ -1,4 +1,5 @@
-"""Plain text for people without a console: the same records that `--json` prints, as lines of at most 80 columns where the content allows."""
+"""Plain text for people without a console: the same records that `--json` prints, as lines of at most 80 columns where
+the content allows."""
 
 from __future__ import annotations
 

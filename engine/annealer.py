@@ -42,7 +42,8 @@ LOOKS = 512
 
 
 def anneal(w: Work) -> None:
-    """Look at what was touched and start what nothing blocks. What is over the limits of one step (`Work.starts`, `Work.looks`) stays touched."""
+    """Look at what was touched and start what nothing blocks. What is over the limits of one step (`Work.starts`,
+    `Work.looks`) stays touched."""
     while w.starts < STARTS and w.looks < LOOKS and (w.touched or _hand_on(w)):
         if len(w.touched) <= LOOKS - w.looks:
             batch, w.touched = w.touched, {}

@@ -301,7 +301,17 @@ class AttachService:
                 assert_never(request)
 
 
-def user_name(uid: int) -> str:
+def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
+    """The user's name. In a user namespace (a rehearsal without privilege) the kernel tells the number inside; the name belongs to the one
+    outside (user_namespaces(7))."""
+    try:
+        for line in uid_map.read_text(encoding="ascii").splitlines():
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                uid = outside + uid - inside
+                break
+    except (OSError, ValueError) as error:
+        log.debug("attach: %s: %s", uid_map, error)
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

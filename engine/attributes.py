@@ -4,8 +4,9 @@
             < rule < role (this node role) < engine (computed) < operator
 
 Roles read attributes and report attributes and look nowhere else, so the hash of what a role reads tells whether it would do
-anything different now (`inputs_hash`). A value that must not be stored is a *handle*, a map with one key of HANDLES, opened by the runner as
-the task leaves: the hash covers the handle, so a changed secret does not run a role again, and a changed image name does.
+anything different now (`inputs_hash`). A value that must not be stored is a *handle*, a map with one key of HANDLES,
+opened by the runner as the task leaves: the hash covers the handle, so a changed secret does not run a role again, and
+a changed image name does.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ Rules
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import json
 from msgspec.structs import replace
 
@@ -117,7 +119,7 @@ def _put_deployments(w: Work, plan: Plan) -> None:
 # -- allocation ----------------------------------------------------------------------------------------------------
 
 
-def allocate(w: Work, node: Node, who: str) -> Reason | None:
+def allocate(w: Work, node: Node, who: str) -> Reason | None:  # noqa: ARG001  the journal's event tells who
     """Say that the node belongs to the rack's future: the rules name and group it, addresses are set aside, roles are bound."""
     plan = w.plan
     if plan is None:
@@ -259,16 +261,18 @@ def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new
     if on in (None, On.PEERS, On.DEPLOYMENT):
         tree = _upwards(w, deployment)
         for name in names:
-            found = [k for k in w.bound.get(name) or () if w.node_roles[k].deployment in tree and k[0] != node.id]
             definition = w.catalog.roles.get(name)
-            if not found or definition is None:
+            if definition is None:
                 continue
             if on is None and "implicit" in definition.flags:
                 continue
             if on is None and definition.stage != w.catalog.stages[-1].name:
                 continue
+            there = (k for k in w.bound.get(name) or () if w.node_roles[k].deployment in tree and k[0] != node.id)
             whole = on is On.PEERS or "cluster" in definition.flags
-            return found if whole else found[:1]
+            found = list(there) if whole else list(islice(there, 1))
+            if found:
+                return found
         if on is On.PEERS and names[0] in w.catalog.roles:
             return []
     name = next((n for n in names if n in w.catalog.roles), names[0])

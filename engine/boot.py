@@ -1,8 +1,9 @@
 """Boots: how a machine gets from power to a hello, what was last seen of it, and what happens when the next signal does not come.
 
 A boot is opened by a power order, or by a request from a boot ROM that no open boot expects. The ROM's retries, iPXE's and the
-kernel's own DHCP belong to it. Each way has its own list of expected signals with deadlines; when one passes, the power order is given again
-(new generation, so that a late answer to the old one is recognised), a bounded number of times, and then the node has a problem.
+kernel's own DHCP belong to it. Each way has its own list of expected signals with deadlines; when one passes, the power
+order is given again (new generation, so that a late answer to the old one is recognised), a bounded number of times,
+and then the node has a problem.
 
 Before a hello a boot may belong to a sighting: its deadline then gives a reason, not a power action, because nobody knows
 whose power button that would be.

@@ -1,8 +1,8 @@
 """Death: what it means for a node's attempts that it went away, and how the engine finds out (probes).
 
-A reboot that the engine ordered is not a death. An attempt on a node that died is suspended, not ended: it keeps its node, gives back everything else, and
-goes on when the node is back. What the node had done in its present stage is doubted: `verify` decides, or an idempotent role runs again. A destructive role is
-never doubted after its success.
+A reboot that the engine ordered is not a death. An attempt on a node that died is suspended, not ended: it keeps its
+node, gives back everything else, and goes on when the node is back. What the node had done in its present stage is
+doubted: `verify` decides, or an idempotent role runs again. A destructive role is never doubted after its success.
 """
 
 from __future__ import annotations

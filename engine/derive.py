@@ -1,4 +1,5 @@
-"""What follows from the world about node roles, in the smallest words: done, candidate, what it holds. Everything else that decides asks these.
+"""What follows from the world about node roles, in the smallest words: done, candidate, what it holds. Everything else
+that decides asks these.
 
     done      = skipped, or active with nothing that makes it doubtful (stale inputs, a death since)
     suspended = in transition on a node that died: the attempt goes on when the node is back

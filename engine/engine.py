@@ -2,8 +2,9 @@
 
     store -> world -> loop -> runner -> services
 
-Everything that happens goes through `submit`; operators who want an answer use `ask`. `world` is the present world, to be read from any thread.
-The services (DHCP, TFTP, HTTP) start when a plan is there that says on which address; a new plan with another address needs a restart.
+Everything that happens goes through `submit`; operators who want an answer use `ask`. `world` is the present world, to
+be read from any thread. The services (DHCP, TFTP, HTTP) start when a plan is there that says on which address; a new
+plan with another address needs a restart.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ from .serve.http import HttpService, ImageFile
 from .serve.tftp import Refusal, TftpFile, TftpService
 from .stages import DISCOVERY
 from .step import step
-from .store import JournalRow, Store
+from .store import Store
+from .store_errors import files_of
 from .vault import Vault
 from .wire.dhcp import DhcpRequest
 from .work import Work
@@ -110,10 +112,11 @@ class Engine:
         self._store = Store.open(config.store)
         try:
             world = World.load(self._catalog, self._store.load())
-            self._vault = Vault(config.store, config.keys)
-            self._keys = site_keys(config.keys)
-            self._ssh_key = engine_key(config.keys / "engine_ed25519")
-            self._logs = Logs(config.store / "logs")
+            with files_of(config.store):
+                self._vault = Vault(config.store, config.keys)
+                self._keys = site_keys(config.keys)
+                self._ssh_key = engine_key(config.keys / "engine_ed25519")
+                self._logs = Logs(config.store / "logs")
             self._ssh = SshPool(self._ssh_key)
             self._agent = AgentJig(self._offer, self._logs)
             self._power = PowerOrders(config.reach, self._account, self._command, Pace(rest_s=config.bmc_rest_s))
@@ -191,7 +194,8 @@ class Engine:
 
     def commit(self, plan: Plan, who: str) -> Accept | Refuse:
         """Make a plan the wanted state: its secrets are sealed, the services are started, then it is committed."""
-        self._vault.seal(plan.secrets, os.environ)
+        with files_of(self.config.store):
+            self._vault.seal(plan.secrets, os.environ)
         if not self._services:
             self._serve(plan)
         return self.ask(Commit(who=who, plan=plan))
@@ -224,7 +228,8 @@ class Engine:
 
     def _serve(self, plan: Plan) -> None:
         config, address = self.config, plan.site.admin.address
-        self._images = open_images(self._catalog, config.store / "images", synthetic=config.synthetic)
+        with files_of(config.store):
+            self._images = open_images(self._catalog, config.store / "images", synthetic=config.synthetic)
         loaders = self._images.loaders()
         reach = Reach(config.reach.lane, [n.subnet for n in plan.networks.values()])
         self._back = reach.back

@@ -1,7 +1,8 @@
 """Entries of the world's indexes: what of a record is indexed, and how entries come and go. Used by the working copy alone.
 
-An index is a map from an owner to one key, or to a sorted tuple of keys. Tuples are short (the roles of a node, the children of a node role), except
-those of a role or an attribute that all nodes have: adding to one of n costs n references copied.
+An index is a map from an owner to one key, or to a sorted tuple of keys. Tuples are short (the roles of a node, the
+children of a node role), except those of a role or an attribute that all nodes have: adding to one of n costs n
+references copied.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The role graph as a whole: cycles, and the longest remaining path of each node role.
 
-Besides the edges from parents to children, on each server every role of a stage comes before all roles of later stages, because a node is in
-one stage at a time. Both are walked here, so that a deadlock through another node's stages is found when it is made.
+Besides the edges from parents to children, on each server every role of a stage comes before all roles of later stages,
+because a node is in one stage at a time. Both are walked here, so that a deadlock through another node's stages is
+found when it is made.
 """
 
 from __future__ import annotations

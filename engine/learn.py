@@ -1,5 +1,5 @@
-"""What a success tells about the node itself: its BMC, family, kexec, SSH host key, place. Roles report attributes; the few that the engine's
-own decisions need are copied to the node here, and nowhere else.
+"""What a success tells about the node itself: its BMC, family, kexec, SSH host key, place. Roles report attributes; the
+few that the engine's own decisions need are copied to the node here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """DHCP: which client gets which address and which loader (RFC 2131, 2132, 4578).
 
-Pure: a request and the world give a reply, or a reason why there is none. The lease is in the world, and so in the store, before the reply leaves.
+Pure: a request and the world give a reply, or a reason why there is none. The lease is in the world, and so in the
+store, before the reply leaves.
 
 Rules
 * Authoritative: a client that asks for what it cannot have gets a NAK at once, so that it starts over.
@@ -60,6 +61,12 @@ def dhcp(w: Work, event: DhcpAsked) -> None:
     if kind == "stranger" and network.strangers != "lease":
         w.order(Ignore(mac=request.mac, reason=reasons.stranger(mac=request.mac, kind=request.vendor_class or "no vendor class")))
         return
+    noted = kind in ("boot-rom", "ipxe", "bmc", "switch")
+    if noted:  # before it is given anything
+        refused = _unwelcome(w, request.mac, node_id)
+        if refused is not None:
+            w.order(Ignore(mac=request.mac, reason=refused))
+            return
     match request.kind:
         case DhcpKind.DISCOVER:
             outcome = _offer(w, request, network)
@@ -82,11 +89,8 @@ def dhcp(w: Work, event: DhcpAsked) -> None:
         w.order(Ignore(mac=request.mac, reason=outcome))
         return
     boots = kind in ("boot-rom", "ipxe")
-    if boots or kind in ("bmc", "switch"):
-        refused = _note(w, request, kind, node_id, outcome)
-        if refused is not None:
-            w.order(Ignore(mac=request.mac, reason=refused))
-            return
+    if noted:
+        _note(w, request, kind, node_id, outcome)
     w.order(SendDhcp(reply=_reply(w, request, network, outcome, kind if boots else ""), interface=event.interface))
 
 
@@ -176,10 +180,10 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
     if not wanted or not _within(network.ranges["dhcp"], wanted):
         return reasons.wrong_address(mac=request.mac, address=wanted or "nothing")
     lease: Lease | None = w.leases.get(wanted)
-    if lease is None or lease.mac != request.mac or lease.state == "declined":
-        if request.server_id or not _free(w, wanted, request.mac):
-            return reasons.wrong_address(mac=request.mac, address=wanted)
-        # The store was made anew under a running rack: who holds a free address of ours may keep it.
+    theirs = lease is not None and lease.mac == request.mac and lease.state != "declined"
+    # Where the store was made anew under a running rack, who holds a free address of ours may keep it.
+    if not theirs and (request.server_id or not _free(w, wanted, request.mac)):
+        return reasons.wrong_address(mac=request.mac, address=wanted)
     w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=w.now + LEASE))
     return wanted
 
@@ -224,11 +228,19 @@ def _from_pool(w: Work, mac: str, network: Network) -> str | None:
 # -- what is noted of the client, and what it is told --------------------------------------------------------------
 
 
-def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address: str) -> Reason | None:
+def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
+    """Why a machine that would be noted is not served."""
+    sighting: Sighting | None = w.sightings.get(mac)
+    if sighting is not None and sighting.banned:
+        return reasons.banned(mac=mac)
+    if sighting is None and node_id is None and len(w.sightings) >= SIGHTINGS:
+        return reasons.too_many(what="machines never seen before:", count=len(w.sightings), limit=SIGHTINGS)
+    return None
+
+
+def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address: str) -> None:
     """Record the signal: on the node's boot, or on the sighting of a machine without identity."""
     sighting: Sighting | None = w.sightings.get(request.mac)
-    if sighting is not None and sighting.banned:
-        return reasons.banned(mac=request.mac)
     if node_id is not None:
         node: Node = w.nodes[node_id]
         if kind == "boot-rom":
@@ -239,10 +251,8 @@ def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address
             # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
             if kind == "boot-rom" or (node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)):
                 node_signal(w, node, Signal.DHCP)
-        return None
+        return
     if sighting is None:
-        if len(w.sightings) >= SIGHTINGS:
-            return reasons.too_many(what="machines never seen before:", count=len(w.sightings), limit=SIGHTINGS)
         sighting = Sighting(mac=request.mac, kind=kind, first=w.at)
     sighting = replace(
         sighting,
@@ -257,7 +267,6 @@ def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address
         sighting_signal(w, sighting, Signal.DHCP)
     else:
         w.put_sighting(sighting)
-    return None
 
 
 def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots: str) -> DhcpReply:

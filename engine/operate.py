@@ -301,8 +301,8 @@ def _skip_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> An
         want_fresh_boot(w, node.id)  # it may still run there
     w.put_role(
         replace(
-            role, state=State.SKIPPED, attempt="", leg=0, begun=0.0, retry_at=None, deadline=None, failure=None, resume=False, recheck=False,
-            claimed=False, since=w.at,
+            role, state=State.SKIPPED, attempt="", leg=0, begun=0.0, retry_at=None, deadline=None, failure=None, resume=False,
+            recheck=False, claimed=False, since=w.at,
         )
     )  # fmt: skip
     return f"{role.role} on {node.name} is skipped: what depends on it goes on"

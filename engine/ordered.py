@@ -1,6 +1,6 @@
-"""A persistent sorted set, for the queues of resources: two levels of tuples, so that adding to one of n entries copies about
-2 * sqrt(n) references instead of n. Entries are tuples that compare by value; equal sets may be chunked differently, so
-compare `tuple(a) == tuple(b)`.
+"""A persistent sorted set, for the queues of resources and for all node roles of a role: two levels of tuples, so that adding to
+one of n entries copies about 2 * sqrt(n) references instead of n. Entries are tuples that compare by value; equal sets may be chunked
+differently, and are equal.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ class Ordered:
     def __iter__(self) -> Iterator[Entry]:
         for chunk in self._chunks:
             yield from chunk
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ordered) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
     def __len__(self) -> int:
         return sum(map(len, self._chunks))

@@ -4,7 +4,7 @@ away. So a preview can not say another thing than the commit does.
 
 from __future__ import annotations
 
-from msgspec import Struct, to_builtins
+from msgspec import Struct, json
 
 from .attributes import inputs_hash
 from .bind import commit, latest
@@ -49,7 +49,7 @@ class Diff(Struct, frozen=True, kw_only=True):
 
 def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
     """Pure: the world stays as it is."""
-    body = to_builtins(plan)
+    body = json.decode(json.encode(plan))  # as a revision keeps it
     last = latest(Work(world))
     old = world.revisions[last].plan if last else {}
     if old == body:

@@ -1,8 +1,8 @@
 """A rehearsal: an engine and a virtual rack brought up together, and found again together after a kill.
 
-The rack's folder stands beside the store (`STORE.rack`), because the rack must outlive the store's engine and must not be lost with it. The same
-call on the same store goes on: the rack's description is read back, its process is found or started, the plan is committed again (which changes
-nothing) and the power buttons of what is still off are pressed.
+The rack's folder stands beside the store (`STORE.rack`), because the rack must outlive the store's engine and must not
+be lost with it. The same call on the same store goes on: the rack's description is read back, its process is found or
+started, the plan is committed again (which changes nothing) and the power buttons of what is still off are pressed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -128,10 +129,8 @@ def begin_anew(store: Path) -> None:
     """Forget a rehearsal: its rack is stopped, store, rack and keys are deleted."""
     folder = store.with_name(store.name + ".rack")
     if folder.exists():
-        try:
+        with suppress(RackError):  # it was not running
             rehearsal.connect(folder).stop()
-        except RackError:
-            pass  # it was not running
     for path in (folder, store, keys_beside(store)):
         shutil.rmtree(path, ignore_errors=True)
 

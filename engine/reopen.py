@@ -1,7 +1,8 @@
 """What is open on a node is a function of the world: ordered again after a restart, and when a node becomes available again.
 
-Open are: attempts in transition (Start), an ordered boot that gave no signal yet (BootNode), an unanswered probe (Probe). Attempt id, boot generation and probe
-number make twice the same as once. A suspended attempt is not open: it waits for its node.
+Open are: attempts in transition (Start), an ordered boot that gave no signal yet (BootNode), an unanswered probe
+(Probe). Attempt id, boot generation and probe number make twice the same as once. A suspended attempt is not open: it
+waits for its node.
 """
 
 from __future__ import annotations

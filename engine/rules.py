@@ -1,7 +1,7 @@
 """Rules of the plan: which group, name and attributes a node gets when it is allocated. The first match wins, per thing that a rule sets.
 
-A rule matches facts of the node, which the discovery roles gave. A condition is a value (equal), or a map of `min`, `max`, `is`, `like` (shell
-pattern), all of which must hold.
+A rule matches facts of the node, which the discovery roles gave. A condition is a value (equal), or a map of `min`,
+`max`, `is`, `like` (shell pattern), all of which must hold.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def choose(view: View, plan: Plan, node: Node) -> Choice:
         group = group or rule.group
         name = name or rule.name
         attributes = {**rule.attributes, **attributes}
-    return Choice(matched=matched, group=group, name=_fill(view, name, node, known), attributes=attributes)
+    return Choice(matched=matched, group=group, name=_fill(name, node, known), attributes=attributes)
 
 
 def matches(rule: Rule, known: dict[str, Json]) -> bool:
@@ -91,7 +91,7 @@ def _holds(value: Json, condition: Json) -> bool:
     return all(tests[name](limit) for name, limit in condition.items())
 
 
-def _fill(view: View, template: str, node: Node, known: dict[str, Json]) -> str:
+def _fill(template: str, node: Node, known: dict[str, Json]) -> str:
     """The template with its words filled in, made a DNS label. Where there is no place (no LLDP), the serial stands for it."""
     if not template:
         return ""

@@ -8,7 +8,10 @@ After either one the store is as it was before the call.
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _FULL = (sqlite3.SQLITE_FULL,)
@@ -89,3 +92,12 @@ def from_os(error: OSError, path: Path) -> StoreError:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return StoreError(f"{path} is not a directory: give --store a directory")
     return StoreError(f"{path} cannot be used as a store ({error.strerror}): give --store another directory")
+
+
+@contextmanager
+def files_of(directory: Path) -> Iterator[None]:
+    """Whatever the operating system says about files in or beside the store's directory becomes a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        raise from_os(error, Path(os.fsdecode(error.filename)) if error.filename else directory) from error

@@ -1,7 +1,7 @@
 """A journal row, told: what happened, to which node, and what changed. For `crowbar events`, JSON lines and the console's stream.
 
-Works on the row alone (plain data), so a row of another version, or of an exported journal, can be told as well. Names of nodes come from a table that
-`Story` keeps as it reads.
+Works on the row alone (plain data), so a row of another version, or of an exported journal, can be told as well. Names
+of nodes come from a table that `Story` keeps as it reads.
 """
 
 from __future__ import annotations

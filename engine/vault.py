@@ -1,7 +1,7 @@
 """Secrets at rest: sealed with a key that is kept outside the store, so that a copied store tells nothing.
 
-A plan names where a secret comes from (`env`, `file`). It is read when the plan is committed and sealed here; the world, the journal, events and
-logs hold only its name. The runner opens it as a task or a power order leaves.
+A plan names where a secret comes from (`env`, `file`). It is read when the plan is committed and sealed here; the
+world, the journal, events and logs hold only its name. The runner opens it as a task or a power order leaves.
 
 Files: `KEYS/seal.key` (Fernet key, mode 0600) and `STORE/sealed.json` (name -> Fernet token, mode 0600).
 """

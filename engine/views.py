@@ -1,5 +1,5 @@
-"""What is shown of a world: plain records, with the words of the functions that decide. The console and the command line print these, and compute nothing
-themselves.
+"""What is shown of a world: plain records, with the words of the functions that decide. The console and the command
+line print these, and compute nothing themselves.
 """
 
 from __future__ import annotations

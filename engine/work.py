@@ -19,20 +19,8 @@ from .definitions import Catalog, RoleDef
 from .derive import done, holds_limits, resources
 from .effects import Effect
 from .entries import MAPS, enter, index, leave, matters, names, nonces
-from .model import (
-    Allocation,
-    Deployment,
-    Key,
-    Lease,
-    Meta,
-    Node,
-    NodeRole,
-    Revision,
-    Row,
-    Sighting,
-    State,
-    Value,
-)
+from .model import Allocation, Deployment, Key, Lease, Meta, Node, NodeRole, Revision, Row, Sighting, State, Value
+from .ordered import EMPTY
 from .plan import Plan
 from .world import World
 
@@ -233,7 +221,7 @@ class Work:
         self.rows[("node_roles", key)] = new
         if old is None:
             enter(self.roles_of, new.node, key)
-            enter(self.bound, new.role, key)
+            self.bound[new.role] = (self.bound.get(new.role) or EMPTY).add(key)
         if old is None or old.parents != new.parents:
             for parent in set(old.parents if old else ()) - set(new.parents):
                 leave(self.children, parent, key)
@@ -278,7 +266,11 @@ class Work:
         for parent in role.parents:
             leave(self.children, parent, key)
         leave(self.roles_of, role.node, key)
-        leave(self.bound, role.role, key)
+        others = self.bound[role.role].remove(key)
+        if others:
+            self.bound[role.role] = others
+        else:
+            del self.bound[role.role]
         if self.holders.get(role.node) == key:
             del self.holders[role.node]
         self.stale.pop(key, None)

@@ -29,7 +29,6 @@ from .model import (
     Revision,
     Row,
     Sighting,
-    State,
     Value,
 )
 from .network_roles import network_roles
@@ -79,7 +78,7 @@ class View(Protocol):
     @property
     def children(self) -> Table[Key, tuple[Key, ...]]: ...
     @property
-    def bound(self) -> Table[str, tuple[Key, ...]]: ...
+    def bound(self) -> Table[str, Ordered]: ...
     @property
     def names(self) -> Table[str, NodeId]: ...
     @property
@@ -125,8 +124,8 @@ class World(Struct, frozen=True, kw_only=True):
     roles_of: Map[NodeId, tuple[Key, ...]] = Map()
     """Node -> its node roles, sorted."""
     children: Map[Key, tuple[Key, ...]] = Map()
-    bound: Map[str, tuple[Key, ...]] = Map()
-    """Role -> node roles of it, sorted."""
+    bound: Map[str, Ordered] = Map()
+    """Role -> node roles of it."""
     names: Map[str, NodeId] = Map()
     macs: Map[Mac, NodeId] = Map()
     uuids: Map[str, NodeId] = Map()

@@ -1,7 +1,7 @@
 """The few characters that are not letters. Two sets: CP437 (what the Linux console and every terminal has) and ASCII.
 
-There is no third, richer set: a wide terminal gets more columns, not other signs. All screens are drawn with the first set; where only ASCII
-will do, `Sheet` puts the second in as it paints, one for one.
+There is no third, richer set: a wide terminal gets more columns, not other signs. All screens are drawn with the first
+set; where only ASCII will do, `Sheet` puts the second in as it paints, one for one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TOP_LEFT, TOP_RIGHT, LOW_LEFT, LOW_RIGHT, SIDE = "┌", "┐", "└", "┘", "�
 BRANCH, CORNER = "├", "└"
 
 ALL = "─█▓▒░·►▲▼√┌┐└┘│├┤»«"
-ASCII = str.maketrans(dict(zip(ALL, "-#=+..>^vx+++++|++><"[: len(ALL)], strict=False)) | {"░": ".", "▒": ":", "▓": "%"})
+ASCII = str.maketrans(dict(zip(ALL, "-#%:..>^vx++++|++><", strict=True)))
 
 CP437 = frozenset(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■"

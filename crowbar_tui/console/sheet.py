@@ -1,7 +1,7 @@
 """The one widget: a sheet of lines. It gets all lines of the screen and repaints only the cells that changed.
 
-Textual sends every dirty region whole and compares nothing, so the comparing is done here: of each changed line the stretch between the first
-and the last differing span is refreshed. A clock that ticks costs its own eight cells.
+Textual sends every dirty region whole and compares nothing, so the comparing is done here: of each changed line the
+stretch between the first and the last differing span is refreshed. A clock that ticks costs its own eight cells.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Columns: which of them fit, how wide each is, and the lines of head and rows. Pure.
 
-A column has a least width and may grow; those with `wide` come in only where the terminal has so many columns. What is left over goes to the
-columns that grow, in proportion.
+A column has a least width and may grow; those with `wide` come in only where the terminal has so many columns. What is
+left over goes to the columns that grow, in proportion.
 """
 
 from __future__ import annotations

@@ -147,7 +147,13 @@ def test_the_kernel_says_who_asks(tmp_path: Path, service: AttachService, host: 
     assert [e.who for e in host.asked] == [f"user{os.getuid()}"]
 
 
-def test_names_of_users() -> None:
+def test_names_of_users(tmp_path: Path) -> None:
+    inner = tmp_path / "uid_map"
+    inner.write_text("         0       4000      1\n         1       0       1\n", encoding="ascii")
+    assert attach.user_name(0, inner) == "uid-4000"
+    assert attach.user_name(1, inner) == "root"
+    inner.write_text("nonsense", encoding="ascii")
+    assert attach.user_name(0, inner) == "root"
     assert attach.user_name(0) == "root"
     assert attach.user_name(4_000_000_000) == "uid-4000000000"
 

@@ -120,7 +120,8 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> N
                 ours, cpu, leases = of_engine(lab, directory, clients)
                 theirs = of_dnsmasq(lab, directory, clients, leases)
             ratio = f"{ours / theirs:.1f}" if theirs else f"more than {ours // RATES[0]}"
-            say(f"| {clients:,} | {ours:,} | {theirs or f'under {RATES[0]}':,} | {ratio} | {cpu:.0f} |")
+            shown = f"{theirs:,}" if theirs else f"under {RATES[0]}"
+            say(f"| {clients:,} | {ours:,} | {shown} | {ratio} | {cpu:.0f} |")
         say(f"\nload at the end {os.getloadavg()[0]:.1f}")
 
 

@@ -50,7 +50,7 @@ from engine.events import (
     Tick,
 )
 from engine.guards import blockers, node_holder
-from engine.model import TABLES, Kind, Key, State, Way
+from engine.model import TABLES, Key, Kind, State, Way
 from engine.plan import Plan
 from engine.step import step
 from engine.wire.dhcp import DhcpKind, DhcpRequest
@@ -100,6 +100,8 @@ class Machine:
         self.bmc_lies = 0
         self.bmc_dead = 0
         self.kexec_hangs = 0
+        self.dies_after = 0
+        """So many of its next tasks end with the machine going away before it can say so."""
         self.wrong = 0
         """So many of its next boots go to the other environment."""
         self.fails: dict[str, int] = {}
@@ -201,7 +203,7 @@ class Rack:
         """One event as one batch; what it orders is set going. The effects are returned as well."""
         work = Work(self.world)
         happened = Happened(1000.0 + self.now, self.now, event)
-        before = self.world.meta.attempts
+        before, was = self.world.meta.attempts, self.world
         rows = step(work, happened)
         self.journal.append(happened)
         for table, key, row in rows:
@@ -220,6 +222,8 @@ class Rack:
         self.effects += effects
         if self.check:
             self.oracles()
+            if not isinstance(event, Probed):  # the last of three that failed
+                self.no_needless_boot(was, effects)
         for effect in effects:
             self.carry_out(effect)
         self.hook()
@@ -258,6 +262,14 @@ class Rack:
                 k for k in world.roles_of.get(node.id) or () if world.node_roles[k].state is State.TRANSITION
             ]
             assert len(holders) <= 1, f"two node roles hold {node.id}: {holders}"
+
+    def no_needless_boot(self, was: World, effects: list[Effect]) -> None:
+        """A node that ran what it is booted into, and was there, is booted only where a fresh boot was asked for."""
+        for effect in effects:
+            if isinstance(effect, BootNode) and effect.node in was.nodes:
+                old, new = was.nodes[effect.node], self.world.nodes[effect.node]
+                fits = old.boot is None and old.runs == effect.environment and old.alive
+                assert not fits or new.intent.fresh or old.intent.fresh, f"{effect} for nothing"
 
     def indexes_agree(self) -> None:
         fresh = World.load(self.catalog, self.tables)
@@ -448,6 +460,10 @@ class Rack:
         record.running = False
         machine.ended.append(start.attempt)
         record.outcome = self.carry(machine, start, definition, inputs)
+        if machine.dies_after:
+            machine.dies_after -= 1
+            self.power_on(machine)
+            return
         self._tell(machine, record)
 
     def carry(self, machine: Machine, start: Start, definition: RoleDef, inputs: str) -> Outcome:
@@ -645,7 +661,7 @@ class Rack:
         random = self.random
         machine = random.choice(self.machines)
         kind = random.choice(
-            "restart restart restart reboot power partition long-partition lies dead kexec lose duplicate wrong fails late".split()
+            "restart restart restart reboot power partition long-partition lies dead kexec lose duplicate wrong fails late dies".split()
         )
         match kind:
             case "restart":

@@ -9,6 +9,7 @@ from catalogs import catalog, plan, role
 from desk import Desk, mac
 
 from engine import reasons
+from engine.attributes import drift
 from engine.boot import SIGNALS, TRIES
 from engine.effects import BootNode, BootScript, Ignore, Probe, Start, Welcome
 from engine.events import (
@@ -22,6 +23,7 @@ from engine.events import (
     Powered,
     Probed,
     ScriptAsked,
+    SetAttribute,
     Started,
     Tick,
 )
@@ -113,6 +115,17 @@ def test_an_installed_system_is_entered_by_kexec_where_it_can_be() -> None:
         d.role("serve", state=State.WAITING, parents=(("n1", "os-install"),))
         d.feed(Started(installation="x", admin="a"))
         assert (d.one(BootNode).way, d.one(BootNode).environment) == (way, "debian-12")
+
+
+def test_another_target_is_drift_and_no_reason_to_boot_an_installed_node() -> None:
+    d = desk(stage="system", runs="debian-12")
+    d.role("os-install", state=State.ACTIVE, gave={"installed": {"os": "debian-12"}})
+    d.role("serve", state=State.WAITING)
+    d.feed(SetAttribute(who="op", layer="operator", scope="n1", name="target-os", value="debian-13"))
+    d.feed(Started(installation="x", admin="a"))
+    assert not d.all(BootNode)
+    assert d.one(Start).role == "serve"
+    assert drift(d.world, d.at("os-install"))
 
 
 # -- signals, deadlines, retries -----------------------------------------------------------------------------------

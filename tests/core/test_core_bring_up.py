@@ -6,6 +6,7 @@ import pytest
 from catalogs import USUAL, plan
 from rack import Rack
 
+from engine.catalog import shipped
 from engine.effects import BootNode, Start
 from engine.events import Commit
 from engine.model import Way
@@ -38,6 +39,19 @@ def test_it_boots_no_more_than_it_must(rack: Rack) -> None:
     assert rack.run(), "\n".join(rack.state())
     assert [e.way for e in rack.effects if isinstance(e, BootNode)] == [Way.NETWORK, Way.DISK]
     assert rack.world.nodes["n1"].boots == rack.machines[0].firmware_boots == 3
+
+
+def test_the_shipped_barclamps_bring_a_rack_up() -> None:
+    """The catalogue that travels with the program, and five machines, three of which cannot kexec."""
+    rack = Rack(shipped(), plan(), nodes=5, seed=3)
+    rack.behaviour["bios-configure"] = "bios"
+    assert rack.run(), "\n".join(rack.state())
+    rack.indexes_agree()
+    for machine in rack.machines:
+        assert machine.wipes == {"raid-configure": 1, "os-install": 1}
+        assert machine.firmware_boots == (2 if machine.number % 2 == 0 else 3), "kexec spares a boot through firmware"
+        assert rack.world.nodes[machine.node].boots == machine.firmware_boots
+    assert {node_state(rack.world, n) for n in rack.world.nodes.values()} == {"ready"}
 
 
 def test_the_same_plan_again_does_nothing(rack: Rack) -> None:

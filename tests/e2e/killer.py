@@ -32,7 +32,7 @@ ROWS_PER_NODE = 27
 class Run:
     """One rack, from off to ready, with kills."""
 
-    def __init__(self, store: Path, nodes: int, kills: int, seed: int, rack_kills: int = 0) -> None:
+    def __init__(self, store: Path, nodes: int, kills: int, seed: int, rack_kills: int = 0, network: str = "loopback") -> None:
         self.store, self.nodes, self.random = store, nodes, Random(seed)
         early = kills // 5
         rows = self.random.sample(range(1, max(ROWS_PER_NODE * nodes, 2 * kills)), kills - early)
@@ -40,7 +40,7 @@ class Run:
         for _ in range(early):
             self.moments.insert(self.random.randrange(len(self.moments) + 1), None)
         self.rack_kills = set(self.random.sample(range(1, kills), rack_kills))
-        self.words = ("rehearse", "--nodes", str(nodes), "--speed", "max", "--headless", "--json")
+        self.words = ("rehearse", "--nodes", str(nodes), "--speed", "max", "--network", network, "--headless", "--json")
         self.out = store.with_name("out.jsonl")
         self.kills = 0
         self.unsure: dict[str, int] = {}

@@ -16,6 +16,8 @@ from crash_everywhere import KilledRack, memory_folder, undisturbed
 from crowbar_process import environment, stop_rack
 from killer import Run
 
+from engine.rehearsal.namespace import why_not
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -74,9 +76,11 @@ def test_many_kills_in_one_life_with_other_seeds(memory: Path, seed: int) -> Non
     killed_often(memory, seed, percent=Random(seed).choice([3.0, 10.0, 20.0]))
 
 
-def killed(store: Path, kills: int, seed: int, rack_kills: int = 0) -> None:
-    run = Run(store, nodes=20, kills=kills, seed=seed, rack_kills=rack_kills)
-    assert run.go() == []
+def killed(store: Path, kills: int, seed: int, rack_kills: int = 0, network: str = "loopback") -> None:
+    run = Run(store, nodes=20, kills=kills, seed=seed, rack_kills=rack_kills, network=network)
+    wrong = run.go()
+    if wrong:
+        pytest.fail("\n".join(wrong)[:8000])
     assert run.kills == kills
 
 
@@ -95,6 +99,15 @@ def test_the_process_is_killed_a_hundred_times_over_ten_runs(store: Path, seed: 
 def test_the_process_is_killed_a_thousand_times(store: Path, seed: int) -> None:
     """Fifty kills a run: most of them hit an engine that has just come back."""
     killed(store, kills=50, seed=seed)
+
+
+@pytest.mark.slow
+@pytest.mark.net
+def test_the_process_is_killed_in_a_namespace(store: Path) -> None:
+    """The same with the plan's own addresses and ports."""
+    if found := why_not():
+        pytest.skip(found)
+    killed(store, kills=10, seed=60, network="namespace")
 
 
 @pytest.mark.slow

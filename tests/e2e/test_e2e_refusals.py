@@ -249,16 +249,16 @@ def whole(store: Path) -> None:
         assert opened.verify() == []
 
 
-RUN = ("rehearse", "--nodes", "1", "--headless", "--json")
+RUN = ("rehearse", "--nodes", "1", "--network", "loopback", "--headless", "--json")
 
 
 def test_a_second_engine_on_the_store(store: Path) -> None:
     with running(store) as engine:
-        seq = engine.seq
+        seq = settled_seq(engine)
         found = crowbar(store, "engine")
         one_sentence(found, "another engine", str(os.getpid()), "stop it")
         assert engine.failure == ""
-        assert engine.journal(seq) == []
+        assert engine.seq == seq
     whole(store)
 
 

@@ -118,14 +118,14 @@ def test_the_second_run_does_nothing(store: Path) -> None:
 def test_nothing_happens_on_a_rack_that_is_as_it_shall_be(store: Path) -> None:
     """The same with a rack that went on in between: nothing but the start and the commit is recorded."""
     wanted = plan_file.read(ONE, "one-node.yml", shipped())
-    first = Rehearsal(store, with_nodes(wanted, 1), 1, 1, "max", "test")
+    first = Rehearsal(store, with_nodes(wanted, 1), 1, 1, "max", "test", "loopback")
     first.leave = True
     with first:
         wait_until(lambda: settled(first.engine.world, 1) == "ready", lambda: str(summary(first.engine.world)))
     boots = connect(rack_folder(store)).status()["boots"]
     with Store.read(store) as reader:
         seq, tables = reader.seq, reader.load()
-    second = Rehearsal(store, with_nodes(wanted, 1), 1, 1, "max", "test")
+    second = Rehearsal(store, with_nodes(wanted, 1), 1, 1, "max", "test", "loopback")
     with second:
         assert settled(second.engine.world, 1) == "ready"
         assert second.rack is not None

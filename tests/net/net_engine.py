@@ -1,7 +1,8 @@
-"""The real engine on a plan, as a program of its own: `python net_engine.py STORE PLAN INTERFACE`.
+"""The real engine on a plan, as a program of its own: `python net_engine.py STORE PLAN INTERFACE [built]`.
 
 Says `{"ready": true}` when it serves, then answers each line of standard input (`leases`, `counters`, `memory`, `profile`, `quit`) with one line of
 JSON. Ends in order at the end of its input. `profile` starts a profile of the engine's loop; `quit` prints it to standard error.
+With `built` it serves the images in STORE/images, else such as simulated machines take. An interface `lane:N` is a lane of loopback.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from engine.config import Config
 from engine.effects import Accept
 from engine.engine import Engine
 from engine.plan_file import read_file
+from engine.reach import Reach
 
 
 def resident_bytes() -> int:
@@ -57,8 +59,16 @@ def answer(engine: Engine, word: str, profile: cProfile.Profile) -> Any:
     return None
 
 
-def main(store: str, plan: str, interface: str) -> None:
-    engine = Engine(Config(store=Path(store), keys=Path(store + ".keys"), interface=interface, synthetic=True))
+def main(store: str, plan: str, interface: str, images: str = "") -> None:
+    lane = interface.removeprefix("lane:") if interface.startswith("lane:") else ""
+    config = Config(
+        store=Path(store),
+        keys=Path(store + ".keys"),
+        interface=None if lane else interface,
+        reach=Reach(int(lane)) if lane else Reach(),
+        synthetic=images != "built",
+    )
+    engine = Engine(config)
     profile = cProfile.Profile()
     engine.start()
     try:

@@ -121,15 +121,15 @@ class Lab:
 
 
 class EngineProcess:
-    """The engine in the lab's server namespace; `ask` puts a word of `net_engine` to it."""
+    """The engine in the lab's server namespace (further `words` are arguments of `net_engine`); `ask` puts a word to it."""
 
-    def __init__(self, lab: Lab, store: Path, plan: str, python: tuple[str, ...] = (sys.executable,)) -> None:
+    def __init__(self, lab: Lab, store: Path, plan: str, *words: str) -> None:
         file = store.parent / "plan.yml"
         file.write_text(plan, encoding="utf-8")
         self._errors = store.parent / "engine.err"
         with self._errors.open("ab") as errors:
             self.process = lab.popen(
-                "server", *python, str(HERE / "net_engine.py"), str(store), str(file), "br0",
+                "server", sys.executable, str(HERE / "net_engine.py"), str(store), str(file), "br0", *words,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
             )  # fmt: skip
         assert self._line() == {"ready": True}
@@ -151,6 +151,13 @@ class EngineProcess:
         line = self.process.stdout.readline() if ready else ""
         assert line, f"the engine is silent: {self._errors.read_text()[-3000:]}"
         return json.loads(line)
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor that a process and those below it have used, children that ended included."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(cpu_s(int(child)) for child in below)
 
 
 def stop(process: subprocess.Popen[Any]) -> None:

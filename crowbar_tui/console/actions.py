@@ -1,0 +1,147 @@
+"""What can be done to nodes and node roles: the engine's verbs with their keys, words, and how surely the operator has to mean them. One table.
+
+    at once   it takes nothing away
+    yes       it interrupts or takes away, and can be undone: y or n
+    typed     it destroys what is on disks: the preview names them, and the operator types what is asked for
+
+How sure one must be follows from the preview as well: a verb of the middle kind that would destroy something is of the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from engine.show import Node, Preview, preview, short
+
+from .overlays import Entry, Menu, Sure, Typed
+
+if TYPE_CHECKING:
+    from .desk import Desk
+
+
+class Action(NamedTuple):
+    key: str
+    verb: str
+    word: str
+    help: str
+    sure: str = "at once"
+    value: Any = None
+    when: Callable[[Node], bool] = lambda _node: True
+    """Offered for nodes that are so; the engine decides, and says why not."""
+    of: str = "node"
+
+
+NODE: tuple[Action, ...] = (
+    Action("r", "retry", "retry", "forget problem and errors, try again"),
+    Action("a", "allocate", "allocate", "let the plan's rules take it", when=lambda n: not n.allocated),
+    Action("a", "approve", "approve", "approve what waits for a yes; disks are shown first", "yes", when=lambda n: n.allocated),
+    Action("h", "hold", "hold", "start nothing new on it", when=lambda n: not n.hold),
+    Action("h", "release", "release", "let it go on", when=lambda n: n.hold),
+    Action("i", "identify", "identify", "blink its light for a minute"),
+    Action("v", "unavailable", "leave alone", "not available: the engine leaves it alone", "yes", when=lambda n: n.available),
+    Action("v", "available", "take back", "available again", when=lambda n: not n.available),
+    Action("e", "reset", "rediscover", "run the discovery again, after a fresh boot", "yes"),
+    Action("I", "reinstall", "reinstall", "write the system anew, and all that follows", "yes"),
+    Action("X", "redeploy", "redeploy", "run everything but the discovery again", "yes"),
+    Action("D", "delete", "delete", "forget the node; it is discovered anew when it boots", "yes"),
+)
+POWER: tuple[Action, ...] = (
+    Action("o", "power", "on", "switch on", value="on"),
+    Action("f", "power", "off", "switch off at once", "yes", value="off"),
+    Action("c", "power", "cycle", "off and on: a fresh boot", "yes", value="cycle"),
+    Action("s", "power", "soft off", "ask the system to shut down", "yes", value="soft"),
+    Action("?", "power", "status", "ask the BMC", value="status"),
+)
+ROLE: tuple[Action, ...] = (
+    Action("r", "retry", "retry", "try the role again", of="role"),
+    Action("a", "approve", "approve", "approve what it destroys; disks are shown first", "yes", of="role"),
+    Action("x", "skip", "skip", "count it as done: what depends on it goes on", "yes", of="role"),
+    Action("X", "redeploy", "redeploy", "run the role again from the start", "yes", of="role"),
+)
+PREVIEWED = ("approve", "reset", "reinstall", "redeploy", "install", "delete")
+
+
+def for_nodes(desk: Desk) -> list[Action]:
+    """What is offered for the subject."""
+    nodes = _nodes(desk)
+    return [a for a in NODE if nodes and any(a.when(n) for n in nodes)]
+
+
+def press(desk: Desk, key: str) -> bool:
+    """A key of the table, for the subject of the page; true: it was one."""
+    subject = desk.subject()
+    if not subject.nodes:
+        return False
+    if subject.role:
+        for action in ROLE:
+            if action.key == key:
+                start(desk, action)
+                return True
+    if key == "p":
+        power_menu(desk)
+        return True
+    for action in for_nodes(desk):
+        if action.key == key:
+            start(desk, action)
+            return True
+    return False
+
+
+def menu(desk: Desk) -> None:
+    """Everything that can be done here."""
+    subject = desk.subject()
+    if not subject.nodes:
+        return
+    who = _who(desk, _nodes(desk))
+    entries = []
+    if subject.role:
+        entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, lambda a=a: start(desk, a)) for a in ROLE]
+    taken = {e.key for e in entries}
+    entries += [Entry(a.key, a.word, a.help, lambda a=a: start(desk, a)) for a in for_nodes(desk) if a.key not in taken]
+    entries.append(Entry("p", "power ...", "on, off, cycle, soft off, status", lambda: power_menu(desk)))
+    desk.overlay = Menu(desk, f"{who}: what to do", entries)
+
+
+def power_menu(desk: Desk) -> None:
+    nodes = _nodes(desk)
+    if nodes:
+        entries = [Entry(a.key, a.word, a.help, lambda a=a: start(desk, a)) for a in POWER]
+        desk.overlay = Menu(desk, f"power of {_who(desk, nodes)}", entries)
+
+
+def start(desk: Desk, action: Action) -> None:
+    """Ask first where that is needed, then give the orders."""
+    nodes = [n for n in _nodes(desk) if action.when(n)]
+    role = desk.subject().role if action.of == "role" else ""
+    if not nodes:
+        return
+    found: Preview | None = None
+    if action.verb in PREVIEWED:
+        found = preview(desk.world, action.verb, nodes, role)
+    who = _who(desk, nodes)
+    what = f"{action.verb} {action.value or ''}".strip() if action.verb == "power" else action.verb
+    question = f"{what} {role + ' on ' if role else ''}{who}?"
+    if found is not None and found.destroys:
+        word = short(nodes[0].name) if len(nodes) == 1 else f"{len(nodes)} nodes"
+        desk.overlay = Typed(desk, question, found, word, lambda: _give(desk, action, nodes, role))
+    elif action.sure == "at once":
+        _give(desk, action, nodes, role)
+    else:
+        desk.overlay = Sure(desk, question, action.help, found, lambda: _give(desk, action, nodes, role))
+
+
+def _give(desk: Desk, action: Action, nodes: list[Node], role: str) -> None:
+    from .desk import Order
+
+    desk.give([Order(action.verb, node.id, role, action.value) for node in nodes])
+    if len(nodes) > 1:
+        desk.marks.clear()
+
+
+def _nodes(desk: Desk) -> list[Node]:
+    return [found for n in desk.subject().nodes if (found := desk.node(n)) is not None]
+
+
+def _who(desk: Desk, nodes: list[Node]) -> str:
+    return short(nodes[0].name) if len(nodes) == 1 else f"{len(nodes)} marked nodes"

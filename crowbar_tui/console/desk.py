@@ -1,0 +1,302 @@
+"""The console's state, without a terminal: the last snapshot and what follows from it, the stack of screens, marks, filters, notes.
+
+Keys and snapshots change it, `frame` draws it. It does no I/O: commands leave through `send`, whose answers come back by `answered`.
+
+Rules
+* A row is made anew only when one of its node's records changed, or when it is looked at: 1,000 nodes at 200 changes a second cost a few
+  per cent. What is dear (topology, next step, estimate) is made at most so often that it takes a twentieth of the time.
+* The cursor stays on its thing, not on its line, whatever sorts and moves around it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from engine.show import (
+    HUMAN,
+    Estimate,
+    Kind,
+    Node,
+    NodeRow,
+    Step,
+    Topology,
+    World,
+    estimate,
+    lost,
+    next_step,
+    node_row,
+    servers,
+    short,
+    topology,
+    why,
+)
+
+from .overlays import Overlay
+from .page import Page, Subject
+from .source import Live, Said, Snapshot
+
+T = TypeVar("T")
+
+STORY = 5000
+NOTES = 200
+NOTE_S = 6.0
+"""Seconds that an answer stands over the next line."""
+
+
+class Note(NamedTuple):
+    at: float
+    ok: bool
+    text: str
+    advice: str
+
+
+class Order(NamedTuple):
+    """A command to the engine."""
+
+    verb: str
+    node: str
+    role: str = ""
+    value: Any = None
+
+
+class _Dear:
+    """A value that costs much: made at most so often that it takes a twentieth of the time."""
+
+    def __init__(self) -> None:
+        self.version = -1
+        self.value: Any = None
+        self._until = 0.0
+
+    def get(self, version: int, make: Callable[[], T]) -> T:
+        now = time.perf_counter()
+        if self.version < 0 or (version != self.version and now >= self._until):
+            self.value = make()
+            self.version = version
+            cost = time.perf_counter() - now
+            self._until = now + cost * (20 if cost > 0.002 else 0)
+        value: T = self.value
+        return value
+
+
+class Desk:
+    def __init__(self, snapshot: Snapshot, theme: str = "default", wall: Callable[[], float] = time.time) -> None:
+        from .pages import SCREENS
+
+        self.wall = wall
+        self.theme = theme
+        self.send: Callable[[list[Order]], None] = lambda _orders: None
+        self.leave: Callable[[bool], None] = lambda _stop: None
+        """Ends the console; true: the engine as well."""
+        self.redye: Callable[[], None] = lambda: None
+        self.version = 0
+        self.snapshot = snapshot
+        self.rows: dict[str, NodeRow] = {}
+        self.order: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.story: deque[dict[str, Any]] = deque(maxlen=STORY)
+        self.notes: deque[Note] = deque(maxlen=NOTES)
+        self.marks: set[str] = set()
+        self.waiting = 0
+        """Commands that are not answered yet."""
+        self.overlay: Overlay | None = None
+        self._nodes: dict[str, Node] = {}
+        self._roles: dict[Any, Any] = {}
+        self._fresh: dict[str, int] = {}
+        self._links, self._step, self._estimate = _Dear(), _Dear(), _Dear()
+        self._told_shown: list[Any] | None = None
+        self._memory: dict[Any, tuple[int, Any]] = {}
+        self._take(snapshot)
+        self.screens = [make(self) for make in SCREENS]
+        self.stack: list[Page] = [self.screens[0]]
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
+
+    @property
+    def page(self) -> Page:
+        return self.stack[-1]
+
+    @property
+    def world(self) -> World:
+        return self.snapshot.world
+
+    def remember(self, key: Any, make: Callable[[], T]) -> T:
+        """A value that holds for this state of the world."""
+        found = self._memory.get(key)
+        if found is None or found[0] != self.version:
+            if len(self._memory) > 64:
+                self._memory.clear()
+            self._memory[key] = found = (self.version, make())
+        value: T = found[1]
+        return value
+
+    def links(self) -> Topology:
+        return self._links.get(self.version, lambda: topology(self.world))
+
+    def step(self) -> Step:
+        return self._step.get(self.version, lambda: next_step(self.world, self.links()))
+
+    def estimate(self) -> Estimate:
+        return self._estimate.get(self.version, lambda: estimate(self.world, self.wall()))
+
+    def row(self, node: str) -> NodeRow:
+        """As the world is now; for rows that are looked at."""
+        row = self.rows[node]
+        if self._fresh.get(node) != self.version and node in self._nodes:
+            row = self.rows[node] = node_row(self.world, self._nodes[node])
+            self._fresh[node] = self.version
+        return row
+
+    def listed(self) -> list[NodeRow]:
+        """Servers by place and name, machines that are no nodes yet, and this machine while it is not ready."""
+        return self.remember("listed", self._listed)
+
+    def _listed(self) -> list[NodeRow]:
+        out = [self.rows[n] for n in self.order]
+        for s in lost(self.world):
+            at = s.boot.at if s.boot is not None else s.last
+            signal = s.boot.signal.value if s.boot is not None else "dhcp"
+            reason = why(s.reason) if s.reason is not None else None
+            out.append(
+                NodeRow(
+                    id=s.mac, name=s.mac, kind="sighting", state="sighted", place="", group="", family=s.vendor, address=s.address, runs="",
+                    signal=signal, signal_at=at, since=s.first, done=0, roles=0, boots=0, why=reason,
+                )
+            )  # fmt: skip
+        admin = self.rows.get("admin")
+        if admin is not None and admin.state != "ready":
+            out.insert(0, admin)
+        return out
+
+    def node(self, name: str) -> Node | None:
+        """By id or name."""
+        return self._nodes.get(name) or self.world.node_named(name)
+
+    def live(self, node: str) -> Live | None:
+        return self.snapshot.progress.get(node)
+
+    def share(self, row: NodeRow) -> float:
+        """How far a node is, 0 to 1: roles that are done, and the part of the one that runs."""
+        if not row.roles:
+            return 0.0
+        live = self.live(row.id) if row.task else None
+        return min((row.done + (live.percent / 100 if live is not None else 0.0)) / row.roles, 1.0)
+
+    def heard(self, row: NodeRow) -> float:
+        """Wall time of the last sign of life."""
+        live = self.live(row.id)
+        return max(row.signal_at, row.task_since, live.at if live is not None and row.task else 0.0)
+
+    # -- snapshots -------------------------------------------------------------------------------------------------
+
+    def take(self, snapshot: Snapshot) -> None:
+        before = self.snapshot
+        self.snapshot = snapshot
+        if snapshot.trouble != before.trouble and snapshot.state in ("alone", "failed"):
+            self.note(Said(False, snapshot.trouble or "the engine is gone"))
+        elif snapshot.state != before.state and before.state in ("alone", "failed"):
+            self.note(Said(True, "attached to the engine again"))
+        if snapshot.world is not before.world or snapshot.told:
+            self._take(snapshot)
+
+    def _take(self, snapshot: Snapshot) -> None:
+        self.version += 1
+        self.story.extend(row for row in snapshot.told)
+        world = snapshot.world
+        nodes, roles = dict(world.nodes.items()), dict(world.node_roles.items())
+        known, had = self._nodes, self._roles
+        touched = {k for k, node in nodes.items() if known.get(k) is not node}
+        moved = any(k not in known or known[k].place != nodes[k].place or known[k].name != nodes[k].name for k in touched)
+        touched |= {key[0] for key, role in roles.items() if had.get(key) is not role}
+        touched |= {key[0] for key in had.keys() - roles.keys()} if len(had) > len(roles) else set()
+        gone = known.keys() - nodes.keys()
+        self._nodes, self._roles = nodes, roles
+        for node in gone:
+            old = self.rows.pop(node, None)
+            if old is not None and old.kind == Kind.SERVER.value:
+                self.counts[standing(old)] -= 1
+            self.marks.discard(node)
+        for node in touched & nodes.keys():
+            old = self.rows.get(node)
+            row = self.rows[node] = node_row(world, nodes[node])
+            self._fresh[node] = self.version
+            if row.kind == Kind.SERVER.value:
+                self.counts[standing(row)] += 1
+                if old is not None:
+                    self.counts[standing(old)] -= 1
+        if moved or gone or not self.order:
+            self.order = [n.id for n in servers(world)]
+
+    # -- commands --------------------------------------------------------------------------------------------------
+
+    def subject(self) -> Subject:
+        """What a command is for: the marked nodes, else what the cursor is on."""
+        found = self.page.subject()
+        if self.marks and not found.role:
+            return Subject(tuple(n for n in self.order if n in self.marks))
+        return found
+
+    def give(self, orders: list[Order]) -> None:
+        if self.snapshot.state in ("alone", "failed"):
+            self.note(Said(False, self.snapshot.trouble or "no engine runs on this store", "start one: crowbar"))
+            return
+        self.waiting += len(orders)
+        self.send(orders)
+
+    def answered(self, order: Order, said: Said) -> None:
+        self.waiting -= 1
+        head = "" if short(self._name(order.node)) in said.text else f"{short(self._name(order.node))}: "
+        self.note(said._replace(text=head + said.text))
+
+    def _name(self, node: str) -> str:
+        found = self._nodes.get(node)
+        return found.name if found is not None else node
+
+    def note(self, said: Said) -> None:
+        self.notes.append(Note(self.wall(), said.ok, said.text, said.advice))
+
+    def toast(self) -> Note | None:
+        """The last answer, while it is new."""
+        last = self.notes[-1] if self.notes else None
+        return last if last is not None and self.wall() - last.at < NOTE_S else None
+
+    # -- screens ---------------------------------------------------------------------------------------------------
+
+    def show(self, number: int) -> None:
+        self.stack = [self.screens[number]]
+
+    def push(self, page: Page) -> None:
+        if self.page.ident() != page.ident():
+            self.stack.append(page)
+            del self.stack[1:-12]
+
+    def back(self) -> bool:
+        if len(self.stack) > 1:
+            self.stack.pop()
+            return True
+        return False
+
+    def press(self, key: str) -> None:
+        """One key."""
+        from .keys import press
+
+        press(self, key)
+
+
+def standing(row: NodeRow) -> str:
+    """One of four: `ready`, `working`, `waiting` (for a person's word), `problem`."""
+    if row.state == "ready":
+        return "ready"
+    code = row.why.code if row.why is not None else ""
+    if row.state == "problem" or code in ("failed", "unverifiable"):
+        return "problem"
+    if row.state == "hold" or code in HUMAN:
+        return "waiting"
+    return "working"
+
+
+INK = {"ready": "good", "working": "busy", "waiting": "ask", "problem": "bad"}
+MARK = {"ready": " ", "working": " ", "waiting": "?", "problem": "!"}
+"""By standing."""

@@ -1,0 +1,309 @@
+"""What lies over a screen: menus, questions, the palette, help. A box of lines that takes all keys until it is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import glyphs as g
+from .ink import Line, Span, clip, fit, line, wrap
+from .words import size
+
+if TYPE_CHECKING:
+    from engine.show import Preview
+
+    from .desk import Desk
+
+
+class Overlay:
+    title = ""
+    width = 64
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        """Inside of the box."""
+        raise NotImplementedError
+
+    def keys(self) -> str:
+        return "esc back"
+
+    def press(self, key: str) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        if self.desk.overlay is self:
+            self.desk.overlay = None
+
+    def box(self, columns: int, rows: int) -> list[Line]:
+        """With its frame; at most as large as the body."""
+        inner = min(self.width, columns - 6)
+        inside = self.lines(inner, rows - 2)[: rows - 2]
+        title = f" {clip(self.title, inner - 4)} "
+        out: list[Line] = [line((g.TOP_LEFT + g.RULE, "dim"), (title, "name"), (g.RULE * (inner + 1 - len(title)) + g.TOP_RIGHT, "dim"))]
+        out += [line((g.SIDE + " ", "dim"), *fit(one, inner), (" " + g.SIDE, "dim")) for one in inside]
+        foot = f" {self.keys()} "
+        out.append(line((g.LOW_LEFT + g.RULE * (inner + 1 - len(foot)), "dim"), (foot, "dim"), (g.RULE + g.LOW_RIGHT, "dim")))
+        return out
+
+
+class Entry(NamedTuple):
+    key: str
+    word: str
+    help: str
+    do: Callable[[], None]
+
+
+class Menu(Overlay):
+    """Chosen by key, or by arrows and enter."""
+
+    def __init__(self, desk: Desk, title: str, entries: Sequence[Entry]) -> None:
+        super().__init__(desk)
+        self.title = title
+        self.entries = list(entries)
+        self.index = 0
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        top = max(min(self.index - rows + 1, len(self.entries) - rows), 0)
+        out = []
+        for i, e in enumerate(self.entries[top : top + rows], top):
+            bar = "+" if i == self.index else ""
+            room = columns - 22
+            spans: list[Span] = [(f" {e.key:<3}", f"key{bar}"), (f"{clip(e.word, 17):<18}", f"name{bar}"), (clip(e.help, room), f"dim{bar}")]
+            out.append(fit(tuple(spans), columns, bar))
+        return out
+
+    def keys(self) -> str:
+        return "a key, or enter   esc back"
+
+    def press(self, key: str) -> None:
+        if key in ("escape", "q"):
+            self.close()
+        elif key in ("up", "k"):
+            self.index = max(self.index - 1, 0)
+        elif key in ("down", "j"):
+            self.index = min(self.index + 1, len(self.entries) - 1)
+        elif key == "enter":
+            self._do(self.entries[self.index])
+        else:
+            for entry in self.entries:
+                if entry.key == key:
+                    self._do(entry)
+                    return
+
+    def _do(self, entry: Entry) -> None:
+        self.close()
+        entry.do()
+
+
+def told(preview: Preview | None, columns: int) -> list[Line]:
+    """A preview in lines: what runs, and each disk that is lost."""
+    out: list[Line] = []
+    for node in preview.nodes if preview is not None else ():
+        name = node.node.split(".")[0]
+        out.append(line((name, "name"), (f"  {node.place}" if node.place else "", "dim"), ("   reboots" if node.reboots else "", "")))
+        if node.runs:
+            some = wrap(f"runs {', '.join(node.runs)}", columns - 2, 3)
+            out += [line(f"  {text}") for text in some]
+        if node.destroys:
+            out.append(line("  ", (f"destroys what is on its {'disks' if len(node.disks) != 1 else 'disk'}:", "bad")))
+            for d in node.disks:
+                held = d.use or (f"holds {d.signature}" if d.signature else "blank")
+                out.append(line("    ", (f"{d.name:<8}", "name"), f" {size(d.size):>6}  ", (f"{d.serial or 'no serial':<18}", "ask"), (f" {held}", "dim")))
+            if not node.disks:
+                out.append(line("    ", ("its disks are not known yet", "ask")))
+    return out
+
+
+class Sure(Overlay):
+    """Yes or no; no is what enter and escape mean."""
+
+    def __init__(self, desk: Desk, question: str, help: str, preview: Preview | None, do: Callable[[], None]) -> None:
+        super().__init__(desk)
+        self.title = question
+        self._help = help
+        self._preview = preview
+        self._do = do
+        self._top = 0
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        inside = told(self._preview, columns)
+        self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
+        return [line(self._help), line(), *inside[self._top : self._top + max(rows - 4, 1)], line(), line(("y", "key"), " yes     ", ("n", "key"), " no")]
+
+    def keys(self) -> str:
+        return "y yes   n no"
+
+    def press(self, key: str) -> None:
+        if key in ("y", "Y"):
+            self.close()
+            self._do()
+        elif key in ("up", "down"):
+            self._top += 1 if key == "down" else -1
+        elif key in ("n", "N", "escape", "enter", "q"):
+            self.close()
+
+
+class Typed(Overlay):
+    """What destroys is typed to confirm."""
+
+    width = 72
+
+    def __init__(self, desk: Desk, question: str, preview: Preview, word: str, do: Callable[[], None]) -> None:
+        super().__init__(desk)
+        self.title = question
+        self._preview = preview
+        self._word = word
+        self._do = do
+        self._top = 0
+        self.typed = ""
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        inside = told(self._preview, columns)
+        room = max(rows - 3, 1)
+        self._top = max(min(self._top, len(inside) - room), 0)
+        seen = inside[self._top : self._top + room]
+        more = f"  ({len(inside) - len(seen)} more lines: up, down)" if len(inside) > len(seen) else ""
+        ask = line("type ", (self._word, "ask"), f" to do it:{more}")
+        return [*seen, line(), ask, line(("> ", "key"), self.typed, (g.FULL, "ask" if self.typed == self._word else "dim"))]
+
+    def keys(self) -> str:
+        return "enter do it   esc back"
+
+    def press(self, key: str) -> None:
+        if key == "escape":
+            self.close()
+        elif key in ("up", "down"):
+            self._top += 1 if key == "down" else -1
+        elif key == "enter":
+            if self.typed == self._word:
+                self.close()
+                self._do()
+        else:
+            self.typed = edited(self.typed, key)
+
+
+class Command(NamedTuple):
+    name: str
+    help: str
+    do: Callable[[], None]
+
+
+class Palette(Overlay):
+    """Everything by name: letters in order are enough."""
+
+    title = "go to, or do"
+    width = 70
+
+    def __init__(self, desk: Desk, commands: Sequence[Command]) -> None:
+        super().__init__(desk)
+        self._commands = list(commands)
+        self.typed = ""
+        self.index = 0
+
+    def found(self) -> list[Command]:
+        hits = [(score, i, c) for i, c in enumerate(self._commands) if (score := fuzzy(self.typed, c.name)) is not None]
+        return [c for _, _, c in sorted(hits, key=lambda h: h[:2])]
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        hits = self.found()
+        room = max(min(rows - 2, 14), 1)
+        self.index = max(min(self.index, len(hits) - 1), 0)
+        top = max(self.index - room + 1, 0)
+        out = [line((": ", "key"), self.typed, (g.FULL, "dim")), line()]
+        for i, c in enumerate(hits[top : top + room], top):
+            bar = "+" if i == self.index else ""
+            out.append(fit(((f" {clip(c.name, 30):<31}", f"name{bar}"), (clip(c.help, columns - 32), f"dim{bar}")), columns, bar))
+        return out if hits else [*out, line(("nothing of that name", "dim"))]
+
+    def keys(self) -> str:
+        return "enter do it   esc back"
+
+    def press(self, key: str) -> None:
+        if key == "escape":
+            self.close()
+        elif key in ("up", "ctrl+p"):
+            self.index = max(self.index - 1, 0)
+        elif key in ("down", "ctrl+n"):
+            self.index += 1
+        elif key == "enter":
+            hits = self.found()
+            self.close()
+            if hits:
+                hits[min(self.index, len(hits) - 1)].do()
+        else:
+            before = self.typed
+            self.typed = edited(self.typed, key)
+            self.index = 0 if self.typed != before else self.index
+
+
+def fuzzy(needle: str, name: str) -> int | None:
+    """How far from it, less is nearer; None: not all letters come in this order."""
+    name, needle = name.lower(), needle.lower()
+    if needle in name:
+        return name.index(needle) - (1000 if name.startswith(needle) else 500)
+    at = gaps = 0
+    for letter in needle:
+        if letter == " ":
+            continue
+        found = name.find(letter, at)
+        if found < 0:
+            return None
+        gaps += found - at
+        at = found + 1
+    return gaps
+
+
+class Help(Overlay):
+    width = 72
+
+    def __init__(self, desk: Desk, title: str, hints: Sequence[tuple[str, str]]) -> None:
+        super().__init__(desk)
+        self.title = title
+        self._hints = list(hints)
+        self._top = 0
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        all_ = [line((f"{key:<14}", "key"), text) if key else line((text, "head")) for key, text in self._hints]
+        self._room = rows
+        self._top = max(min(self._top, len(all_) - rows), 0)
+        return all_[self._top : self._top + rows]
+
+    def press(self, key: str) -> None:
+        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pagedown": 10, "pageup": -10}
+        if key in moves:
+            self._top = max(self._top + moves[key], 0)
+        else:
+            self.close()
+
+
+class Filter(Overlay):
+    """`/`: the page narrows as it is typed. Drawn in the key line."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.typed = desk.page.needle
+
+    def press(self, key: str) -> None:
+        if key == "escape":
+            self.desk.page.filter("")
+            self.close()
+        elif key == "enter":
+            self.close()
+        elif key in ("up", "down", "pageup", "pagedown"):
+            self.desk.page.press(key)
+        else:
+            self.typed = edited(self.typed, key)
+            self.desk.page.filter(self.typed)
+
+
+def edited(text: str, key: str) -> str:
+    """A line after a key: letters, backspace, ctrl+u."""
+    if key == "backspace":
+        return text[:-1]
+    if key in ("ctrl+u", "ctrl+w"):
+        return "" if key == "ctrl+u" else text.rstrip().rpartition(" ")[0]
+    if key == "space":
+        return text + " "
+    return text + key if len(key) == 1 and key.isprintable() and len(text) < 200 else text

@@ -1,0 +1,322 @@
+"""Where the console's world comes from, and where its commands go. All I/O of the console is here, called from threads.
+
+    Embedded   the engine is in this process: its world is one reference, its journal is read from the store
+    Elsewhere  another process holds the store: the journal is followed read-only, commands go over the socket; where no engine runs,
+               the store is shown as it is, and an engine that starts is found again by itself
+
+A snapshot is one immutable value, taken in the watching thread and handed to the console's; the latest wins.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from engine.show import (
+    Accept,
+    Attached,
+    AttachError,
+    Catalog,
+    Follower,
+    JournalRow,
+    Operate,
+    Reason,
+    Store,
+    StoreError,
+    Story,
+    World,
+    advice,
+    sentence,
+    shipped,
+)
+
+if TYPE_CHECKING:
+    from engine.face import Engine
+
+TAIL = 500
+"""Journal rows that are told at start."""
+LIVE_S = 1.0
+"""Seconds between looks at live values and health."""
+
+
+class Live(NamedTuple):
+    """How far the task of a node is."""
+
+    percent: float
+    text: str
+    at: float
+
+
+class Said(NamedTuple):
+    """The answer to a command: a receipt, or a refusal with its reason."""
+
+    ok: bool
+    text: str
+    advice: str = ""
+
+
+class Snapshot(NamedTuple):
+    world: World
+    seq: int
+    told: tuple[dict[str, Any], ...]
+    """What was journalled since the snapshot before, in words."""
+    progress: dict[str, Live]
+    heard: dict[str, float]
+    """Node id -> seconds since it was last heard, as of `at`."""
+    health: dict[str, Any]
+    state: str
+    """`embedded`, `attached`, `alone` (no engine runs) or `failed`."""
+    trouble: str
+    """Why there is no engine, or why it stopped; empty while all is well."""
+    at: float
+
+
+class Source(Protocol):
+    where: Path
+
+    def snapshot(self) -> Snapshot: ...
+    def wait(self, seconds: float) -> None:
+        """Until something was committed after the last snapshot, or the time is over."""
+        ...
+
+    def ask(self, verb: str, node: str, role: str, value: Any) -> Said: ...
+    def commit(self, text: str, name: str) -> Said: ...
+    def stop_engine(self) -> Said: ...
+    def close(self) -> None: ...
+
+
+def refused(reason: Reason) -> Said:
+    return Said(False, sentence(reason), advice(reason))
+
+
+class _Live:
+    """Live values and health, asked at most once in LIVE_S."""
+
+    def __init__(self) -> None:
+        self.progress: dict[str, Live] = {}
+        self.heard: dict[str, float] = {}
+        self.health: dict[str, Any] = {}
+        self.taken = -LIVE_S
+
+    def due(self) -> bool:
+        return time.monotonic() - self.taken >= LIVE_S
+
+    def take(self, progress: dict[str, Any], health: dict[str, Any]) -> None:
+        self.taken = time.monotonic()
+        nodes = progress.get("nodes") or {}
+        self.progress = {n: Live(v["percent"], v.get("text", ""), v.get("at", 0.0)) for n, v in nodes.items() if "percent" in v}
+        self.heard = {n: float(v["heard"]) for n, v in nodes.items() if "heard" in v}
+        self.health = health
+
+    def clear(self) -> None:
+        self.progress, self.heard, self.health = {}, {}, {}
+
+
+class Embedded:
+    """The engine of this process. `host` is `face.EngineHost(engine)`: what a console elsewhere gets, this one gets alike."""
+
+    def __init__(self, engine: Engine, host: Any, who: str) -> None:
+        self.where = engine.config.store
+        self._engine = engine
+        self._host = host
+        self._who = who
+        self._live = _Live()
+        self._story = Story()
+        self._reader = Store.read(self.where)
+        self._seq = max(engine.seq - TAIL, self._reader.last_seq() - TAIL, 0)
+
+    def snapshot(self) -> Snapshot:
+        engine = self._engine
+        world = engine.world
+        told: list[dict[str, Any]] = []
+        while rows := self._reader.journal(self._seq, 1000):
+            told += [self._story.tell(row) for row in rows]
+            self._seq = rows[-1].seq
+        if self._live.due():
+            self._live.take(self._host.progress(), self._host.health())
+        live = self._live
+        state = "failed" if engine.failure else "embedded"
+        return Snapshot(world, self._seq, tuple(told), live.progress, live.heard, live.health, state, engine.failure, time.time())
+
+    def wait(self, seconds: float) -> None:
+        self._engine.wait(self._seq, seconds)
+
+    def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        return _said(self._host.ask(Operate(who=self._who, verb=verb, node=node, role=role, value=value), 90.0))
+
+    def commit(self, text: str, name: str) -> Said:
+        return _said(self._host.commit_text(text, name, self._who))
+
+    def stop_engine(self) -> Said:
+        self._engine.stop_asked.set()
+        return Said(True, "the engine stops")
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def _said(answer: Any) -> Said:
+    return Said(True, answer.message) if isinstance(answer, Accept) else refused(answer.reason)
+
+
+class Elsewhere:
+    """A store beside, or without, an engine of another process. Raises StoreError where there is no store.
+
+    Two connections: one that waits for what comes next, one for commands, so that a slow BMC does not hold up the picture."""
+
+    def __init__(self, where: Path, catalog: Catalog | None = None) -> None:
+        self.where = where
+        self._story = Story()
+        self._told: list[dict[str, Any]] = []
+        self._follower = Follower(where, catalog or shipped(), self._tell)
+        for row in self._follower.journal(max(self._follower.seq - TAIL, 0), TAIL):
+            self._tell(row)
+        self._live = _Live()
+        self._wake: Attached | None = None
+        self._hand: Attached | None = None
+        self._lock = threading.Lock()
+        self._tried = 0.0
+        self._trouble = ""
+
+    def _tell(self, row: JournalRow) -> None:
+        self._told.append(self._story.tell(row))
+
+    def _connect(self) -> Attached | None:
+        """The waiting connection; tried again once a second where nobody answers."""
+        if self._wake is None and time.monotonic() - self._tried >= 1.0:
+            self._tried = time.monotonic()
+            try:
+                self._wake = Attached(self.where)
+                self._trouble = ""
+            except AttachError as error:
+                self._trouble = str(error)
+        return self._wake
+
+    def _drop(self, error: AttachError) -> None:
+        self._trouble = str(error)
+        if self._wake is not None:
+            self._wake.close()
+            self._wake = None
+        self._live.clear()
+
+    def snapshot(self) -> Snapshot:
+        connection = self._connect()
+        if connection is not None and self._live.due():
+            try:
+                progress, health = connection.progress(), connection.health()
+                self._live.take(_result(progress), _result(health))
+            except AttachError as error:
+                self._drop(error)
+        self._follower.catch_up()
+        told, self._told = tuple(self._told), []
+        live = self._live
+        state = "attached" if self._wake is not None else "alone"
+        failure = str(live.health.get("failure", ""))
+        if failure:
+            state = "failed"
+        return Snapshot(
+            self._follower.world, self._follower.seq, told, live.progress, live.heard, live.health, state, failure or self._trouble, time.time()
+        )
+
+    def wait(self, seconds: float) -> None:
+        if self._wake is None:
+            time.sleep(min(seconds, 0.5))
+            return
+        try:
+            self._wake.wait(self._follower.seq, seconds)
+        except AttachError as error:
+            self._drop(error)
+
+    def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        return self._order(lambda hand: hand.operate(verb, node, role, value))
+
+    def commit(self, text: str, name: str) -> Said:
+        return self._order(lambda hand: hand.commit(text, name))
+
+    def stop_engine(self) -> Said:
+        return self._order(lambda hand: hand.stop())
+
+    def _order(self, what: Any) -> Said:
+        with self._lock:
+            for again in (True, False):
+                try:
+                    fresh = self._hand is None
+                    self._hand = self._hand or Attached(self.where)
+                    answer = what(self._hand)
+                    return refused(answer) if isinstance(answer, Reason) else Said(True, answer.message)
+                except AttachError as error:
+                    if self._hand is not None:
+                        self._hand.close()
+                        self._hand = None
+                    # A connection to an engine that has gone since tells nothing about the one that is there now; but a command that was
+                    # taken is not given twice.
+                    if fresh or not again or "does not answer" in str(error):
+                        return Said(False, str(error))
+        return Said(False, "no engine answers")
+
+    def close(self) -> None:
+        self._follower.close()
+        for connection in (self._wake, self._hand):
+            if connection is not None:
+                connection.close()
+
+
+def _result(answer: Any) -> dict[str, Any]:
+    found = getattr(answer, "result", None)
+    return found if isinstance(found, dict) else {}
+
+
+class Still:
+    """A world that does not move, for tests and for looking at a store without an engine: answers are given by `answer`."""
+
+    def __init__(self, world: World, where: Path, told: Iterable[dict[str, Any]] = (), at: float = 0.0, **more: Any) -> None:
+        self.where = where
+        self.world = world
+        self.told = list(told)
+        self.at = at
+        self.progress: dict[str, Live] = more.get("progress", {})
+        self.heard: dict[str, float] = {}
+        self.health: dict[str, Any] = more.get("health", {})
+        self.state: str = more.get("state", "embedded")
+        self.trouble: str = more.get("trouble", "")
+        self.asked: list[tuple[str, str, str, Any]] = []
+        self.answer: Any = lambda *_: Said(True, "done")
+        self.seq = int(more.get("seq", 1))
+        self._changed = threading.Event()
+
+    def snapshot(self) -> Snapshot:
+        told, self.told = tuple(self.told), []
+        return Snapshot(
+            self.world, self.seq, told, self.progress, self.heard, self.health, self.state, self.trouble, self.at or time.time()
+        )
+
+    def move(self, world: World) -> None:
+        self.world, self.seq = world, self.seq + 1
+        self._changed.set()
+
+    def wait(self, seconds: float) -> None:
+        self._changed.wait(seconds)
+        self._changed.clear()
+
+    def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        self.asked.append((verb, node, role, value))
+        said = self.answer(verb, node, role, value)
+        assert isinstance(said, Said)
+        return said
+
+    def commit(self, text: str, name: str) -> Said:
+        self.asked.append(("commit", name, "", text))
+        return Said(True, "committed")
+
+    def stop_engine(self) -> Said:
+        self.asked.append(("stop", "", "", None))
+        return Said(True, "the engine stops")
+
+    def close(self) -> None:
+        self._changed.set()
+
+
+__all__ = ["Elsewhere", "Embedded", "Live", "Said", "Snapshot", "Source", "Still", "StoreError"]

@@ -1,0 +1,73 @@
+"""`crowbar topology`: drawn for people within 80 columns, and as JSON lines."""
+
+from __future__ import annotations
+
+from cli_store import Run, objects
+
+from crowbar_tui.commands.topology import WIDTH, draw
+from engine.face import Link, Topology
+from engine.topology import Switch
+
+LINKS = (
+    Link(node="ctl-1", nic="eno1", link="1g0", switch="tor1", port="swp9", plan="tor1:swp9", check="right", why="", up=True, at=100.0),
+    Link(node="ctl-2", nic="eno1", link="1g0", switch="tor1", port="swp10", plan="tor1:swp10", check="right", why="", up=True, at=100.0),
+    Link(
+        node="node-16", nic="eno2", link="1g1", switch="tor1", port="swp17", plan="tor1:swp16", check="swapped",
+        why="that port is for 1g1 of node-17 in r07 unit 17; plan says tor1:swp16", up=True, at=100.0,
+    ),
+    Link(
+        node="node-18", nic="eno1", link="1g0", switch="", port="", plan="tor1:swp18", check="missing",
+        why="the link is up, no LLDP was heard", up=True, at=100.0,
+    ),
+    Link(
+        node="node-19", nic="eno1", link="1g0", switch="", port="", plan="tor2:swp19", check="missing",
+        why="the link is down: no cable, or it ends in nothing", up=False, at=100.0,
+    ),
+    Link(node="node-20", nic="ens9", link="", switch="lab", port="7", plan="", check="unknown", why="not in the plan", up=True, at=100.0),
+)  # fmt: skip
+SWITCHES = (
+    Switch(name="lab", chassis="", heard=1, at=100.0),
+    Switch(name="tor1", chassis="", heard=3, at=100.0),
+    Switch(name="tor2", chassis="", heard=0, at=0.0),
+)
+
+DRAWN = """\
+ lab  lldp 3s
+ ! 7 ─ node-20 ens9  unknown  not in the plan
+
+ tor1  lldp 3s
+   swp9  ─ ctl-1   eno1  right
+   swp10 ─ ctl-2   eno1  right
+ ! swp17 ─ node-16 eno2  swapped
+      that port is for 1g1 of node-17 in r07 unit 17; plan says tor1:swp16
+ ! swp18 ─ (silent)  plan: node-18 eno1:  the link is up, no LLDP was heard
+
+ tor2  not heard
+ ! swp19 ─ (no link)  plan: node-19 eno1:
+      the link is down: no cable, or it ends in nothing
+
+ cables: 2 right  1 swapped  2 missing  1 unknown"""
+
+
+def test_the_drawing() -> None:
+    checks = {"right": 2, "swapped": 1, "missing": 2, "unknown": 1}
+    drawn = draw(Topology(switches=SWITCHES, links=LINKS, checks=checks), 103.0)
+    assert drawn == DRAWN
+    assert max(map(len, drawn.splitlines())) <= WIDTH
+
+
+def test_before_anything_was_heard() -> None:
+    assert draw(Topology(switches=(), links=(), checks={}), 0.0).startswith("no link was heard yet")
+
+
+def test_of_a_rack(crowbar: Run) -> None:
+    code, out, _ = crowbar("topology")
+    assert code == 0
+    assert "cables: 5 right  0 swapped  0 missing  1 unknown" in out
+    assert "! swp40 ─ compute-12 eno1  unknown" in out
+    code, out, _ = crowbar("topology", "--json")
+    rows = objects(out)
+    assert code == 0
+    assert [r["name"] for r in rows if r["type"] == "switch"] == ["tor1", "tor2"]
+    assert len([r for r in rows if r["type"] == "link"]) == 6
+    assert rows[-1] == {"type": "summary", "right": 5, "swapped": 0, "missing": 0, "unknown": 1}
