@@ -1,7 +1,7 @@
 """What shall be done: every effect that `step` orders. The runner carries them out after the commit that records their cause.
 
 An effect never raises: whatever comes of it is the next event. *Open* effects (Start, BootNode, Probe) are a function of the world
-(`step.open_effects`) and are ordered again after a restart; attempt id, boot generation and probe number make twice the same as
+(`reopen`) and are ordered again after a restart; attempt id, boot generation and probe number make twice the same as
 once. Answers are never open: the client asks again.
 """
 

@@ -24,7 +24,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -221,20 +221,13 @@ class Loop(Generic[W]):
 
     # -- in the loop's thread -----------------------------------------------------------------------------------------
 
-    def begin(
-        self, started: Event, open_effects: Callable[[W], tuple[list[Any], Iterable[Wake]]] | None = None
-    ) -> None:
-        """First thing after a load: record the start, whose step orders again what is open; or else `open_effects`
-        tells it of the loaded world, and it is run once the start is recorded. Call it before `start`, or before the
-        first `turn`. `failure` is set where it cannot be done."""
-        effects, wakes = open_effects(self.world) if open_effects is not None else ([], ())
-        self._wakes.push(wakes, self.now())
+    def begin(self, started: Event) -> None:
+        """First thing after a load: record the start, whose step orders again what is open. Call it before `start`, or
+        before the first `turn`. `failure` is set where it cannot be done."""
         self._carried.append(Happened(self._clock.wall(), self.now(), started))
         self.turn()
         if self.refused and not self.failure:
             self._fail(f"the engine cannot start: {self.letters[-1].error}; look at its log and report it")
-        if not self.failure:
-            self._effects(effects)
 
     def turn(self) -> int:
         """Work on one batch; returns how many events it took, 0 where nothing waits or the loop has failed."""

@@ -678,6 +678,8 @@ class Rack:
                 machine.bmc_lies += random.randint(1, 4)
             case "dead":
                 machine.bmc_dead += random.randint(1, 2)
+            case "dies":
+                machine.dies_after += random.randint(1, 2)
             case "kexec":
                 machine.kexec_hangs += 1
             case "lose":

@@ -23,8 +23,8 @@ from engine.model import Kind, State
 from engine.rehearse import Rehearsal, with_nodes
 from engine.store import Store
 
-PASSWORD = "pl4nted-bmc-passw0rd-7f3a"
-OTHER = "0ther-pl4nted-passw0rd-19c2"
+PASSWORD = "pl4nted-bmc-pw-7f3a"
+OTHER = "0ther-pl4nted-pw-19c"
 RUN = ("rehearse", "--nodes", "2", "--network", "loopback", "--headless", "--json")
 
 
@@ -149,7 +149,7 @@ def test_a_nonce_is_stored_by_its_hash_alone(store: Path, caplog: pytest.LogCapt
         refused = machine.hello("boot-b")
         assert refused.status == 403
         assert all(nonce not in refused.text for nonce in nonces)
-        before = set(engine.world.node_roles[k].state for k in engine.world.roles_of[machine.node])
+        before = {engine.world.node_roles[k].state for k in engine.world.roles_of[machine.node]}
         assert State.TRANSITION in before
         live = {f"{p}": p.read_bytes() for p in store.rglob("*") if p.is_file() and "images" not in p.parts}
         token = machine.token

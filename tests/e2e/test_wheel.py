@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -53,10 +54,8 @@ def test_the_wheel_works_far_from_a_checkout(tmp_path: Path) -> None:
         words = ("rehearse", "--nodes", "1", "--speed", "max", "--headless", "--json")
         found = run(away / "env" / "bin" / "crowbar", "--store", store, *words, cwd=away)
     finally:
-        try:
+        with contextlib.suppress(RackError):
             rehearsal.connect(away / "store.rack").stop()
-        except RackError:
-            pass
     assert found.returncode == 0, found.stdout[-2000:] + found.stderr[-2000:]
     summary = json.loads(found.stdout.splitlines()[-1])
     assert (summary["type"], summary["nodes"], summary["ready"], summary["failed"]) == ("summary", 1, 1, 0)
