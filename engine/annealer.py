@@ -29,6 +29,7 @@ from .guards import blockers, next_action, order
 from .model import Key, Node, NodeRole, State
 from .ordered import EMPTY
 from .outcomes import ASK
+from .patience import pause_s
 from .stages import environment_of
 from .work import Work
 
@@ -110,8 +111,9 @@ def _resume(w: Work, role: NodeRole, definition: RoleDef) -> int:
         return 0
     if definition.jig not in ("noop", "local") and node.runs != environment_of(w, node, definition.stage):
         return 0
-    w.put_role(replace(role, resume=False, deadline=w.now + ASK))
-    w.wake(w.now + ASK, f"{role.node}/{role.role}")
+    ask = w.now + pause_s(w, ASK)
+    w.put_role(replace(role, resume=False, deadline=ask))
+    w.wake(ask, f"{role.node}/{role.role}")
     w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=True))
     return 1
 
@@ -170,7 +172,8 @@ def tick(w: Work, key: Key) -> None:
         node: Node | None = w.nodes.get(role.node)
         if node is None or not node.available:
             return  # left alone; asked after when the node is available again
-        w.put_role(replace(role, deadline=w.now + ASK))
-        w.wake(w.now + ASK, f"{role.node}/{role.role}")
+        ask = w.now + pause_s(w, ASK)
+        w.put_role(replace(role, deadline=ask))
+        w.wake(ask, f"{role.node}/{role.role}")
         order_probe(w, node)
         w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=True))

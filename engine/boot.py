@@ -16,8 +16,10 @@ from msgspec.structs import replace
 from . import reasons
 from .effects import BootNode
 from .model import Boot, Intent, Node, Sighting, Signal, Way
+from .patience import deadline_s
 from .stages import DISCOVERY, stage_named
 from .work import Work
+from .world import View
 
 SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
     Way.NETWORK: (
@@ -31,7 +33,7 @@ SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
     Way.DISK: ((Signal.POWERED, 60.0), (Signal.HELLO, 900.0)),
     Way.KEXEC: ((Signal.POWERED, 60.0), (Signal.HELLO, 300.0)),
 }
-"""Way -> what comes, in this order, and within how many seconds after the one before."""
+"""Way -> what comes, in this order, and within how many seconds after the one before, at a patience of 1."""
 
 TRIES = 3
 """Power orders for one boot before the node has a problem."""
@@ -53,7 +55,12 @@ def expected(boot: Boot) -> str:
 
 def opened(w: Work, generation: int, way: Way, environment: str, ordered: bool, tries: int = 1) -> Boot:
     boot = Boot(generation=generation, way=way, environment=environment, ordered=ordered, at=w.at, deadline=0.0, tries=tries)
-    return replace(boot, deadline=w.now + expected_next(boot)[1])
+    return replace(boot, deadline=w.now + within(w, boot))
+
+
+def within(view: View, boot: Boot) -> float:
+    """Seconds within which the next expected signal must come here."""
+    return deadline_s(view, expected_next(boot)[1])
 
 
 def order_boot(w: Work, node: Node, environment: str, way: Way, tries: int = 1) -> None:
@@ -111,7 +118,7 @@ def seen(w: Work, boot: Boot, signal: Signal) -> Boot:
     if _ORDER[signal] <= _ORDER[boot.signal] and not again:
         return boot
     new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again else boot.tries)
-    return replace(new, deadline=w.now + expected_next(new)[1])
+    return replace(new, deadline=w.now + within(w, new))
 
 
 def node_signal(w: Work, node: Node, signal: Signal) -> Node:
@@ -160,9 +167,9 @@ def deadline(w: Work, node: Node) -> None:
 
 
 def _give_up(w: Work, node: Node, boot: Boot) -> None:
-    signal, seconds = expected_next(boot)
+    signal, _ = expected_next(boot)
     reason = boot.failure or reasons.boot_timeout(
-        expected=signal.value, seconds=seconds, signal=boot.signal.value, tries=boot.tries
+        expected=signal.value, seconds=within(w, boot), signal=boot.signal.value, tries=boot.tries
     )
     w.put_node(replace(node, boot=None, problem=reason, runs="", alive=False, since=w.at))
 
@@ -185,12 +192,8 @@ def sighting_deadline(w: Work, sighting: Sighting) -> None:
     boot = sighting.boot
     if boot is None or sighting.node or boot.deadline > w.now:
         return
-    signal, seconds = expected_next(boot)
-    w.put_sighting(
-        replace(
-            sighting,
-            reason=reasons.sighting_waits(
-                mac=sighting.mac, signal=boot.signal.value, expected=signal.value, seconds=seconds
-            ),
-        )
+    signal, _ = expected_next(boot)
+    waits = reasons.sighting_waits(
+        mac=sighting.mac, signal=boot.signal.value, expected=signal.value, seconds=within(w, boot)
     )
+    w.put_sighting(replace(sighting, reason=boot.failure or waits))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from .boot import expected_next
+from .boot import expected_next, within
 from .derive import committed, done, shown_state
 from .guards import blockers
 from .model import Node, NodeRole, State
@@ -157,8 +157,8 @@ def _facts(node: Node, role: NodeRole | None, reason: Reason | None) -> list[Why
     if at:
         out.append(WhyFact(label="last signal", text=signal.value + (f" (boot of {boot.environment})" if boot is not None else ""), at=at))
     if boot is not None:
-        coming, seconds = expected_next(boot)
-        out.append(WhyFact(label="expected next", text=f"{coming.value}, within {seconds:g} s; try {boot.tries} of 3"))
+        coming, _ = expected_next(boot)
+        out.append(WhyFact(label="expected next", text=f"{coming.value}, within {within(world, boot):g} s; try {boot.tries} of 3"))
         if boot.failure is not None:
             out.append(WhyFact(label="power order", text=sentence(boot.failure)))
     elif role is not None and role.state is State.TRANSITION:

@@ -14,6 +14,7 @@ from .boot import expected
 from .definitions import RoleDef
 from .derive import done, resources, size
 from .model import Node, NodeRole, State
+from .patience import pause_s
 from .reasons import Reason
 from .stages import environment_of, may_enter, wanted_stage
 from .world import View
@@ -72,7 +73,7 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
     if role.retry_at is not None:
         if role.failure is not None:
             yield reasons.retry(
-                attempt=role.tries, message=reasons.sentence(role.failure), after=delay(definition, role.tries)
+                attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries)
             )
         else:
             yield reasons.again()
@@ -127,6 +128,6 @@ def next_action(definition: RoleDef, role: NodeRole) -> str:
     return "verify" if role.recheck and definition.verify else "run"
 
 
-def delay(definition: RoleDef, tries: int) -> float:
+def delay(view: View, definition: RoleDef, tries: int) -> float:
     """Seconds before the next attempt: doubles, up to ten minutes."""
-    return float(min(definition.delay_s * 2 ** max(tries - 1, 0), 600.0))
+    return pause_s(view, float(min(definition.delay_s * 2 ** max(tries - 1, 0), 600.0)))

@@ -16,6 +16,7 @@ from .derive import committed, done, suspended
 from .effects import Ignore
 from .events import Bye, Missed, Probed
 from .model import Kind, Node, NodeRole, Way
+from .patience import pause_s
 from .stages import DISCOVERY, environment_of, may_enter, stage_index, stage_named, wanted_stage
 from .work import Work
 from .world import open_roles
@@ -124,7 +125,7 @@ def probed(w: Work, event: Probed) -> None:
         w.put_node(replace(node, alive=False, since=w.at))
         suspend(w, node.id)
     w.touch_node(node.id)  # it may have been too early to cycle its power before
-    w.wake(w.now + PROBE_AGAIN, node.id)
+    w.wake(w.now + pause_s(w, PROBE_AGAIN), node.id)
 
 
 def tick(w: Work, node: Node) -> None:

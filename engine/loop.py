@@ -231,9 +231,7 @@ class Loop(Generic[W]):
 
     def turn(self) -> int:
         """Work on one batch; returns how many events it took, 0 where nothing waits or the loop has failed."""
-        if self.failure:
-            return 0
-        batch = self._take()
+        batch = [] if self.failure else self._take()
         if not batch:
             return 0
         many = len(batch)

@@ -20,6 +20,7 @@ from .events import Outcome
 from .guards import delay
 from .learn import learn
 from .model import Kind, Node, NodeRole, State
+from .patience import pause_s
 from .reasons import Reason
 from .work import Work
 
@@ -40,13 +41,14 @@ def outcome(w: Work, event: Outcome) -> None:
     match event.what:
         case "running":
             if not role.resume:
-                w.put_role(replace(role, deadline=w.now + ASK))
-                w.wake(w.now + ASK, f"{role.node}/{role.role}")
+                ask = w.now + pause_s(w, ASK)
+                w.put_role(replace(role, deadline=ask))
+                w.wake(ask, f"{role.node}/{role.role}")
             return
         case "failed" if event.unreachable:
             if role.resume:
                 return  # known already: it waits for the node
-            again = w.now + UNREACHABLE_AGAIN
+            again = w.now + pause_s(w, UNREACHABLE_AGAIN)
             w.put_role(replace(role, deadline=again, failure=event.failure))
             w.wake(again, f"{role.node}/{role.role}")
             order_probe(w, w.nodes[role.node])
@@ -149,7 +151,7 @@ def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> No
         "claimed": role.claimed and recheck, "ended": w.at, "since": w.at,
     }  # fmt: skip
     if tries < definition.attempts:
-        retry_at = w.now + delay(definition, tries)
+        retry_at = w.now + delay(w, definition, tries)
         w.put_role(replace(role, state=State.WAITING, retry_at=retry_at, **common))
         w.wake(retry_at, f"{role.node}/{role.role}")
     else:

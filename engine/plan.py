@@ -140,3 +140,5 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Name -> {env: VARIABLE} or {file: PATH}."""
     allocate: Literal["auto", "ask"] = "auto"
     """`auto`: a discovered node that the rules match is allocated by the plan."""
+    patience: float = 1.0
+    """Factor on the engine's own deadlines and pauses (`patience`): above 1 for slow firmware, below for rehearsals."""

@@ -30,7 +30,7 @@ __all__ = ["PlanError", "PlanMistake", "read", "read_file", "write"]
 
 KEYS = (
     "crowbar", "site", "expect", "approve", "allocate", "networks", "racks", "rules", "deployments", "attributes",
-    "limits", "secrets",
+    "limits", "secrets", "patience",
 )  # fmt: skip
 _MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
@@ -82,6 +82,7 @@ def _plan(top: Spot, catalog: Catalog, mistakes: Mistakes) -> Plan:
         limits={"jobs": 64} | _limits(keys),
         secrets=_secrets(keys["secrets"]) if "secrets" in keys else {},
         allocate="ask" if "allocate" in keys and keys["allocate"].choice(("auto", "ask")) == "ask" else "auto",
+        patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else 1.0,
     )
     mistakes.end()
     return plan

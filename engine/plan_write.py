@@ -53,6 +53,7 @@ def write(plan: Plan) -> str:
         expect=_set(nodes=plan.expect.nodes, within=within),
         approve=_approve(plan.approve),
         allocate="" if plan.allocate == "auto" else plan.allocate,
+        patience=0 if plan.patience == 1.0 else plan.patience,
     )
     out["networks"] = {name: _network(network) for name, network in plan.networks.items()}
     out |= _set(

@@ -11,6 +11,7 @@ from .annealer import leg_id
 from .death import PROBE_AGAIN
 from .effects import BootNode, Probe, SetPower, Start
 from .model import Node, NodeRole, Signal, State
+from .patience import pause_s
 from .work import Work
 
 
@@ -41,4 +42,4 @@ def _node(w: Work, node: Node) -> None:
     elif node.probe:
         w.order(Probe(node=node.id, probe=node.probe))
     elif node.runs and not node.alive:
-        w.wake(w.now + PROBE_AGAIN, node.id)
+        w.wake(w.now + pause_s(w, PROBE_AGAIN), node.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .advice import Step, lost, next_step, short
 from .attach import AttachError
 from .attach_client import Attached, Receipt
+from .boot import expected
 from .catalog import shipped
 from .chain import WhyChain, WhyFact, WhyLink, why_chain
 from .definitions import Catalog, Json
@@ -32,12 +33,17 @@ from .topology import Link, Switch, Topology, topology
 from .views import HUMAN, NodeRow, RoleRow, Why, node_row, role_row, servers, why
 from .world import World
 
+def boot_next(node: Node) -> str:
+    """The signal that should come next in the node's open boot; empty where it has none."""
+    return expected(node.boot) if node.boot is not None else ""
+
+
 __all__ = [
     "ABSENT", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView", "Catalog", "Column", "Disk", "Estimate",
     "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole",
     "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "RoleLine", "RoleRow", "Slot",
     "StageLife", "State", "Step", "Store", "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink",
-    "World", "addresses", "advice", "bearers", "cells", "columns", "committed", "disks", "done", "estimate", "gave", "held", "lists",
+    "World", "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done", "estimate", "gave", "held", "lists",
     "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview", "rack_room", "role_row", "sentence",
     "servers", "shipped", "short", "topology", "why", "why_chain",
 ]  # fmt: skip

@@ -131,6 +131,13 @@ class Spot:
         self.fail(f"expected a whole number from {low} to {high}, not {self._given()}")
         return low
 
+    def number(self, low: float, high: float) -> float:
+        value = self.tree.value if isinstance(self.tree, Word) else None
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return float(value)
+        self.fail(f"expected a number from {low:g} to {high:g}, not {self._given()}")
+        return low
+
     def truth(self) -> bool:
         value = self.tree.value if isinstance(self.tree, Word) else None
         if isinstance(value, bool):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from engine.show import (
@@ -82,11 +83,12 @@ class _Dear:
 
 
 class Desk:
-    def __init__(self, snapshot: Snapshot, theme: str = "default", wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, snapshot: Snapshot, theme: str = "default", wall: Callable[[], float] = time.time, where: Path | str = "") -> None:
         from .pages import SCREENS
 
         self.wall = wall
         self.theme = theme
+        self.snapshot_where = where
         self.send: Callable[[list[Order]], None] = lambda _orders: None
         self.leave: Callable[[bool], None] = lambda _stop: None
         """Ends the console; true: the engine as well."""

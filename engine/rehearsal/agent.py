@@ -234,6 +234,9 @@ class Agent:
 
     async def _carry_out(self, id: str, attempt: _Attempt, limit_s: float) -> None:
         result = await self._fetch_task(id, attempt)
+        if result is None and attempt.task is None:
+            self._attempts.pop(id, None)  # nothing began, so the same id may be ordered again
+            return
         if result is None and attempt.task is not None:
             self.machine.screen = f"sledgehammer: {attempt.task.role} {attempt.task.action}"
             result = await carry_out(self._behaviours, self.machine, attempt.task, limit_s)
@@ -242,7 +245,7 @@ class Agent:
         self._send_soon(id, attempt)
 
     async def _fetch_task(self, id: str, attempt: _Attempt) -> Result | None:
-        """Fills in `attempt.task`, or says how it failed."""
+        """Fills in `attempt.task`, or says how it failed. Neither: the engine does not want it, and another order will tell."""
         pause = Backoff(self._pace)
         while True:
             try:
@@ -252,6 +255,8 @@ class Agent:
                 continue
             if found.status == 200:
                 break
+            if found.status == 404:
+                return None
             if found.status < 500 and found.status not in (401, 403, 429):
                 return Result(exit=126, message=f"the task could not be fetched: HTTP status {found.status}")
             await pause.wait()

@@ -1,0 +1,99 @@
+"""8: the engine's own figures: what it serves, how fast, what waits, what it refuses and why, and whether somebody else serves DHCP here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ink import Line, clip, fit, line, wrap
+from ..page import Hint, Scroll
+from ..words import age, clock
+
+_STATE = {
+    "embedded": ("works, in this process", "good"), "attached": ("works, in another process", "good"), "alone": ("not running", "bad"),
+    "failed": ("stopped by itself", "bad"),
+}  # fmt: skip
+_FOREIGN = ("other_server",)
+
+
+class HealthScreen(Scroll):
+    name = "health"
+
+    def text(self, columns: int) -> list[Line]:
+        desk = self.desk
+        health = desk.snapshot.health
+        word, ink = _STATE[desk.snapshot.state]
+        out: list[Line] = []
+        _pair(out, "engine", line((word, ink), (f"   pid {health['pid']}" if "pid" in health else "", "dim")))
+        if desk.snapshot.trouble:
+            for text in wrap(desk.snapshot.trouble, columns - 20):
+                _pair(out, "", line((text, "bad")))
+        _pair(out, "store", line(clip(str(desk.snapshot_where), columns - 20), (f"   journal at {desk.snapshot.seq}", "dim")))
+        if not health:
+            out += [line(), line("  ", ("figures come from a running engine", "dim"))]
+            return out
+        waiting: dict[str, int] = health.get("waiting") or {}
+        turned: dict[str, int] = health.get("turned_away") or {}
+        _pair(out, "engine time", line(age(health.get("now", 0.0)), (f"   {health.get('events', 0)} events in {health.get('batches', 0)} batches", "dim")))
+        slow = float(health.get("slowest_s", 0.0)) * 1000
+        ink = "ask" if slow > 20 else ""
+        _pair(out, "slowest step", line((f"{slow:.1f} ms", ink), (f"   {health.get('slowest', '')}", "dim")))
+        queue = "   ".join(f"{lane} {many}" for lane, many in waiting.items()) or "none"
+        _pair(out, "waiting", line((queue, "ask" if sum(waiting.values()) > 500 else ""), (f"   {health.get('wakes', 0)} wakes ahead", "dim")))
+        lost = {lane: many for lane, many in turned.items() if many}
+        told = "   ".join(f"{lane} {many}" for lane, many in lost.items()) or "none"
+        _pair(out, "turned away", line((told, "ask" if lost else "")))
+        letters = health.get("letters") or []
+        _pair(out, "defects", line((str(len(letters)) if letters else "none", "bad" if letters else "")))
+        for letter in letters[-3:]:
+            _pair(out, "", line((clip(f"{clock(letter['at'])} {letter['what']}: {letter['error']}", columns - 20), "bad")))
+        if "attached" in health:
+            _pair(out, "consoles", line(f"{health['attached']} connections"))
+        out += self._foreign(health, columns)
+        out += self._figures(health, columns)
+        out += self._refusals(health, columns)
+        return out
+
+    def _foreign(self, health: dict[str, Any], columns: int) -> list[Line]:
+        out: list[Line] = []
+        found = [r for code, r in (health.get("refusals") or {}).items() if code in _FOREIGN]
+        if not found:
+            _pair(out, "foreign dhcp", line("none heard"))
+        for r in found:
+            when = age(self.desk.wall() - r["at"])
+            _pair(out, "foreign dhcp", line((clip(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20), "bad")))
+        return out
+
+    def _figures(self, health: dict[str, Any], columns: int) -> list[Line]:
+        counters: dict[str, int] = health.get("counters") or {}
+        rates: dict[str, float] = health.get("rates") or {}
+        names = [n for n in sorted(counters) if not n.startswith("ignored.")]
+        if not names:
+            return []
+        out: list[Line] = [line(), line((f" {'counter':<26}{'count':>10}{'per s':>9}", "head"))]
+        two = columns >= 100
+        cells = [line(f" {clip(n, 25):<26}", f"{counters[n]:>10}", (f"{rates.get(n, 0.0):>9.1f}", "" if rates.get(n) else "dim")) for n in names]
+        if two:
+            half = (len(cells) + 1) // 2
+            cells = [(*fit(cells[i], 52), *(cells[i + half] if i + half < len(cells) else ())) for i in range(half)]
+        return [*out, *cells]
+
+    def _refusals(self, health: dict[str, Any], columns: int) -> list[Line]:
+        refusals: dict[str, dict[str, Any]] = health.get("refusals") or {}
+        if not refusals:
+            return []
+        out: list[Line] = [line(), line((f" {'refused or left alone':<38}{'times':>8}{'last':>8}", "head"))]
+        wall = self.desk.wall()
+        for _, r in sorted(refusals.items(), key=lambda kv: -kv[1]["at"]):
+            text = clip(r["sentence"], max(columns - 20, 36))
+            if columns >= 100:
+                out.append(line(f" {text:<{columns - 20}}", f"{r['count']:>8}", (f"{age(wall - r['at']):>8}", "dim")))
+            else:
+                out.append(line(f" {clip(text, columns - 18):<{columns - 17}}", f"{r['count']:>8}", (f"{age(wall - r['at']):>8}", "dim")))
+        return out
+
+    def hints(self) -> list[Hint]:
+        return []
+
+
+def _pair(out: list[Line], label: str, value: Line) -> None:
+    out.append((((f" {label:<15} ", "dim")), *value))

@@ -1,0 +1,77 @@
+"""6: networks with their ranges and how full they are; below, who has which address."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from engine.show import AddressRow, NetworkView, addresses, networks, short
+
+from .. import glyphs as g
+from ..ink import Line, clip, line
+from ..page import Hint, Listing, Sort, Subject
+from ..words import age
+
+_KIND = {"fixed": "good", "bound": "", "offered": "busy", "declined": "bad"}
+
+
+class NetworksScreen(Listing):
+    name = "networks"
+    empty = "no address is given out yet"
+    sorts = (Sort("address", None), Sort("node", lambda a: (a.node == "", a.node)), Sort("kind", lambda a: a.kind))
+
+    def _networks(self) -> tuple[NetworkView, ...]:
+        return self.desk.remember("networks", lambda: networks(self.desk.world))
+
+    def things(self) -> Sequence[AddressRow]:
+        return self.desk.remember("addresses", lambda: addresses(self.desk.world))
+
+    def key_of(self, thing: AddressRow) -> Hashable:
+        return thing.address
+
+    def words(self, thing: AddressRow) -> str:
+        return f"{thing.address} {thing.network} {thing.kind} {short(thing.node)} {thing.mac}"
+
+    def heads(self, columns: int) -> list[Line]:
+        out: list[Line] = [line((f" {'network':<11}{'subnet':<20}{'range':<7}{'from':<16}{'to':<16}used", "head"))]
+        for n in self._networks():
+            first = True
+            for r in n.ranges or ():
+                share = r.used / r.size if r.size else 0.0
+                full, left = g.bar(share, 6 if columns < 120 else 12)
+                ink = "bad" if share >= 1 else "ask" if share > 0.9 else "dim"
+                out.append(
+                    line(
+                        (f" {clip(n.name if first else '', 10):<11}", "name"), (f"{n.subnet if first else '':<20}", ""),
+                        f"{r.name:<7}", (f"{r.first:<16}{r.last:<16}", "dim"), (full, ink), (left, "dim"), (f" {r.used}/{r.size}", ink if ink != "dim" else ""),
+                        (self._more(n) if first and columns >= 120 else "", "dim"),
+                    )
+                )  # fmt: skip
+                first = False
+            if not n.ranges:
+                out.append(line((f" {clip(n.name, 10):<11}", "name"), f"{n.subnet:<20}", ("no ranges", "dim")))
+        wide = "lease" if columns < 120 else "lease ends"
+        out += [line((g.RULE * columns, "dim")), line((f" {'address':<17}{'network':<10}{'kind':<10}{'node':<16}{'mac':<18}{wide:>7}", "head"))]
+        return out
+
+    def _more(self, n: NetworkView) -> str:
+        facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.conduit}", f"v6 {n.v6}" if n.v6 else ""]
+        return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
+
+    def draw(self, thing: AddressRow, columns: int, chosen: bool) -> list[Line]:
+        now = self.desk.world.meta.now
+        left = "" if not thing.until else age(thing.until - now) if thing.until > now else "over"
+        node = short(thing.node) if thing.node else "-"
+        return [
+            line(
+                (f" {thing.address:<17}", "name"), f"{clip(thing.network, 9):<10}", (f"{thing.kind:<10}", _KIND.get(thing.kind, "")),
+                (f"{clip(node, 15):<16}", "" if thing.node else "dim"), (f"{thing.mac:<18}", "dim"), (f"{left:>7}", "dim"),
+            )
+        ]  # fmt: skip
+
+    def hints(self) -> list[Hint]:
+        return [Hint("enter", "open", "the node that has it"), Hint("s", "sort", "by address, node, kind")]
+
+    def subject(self) -> Subject:
+        thing = self.chosen()
+        node = self.desk.node(thing.node) if thing is not None and thing.node else None
+        return Subject((node.id,)) if node is not None else Subject()

@@ -1,0 +1,251 @@
+"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, the end of its story."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.show import NodePage, RoleLine, Step, node_page, short, why_chain
+
+from .. import glyphs as g
+from ..desk import INK, standing
+from ..ink import Line, Span, clip, fit, join, line
+from ..page import Hint, Listing, Subject
+from ..table import Col, head, layout, row
+from ..words import age, clock, size, speed
+
+if TYPE_CHECKING:
+    from ..desk import Desk
+
+_ROLES = (
+    Col("role", " role", 19, grow=1, most=28),
+    Col("state", "state", 10, gap=1),
+    Col("since", "since", 6, right=True, gap=0),
+    Col("why", "why", 36, grow=6),
+    Col("stage", "stage", 10, wide=120),
+    Col("attempt", "attempt", 14, wide=130),
+    Col("deployment", "deployment", 12, wide=140),
+)
+_INK = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
+_STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
+
+
+class NodeScreen(Listing):
+    """The roles are the list; what is above and below is there to be read."""
+
+    name = "node"
+    empty = "no role is bound to it"
+
+    def __init__(self, desk: Desk, node: str) -> None:
+        super().__init__(desk)
+        self.id = node
+        self.part = 0
+        """What the lower part shows: ports and disks, or the story."""
+
+    def ident(self) -> Hashable:
+        return ("node", self.id)
+
+    def crumb(self) -> str:
+        return short(self.desk.rows[self.id].name) if self.id in self.desk.rows else self.id
+
+    def page(self) -> NodePage | None:
+        node = self.desk.node(self.id)
+        return self.desk.remember(("node", self.id), lambda: node_page(self.desk.world, node, self.desk.links())) if node is not None else None
+
+    def middle(self) -> Line | None:
+        if self.id not in self.desk.rows:
+            return line(("gone", "bad"))
+        r = self.desk.row(self.id)
+        return line((f"{r.state} since {age(self.desk.wall() - r.since)}", INK[standing(r)]))
+
+    def corner(self) -> Line | None:
+        page = self.page()
+        if page is None:
+            return line()
+        return line((clip(page.row.family, 22), ""), (f"  S/N {clip(page.serial, 12)}" if page.serial else "", "dim"))
+
+    def step(self) -> Step | None:
+        page = self.page()
+        if page is None or page.row.state == "ready":
+            return None
+        chain = self.desk.remember(("chain", self.id, ""), lambda: why_chain(self.desk.world, self.desk.node(self.id)))  # type: ignore[arg-type]
+        if not chain.advice:
+            return None
+        return Step(kind="mend", text=chain.advice + ("; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""))
+
+    # -- the list --------------------------------------------------------------------------------------------------
+
+    def things(self) -> Sequence[RoleLine]:
+        page = self.page()
+        return page.roles if page is not None else ()
+
+    def key_of(self, thing: RoleLine) -> Hashable:
+        return thing.row.role
+
+    def words(self, thing: RoleLine) -> str:
+        return f"{thing.row.role} {thing.row.state} {thing.row.stage}"
+
+    def heads(self, columns: int) -> list[Line]:
+        return [head(layout(_ROLES, columns))]
+
+    def draw(self, thing: RoleLine, columns: int, chosen: bool) -> list[Line]:
+        r = thing.row
+        told: Any = (r.why[0].sentence, "bad" if r.state == "error" else "dim") if r.why else ""
+        live = self.desk.live(self.id) if r.state == "transition" else None
+        if live is not None:
+            told = (f"{live.percent:.0f}% {live.text}", "busy")
+        elif r.state == "active" and thing.ended:
+            told = (f"took {age(thing.ended - thing.began)}", "dim")
+        mark = " !" if r.state == "error" else "  "
+        cells: dict[str, Any] = {
+            "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
+            "state": (r.state, _INK.get(r.state, "")),
+            "since": (age(self.desk.wall() - r.since) if r.since else "", "dim"),
+            "why": told,
+            "stage": (r.stage, "dim"),
+            "attempt": (r.attempt, "dim"),
+            "deployment": (r.deployment, "dim"),
+        }
+        return [row(layout(_ROLES, columns), cells)]
+
+    # -- the rest --------------------------------------------------------------------------------------------------
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        page = self.page()
+        if page is None:
+            return [line(), line("  ", ("this node is not there any more", "dim"))]
+        top = [self._life(page, columns), *self._boot(page, columns)]
+        lower = self._ports(page, columns) if self.part == 0 else self._story(columns, 6)
+        split = (g.RULE * columns, "dim")
+        many = len(page.roles) + 1
+        room = rows - len(top) - 1
+        below = min(len(lower), max(room - min(many, 6) - 1, 0))
+        above = room - below - (1 if below else 0)
+        if rows > 30:
+            story = self._story(columns, max(above - many - 2, 0))
+            if self.part == 0 and story and above - many > 3:
+                lower = [*lower, line(split), *story]
+                below = min(len(lower), room - many - 1)
+                above = room - below - 1
+        body = super().body(columns, max(above, 2))
+        body = body[: max(above, 2)] if len(body) >= above else [*body, *([line()] * (above - len(body)) if below and rows <= 30 else [])]
+        return [*top, line(split), *body, *([line(split), *lower[:below]] if below else [])]
+
+    def _life(self, page: NodePage, columns: int) -> Line:
+        wall = self.desk.wall()
+        parts = []
+        for s in page.stages:
+            bar = g.bar(s.done / s.roles if s.roles else 0.0, 4 if columns < 120 else 8)
+            took = age((s.ended or wall) - s.began) if s.began and s.state != "todo" else ""
+            mark = "!" if s.state == "error" else ""
+            parts.append(
+                line((f"{s.name} ", "" if s.state != "todo" else "dim"), (bar[0], _STAGE[s.state]), (bar[1], "dim"), (f" {took}{mark}", _STAGE[s.state]))
+            )
+        return fit((((" life  ", "dim")), *join(parts, "  ")), columns)
+
+    def _boot(self, page: NodePage, columns: int) -> list[Line]:
+        wall = self.desk.wall()
+        r = page.row
+        boot = page.boot
+        if boot is None:
+            alive = ("answers", "good") if page.alive else ("does not answer", "ask") if r.runs else ("off, or not heard yet", "dim")
+            facts = [(" runs  ", "dim"), (r.runs or "nothing known", ""), ("  ", ""), alive]
+            facts += [("  at ", "dim"), (r.address, "")] if r.address else []
+            facts += [("  bmc ", "dim"), (page.bmc, "")] if page.bmc else []
+            facts += [(f"  {r.boots} boots", "dim")]
+            return [fit(tuple(facts), columns), *self._why(page, columns)]
+        spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
+        if boot.tries > 1:
+            spans.append((f", try {boot.tries} of {boot.of}", "ask"))
+        spans.append((f"  last signal {age(wall - boot.at)} ago", "dim"))
+        steps: list[Span] = [("       ", "")]
+        for one in boot.lines:
+            if len(steps) > 1:
+                steps.append((" > ", "dim"))
+            ink = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
+            text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
+            steps.append((text, ink))
+        return [fit(tuple(spans), columns), fit(tuple(steps), columns), *self._why(page, columns)]
+
+    def _why(self, page: NodePage, columns: int) -> list[Line]:
+        r = page.row
+        if r.why is None or standing(r) in ("ready", "working"):
+            return []
+        return [fit(line((" why   ", "dim"), (clip(r.why.sentence, columns - 8), INK[standing(r)])), columns)]
+
+    def _ports(self, page: NodePage, columns: int) -> list[Line]:
+        """NICs at the left, disks at the right."""
+        half = columns // 2 + 2
+        nics = layout(
+            (Col("nic", " nic", 9), Col("port", "port", 7, gap=1), Col("far", "neighbour", 11, grow=1, gap=1), Col("plan", "cable", 9, grow=2, gap=1)),
+            half - 2,
+        )
+        disks = layout(
+            (Col("disk", "disk", 5), Col("size", "size", 5, right=True, gap=1), Col("serial", "serial", 12, grow=1, most=20, gap=1),
+             Col("use", "use", 8, grow=2, gap=1)),
+            columns - half,
+        )  # fmt: skip
+        left: list[Line] = [head(nics)]
+        for n in page.nics:
+            link = n.link
+            far = f"{link.switch} {link.port}" if link is not None and link.switch else ""
+            word, ink = ("", "dim") if link is None else (link.check, "good" if link.check == "right" else "dim" if link.check == "unknown" else "ask")
+            if link is not None and link.check in ("swapped", "missing"):
+                word = f"{link.check}! {link.plan.replace(':', ' ')}"
+            port = f"{speed(n.speed)} up" if n.up else "down"
+            left.append(row(nics, {"nic": (f" {n.name}", "name"), "port": (port, "" if n.up else "dim"), "far": far, "plan": (word, ink)}))
+        right: list[Line] = [head(disks)]
+        for d in page.disks:
+            use = d.use or (f"holds {d.signature}" if d.signature else "blank")
+            right.append(row(disks, {"disk": (d.name, "name"), "size": size(d.size), "serial": (d.serial, ""), "use": (use, "dim")}))
+        out = []
+        for i in range(max(len(left), len(right))):
+            a = left[i] if i < len(left) else ()
+            b = right[i] if i < len(right) else ()
+            out.append(fit((*fit(a, half), *b), columns))
+        return out
+
+    def _story(self, columns: int, most: int) -> list[Line]:
+        name = self.desk.rows[self.id].name if self.id in self.desk.rows else self.id
+        out: list[Line] = []
+        for told in reversed(self.desk.story):
+            if len(out) >= most:
+                break
+            if told.get("node") in (name, self.id) and told.get("text"):
+                out.append(line((f" {clock(told['at'])}  ", "dim"), (f"{clip(str(told['type']), 12):<13}", ""), clip(str(told["text"]), columns - 26)))
+        return list(reversed(out))
+
+    def hints(self) -> list[Hint]:
+        return [
+            Hint("p", "power"), Hint("r", "retry"), Hint("a", "approve"), Hint("h", "hold"), Hint("i", "identify"),
+            Hint("l", "log", "ports and disks, or the end of its story"), Hint("tab", "next", "the next node; shift+tab the one before"),
+            Hint("w", "why"), Hint(".", "more"),
+        ]  # fmt: skip
+
+    def subject(self) -> Subject:
+        thing = self.chosen()
+        role = thing.row.role if thing is not None and self.picked else ""
+        return Subject((self.id,), role)
+
+    @property
+    def picked(self) -> bool:
+        """A role is meant, not the node: the cursor was moved to one that is not done."""
+        thing = self.chosen()
+        return self._moved and thing is not None
+
+    _moved = False
+
+    def press(self, key: str) -> bool:
+        if key == "l":
+            self.part = 1 - self.part
+            return True
+        if key in ("tab", "shift+tab"):
+            order = self.desk.order
+            if self.id in order:
+                self.id = order[(order.index(self.id) + (1 if key == "tab" else -1)) % len(order)]
+                self.at, self.index, self.top, self._cache, self._moved = None, 0, 0, None, False
+            return True
+        if super().press(key):
+            self._moved = key not in ("home", "g")
+            return True
+        return False

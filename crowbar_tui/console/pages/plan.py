@@ -1,0 +1,99 @@
+"""5: what the rack shall become: deployments and how far they are, revisions, and the plan's text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.show import PlanPage, plan_page
+
+from .. import glyphs as g
+from ..ink import Line, clip, fit, line
+from ..page import Hint, Scroll
+from ..words import age, clock, day
+
+_INK = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
+
+
+class PlanScreen(Scroll):
+    name = "plan"
+
+    def __init__(self, desk: Any) -> None:
+        super().__init__(desk)
+        self.whole = False
+
+    def page(self) -> PlanPage:
+        return self.desk.remember("plan", lambda: plan_page(self.desk.world))
+
+    def text(self, columns: int) -> list[Line]:
+        page = self.page()
+        if not page.text:
+            return [
+                line(), line("  no plan is committed yet"), line(),
+                line("  ", ("write one (docs/plan.md; eight lines are enough), then:  crowbar replay PLAN", "dim")),
+            ]  # fmt: skip
+        text = [_yaml(one) for one in page.text.splitlines()]
+        if self.whole:
+            return text
+        head = self._head(page)
+        if columns >= 120:
+            half = columns // 2
+            left, right = self._deployments(page, half - 2) + [line()] + self._revisions(page), text
+            tall = max(len(left), len(right))
+            rows = [
+                (*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *(right[i] if i < len(right) else ())) for i in range(tall)
+            ]
+            return [head, line(), *rows]
+        return [head, line(), *self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+
+    def _head(self, page: PlanPage) -> Line:
+        spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
+        spans += [(f"   expects {page.expect} nodes" if page.expect else "   expects whatever comes", "")]
+        spans += [(f" within {age(page.within)}" if page.within else "", "dim")]
+        spans += [("   disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else ""), (f"   allocate: {page.allocate}", "dim")]
+        return line(*spans)
+
+    def _deployments(self, page: PlanPage, columns: int) -> list[Line]:
+        out: list[Line] = [line((f" {'deployment':<22}{'state':<10}{'done':>9}  {'':<10}  error  proposed", "head"))]
+        for d in page.deployments:
+            name = "  " * d.depth + d.name
+            full, left = g.bar(d.done / d.roles if d.roles else 0.0, 10)
+            ink = _INK[d.state]
+            out.append(
+                line(
+                    (f" {clip(name, 21):<22}", "name"), (f"{d.state:<10}", ink), (f"{d.done:>4} / {d.roles:<3}", ""), ("  ", ""),
+                    (full, "dim" if d.state == "active" else ink), (left, "dim"),
+                    (f"  {d.error or '-':>5}", "bad" if d.error else "dim"), (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
+                )
+            )  # fmt: skip
+            for role, on in d.wants:
+                out.append(line((f"   {'  ' * d.depth}{clip(role, 20):<22}", ""), (f"on {clip(on, columns - 34)}", "dim")))
+        return out
+
+    def _revisions(self, page: PlanPage) -> list[Line]:
+        out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
+        for r in page.revisions[:50]:
+            when = f"{day(r.at)}  {age(self.desk.wall() - r.at)} ago"
+            out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), ("  in force" if r.current else "", "good")))
+        return out
+
+    def hints(self) -> list[Hint]:
+        return [Hint("tab", "text", "the whole plan as text, or what became of it")]
+
+    def press(self, key: str) -> bool:
+        if key == "tab":
+            self.whole = not self.whole
+            self.top = 0
+            return True
+        return super().press(key)
+
+
+def _yaml(text: str) -> Line:
+    """Keys and values apart."""
+    stripped = text.lstrip()
+    key, colon, rest = stripped.partition(":")
+    if colon and not stripped.startswith(("-", "{", '"')) and (not rest or rest.startswith(" ")):
+        return line((f" {text[: len(text) - len(stripped)]}{key}:", "busy"), rest)
+    return line(f" {text}")
+
+
+__all__ = ["PlanScreen", "clock"]

@@ -1,0 +1,150 @@
+"""2: the racks as they stand, by unit, with the state of each and what is wrong where. The wider the terminal, the more racks side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.show import NodeRow, RackRoom, RackView, Slot, rack_room, short
+
+from .. import glyphs as g
+from ..desk import INK, standing
+from ..ink import Line, clip, fit, line
+from ..page import Hint, Page, Subject
+from ..words import count
+from .nodes import name_of
+
+_FACE = {"ready": g.FULL * 4, "working": g.HALF * 4, "waiting": "????", "problem": "!!!!"}
+_WIDE = 78
+
+
+class RackScreen(Page):
+    name = "rack"
+
+    def __init__(self, desk: Any) -> None:
+        super().__init__(desk)
+        self.index = 0
+        self.top = 0
+
+    def room(self) -> RackRoom:
+        return self.desk.remember("rack", lambda: rack_room(self.desk.world, self.desk.links()))
+
+    def things(self) -> list[NodeRow]:
+        """In the order of the cursor: rack by rack from the top, then those whose place is not known."""
+        room = self.room()
+        out = [s.node for r in room.racks for s in sorted(r.slots, key=lambda s: -s.unit) if s.node is not None]
+        return [*out, *room.elsewhere]
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        room = self.room()
+        things = self.things()
+        self.index = max(min(self.index, len(things) - 1), 0)
+        chosen = things[self.index].id if things else ""
+        foot = self._foot(room, columns)
+        if not room.racks:
+            lines: list[Line] = [line(), line("  ", ("the plan describes no rack: nodes by name", "dim")), line()]
+            lines += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
+            return self._window(lines, rows, chosen)
+        wide = max(min(_WIDE, columns), 1)
+        side = max(columns // wide, 1)
+        out: list[Line] = []
+        for i in range(0, len(room.racks), side):
+            group = [self._rack(r, wide - (2 if side > 1 else 0), chosen) for r in room.racks[i : i + side]]
+            tall = max(len(one) for one in group)
+            for y in range(tall):
+                spans: list[tuple[str, str]] = []
+                for one in group:
+                    spans += fit(one[y] if y < len(one) else (), wide)
+                out.append(tuple(spans))
+            out.append(line())
+        if room.elsewhere:
+            out.append(line((" place not known", "head")))
+            out += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
+        return [*self._window(out, rows - len(foot), chosen), *foot]
+
+    def _window(self, lines: list[Line], rows: int, chosen: str) -> list[Line]:
+        """Scrolled so that the cursor is seen."""
+        at = next((i for i, one in enumerate(lines) if any(ink.endswith("+") for _, ink in one)), 0)
+        if at < self.top + 1:
+            self.top = max(at - 1, 0)
+        if at >= self.top + rows:
+            self.top = at - rows + 1
+        self.top = max(min(self.top, len(lines) - rows), 0)
+        out = lines[self.top : self.top + rows]
+        return [*out, *([line()] * (rows - len(out)))]
+
+    def _rack(self, rack: RackView, wide: int, chosen: str) -> list[Line]:
+        """From the top unit down; runs of empty units are one line."""
+        out: list[Line] = [line((f" {rack.name}", "name"), (f"  {rack.units}U", "dim"))]
+        by_unit: dict[int, Slot] = {}
+        for slot in rack.slots:
+            for unit in range(slot.unit, slot.unit + slot.height):
+                by_unit[unit] = slot
+        unit = rack.units
+        while unit >= 1:
+            slot = by_unit.get(unit)
+            if slot is None:
+                low = unit
+                while low > 1 and low - 1 not in by_unit:
+                    low -= 1
+                text = f"{unit:>3}" if low == unit else f"{unit:>3}-{low}" if unit - low > 0 else f"{unit:>3}"
+                out.append(line((f"{text} ", "dim"), (g.DOT if low != unit else "", "dim")))
+                unit = low - 1
+                continue
+            if unit == slot.unit + slot.height - 1:
+                out.append(self._row(slot.node, str(unit), wide, slot.node is not None and slot.node.id == chosen))
+            else:
+                face = _FACE[standing(slot.node)] if slot.node is not None else "    "
+                out.append(line((f"{unit:>3} ", "dim"), (face, INK[standing(slot.node)] if slot.node is not None else "dim")))
+            unit -= 1
+        return out
+
+    def _row(self, row: NodeRow | None, unit: str, wide: int, chosen: bool) -> Line:
+        if row is None:
+            return line((f"{unit:>3} ", "dim"), ("[  ]", "dim"), (" empty: no machine was found here", "dim"))
+        how = standing(row)
+        ink, bar = INK[how], "+" if chosen else ""
+        said = ""
+        if how in ("problem", "waiting") and row.why is not None:
+            said = row.why.sentence
+        elif how == "working":
+            said = f"{self.desk.share(row) * 100:.0f}%  {row.task or row.runs}"
+        mark = "*" if row.id in self.desk.marks else " "
+        spans = (
+            (f"{unit:>3} ", f"dim{bar}"), (_FACE[how], ink + bar), (mark, f"ask{bar}"), (f"{clip(name_of(row), 16):<17}", f"name{bar}"),
+            (f"{row.state:<20}", ink + bar), (clip(said, wide - 47), (ink if how == "problem" else "dim") + bar),
+        )  # fmt: skip
+        return fit(spans, wide, bar) if chosen else spans
+
+    def _foot(self, room: RackRoom, columns: int) -> list[Line]:
+        cables = room.cables
+        spans: list[tuple[str, str]] = [(" cables: ", "dim"), (f"{cables.get('right', 0)} right", "good")]
+        for check in ("swapped", "missing", "unknown"):
+            many = cables.get(check, 0)
+            spans.append((f"  {many} {check}", "dim" if not many or check == "unknown" else "ask"))
+        names = ", ".join(f"{name} {heard}" for name, heard in room.switches)
+        spans.append((f"     switches: {names}" if names else "", "dim"))
+        if room.unborn:
+            spans.append((f"     {count(len(room.unborn), 'machine')} not identified yet", "ask"))
+        return [fit(tuple(spans), columns)]
+
+    def hints(self) -> list[Hint]:
+        return [Hint("enter", "open", "the node")]
+
+    def subject(self) -> Subject:
+        things = self.things()
+        return Subject((things[min(self.index, len(things) - 1)].id,)) if things else Subject()
+
+    def press(self, key: str) -> bool:
+        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -10, "pagedown": 10, "home": -9999, "g": -9999, "end": 9999, "G": 9999}
+        if key in moves:
+            self.index = max(min(self.index + moves[key], len(self.things()) - 1), 0)
+            return True
+        if key == "space":
+            for node in self.subject().nodes:
+                self.desk.marks ^= {node}
+            self.index = min(self.index + 1, max(len(self.things()) - 1, 0))
+            return True
+        return False
+
+
+__all__ = ["RackScreen", "short"]

@@ -1,0 +1,172 @@
+"""4: nodes by roles, one letter each; and the annealer's lists (tab): what failed, runs, is to do, is blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from engine.show import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, short
+
+from ..ink import Line, barred, clip, line
+from ..page import Hint, Listing, Subject
+from ..words import age
+
+_INK = {"A": "good", "T": "busy", "t": "", "b": "dim", "E": "bad", "p": "ask", "s": "dim", ".": "dim", "?": "ask"}
+_STATE = {"error": "bad", "transition": "busy", "todo": "", "blocked": "dim"}
+
+
+class RolesScreen(Listing):
+    name = "roles"
+    empty = "no role is bound to anything yet"
+
+    def __init__(self, desk: Any) -> None:
+        super().__init__(desk)
+        self.lists = False
+        self.column = 0
+
+    def _columns(self) -> tuple[Column, ...]:
+        return self.desk.remember("columns", lambda: columns(self.desk.world))
+
+    def _lists(self) -> Lists:
+        return self.desk.remember("lists", lambda: lists(self.desk.world))
+
+    def things(self) -> Sequence[Any]:
+        return self._lists().lines if self.lists else self.desk.remember("bearers", lambda: bearers(self.desk.world))
+
+    def key_of(self, thing: Node | Waiting) -> Hashable:
+        return (thing.node, thing.role) if isinstance(thing, Waiting) else thing.id
+
+    def words(self, thing: Node | Waiting) -> str:
+        if isinstance(thing, Waiting):
+            return f"{short(thing.node)} {thing.role} {thing.state} {thing.sentence}"
+        return f"{short(thing.name)} {thing.group} {thing.family}"
+
+    # -- the matrix ------------------------------------------------------------------------------------------------
+
+    def _shape(self, room: int) -> tuple[int, int, int]:
+        """Cells of a column, first column, how many."""
+        names = self._columns()
+        wide = max((len(c.role) for c in names), default=4)
+        each = 5 if room < 120 else min(wide, 14)
+        many = max((room - 16 - (26 if room >= 80 else 0)) // (each + 1), 1)
+        first = max(min(self.column - many + 1, len(names) - many), 0) if self.column >= many else 0
+        return each, first, many
+
+    def heads(self, columns: int) -> list[Line]:
+        if self.lists:
+            counts = self._lists().counts
+            told = [(f" {counts.get(s, 0)} {s} ", ink if counts.get(s) else "dim") for s, ink in _STATE.items()]
+            more = counts.get("waiting", 0)
+            return [
+                line(*told, (f" {more} more wait" if more else "", "dim")),
+                line((f"   {'node':<13}{'role':<20}{'state':<12}{'since':>6}  why", "head")),
+            ]
+        each, first, many = self._shape(columns)
+        names = self._columns()[first : first + many]
+        spans = [(f"{'':<15}", "head")]
+        for i, c in enumerate(names, first):
+            spans.append((f"{abbreviated(c.role, each):<{each}} ", "name" if i == self.column else "head"))
+        return [line(*spans)]
+
+    def draw(self, thing: Node | Waiting, columns: int, chosen: bool) -> list[Line]:
+        if isinstance(thing, Waiting):
+            mark = "!" if thing.state == "error" else " "
+            head = f" {mark} {clip(short(thing.node), 12):<13}"
+            return [
+                line(
+                    (head, "name"), f"{clip(thing.role, 19):<20}", (f"{thing.state:<12}", _STATE.get(thing.state, "")),
+                    (f"{age(self.desk.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
+                    (clip(thing.sentence, columns - 57), "bad" if thing.state == "error" else "dim"),
+                )
+            ]  # fmt: skip
+        each, first, many = self._shape(columns)
+        letters = cells(self.desk.world, thing.id, self._columns()[first : first + many])
+        mark = "*" if thing.id in self.desk.marks else " "
+        spans: list[tuple[str, str]] = [(mark, "ask"), (f"{clip(short(thing.name), 13):<14}", "name")]
+        for i, letter in enumerate(letters, first):
+            here = chosen and i == self.column
+            text = f"[{letter}]" if here else f" {letter} "
+            spans.append((f"{text:<{each + 1}}", _INK.get(letter, "")))
+        return [tuple(spans)]
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        if self.lists:
+            return super().body(columns, rows)
+        names = self._columns()
+        self.column = max(min(self.column, len(names) - 1), 0)
+        legend = [f"{letter} {state}" for state, letter in LETTERS.items()] + [". not bound"]
+        if columns < 80:
+            return super().body(columns, rows)
+        body = super().body(columns - 16, rows - 1)
+        out: list[Line] = []
+        for i, one in enumerate(body):
+            told = legend[i - 1] if 1 <= i <= len(legend) else ""
+            letter = told[:1]
+            chosen = any(ink.endswith("+") for _, ink in one)
+            flat = one if chosen else (*one, (" " * max(columns - 16 - sum(len(t) for t, _ in one), 0), ""))
+            out.append((*flat, (f"{letter:>2} ", _INK.get(letter, "")), (told[2:], "dim")) if told else flat)
+        out += [line()] * (rows - 1 - len(out))
+        return [*out, self._told(columns)]
+
+    def _told(self, columns: int) -> Line:
+        """What is under the cursor, in words."""
+        thing = self.chosen()
+        names = self._columns()
+        if thing is None or not names:
+            return line()
+        from engine.show import role_row
+
+        column = names[self.column]
+        record = self.desk.world.node_roles.get((thing.id, column.role))
+        if record is None:
+            return line((f" {column.role}", "name"), (f" ({column.stage}) is not bound to {short(thing.name)}", "dim"))
+        r = role_row(self.desk.world, record)
+        said = f"  {r.why[0].sentence}" if r.why else ""
+        ink = _INK.get(LETTERS.get(r.state, "?"), "")
+        return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, ink), clip(said, columns - 40))
+
+    def hints(self) -> list[Hint]:
+        return [
+            Hint("tab", "lists", "the matrix, or what failed, runs, is to do and is blocked"), Hint("left right", "role", "the role of the cursor"),
+            Hint("enter", "open", "the node"),
+        ]  # fmt: skip
+
+    def subject(self) -> Subject:
+        thing = self.chosen()
+        if isinstance(thing, Waiting):
+            node = self.desk.node(thing.node)
+            return Subject((node.id,), thing.role) if node is not None else Subject()
+        names = self._columns()
+        if thing is None or not names:
+            return Subject()
+        role = names[max(min(self.column, len(names) - 1), 0)].role
+        return Subject((thing.id,), role if (thing.id, role) in self.desk.world.node_roles else "")
+
+    def press(self, key: str) -> bool:
+        if key == "tab":
+            self.lists = not self.lists
+            self.at, self.index, self.top, self._cache = None, 0, 0, None
+            return True
+        if not self.lists and key in ("left", "right"):
+            self.column = max(min(self.column + (1 if key == "right" else -1), len(self._columns()) - 1), 0)
+            return True
+        if not self.lists and key == "space":
+            thing = self.chosen()
+            if thing is not None:
+                self.desk.marks ^= {thing.id}
+                self.move(self.index + 1)
+            return True
+        return super().press(key)
+
+
+def abbreviated(role: str, room: int) -> str:
+    """As it is where it fits; else the first part with something of the second: `network-admin` is `net-a` in five cells."""
+    if len(role) <= room:
+        return role
+    head, _, tail = role.partition("-")
+    if not tail or room < 5:
+        return role[:room]
+    return head[: max(room - 2, 1)][:3] + "-" + tail[: room - 4] if len(head) > 3 else head + "-" + tail[: room - len(head) - 1]
+
+
+__all__ = ["RolesScreen", "abbreviated", "barred"]

@@ -1,0 +1,89 @@
+"""Why something waits: the chain to its root, what is known there, what to try."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from engine.show import WhyChain, short, why_chain
+
+from ..ink import Line, line, wrap
+from ..page import Hint, Scroll, Subject
+from ..words import age
+
+if TYPE_CHECKING:
+    from ..desk import Desk
+
+_INK = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "", "todo": "", "active": "good"}
+
+
+class WhyScreen(Scroll):
+    name = "why"
+
+    def __init__(self, desk: Desk, node: str, role: str = "") -> None:
+        super().__init__(desk)
+        self.id = node
+        self.role = role
+
+    def ident(self) -> Hashable:
+        return ("why", self.id, self.role)
+
+    def crumb(self) -> str:
+        name = short(self.desk.rows[self.id].name) if self.id in self.desk.rows else self.id
+        return f"why {self.role or name}"
+
+    def chain(self) -> WhyChain | None:
+        node = self.desk.node(self.id)
+        if node is None:
+            return None
+        return self.desk.remember(("chain", self.id, self.role), lambda: why_chain(self.desk.world, node, self.role))
+
+    def text(self, columns: int) -> list[Line]:
+        chain = self.chain()
+        if chain is None:
+            return [line(), line("  ", ("this node is not there any more", "dim"))]
+        out: list[Line] = [line((f" {chain.question}", "name")), line()]
+        deepest = max((x.depth for x in chain.links), default=0)
+        start = 3 + 2 * deepest + max((len(x.subject) for x in chain.links), default=0) + 2
+        start = min(start, columns // 2)
+        for x in chain.links:
+            ink = _INK.get(x.state, "ask")
+            head = f"{' ' * (3 + 2 * x.depth)}{x.subject}"
+            head = f"{head:<{start}}{x.state:<11}"
+            texts = wrap(x.sentence, columns - len(head) - 1)
+            out.append(line((head[:start], "name" if ink == "bad" else ""), (head[start:], ink), texts[0]))
+            out += [line(" " * len(head), more) for more in texts[1:]]
+        out.append(line())
+        for fact in chain.facts:
+            when = f", {age(self.desk.wall() - fact.at)} ago" if fact.at else ""
+            out += _labelled(fact.label, fact.text + when, columns, "")
+        out += self._meanwhile(chain, columns)
+        if chain.advice:
+            out += _labelled("try", chain.advice, columns, "ask")
+        else:
+            out += _labelled("try", "nothing: waiting is right", columns, "dim")
+        return out
+
+    def _meanwhile(self, chain: WhyChain, columns: int) -> list[Line]:
+        """Refusals that concern the machine."""
+        node = self.desk.node(chain.node)
+        out: list[Line] = []
+        for code, told in (self.desk.snapshot.health.get("refusals") or {}).items():
+            if node is not None and (told.get("mac") in node.macs or code in ("other_server", "pool_empty")):
+                when = age(self.desk.wall() - told["at"])
+                out += _labelled("seen meanwhile", f"{told['sentence']}, {told['count']} times, last {when} ago", columns, "")
+        return out
+
+    def hints(self) -> list[Hint]:
+        return [Hint("r", "retry"), Hint("enter", "the node"), Hint(".", "more"), Hint("esc", "back")]
+
+    def subject(self) -> Subject:
+        chain = self.chain()
+        if chain is None:
+            return Subject()
+        return Subject((chain.node,), chain.role if self.role or chain.role else "")
+
+
+def _labelled(label: str, text: str, columns: int, ink: str) -> list[Line]:
+    texts = wrap(text, columns - 24)
+    return [line((f"   {label:<18} " if i == 0 else " " * 22, "dim"), (one, ink)) for i, one in enumerate(texts)]
