@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.face import DEFAULT_STORE, AttachError, CatalogError, PlanError, ServiceError, StoreError, VaultError
 
 from .commands import catalogue, doctor, look, node, plan, run, topology
+from .console.lifecycle import open_console, terminal
 
 GROUPS = (run, look, plan, node, topology, catalogue, doctor)
 
@@ -29,8 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     top = parser()
     arguments = top.parse_args(argv)
     if arguments.command is None:
-        top.print_help()
-        return 2
+        if not terminal():
+            top.print_help()
+            return 2
+        arguments.run = lambda given: open_console(given.store)
     arguments.store_is_default = arguments.store is None and "CROWBAR_STORE" not in os.environ
     if arguments.store is None:
         arguments.store = Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser()

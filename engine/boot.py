@@ -17,6 +17,7 @@ from . import reasons
 from .effects import BootNode
 from .model import Boot, Intent, Node, Sighting, Signal, Way
 from .patience import deadline_s
+from .reasons import Reason
 from .stages import DISCOVERY, stage_named
 from .work import Work
 from .world import View
@@ -25,7 +26,7 @@ SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
     Way.NETWORK: (
         (Signal.POWERED, 60.0),
         (Signal.DHCP, 420.0),  # memory training and option ROMs of a large server take up to seven minutes
-        (Signal.LOADER, 60.0),
+        (Signal.LOADER, 120.0),  # a megabyte block by block over a line that loses every fifth packet takes most of it
         (Signal.SCRIPT, 60.0),
         (Signal.KERNEL, 300.0),
         (Signal.HELLO, 300.0),
@@ -117,7 +118,7 @@ def seen(w: Work, boot: Boot, signal: Signal) -> Boot:
     again = signal is Signal.DHCP and _ORDER[boot.signal] >= _ORDER[Signal.SCRIPT]
     if _ORDER[signal] <= _ORDER[boot.signal] and not again:
         return boot
-    new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again else boot.tries)
+    new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again else boot.tries, failure=None)
     return replace(new, deadline=w.now + within(w, new))
 
 
@@ -135,6 +136,11 @@ def node_signal(w: Work, node: Node, signal: Signal) -> Node:
         return w.nodes[node.id]  # type: ignore[no-any-return]
     w.wake(boot.deadline, node.id)
     return new
+
+
+def failed(boot: Boot | None, why: Reason) -> Boot | None:
+    """The boot with what stands in its way: what is told, in place of a signal that is missing, when its deadline has passed."""
+    return replace(boot, failure=why) if boot is not None else None
 
 
 def powered(w: Work, node: Node, generation: int, failure: reasons.Reason | None) -> None:

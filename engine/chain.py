@@ -77,7 +77,7 @@ def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
     if role == "" and node_state(world, node) != "ready":
         question = f"why is {short(node.name)} not ready?"
     return WhyChain(
-        question=question, links=tuple(out), facts=tuple(_facts(at, found, reason)), advice=told, node=at.name,
+        question=question, links=tuple(out), facts=tuple(_facts(world, at, found, reason)), advice=told, node=at.name,
         role=found.role if found is not None else "",
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def _present(world: World, node: Node, seen: set[tuple[str, str]]) -> list[NodeR
     return [min(left, key=lambda r: (r.state is not State.ERROR, r.state is not State.TRANSITION, r.rank, r.role))]
 
 
-def _facts(node: Node, role: NodeRole | None, reason: Reason | None) -> list[WhyFact]:
+def _facts(world: World, node: Node, role: NodeRole | None, reason: Reason | None) -> list[WhyFact]:
     out = []
     boot = node.boot
     signal, at = (boot.signal, boot.at) if boot is not None else (node.signal, node.signal_at)

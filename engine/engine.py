@@ -40,8 +40,9 @@ from .jigs.script import ScriptJig
 from .jigs.ssh import SshPool, SshTarget, engine_key
 from .keys import site_keys
 from .live import Live
-from .loop import Health, Loop
+from .loop import Clock, Health, Loop
 from .model import Node
+from .patience import LEAST, LEAST_PAUSE, of_plan
 from .plan import Plan
 from .power import Pace
 from .power_orders import PowerOrders
@@ -50,6 +51,7 @@ from .runner import Ports, Runner, silent_nodes
 from .serve import ServiceError
 from .serve.dhcp import DhcpService
 from .serve.http import HttpService, ImageFile
+from .serve.http_guard import Limits
 from .serve.tftp import Refusal, TftpFile, TftpService
 from .stages import DISCOVERY
 from .step import step
@@ -86,8 +88,10 @@ class Heard:
 class Engine:
     """One engine on one store. Raises StoreError, CatalogError, ServiceError, AttachError and VaultError from `start` and `commit`."""
 
-    def __init__(self, config: Config, catalog: Catalog | None = None) -> None:
+    def __init__(self, config: Config, catalog: Catalog | None = None, clock: Clock | None = None) -> None:
+        """`clock`: another one than the machine's, for tests of clocks that jump."""
         self.config = config
+        self._clock = clock
         self._catalog = catalog or shipped()
         self._requests = count(-1, -1)
         self._waiting: dict[int, Future[Accept | Refuse]] = {}
@@ -99,6 +103,7 @@ class Engine:
         self._http: HttpService | None = None
         self._images: Images | None = None
         self._stopping = threading.Event()
+        self._begun = time.monotonic()
         self._attach = AttachService(config.store, EngineHost(self))
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
@@ -119,10 +124,11 @@ class Engine:
                 self._logs = Logs(config.store / "logs")
             self._ssh = SshPool(self._ssh_key)
             self._agent = AgentJig(self._offer, self._logs)
-            self._power = PowerOrders(config.reach, self._account, self._command, Pace(rest_s=config.bmc_rest_s))
+            self._power = PowerOrders(config.reach, self._account, self._command, self._pace)
             self._runner = Runner(self._ports())
             self._loop: Loop[World] = Loop(
-                store=self._store, world=world, apply=step, work=Work, run_effects=self._runner.run, publish=self._publish
+                store=self._store, world=world, apply=step, work=Work, run_effects=self._runner.run, publish=self._publish,
+                clock=self._clock,
             )
             if world.plan is not None:
                 self._serve(world.plan)
@@ -252,6 +258,7 @@ class Engine:
             address_of=reach.back,
             mailbox=self._agent,
             live=Heard(self.live, self._logs),
+            limits=Limits(poll_s=of_plan(plan, Limits().poll_s, LEAST_PAUSE)),
         )
         started: list[DhcpService | TftpService | HttpService] = []
         try:
@@ -326,13 +333,26 @@ class Engine:
             live=self.live,
         )
 
+    def _silence_s(self) -> float:
+        """Seconds without a word after which a node is asked."""
+        return of_plan(self.world.plan, self.config.silence_s, LEAST)
+
+    def _pace(self) -> Pace:
+        """Of calls to BMCs. They end before the boot's deadline for them does."""
+        plan, usual = self.world.plan, Pace(rest_s=self.config.bmc_rest_s)
+        if plan is None or plan.patience >= 1:
+            return usual
+        return replace(usual, total_s=of_plan(plan, usual.total_s, 4.0), greet_s=of_plan(plan, usual.greet_s, 2.0))
+
     def _account(self) -> tuple[str, str]:
         return self._vault.open("bmc-user") or self.config.bmc_user, self._vault.open("bmc-password") or ""
 
     def _command(self, node: str, body: dict[str, str]) -> bool:
         """Give a node's agent a command, if it was heard of lately."""
         found, heard = self.world.nodes.get(node), self.live.last_contact(node)
-        if found is None or not found.boot_id or heard is None or time.monotonic() - heard > self.config.silence_s:
+        # Nobody was heard by an engine that has just started: its agents come back within seconds.
+        silent = time.monotonic() - (self._begun if heard is None else heard)
+        if found is None or not found.boot_id or silent > self._silence_s():
             return False
         self._agent.command(node, found.boot_id, dict(body))
         return True
@@ -340,9 +360,9 @@ class Engine:
     def _is_there(self, node: Node, target: SshTarget | None) -> bool:
         if node.runs == DISCOVERY:
             asked = time.monotonic()
-            while not self._stopping.is_set() and time.monotonic() - asked < self.config.silence_s / 3:
+            while not self._stopping.is_set() and time.monotonic() - asked < self._silence_s() / 3:
                 heard = self.live.last_contact(node.id)
-                if heard is not None and asked - heard < self.config.silence_s / 3:
+                if heard is not None and asked - heard < self._silence_s() / 3:
                     return True
                 self._stopping.wait(0.2)
             return False
@@ -367,7 +387,7 @@ class Engine:
 
     def _watch(self) -> None:
         """Look for nodes that fell silent."""
-        while not self._stopping.wait(WATCH_S):
-            for event in silent_nodes(self.world, self.live.last_contact, time.monotonic(), self.config.silence_s):
+        while not self._stopping.wait(min(WATCH_S, self._silence_s() / 4)):
+            for event in silent_nodes(self.world, self.live.last_contact, time.monotonic(), self._silence_s()):
                 self.live.contact(event.node)  # asked now; the probe says what is so
                 self.submit(event)

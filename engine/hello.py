@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from . import reasons
 from .ban import banned_mac
 from .bind import bind_discovery
+from .boot import failed
 from .death import order_probe, suspend
 from .effects import Refuse, Welcome
 from .events import Hello
@@ -155,9 +156,9 @@ def _welcome(w: Work, node: Node, event: Hello) -> None:
 def _refuse(w: Work, whom: Node | Sighting | None, event: Hello, reason: Reason) -> None:
     match whom:
         case Node():
-            w.put_node(replace(whom, notice=reason))
+            w.put_node(replace(whom, notice=reason, boot=failed(whom.boot, reason)))
         case Sighting():
-            w.put_sighting(replace(whom, reason=reason, last=w.at))
+            w.put_sighting(replace(whom, reason=reason, boot=failed(whom.boot, reason), last=w.at))
     w.order(Refuse(request=event.request, reason=reason))
 
 

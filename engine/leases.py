@@ -22,7 +22,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from . import reasons
-from .boot import node_signal, sighting_signal
+from .boot import failed, node_signal, sighting_signal
 from .definitions import Json
 from .effects import Ignore, SendDhcp
 from .events import DhcpAsked, DhcpOverheard
@@ -176,7 +176,9 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
         have = w.lease_of.get(request.mac)
         if have is not None and w.leases[have].state == "offered":
             w.drop("leases", have)
-        return reasons.other_server(mac=request.mac, server=request.server_id)
+        chosen = reasons.other_server(mac=request.mac, server=request.server_id)
+        _lured(w, request, chosen)
+        return chosen
     if not wanted or not _within(network.ranges["dhcp"], wanted):
         return reasons.wrong_address(mac=request.mac, address=wanted or "nothing")
     lease: Lease | None = w.leases.get(wanted)
@@ -186,6 +188,16 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
         return reasons.wrong_address(mac=request.mac, address=wanted)
     w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=w.now + LEASE))
     return wanted
+
+
+def _lured(w: Work, request: DhcpRequest, chosen: Reason) -> None:
+    """The boot of a machine that took another server's offer has that for a reason, should it not come."""
+    node: Node | None = w.nodes.get(w.macs.get(request.mac, ""))
+    sighting: Sighting | None = w.sightings.get(request.mac)
+    if node is not None:
+        w.put_node(replace(node, notice=chosen, boot=failed(node.boot, chosen)))
+    elif sighting is not None and not sighting.node:
+        w.put_sighting(replace(sighting, boot=failed(sighting.boot, chosen), last=w.at))
 
 
 def _decline(w: Work, request: DhcpRequest) -> Reason:

@@ -10,6 +10,7 @@ from .boot import SIGNALS, TRIES, expected_next
 from .definitions import Json
 from .derive import committed, done
 from .model import Boot, Node, NodeRole, Signal, State
+from .patience import deadline_s
 from .stages import stage_index
 from .topology import Link, Topology, topology
 from .views import NodeRow, RoleRow, node_row, role_row
@@ -124,7 +125,7 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         stage=node.stage,
         problem=node.problem is not None,
         stages=tuple(_stages(world, node, roles)),
-        boot=boot_view(node.boot) if node.boot is not None else None,
+        boot=boot_view(node.boot, world) if node.boot is not None else None,
         roles=tuple(_role(world, r) for r in roles),
         nics=tuple(_nics(world, node, found)),
         disks=tuple(disks(world, node.id)),
@@ -173,7 +174,7 @@ def _stages(world: World, node: Node, roles: list[NodeRole]) -> list[StageLife]:
     return out
 
 
-def boot_view(boot: Boot) -> BootView:
+def boot_view(boot: Boot, world: World) -> BootView:
     order = list(Signal)
     lines = [BootLine(signal=Signal.OPENED.value, state="last" if boot.signal is Signal.OPENED else "seen", within=0.0)]
     coming, _ = expected_next(boot)
@@ -187,7 +188,7 @@ def boot_view(boot: Boot) -> BootView:
             state = "seen"
         elif signal is coming:
             state = "next"
-        lines.append(BootLine(signal=signal.value, state=state, within=seconds))
+        lines.append(BootLine(signal=signal.value, state=state, within=deadline_s(world, seconds)))
     return BootView(
         generation=boot.generation, environment=boot.environment, way=boot.way.value, ordered=boot.ordered, tries=boot.tries, of=TRIES,
         at=boot.at, lines=tuple(lines),

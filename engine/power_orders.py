@@ -27,7 +27,7 @@ Command = Callable[[str, dict[str, str]], bool]
 class PowerOrders:
     """Thread-safe; calls block for up to ten seconds, so they run in the worker pool."""
 
-    def __init__(self, reach: Reach, account: Account, command: Command, pace: Pace) -> None:
+    def __init__(self, reach: Reach, account: Account, command: Command, pace: Callable[[], Pace]) -> None:
         self._pace = pace
         self._reach = reach
         self._account = account
@@ -59,7 +59,7 @@ class PowerOrders:
             return None
         user, password = self._account()
         host, port = self._reach(node.bmc.address, 623)
-        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=self._pace)
+        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=self._pace())
 
     def _power(self, order: BootNode, node: Node) -> reasons.Reason | None:
         power = self.power_of(node)

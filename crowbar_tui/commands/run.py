@@ -38,6 +38,7 @@ from engine.face import (
 )
 
 from .. import lines
+from ..console.lifecycle import open_rehearsal, terminal
 
 INSIDE = "CROWBAR_REHEARSAL_INSIDE"
 """Set for the process that carries the command out in the rack's network namespace, so that it does not begin anew."""
@@ -50,7 +51,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="how many machines (6)")
     rehearse.add_argument("--kind", choices=["simulated"], default="simulated")
     rehearse.add_argument("--plan", type=Path, default=None, metavar="FILE")
-    rehearse.add_argument("--speed", type=_speed, default="max", metavar="X", help="times of firmware and tasks are divided by it, or max")
+    rehearse.add_argument("--speed", type=_speed, default=None, metavar="X", help="times of firmware and tasks are divided by it, or max (10; max where it is headless)")
     rehearse.add_argument("--seed", type=int, default=1, metavar="N")
     rehearse.add_argument("--headless", action="store_true", help="no console")
     rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
@@ -116,7 +117,9 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         name = "one-node.yml" if nodes == 1 else "six-nodes.yml"
         text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
         plan = plan_file.read(text, name, shipped())
-    return _on_rack(arguments, plan, nodes, arguments.seed, arguments.speed, arguments.fresh)
+    shown = not arguments.headless and not arguments.json and terminal()
+    speed = arguments.speed or (10.0 if shown else "max")
+    return _on_rack(arguments, plan, nodes, arguments.seed, speed, arguments.fresh, shown)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
@@ -139,7 +142,7 @@ def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
     return arguments.interface or plan.site.admin.interface or None
 
 
-def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, speed: float | str, fresh: bool) -> int:
+def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, speed: float | str, fresh: bool, shown: bool = False) -> int:
     store = arguments.store
     if arguments.store_is_default:
         # Nobody named a store: one for each kind of rack, gone on with until it has come to its end.
@@ -154,6 +157,8 @@ def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, sp
         if words:
             sys.stdout.flush()
             os.execve(words[0], words, {**os.environ, INSIDE: "1"})
+        if shown:
+            return open_rehearsal(lambda: run, store)
         with run:
             return _follow(run.engine, arguments, nodes, plan.expect.within)
     except RackError as error:

@@ -36,7 +36,7 @@ from rack import Rack
 
 from engine.effects import Effect
 from engine.events import Commit, Continue, Event, Happened, Missed, Outcome, Powered, Probed, Started, Tick
-from engine.model import TABLES, Kind, Signal
+from engine.model import TABLES, Kind, Signal, Way
 from engine.stages import node_state
 from engine.step import step
 from engine.store import Store
@@ -118,7 +118,7 @@ class KilledRack(Rack):
         self.kills += 1
         for node in self.world.nodes.values():
             boot = node.boot
-            if boot is not None and boot.ordered and boot.signal is Signal.OPENED:
+            if boot is not None and boot.ordered and boot.way is not Way.KEXEC and boot.signal is Signal.OPENED:
                 self.unsure[node.id] = self.unsure.get(node.id, 0) + 1
         entries, boxes = self.heap, self.mailbox
         self.mailbox = {}

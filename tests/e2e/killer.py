@@ -19,7 +19,7 @@ from typing import Any
 
 from crowbar_process import PATIENCE_S, machine_states, rack_folder, spawn
 
-from engine.model import Kind, Signal
+from engine.model import Kind, Signal, Way
 from engine.rehearsal import Rack
 from engine.store import Store, StoreError
 
@@ -44,7 +44,7 @@ class Run:
         self.out = store.with_name("out.jsonl")
         self.kills = 0
         self.unsure: dict[str, int] = {}
-        """Serial -> kills while an ordered boot had shown no sign of life: whether the order had left nobody knows, so it is given again."""
+        """Serial -> kills while a power order had shown no sign of life: whether it had left nobody knows, so it is given again."""
 
     def go(self) -> list[str]:
         """Carry it out; what is wrong at the end."""
@@ -101,7 +101,7 @@ class Run:
             return
         for node in nodes:
             boot = node.boot  # type: ignore[union-attr]
-            if boot is not None and boot.ordered and boot.signal is Signal.OPENED:
+            if boot is not None and boot.ordered and boot.way is not Way.KEXEC and boot.signal is Signal.OPENED:
                 serial = node.serial  # type: ignore[union-attr]
                 self.unsure[serial] = self.unsure.get(serial, 0) + 1
 

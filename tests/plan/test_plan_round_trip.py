@@ -122,6 +122,7 @@ def plans(draw: st.DrawFn) -> Plan:
         limits={"jobs": 64} | draw(st.dictionaries(st.sampled_from(["jobs", "uplink:tor1", "admin"]), st.integers(1, 99))),
         secrets=draw(st.dictionaries(names, st.sampled_from([{"env": "X_1"}, {"file": "/run/secrets/a b"}]), max_size=2)),
         allocate=draw(st.sampled_from(["auto", "ask"])),
+        patience=draw(st.sampled_from([1.0, 0.05, 2.0])),
     )
 
 

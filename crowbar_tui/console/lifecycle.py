@@ -1,0 +1,170 @@
+"""Opens the console, and what becomes of the engine when it is left.
+
+    an engine holds the store      attach to it
+    none does                      start one inside; `q`, a closed terminal or SIGTERM leave it at work without a console; `Q` stops it
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import logging.handlers
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .guardian import Away, guarded
+
+if TYPE_CHECKING:
+    from engine.face import Engine
+
+log = logging.getLogger(__name__)
+
+
+def terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def open_console(store: Path, interface: str | None = None) -> int:
+    """`crowbar`: attach, or start an engine inside. Exit code. Raises StoreError and ServiceError before the screen is touched."""
+    from engine.show import held
+
+    _environment()
+    if held(store):
+        return guarded(lambda _away: attached(store))
+
+    def make() -> _Running:
+        from engine.face import Config, Engine, keys_beside
+
+        return _Running(Engine(Config(store=store, keys=keys_beside(store), interface=interface)))
+
+    return guarded(lambda away: _told(lambda: embedded(make, store, away)))
+
+
+class _Running(AbstractContextManager["_Running"]):
+    """An engine that runs while it is entered; the same shape as a rehearsal."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def __enter__(self) -> _Running:
+        self.engine.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.stop()
+
+
+def open_rehearsal(make: Callable[[], AbstractContextManager[object]], store: Path) -> int:
+    """`crowbar rehearse`: the same on a rehearsal's engine (`make()` has an `engine` once it is entered)."""
+    from engine.show import held
+
+    _environment()
+    if held(store):
+        return guarded(lambda _away: attached(store))
+    return guarded(lambda away: _told(lambda: embedded(make, store, away)))
+
+
+def _told(body: Callable[[], int]) -> int:
+    """Errors that are no defects, as a sentence."""
+    from engine.face import AttachError, CatalogError, PlanError, RackError, ServiceError, StoreError, VaultError
+
+    try:
+        return body()
+    except (StoreError, ServiceError, VaultError, AttachError, RackError, CatalogError, PlanError) as error:
+        print(f"crowbar: {error}", file=sys.stderr)
+        return 2
+
+
+def attached(store: Path) -> int:
+    """A console on the engine of another process."""
+    from .app import Console
+    from .source import Elsewhere
+
+    source = Elsewhere(store)
+    app = Console(source)
+    done = app.run(mouse=False)
+    if done == "stop":
+        said = source.stop_engine()
+        print(f"crowbar: {said.text}", file=sys.stdout if said.ok else sys.stderr)
+    source.close()
+    return app.return_code or 0
+
+
+def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, away: Away) -> int:
+    """A console with its engine in this process."""
+    store.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to(store / "engine.log")
+    with make() as running:
+        engine: Engine = running.engine  # type: ignore[attr-defined]
+        from engine.face import EngineHost
+
+        from .app import Console
+        from .source import Embedded
+
+        source = Embedded(engine, EngineHost(engine), getpass.getuser())
+        app = Console(source)
+        threading.Thread(target=_end_with, args=(engine, app), name="console-stop", daemon=True).start()
+        done = app.run(mouse=False)
+        source.close()
+        code = app.return_code or 0
+        if done == "stop" or engine.stop_asked.is_set() or engine.failure:
+            if engine.failure:
+                print(f"crowbar: {engine.failure}", file=sys.stderr)
+                return 1
+            return code
+        said = f"crowbar: the engine goes on (process {os.getpid()}); crowbar opens the console again"
+        away.leave(store / "engine.log", said if not code else f"{said}\ncrowbar: the console failed, see {store / 'engine.log'}")
+        _headless(engine)
+    return code
+
+
+def _end_with(engine: Engine, app: object) -> None:
+    """Another process asked this engine to stop: the console ends with it."""
+    engine.stop_asked.wait()
+    app.call_from_thread(app.exit, "stop")  # type: ignore[attr-defined]
+
+
+def _headless(engine: Engine) -> None:
+    """Until somebody asks it to stop."""
+    over = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: over.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    while not over.wait(0.5):
+        if engine.stop_asked.is_set():
+            log.info("asked to stop")
+            return
+        if engine.failure:
+            log.error("the engine stopped: %s", engine.failure)
+            return
+
+
+def _log_to(path: Path) -> None:
+    """Nothing is written to the terminal while the console has it."""
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=4_000_000, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("paramiko").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None:
+            log.error("thread %s", failed.thread.name if failed.thread else "?", exc_info=failed.exc_value)
+
+    threading.excepthook = hook
+
+
+def _environment() -> None:
+    """Before Textual is imported: nothing moves by itself, and plain consoles are not asked for what they do not have."""
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    if os.environ.get("TERM", "") in ("linux", "vt100", "vt220", "ansi", "dumb"):
+        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
