@@ -22,6 +22,8 @@ from .stages import may_enter, wanted_stage
 from .topology import Topology, topology
 from .world import World
 
+FIRMWARE_S = 420.0
+"""Seconds from the commit of a plan in which machines may not have been heard yet."""
 MACHINES = ("boot-rom", "ipxe", "sledgehammer")
 """Classes of sightings that will be nodes."""
 
@@ -178,9 +180,16 @@ def _power(world: World, servers: list[Node]) -> Step | None:
         return Step(kind="power", text=f"power on the machines{f' ({expect} are expected)' if expect else ''}: they boot from the network")
     if seen < expect:
         left = expect - seen
+        if _newest(world, servers) - max((r.at for r in world.revisions.values()), default=0.0) < FIRMWARE_S:
+            return None  # a large server takes minutes to its first packet
         word = "machine was" if left == 1 else "machines were"
         return Step(kind="power", text=f"{left} of {expect} expected {word} never seen: check power and first cable", many=left)
     return None
+
+
+def _newest(world: World, servers: list[Node]) -> float:
+    """Wall time of the newest sign of any machine: all that a pure function can know of the time."""
+    return max([n.signal_at for n in servers] + [n.since for n in servers] + [s.last for s in world.sightings.values()], default=0.0)
 
 
 def _cable(world: World, links: Topology | None) -> Step | None:
@@ -199,6 +208,9 @@ def _cable(world: World, links: Topology | None) -> Step | None:
 def _rest(world: World, servers: list[Node]) -> Step:
     left = [n for n in servers if wanted_stage(world, n) or n.boot is not None or not n.stage]
     unborn = lost(world)
+    expect = world.plan.expect.nodes if world.plan is not None else 0
+    if len(servers) + len(unborn) < expect:
+        return Step(kind="wait", text=f"nothing to do yet: {len(servers) + len(unborn)} of {expect} expected machines were seen so far")
     if not left and not unborn:
         admin = world.nodes.get("admin")
         if admin is not None and wanted_stage(world, admin):

@@ -112,7 +112,7 @@ def _resume(w: Work, role: NodeRole, definition: RoleDef) -> int:
     if definition.jig not in ("noop", "local") and node.runs != environment_of(w, node, definition.stage):
         return 0
     ask = w.now + pause_s(w, ASK)
-    w.put_role(replace(role, resume=False, deadline=ask))
+    w.put_role(replace(role, resume=False, resumed=True, deadline=ask))
     w.wake(ask, f"{role.node}/{role.role}")
     w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=True))
     return 1
@@ -145,6 +145,7 @@ def start(w: Work, role: NodeRole, definition: RoleDef) -> None:
         action=action,
         retry_at=None,
         resume=False,
+        resumed=False,
         failure=None,
         deadline=deadline,
         try_hash=try_hash,

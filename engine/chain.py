@@ -24,6 +24,10 @@ from .stages import node_state
 from .world import World
 
 DEEPEST = 24
+_FOLLOWS = ("parent", "stale_parent", "stage", "environment", "held")
+"""Codes of reasons that lie in something else."""
+_OF_THE_NODE = ("not_available", "on_hold", "powered_off", "problem", "booting", "unreachable")
+"""Codes of reasons that hold for all of a node: nothing further is behind them."""
 
 
 class WhyLink(Struct, frozen=True, kw_only=True):
@@ -71,8 +75,8 @@ def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
     if not out:
         state = node_state(world, node) if start is None else "active" if done(world, start) else "todo"
         out.append(WhyLink(depth=0, subject=word, state=state, sentence="nothing blocks it", advice="", code=""))
-    at, found, reason = roots[0] if roots else (node, start, None)
-    told = next((text for _, _, r in roots if (text := advice(r))), "")
+    at, found, reason = roots[-1] if roots else (node, start, None)
+    told = advice(reason) if reason is not None else ""
     question = f"why is {word} not active?" if start is not None and not done(world, start) else f"what about {word}?"
     if role == "" and node_state(world, node) != "ready":
         question = f"why is {short(node.name)} not ready?"
@@ -119,24 +123,31 @@ def _follow(
     found = blockers(world, role)
     state = shown_state(world, role, blocked=bool(found))
     subject = role.role if role.node == home.id else f"{role.role} on {short(node.name)}"
-    parents = [world.node_roles[k] for k in role.parents if k in world.node_roles and not done(world, world.node_roles[k])]
     if not found:
         out.append(WhyLink(depth=depth, subject=subject, state=state, sentence="nothing blocks it", advice="", code=""))
         return
-    own = [r for r in found if r.code not in ("parent", "stale_parent", "stage", "environment")]
-    nexts: list[NodeRole] = [p for p in parents if p.key not in seen]
-    if any(r.code == "stage" for r in found):
-        nexts += _present(world, node, seen)
-    telling = own[0] if own and not (own[0].code in ("held",) and nexts) else found[0]
+    own = [r for r in found if r.code not in _FOLLOWS]
+    way = None if own and own[0].code in _OF_THE_NODE else _next(world, node, role, found, seen)
+    telling = own[0] if own else found[0]
+    if not own and way is not None:
+        telling = next((r for r in found if r.code in ("parent", "stale_parent") and r.fields.get("role") == way.role), telling)
     out.append(_link(depth, subject, state, telling))
-    if not nexts or (own and own[0].code not in ("held", "booting")):
+    if way is None:
         roots.append((node, role, telling))
-        for more in own[1:3]:
-            if more.code not in ("held",):
-                out.append(_link(depth + 1, "", "", more))
-    ordered = sorted(nexts, key=lambda r: (r.state is not State.ERROR, r.state is not State.TRANSITION, -r.rank, r.key))
-    for parent in ordered[:2]:
-        _follow(world, home, parent, depth + 1, seen, out, roots)
+        out.extend(_link(depth + 1, "", "", more) for more in own[1:3])
+        return
+    _follow(world, home, way, depth + 1, seen, out, roots)
+
+
+def _next(world: World, node: Node, role: NodeRole, found: list[Reason], seen: set[tuple[str, str]]) -> NodeRole | None:
+    """What to look at after this one: what it requires (a failed one first, then the one that comes last, as that leads over the most), else
+    what is left of the node's present stage."""
+    parents = [p for k in role.parents if (p := world.node_roles.get(k)) is not None and not done(world, p) and k not in seen]
+    if parents:
+        return min(parents, key=lambda p: (p.state is not State.ERROR, p.rank, p.key))
+    if any(r.code in ("stage", "environment") for r in found):
+        return next(iter(_present(world, node, seen)), None)
+    return None
 
 
 def _present(world: World, node: Node, seen: set[tuple[str, str]]) -> list[NodeRole]:

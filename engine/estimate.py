@@ -11,7 +11,7 @@ from statistics import median
 from msgspec import Struct
 
 from .derive import committed, node_done
-from .model import Kind, Node
+from .model import Kind, Node, State
 from .world import World
 
 ENOUGH = 2
@@ -38,6 +38,11 @@ def span(world: World, node: Node) -> tuple[float, float]:
     return first, last
 
 
+def _failed(world: World, node: Node) -> bool:
+    """It waits for a person, who takes as long as a person takes."""
+    return any(world.node_roles[k].state is State.ERROR for k in world.roles_of.get(node.id) or ())
+
+
 def estimate(world: World, at: float) -> Estimate:
     """`at`: the wall time now."""
     took: dict[str, list[float]] = {}
@@ -49,7 +54,7 @@ def estimate(world: World, at: float) -> Estimate:
         if node.allocated and node.boot is None and node_done(world, node):
             if last > first:
                 took.setdefault(node.family, []).append(last - first)
-        elif node.problem is None and not node.hold and node.off is None:
+        elif node.problem is None and not node.hold and node.off is None and not _failed(world, node):
             busy.append((node, at - first if first else 0.0))
     known = {family: median(times) for family, times in took.items() if len(times) >= ENOUGH}
     left = [max(known[node.family] - used, 1.0) for node, used in busy if node.family in known]

@@ -90,7 +90,7 @@ class Boot(Struct, frozen=True, kw_only=True, gc=False):
     claimed: str = ""
     """boot_id of the hello that claimed it."""
     failure: Reason | None = None
-    """Why the last power order failed."""
+    """What stands in its way as far as is known: a failed power order, a refused hello, another DHCP server."""
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False):
@@ -200,6 +200,8 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     failure: Reason | None = None
     resume: bool = False
     """The attempt is suspended: it goes on, before all else, when the node is back."""
+    resumed: bool = False
+    """It was suspended once, so the node may know nothing of it any more: ordered again, it asks and never starts."""
     recheck: bool = False
     """The node died since: `verify` decides before it counts as done."""
     try_hash: str = ""

@@ -21,30 +21,45 @@ from .catalog import shipped
 from .config import Config, keys_beside
 from .effects import Refuse
 from .engine import Engine
+from .loop import Clock
 from .plan import Plan
 from .reach import Reach
 from .reasons import sentence
 from .rehearsal import Description, Rack, RackError, namespace
 from .rehearsal.description import BmcAccess, parse
+from .rehearsal.scenario import read as read_scenario
 from .serve import ServiceError
 from .store import Store, StoreError
 from .views import settled
 from .world import World
 
 PASSWORD = "CROWBAR_BMC_PASSWORD"
+PATIENCE = 0.05
+"""Of a rehearsal with faults, where neither plan nor scenario says another: simulated firmware takes no seven minutes."""
 
 
 class Rehearsal:
     """Use as a context manager: the rack stops with it, unless `leave` is set."""
 
     def __init__(
-        self, store: Path, plan: Plan, nodes: int, seed: int, speed: float | str, who: str, network: str = "auto"
+        self,
+        store: Path,
+        plan: Plan,
+        nodes: int,
+        seed: int,
+        speed: float | str,
+        who: str,
+        network: str = "auto",
+        scenario: str = "",
+        clock: Clock | None = None,
     ) -> None:
         """`network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`:
-        namespace where the system allows it. A rack that is there already stays what it is."""
+        namespace where the system allows it. A rack that is there already stays what it is. `scenario`: text of a scenario file, read
+        with the plan's patience, or PATIENCE where it does not say one. Raises RackError, PlanError."""
         self.store = store
         self.folder = store.with_name(store.name + ".rack")
-        self.plan = plan
+        self._scenario = scenario or _scenario_of(self.folder)
+        self.plan = _patient(plan, self._scenario, nodes)
         self.leave = False
         self._who = who
         self._description = self._describe(nodes, seed, speed, network)
@@ -57,7 +72,8 @@ class Rehearsal:
                 synthetic=True,
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
-            )
+            ),
+            clock=clock,
         )
         self.rack: Rack | None = None
 
@@ -94,7 +110,7 @@ class Rehearsal:
 
     def way_in(self, words: list[str]) -> list[str]:
         """The command line that carries out `words` where the rack can be seen; empty: here. Starts the rack."""
-        rehearsal.create(self.folder, self._description)
+        rehearsal.create(self.folder, self._description, self._scenario)
         self.rack = rehearsal.start(self.folder)
         if self._description.lane is not None or namespace.inside(self.folder):
             return []
@@ -102,7 +118,7 @@ class Rehearsal:
 
     def __enter__(self) -> Rehearsal:
         os.environ.setdefault(PASSWORD, "rehearsal")
-        rehearsal.create(self.folder, self._description)
+        rehearsal.create(self.folder, self._description, self._scenario)
         self.rack = rehearsal.start(self.folder)
         try:
             self.engine.start()
@@ -123,6 +139,20 @@ class Rehearsal:
         self.engine.stop()
         if self.rack is not None and not self.leave:
             self.rack.stop()
+
+
+def _scenario_of(folder: Path) -> str:
+    """The scenario that the rack in a folder was begun with."""
+    file = folder / "scenario.yml"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def _patient(plan: Plan, scenario: str, nodes: int) -> Plan:
+    """The plan with the patience of the scenario."""
+    if not scenario:
+        return plan
+    found = read_scenario(scenario, "scenario.yml", nodes)
+    return replace(plan, patience=found.patience or (PATIENCE if plan.patience == 1.0 else plan.patience))
 
 
 def begin_anew(store: Path) -> None:

@@ -1,8 +1,8 @@
 """What is open on a node is a function of the world: ordered again after a restart, and when a node becomes available again.
 
-Open are: attempts in transition (Start), an ordered boot that gave no signal yet (BootNode), an unanswered probe
-(Probe). Attempt id, boot generation and probe number make twice the same as once. A suspended attempt is not open: it
-waits for its node.
+Open are: attempts in transition (Start), an ordered boot that gave no signal yet (BootNode), an unanswered probe (Probe). Attempt id,
+boot generation and probe number make twice the same as once, within one boot. An attempt that was suspended may be gone from its node's
+memory: it is asked after, and never started again. A suspended attempt is not open: it waits for its node.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def reopen(w: Work, node: Node) -> None:
             if when is not None:
                 w.wake(when, f"{role.node}/{role.role}")
         if node.available and role.state is State.TRANSITION and not role.resume:
-            w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action))
+            w.order(
+                Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=role.resumed)
+            )
 
 
 def _node(w: Work, node: Node) -> None:

@@ -147,7 +147,7 @@ def node_why(world: World, node: Node) -> Why | None:
         reasons = blockers(world, role, first=True)
         if not reasons:
             return None
-        weight = 0 if role.state is State.ERROR else 2 if reasons[0].code in ("parent", "stage", "held") else 1
+        weight = 0 if role.state is State.ERROR else 1 if reasons[0].code in HUMAN else 3 if reasons[0].code in _FOLLOWS else 2
         if worst is None or weight < worst[0]:
             worst = (weight, why(reasons[0]))
     return worst[1] if worst else None
@@ -236,23 +236,32 @@ def explain_attribute(world: World, role: NodeRole, name: str) -> list[dict[str,
 
 
 def settled(world: World, expect: int) -> str:
-    """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), or empty."""
+    """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent` (the
+    same, but for machines that were not seen yet or say nothing, which may come back by themselves), or empty."""
     nodes = servers(world)
     states = [node_state(world, n) for n in nodes]
     admin = world.nodes.get("admin")
     admin_ready = admin is None or not wanted_stage(world, admin)
     if len(nodes) >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
         return "ready"
-    if len(nodes) < expect or any(n.boot is not None for n in nodes):
+    if any(n.boot is not None for n in nodes):
         return ""
     for node in [*nodes, *([admin] if admin else [])]:
         if node_state(world, node) == "ready":
             continue
         if not _waits_for_a_person(world, node):
             return ""
-    return "stuck"
+    if len(nodes) >= expect:
+        return "stuck"
+    unborn = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
+    if any(s.reason is None for s in unborn):
+        return ""
+    refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
+    return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
 
 
+_FOLLOWS = ("parent", "stale_parent", "stage", "held", "environment")
+"""Codes of reasons that something else tells better."""
 HUMAN = frozenset(
     "failed unverifiable approval not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
 )

@@ -40,10 +40,13 @@ from engine.face import (
 from .. import lines
 from ..console.lifecycle import open_rehearsal, terminal
 
+SCENARIO = "what goes wrong in the virtual rack, and when: a file, or the name of one that is shipped (docs/rehearsal.md)"
 INSIDE = "CROWBAR_REHEARSAL_INSIDE"
 """Set for the process that carries the command out in the rack's network namespace, so that it does not begin anew."""
 STUCK_S = 5.0
 """A run is over when nothing moves without a person for so long."""
+SILENT_S = 300.0
+"""The same while machines may come back by themselves, at a patience of 1."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +54,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="how many machines (6)")
     rehearse.add_argument("--kind", choices=["simulated"], default="simulated")
     rehearse.add_argument("--plan", type=Path, default=None, metavar="FILE")
-    rehearse.add_argument("--speed", type=_speed, default=None, metavar="X", help="times of firmware and tasks are divided by it, or max (10; max where it is headless)")
+    speeds = "times of firmware and tasks are divided by it, or max (10; max without a console)"
+    rehearse.add_argument("--speed", type=_speed, default=None, metavar="X", help=speeds)
+    rehearse.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     rehearse.add_argument("--seed", type=int, default=1, metavar="N")
     rehearse.add_argument("--headless", action="store_true", help="no console")
     rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
@@ -61,6 +66,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     replay = commands.add_parser("replay", help="carry out a saved plan, headless")
     replay.add_argument("plan", type=Path)
     replay.add_argument("--rehearse", type=_rack, default=None, metavar="simulated:N", help="on a virtual rack of N machines")
+    replay.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     replay.add_argument("--interface", default=None, metavar="IF")
     _network(replay)
     _common(replay)
@@ -138,6 +144,21 @@ def _replay(arguments: argparse.Namespace) -> int:
         engine.stop()
 
 
+def _scenario(named: str | None) -> str:
+    """The text of a scenario file, or of the shipped one of that name. Raises RackError."""
+    if named is None:
+        return ""
+    path = Path(named)
+    shipped_ones = importlib.resources.files("crowbar_tui") / "scenarios"
+    if not path.exists() and (shipped_ones / f"{named}.yml").is_file():
+        return (shipped_ones / f"{named}.yml").read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(sorted(one.name.removesuffix(".yml") for one in shipped_ones.iterdir()))
+        raise RackError(f"the scenario {named} cannot be read ({error}); shipped ones: {known}") from error
+
+
 def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
     return arguments.interface or plan.site.admin.interface or None
 
@@ -152,7 +173,7 @@ def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, sp
         begin_anew(store)
     plan = with_nodes(plan, nodes)
     try:
-        run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network)
+        run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network, _scenario(arguments.scenario))
         words = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
         if words:
             sys.stdout.flush()
@@ -169,6 +190,8 @@ def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, sp
 def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: float) -> int:
     """Print what happens until the rack is ready, nothing moves any more, or the time is over."""
     limit = arguments.timeout or within or 1800.0
+    plan = engine.world.plan
+    silent_s = max(SILENT_S * (plan.patience if plan is not None else 1.0), 4 * STUCK_S)
     started = time.monotonic()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -183,9 +206,9 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
         now = time.monotonic()
         state = settled(engine.world, expect)
         looked = time.monotonic() - now
-        stuck_since = (stuck_since or now) if state == "stuck" else 0.0
-        if state == "ready" or (stuck_since and now - stuck_since > STUCK_S):
-            verdict = state
+        stuck_since = (stuck_since or now) if state in ("stuck", "silent") else 0.0
+        if state == "ready" or (stuck_since and now - stuck_since > (STUCK_S if state == "stuck" else silent_s)):
+            verdict = "ready" if state == "ready" else "stuck"
             break
         if now - started > limit:
             break

@@ -1,4 +1,4 @@
-"""What can be done to nodes and node roles: the engine's verbs with their keys, words, and how surely the operator has to mean them. One table.
+"""What can be done to nodes and node roles: the engine's verbs with their keys, words, and how surely one has to mean them. One table.
 
     at once   it takes nothing away
     yes       it interrupts or takes away, and can be undone: y or n
@@ -10,6 +10,7 @@ How sure one must be follows from the preview as well: a verb of the middle kind
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.show import Node, Preview, preview, short
@@ -93,12 +94,12 @@ def menu(desk: Desk) -> None:
     subject = desk.subject()
     if not subject.nodes:
         return
-    who = _who(desk, _nodes(desk))
+    who = _who(_nodes(desk))
     entries = []
     if subject.role:
-        entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, lambda a=a: start(desk, a)) for a in ROLE]
+        entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, partial(start, desk, a)) for a in ROLE]
     taken = {e.key for e in entries}
-    entries += [Entry(a.key, a.word, a.help, lambda a=a: start(desk, a)) for a in for_nodes(desk) if a.key not in taken]
+    entries += [Entry(a.key, a.word, a.help, partial(start, desk, a)) for a in for_nodes(desk) if a.key not in taken]
     entries.append(Entry("p", "power ...", "on, off, cycle, soft off, status", lambda: power_menu(desk)))
     desk.overlay = Menu(desk, f"{who}: what to do", entries)
 
@@ -106,8 +107,8 @@ def menu(desk: Desk) -> None:
 def power_menu(desk: Desk) -> None:
     nodes = _nodes(desk)
     if nodes:
-        entries = [Entry(a.key, a.word, a.help, lambda a=a: start(desk, a)) for a in POWER]
-        desk.overlay = Menu(desk, f"power of {_who(desk, nodes)}", entries)
+        entries = [Entry(a.key, a.word, a.help, partial(start, desk, a)) for a in POWER]
+        desk.overlay = Menu(desk, f"power of {_who(nodes)}", entries)
 
 
 def start(desk: Desk, action: Action) -> None:
@@ -119,7 +120,7 @@ def start(desk: Desk, action: Action) -> None:
     found: Preview | None = None
     if action.verb in PREVIEWED:
         found = preview(desk.world, action.verb, nodes, role)
-    who = _who(desk, nodes)
+    who = _who(nodes)
     what = f"{action.verb} {action.value or ''}".strip() if action.verb == "power" else action.verb
     question = f"{what} {role + ' on ' if role else ''}{who}?"
     if found is not None and found.destroys:
@@ -143,5 +144,5 @@ def _nodes(desk: Desk) -> list[Node]:
     return [found for n in desk.subject().nodes if (found := desk.node(n)) is not None]
 
 
-def _who(desk: Desk, nodes: list[Node]) -> str:
+def _who(nodes: list[Node]) -> str:
     return short(nodes[0].name) if len(nodes) == 1 else f"{len(nodes)} marked nodes"

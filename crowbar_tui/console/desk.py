@@ -172,6 +172,11 @@ class Desk:
             out.insert(0, admin)
         return out
 
+    def say(self, text: str) -> str:
+        """A sentence of the engine without the site's domain: names are shown by their first label."""
+        plan = self.world.plan
+        return text.replace(f".{plan.site.domain}", "") if plan is not None else text
+
     def node(self, name: str) -> Node | None:
         """By id or name."""
         return self._nodes.get(name) or self.world.node_named(name)
@@ -257,7 +262,7 @@ class Desk:
         return found.name if found is not None else node
 
     def note(self, said: Said) -> None:
-        self.notes.append(Note(self.wall(), said.ok, said.text, said.advice))
+        self.notes.append(Note(self.wall(), said.ok, self.say(said.text), self.say(said.advice)))
 
     def toast(self) -> Note | None:
         """The last answer, while it is new."""

@@ -40,7 +40,8 @@ def draw(desk: Desk, columns: int, rows: int) -> list[Line]:
         at, top = (columns - wide) // 2, max((room - len(box)) // 3, 0)
         for i, one in enumerate(box[:room]):
             body[top + i] = fit(paste(body[top + i], at, one), columns)
-    return [title(desk, columns), rule(columns, desk.page.rule()), *body, toast(desk, columns), following(desk, columns), keys(desk, columns)]
+    head = [title(desk, columns), rule(columns, desk.page.rule())]
+    return [*head, *body, toast(desk, columns), following(desk, columns), keys(desk, columns)]
 
 
 def title(desk: Desk, columns: int) -> Line:
@@ -54,7 +55,12 @@ def title(desk: Desk, columns: int) -> Line:
     middle = desk.page.middle()
     middle = health(desk) if middle is None else middle
     start = width(tuple(crumbs)) + 3
+    over = start + width(middle) + 3 + width(corner) - columns
+    if over > 0 and desk.page.corner() is not None:
+        corner = cut(corner, over, width(corner))  # what is being said goes before what it is
     room = columns - start - width(corner) - 3
+    while len(middle) > 1 and width(middle) > room:
+        middle = ((middle[1][0].lstrip(), middle[1][1]), *middle[2:])  # problems stand last, and stay
     middle = cut(middle, 0, max(room, 0))
     at = max(min((columns - width(middle)) // 2 - 4, columns - width(corner) - width(middle) - 3), start)
     head = fit((*fit(tuple(crumbs), at), *middle), columns - width(corner) - 1)
@@ -106,11 +112,11 @@ def toast(desk: Desk, columns: int) -> Line:
 
 def following(desk: Desk, columns: int) -> Line:
     if desk.snapshot.state in ("alone", "failed"):
-        said = desk.snapshot.trouble or "no engine runs on this store"
-        return fit(line((" next  ", "ask"), clip(f"start the engine again with crowbar: {said}", columns - 8)), columns)
+        what = "no engine runs on this store" if desk.snapshot.state == "alone" else desk.snapshot.trouble
+        return fit(line((" next  ", "ask"), clip(f"leave with q and start the engine again: crowbar ({what})", columns - 8)), columns)
     step = desk.page.step() or desk.step()
     head = (" next  ", "ask" if step.human else "dim")
-    return fit(line(head, (clip(step.text, columns - 8), "" if step.human else "dim")), columns)
+    return fit(line(head, (clip(desk.say(step.text), columns - 8), "" if step.human else "dim")), columns)
 
 
 def keys(desk: Desk, columns: int) -> Line:

@@ -1,10 +1,11 @@
-"""A process that watches over the console's: gives the shell its prompt back when the console is left, and a clean terminal however it ends.
+"""A process that watches over the console's: the shell gets its prompt back when the console is left, and a clean terminal however it ends.
 
     shell -- guardian (waits) -- console and engine
                                   leaves the terminal with setsid, and goes on; or ends
 
-Why: `q` shall end the console and leave the engine at work. The engine is threads of the console's process, so that process stays, and the shell
-must be told by another one that the command is over. That other one also sees when the console is killed, and then puts the terminal right.
+Why: `q` shall end the console and leave the engine at work. The engine is threads of the console's process, so that process stays, and
+the shell must be told by another one that the command is over. That other one also sees when the console is killed, and then puts the
+terminal right.
 
 The fork comes before any thread is started. Both are in one foreground group: a closed terminal (SIGHUP) reaches both.
 """
@@ -88,9 +89,9 @@ def guarded(body: Callable[[Away], int]) -> int:
     _, status = os.waitpid(pid, 0)
     if os.WIFSIGNALED(status):
         _restore(kept)
-        number = os.WTERMSIG(status)
-        print(f"crowbar: the console was ended by {signal.Signals(number).name}; open it again with crowbar", file=sys.stderr)
-        return 128 + number
+        ended = os.WTERMSIG(status)
+        print(f"crowbar: the console was ended by {signal.Signals(ended).name}; open it again with crowbar", file=sys.stderr)
+        return 128 + ended
     return os.waitstatus_to_exitcode(status)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.show import short
@@ -121,23 +122,23 @@ def help_(desk: Desk) -> None:
 
 
 def commands(desk: Desk) -> list[Command]:
-    out = [Command(page.name, f"screen {i}", lambda i=i: desk.show(i - 1)) for i, page in enumerate(desk.screens, 1)]
+    out = [Command(page.name, f"screen {i}", partial(desk.show, i - 1)) for i, page in enumerate(desk.screens, 1)]
     subject = desk.subject()
     if subject.nodes:
         who = short(desk.rows[subject.nodes[0]].name) if len(subject.nodes) == 1 and subject.nodes[0] in desk.rows else "marked nodes"
         out += [Command(f"why {who}", "the chain of reasons", lambda: open_why(desk))]
         if subject.role:
-            out += [Command(f"{a.word} {subject.role}", a.help, lambda a=a: actions.start(desk, a)) for a in actions.ROLE]
-        out += [Command(f"{a.word} {who}", a.help, lambda a=a: actions.start(desk, a)) for a in actions.for_nodes(desk)]
-        out += [Command(f"power {a.word} {who}", a.help, lambda a=a: actions.start(desk, a)) for a in actions.POWER]
-    out += [Command(f"theme {name}", "colours", lambda name=name: _theme(desk, name)) for name in NAMES]
+            out += [Command(f"{a.word} {subject.role}", a.help, partial(actions.start, desk, a)) for a in actions.ROLE]
+        out += [Command(f"{a.word} {who}", a.help, partial(actions.start, desk, a)) for a in actions.for_nodes(desk)]
+        out += [Command(f"power {a.word} {who}", a.help, partial(actions.start, desk, a)) for a in actions.POWER]
+    out += [Command(f"theme {name}", "colours", partial(_theme, desk, name)) for name in NAMES]
     out += [
         Command("notes", "answers to what was done", lambda: press(desk, "n")),
         Command("help", "keys", lambda: help_(desk)),
         Command("quit", "leave; the engine goes on", lambda: desk.leave(False)),
         Command("stop engine", "and leave", lambda: press(desk, "Q")),
     ]
-    out += [Command(short(desk.rows[n].name), f"node, {desk.rows[n].state}", lambda n=n: open_node(desk, n)) for n in desk.order]
+    out += [Command(short(desk.rows[n].name), f"node, {desk.rows[n].state}", partial(open_node, desk, n)) for n in desk.order]
     return out
 
 

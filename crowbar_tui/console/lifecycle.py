@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import logging
 import logging.handlers
@@ -127,7 +128,8 @@ def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, aw
 def _end_with(engine: Engine, app: object) -> None:
     """Another process asked this engine to stop: the console ends with it."""
     engine.stop_asked.wait()
-    app.call_from_thread(app.exit, "stop")  # type: ignore[attr-defined]
+    with contextlib.suppress(RuntimeError):  # the console was left before
+        app.call_from_thread(app.exit, "stop")  # type: ignore[attr-defined]
 
 
 def _headless(engine: Engine) -> None:

@@ -41,7 +41,8 @@ class Overlay:
         inner = min(self.width, columns - 6)
         inside = self.lines(inner, rows - 2)[: rows - 2]
         title = f" {clip(self.title, inner - 4)} "
-        out: list[Line] = [line((g.TOP_LEFT + g.RULE, "dim"), (title, "name"), (g.RULE * (inner + 1 - len(title)) + g.TOP_RIGHT, "dim"))]
+        head = g.RULE * (inner + 1 - len(title)) + g.TOP_RIGHT
+        out: list[Line] = [line((g.TOP_LEFT + g.RULE, "dim"), (title, "name"), (head, "dim"))]
         out += [line((g.SIDE + " ", "dim"), *fit(one, inner), (" " + g.SIDE, "dim")) for one in inside]
         foot = f" {self.keys()} "
         out.append(line((g.LOW_LEFT + g.RULE * (inner + 1 - len(foot)), "dim"), (foot, "dim"), (g.RULE + g.LOW_RIGHT, "dim")))
@@ -70,7 +71,8 @@ class Menu(Overlay):
         for i, e in enumerate(self.entries[top : top + rows], top):
             bar = "+" if i == self.index else ""
             room = columns - 22
-            spans: list[Span] = [(f" {e.key:<3}", f"key{bar}"), (f"{clip(e.word, 17):<18}", f"name{bar}"), (clip(e.help, room), f"dim{bar}")]
+            word = (f"{clip(e.word, 17):<18}", f"name{bar}")
+            spans: list[Span] = [(f" {e.key:<3}", f"key{bar}"), word, (clip(e.help, room), f"dim{bar}")]
             out.append(fit(tuple(spans), columns, bar))
         return out
 
@@ -103,14 +105,15 @@ def told(preview: Preview | None, columns: int) -> list[Line]:
     for node in preview.nodes if preview is not None else ():
         name = node.node.split(".")[0]
         out.append(line((name, "name"), (f"  {node.place}" if node.place else "", "dim"), ("   reboots" if node.reboots else "", "")))
-        if node.runs:
+        if node.runs and not (node.destroys and node.runs == node.destroys):
             some = wrap(f"runs {', '.join(node.runs)}", columns - 2, 3)
             out += [line(f"  {text}") for text in some]
         if node.destroys:
-            out.append(line("  ", (f"destroys what is on its {'disks' if len(node.disks) != 1 else 'disk'}:", "bad")))
-            for d in node.disks:
+            out.append(line("  ", (f"may destroy what is on its {'disks' if len(node.disks) != 1 else 'disk'}:", "bad")))
+            for d in sorted(node.disks, key=lambda d: not (d.use or d.signature)):
                 held = d.use or (f"holds {d.signature}" if d.signature else "blank")
-                out.append(line("    ", (f"{d.name:<8}", "name"), f" {size(d.size):>6}  ", (f"{d.serial or 'no serial':<18}", "ask"), (f" {held}", "dim")))
+                serial = f"{d.serial or 'no serial':<18}"
+                out.append(line("    ", (f"{d.name:<8}", "name"), f" {size(d.size):>6}  ", (serial, "ask"), (f" {held}", "dim")))
             if not node.disks:
                 out.append(line("    ", ("its disks are not known yet", "ask")))
     return out
@@ -130,7 +133,10 @@ class Sure(Overlay):
     def lines(self, columns: int, rows: int) -> list[Line]:
         inside = told(self._preview, columns)
         self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
-        return [line(self._help), line(), *inside[self._top : self._top + max(rows - 4, 1)], line(), line(("y", "key"), " yes     ", ("n", "key"), " no")]
+        help_ = [line(text) for text in wrap(self._help, columns)]
+        room = max(rows - 3 - len(help_), 1)
+        choice = line(("y", "key"), " yes     ", ("n", "key"), " no")
+        return [*help_, *([line(), *inside[self._top : self._top + room]] if inside else []), line(), choice]
 
     def keys(self) -> str:
         return "y yes   n no"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -217,9 +216,9 @@ class Elsewhere:
         failure = str(live.health.get("failure", ""))
         if failure:
             state = "failed"
-        return Snapshot(
-            self._follower.world, self._follower.seq, told, live.progress, live.heard, live.health, state, failure or self._trouble, time.time()
-        )
+        trouble = failure or self._trouble
+        follower = self._follower
+        return Snapshot(follower.world, follower.seq, told, live.progress, live.heard, live.health, state, trouble, time.time())
 
     def wait(self, seconds: float) -> None:
         if self._wake is None:
@@ -269,54 +268,4 @@ def _result(answer: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-class Still:
-    """A world that does not move, for tests and for looking at a store without an engine: answers are given by `answer`."""
-
-    def __init__(self, world: World, where: Path, told: Iterable[dict[str, Any]] = (), at: float = 0.0, **more: Any) -> None:
-        self.where = where
-        self.world = world
-        self.told = list(told)
-        self.at = at
-        self.progress: dict[str, Live] = more.get("progress", {})
-        self.heard: dict[str, float] = {}
-        self.health: dict[str, Any] = more.get("health", {})
-        self.state: str = more.get("state", "embedded")
-        self.trouble: str = more.get("trouble", "")
-        self.asked: list[tuple[str, str, str, Any]] = []
-        self.answer: Any = lambda *_: Said(True, "done")
-        self.seq = int(more.get("seq", 1))
-        self._changed = threading.Event()
-
-    def snapshot(self) -> Snapshot:
-        told, self.told = tuple(self.told), []
-        return Snapshot(
-            self.world, self.seq, told, self.progress, self.heard, self.health, self.state, self.trouble, self.at or time.time()
-        )
-
-    def move(self, world: World) -> None:
-        self.world, self.seq = world, self.seq + 1
-        self._changed.set()
-
-    def wait(self, seconds: float) -> None:
-        self._changed.wait(seconds)
-        self._changed.clear()
-
-    def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
-        self.asked.append((verb, node, role, value))
-        said = self.answer(verb, node, role, value)
-        assert isinstance(said, Said)
-        return said
-
-    def commit(self, text: str, name: str) -> Said:
-        self.asked.append(("commit", name, "", text))
-        return Said(True, "committed")
-
-    def stop_engine(self) -> Said:
-        self.asked.append(("stop", "", "", None))
-        return Said(True, "the engine stops")
-
-    def close(self) -> None:
-        self._changed.set()
-
-
-__all__ = ["Elsewhere", "Embedded", "Live", "Said", "Snapshot", "Source", "Still", "StoreError"]
+__all__ = ["Elsewhere", "Embedded", "Live", "Said", "Snapshot", "Source", "StoreError"]

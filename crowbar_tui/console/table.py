@@ -73,7 +73,7 @@ def row(of: Layout, cells: Mapping[str, Cell]) -> Line:
         if isinstance(cell, str):
             out.append(_set(cell, "", room, c.right))
         elif cell and isinstance(cell[0], tuple):
-            out += _spans(cell, room)  # type: ignore[arg-type]
+            out += _spans(cell, room)
         elif cell:
             out.append(_set(cell[0], cell[1], room, c.right))  # type: ignore[arg-type]
         else:

@@ -41,13 +41,16 @@ _TABLE: dict[str, dict[str, str]] = {
         "bad": "bold red", "key": "yellow",
     },
     "mono": {
-        "": "", "dim": "", "head": "underline", "name": "bold", "good": "", "busy": "", "ask": "bold", "bad": "bold underline", "key": "bold",
+        "": "", "dim": "", "head": "underline", "name": "bold", "good": "", "busy": "", "ask": "bold", "bad": "bold underline",
+        "key": "bold",
     },
 }  # fmt: skip
 _ON_BAR = {
     # On the bar, greys would drown.
-    "ansi16": {"dim": "white", "head": "white", "": "bright_white", "busy": "bright_cyan", "good": "bright_green", "ask": "bold bright_yellow",
-               "bad": "bold bright_red", "name": "bold bright_white", "key": "bright_yellow"},
+    "ansi16": {
+        "dim": "white", "head": "white", "": "bright_white", "busy": "bright_cyan", "good": "bright_green",
+        "ask": "bold bright_yellow", "bad": "bold bright_red", "name": "bold bright_white", "key": "bright_yellow",
+    },
     "default": {"dim": "#a3afbb", "head": "#a3afbb"},
     "contrast": {"ask": "bold bright_yellow", "bad": "bold bright_white on red", "dim": "bright_white"},
     "mono": {},

@@ -104,8 +104,8 @@ class Rack:
             _reap(pid)
 
 
-def create(directory: str | Path, description: Description) -> Path:
-    """Makes the folder of a rack and its `rack.yml`. The same description again changes nothing; another one is refused.
+def create(directory: str | Path, description: Description, scenario: str = "") -> Path:
+    """Makes the folder of a rack, its `rack.yml` and the text of its scenario. The same again changes nothing; another one is refused.
 
     Raises RackError, RackFileWrong, OSError.
     """
@@ -117,7 +117,11 @@ def create(directory: str | Path, description: Description) -> Path:
     if file.exists():
         if parse(file.read_text(encoding="utf-8")) != description:
             raise RackError(f"there is another rack in {folder}: use another folder, or delete it")
+        if scenario and (not (folder / "scenario.yml").exists() or (folder / "scenario.yml").read_text(encoding="utf-8") != scenario):
+            raise RackError(f"the rack in {folder} was begun with another scenario: use another folder, or delete it")
         return folder
+    if scenario:
+        (folder / "scenario.yml").write_text(scenario, encoding="utf-8")
     new = folder / "rack.yml.new"
     new.touch(mode=0o600)
     new.write_text(text, encoding="utf-8")

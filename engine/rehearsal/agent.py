@@ -102,6 +102,7 @@ class Agent:
     async def run(self) -> Leaving:
         try:
             await self._hello()
+            await self.machine.reached("sledgehammer")
             pause = Backoff(self._pace)
             while True:
                 try:
@@ -323,8 +324,24 @@ class Agent:
             attempt.logged += len(chunk)
 
 
+def stage_of(task: Task) -> str:
+    """The stage of a node that a task belongs to, as scenarios name it."""
+    if task.environment != "sledgehammer":
+        return "system"
+    return {"discovery": "discovery", "os-install": "install"}.get(task.barclamp, "hardware")
+
+
 async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_s: float) -> Result:
     """Runs the role's behaviour to its end or to the limit (seconds, 0 for none). Whatever it raises is a failed task."""
+    stage = stage_of(task)
+    await machine.reached(stage, task.role)
+
+    async def at_work(percent: int) -> None:
+        await machine.reached(stage, task.role, percent=max(percent, 1))
+        if machine.faults.work_s:
+            await asyncio.sleep(machine.faults.work_s)
+
+    task.on_work = at_work
     behaviour = behaviours.find(task.barclamp, task.role)
     if behaviour is None:
         return Result(exit=127, message=f"barclamp {task.barclamp!r} has no rehearsal of role {task.role!r}")

@@ -36,6 +36,7 @@ from msgspec import Struct
 
 from .bmc_commands import NOT_ALLOWED, Chassis, Commands
 from .bmc_session import BAD_PACKET, NO_RESOURCES, NO_SUITE, BmcSession, Malformed, suite_of
+from .weather import Copies, calm
 
 __all__ = ["DEAD", "LIES", "LOCKED", "OBEDIENT", "BmcFarm", "Chassis", "Counters", "Mood", "SimBmc", "slow"]
 
@@ -95,6 +96,8 @@ class SimBmc:
         self.socket = sock
         self.chassis = chassis
         self.mood = mood
+        self.copies: Copies = calm
+        """What becomes of a packet on its way, in either direction; those that are late are lost."""
         self.commands = Commands(chassis, guid, self.host, mac)
         self.guid = guid
         self.sessions: dict[int, BmcSession] = {}
@@ -196,6 +199,8 @@ class SimBmc:
 
     def _to(self, peer: Peer) -> Callable[[bytes], None]:
         def transmit(packet: bytes) -> None:
+            if 0.0 not in self.copies():
+                return
             try:
                 self.socket.sendto(packet, peer)
             except OSError:
@@ -323,7 +328,7 @@ class BmcFarm:
                 continue
             self.counters.packets += 1
             mood = bmc.mood
-            if mood.kind == "dead":
+            if mood.kind == "dead" or 0.0 not in bmc.copies():
                 continue
             now = self._now()
             if mood.kind != "slow":

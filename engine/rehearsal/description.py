@@ -28,13 +28,22 @@ class RackFileWrong(ValueError):
 
 
 class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is wrong with a machine. Percentages are of packets (DHCP, TFTP) or connections (HTTP)."""
+    """What is wrong with a machine. Percentages are of packets (DHCP, TFTP, IPMI), connections (`drop_http`, `drop_ssh`) or calls."""
 
     bmc: str = ""
     """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
     drop_dhcp: float = 0.0
     drop_tftp: float = 0.0
     drop_http: float = 0.0
+    drop_bmc: float = 0.0
+    drop_ssh: float = 0.0
+    double_dhcp: float = 0.0
+    double_tftp: float = 0.0
+    late_dhcp: float = 0.0
+    """Late packets are overtaken by those behind them (`weather`)."""
+    late_tftp: float = 0.0
+    repeat_http: float = 0.0
+    """The answer of a call is lost after it was carried out, so the machine makes the call again."""
     never_calls_back: bool = False
     """Its kernel starts and nothing is heard of it."""
     disk_fails: bool = False
@@ -51,6 +60,12 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Link (`1g0`, `1g1`, `bmc`) -> `switch:port`, or empty for no cable."""
     firmware_s: float = 0.0
     """Seconds of its firmware's self test; 0: as its family has."""
+    stall_s: float = 0.0
+    """Seconds that its self test takes besides, whatever the speed."""
+    work_s: float = 0.0
+    """The same for each piece of work of a role."""
+    boot_nic: int = 0
+    """Number of the NIC that it boots from."""
 
 
 class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -223,6 +238,18 @@ def faults_of(description: Description, name: str) -> Faults:
     blank = Faults()
     mine = {f: getattr(own, f) for f in Faults.__struct_fields__ if getattr(own, f) != getattr(blank, f)}
     return msgspec.structs.replace(common, **mine)
+
+
+def another_board(one: Hardware, board: int, keep_nics: bool) -> Hardware:
+    """The machine after its main board was replaced for the `board`-th time: other UUID and serial, and other MACs unless the NICs
+    were kept."""
+    rng = random.Random(f"{one.uuid}/{board}")
+    nics = one.nics
+    if not keep_nics:
+        nics = tuple(msgspec.structs.replace(nic, mac=f"52:55:{board & 255:02x}{nic.mac[8:]}") for nic in nics)
+    return msgspec.structs.replace(
+        one, serial=f"{one.serial[:5]}X{board}{one.serial[5:]}", uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)), nics=nics
+    )
 
 
 def hardware(description: Description) -> list[Hardware]:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
 
+from .weather import Copies, calm
 from .wiring import DhcpPort, new_xid
 
 TRIES = 5
@@ -28,7 +29,7 @@ async def lease(
     rng: random.Random,
     first_wait_s: float,
     needs_file: bool = False,
-    dropped: Callable[[], bool] = lambda: False,
+    copies: Copies = calm,
 ) -> DhcpReply | None:
     """The ACK, or None when nobody answered, or nobody with a boot file where one is needed.
 
@@ -39,13 +40,18 @@ async def lease(
     replies: asyncio.Queue[DhcpReply] = asyncio.Queue(16)
 
     def receive(reply: DhcpReply) -> None:
-        if reply.to.mac == request.mac and not dropped() and not replies.full():
+        if reply.to.mac == request.mac:
+            for delay in copies():
+                loop.call_later(delay, take, reply) if delay else take(reply)
+
+    def take(reply: DhcpReply) -> None:
+        if not replies.full():
             replies.put_nowait(reply)
 
     async def ask(packet: DhcpRequest, wait_s: float, good: Callable[[DhcpReply], bool]) -> DhcpReply | None:
         spare = None
-        if not dropped():
-            port.send(packet)
+        for delay in copies():
+            loop.call_later(delay, port.send, packet) if delay else port.send(packet)
         end = loop.time() + wait_s
         while (left := end - loop.time()) > 0:
             try:

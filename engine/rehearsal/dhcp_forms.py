@@ -13,19 +13,18 @@ _BOOT = (1, 3, 6, 12, 15, 43, 51, 54, 60, 66, 67, 97, 128, 129, 130, 131, 132, 1
 _HOST = (1, 3, 6, 12, 15, 28, 42)
 
 
-def rom(machine: Hardware) -> DhcpRequest:
-    """The boot ROM of the first NIC."""
-    return _booting(machine, "PXEClient:Arch:00007:UNDI:003016", "PXEClient:Arch:00000:UNDI:002001", ())
+def rom(machine: Hardware, mac: str) -> DhcpRequest:
+    """The boot ROM of a NIC."""
+    return _booting(machine, mac, "PXEClient:Arch:00007:UNDI:003016", "PXEClient:Arch:00000:UNDI:002001", ())
 
 
-def ipxe(machine: Hardware) -> DhcpRequest:
+def ipxe(machine: Hardware, mac: str) -> DhcpRequest:
     """iPXE, which the ROM has loaded."""
-    return _booting(machine, "PXEClient:Arch:00007:UNDI:003010", "PXEClient:Arch:00000:UNDI:002001", ("iPXE",))
+    return _booting(machine, mac, "PXEClient:Arch:00007:UNDI:003010", "PXEClient:Arch:00000:UNDI:002001", ("iPXE",))
 
 
-def kernel(machine: Hardware) -> DhcpRequest:
+def kernel(mac: str) -> DhcpRequest:
     """udhcpc in an initramfs: nothing in it says that this machine boots from the network."""
-    mac = machine.nics[0].mac
     return DhcpRequest(
         kind=DhcpKind.DISCOVER,
         xid=0,
@@ -38,12 +37,12 @@ def kernel(machine: Hardware) -> DhcpRequest:
     )
 
 
-def _booting(machine: Hardware, efi: str, bios: str, user_class: tuple[str, ...]) -> DhcpRequest:
+def _booting(machine: Hardware, mac: str, efi: str, bios: str, user_class: tuple[str, ...]) -> DhcpRequest:
     is_efi = machine.firmware == "efi"
     return DhcpRequest(
         kind=DhcpKind.DISCOVER,
         xid=0,
-        mac=machine.nics[0].mac,
+        mac=mac,
         broadcast=True,
         vendor_class=efi if is_efi else bios,
         user_class=user_class,

@@ -68,10 +68,19 @@ class _Connection:
 class HttpClient:
     """Calls of one machine. `local` is the address that it holds at the time, "" for none."""
 
-    def __init__(self, wiring: Wiring, *, local: str, dropped: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        *,
+        local: str,
+        dropped: Callable[[], bool] = lambda: False,
+        unheard: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`dropped`: is this connection lost? `unheard`: is the answer of this call lost?"""
         self._wiring = wiring
         self._local = local
         self._dropped = dropped
+        self._unheard = unheard
         self._idle: list[tuple[tuple[str, int], _Connection]] = []
         self._closed = False
         self.octets = 0
@@ -110,6 +119,8 @@ class HttpClient:
             except OSError as wrong:
                 raise HttpError(f"{where[0]}:{where[1]}: {os.strerror(wrong.errno) if wrong.errno else wrong}") from wrong
             else:
+                if sink is None and self._unheard():
+                    raise HttpError(f"{where[0]}:{where[1]}: the connection was lost before the answer")
                 if keep and len(self._idle) < _KEPT and not self._closed:
                     connection.used = True
                     self._idle.append((where, connection))

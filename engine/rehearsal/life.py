@@ -29,7 +29,8 @@ from .installed import Installed
 from .machine import Machine, Pace
 from .state import System
 from .tftp_client import TftpFailed, fetch
-from .wiring import Wiring
+from .weather import weather
+from .wiring import DhcpPort, Wiring
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +48,21 @@ class SshSide(Protocol):
 class Life:
     """Of one machine. Its methods are called in the rack's loop."""
 
-    def __init__(self, machine: Machine, wiring: Wiring, behaviours: Behaviours, pace: Pace, ssh: SshSide) -> None:
+    def __init__(
+        self, machine: Machine, wiring: Wiring, port: DhcpPort, behaviours: Behaviours, pace: Pace, ssh: SshSide
+    ) -> None:
         self.machine = machine
         self.installed: Installed | None = None
         self._wiring = wiring
+        self._port = port
         self._behaviours = behaviours
         self._pace = pace
         self._ssh = ssh
         self._task: asyncio.Task[None] | None = None
         self._held: set[str] = set()
         self._leaving: asyncio.Future[str] | None = None
+        self._dhcp = weather(machine.rng, lambda: (machine.faults.drop_dhcp, machine.faults.double_dhcp, machine.faults.late_dhcp))
+        self._tftp = weather(machine.rng, lambda: (machine.faults.drop_tftp, machine.faults.double_tftp, machine.faults.late_tftp))
 
     # -- buttons --------------------------------------------------------------------------------------------------
 
@@ -154,7 +160,10 @@ class Life:
     def _http(self) -> HttpClient:
         machine = self.machine
         return HttpClient(
-            self._wiring, local=machine.address, dropped=lambda: machine.lost(machine.faults.drop_http)
+            self._wiring,
+            local=machine.address,
+            dropped=lambda: machine.lost(machine.faults.drop_http),
+            unheard=lambda: machine.lost(machine.faults.repeat_http),
         )
 
     def _close(self, http: HttpClient) -> None:
@@ -164,7 +173,10 @@ class Life:
     async def _self_test(self) -> None:
         self._let_go()
         self._show("firmware: self test", "firmware")
+        await self.machine.reached("firmware")
         await self._pace.wait(self.machine.hardware.firmware_s)
+        if self.machine.faults.stall_s:
+            await asyncio.sleep(self.machine.faults.stall_s)
         self.machine.self_test()
 
     async def _boot_order(self) -> _After:
@@ -192,14 +204,17 @@ class Life:
 
     async def _network(self) -> _After | Literal["disk"] | None:
         """What comes after a network boot; None: it failed, next device; `disk`: start the disk."""
+        machine = self.machine
         self._show("PXE: DHCP")
-        offer = await self._lease(dhcp_forms.rom(self.machine.hardware), needs_file=True)
+        await machine.reached("pxe")
+        mac = machine.boot_nic.mac
+        offer = await self._lease(dhcp_forms.rom(machine.hardware, mac), needs_file=True)
         if offer is None:
             self._show("PXE: no DHCP or proxyDHCP offers were received")
             return None
         self._hold(offer.yiaddr)
         self._show(f"PXE: TFTP {offer.filename}")
-        faults = self.machine.faults
+        await machine.reached("loader")
         try:
             octets = await fetch(
                 self._wiring,
@@ -208,14 +223,14 @@ class Life:
                 filename=offer.filename,
                 windowsize=self.machine.hardware.tftp_window,
                 first_wait_s=max(0.5, self._pace.retry_s(1.0)),
-                dropped=lambda: self.machine.lost(faults.drop_tftp),
+                copies=self._tftp,
             )
         except (TftpFailed, ValueError) as wrong:
             self._show(f"PXE: TFTP {offer.filename}: {wrong}")
             return None
         self.machine.counters.add("tftp-octets", octets)
         self._show("iPXE: DHCP")
-        answer = await self._lease(dhcp_forms.ipxe(self.machine.hardware), needs_file=True)
+        answer = await self._lease(dhcp_forms.ipxe(machine.hardware, mac), needs_file=True)
         if answer is None:
             self._show("iPXE: no DHCP answer with a file name")
             return None
@@ -240,22 +255,22 @@ class Life:
 
     async def _lease(self, request: DhcpRequest, *, needs_file: bool) -> DhcpReply | None:
         machine = self.machine
-        if not machine.hardware.nics[0].switch:
+        if not machine.boot_nic.switch:
             return None  # no cable
         found = await lease(
-            self._wiring.dhcp,
+            self._port,
             request,
             rng=machine.rng,
             first_wait_s=self._pace.retry_s(4.0),
             needs_file=needs_file,
-            dropped=lambda: machine.lost(machine.faults.drop_dhcp),
+            copies=self._dhcp,
         )
         machine.counters.add("dhcp-answered" if found is not None else "dhcp-unanswered")
         return found
 
     async def _script(self, http: HttpClient, answer: DhcpReply) -> ipxe.Verdict:
         hardware = self.machine.hardware
-        mac = hardware.nics[0].mac
+        mac = self.machine.boot_nic.mac
         settings = {
             "net0/mac": mac,
             "netX/mac": mac,
@@ -307,8 +322,9 @@ class Life:
         line = dict(word.partition("=")[::2] for word in kernel.arguments)
         environment = line.get("crowbar.env") or "sledgehammer"
         self._show(f"{environment}: kernel", environment)
+        await machine.reached("kernel")
         await self._pace.wait(15.0)
-        while (found := await self._lease(dhcp_forms.kernel(machine.hardware), needs_file=False)) is None:
+        while (found := await self._lease(dhcp_forms.kernel(machine.boot_nic.mac), needs_file=False)) is None:
             self._show(f"{environment}: no DHCP answer")
             await asyncio.sleep(self._pace.retry_s(10.0))
         self._hold(found.yiaddr)
@@ -339,6 +355,7 @@ class Life:
         self._let_go()
         self._show(f"{system.os}: kernel", system.os)
         await self._pace.wait(10.0)
+        await machine.reached("disk")
         if system.address:
             self._hold(system.address)
         http = self._http()

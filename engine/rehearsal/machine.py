@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from .counters import Counters
-from .description import Description, DiskDef, Faults, Hardware
+from .description import Description, DiskDef, Faults, Hardware, Nic, another_board
 from .state import Disk, State, StateFile, System, Volume
 
 Json = Any
@@ -110,6 +110,8 @@ class Task:
         self._pace = pace
         self._fetcher = fetcher
         self.on_progress: Callable[[], None] | None = None
+        self.on_work: Callable[[int], Awaitable[None]] | None = None
+        """Called with the percent that is done as a piece of work begins."""
 
     def get(self, path: str, default: Json = None) -> Json:
         """An attribute by its path, `a/b/c`, or by its name at the top."""
@@ -132,6 +134,8 @@ class Task:
 
     async def work(self, seconds: float) -> None:
         """Lets seconds of a real machine pass."""
+        if self.on_work is not None:
+            await self.on_work(self.percent)
         await self._pace.wait(seconds)
 
     async def download(self, url: str, sink: Callable[[memoryview], object]) -> int:
@@ -165,7 +169,11 @@ class Machine:
         self.host_key = ""
         self._file = file
         self._neighbours = neighbours
+        self.on_reach: Callable[[str, tuple[str, ...], int], bool] | None = None
+        """Told name, what was reached by its words, and percent; true: something was done to the machine."""
         self.state = file.load() or self._new()
+        if self.state.board:
+            self.hardware = another_board(hardware, self.state.board, self.state.keep_nics)
 
     @property
     def name(self) -> str:
@@ -181,6 +189,23 @@ class Machine:
     def save(self) -> None:
         """What the machine remembers is kept from now on, also through a `kill -9` of the rack."""
         self._file.save(self.state)
+
+    async def reached(self, *words: str, percent: int = 0) -> None:
+        """Says where the machine is, for scenarios. What is done to it takes hold before this returns."""
+        if self.on_reach is not None and self.on_reach(self.name, words, percent):
+            await asyncio.sleep(0.05)
+
+    def replace_board(self, keep_nics: bool) -> None:
+        """Another main board, while the power is off. Disks stay."""
+        self.state.board += 1
+        self.state.keep_nics = keep_nics
+        self.hardware = another_board(self.hardware, self.state.board, keep_nics)
+        self.save()
+
+    @property
+    def boot_nic(self) -> Nic:
+        """The NIC that firmware boots from."""
+        return self.hardware.nics[self.faults.boot_nic % len(self.hardware.nics)]
 
     def lost(self, percent: float) -> bool:
         """Is this packet or connection one of the lost ones?"""

@@ -1,7 +1,8 @@
 """`python -m engine.rehearsal.process RACKDIR`: a simulated rack as a process of its own, until it is told to stop.
 
-The folder holds `rack.yml` (what the rack is), `machines/*.json` (what each remembers), `rack.lock` (held for as long as the process lives;
-its text is the process id), `control.sock` (JSON lines, mode 0600) and `rack.log`.
+The folder holds `rack.yml` (what the rack is), `scenario.yml` (what goes wrong in it; it may be missing), `machines/*.json` (what
+each remembers), `rack.lock` (held for as long as the process lives; its text is the process id), `control.sock` (JSON lines, mode
+0600) and `rack.log`.
 
 Control: one request per line, `{"verb": "press", "words": ["all"]}`; one answer per line, `{"ok": true, ...}` or
 `{"ok": false, "error": "..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop.
@@ -30,6 +31,7 @@ import msgspec
 from .behaviours import BehaviourWrong
 from .description import Description, RackFileWrong, parse
 from .rack import SimulatedRack, WrongOrder
+from .scenario import Scenario, read
 
 MAX_LINE = 64 * 1024
 log = logging.getLogger("rack")
@@ -67,9 +69,9 @@ class _Control:
             return {"ok": False, "error": str(wrong)}
 
 
-async def run(folder: Path, description: Description) -> None:
+async def run(folder: Path, description: Description, scenario: Scenario | None = None) -> None:
     """Brings the rack up and drives it until it is told to stop. Raises what `SimulatedRack.start` raises."""
-    rack, stop = SimulatedRack(folder, description), asyncio.Event()
+    rack, stop = SimulatedRack(folder, description, scenario), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -135,7 +137,10 @@ def main(arguments: list[str]) -> int:
         log.error("another process has the rack in %s", folder)
         return 3
     try:
-        asyncio.run(run(folder, parse((folder / "rack.yml").read_text(encoding="utf-8"))))
+        description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
+        file = folder / "scenario.yml"
+        scenario = read(file.read_text(encoding="utf-8"), file.name, description.nodes) if file.exists() else None
+        asyncio.run(run(folder, description, scenario))
     except (OSError, RackFileWrong, BehaviourWrong, WrongOrder, ValueError, msgspec.DecodeError) as wrong:
         log.error("the rack could not start: %s", wrong)
         return 1

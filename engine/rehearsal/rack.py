@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import uuid
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ from . import behaviours
 from .bmc import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, Mood, SimBmc, slow
 from .counters import Counters
 from .description import Description, Faults, Hardware, faults_of, hardware
+from .director import Director
 from .life import Life
 from .machine import Machine, Pace
 from .namespace import INNER
+from .rogue import SharedPort
+from .scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from .ssh_side import FarmSide
 from .state import StateFile
 from .switch import Switches
 from .veth import VethWiring
+from .weather import weather
 from .wiring import LaneWiring, Wiring
 
 log = logging.getLogger(__name__)
@@ -73,8 +78,12 @@ class _Chassis:
 class SimulatedRack:
     """The rack of a folder. `start` in the loop that shall drive it, then `close`."""
 
-    def __init__(self, folder: Path, description: Description) -> None:
+    def __init__(self, folder: Path, description: Description, scenario: Scenario | None = None) -> None:
+        """`scenario`: its faults come over those of the description."""
+        self.scenario = scenario or Scenario()
+        description = msgspec.structs.replace(description, faults=_over(description.faults, self.scenario.faults))
         self.description = description
+        self._director = Director(self.scenario, folder, self)
         self.counters = Counters()
         self._folder = folder
         self._pace = Pace(description.speed)
@@ -94,6 +103,8 @@ class SimulatedRack:
         states = self._folder / "machines"
         states.mkdir(parents=True, exist_ok=True)
         self._wiring = wiring = self._wire()
+        self._shared = SharedPort(wiring.dhcp)
+        self._shared.rogue = self.scenario.rogue
         self._farm.start()
         self._ssh.start(loop, wiring, description.engine_key)
         self._found = hardware(description)
@@ -101,12 +112,15 @@ class SimulatedRack:
             file = StateFile(states / f"{one.name}.json")
             faults = faults_of(description, one.name)
             machine = Machine(one, description, faults, file, self._switches.heard, self.counters)
+            machine.on_reach = self._director.reached
             machine.save()
-            self._lives[one.name] = life = Life(machine, wiring, known, self._pace, self._ssh)
+            self._lives[one.name] = life = Life(machine, wiring, self._shared, known, self._pace, self._ssh)
             if one.bmc_port:
                 self._bmcs[one.name] = self._bmc(life, one, faults, loop)
         for life in self._lives.values():
             life.resume()
+        if any(life.machine.state.power for life in self._lives.values()):
+            self._director.begin()
 
     def _wire(self) -> Wiring:
         description = self.description
@@ -125,7 +139,7 @@ class SimulatedRack:
         self._wiring.attach(one.bmc_address)
         host, port = self._wiring.local(one.bmc_address, 623)
         access = self.description.bmc
-        return self._farm.add(
+        bmc = self._farm.add(
             host,
             port,
             _Chassis(life, loop, access.user, access.password),
@@ -133,8 +147,12 @@ class SimulatedRack:
             guid=uuid.UUID(one.uuid),
             mac=bytes.fromhex(one.bmc_mac.replace(":", "")),
         )
+        machine = life.machine
+        bmc.copies = weather(random.Random(f"{one.uuid}/bmc"), lambda: (machine.faults.drop_bmc, 0.0, 0.0))
+        return bmc
 
     async def close(self) -> None:
+        self._director.close()
         await asyncio.gather(*(life.stop() for life in self._lives.values()))
         await asyncio.to_thread(self._farm.close)
         await asyncio.to_thread(self._ssh.close)
@@ -175,7 +193,37 @@ class SimulatedRack:
         pressed = [life for life in self._chosen(who) if not life.machine.state.power]
         for life in pressed:
             life.power("on")
+        self._director.begin()
         return pressed
+
+    def act(self, action: Action, machine: str) -> None:
+        """Carries out a scenario's action (`director.Stage`)."""
+        match action:
+            case SetRogue():
+                self._shared.rogue = action.rogue
+            case Power():
+                for life in self._named(action.machine, machine):
+                    life.power(action.how)
+            case SetFault():
+                for life in self._named(action.machine, machine):
+                    self._set_faults(life, action.faults)
+            case Swap():
+                for life in self._named(action.machine, machine):
+                    life.machine.replace_board(action.keep_nics)
+            case DropSsh():
+                for life in self._named(action.machine, machine):
+                    self._ssh.drop(life.machine.name)
+
+    def _named(self, who: str, machine: str) -> list[Life]:
+        return self._chosen(machine if who == "all" and machine else who)
+
+    def _set_faults(self, life: Life, given: dict[str, Any]) -> None:
+        """Raises msgspec.ValidationError, WrongOrder."""
+        faults = msgspec.convert(msgspec.to_builtins(life.machine.faults) | given, Faults)
+        mood = _mood(faults.bmc)
+        life.machine.faults = faults
+        if (bmc := self._bmcs.get(life.machine.name)) is not None:
+            bmc.mood = mood
 
     def _fault(self, who: str, text: str) -> dict[str, Any]:
         """Faults that can come and go while the rack runs. Those of identity and cabling need a rack that is made anew."""
@@ -183,11 +231,7 @@ class SimulatedRack:
             given = msgspec.json.decode(text, type=dict[str, Any])
             chosen = self._chosen(who)
             for life in chosen:
-                now = msgspec.to_builtins(life.machine.faults)
-                faults = msgspec.convert(now | given, Faults)
-                life.machine.faults = faults
-                if (bmc := self._bmcs.get(life.machine.name)) is not None:
-                    bmc.mood = _mood(faults.bmc)
+                self._set_faults(life, given)
         except (msgspec.ValidationError, msgspec.DecodeError) as wrong:
             raise WrongOrder(f"not a fault: {wrong}") from wrong
         return {"faulty": [life.machine.name for life in chosen]}
@@ -231,6 +275,16 @@ class SimulatedRack:
             "installed": machine.system.os if machine.system is not None else "",
             "hostname": machine.system.hostname if machine.system is not None else "",
         }
+
+
+def _over(below: dict[str, Faults], above: dict[str, Faults]) -> dict[str, Faults]:
+    """Faults by machine, those `above` winning field by field."""
+    out = dict(below)
+    blank = Faults()
+    for name, faults in above.items():
+        mine = {f: getattr(faults, f) for f in Faults.__struct_fields__ if getattr(faults, f) != getattr(blank, f)}
+        out[name] = msgspec.structs.replace(out.get(name, blank), **mine)
+    return out
 
 
 def _mood(name: str) -> Mood:

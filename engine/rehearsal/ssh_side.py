@@ -67,6 +67,8 @@ class FarmSide:
         keys = [system.engine_key] if system.engine_key else []
         self._up[boot] = installed
         farm.listen(boot, host, port, key, keys)
+        machine = installed.machine
+        farm.lossy(boot, lambda: machine.lost(machine.faults.drop_ssh))
 
         def silence() -> None:
             self._up.pop(boot, None)
@@ -75,6 +77,14 @@ class FarmSide:
                 self._cutters.submit(farm.remove, boot)
 
         return silence
+
+    def drop(self, machine: str) -> None:
+        """Cuts all connections of a machine, as by a lost carrier."""
+        farm = self._farm
+        for boot, installed in list(self._up.items()):
+            if installed.machine.name == machine and farm is not None:
+                with suppress(RuntimeError):
+                    self._cutters.submit(farm.drop, boot)
 
     def _answer(self, boot: str, argv: list[str], stdin: bytes) -> _Answer:
         """In a worker of the farm."""

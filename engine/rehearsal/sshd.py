@@ -65,8 +65,12 @@ def reads_stdin(argv: list[str]) -> bool:
     return (program == "attempt" and argv[1:2] == ["start"]) or program in ("sh", "tar", "tee") or argv == ["cat"]
 
 
+def _never() -> bool:
+    return False
+
+
 class _Node:
-    __slots__ = ("address", "host_key", "keys", "links", "listener", "name", "refusing")
+    __slots__ = ("address", "host_key", "keys", "links", "listener", "lost", "name", "refusing")
 
     def __init__(self, name: str, address: tuple[str, int], host_key: paramiko.PKey, keys: frozenset[bytes]) -> None:
         self.name = name
@@ -76,6 +80,7 @@ class _Node:
         self.listener: socket.socket | None = None
         self.links: set[_Link] = set()
         self.refusing = False
+        self.lost: Callable[[], bool] = _never
 
 
 class _Link(paramiko.Transport):
@@ -188,6 +193,12 @@ class SshFarm:
             if node in self._nodes:
                 self._nodes[node].refusing = refusing
 
+    def lossy(self, node: str, lost: Callable[[], bool]) -> None:
+        """`lost` is asked for each new connection: is it reset as it comes? Called in the farm's thread."""
+        with self._lock:
+            if node in self._nodes:
+                self._nodes[node].lost = lost
+
     def drop(self, node: str) -> int:
         """Cut all connections of a node now, as by a lost carrier. Returns how many."""
         with self._lock:
@@ -260,6 +271,7 @@ class SshFarm:
         with self._lock:
             total = sum(len(one.links) for one in self._nodes.values())
             welcome = node.listener is not None and not node.refusing and total < self._max_connections and not self._closing
+        welcome = welcome and not node.lost()
         if not welcome:
             _reset(sock)
             sock.close()

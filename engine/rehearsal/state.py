@@ -97,6 +97,10 @@ class State(Struct, kw_only=True):
     volumes: list[Volume] = []
     boots: int = 0
     """Starts through firmware."""
+    board: int = 0
+    """How often its main board was replaced."""
+    keep_nics: bool = False
+    """The last of them with the NICs of the one before."""
 
 
 _encoder = msgspec.json.Encoder()

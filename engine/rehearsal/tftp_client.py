@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 from engine.wire import tftp
 from engine.wire.tftp import Malformed
 
+from .weather import Copies, calm
 from .wiring import Wiring
 
 BLKSIZE = 1468
@@ -39,7 +39,7 @@ class _Fetch:
         sock: socket.socket,
         server: tuple[str, int],
         request: bytes,
-        dropped: Callable[[], bool],
+        copies: Copies,
         first_wait_s: float,
     ) -> None:
         self.done: asyncio.Future[int] = loop.create_future()
@@ -47,7 +47,7 @@ class _Fetch:
         self._sock = sock
         self._server = server
         self._peer: tuple[str, int] | None = None
-        self._dropped = dropped
+        self._copies = copies
         self._last = request
         self._wait_s = self._first_wait_s = first_wait_s
         self._tries = 0
@@ -95,8 +95,10 @@ class _Fetch:
 
     def _put(self, packet: bytes) -> None:
         self._last = packet
-        if self._dropped():
-            return
+        for delay in self._copies():
+            self._loop.call_later(delay, self._send, packet) if delay else self._send(packet)
+
+    def _send(self, packet: bytes) -> None:
         try:
             self._sock.sendto(packet, self._peer or self._server)
         except OSError:
@@ -116,16 +118,12 @@ class _Fetch:
                 return
             except OSError:
                 continue  # an ICMP error: the server is not there at present; the timer decides
-            if self._dropped():
-                continue
-            if self._peer is None:
-                if peer[0] != self._server[0]:
-                    continue
-            elif peer != self._peer:
-                continue
-            self._packet(packet, peer)
+            for delay in self._copies():
+                self._loop.call_later(delay, self._packet, packet, peer) if delay else self._packet(packet, peer)
 
     def _packet(self, packet: bytes, peer: tuple[str, int]) -> None:
+        if self.done.done() or (peer[0] != self._server[0] if self._peer is None else peer != self._peer):
+            return
         try:
             found = tftp.decode(packet)
         except Malformed as wrong:
@@ -188,11 +186,11 @@ async def fetch(
     filename: str,
     windowsize: int = 16,
     first_wait_s: float = 1.0,
-    dropped: Callable[[], bool] = lambda: False,
+    copies: Copies = calm,
 ) -> int:
     """Fetches a file from (server, port 69) and forgets it; its length in octets. Raises TftpFailed.
 
-    `first_wait_s`: seconds until a packet is sent again; doubles. `dropped` is asked per packet: lost on the way?
+    `first_wait_s`: seconds until a packet is sent again; doubles. `copies` is asked per packet: what becomes of it on the way?
     """
     loop = asyncio.get_running_loop()
     request = tftp.encode(
@@ -206,7 +204,7 @@ async def fetch(
         sock.bind((wiring.local(local, 0)[0], 0))
     except OSError as wrong:
         raise TftpFailed(str(wrong)) from wrong
-    one = _Fetch(loop, sock, wiring.remote(server, 69), request, dropped, first_wait_s)
+    one = _Fetch(loop, sock, wiring.remote(server, 69), request, copies, first_wait_s)
     one.start()
     try:
         return await one.done

@@ -112,11 +112,11 @@ class LaneWiring:
 
     def __init__(self, lane: int, subnets: Sequence[str], server: str, relay: str, counters: Counters) -> None:
         self._reach = Reach(lane, subnets)
-        self._dhcp = RelayPort(self._reach, server, relay, counters)
+        self._port = RelayPort(self._reach, server, relay, counters)
 
     @property
     def dhcp(self) -> DhcpPort:
-        return self._dhcp
+        return self._port
 
     def remote(self, address: str, port: int) -> tuple[str, int]:
         return self._reach(address, port)
@@ -131,7 +131,7 @@ class LaneWiring:
         """Nothing was attached."""
 
     def close(self) -> None:
-        self._dhcp.close()
+        self._port.close()
 
 
 def new_xid(rng: random.Random) -> int:

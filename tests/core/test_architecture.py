@@ -24,7 +24,7 @@ IMPURE = (
     "signal tempfile sys datetime sqlite_utils paramiko aiohttp pyghmi"
 ).split()
 ADAPTERS = ("serve", "jigs", "power", "rehearsal")
-ADAPTERS_MAY = {"model", "events", "effects", "reasons", "definitions", "plan", "wire", "reach", "keys"}
+ADAPTERS_MAY = {"model", "events", "effects", "reasons", "definitions", "plan", "wire", "reach", "keys", "mistakes", "spot", "yaml_source"}
 CONSOLE = ("crowbar_tui", "textual", "rich", "click", "argparse")
 
 

@@ -298,6 +298,20 @@ def test_a_node_that_comes_back_in_something_else_is_booted_for_its_suspended_at
     assert d.one(BootNode).environment == "sledgehammer"
 
 
+def test_a_restart_after_a_resume_asks_and_does_not_start() -> None:
+    """The machine that is back knows nothing of what it did before it died: told to run, it would wipe a second time."""
+    d = desk("wipe", approved="op")
+    dies(d)
+    comes_back(d)
+    assert d.one(Start).resume
+    d.feed(Started(installation="other", admin="admin"))
+    assert d.one(Start).resume
+    outcome(d, "wipe", "lost")
+    assert (d.one(Start).action, d.one(Start).resume) == ("verify", False)
+    d.feed(Started(installation="other", admin="admin"))
+    assert not d.one(Start).resume, "a new attempt, in this boot"
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [("work", "run"), ("looked", "verify"), ("claimed", "verify"), ("wipe", "verify"), ("blind", "unverifiable")],

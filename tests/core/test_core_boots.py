@@ -349,7 +349,8 @@ def test_an_installed_node_that_asks_the_network_boots_its_disk() -> None:
 def test_a_boot_that_nobody_ordered_and_that_does_not_come_is_ordered() -> None:
     d = desk()
     d.feed(ask())
-    assert d.tick("n1", 59.0) == []
+    waits = dict(SIGNALS[Way.NETWORK])[Signal.LOADER]
+    assert d.tick("n1", waits - 1.0) == []
     d.tick("n1", 1.0)
     assert d.one(BootNode).tries == 2
 
@@ -492,7 +493,9 @@ def test_a_sighting_s_deadline_gives_a_reason_and_no_power_action() -> None:
     assert subject == mac(9)
     d.now = when
     assert d.feed(Tick(subjects=(subject,))) == []
-    assert d.world.sightings[mac(9)].reason == reasons.sighting_waits(mac=mac(9), signal="dhcp", expected="loader", seconds=60.0)
+    assert d.world.sightings[mac(9)].reason == reasons.sighting_waits(
+        mac=mac(9), signal="dhcp", expected="loader", seconds=dict(SIGNALS[Way.NETWORK])[Signal.LOADER]
+    )
     d.feed(script(number=9))
     assert d.world.sightings[mac(9)].reason is None
     assert d.one(BootScript).environment == "sledgehammer"

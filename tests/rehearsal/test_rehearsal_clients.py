@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from engine.rehearsal import dhcp_client, tftp_client
 from engine.rehearsal.http_client import HttpClient, HttpError
+from engine.rehearsal.weather import Copies, calm, weather
 from engine.rehearsal.wiring import DhcpPort, Receive
 from engine.serve.tftp import Refusal, TftpFile, TftpService
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
@@ -59,9 +60,9 @@ def tftp(body: bytes) -> Iterator[tuple[Here, TftpService]]:
         service.stop()
 
 
-def get(here: Here, name: str = "loader", window: int = 16, dropped: Callable[[], bool] = lambda: False) -> int:
+def get(here: Here, name: str = "loader", window: int = 16, copies: Copies = calm) -> int:
     work = tftp_client.fetch(
-        here, local="", server="a", filename=name, windowsize=window, first_wait_s=0.2, dropped=dropped
+        here, local="", server="a", filename=name, windowsize=window, first_wait_s=0.2, copies=copies
     )
     return asyncio.run(asyncio.wait_for(work, 60))
 
@@ -83,7 +84,7 @@ def test_tftp_over_65535_blocks_of_a_large_file() -> None:
 def test_tftp_with_losses(window: int) -> None:
     rng = random.Random(4)
     with tftp(os.urandom(200_000)) as (here, _):
-        assert get(here, window=window, dropped=lambda: rng.random() < 0.02) == 200_000
+        assert get(here, window=window, copies=weather(rng, lambda: (2.0, 0.0, 0.0))) == 200_000
 
 
 def test_tftp_refusals() -> None:

@@ -1,4 +1,4 @@
-"""8: the engine's own figures: what it serves, how fast, what waits, what it refuses and why, and whether somebody else serves DHCP here."""
+"""8: the engine's own figures: how fast it is, what waits, what it refuses and why, and whether somebody else serves DHCP here."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ class HealthScreen(Scroll):
             return out
         waiting: dict[str, int] = health.get("waiting") or {}
         turned: dict[str, int] = health.get("turned_away") or {}
-        _pair(out, "engine time", line(age(health.get("now", 0.0)), (f"   {health.get('events', 0)} events in {health.get('batches', 0)} batches", "dim")))
+        batches = f"   {health.get('events', 0)} events in {health.get('batches', 0)} batches"
+        _pair(out, "engine time", line(age(health.get("now", 0.0)), (batches, "dim")))
         slow = float(health.get("slowest_s", 0.0)) * 1000
         ink = "ask" if slow > 20 else ""
         _pair(out, "slowest step", line((f"{slow:.1f} ms", ink), (f"   {health.get('slowest', '')}", "dim")))
         queue = "   ".join(f"{lane} {many}" for lane, many in waiting.items()) or "none"
-        _pair(out, "waiting", line((queue, "ask" if sum(waiting.values()) > 500 else ""), (f"   {health.get('wakes', 0)} wakes ahead", "dim")))
+        wakes = f"   {health.get('wakes', 0)} wakes ahead"
+        _pair(out, "waiting", line((queue, "ask" if sum(waiting.values()) > 500 else ""), (wakes, "dim")))
         lost = {lane: many for lane, many in turned.items() if many}
         told = "   ".join(f"{lane} {many}" for lane, many in lost.items()) or "none"
         _pair(out, "turned away", line((told, "ask" if lost else "")))
@@ -71,7 +73,10 @@ class HealthScreen(Scroll):
             return []
         out: list[Line] = [line(), line((f" {'counter':<26}{'count':>10}{'per s':>9}", "head"))]
         two = columns >= 100
-        cells = [line(f" {clip(n, 25):<26}", f"{counters[n]:>10}", (f"{rates.get(n, 0.0):>9.1f}", "" if rates.get(n) else "dim")) for n in names]
+        cells = []
+        for n in names:
+            rate = rates.get(n, 0.0)
+            cells.append(line(f" {clip(n, 25):<26}", f"{counters[n]:>10}", (f"{rate:>9.1f}", "" if rate else "dim")))
         if two:
             half = (len(cells) + 1) // 2
             cells = [(*fit(cells[i], 52), *(cells[i + half] if i + half < len(cells) else ())) for i in range(half)]

@@ -17,7 +17,7 @@ _KIND = {"fixed": "good", "bound": "", "offered": "busy", "declined": "bad"}
 class NetworksScreen(Listing):
     name = "networks"
     empty = "no address is given out yet"
-    sorts = (Sort("address", None), Sort("node", lambda a: (a.node == "", a.node)), Sort("kind", lambda a: a.kind))
+    sorts = (Sort("", None), Sort("node", lambda a: (a.node == "", a.node)), Sort("kind", lambda a: a.kind))
 
     def _networks(self) -> tuple[NetworkView, ...]:
         return self.desk.remember("networks", lambda: networks(self.desk.world))
@@ -32,29 +32,31 @@ class NetworksScreen(Listing):
         return f"{thing.address} {thing.network} {thing.kind} {short(thing.node)} {thing.mac}"
 
     def heads(self, columns: int) -> list[Line]:
-        out: list[Line] = [line((f" {'network':<11}{'subnet':<20}{'range':<7}{'from':<16}{'to':<16}used", "head"))]
+        out: list[Line] = [line((f" {'network':<9}{'subnet':<19}{'range':<6}{'from':<16}{'to':<16}used", "head"))]
         for n in self._networks():
             first = True
             for r in n.ranges or ():
                 share = r.used / r.size if r.size else 0.0
-                full, left = g.bar(share, 6 if columns < 120 else 12)
+                full, left = g.bar(share, 3 if columns < 120 else 12)
                 ink = "bad" if share >= 1 else "ask" if share > 0.9 else "dim"
                 out.append(
                     line(
-                        (f" {clip(n.name if first else '', 10):<11}", "name"), (f"{n.subnet if first else '':<20}", ""),
-                        f"{r.name:<7}", (f"{r.first:<16}{r.last:<16}", "dim"), (full, ink), (left, "dim"), (f" {r.used}/{r.size}", ink if ink != "dim" else ""),
+                        (f" {clip(n.name if first else '', 8):<9}", "name"), (f"{n.subnet if first else '':<19}", ""),
+                        f"{clip(r.name, 5):<6}", (f"{r.first:<16}{r.last:<16}", "dim"), (full, ink), (left, "dim"),
+                        (f" {r.used}/{r.size}", ink if ink != "dim" else ""),
                         (self._more(n) if first and columns >= 120 else "", "dim"),
                     )
                 )  # fmt: skip
                 first = False
             if not n.ranges:
-                out.append(line((f" {clip(n.name, 10):<11}", "name"), f"{n.subnet:<20}", ("no ranges", "dim")))
-        wide = "lease" if columns < 120 else "lease ends"
-        out += [line((g.RULE * columns, "dim")), line((f" {'address':<17}{'network':<10}{'kind':<10}{'node':<16}{'mac':<18}{wide:>7}", "head"))]
+                out.append(line((f" {clip(n.name, 8):<9}", "name"), f"{n.subnet:<19}", ("no ranges", "dim")))
+        heads = f" {'address':<17}{'network':<10}{'kind':<10}{'node':<16}{'mac':<18}{'lease':>7}"
+        out += [line((g.RULE * columns, "dim")), line((heads, "head"))]
         return out
 
     def _more(self, n: NetworkView) -> str:
-        facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.conduit}", f"v6 {n.v6}" if n.v6 else ""]
+        facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.conduit}"]
+        facts.append(f"v6 {n.v6}" if n.v6 else "")
         return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
 
     def draw(self, thing: AddressRow, columns: int, chosen: bool) -> list[Line]:

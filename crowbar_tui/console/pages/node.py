@@ -12,7 +12,7 @@ from ..desk import INK, standing
 from ..ink import Line, Span, clip, fit, join, line
 from ..page import Hint, Listing, Subject
 from ..table import Col, head, layout, row
-from ..words import age, clock, size, speed
+from ..words import age, clock, count, size, speed
 
 if TYPE_CHECKING:
     from ..desk import Desk
@@ -27,6 +27,7 @@ _ROLES = (
     Col("deployment", "deployment", 12, wide=140),
 )
 _INK = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
+_CHECK = {"right": "good", "unknown": "dim", "swapped": "ask", "missing": "ask"}
 _STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
 
 
@@ -50,7 +51,9 @@ class NodeScreen(Listing):
 
     def page(self) -> NodePage | None:
         node = self.desk.node(self.id)
-        return self.desk.remember(("node", self.id), lambda: node_page(self.desk.world, node, self.desk.links())) if node is not None else None
+        if node is None:
+            return None
+        return self.desk.remember(("node", self.id), lambda: node_page(self.desk.world, node, self.desk.links()))
 
     def middle(self) -> Line | None:
         if self.id not in self.desk.rows:
@@ -62,7 +65,7 @@ class NodeScreen(Listing):
         page = self.page()
         if page is None:
             return line()
-        return line((clip(page.row.family, 22), ""), (f"  S/N {clip(page.serial, 12)}" if page.serial else "", "dim"))
+        return line((clip(page.row.family, 22), "dim"), (f"  S/N {clip(page.serial, 12)}" if page.serial else "", "dim"))
 
     def step(self) -> Step | None:
         page = self.page()
@@ -71,7 +74,8 @@ class NodeScreen(Listing):
         chain = self.desk.remember(("chain", self.id, ""), lambda: why_chain(self.desk.world, self.desk.node(self.id)))  # type: ignore[arg-type]
         if not chain.advice:
             return None
-        return Step(kind="mend", text=chain.advice + ("; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""))
+        again = "; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""
+        return Step(kind="mend", text=chain.advice + again)
 
     # -- the list --------------------------------------------------------------------------------------------------
 
@@ -90,7 +94,7 @@ class NodeScreen(Listing):
 
     def draw(self, thing: RoleLine, columns: int, chosen: bool) -> list[Line]:
         r = thing.row
-        told: Any = (r.why[0].sentence, "bad" if r.state == "error" else "dim") if r.why else ""
+        told: Any = (self.desk.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
         live = self.desk.live(self.id) if r.state == "transition" else None
         if live is not None:
             told = (f"{live.percent:.0f}% {live.text}", "busy")
@@ -138,9 +142,8 @@ class NodeScreen(Listing):
             bar = g.bar(s.done / s.roles if s.roles else 0.0, 4 if columns < 120 else 8)
             took = age((s.ended or wall) - s.began) if s.began and s.state != "todo" else ""
             mark = "!" if s.state == "error" else ""
-            parts.append(
-                line((f"{s.name} ", "" if s.state != "todo" else "dim"), (bar[0], _STAGE[s.state]), (bar[1], "dim"), (f" {took}{mark}", _STAGE[s.state]))
-            )
+            ink = _STAGE[s.state]
+            parts.append(line((f"{s.name} ", "dim" if s.state == "todo" else ""), (bar[0], ink), (bar[1], "dim"), (f" {took}{mark}", ink)))
         return fit((((" life  ", "dim")), *join(parts, "  ")), columns)
 
     def _boot(self, page: NodePage, columns: int) -> list[Line]:
@@ -152,7 +155,7 @@ class NodeScreen(Listing):
             facts = [(" runs  ", "dim"), (r.runs or "nothing known", ""), ("  ", ""), alive]
             facts += [("  at ", "dim"), (r.address, "")] if r.address else []
             facts += [("  bmc ", "dim"), (page.bmc, "")] if page.bmc else []
-            facts += [(f"  {r.boots} boots", "dim")]
+            facts += [(f"  {count(r.boots, 'boot')}", "dim")]
             return [fit(tuple(facts), columns), *self._why(page, columns)]
         spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
         if boot.tries > 1:
@@ -171,15 +174,16 @@ class NodeScreen(Listing):
         r = page.row
         if r.why is None or standing(r) in ("ready", "working"):
             return []
-        return [fit(line((" why   ", "dim"), (clip(r.why.sentence, columns - 8), INK[standing(r)])), columns)]
+        return [fit(line((" why   ", "dim"), (clip(self.desk.say(r.why.sentence), columns - 8), INK[standing(r)])), columns)]
 
     def _ports(self, page: NodePage, columns: int) -> list[Line]:
         """NICs at the left, disks at the right."""
         half = columns // 2 + 2
         nics = layout(
-            (Col("nic", " nic", 9), Col("port", "port", 7, gap=1), Col("far", "neighbour", 11, grow=1, gap=1), Col("plan", "cable", 9, grow=2, gap=1)),
+            (Col("nic", " nic", 9), Col("port", "port", 6, gap=1), Col("far", "neighbour", 11, grow=1, gap=1),
+             Col("plan", "cable", 10, grow=2, gap=1)),
             half - 2,
-        )
+        )  # fmt: skip
         disks = layout(
             (Col("disk", "disk", 5), Col("size", "size", 5, right=True, gap=1), Col("serial", "serial", 12, grow=1, most=20, gap=1),
              Col("use", "use", 8, grow=2, gap=1)),
@@ -189,9 +193,9 @@ class NodeScreen(Listing):
         for n in page.nics:
             link = n.link
             far = f"{link.switch} {link.port}" if link is not None and link.switch else ""
-            word, ink = ("", "dim") if link is None else (link.check, "good" if link.check == "right" else "dim" if link.check == "unknown" else "ask")
+            word, ink = ("", "dim") if link is None else (link.check, _CHECK[link.check])
             if link is not None and link.check in ("swapped", "missing"):
-                word = f"{link.check}! {link.plan.replace(':', ' ')}"
+                word = f"not {link.plan.replace(':', ' ')}!" if link.check == "swapped" else "missing!"
             port = f"{speed(n.speed)} up" if n.up else "down"
             left.append(row(nics, {"nic": (f" {n.name}", "name"), "port": (port, "" if n.up else "dim"), "far": far, "plan": (word, ink)}))
         right: list[Line] = [head(disks)]
@@ -212,7 +216,8 @@ class NodeScreen(Listing):
             if len(out) >= most:
                 break
             if told.get("node") in (name, self.id) and told.get("text"):
-                out.append(line((f" {clock(told['at'])}  ", "dim"), (f"{clip(str(told['type']), 12):<13}", ""), clip(str(told["text"]), columns - 26)))
+                head = (f" {clock(told['at'])}  ", "dim")
+                out.append(line(head, (f"{clip(str(told['type']), 12):<13}", ""), clip(str(told["text"]), columns - 26)))
         return list(reversed(out))
 
     def hints(self) -> list[Hint]:

@@ -1,4 +1,4 @@
-"""1: every machine on a line: where, who, what, the last that was seen of it and when, how far. The reason stands under a row that waits."""
+"""1: each machine on a line: where, who, what, what was seen of it last and when, how far. The reason stands under a row that waits."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _COLUMNS = (
     Col("bar", "progress", 8, grow=1, most=20),
     Col("done", "", 4, right=True, gap=1),
 )
+_MAC = 18
 _ORDER = {"problem": 0, "waiting": 1, "working": 2, "ready": 3}
-_TINY = 3
 
 
 class NodesScreen(Listing):
@@ -67,6 +67,9 @@ class NodesScreen(Listing):
         how = standing(r)
         ink = INK[how]
         at = layout(_COLUMNS, columns)
+        if r.kind == "sighting":  # its name is a MAC, to be compared with a label: it is never cut
+            both = sum(w for c, w in at if c.key in ("node", "state"))
+            at = [(c, _MAC if c.key == "node" else both - _MAC if c.key == "state" else w) for c, w in at]
         widths = {c.key: w for c, w in at}
         share = desk.share(r)
         full, left = g.bar(share, widths["bar"])
@@ -88,7 +91,7 @@ class NodesScreen(Listing):
         }
         out = [row(at, cells)]
         if r.why is not None and how != "ready" and (how != "working" or chosen):
-            out.append(line("      ", (clip(r.why.sentence, columns - 7), ink if how != "working" else "dim")))
+            out.append(line("      ", (clip(desk.say(r.why.sentence), columns - 7), ink if how != "working" else "dim")))
         return out
 
     def hints(self) -> list[Hint]:
@@ -120,12 +123,12 @@ def signal_of(desk: Desk, row: NodeRow) -> str:
     """The last that was seen: of the task, else of the boot."""
     if row.task:
         live = desk.live(row.id)
-        return f"{row.task}: {live.text}" if live is not None and live.text else f"{row.task} runs"
+        return live.text if live is not None and live.text else f"{row.task} runs"
     node = desk.node(row.id)
     if node is not None and node.boot is not None:
-        return f"{row.signal}, next {boot_next(node)}"
+        return f"{row.signal} {g.NEXT} {boot_next(node)}"
     if row.kind == "sighting":
-        return f"{row.signal}, not a node yet"
+        return f"{row.signal} {g.NEXT} first hello"
     if row.kind == "admin":
         return "this machine"
     return f"{row.signal}: {row.runs}" if row.runs else row.signal

@@ -37,11 +37,11 @@ class PlanScreen(Scroll):
         head = self._head(page)
         if columns >= 120:
             half = columns // 2
-            left, right = self._deployments(page, half - 2) + [line()] + self._revisions(page), text
-            tall = max(len(left), len(right))
-            rows = [
-                (*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *(right[i] if i < len(right) else ())) for i in range(tall)
-            ]
+            left, right = [*self._deployments(page, half - 2), line(), *self._revisions(page)], text
+            rows = []
+            for i in range(max(len(left), len(right))):
+                told = right[i] if i < len(right) else ()
+                rows.append((*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *told))
             return [head, line(), *rows]
         return [head, line(), *self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
 
@@ -49,7 +49,8 @@ class PlanScreen(Scroll):
         spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
         spans += [(f"   expects {page.expect} nodes" if page.expect else "   expects whatever comes", "")]
         spans += [(f" within {age(page.within)}" if page.within else "", "dim")]
-        spans += [("   disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else ""), (f"   allocate: {page.allocate}", "dim")]
+        spans += [("   disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else "")]
+        spans += [(f"   allocate: {page.allocate}", "dim")]
         return line(*spans)
 
     def _deployments(self, page: PlanPage, columns: int) -> list[Line]:
@@ -62,7 +63,8 @@ class PlanScreen(Scroll):
                 line(
                     (f" {clip(name, 21):<22}", "name"), (f"{d.state:<10}", ink), (f"{d.done:>4} / {d.roles:<3}", ""), ("  ", ""),
                     (full, "dim" if d.state == "active" else ink), (left, "dim"),
-                    (f"  {d.error or '-':>5}", "bad" if d.error else "dim"), (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
+                    (f"  {d.error or '-':>5}", "bad" if d.error else "dim"),
+                    (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
                 )
             )  # fmt: skip
             for role, on in d.wants:
@@ -73,7 +75,8 @@ class PlanScreen(Scroll):
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
             when = f"{day(r.at)}  {age(self.desk.wall() - r.at)} ago"
-            out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), ("  in force" if r.current else "", "good")))
+            force = ("  in force" if r.current else "", "good")
+            out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
         return out
 
     def hints(self) -> list[Hint]:

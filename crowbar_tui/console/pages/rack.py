@@ -1,4 +1,4 @@
-"""2: the racks as they stand, by unit, with the state of each and what is wrong where. The wider the terminal, the more racks side by side."""
+"""2: the racks as they stand, by unit, with the state of each and what is wrong where. A wide terminal has several side by side."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ class RackScreen(Page):
                 by_unit[unit] = slot
         unit = rack.units
         while unit >= 1:
-            slot = by_unit.get(unit)
-            if slot is None:
+            here = by_unit.get(unit)
+            if here is None:
                 low = unit
                 while low > 1 and low - 1 not in by_unit:
                     low -= 1
@@ -90,11 +90,12 @@ class RackScreen(Page):
                 out.append(line((f"{text} ", "dim"), (g.DOT if low != unit else "", "dim")))
                 unit = low - 1
                 continue
-            if unit == slot.unit + slot.height - 1:
-                out.append(self._row(slot.node, str(unit), wide, slot.node is not None and slot.node.id == chosen))
+            node = here.node
+            if unit == here.unit + here.height - 1:
+                out.append(self._row(node, str(unit), wide, node is not None and node.id == chosen))
             else:
-                face = _FACE[standing(slot.node)] if slot.node is not None else "    "
-                out.append(line((f"{unit:>3} ", "dim"), (face, INK[standing(slot.node)] if slot.node is not None else "dim")))
+                face = _FACE[standing(node)] if node is not None else "[  ]"
+                out.append(line((f"{unit:>3} ", "dim"), (face, INK[standing(node)] if node is not None else "dim")))
             unit -= 1
         return out
 
@@ -105,7 +106,7 @@ class RackScreen(Page):
         ink, bar = INK[how], "+" if chosen else ""
         said = ""
         if how in ("problem", "waiting") and row.why is not None:
-            said = row.why.sentence
+            said = self.desk.say(row.why.sentence)
         elif how == "working":
             said = f"{self.desk.share(row) * 100:.0f}%  {row.task or row.runs}"
         mark = "*" if row.id in self.desk.marks else " "

@@ -72,13 +72,15 @@ class RolesScreen(Listing):
         if isinstance(thing, Waiting):
             mark = "!" if thing.state == "error" else " "
             head = f" {mark} {clip(short(thing.node), 12):<13}"
-            return [
-                line(
-                    (head, "name"), f"{clip(thing.role, 19):<20}", (f"{thing.state:<12}", _STATE.get(thing.state, "")),
-                    (f"{age(self.desk.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
-                    (clip(thing.sentence, columns - 57), "bad" if thing.state == "error" else "dim"),
-                )
-            ]  # fmt: skip
+            told = self.desk.say(thing.sentence)
+            ink = "bad" if thing.state == "error" else "dim"
+            under = columns < 120 and (chosen or thing.state == "error")
+            told_first = line(
+                (head, "name"), f"{clip(thing.role, 19):<20}", (f"{thing.state:<12}", _STATE.get(thing.state, "")),
+                (f"{age(self.desk.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
+                ("" if under else clip(told, columns - 57), ink),
+            )  # fmt: skip
+            return [told_first, *([line("     ", (clip(told, columns - 6), ink))] if under else [])]
         each, first, many = self._shape(columns)
         letters = cells(self.desk.world, thing.id, self._columns()[first : first + many])
         mark = "*" if thing.id in self.desk.marks else " "
@@ -91,7 +93,9 @@ class RolesScreen(Listing):
 
     def body(self, columns: int, rows: int) -> list[Line]:
         if self.lists:
+            self.empty = "nothing failed, nothing runs, nothing waits"
             return super().body(columns, rows)
+        self.empty = "no role is bound to anything yet"
         names = self._columns()
         self.column = max(min(self.column, len(names) - 1), 0)
         legend = [f"{letter} {state}" for state, letter in LETTERS.items()] + [". not bound"]
@@ -121,13 +125,14 @@ class RolesScreen(Listing):
         if record is None:
             return line((f" {column.role}", "name"), (f" ({column.stage}) is not bound to {short(thing.name)}", "dim"))
         r = role_row(self.desk.world, record)
-        said = f"  {r.why[0].sentence}" if r.why else ""
+        said = f"  {self.desk.say(r.why[0].sentence)}" if r.why else ""
         ink = _INK.get(LETTERS.get(r.state, "?"), "")
         return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, ink), clip(said, columns - 40))
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("tab", "lists", "the matrix, or what failed, runs, is to do and is blocked"), Hint("left right", "role", "the role of the cursor"),
+            Hint("tab", "lists", "the matrix, or what failed, runs, is to do and is blocked"),
+            Hint("left right", "role", "the role of the cursor"),
             Hint("enter", "open", "the node"),
         ]  # fmt: skip
 

@@ -16,7 +16,7 @@ _INK = {"right": "good", "swapped": "ask", "missing": "ask", "unknown": "dim"}
 class TopologyScreen(Listing):
     name = "topology"
     empty = "no link was heard yet: nodes listen to LLDP in their discovery"
-    sorts = (Sort("switch", None), Sort("check", lambda t: (("swapped", "missing", "unknown", "right").index(t.check),)))
+    sorts = (Sort("", None), Sort("check", lambda t: (("swapped", "missing", "unknown", "right").index(t.check),)))
 
     def things(self) -> Sequence[Link]:
         return self.desk.links().links
@@ -50,14 +50,15 @@ class TopologyScreen(Listing):
             spans.append((f"{age_:>6}", "dim"))
         out = [line(*spans)]
         if told and not wide and thing.check != "right":
-            out.append(line(" " * 16, (clip(told, columns - 17), ink)))
+            out.append(line("     ", (clip(told, columns - 6), ink)))
         return out
 
     def heads(self, columns: int) -> list[Line]:
         found = self.desk.links()
         if not found.switches:
             return []
-        head = f"   {'switch':<11}{'port':<13}  {'node':<17}{'nic':<11}{'link':<5}{'cable':<8}" + ("    age  by    why" if columns >= 120 else "   age")
+        more = "    age  by    why" if columns >= 120 else "   age"
+        head = f"   {'switch':<11}{'port':<13}  {'node':<17}{'nic':<11}{'link':<5}{'cable':<8}{more}"
         return [line((self._told(found.switches, columns), "")), line((head, "head"))]
 
     def _told(self, switches: Sequence[Switch], columns: int) -> str:

@@ -50,16 +50,16 @@ class WhyScreen(Scroll):
             ink = _INK.get(x.state, "ask")
             head = f"{' ' * (3 + 2 * x.depth)}{x.subject}"
             head = f"{head:<{start}}{x.state:<11}"
-            texts = wrap(x.sentence, columns - len(head) - 1)
+            texts = wrap(self.desk.say(x.sentence), columns - len(head) - 1)
             out.append(line((head[:start], "name" if ink == "bad" else ""), (head[start:], ink), texts[0]))
             out += [line(" " * len(head), more) for more in texts[1:]]
         out.append(line())
         for fact in chain.facts:
             when = f", {age(self.desk.wall() - fact.at)} ago" if fact.at else ""
-            out += _labelled(fact.label, fact.text + when, columns, "")
+            out += _labelled(fact.label, self.desk.say(fact.text) + when, columns, "")
         out += self._meanwhile(chain, columns)
         if chain.advice:
-            out += _labelled("try", chain.advice, columns, "ask")
+            out += _labelled("try", self.desk.say(chain.advice), columns, "ask")
         else:
             out += _labelled("try", "nothing: waiting is right", columns, "dim")
         return out

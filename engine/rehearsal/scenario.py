@@ -1,0 +1,213 @@
+"""Scenario files: what goes wrong in a rack, and when. YAML to records, every mistake with its line; docs/rehearsal.md explains the keys.
+
+    scenario: 1
+    faults: {all: {drop_dhcp: 20}, m2: {bmc: lies}}
+    dhcp_server: {file: pxelinux.0}
+    then:
+      - {when: {machine: m3, reaches: install}, do: {power: off}}
+      - {after: 20s, do: {fault: {machine: m2, bmc: dead}}}
+
+Pure. `director` carries it out.
+"""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Address
+from typing import Any, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from engine.mistakes import Mistakes, nearest
+from engine.spot import Spot
+from engine.yaml_source import parse as parse_yaml
+
+from .description import Faults
+from .rogue import Rogue
+
+ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "disk")
+STAGES = ("discovery", "hardware", "install", "system")
+MOODS = ("obedient", "lies", "slow", "locked", "dead")
+POWER = ("off", "on", "cycle")
+
+
+class When(Struct, frozen=True, kw_only=True):
+    machine: str
+    """Name, or `all`: for each of them."""
+    reaches: str
+    """An environment, a stage (as its first role starts) or a role."""
+    percent: int = 0
+    """Of a role: as it is so far."""
+
+
+class Power(Struct, frozen=True, kw_only=True, tag="power"):
+    machine: str
+    how: str
+
+
+class SetFault(Struct, frozen=True, kw_only=True, tag="fault"):
+    machine: str
+    faults: dict[str, Any]
+
+
+class Swap(Struct, frozen=True, kw_only=True, tag="swap"):
+    """Another main board; takes hold while the power is off."""
+
+    machine: str
+    keep_nics: bool
+
+
+class DropSsh(Struct, frozen=True, kw_only=True, tag="ssh"):
+    machine: str
+
+
+class SetRogue(Struct, frozen=True, kw_only=True, tag="dhcp_server"):
+    rogue: Rogue | None
+
+
+Action = Power | SetFault | Swap | DropSsh | SetRogue
+
+
+class Happening(Struct, frozen=True, kw_only=True):
+    when: When | None
+    after: float
+    """Seconds of real time after it, or after the rack was first switched on."""
+    do: tuple[Action, ...]
+
+
+class Scenario(Struct, frozen=True, kw_only=True):
+    patience: float | None = None
+    """In place of the plan's."""
+    faults: dict[str, Faults] = {}
+    rogue: Rogue | None = None
+    then: tuple[Happening, ...] = ()
+
+
+def read(text: str, filename: str, nodes: int) -> Scenario:
+    """The scenario in a text, for a rack of so many machines. Raises PlanError with every mistake."""
+    mistakes = Mistakes()
+    tree = parse_yaml(text, filename, mistakes)
+    if tree is None:
+        mistakes.end()
+    assert tree is not None
+    found = _Reader(nodes).scenario(Spot(tree, filename, mistakes))
+    mistakes.end()
+    return found
+
+
+class _Reader:
+    def __init__(self, nodes: int) -> None:
+        self._nodes = nodes
+
+    def scenario(self, top: Spot) -> Scenario:
+        keys = top.fields(("scenario", "patience", "faults", "dhcp_server", "then"), ("scenario",))
+        if "scenario" in keys:
+            keys["scenario"].integer(1, 1)
+        faults = keys["faults"].entries() if "faults" in keys else {}
+        return Scenario(
+            patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else None,
+            faults={
+                self._name(name, spot): msgspec.convert(self._faults(spot.fields(FAULTS)), Faults) for name, spot in faults.items()
+            },
+            rogue=self._rogue(keys["dhcp_server"]) if "dhcp_server" in keys else None,
+            then=tuple(self._happening(spot) for spot in keys.each("then")),
+        )
+
+    def _name(self, name: str, spot: Spot) -> str:
+        if name != "all" and not (name[:1] == "m" and name[1:].isdecimal() and 1 <= int(name[1:]) <= self._nodes):
+            spot.fail(f"expected all, or a machine from m1 to m{self._nodes}, not {name[:40]!r}")
+        return name
+
+    def _machine(self, keys: dict[str, Spot], otherwise: str) -> str:
+        return self._name(keys["machine"].text("a machine"), keys["machine"]) if "machine" in keys else otherwise
+
+    def _faults(self, keys: dict[str, Spot]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for name, spot in keys.items():
+            kind = _KINDS.get(name)
+            if kind is float:
+                percent = name.startswith(("drop_", "double_", "late_", "repeat_"))
+                out[name] = spot.number(0.0, 100.0 if percent else 86400.0)
+            elif kind is bool:
+                out[name] = spot.truth()
+            elif kind is int:
+                out[name] = spot.integer(0, 7)
+            elif kind is str:
+                out[name] = self._word(name, spot)
+            else:
+                out[name] = {link: cable.text("switch:port", blank=True) for link, cable in spot.entries().items()}
+        return out
+
+    def _word(self, name: str, spot: Spot) -> str:
+        text = spot.text("a word", blank=True)
+        if name == "bmc":
+            kind, _, seconds = text.partition(":")
+            if kind and (kind not in MOODS or (seconds and not (kind == "slow" and seconds.replace(".", "", 1).isdecimal()))):
+                spot.fail("expected one of " + ", ".join(MOODS) + " or slow:SECONDS", nearest(kind, MOODS))
+        elif text:
+            self._name(text, spot)
+        return text
+
+    def _rogue(self, spot: Spot) -> Rogue | None:
+        keys = spot.fields(("address", "first", "file"))
+        for name in ("address", "first"):
+            if name in keys:
+                try:
+                    IPv4Address(keys[name].text("an IPv4 address"))
+                except AddressValueError:
+                    keys[name].fail("expected an IPv4 address")
+        return Rogue(**{name: one.text(blank=True) for name, one in keys.items()})
+
+    def _happening(self, spot: Spot) -> Happening:
+        keys = spot.fields(("when", "after", "do"), ("do",))
+        if "when" not in keys and "after" not in keys:
+            spot.fail("expected the key 'when' or 'after', or both")
+        when = self._when(keys["when"]) if "when" in keys else None
+        actions: list[Action] = []
+        if "do" in keys:
+            several = keys["do"].tree.__class__.__name__ == "Listing"
+            for one in keys["do"].items() if several else [keys["do"]]:
+                actions += self._action(one, when.machine if when is not None else "")
+        return Happening(when=when, after=keys["after"].duration() if "after" in keys else 0.0, do=tuple(actions))
+
+    def _when(self, spot: Spot) -> When:
+        keys = spot.fields(("machine", "reaches", "percent"), ("machine", "reaches"))
+        reaches = keys["reaches"].name("a stage, an environment or a role") if "reaches" in keys else ""
+        return When(
+            machine=self._machine(keys, ""), reaches=reaches, percent=keys["percent"].integer(0, 100) if "percent" in keys else 0
+        )
+
+    def _action(self, spot: Spot, machine: str) -> list[Action]:
+        keys = spot.fields(("power", "fault", "swap", "ssh", "dhcp_server", "machine"))
+        verbs = [name for name in keys if name != "machine"]
+        if len(verbs) != 1:
+            spot.fail("expected exactly one of power, fault, swap, ssh, dhcp_server")
+            return []
+        one = keys[verbs[0]]
+        if verbs[0] == "dhcp_server":
+            off = getattr(one.tree, "text", "") == "off"
+            return [SetRogue(rogue=None if off else self._rogue(one))]
+        if verbs[0] == "fault":
+            inner = one.fields((*FAULTS, "machine"))
+            who = self._machine(inner, self._machine(keys, machine))
+            inner.pop("machine", None)
+            found: Action = SetFault(machine=who, faults=self._faults(inner))
+        else:
+            who = self._machine(keys, machine)
+            match verbs[0]:
+                case "power":
+                    found = Power(machine=who, how=one.choice(POWER))
+                case "swap":
+                    found = Swap(machine=who, keep_nics=one.choice(("board", "board-without-nics")) == "board-without-nics")
+                case _:
+                    one.choice(("drop",))
+                    found = DropSsh(machine=who)
+        if not who:
+            spot.fail("expected the key 'machine', which is missing")
+        return [found]
+
+
+_KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
+FAULTS = tuple(_KINDS)
+LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of", "cables"))
+"""Faults that can come and go while the rack runs."""

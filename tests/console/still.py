@@ -1,0 +1,59 @@
+"""A source whose world moves only by hand; what is asked of it is written down, and answered as the test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from crowbar_tui.console.source import Live, Said, Snapshot
+from engine.show import World
+
+
+class Still:
+    def __init__(self, world: World, where: Path, told: Iterable[dict[str, Any]] = (), at: float = 1.0, **more: Any) -> None:
+        self.where = where
+        self.world = world
+        self.told = list(told)
+        self.at = at
+        self.progress: dict[str, Live] = more.get("progress", {})
+        self.heard: dict[str, float] = {}
+        self.health: dict[str, Any] = more.get("health", {})
+        self.state: str = more.get("state", "embedded")
+        self.trouble: str = more.get("trouble", "")
+        self.asked: list[tuple[str, str, str, Any]] = []
+        self.answer: Any = lambda *_: Said(True, "done")
+        self.seq = int(more.get("seq", 1))
+        self._changed = threading.Event()
+
+    def snapshot(self) -> Snapshot:
+        told, self.told = tuple(self.told), []
+        return Snapshot(
+            self.world, self.seq, told, self.progress, self.heard, self.health, self.state, self.trouble, self.at
+        )
+
+    def move(self, world: World) -> None:
+        self.world, self.seq = world, self.seq + 1
+        self._changed.set()
+
+    def wait(self, seconds: float) -> None:
+        self._changed.wait(seconds)
+        self._changed.clear()
+
+    def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        self.asked.append((verb, node, role, value))
+        said = self.answer(verb, node, role, value)
+        assert isinstance(said, Said)
+        return said
+
+    def commit(self, text: str, name: str) -> Said:
+        self.asked.append(("commit", name, "", text))
+        return Said(True, "committed")
+
+    def stop_engine(self) -> Said:
+        self.asked.append(("stop", "", "", None))
+        return Said(True, "the engine stops")
+
+    def close(self) -> None:
+        self._changed.set()

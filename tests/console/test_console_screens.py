@@ -1,0 +1,105 @@
+"""Each screen in its main states, as plain text, at 80x24 and 160x48. The files are read by people: a change to one is a change of the console."""
+
+from __future__ import annotations
+
+import pytest
+from driving import console, press, shot, still
+
+from crowbar_tui.console.glyphs import CP437
+from crowbar_tui.console.theme import NAMES
+
+SCREENS = {
+    "nodes-begun": ("begun", "", {}),
+    "nodes-working": ("working", "", {}),
+    "nodes-faulty": ("faulty", "", {}),
+    "nodes-asks": ("asks", "down", {}),
+    "nodes-ready": ("ready", "", {}),
+    "nodes-empty": ("empty", "", {}),
+    "nodes-marked": ("working", "space space s", {}),
+    "nodes-filtered": ("faulty", "slash p r o b", {}),
+    "nodes-no-engine": ("ready", "", {"state": "alone", "trouble": "no engine runs on /var/lib/crowbar"}),
+    "rack-faulty": ("faulty", "2", {}),
+    "rack-working": ("working", "2", {}),
+    "rack-empty": ("empty", "2", {}),
+    "topology-faulty": ("faulty", "3", {}),
+    "topology-begun": ("begun", "3", {}),
+    "roles-faulty": ("faulty", "4 down down down right right right right", {}),
+    "roles-lists-working": ("working", "4 tab", {}),
+    "roles-lists-faulty": ("faulty", "4 tab down", {}),
+    "plan-working": ("working", "5", {}),
+    "plan-text": ("working", "5 tab", {}),
+    "plan-empty": ("empty", "5", {}),
+    "networks-working": ("working", "6", {}),
+    "events-working": ("working", "7", {}),
+    "health-working": ("working", "8", {}),
+    "health-no-engine": ("ready", "8", {"state": "alone", "trouble": "no engine runs on /var/lib/crowbar", "health": {}}),
+    "node-working": ("working", "enter", {}),
+    "node-booting": ("working", "down enter", {}),
+    "node-faulty": ("faulty", "down down enter", {}),
+    "node-story": ("faulty", "down down enter l", {}),
+    "node-ready": ("ready", "enter", {}),
+    "why-role": ("faulty", "down down w", {}),
+    "why-problem": ("faulty", "down down down w", {}),
+    "why-approval": ("asks", "w", {}),
+    "why-working": ("working", "w", {}),
+    "help": ("faulty", "question_mark", {}),
+    "menu": ("faulty", "full_stop", {}),
+    "palette": ("faulty", "colon n o d e", {}),
+    "power": ("faulty", "p", {}),
+    "approve": ("asks", "a", {}),
+    "reinstall": ("ready", "I", {}),
+    "delete": ("ready", "D", {}),
+    "stop": ("ready", "Q", {}),
+    "notes-none": ("ready", "n", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("name", SCREENS)
+async def test_screen(name: str, size: tuple[int, int], golden) -> None:
+    world, keys, more = SCREENS[name]
+    source, at = still(world, **more)
+    async with console(source, at, size, keys) as (app, _):
+        text = shot(app)
+    lines = text.splitlines()
+    assert len(lines) == size[1]
+    assert all(len(one) <= size[0] for one in lines)
+    assert not {c for c in text if not c.isascii()} - CP437
+    golden(f"{name}-{size[0]}x{size[1]}", text)
+
+
+@pytest.mark.parametrize("theme", NAMES)
+async def test_a_theme_changes_colours_and_no_word(theme: str, golden) -> None:
+    source, at = still("faulty")
+    async with console(source, at, theme=theme) as (app, _):
+        golden("nodes-faulty-80x24", shot(app))
+
+
+async def test_ascii_says_the_same_in_ascii(golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROWBAR_ASCII", "1")
+    source, at = still("faulty")
+    async with console(source, at, keys="2") as (app, _):
+        text = shot(app)
+    assert text.isascii()
+    golden("rack-faulty-ascii-80x24", text)
+
+
+@pytest.mark.parametrize("size", [(60, 12), (61, 13), (80, 16), (100, 30), (200, 60)])
+async def test_every_size_and_screen_is_drawn(size: tuple[int, int]) -> None:
+    source, at = still("faulty")
+    async with console(source, at, size) as (app, pilot):
+        for keys in "12345678":
+            for more in ("", "tab", "down down enter", "w", "question_mark", "escape full_stop", "escape colon", "escape escape escape"):
+                await press(pilot, f"{keys if not more else ''} {more}")
+                lines = shot(app).splitlines()
+                assert len(lines) == size[1]
+                assert "help" in lines[-1] or "enter keep" in lines[-1]
+
+
+async def test_it_says_when_it_is_too_small_and_comes_back(golden) -> None:
+    source, at = still("faulty")
+    async with console(source, at, (40, 10)) as (app, pilot):
+        assert "too small: 40x10; 80x24 is enough" in shot(app)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        golden("nodes-faulty-80x24", shot(app))
