@@ -84,7 +84,10 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
     definition = view.catalog.roles.get(role.role)
     if definition is None:
         return {}
-    return {want.name: effective(view, role, want.name) for want in definition.wants}
+    out = {want.name: effective(view, role, want.name) for want in definition.wants}
+    for collect in definition.collects:
+        out[f"wishes:{collect.attribute}"] = view.wishes.get(collect.attribute) or 0
+    return out
 
 
 def inputs_hash(view: View, role: NodeRole) -> str:
@@ -99,7 +102,7 @@ def is_stale(view: View, role: NodeRole) -> bool:
         role.state is State.ACTIVE
         and definition is not None
         and not definition.destructive
-        and bool(definition.wants)
+        and bool(definition.wants or definition.collects)
         and inputs_hash(view, role) != role.ran_hash
     )
 
@@ -134,12 +137,17 @@ def document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, J
     for want in definition.wants:
         value = opened.get(want.name, effective(view, role, want.name))
         attribute = view.catalog.attributes.get(want.name)
-        path = (want.at or (attribute.path if attribute else "") or want.name).split("/")
-        place = out
-        for part in path[:-1]:
-            place = cast(dict[str, Json], place.setdefault(part, {}))
-        place[path[-1]] = value
+        nest(out, want.at or (attribute.path if attribute else "") or want.name, value)
     return out
+
+
+def nest(out: dict[str, Json], path: str, value: Json) -> None:
+    """Put a value at a path `a/b/c` of attributes.json."""
+    *above, last = path.split("/")
+    place = out
+    for part in above:
+        place = cast(dict[str, Json], place.setdefault(part, {}))
+    place[last] = value
 
 
 def ancestry(view: View, deployment: str) -> list[str]:

@@ -140,8 +140,8 @@ def _follow(
 
 
 def _next(world: World, node: Node, role: NodeRole, found: list[Reason], seen: set[tuple[str, str]]) -> NodeRole | None:
-    """What to look at after this one: what it requires (a failed one first, then the one that comes last, as that leads over the most), else
-    what is left of the node's present stage."""
+    """What to look at after this one: what it requires (a failed one first, then the one that comes last, as that leads
+    over the most), else what is left of the node's present stage."""
     parents = [p for k in role.parents if (p := world.node_roles.get(k)) is not None and not done(world, p) and k not in seen]
     if parents:
         return min(parents, key=lambda p: (p.state is not State.ERROR, p.rank, p.key))

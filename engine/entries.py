@@ -16,7 +16,7 @@ from .model import Node
 MAPS = (
     "nodes", "node_roles", "sightings", "leases", "allocations", "attributes", "deployments", "revisions",
     "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
-    "stale", "running", "holders", "queues",
+    "stale", "wishes", "wish_of", "running", "holders", "queues",
 )  # fmt: skip
 """The maps of a world, tables and indexes."""
 

@@ -2,8 +2,8 @@
 and a rehearsal with faults does not take an afternoon. Pure.
 
 Rules
-* Only waits of the engine are scaled: deadlines of boots, distances of probes and retries, silence. The time-out of a role is its own, it is
-  enforced on the node.
+* Only waits of the engine are scaled: deadlines of boots, distances of probes and retries, silence. The time-out of a
+  role is its own, it is enforced on the node.
 * Below 1, firmware and installs may be as quick as they like, but packets take the time that they take: no deadline goes under LEAST.
 """
 

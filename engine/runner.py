@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from msgspec import Struct
 
 from . import reasons
-from .attributes import admin_network, document, inputs
+from .attributes import admin_network, inputs
 from .definitions import Json, RoleDef
 from .effects import (
     Accept,
@@ -40,6 +40,7 @@ from .model import Kind, Node, NodeRole
 from .power_orders import PowerOrders
 from .reach import Reach
 from .stages import DISCOVERY
+from .wishes import task_document
 from .world import World
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,7 @@ class Runner:
             role=definition,
             barclamp=definition.barclamp,
             folder=role_folder(world, definition),
-            attributes=document(world, role, opened),
+            attributes=task_document(world, role, opened),
             secrets=(*secrets, *self._ports.secrets()),
             timeout_s=definition.timeout_s,
             target=self.target(world, node),

@@ -33,6 +33,7 @@ from .topology import Link, Switch, Topology, topology
 from .views import HUMAN, NodeRow, RoleRow, Why, node_row, role_row, servers, why
 from .world import World
 
+
 def boot_next(node: Node) -> str:
     """The signal that should come next in the node's open boot; empty where it has none."""
     return expected(node.boot) if node.boot is not None else ""

@@ -5,6 +5,8 @@ the tables), and remembers what the change touched: node roles for the annealer,
 changed, so no caller can forget one.
 
     work = Work(world); for each event: step(work, happened); world = work.finish()
+
+This file is over 400 lines because keeping the indexes is one subject: whoever adds one finds all places here.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from .entries import MAPS, enter, index, leave, matters, names, nonces
 from .model import Allocation, Deployment, Key, Lease, Meta, Node, NodeRole, Revision, Row, Sighting, State, Value
 from .ordered import EMPTY
 from .plan import Plan
+from .wishes import collectors, weight
 from .world import World
 
 Change = tuple[str, Hashable, Row | None]
@@ -64,6 +67,8 @@ class Work:
     nonces: Any
     values_of: Any
     stale: Any
+    wishes: Any
+    wish_of: Any
     running: Any
     holders: Any
     queues: Any
@@ -73,6 +78,7 @@ class Work:
         self.catalog: Catalog = world.catalog
         self.plan: Plan | None = world.plan
         self.meta: Meta = world.meta
+        self.collectors = collectors(world.catalog)
         self._open(world)
         self.at = 0.0
         self.now = 0.0
@@ -104,6 +110,7 @@ class Work:
     def rollback(self, to: Checkpoint) -> None:
         """Forget everything since the checkpoint."""
         self.catalog, self.plan, self.meta = to.world.catalog, to.world.plan, to.world.meta
+        self.collectors = collectors(self.catalog)
         self._open(to.world)
         self.rows, self.touched, self.looked, self.released = to.rows, to.touched, to.looked, to.released
         self.free_from.clear()
@@ -231,6 +238,8 @@ class Work:
             had, has = old is not None and holds_limits(old), holds_limits(new)
             if had != has:
                 self._count(definition, new, 1 if has else -1)
+        if self.collectors and (old is None or (old.state is State.PROPOSED) != (new.state is State.PROPOSED)):
+            self._wish(new)
         self._stale_now(new)
         self.looked[new.node] = None
         self.touched[key] = None
@@ -277,6 +286,8 @@ class Work:
         self.children.pop(key, None)
         self.touched.pop(key, None)
         del self.node_roles[key]
+        for attribute in self.collectors:
+            self._weigh(key, attribute, 0)
         self.rows[("node_roles", key)] = None
         self.touch_node(role.node)
 
@@ -352,6 +363,8 @@ class Work:
             role: NodeRole | None = self.node_roles.get(key)
             if role is None:
                 continue
+            if self.collectors:
+                self._wish(role)
             before = key in self.stale
             self._stale_now(role)
             if before != (key in self.stale):
@@ -362,6 +375,7 @@ class Work:
     def use(self, plan: Plan, catalog: Catalog) -> None:
         """Work by another plan, with the catalogue that it makes. What follows from definitions follows."""
         before, self.plan, self.catalog = self.catalog, plan, catalog
+        self.collectors = collectors(catalog)
         for name in sorted(before.roles.keys() | catalog.roles.keys()):
             old, new = before.roles.get(name), catalog.roles.get(name)
             if old == new:
@@ -378,8 +392,32 @@ class Work:
         self.released.update(dict.fromkeys(self.limits()))
 
     def restale_all(self) -> None:
-        for role in self.all("node_roles"):
+        roles = self.all("node_roles")
+        for role in roles if self.collectors else ():
+            self._wish(role)
+        for role in roles:
             self._stale_now(role)
+
+    def _wish(self, role: NodeRole) -> None:
+        for attribute in self.collectors:
+            self._weigh(role.key, attribute, weight(self, role, attribute))
+
+    def _weigh(self, key: Key, attribute: str, new: int) -> None:
+        """A wish changed: the sum follows, and whoever collects it may be stale by that."""
+        old = self.wish_of.get((key, attribute)) or 0
+        if old == new:
+            return
+        if new:
+            self.wish_of[(key, attribute)] = new
+        else:
+            del self.wish_of[(key, attribute)]
+        total = (self.wishes.get(attribute) or 0) + new - old
+        if total:
+            self.wishes[attribute] = total
+        else:
+            del self.wishes[attribute]
+        for name in self.collectors[attribute]:
+            self.restale(tuple(self.bound.get(name) or ()))
 
     def _stale_now(self, role: NodeRole) -> None:
         if is_stale(self, role):

@@ -98,6 +98,8 @@ class View(Protocol):
     @property
     def stale(self) -> Table[Key, bool]: ...
     @property
+    def wishes(self) -> Table[str, int]: ...
+    @property
     def running(self) -> Table[str, int]: ...
     @property
     def holders(self) -> Table[NodeId, Key]: ...
@@ -140,6 +142,10 @@ class World(Struct, frozen=True, kw_only=True):
     """Scope -> keys of the attribute values set in it."""
     stale: Map[Key, bool] = Map()
     """Node roles that are active and whose inputs differ from those of their last success."""
+    wishes: Map[str, int] = Map()
+    """Collected attribute -> sum of the hashes of all wishes (`wishes`)."""
+    wish_of: Map[tuple[Key, str], int] = Map()
+    """(node role, collected attribute) -> what its wish adds to that sum."""
     running: Map[str, int] = Map()
     """Resource other than a node -> how many node roles hold it."""
     holders: Map[NodeId, Key] = Map()

@@ -6,7 +6,7 @@ dnsmasq runs authoritative, without its ping, with its lease file in the same pl
 figure is the highest of the tried rates (steps of about 20 %) at which less than 0.1 % of offers and of ACKs were missing in one of two
 tries of two seconds; perfdhcp itself takes one of the cores, so more than about 13,000 cannot be seen on two.
 
-Takes about two minutes. Without perfdhcp or dnsmasq it says so and ends well.
+Takes about two minutes. Without perfdhcp or dnsmasq or without root, it says so and ends well.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def sync_ms(directory: Path) -> float:
 
 def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> None:
     missing = why_no_lab() or next((f"{name} is not installed" for name in ("perfdhcp", "dnsmasq") if not program(name)), "")
+    if not missing and os.geteuid():
+        missing = "dnsmasq sets its user and groups, which a user namespace forbids: run it as root"
     if missing:
         say(f"skipped: {missing}")
         return

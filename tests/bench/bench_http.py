@@ -3,7 +3,7 @@
 Over a veth pair, one curl process a client, each from an address of its own. nginx as Debian sets it up: sendfile, a worker a core. Time is from
 the start of the first client to the end of the last one; best of the rounds, in turns. CPU is what the server used, its kernel time included.
 
-Takes about a minute and reads from the page cache. Without curl or nginx it says so and ends well.
+Takes about a minute and reads from the page cache. Without curl or nginx or without root, it says so and ends well.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def measured(lab: Lab, pid: int, clients: int, path: str) -> tuple[float, float]
 
 def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> None:
     missing = why_no_lab() or next((f"{name} is not installed" for name in ("curl", "nginx") if not program(name)), "")
+    if not missing and os.geteuid():
+        missing = "nginx sets its user and groups, which a user namespace forbids: run it as root"
     if missing:
         say(f"skipped: {missing}")
         return

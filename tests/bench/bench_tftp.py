@@ -4,7 +4,7 @@ Over a veth pair, blocks of 1,468 octets, each client from an address of its own
 in two processes, 50 transfers each; dnsmasq knows no window and sends one block at a time to the same client. Time is from the start of the first
 client to the end of the last one, which includes starting curl; the best of three rounds, in turns. CPU is what the server used.
 
-Takes about half a minute. Without curl or dnsmasq it says so and ends well.
+Takes about half a minute. Without curl or dnsmasq or without root, it says so and ends well.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def measured(lab: Lab, pid: int, what: Callable[[Lab], None]) -> tuple[float, fl
 
 def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> None:
     missing = why_no_lab() or next((f"{name} is not installed" for name in ("curl", "dnsmasq") if not program(name)), "")
+    if not missing and os.geteuid():
+        missing = "dnsmasq sets its user and groups, which a user namespace forbids: run it as root"
     if missing:
         say(f"skipped: {missing}")
         return

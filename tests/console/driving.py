@@ -28,7 +28,7 @@ HEALTH = {
 
 
 def still(name: str, **more: Any) -> tuple[Still, float]:
-    world, at = getattr(worlds, name)()
+    world, at = worlds.load(name)
     told = [
         {"seq": 1, "at": at - 300, "type": "started", "node": "admin", "text": "system / admin"},
         {"seq": 2, "at": at - 299, "type": "commit", "node": "", "text": "revision 1 by op; ntp-server transition"},

@@ -1,6 +1,9 @@
-"""Worlds in the states that a console is for, made by the core's own rack: ordinary work, faults, ready. Deterministic.
+"""Worlds in the states that a console is for: ordinary work, faults, ready.
 
-Three switch ports of each machine are real: `neighbours` and `nics` have the shapes of the shipped barclamps, and node 2's second cable is in
+They were made by the core's own rack and are kept in `tests/golden/console/worlds/`, so that the screens of this folder change only when the
+console does. `python tests/console/worlds.py` makes them anew.
+
+Two switch ports of each machine are real: `neighbours` and `nics` have the shapes of the shipped barclamps, and node 2's second cable is in
 the port of node 3 in `faulty`.
 """
 
@@ -13,11 +16,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
+import msgspec
 from catalogs import USUAL, plan
 from rack import Machine, Rack
 
+from engine.model import TABLES
 from engine.plan import Expect, PlaceDef, Rule
 from engine.plan import Rack as RackDef
+from engine.store_schema import CODECS, to_json
 from engine.world import World
 
 PLACES = tuple(
@@ -74,7 +80,6 @@ def rack(nodes: int = 6, seed: int = 3, **more: Any) -> Cabled:
     return Cabled(USUAL, wanted, nodes=nodes, seed=seed, check=False)
 
 
-@cache
 def working() -> tuple[World, float]:
     """Six nodes in the middle of it."""
     r = rack()
@@ -82,7 +87,6 @@ def working() -> tuple[World, float]:
     return r.world, WALL + r.now
 
 
-@cache
 def ready() -> tuple[World, float]:
     r = rack()
     r.run()
@@ -90,7 +94,6 @@ def ready() -> tuple[World, float]:
     return r.world, WALL + r.now + 12
 
 
-@cache
 def faulty() -> tuple[World, float]:
     """A swapped cable on node 2, a BMC that is dead when node 4 shall boot, a failing role on node 3; the rest comes up."""
     r = rack()
@@ -104,7 +107,6 @@ def faulty() -> tuple[World, float]:
     return r.world, WALL + r.now + 5
 
 
-@cache
 def asks() -> tuple[World, float]:
     """Nothing may be wiped and nothing is allocated by itself: the operator is asked."""
     from engine.plan import Approve
@@ -114,7 +116,6 @@ def asks() -> tuple[World, float]:
     return r.world, WALL + r.now
 
 
-@cache
 def begun() -> tuple[World, float]:
     """Committed a moment ago; machines are in their firmware."""
     r = rack()
@@ -122,6 +123,36 @@ def begun() -> tuple[World, float]:
     return r.world, WALL + r.now
 
 
-@cache
 def empty() -> tuple[World, float]:
     return World.new(USUAL), WALL
+
+
+MADE = {"begun": begun, "working": working, "faulty": faulty, "asks": asks, "ready": ready, "empty": empty}
+FOLDER = Path(__file__).parents[1] / "golden" / "console" / "worlds"
+
+
+def write() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, make in MADE.items():
+        world, at = make()
+        rows = [(table, key, row) for table in TABLES for key, row in sorted(_table(world, table).items(), key=lambda kv: str(kv[0]))]
+        body = msgspec.json.format(to_json({"at": at, "rows": rows}), indent=0)
+        (FOLDER / f"{name}.json").write_text(body.replace("\n", "") + "\n", encoding="utf-8")
+
+
+def _table(world: World, table: str) -> dict[Any, Any]:
+    return {(): world.meta} if table == "meta" else dict(getattr(world, table))
+
+
+@cache
+def load(name: str) -> tuple[World, float]:
+    body = msgspec.json.decode((FOLDER / f"{name}.json").read_bytes())
+    tables: dict[str, dict[Any, Any]] = {table: {} for table in TABLES}
+    for table, key, row in body["rows"]:
+        codec = CODECS[table]
+        tables[table][codec.key_from_json(key)] = codec.from_json(row)
+    return World.load(USUAL, tables), body["at"]
+
+
+if __name__ == "__main__":
+    write()

@@ -38,6 +38,7 @@ from engine.events import (
     Continue,
     Event,
     Happened,
+    Hello,
     Missed,
     Operate,
     Outcome,
@@ -89,7 +90,10 @@ class Rack(Machines):
     def after(self, seconds: float, call: Callable[[], None], owner: str = "machine") -> None:
         """`owner` engine: dropped by a restart."""
         self.seq += 1
-        heapq.heappush(self.heap, (self.now + seconds, self.seq, owner, call))
+        self.when(self.now + seconds, call, owner)
+
+    def when(self, time: float, call: Callable[[], None], owner: str = "machine") -> None:
+        heapq.heappush(self.heap, (max(time, self.now), self.seq, owner, call))
 
     def between(self, low: float, high: float) -> float:
         return round(self.random.uniform(low, high), 2)
@@ -158,12 +162,13 @@ class Rack(Machines):
             self.most_starts = max(self.most_starts, starts)
         assert self.world.meta.attempts - before <= 64 * 2
         for when, subject in work.wakes:
-            self.after(max(when - self.now, 0.0), lambda s=subject: self.feed(Tick(subjects=(s,))), "engine")
+            self.seq += 1
+            self.when(when, lambda s=subject: self.feed(Tick(subjects=(s,))), "engine")
         effects = list(work.effects)
         self.effects += effects
         if self.check:
             self.oracles()
-            if not isinstance(event, Probed):  # the last of three that failed
+            if not isinstance(event, Probed | Hello):  # the last of three that failed; it runs something else by now
                 self.no_needless_boot(was, effects)
         for effect in effects:
             self.carry_out(effect)

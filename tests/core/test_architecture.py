@@ -16,7 +16,7 @@ ENGINE = ROOT / "engine"
 
 CORE = (
     "model events effects reasons definitions plan world work entries ordered attributes derive stages boot life hello identity leases annealer "
-    "guards outcomes death reopen bind graph addresses rules learn topology operate step network_roles ban doctor forget install merge plan_diff plan_save power_verbs patience"
+    "guards outcomes death reopen bind graph addresses rules learn topology operate step network_roles ban doctor forget install merge plan_diff plan_save power_verbs patience wishes"
 ).split()
 """The pure core: values in, values out."""
 IMPURE = (

@@ -1,0 +1,95 @@
+"""`collects`: a role reads the committed wishes of others, and runs again when one of them changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalogs import catalog, plan, role
+from desk import Desk
+
+from engine.attributes import inputs_hash
+from engine.definitions import Collect
+from engine.effects import Start
+from engine.events import SetAttribute
+from engine.model import State
+from engine.wishes import task_document
+from engine.work import Work
+
+DNS = role("dns-server", "system", "local", collects=(Collect(attribute="record", into="dns/records"),), gives=("zone",))
+CLIENT = role("dns-client", "system", wants=["record", "zone"], gives=("resolver",))
+KINDS = catalog(DNS, CLIENT, defaults={"record": "A"})
+
+
+def desk() -> Desk:
+    out = Desk(KINDS, plan())
+    ran: dict[str, Any] = {"state": State.ACTIVE, "gave": {"zone": "z1"}}
+    for number, node in enumerate(("n1", "n2", "n3"), 1):
+        out.server(node, stage="system", runs="debian-12", allocated=True, name=f"node-{number}.r1.example.net")
+    out.role("dns-server", "n1", **ran)
+    out.role("dns-client", "n2", state=State.WAITING)
+    out.role("dns-client", "n3", state=State.PROPOSED)
+    return out
+
+
+def wished(out: Desk) -> list[dict[str, Any]]:
+    found = task_document(out.world, out.at("dns-server", "n1"), {})["dns"]["records"]
+    return list(found)
+
+
+def up_to_date(out: Desk) -> None:
+    out.change("n1", "dns-server", ran_hash=inputs_hash(out.world, out.at("dns-server", "n1")))
+
+
+def test_it_reads_what_is_committed() -> None:
+    assert wished(desk()) == [{"node": "node-2.r1.example.net", "role": "dns-client", "value": "A"}]
+
+
+def test_a_wish_never_holds_what_a_parent_gave() -> None:
+    kinds = catalog(
+        role("dns-server", "system", collects=(Collect(attribute="zone", into="zones"),), gives=("zone",)), CLIENT
+    )
+    out = Desk(kinds, plan())
+    out.server("n2", stage="system")
+    out.role("dns-server", "n2", state=State.ACTIVE, gave={"zone": "z1"})
+    out.role("dns-client", "n2", state=State.WAITING, parents=(("n2", "dns-server"),))
+    assert task_document(out.world, out.at("dns-server", "n2"), {})["zones"][0]["value"] is None
+
+
+def test_a_changed_wish_makes_its_collector_stale_and_the_same_one_does_not() -> None:
+    out = desk()
+    key = ("n1", "dns-server")
+    up_to_date(out)
+    assert key not in out.world.stale
+    out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
+    assert key in out.world.stale
+    assert wished(out)[0]["value"] == "AAAA"
+    out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="A"))
+    assert key not in out.world.stale
+
+
+def test_a_new_wish_and_one_that_goes() -> None:
+    out = desk()
+    total = out.world.wishes["record"]
+    out.change("n3", "dns-client", state=State.WAITING)
+    assert out.world.wishes["record"] != total
+    assert len(wished(out)) == 2
+    work = Work(out.world)
+    work.drop_role(("n3", "dns-client"))
+    out.world = work.finish()
+    assert out.world.wishes["record"] == total
+
+
+def test_the_sum_is_that_of_a_rebuilt_world() -> None:
+    out = desk()
+    out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
+    tables = {t: dict(getattr(out.world, t)) for t in ("nodes", "node_roles", "attributes", "deployments", "revisions")}
+    again = type(out.world).load(KINDS, tables)
+    assert dict(again.wishes) == dict(out.world.wishes)
+    assert dict(again.wish_of) == dict(out.world.wish_of)
+
+
+def test_a_stale_collector_runs_again() -> None:
+    out = desk()
+    up_to_date(out)
+    out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
+    assert [s.role for s in out.all(Start) if s.node == "n1"] == ["dns-server"]
