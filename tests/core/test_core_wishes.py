@@ -58,6 +58,7 @@ def test_a_wish_never_holds_what_a_parent_gave() -> None:
 def test_a_changed_wish_makes_its_collector_stale_and_the_same_one_does_not() -> None:
     out = desk()
     key = ("n1", "dns-server")
+    out.change("n1", available=False)
     up_to_date(out)
     assert key not in out.world.stale
     out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
