@@ -389,5 +389,4 @@ class Engine:
         """Look for nodes that fell silent."""
         while not self._stopping.wait(min(WATCH_S, self._silence_s() / 4)):
             for event in silent_nodes(self.world, self.live.last_contact, time.monotonic(), self._silence_s()):
-                self.live.contact(event.node)  # asked now; the probe says what is so
                 self.submit(event)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from driving import console, press, shot, still
+from driving import console, shot, still
 
+from crowbar_tui.console.desk import Desk
+from crowbar_tui.console.frame import draw
 from crowbar_tui.console.glyphs import CP437
+from crowbar_tui.console.ink import plain, width
 from crowbar_tui.console.theme import NAMES
 
 SCREENS = {
@@ -84,16 +87,19 @@ async def test_ascii_says_the_same_in_ascii(golden, monkeypatch: pytest.MonkeyPa
     golden("rack-faulty-ascii-80x24", text)
 
 
+@pytest.mark.parametrize("name", ["faulty", "working", "asks", "begun", "empty"])
 @pytest.mark.parametrize("size", [(60, 12), (61, 13), (80, 16), (100, 30), (200, 60)])
-async def test_every_size_and_screen_is_drawn(size: tuple[int, int]) -> None:
-    source, at = still("faulty")
-    async with console(source, at, size) as (app, pilot):
-        for keys in "12345678":
-            for more in ("", "tab", "down down enter", "w", "question_mark", "escape full_stop", "escape colon", "escape escape escape"):
-                await press(pilot, f"{keys if not more else ''} {more}")
-                lines = shot(app).splitlines()
-                assert len(lines) == size[1]
-                assert "help" in lines[-1] or "enter keep" in lines[-1]
+def test_every_screen_fits_every_size(size: tuple[int, int], name: str) -> None:
+    """Whatever lies over it: exactly so many lines of so many cells."""
+    source, at = still(name)
+    desk = Desk(source.snapshot(), wall=lambda: at)
+    for digit in "12345678":
+        for keys in ("", "tab", "down down enter", "w", "?", "escape .", "escape :", "escape p", "escape I", "escape /", "escape escape"):
+            for key in f"{digit if not keys else ''} {keys}".split():
+                desk.press(key)
+            lines = draw(desk, *size)
+            assert len(lines) == size[1]
+            assert {width(one) for one in lines} == {size[0]}, plain(lines[-1])
 
 
 async def test_it_says_when_it_is_too_small_and_comes_back(golden) -> None:

@@ -1,0 +1,173 @@
+"""Keys that do things: what the engine is asked, what is asked of the operator first, and how answers are shown."""
+
+from __future__ import annotations
+
+import pytest
+from driving import console, press, shot, still, until
+
+from crowbar_tui.console.source import Said
+
+
+async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1) -> tuple[list, str]:
+    source, at = still(world)
+    if answer is not None:
+        source.answer = lambda *_: answer
+    async with console(source, at, keys=keys) as (app, pilot):
+        await until(pilot, lambda: len(app.desk.notes) >= many)
+        await pilot.pause()
+        return source.asked, shot(app)
+
+
+@pytest.mark.parametrize(
+    ("keys", "order"),
+    [
+        ("r", ("retry", "n1", "", None)),
+        ("h", ("hold", "n1", "", None)),
+        ("i", ("identify", "n1", "", None)),
+        ("v y", ("unavailable", "n1", "", None)),
+        ("e y", ("reset", "n1", "", None)),
+        ("D y", ("delete", "n1", "", None)),
+        ("p o", ("power", "n1", "", "on")),
+        ("p f y", ("power", "n1", "", "off")),
+        ("p c y", ("power", "n1", "", "cycle")),
+        ("p s y", ("power", "n1", "", "soft")),
+        ("p question_mark", ("power", "n1", "", "status")),
+        ("p down enter y", ("power", "n1", "", "off")),
+        ("full_stop r", ("retry", "n1", "", None)),
+        ("colon h o l d enter", ("hold", "n1", "", None)),
+        ("enter down down down down down r", ("retry", "n1", "os-install", None)),
+        ("enter down down down down down down x y", ("skip", "n1", "network-admin", None)),
+    ],
+)
+async def test_a_key_gives_the_order(keys: str, order: tuple) -> None:
+    orders, text = await asked("working", keys, Said(True, "node-10 it is done"))
+    assert orders[0][0] == order[0]
+    assert (orders[0][2], orders[0][3]) == (order[2], order[3])
+    assert len(orders) == 1
+    assert "√ node-10 it is done" in text
+
+
+async def test_what_destroys_is_typed() -> None:
+    source, at = still("ready")
+    async with console(source, at, keys="I") as (app, pilot):
+        text = shot(app)
+        assert "S3YJNX0" in text
+        assert "type node-10 to do it" in text
+        await press(pilot, "y enter")
+        assert not source.asked, "a yes is not enough"
+        await press(pilot, "backspace n o d e minus 1 1 enter")
+        assert not source.asked, "another name is not enough"
+        await press(pilot, "backspace 0 enter")
+        await until(pilot, lambda: source.asked)
+    assert [(o[0], o[3]) for o in source.asked] == [("reinstall", None)]
+
+
+async def test_many_are_typed_by_their_number_and_each_is_asked() -> None:
+    source, at = still("asks")
+    async with console(source, at, keys="asterisk a") as (app, pilot):
+        assert "type 6 nodes to do it" in shot(app)
+        await press(pilot, "6 space n o d e s enter")
+        await until(pilot, lambda: len(source.asked) == 6 and app.desk.waiting == 0)
+        assert not app.desk.marks
+    assert {o[0] for o in source.asked} == {"approve"}
+    assert len({o[1] for o in source.asked}) == 6
+
+
+async def test_no_is_what_enter_and_escape_mean() -> None:
+    source, at = still("working")
+    async with console(source, at) as (app, pilot):
+        for keys in ("D enter", "D escape", "D n", "p f n", "e q"):
+            await press(pilot, keys)
+            assert app.desk.overlay is None
+    assert not source.asked
+
+
+async def test_a_refusal_is_shown_with_its_reason_and_kept() -> None:
+    refusal = Said(False, "retry is not possible: node node-10.r1.example.net is not failed", "wait")
+    _, text = await asked("working", "r", refusal)
+    assert "! retry is not possible: node node-10 is not failed: wait" in text
+    _, text = await asked("working", "r n", refusal)
+    assert "retry is not possible: node node-10 is not failed" in text.split("next")[0]
+
+
+async def test_without_an_engine_nothing_is_asked() -> None:
+    source, at = still("working", state="alone", trouble="no engine runs on /var/lib/crowbar")
+    async with console(source, at, keys="r") as (app, _):
+        assert not app.desk.notes[-1].ok
+        assert "no engine" in shot(app).splitlines()[0]
+    assert not source.asked
+
+
+async def test_an_order_that_breaks_the_source_is_told() -> None:
+    source, at = still("working")
+
+    def answer(*_: object) -> Said:
+        raise OSError("the wire is cut")
+
+    source.answer = answer
+    async with console(source, at, keys="r") as (app, pilot):
+        await until(pilot, lambda: app.desk.notes)
+        assert "the wire is cut" in app.desk.notes[-1].text
+
+
+@pytest.mark.parametrize(("keys", "ends"), [("q", "leave"), ("Q y", "stop"), ("ctrl+c", "leave"), ("colon q u i t enter", "leave")])
+async def test_it_ends(keys: str, ends: str) -> None:
+    source, at = still("ready")
+    async with console(source, at) as (app, pilot):
+        for key in keys.split():
+            await pilot.press(key)
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value == ends
+
+
+async def test_q_in_a_question_is_no_end() -> None:
+    source, at = still("ready")
+    async with console(source, at, keys="slash q") as (app, _):
+        assert app.return_value is None
+        assert app.desk.page.needle == "q"
+
+
+async def test_the_picture_follows_the_world() -> None:
+    source, at = still("faulty")
+    ready, _ = still("ready")
+    async with console(source, at) as (app, pilot):
+        assert "2 problems" in shot(app)
+        source.move(ready.world)
+        await until(pilot, lambda: "6 ready" in shot(app))
+        assert "problem" not in shot(app)
+        assert app.desk.counts["ready"] == 6
+        assert sum(app.desk.counts.values()) == 6
+
+
+async def test_an_engine_that_goes_and_comes_back() -> None:
+    source, at = still("ready")
+    async with console(source, at) as (app, pilot):
+        source.state, source.trouble = "alone", "no engine runs on /var/lib/crowbar: start one"
+        source.move(source.world)
+        await until(pilot, lambda: "no engine" in shot(app).splitlines()[0])
+        source.state, source.trouble = "attached", ""
+        source.move(source.world)
+        await until(pilot, lambda: "attached to the engine again" in shot(app))
+
+
+async def test_only_what_changed_is_painted() -> None:
+    source, at = still("working")
+    now = [at]
+    async with console(source, at) as (app, pilot):
+        app.desk.wall = lambda: now[0]
+        before = app.sheet.repainted
+        app.paint()
+        assert app.sheet.repainted == before, "nothing changed"
+        now[0] += 1
+        app.paint()
+        await pilot.pause()
+        assert 0 < app.sheet.repainted - before < 60, "a second costs the digits of clock and ages"
+
+
+async def test_a_paste_is_typed() -> None:
+    from textual import events
+
+    source, at = still("faulty")
+    async with console(source, at, keys="slash") as (app, pilot):
+        app.post_message(events.Paste("node-1\n2"))
+        await until(pilot, lambda: app.desk.page.needle == "node-1")

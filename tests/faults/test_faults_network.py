@@ -1,0 +1,83 @@
+"""What goes wrong between the machines and the engine: packets, cables, another DHCP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faulty_rack import faulty
+
+from engine.reasons import advice, sentence
+from engine.topology import topology
+
+ALL = ("dhcp", "tftp", "http", "bmc", "ssh")
+
+
+def lossy(percent: float) -> str:
+    return ", ".join(f"drop_{name}: {percent}" for name in ALL)
+
+
+@pytest.mark.parametrize("percent", [5, 20])
+def test_packets_are_lost_on_every_protocol(tmp_path: Path, percent: int) -> None:
+    with faulty(tmp_path, f"faults: {{all: {{{lossy(percent)}}}}}", nodes=6, patience=0.3) as rack:
+        rack.all_ready()
+
+
+def test_every_second_packet_of_one_machine_is_lost(tmp_path: Path) -> None:
+    """It becomes ready late, or a problem that says what did not come; the other one does not notice."""
+    with faulty(tmp_path, f"faults: {{m2: {{{lossy(50)}}}}}", patience=0.3) as rack:
+        rack.until(lambda: "m1" in rack.ready())
+        rack.until(lambda: rack.why("m2") in ("", "boot_timeout", "power_failed", "sighting_waits"))
+        rack.nothing_twice(2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["double_dhcp: 50, double_tftp: 50", "late_dhcp: 30, late_tftp: 30", "repeat_http: 20"],
+    ids=["doubled", "reordered", "answers lost"],
+)
+def test_packets_are_doubled_reordered_or_calls_repeated(tmp_path: Path, fault: str) -> None:
+    """Nothing happens twice by it."""
+    with faulty(tmp_path, f"faults: {{all: {{{fault}}}}}", nodes=3, patience=0.1) as rack:
+        rack.all_ready()
+
+
+def test_a_second_dhcp_server_without_boot_files_is_borne(tmp_path: Path) -> None:
+    with faulty(tmp_path, "dhcp_server: {}") as rack:
+        rack.all_ready()
+
+
+def test_a_second_dhcp_server_that_names_a_boot_file(tmp_path: Path) -> None:
+    """Its offers come first, so no machine gets our loader; the reason names it, and when it is gone all become ready."""
+    scenario = """\
+dhcp_server: {address: 192.168.124.66, file: pxelinux.0}
+then: [{after: 25s, do: {dhcp_server: off}}]
+"""
+    with faulty(tmp_path, scenario) as rack:
+        rack.until(lambda: {rack.why("m1"), rack.why("m2")} == {"other_server"})
+        sighting = rack.sighting("m1")
+        assert sighting is not None
+        assert sighting.reason is not None
+        assert "192.168.124.66" in sentence(sighting.reason)
+        assert "stop that server" in advice(sighting.reason)
+        rack.all_ready()
+
+
+def test_swapped_and_missing_cables(tmp_path: Path) -> None:
+    """They are found by LLDP and do not hold the rack up; without the first cable a machine is never seen."""
+    scenario = """\
+faults:
+  m1: {cables: {1g1: "tor2:swp2"}}
+  m2: {cables: {1g1: "tor2:swp1"}}
+  m3: {cables: {1g1: ""}}
+  m4: {cables: {1g0: ""}}
+"""
+    with faulty(tmp_path, scenario, nodes=4) as rack:
+        rack.until(lambda: rack.ready() == {"m1", "m2", "m3"})
+        assert rack.node("m4") is None
+        assert rack.why("m4") == "-"
+        found = {(link.node.split(".")[0], link.link): link.check for link in topology(rack.engine.world).links if link.check != "right"}
+        names = {m: rack.node(m).name.split(".")[0] for m in ("m1", "m2", "m3")}  # type: ignore[union-attr]
+        assert found[names["m1"], "1g1"] == "swapped"
+        assert found[names["m2"], "1g1"] == "swapped"
+        assert found[names["m3"], "1g1"] == "missing"
