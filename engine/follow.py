@@ -60,7 +60,9 @@ class Follower:
         try:
             for row in rows:
                 for table, key, record in row.changes():
-                    if record is None:
+                    if record is None and table == "node_roles":
+                        work.drop_role(key)  # type: ignore[arg-type]  # of that table, a pair
+                    elif record is None:
                         work.drop(table, key)
                     else:
                         work.put(record)

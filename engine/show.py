@@ -40,11 +40,11 @@ def boot_next(node: Node) -> str:
 
 
 __all__ = [
-    "ABSENT", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView", "Catalog", "Column", "Disk", "Estimate",
-    "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole",
-    "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "RoleLine", "RoleRow", "Slot",
-    "StageLife", "State", "Step", "Store", "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink",
-    "World", "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done", "estimate", "gave", "held", "lists",
-    "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview", "rack_room", "role_row", "sentence",
-    "servers", "shipped", "short", "topology", "why", "why_chain",
+    "ABSENT", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView", "Catalog", "Column", "Disk",
+    "Estimate", "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview",
+    "NodeRole", "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "RoleLine",
+    "RoleRow", "Slot", "StageLife", "State", "Step", "Store", "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain",
+    "WhyFact", "WhyLink", "World", "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done",
+    "estimate", "gave", "held", "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
+    "rack_room", "role_row", "sentence", "servers", "shipped", "short", "topology", "why", "why_chain",
 ]  # fmt: skip

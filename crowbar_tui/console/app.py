@@ -18,6 +18,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PACE_S = 0.1
 """Least time between two snapshots."""
+PLAN_MAX = 1_000_000
+"""Octets of a plan file."""
 TICK_S = 1.0
 """Ages and the clock."""
 
@@ -83,6 +86,7 @@ class Console(App[str], inherit_bindings=False):
         self.source = source
         self.desk = Desk(first or source.snapshot(), theme or fitting(), wall, source.where)
         self.desk.send = self._send
+        self.desk.send_plan = self._send_plan
         self.desk.leave = self._leave
         self.desk.redye = lambda: self.sheet.dye(self.desk.theme)
         self.sheet = Sheet(self.desk.theme, ascii_only())
@@ -183,6 +187,25 @@ class Console(App[str], inherit_bindings=False):
                 said = Said(False, f"the console failed over it: {error}")
             if not self._over.is_set():
                 self.post_message(Answered(order, said))
+
+    def _send_plan(self, path: str) -> None:
+        self.desk.waiting += 1
+        threading.Thread(target=self._commit, args=(path,), name="console-commit", daemon=True).start()
+
+    def _commit(self, path: str) -> None:
+        file = Path(path).expanduser()
+        try:
+            with file.open("rb") as opened:
+                body = opened.read(PLAN_MAX + 1)
+            text = body.decode("utf-8")
+            said = self.source.commit(text, file.name) if len(body) <= PLAN_MAX else Said(False, f"{file.name} is too large for a plan")
+        except (OSError, UnicodeDecodeError) as error:
+            said = Said(False, f"{path} cannot be read: {error}")
+        except Exception as error:
+            log.exception("a commit of the console")
+            said = Said(False, f"the console failed over it: {error}")
+        if not self._over.is_set():
+            self.post_message(Answered(Order("commit", ""), said))
 
     def on_answered(self, message: Answered) -> None:
         self.desk.answered(message.order, message.said)

@@ -90,6 +90,8 @@ class Desk:
         self.theme = theme
         self.snapshot_where = where
         self.send: Callable[[list[Order]], None] = lambda _orders: None
+        self.send_plan: Callable[[str], None] = lambda _path: None
+        """Reads a plan file and has it committed."""
         self.leave: Callable[[bool], None] = lambda _stop: None
         """Ends the console; true: the engine as well."""
         self.redye: Callable[[], None] = lambda: None

@@ -134,9 +134,8 @@ class Sure(Overlay):
         inside = told(self._preview, columns)
         self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
         help_ = [line(text) for text in wrap(self._help, columns)]
-        room = max(rows - 3 - len(help_), 1)
-        choice = line(("y", "key"), " yes     ", ("n", "key"), " no")
-        return [*help_, *([line(), *inside[self._top : self._top + room]] if inside else []), line(), choice]
+        room = max(rows - 1 - len(help_), 1)
+        return [*help_, *([line(), *inside[self._top : self._top + room]] if inside else [])]
 
     def keys(self) -> str:
         return "y yes   n no"
@@ -242,6 +241,34 @@ class Palette(Overlay):
             before = self.typed
             self.typed = edited(self.typed, key)
             self.index = 0 if self.typed != before else self.index
+
+
+class Path(Overlay):
+    """Asks for the name of a file."""
+
+    width = 72
+
+    def __init__(self, desk: Desk, question: str, do: Callable[[str], None]) -> None:
+        super().__init__(desk)
+        self.title = question
+        self._do = do
+        self.typed = ""
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        seen = self.typed[-(columns - 4) :]
+        return [line(("> ", "key"), seen, (g.FULL, "dim"))][:rows]
+
+    def keys(self) -> str:
+        return "enter read it   esc back"
+
+    def press(self, key: str) -> None:
+        if key == "escape":
+            self.close()
+        elif key == "enter" and self.typed.strip():
+            self.close()
+            self._do(self.typed.strip())
+        else:
+            self.typed = edited(self.typed, key)
 
 
 def fuzzy(needle: str, name: str) -> int | None:

@@ -57,7 +57,7 @@ def test_whatever_comes_from_outside_is_one_cell_per_character(text: str) -> Non
 
     told = clean(text)
     assert len(told) == len(text)
-    assert all(" " <= c and c != "\x7f" for c in told)
+    assert all(c >= " " and c != "\x7f" for c in told)
     assert cell_len(told) == len(told) or not told.isascii()
 
 

@@ -8,6 +8,7 @@ from engine.show import PlanPage, plan_page
 
 from .. import glyphs as g
 from ..ink import Line, clip, fit, line
+from ..overlays import Path
 from ..page import Hint, Scroll
 from ..words import age, clock, day
 
@@ -29,7 +30,7 @@ class PlanScreen(Scroll):
         if not page.text:
             return [
                 line(), line("  no plan is committed yet"), line(),
-                line("  ", ("write one (docs/plan.md; eight lines are enough), then:  crowbar replay PLAN", "dim")),
+                line("  ", ("write one (docs/plan.md; eight lines are enough), then press c and give its name", "dim")),
             ]  # fmt: skip
         text = [_yaml(one) for one in page.text.splitlines()]
         if self.whole:
@@ -80,9 +81,15 @@ class PlanScreen(Scroll):
         return out
 
     def hints(self) -> list[Hint]:
-        return [Hint("tab", "text", "the whole plan as text, or what became of it")]
+        return [
+            Hint("c", "commit", "read a plan from a file and make it the wanted state"),
+            Hint("tab", "text", "the whole plan as text, or what became of it"),
+        ]
 
     def press(self, key: str) -> bool:
+        if key == "c":
+            self.desk.overlay = Path(self.desk, "commit which plan file?", self.desk.send_plan)
+            return True
         if key == "tab":
             self.whole = not self.whole
             self.top = 0

@@ -47,8 +47,8 @@ class RolesScreen(Listing):
         """Cells of a column, first column, how many."""
         names = self._columns()
         wide = max((len(c.role) for c in names), default=4)
-        each = 5 if room < 120 else min(wide, 14)
-        many = max((room - 16 - (26 if room >= 80 else 0)) // (each + 1), 1)
+        each = max(min(wide, (room - 16) // max(len(names), 1) - 1), 5)
+        many = max((room - 16) // (each + 1), 1)
         first = max(min(self.column - many + 1, len(names) - many), 0) if self.column >= many else 0
         return each, first, many
 

@@ -1,0 +1,94 @@
+"""A follower's world is the engine's, after every commit, whatever happens in between."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
+
+from catalogs import USUAL, plan
+from rack import Rack
+
+from engine.events import Happened, Operate
+from engine.follow import Follower
+from engine.model import TABLES
+from engine.store import Store
+from engine.work import Work
+from engine.world import World
+
+
+class Kept(Rack):
+    """A rack whose engine writes to a store."""
+
+    store: Store
+
+    def feed(self, event):
+        before = {name: dict(table) for name, table in self.tables.items()}
+        effects = super().feed(event)
+        changes = []
+        for name, table in self.tables.items():
+            changes += [(name, key, row) for key, row in table.items() if before[name].get(key) is not row]
+            changes += [(name, key, None) for key in before[name].keys() - table.keys()]
+        self.store.commit([(Happened(1000.0 + self.now, self.now, event), changes)])
+        return effects
+
+
+def same(follower: Follower, world: World) -> None:
+    for table in TABLES:
+        assert getattr(follower.world, table) == getattr(world, table), table
+    fresh = World.load(world.base, {name: {(): world.meta} if name == "meta" else dict(getattr(world, name)) for name in TABLES})
+    for name in ("roles_of", "names", "macs", "children", "stale", "running", "lease_of", "address_of", "values_of"):
+        assert dict(getattr(follower.world, name)) == dict(getattr(fresh, name)), name
+
+
+def test_it_follows_a_rack_to_ready_and_beyond(tmp_path: Path) -> None:
+    Kept.store = Store.open(tmp_path)
+    rack = Kept(USUAL, plan(), nodes=2, seed=5, check=False)
+    told: list[int] = []
+    follower = Follower(tmp_path, USUAL, lambda row: told.append(row.seq))
+    begun = follower.seq
+    while not rack.all_done():
+        ends = rack.now + 60
+        rack.run(until=lambda ends=ends: rack.now >= ends or rack.all_done())
+        assert follower.catch_up()
+        same(follower, rack.world)
+    assert not follower.catch_up()
+    node = next(n for n in rack.world.nodes.values() if n.id != "admin")
+    rack.feed(Operate(request=-1, who="op", verb="delete", node=node.id))
+    assert follower.catch_up()
+    same(follower, rack.world)
+    assert node.id not in follower.world.nodes
+    assert told == list(range(begun + 1, follower.seq + 1))
+    follower.close()
+    rack.store.close()
+
+
+def test_a_pruned_journal_makes_it_read_the_tables(tmp_path: Path) -> None:
+    Kept.store = Store.open(tmp_path)
+    rack = Kept(USUAL, plan(), nodes=1, seed=5, check=False)
+    follower = Follower(tmp_path, USUAL)
+    rack.run()
+    while rack.store.prune(3):
+        pass
+    assert follower.catch_up()
+    same(follower, rack.world)
+    follower.close()
+    rack.store.close()
+
+
+def test_a_new_plan_changes_the_catalogue(tmp_path: Path) -> None:
+    Kept.store = Store.open(tmp_path)
+    rack = Kept(USUAL, plan(), nodes=1, seed=5, check=False)
+    follower = Follower(tmp_path, USUAL)
+    from engine.events import Commit
+    from engine.plan import Network
+
+    wanted = plan()
+    more = {**wanted.networks, "storage": Network(name="storage", subnet="10.9.0.0/24")}
+    rack.feed(Commit(who="op", plan=plan(networks=more)))
+    assert follower.catch_up()
+    assert "network-storage" in follower.world.catalog.roles
+    assert len(Work(follower.world).all("revisions")) == 2
+    follower.close()
+    rack.store.close()
