@@ -20,8 +20,9 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 	$(PYTEST) tests/core/test_architecture.py
 
+# Two at a time, a file to a worker: half of the time is waiting for real time-outs.
 test: check
-	$(PYTEST) -m 'not slow' $(ARGS)
+	$(PYTEST) -m 'not slow' -n 2 --dist loadfile $(ARGS)
 
 slow: $(VENV)/ready
 	$(PYTEST) -m slow $(ARGS)

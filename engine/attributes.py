@@ -86,7 +86,7 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
         return {}
     out = {want.name: effective(view, role, want.name) for want in definition.wants}
     for collect in definition.collects:
-        out[f"wishes:{collect.attribute}"] = view.wishes.get(collect.attribute) or 0
+        out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
     return out
 
 

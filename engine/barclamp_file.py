@@ -142,7 +142,7 @@ class BarclampFile:
             conflicts=names("conflicts", words),
             wants=tuple(self._want(item, wanted) for item in keys.each("wants")),
             gives=names("gives", wanted),
-            collects=tuple(self._collect(item, wanted) for item in keys.each("collects")),
+            collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
             holds=keys.texts("holds", "a resource"),
             flags=frozenset(item.known("flag", FLAGS) for item in keys.each("flags")),
             verify=keys["verify"].truth() if "verify" in keys else False,
@@ -177,12 +177,15 @@ class BarclampFile:
         wanted.append((spot, name := spot.text("an attribute's name, or {name: NAME, at: PATH}")))
         return Want(name=name)
 
-    def _collect(self, spot: Spot, wanted: list[tuple[Spot, str]]) -> Collect:
-        keys = spot.fields(("attribute", "into"), ("attribute", "into"))
-        if len(keys) < 2:
+    def _collect(self, spot: Spot, words: list[tuple[Spot, str]], wanted: list[tuple[Spot, str]]) -> Collect:
+        keys = spot.fields(("attribute", "into", "role"), ("attribute", "into"))
+        if not {"attribute", "into"} <= keys.keys():
             return Collect(attribute="", into="")
         wanted.append((keys["attribute"], name := keys["attribute"].text("an attribute's name")))
-        return Collect(attribute=name, into=keys["into"].name("a path as a/b/c", _PATH, 200))
+        if "role" in keys:
+            words.append((keys["role"], keys["role"].text("a role's name")))
+        role = keys["role"].text("a role's name") if "role" in keys else ""
+        return Collect(attribute=name, into=keys["into"].name("a path as a/b/c", _PATH, 200), role=role)
 
     def _sense(self, role: RoleDef, keys: dict[str, Spot]) -> None:
         """What must agree within a role, and with the files of its folder."""

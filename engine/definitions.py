@@ -57,6 +57,13 @@ class Collect(Struct, frozen=True, kw_only=True):
 
     attribute: str
     into: str
+    role: str = ""
+    """Only the wishes of this role's node roles; empty: of all."""
+
+    @property
+    def key(self) -> str:
+        """What is summed under one name: `attribute`, or `role/attribute`."""
+        return f"{self.role}/{self.attribute}" if self.role else self.attribute
 
 
 class AttributeDef(Struct, frozen=True, kw_only=True):

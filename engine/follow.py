@@ -30,12 +30,15 @@ class Follower:
         self._store = Store.read(directory)
         self.world: World
         self.seq = 0
+        self.loads = 0
+        """How often the tables were read: all may be another after that."""
         self._load()
 
     def close(self) -> None:
         self._store.close()
 
     def _load(self) -> None:
+        self.loads += 1
         tables, self.seq = self._store.snapshot()
         self.world = World.load(self._catalog, tables)
 

@@ -14,9 +14,12 @@ from .yaml_source import load
 FILES: dict[str, tuple[str, ...]] = {
     "discovery": ("kernel", "initrd"),
     "system": ("root",),
-    "loader": ("bios", "efi"),
+    "loader": ("bios", "efi", "efi-arm64"),
 }
 """Kind of image -> the uses of its files."""
+
+OPTIONAL = ("efi-arm64",)
+"""Of these, what an image may be without."""
 
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD_OF_STATE = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -69,7 +72,7 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
     if name in images:
         keys["name"].fail(f"image {shown(name)} is there already, in {folders['image:' + name]}")
     kind = keys["kind"].choice(tuple(FILES))
-    uses = keys["files"].fields(FILES[kind], FILES[kind])
+    uses = keys["files"].fields(FILES[kind], tuple(use for use in FILES[kind] if use not in OPTIONAL))
     files = {use: spot.name("a file name", _FILE, 100) for use, spot in uses.items()}
     synthetic = {}
     for made, spot in keys["synthetic"].entries().items() if "synthetic" in keys else ():

@@ -25,7 +25,7 @@ Command = Callable[[str, dict[str, str]], bool]
 
 
 class PowerOrders:
-    """Thread-safe; calls block for up to ten seconds, so they run in the worker pool."""
+    """Thread-safe; calls block for up to twenty seconds, so they run in the worker pool."""
 
     def __init__(self, reach: Reach, account: Account, command: Command, pace: Callable[[], Pace]) -> None:
         self._pace = pace

@@ -46,7 +46,7 @@ from .world import World
 log = logging.getLogger(__name__)
 
 POOL = 32
-"""Threads for what blocks: power orders and probes, ten seconds each at most."""
+"""Threads for what blocks: power orders and probes, twenty seconds each at most."""
 
 Opener = Callable[[World, Node, Json], Json]
 """Opens a handle (`attributes.HANDLES`) for a node; raises LookupError with a sentence."""

@@ -11,6 +11,7 @@ from .attach_client import Attached, Receipt
 from .boot import expected
 from .catalog import shipped
 from .chain import WhyChain, WhyFact, WhyLink, why_chain
+from .config import DEFAULT_STORE
 from .definitions import Catalog, Json
 from .derive import committed, done
 from .effects import Accept, Refuse
@@ -40,11 +41,12 @@ def boot_next(node: Node) -> str:
 
 
 __all__ = [
-    "ABSENT", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView", "Catalog", "Column", "Disk",
-    "Estimate", "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview",
-    "NodeRole", "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "RoleLine",
-    "RoleRow", "Slot", "StageLife", "State", "Step", "Store", "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain",
-    "WhyFact", "WhyLink", "World", "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done",
-    "estimate", "gave", "held", "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
+    "ABSENT", "DEFAULT_STORE", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView",
+    "Catalog", "Column", "Disk", "Estimate", "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView",
+    "Nic", "Node", "NodePage", "NodePreview", "NodeRole", "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom",
+    "RackView", "Reason", "Receipt", "Refuse", "RoleLine", "RoleRow", "Slot", "StageLife", "State", "Step", "Store",
+    "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink", "World",
+    "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done", "estimate", "gave",
+    "held", "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
     "rack_room", "role_row", "sentence", "servers", "shipped", "short", "topology", "why", "why_chain",
 ]  # fmt: skip

@@ -2,11 +2,11 @@
 hosts, the RAID that an application wants).
 
 A role with `collects: [{attribute: A, into: path}]` reads, at `path`, the value of A of every committed node role whose role wants A,
-as a list of {node, role, value}. A wish is made of committed values only, never of what a parent gave: else two roles that read each
-other would run for ever.
+as a list of {node, role, value}; with `role: R` only of the node roles of R, as for the members of a cluster. A wish is made of
+committed values only, never of what a parent gave: else two roles that read each other would run for ever.
 
-Whether a collector is stale must not cost a look at every wish, so the world keeps a sum of the wishes' hashes for each collected
-attribute; adding or changing one wish changes the sum in constant time.
+Whether a collector is stale must not cost a look at every wish, so the world keeps a sum of the wishes' hashes for each `Collect.key`
+(`attribute` or `role/attribute`); adding or changing one wish changes the sum in constant time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _last: list[tuple[Catalog, dict[str, tuple[str, ...]]]] = []
 
 
 def collectors(catalog: Catalog) -> dict[str, tuple[str, ...]]:
-    """Collected attribute -> roles that collect it. The last answer is remembered: every batch asks, of one catalogue."""
+    """Key of what is collected -> roles that collect it. The last answer is remembered: every batch asks, of one catalogue."""
     if not _last or _last[0][0] is not catalog:
         _last[:] = [(catalog, _collectors(catalog))]
     return _last[0][1]
@@ -39,7 +39,7 @@ def _collectors(catalog: Catalog) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     for role in catalog.roles.values():
         for collect in role.collects:
-            out[collect.attribute] = (*out.get(collect.attribute, ()), role.name)
+            out[collect.key] = (*out.get(collect.key, ()), role.name)
     return out
 
 
@@ -58,9 +58,10 @@ def wishes(view: View, role: NodeRole, attribute: str) -> bool:
     return committed(role) and definition is not None and any(w.name == attribute for w in definition.wants)
 
 
-def weight(view: View, role: NodeRole, attribute: str) -> int:
-    """What the wish adds to the sum; 0: no wish."""
-    if not wishes(view, role, attribute):
+def weight(view: View, role: NodeRole, key: str) -> int:
+    """What the wish adds to the sum of that key; 0: no wish."""
+    only, _, attribute = key.rpartition("/")
+    if only not in ("", role.role) or not wishes(view, role, attribute):
         return 0
     node = view.nodes.get(role.node)
     body = _encoder.encode([node.name if node else role.node, role.role, wish(view, role, attribute)])
@@ -71,7 +72,7 @@ def collected(view: View, collect: Collect) -> list[dict[str, Json]]:
     """All wishes of a collected attribute, by node and role. Walks them all: only for who is about to run."""
     out = []
     for name, definition in view.catalog.roles.items():
-        if not any(w.name == collect.attribute for w in definition.wants):
+        if collect.role not in ("", name) or not any(w.name == collect.attribute for w in definition.wants):
             continue
         for key in view.bound.get(name) or ():
             role = view.node_roles[key]

@@ -91,6 +91,8 @@ class Work:
         """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
         self.free_from: dict[str, int] = {}
         """Network -> number below which no address of its range is free, as far as this working copy has looked."""
+        self.loading = False
+        """Records are put as they were stored, and `restale_all` comes at the end."""
         self.starts = 0
         self.looks = 0
         """Node roles that this step has started, and looked at."""
@@ -286,8 +288,8 @@ class Work:
         self.children.pop(key, None)
         self.touched.pop(key, None)
         del self.node_roles[key]
-        for attribute in self.collectors:
-            self._weigh(key, attribute, 0)
+        for what in self.collectors:
+            self._weigh(key, what, 0)
         self.rows[("node_roles", key)] = None
         self.touch_node(role.node)
 
@@ -359,6 +361,8 @@ class Work:
 
     def restale(self, keys: Iterable[Key]) -> None:
         """Look again whether these node roles are stale; touch those for which it changed, and their children."""
+        if self.loading:
+            return
         for key in keys:
             role: NodeRole | None = self.node_roles.get(key)
             if role is None:
@@ -399,27 +403,29 @@ class Work:
             self._stale_now(role)
 
     def _wish(self, role: NodeRole) -> None:
-        for attribute in self.collectors:
-            self._weigh(role.key, attribute, weight(self, role, attribute))
+        for what in self.collectors:
+            self._weigh(role.key, what, weight(self, role, what))
 
-    def _weigh(self, key: Key, attribute: str, new: int) -> None:
-        """A wish changed: the sum follows, and whoever collects it may be stale by that."""
-        old = self.wish_of.get((key, attribute)) or 0
+    def _weigh(self, key: Key, what: str, new: int) -> None:
+        """A wish changed: the sum of that `Collect.key` follows, and whoever collects it may be stale by that."""
+        old = self.wish_of.get((key, what)) or 0
         if old == new:
             return
         if new:
-            self.wish_of[(key, attribute)] = new
+            self.wish_of[(key, what)] = new
         else:
-            del self.wish_of[(key, attribute)]
-        total = (self.wishes.get(attribute) or 0) + new - old
+            del self.wish_of[(key, what)]
+        total = (self.wishes.get(what) or 0) + new - old
         if total:
-            self.wishes[attribute] = total
+            self.wishes[what] = total
         else:
-            del self.wishes[attribute]
-        for name in self.collectors[attribute]:
+            del self.wishes[what]
+        for name in self.collectors[what]:
             self.restale(tuple(self.bound.get(name) or ()))
 
     def _stale_now(self, role: NodeRole) -> None:
+        if self.loading:
+            return
         if is_stale(self, role):
             self.stale[role.key] = True
         else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.show import Node, Preview, preview, short
 
-from .overlays import Entry, Menu, Sure, Typed
+from .overlays import Asked, Entry, Menu, Sure, Typed
 
 if TYPE_CHECKING:
     from .desk import Desk
@@ -31,6 +31,8 @@ class Action(NamedTuple):
     when: Callable[[Node], bool] = lambda _node: True
     """Offered for nodes that are so; the engine decides, and says why not."""
     of: str = "node"
+    ask: str = ""
+    """What is to be typed as its value; empty: nothing."""
 
 
 NODE: tuple[Action, ...] = (
@@ -45,6 +47,11 @@ NODE: tuple[Action, ...] = (
     Action("e", "reset", "rediscover", "run the discovery again, after a fresh boot", "yes"),
     Action("I", "reinstall", "reinstall", "write the system anew, and all that follows", "yes"),
     Action("X", "redeploy", "redeploy", "run everything but the discovery again", "yes"),
+    Action("t", "install", "install", "allocate it and write the system that the plan says", "yes", when=lambda n: not n.allocated),
+    Action("M", "merge", "merge ...", "another record is this machine too, and goes", "yes", ask="name of the record that goes"),
+    Action("O", "replace", "replace ...", "another machine takes its place", "yes", ask="name of the new machine"),
+    Action("Z", "split", "split", "forget what it is recognised by: it is two machines", "yes"),
+    Action("b", "ban", "ban", "leave its MACs alone until the ban is lifted", "yes"),
     Action("D", "delete", "delete", "forget the node; it is discovered anew when it boots", "yes"),
 )
 POWER: tuple[Action, ...] = (
@@ -113,6 +120,10 @@ def power_menu(desk: Desk) -> None:
 
 def start(desk: Desk, action: Action) -> None:
     """Ask first where that is needed, then give the orders."""
+    if action.ask:
+        who = _who(_nodes(desk))
+        desk.overlay = Asked(desk, f"{action.verb} {who}: {action.ask}", lambda typed: start(desk, action._replace(value=typed, ask="")))
+        return
     nodes = [n for n in _nodes(desk) if action.when(n)]
     role = desk.subject().role if action.of == "role" else ""
     if not nodes:
@@ -122,7 +133,8 @@ def start(desk: Desk, action: Action) -> None:
         found = preview(desk.world, action.verb, nodes, role)
     who = _who(nodes)
     what = f"{action.verb} {action.value or ''}".strip() if action.verb == "power" else action.verb
-    question = f"{what} {role + ' on ' if role else ''}{who}?"
+    other = {"merge": f" and {action.value}", "replace": f" by {action.value}"}.get(action.verb, "")
+    question = f"{what} {role + ' on ' if role else ''}{who}{other}?"
     if found is not None and found.destroys:
         word = short(nodes[0].name) if len(nodes) == 1 else f"{len(nodes)} nodes"
         desk.overlay = Typed(desk, question, found, word, lambda: _give(desk, action, nodes, role))

@@ -1,6 +1,6 @@
 """The rim: a Textual app with one sheet. Keys go to the desk, snapshots come from a watching thread, the sheet repaints what changed.
 
-    watch thread   source.wait -> source.snapshot -> one message, and no further one before it was taken in: at most 10 a second, and never
+    watch thread   source.wait -> source.snapshot -> one message, and no further one before it was taken in: at most 5 a second, and never
                    more than half of the time
     order threads  one command each, answered by a message
 
@@ -35,7 +35,7 @@ from .theme import fitting
 
 log = logging.getLogger(__name__)
 
-PACE_S = 0.1
+PACE_S = 0.2
 """Least time between two snapshots."""
 PLAN_MAX = 1_000_000
 """Octets of a plan file."""

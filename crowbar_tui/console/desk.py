@@ -3,8 +3,8 @@
 Keys and snapshots change it, `frame` draws it. It does no I/O: commands leave through `send`, whose answers come back by `answered`.
 
 Rules
-* A row is made anew only when one of its node's records changed, or when it is looked at: 1,000 nodes at 200 changes a second cost a few
-  per cent. What is dear (topology, next step, estimate) is made at most so often that it takes a twentieth of the time.
+* A row is made anew only when the journal names its node, or when it is looked at: 1,000 nodes at 200 changes a second cost a few per
+  cent. What is dear (topology, next step, estimate) is made at most so often that it takes a twentieth of the time.
 * The cursor stays on its thing, not on its line, whatever sorts and moves around it.
 """
 
@@ -107,7 +107,6 @@ class Desk:
         """Commands that are not answered yet."""
         self.overlay: Overlay | None = None
         self._nodes: dict[str, Node] = {}
-        self._roles: dict[Any, Any] = {}
         self._fresh: dict[str, int] = {}
         self._links, self._step, self._estimate = _Dear(), _Dear(), _Dear()
         self._told_shown: list[Any] | None = None
@@ -214,20 +213,20 @@ class Desk:
         self.version += 1
         self.story.extend(row for row in snapshot.told)
         world = snapshot.world
-        nodes, roles = dict(world.nodes.items()), dict(world.node_roles.items())
-        known, had = self._nodes, self._roles
-        touched = {k for k, node in nodes.items() if known.get(k) is not node}
-        moved = any(k not in known or known[k].place != nodes[k].place or known[k].name != nodes[k].name for k in touched)
-        touched |= {key[0] for key, role in roles.items() if had.get(key) is not role}
-        touched |= {key[0] for key in had.keys() - roles.keys()} if len(had) > len(roles) else set()
-        gone = known.keys() - nodes.keys()
-        self._nodes, self._roles = nodes, roles
+        nodes, known = world.nodes, self._nodes
+        named = snapshot.touched if snapshot.touched is not None else {*nodes, *known}
+        touched = {n for n in named if n in nodes}
+        gone = {n for n in named if n not in nodes and n in known}
+        moved = any(n not in known or known[n].place != nodes[n].place or known[n].name != nodes[n].name for n in touched)
+        for node in touched:
+            known[node] = nodes[node]
         for node in gone:
+            del known[node]
             old = self.rows.pop(node, None)
             if old is not None and old.kind == Kind.SERVER.value:
                 self.counts[standing(old)] -= 1
             self.marks.discard(node)
-        for node in touched & nodes.keys():
+        for node in touched:
             old = self.rows.get(node)
             row = self.rows[node] = node_row(world, nodes[node])
             self._fresh[node] = self.version

@@ -122,6 +122,8 @@ def help_(desk: Desk) -> None:
 
 
 def commands(desk: Desk) -> list[Command]:
+    from .desk import Order
+
     out = [Command(page.name, f"screen {i}", partial(desk.show, i - 1)) for i, page in enumerate(desk.screens, 1)]
     subject = desk.subject()
     if subject.nodes:
@@ -131,6 +133,8 @@ def commands(desk: Desk) -> list[Command]:
             out += [Command(f"{a.word} {subject.role}", a.help, partial(actions.start, desk, a)) for a in actions.ROLE]
         out += [Command(f"{a.word} {who}", a.help, partial(actions.start, desk, a)) for a in actions.for_nodes(desk)]
         out += [Command(f"power {a.word} {who}", a.help, partial(actions.start, desk, a)) for a in actions.POWER]
+    for mac in sorted(s.mac for s in desk.world.sightings.values() if s.banned):
+        out.append(Command(f"unban {mac}", "lift the ban", partial(desk.give, [Order("unban", mac)])))
     out += [Command(f"theme {name}", "colours", partial(_theme, desk, name)) for name in NAMES]
     out += [
         Command("notes", "answers to what was done", lambda: press(desk, "n")),

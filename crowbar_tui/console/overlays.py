@@ -243,8 +243,8 @@ class Palette(Overlay):
             self.index = 0 if self.typed != before else self.index
 
 
-class Path(Overlay):
-    """Asks for the name of a file."""
+class Asked(Overlay):
+    """Asks for a line: the name of a file, or of a node."""
 
     width = 72
 
@@ -259,7 +259,7 @@ class Path(Overlay):
         return [line(("> ", "key"), seen, (g.FULL, "dim"))][:rows]
 
     def keys(self) -> str:
-        return "enter read it   esc back"
+        return "enter go on   esc back"
 
     def press(self, key: str) -> None:
         if key == "escape":

@@ -129,6 +129,8 @@ class Listing(Page):
         self.at: Hashable = None
         """Ident of the thing under the cursor."""
         self.index = 0
+        self.moved = False
+        """Before it is moved, the cursor stays at the top, whatever comes up there."""
         self.top = 0
         self._seen = 0
         self._room = 10
@@ -182,6 +184,9 @@ class Listing(Page):
         return things[self.index]
 
     def _find(self, things: list[Any]) -> None:
+        if not self.moved:
+            self.index, self.at = 0, self.key_of(things[0])
+            return
         if self.index < len(things) and self.key_of(things[self.index]) == self.at:
             return
         for i, thing in enumerate(things):
@@ -246,6 +251,7 @@ class Listing(Page):
     def move(self, to: int) -> None:
         things = self.shown()
         if things:
+            self.moved = True
             self.index = max(min(to, len(things) - 1), 0)
             self.at = self.key_of(things[self.index])
 

@@ -62,6 +62,8 @@ class Snapshot(NamedTuple):
     seq: int
     told: tuple[dict[str, Any], ...]
     """What was journalled since the snapshot before, in words."""
+    touched: frozenset[str] | None
+    """Ids of the nodes of which a record changed since then; None: any may have."""
     progress: dict[str, Live]
     heard: dict[str, float]
     """Node id -> seconds since it was last heard, as of `at`."""
@@ -85,6 +87,17 @@ class Source(Protocol):
     def commit(self, text: str, name: str) -> Said: ...
     def stop_engine(self) -> Said: ...
     def close(self) -> None: ...
+
+
+def nodes_of(row: JournalRow) -> set[str]:
+    """Ids of the nodes that a journal row is about."""
+    out = set()
+    for table, key, _ in row.rows:
+        if table == "nodes":
+            out.add(str(key))
+        elif table == "node_roles":
+            out.add(str(key[0]))
+    return out
 
 
 def refused(reason: Reason) -> Said:
@@ -125,20 +138,28 @@ class Embedded:
         self._live = _Live()
         self._story = Story()
         self._reader = Store.read(self.where)
-        self._seq = max(engine.seq - TAIL, self._reader.last_seq() - TAIL, 0)
+        self._seq = max(self._reader.last_seq() - TAIL, 0)
+        self._first = True
 
     def snapshot(self) -> Snapshot:
         engine = self._engine
+        # Published after the world was swapped: what the journal has up to here is in the world that is read next.
+        seq = engine.seq
         world = engine.world
         told: list[dict[str, Any]] = []
-        while rows := self._reader.journal(self._seq, 1000):
+        touched: set[str] = set()
+        while rows := [row for row in self._reader.journal(self._seq, 1000) if row.seq <= seq]:
             told += [self._story.tell(row) for row in rows]
+            for row in rows:
+                touched |= nodes_of(row)
             self._seq = rows[-1].seq
+        known = None if self._first or seq < self._seq else frozenset(touched)
+        self._first = False
         if self._live.due():
             self._live.take(self._host.progress(), self._host.health())
         live = self._live
         state = "failed" if engine.failure else "embedded"
-        return Snapshot(world, self._seq, tuple(told), live.progress, live.heard, live.health, state, engine.failure, time.time())
+        return Snapshot(world, self._seq, tuple(told), known, live.progress, live.heard, live.health, state, engine.failure, time.time())
 
     def wait(self, seconds: float) -> None:
         self._engine.wait(self._seq, seconds)
@@ -170,6 +191,8 @@ class Elsewhere:
         self.where = where
         self._story = Story()
         self._told: list[dict[str, Any]] = []
+        self._touched: set[str] = set()
+        self._loads = -1
         self._follower = Follower(where, catalog or shipped(), self._tell)
         for row in self._follower.journal(max(self._follower.seq - TAIL, 0), TAIL):
             self._tell(row)
@@ -182,6 +205,7 @@ class Elsewhere:
 
     def _tell(self, row: JournalRow) -> None:
         self._told.append(self._story.tell(row))
+        self._touched |= nodes_of(row)
 
     def _connect(self) -> Attached | None:
         """The waiting connection; tried again once a second where nobody answers."""
@@ -211,6 +235,9 @@ class Elsewhere:
                 self._drop(error)
         self._follower.catch_up()
         told, self._told = tuple(self._told), []
+        touched, self._touched = frozenset(self._touched), set()
+        known = touched if self._loads == self._follower.loads else None
+        self._loads = self._follower.loads
         live = self._live
         state = "attached" if self._wake is not None else "alone"
         failure = str(live.health.get("failure", ""))
@@ -218,7 +245,7 @@ class Elsewhere:
             state = "failed"
         trouble = failure or self._trouble
         follower = self._follower
-        return Snapshot(follower.world, follower.seq, told, live.progress, live.heard, live.health, state, trouble, time.time())
+        return Snapshot(follower.world, follower.seq, told, known, live.progress, live.heard, live.health, state, trouble, time.time())
 
     def wait(self, seconds: float) -> None:
         if self._wake is None:

@@ -51,7 +51,7 @@ class PowerState(enum.StrEnum):
 class Pace(Struct, frozen=True, kw_only=True, gc=False):
     """How long a call may take, in seconds. Read-back polls start at `poll_s / 8` and double up to `poll_s`."""
 
-    total_s: float = 10.0
+    total_s: float = 20.0
     """The whole call: login, write, read back, logout; waiting for one's turn at this BMC has as much again."""
     greet_s: float = 5.0
     """Silence from the first packet on for this long is `unreachable`."""

@@ -12,7 +12,7 @@ nothing to clean but the socket. `tests/power/test_power_ipmi.py` looks that pyg
 Rules
 * The socket is connected: other peers' packets never arrive, and ICMP says at once when nobody listens.
 * Everything ends at `deadline` (monotonic). A packet is sent again after 0.5, 1, 2, 4, 4 ... s; the interval survives
-  a new start of the handshake, else a BMC slower than it would never be logged in to.
+  a new start of the handshake, else a BMC slower than it would never be logged in to; each answer halves it again.
 * At most five handshakes a session.
 * An established session is never logged in again behind the caller's back: pyghmi would repeat the command in flight.
 * Malformed packets are dropped and counted.
@@ -145,6 +145,7 @@ class IpmiSession(Session):  # type: ignore[misc]
             self.ipmicallback = self._generic_callback
             self._send_ipmi_net_payload(netfn, command, data, retry=True, rslun=rslun)
             self._await(lambda: self.lastresponse is not None)
+            self.patience = max(_RETRY_S, self.patience / 2)  # else a few lost packets early make each later one cost seconds
             response: dict[str, Any] = self.lastresponse
             self.lastresponse = None
             if response["code"] not in (0xC0, 0xC3):

@@ -20,7 +20,7 @@ class Stage(Protocol):
     """The rack, as far as a scenario can change it."""
 
     def act(self, action: Action, machine: str) -> None:
-        """Raises nothing; `machine` stands for `all` of a happening that concerns one."""
+        """`machine` is the one that reached something; empty: none did."""
 
 
 class Director:

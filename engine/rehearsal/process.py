@@ -58,7 +58,7 @@ class _Control:
         try:
             asked = json.loads(line)
             verb, words = asked["verb"], [str(word) for word in asked.get("words", [])]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"ok": False, "error": "not a request: expected {\"verb\": ..., \"words\": [...]}"}
         if verb == "stop":
             self._stop.set()

@@ -215,7 +215,7 @@ class SimulatedRack:
                     self._ssh.drop(life.machine.name)
 
     def _named(self, who: str, machine: str) -> list[Life]:
-        return self._chosen(machine if who == "all" and machine else who)
+        return self._chosen(who or machine)
 
     def _set_faults(self, life: Life, given: dict[str, Any]) -> None:
         """Raises msgspec.ValidationError, WrongOrder."""
@@ -232,7 +232,7 @@ class SimulatedRack:
             chosen = self._chosen(who)
             for life in chosen:
                 self._set_faults(life, given)
-        except (msgspec.ValidationError, msgspec.DecodeError) as wrong:
+        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
             raise WrongOrder(f"not a fault: {wrong}") from wrong
         return {"faulty": [life.machine.name for life in chosen]}
 

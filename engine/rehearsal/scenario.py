@@ -42,6 +42,7 @@ class When(Struct, frozen=True, kw_only=True):
 
 class Power(Struct, frozen=True, kw_only=True, tag="power"):
     machine: str
+    """Here and below: name, `all`, or empty for the one that reached something."""
     how: str
 
 
@@ -167,7 +168,7 @@ class _Reader:
         if "do" in keys:
             several = keys["do"].tree.__class__.__name__ == "Listing"
             for one in keys["do"].items() if several else [keys["do"]]:
-                actions += self._action(one, when.machine if when is not None else "")
+                actions += self._action(one, when is not None)
         return Happening(when=when, after=keys["after"].duration() if "after" in keys else 0.0, do=tuple(actions))
 
     def _when(self, spot: Spot) -> When:
@@ -177,7 +178,7 @@ class _Reader:
             machine=self._machine(keys, ""), reaches=reaches, percent=keys["percent"].integer(0, 100) if "percent" in keys else 0
         )
 
-    def _action(self, spot: Spot, machine: str) -> list[Action]:
+    def _action(self, spot: Spot, has_machine: bool) -> list[Action]:
         keys = spot.fields(("power", "fault", "swap", "ssh", "dhcp_server", "machine"))
         verbs = [name for name in keys if name != "machine"]
         if len(verbs) != 1:
@@ -189,11 +190,11 @@ class _Reader:
             return [SetRogue(rogue=None if off else self._rogue(one))]
         if verbs[0] == "fault":
             inner = one.fields((*FAULTS, "machine"))
-            who = self._machine(inner, self._machine(keys, machine))
+            who = self._machine(inner, self._machine(keys, ""))
             inner.pop("machine", None)
             found: Action = SetFault(machine=who, faults=self._faults(inner))
         else:
-            who = self._machine(keys, machine)
+            who = self._machine(keys, "")
             match verbs[0]:
                 case "power":
                     found = Power(machine=who, how=one.choice(POWER))
@@ -202,7 +203,7 @@ class _Reader:
                 case _:
                     one.choice(("drop",))
                     found = DropSsh(machine=who)
-        if not who:
+        if not who and not has_machine:
             spot.fail("expected the key 'machine', which is missing")
         return [found]
 

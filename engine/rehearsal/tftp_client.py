@@ -5,8 +5,8 @@ Callbacks on the loop's reader, not a coroutine per packet: a megabyte is some 7
 Rules of the receiving side
 * An ACK goes out for the last block of a window, for the last block of the file, and, once per window, when a block is
   missing: then it names the last one that came in order, and the sender goes back (RFC 7440 4).
-* A block that was here before is dropped without an ACK, except where nothing moves: a duplicate ACK makes senders send all again
-  (the Sorcerer's Apprentice).
+* A block that was here before is dropped without an ACK, except the last of a window whose ACK was sent: that ACK was lost. (A sender
+  that sends data upon a duplicate ACK doubles everything from there on, the Sorcerer's Apprentice; ours does not.)
 * Only packets from the server's address, and after the first one from its port, count (TID).
 * The file counts only if it is as long as `tsize` said.
 """
@@ -151,7 +151,9 @@ class _Fetch:
         expected = (self._block + 1) & 0xFFFF
         if found.block != expected:
             ahead = (found.block - expected) & 0xFFFF
-            if ahead < 0x8000 and not self._gap:
+            if ahead == 0xFFFF and self._acked == self._block and self._block:
+                self._put(tftp.ack(self._block))  # the end of a window again: its ACK was lost
+            elif ahead < 0x8000 and not self._gap:
                 self._gap = True
                 self._acked = self._block
                 self._put(tftp.ack(self._block))

@@ -41,7 +41,7 @@ __all__ = ["Limits", "Refusal", "TftpCounters", "TftpFile", "TftpService"]
 Address = tuple[str, int]
 _PKTINFO = Packing("=i4s4s")
 _IP_PKTINFO = 8  # linux/in.h; not in the socket module of Python 3.11
-_SWEEP_S = 0.1  # how late a time-out may be noticed
+_SWEEP_S = 0.05  # how late a time-out may be noticed
 _BUFFER = 1 << 20
 
 log = logging.getLogger(__name__)

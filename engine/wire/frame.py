@@ -2,6 +2,9 @@
 
 Pure; IPv4 without options, not fragmented, at most 1472 octets of payload. The sum of 16-bit words in ones' complement
 is the number itself modulo 65535, which `int` does at C speed (RFC 1071 1; a sum of 0 stands for 0xFFFF).
+
+Trap: where the sum's complement is 0, IP wants 0x0000 (RFC 791 3.1) and UDP 0xFFFF (RFC 768). The kernel takes either; udhcpc and
+dhclient compare and drop the frame, and as addresses and length make the sum, every reply for that address.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ _PSEUDO = Packing("!4s4sBBH")
 
 
 def checksum(octets: bytes) -> int:
-    """RFC 1071, of octets that are not all zero."""
+    """RFC 1071, of octets that are not all zero; 0 is given as 0xFFFF, as UDP wants it."""
     if len(octets) % 2:
         octets += b"\0"
     return 0xFFFF - int.from_bytes(octets, "big") % 0xFFFF
@@ -33,5 +36,5 @@ def udp_frame(
     pseudo = _PSEUDO.pack(from_ip, to_ip, 0, 17, length)
     udp = udp[:6] + checksum(pseudo + udp + payload).to_bytes(2, "big")
     ip = _IP.pack(0x45, 0, 20 + length, 0, 0, 64, 17, 0, from_ip, to_ip)
-    ip = ip[:10] + checksum(ip).to_bytes(2, "big") + ip[12:]
+    ip = ip[:10] + (checksum(ip) % 0xFFFF).to_bytes(2, "big") + ip[12:]
     return _ETHER.pack(to_mac, from_mac, 0x0800) + ip + udp + payload

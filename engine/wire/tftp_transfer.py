@@ -9,7 +9,9 @@ Rules of the sender
 * Only an ACK that moves the window on sends anything. A duplicate ACK does nothing, ever: two copies of one ACK would
   double every packet from there to the end ("Sorcerer's Apprentice", RFC 1123 4.2.3.1).
 * Otherwise data is sent again only when the time-out has passed, the whole window, at most `retries` times in a row
-  without progress. The time-out is what the client negotiated, else 1 s and then doubling to 4 s.
+  without progress. The time-out is what the client negotiated, else 1 s, and four times the client's mean answer time once that is known
+  (at least 0.05 s), for a client without windows would else take minutes for a megabyte over a line that loses a few packets; it
+  doubles to 4 s. Quick repetitions do not count as tries until they come to 1 s.
 * An ACK within the window means that the rest was lost: the next window starts behind it (RFC 7440 4).
 * Blocks are counted without end; on the wire they wrap from 65535 to 0, as all clients of today expect.
 * A file whose size is a multiple of the block ends with an empty block.
@@ -33,6 +35,8 @@ from engine.wire import tftp
 from engine.wire.tftp import Data, Error, Malformed, Oack, Read
 
 _HEAD = Packing("!HH")
+LEAST_S = 0.05
+"""Least time-out that is made out of a client's answer times."""
 
 
 class State(Enum):
@@ -59,7 +63,7 @@ class Transfer:
     """The sending side of one transfer of `body` for `request`."""
 
     __slots__ = (
-        "_acked", "_body", "_fixed", "_limits", "_oack", "_sent", "_tries", "blksize", "deadline", "ignored", "message",
+        "_acked", "_at", "_body", "_fixed", "_limits", "_mean", "_oack", "_quick", "_sent", "_tries", "blksize", "deadline", "ignored", "message",
         "resent", "state", "timeout_s", "total", "window",
     )  # fmt: skip
 
@@ -81,6 +85,9 @@ class Transfer:
         self._acked = 0  # blocks known to have arrived
         self._sent = 0  # highest block sent since
         self._tries = 0
+        self._quick = False  # the last time-out was a short one, out of the mean
+        self._mean: float | None = None  # seconds from sending a window to its ACK, smoothed (RFC 6298 2.3)
+        self._at = 0.0  # when the window was sent
         self.state = State.RUNNING
         self.message = ""  # what ended it
         self.deadline = 0.0
@@ -100,6 +107,7 @@ class Transfer:
     def start(self, now: float) -> list[bytes]:
         """The first packets."""
         self.deadline = now + self.timeout_s
+        self._at = now
         return [self._oack] if self._oack else self._window()
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
@@ -124,22 +132,28 @@ class Transfer:
             if self._acked == self.total:
                 self.state = State.DONE
                 return []
-        if self._tries:
-            self._tries = 0
-            if not self._fixed:
-                self.timeout_s = self._limits.timeout_s
+        if self._tries or self._quick:
+            self._tries, self._quick = 0, False
+        else:  # an answer to a repetition says nothing about time (RFC 6298 3)
+            took = now - self._at
+            self._mean = took if self._mean is None else self._mean + (took - self._mean) / 8
+        if not self._fixed:
+            limit = self._limits.timeout_s
+            self.timeout_s = limit if self._mean is None else min(limit, max(LEAST_S, 4 * self._mean))
         self.deadline = now + self.timeout_s
+        self._at = now
         return self._window()
 
     def tick(self, now: float) -> list[bytes]:
         """What to send again at `now`; nothing before `deadline`."""
         if self.state is not State.RUNNING or now < self.deadline:
             return []
+        self._quick = not self._fixed and self.timeout_s < self._limits.timeout_s
         if self._tries >= self._limits.retries:
             self.state = State.TIMED_OUT
             self.message = f"no answer to block {self._acked + 1} after {self._tries + 1} times"
             return []
-        self._tries += 1
+        self._tries += not self._quick
         self.resent += 1
         if not self._fixed:
             self.timeout_s = min(self.timeout_s * 2, self._limits.longest_s)

@@ -76,15 +76,16 @@ class Machine:
         return there.read_text().splitlines() if there.exists() else []
 
     def run(self, role: str, attributes: dict[str, Any] | None = None, action: str = "run") -> Done:
-        """The script as a node runs it: attributes nested by path, gives in a file."""
+        """The script as a node runs it: attributes (and what it collects, by `into`) nested by path, gives in a file."""
         catalog = shipped()
         definition = catalog.roles[role]
         document: dict[str, Any] = {}
         for name, value in (attributes or {}).items():
+            collected = any(one.into == name for one in definition.collects)
             want = next((one for one in definition.wants if one.name == name), None)
-            assert want is not None, f"{role} does not want {name}"
+            assert collected or want is not None, f"{role} does not want {name}"
             place = document
-            *folders, last = (want.at or catalog.attributes[name].path).split("/")
+            *folders, last = (name if want is None else want.at or catalog.attributes[name].path).split("/")
             for part in folders:
                 place = place.setdefault(part, {})
             place[last] = value

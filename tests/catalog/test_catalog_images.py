@@ -10,8 +10,21 @@ import pytest
 from engine.boot_script import render_boot, render_disk, word
 from engine.catalog import shipped
 from engine.definitions import Catalog
+from engine.effects import SendDhcp
+from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.images import image_states, open_images, synthetic_bytes
+from engine.leases import HTTP_LOADERS, LOADERS
+from engine.plan_file import read
+from engine.step import step
+from engine.wire.dhcp import DhcpKind, DhcpRequest
+from engine.work import Work
+from engine.world import World
 
+PLAN = """crowbar: 1
+site: {name: a, admin: {address: 192.168.124.10}}
+networks: {admin: {subnet: 192.168.124.0/24, ranges: {dhcp: 192.168.124.21-192.168.124.80}}}
+deployments: {}
+"""
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -36,11 +49,33 @@ def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> N
     assert facts is not None
     assert facts["path"] == "/image/debian-12/root.tar.zst"
     assert images.facts("loader") is None
-    assert images.loaders().keys() == {"undionly.kpxe", "snponly.efi"}
+    assert images.loaders().keys() == {"undionly.kpxe", "snponly.efi", "snponly-arm64.efi"}
     kernel = images.file("sledgehammer", "vmlinuz")
     assert kernel is not None
     assert (kernel.kind, kernel.use) == ("discovery", "kernel")
     assert images.file("sledgehammer", "../x") is None
+
+
+def test_every_loader_that_dhcp_offers_is_served(whole: Catalog, tmp_path: Path) -> None:
+    """By TFTP from memory and by HTTP; a machine that is told of a file that is not there would wait for ever."""
+    offered = {*LOADERS.values(), *HTTP_LOADERS.values()}
+    desk = Work(World.new(whole))
+    step(desk, Happened(1.0, 1.0, Started(installation="i", admin="admin")))
+    step(desk, Happened(1.0, 1.0, Commit(who="test", plan=read(PLAN, "plan.yml", whole))))
+    for vendor in ("PXEClient", "HTTPClient"):
+        for arch in (None, *range(64)):
+            desk.effects.clear()
+            asked = DhcpRequest(kind=DhcpKind.DISCOVER, xid=1, mac="52:54:00:00:00:01", vendor_class=f"{vendor}:Arch", arch=arch)
+            step(desk, Happened(2.0, 2.0, DhcpAsked(request=asked, interface="eth0")))
+            offered |= {one.reply.filename.rpartition("/")[2] for one in desk.effects if isinstance(one, SendDhcp)}
+    assert len(offered) >= 3
+    assert all(offered)
+    images = open_images(whole, tmp_path, synthetic=True)
+    assert offered <= images.loaders().keys()
+    for name in offered:
+        found = images.file("loader", name)
+        assert found is not None
+        assert Path(found.path).stat().st_size == found.size > 0
 
 
 def test_the_content_is_fixed() -> None:

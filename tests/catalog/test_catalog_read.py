@@ -29,7 +29,7 @@ def whole() -> Catalog:
 def test_shipped_roles(whole: Catalog) -> None:
     assert set(whole.roles) == {
         "inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "network", "ntp-server", "ntp-client",
-        "ready", "example-motd",
+        "ready", "example-motd", "etcd-member", "etcd-ready",
     }  # fmt: skip
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

@@ -30,7 +30,7 @@ class Still:
     def snapshot(self) -> Snapshot:
         told, self.told = tuple(self.told), []
         return Snapshot(
-            self.world, self.seq, told, self.progress, self.heard, self.health, self.state, self.trouble, self.at
+            self.world, self.seq, told, None, self.progress, self.heard, self.health, self.state, self.trouble, self.at
         )
 
     def move(self, world: World) -> None:

@@ -33,6 +33,10 @@ async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1
         ("p s y", ("power", "n1", "", "soft")),
         ("p question_mark", ("power", "n1", "", "status")),
         ("p down enter y", ("power", "n1", "", "off")),
+        ("full_stop M n 7 enter y", ("merge", "n1", "", "n7")),
+        ("O n 7 enter y", ("replace", "n1", "", "n7")),
+        ("Z y", ("split", "n1", "", None)),
+        ("b y", ("ban", "n1", "", None)),
         ("full_stop r", ("retry", "n1", "", None)),
         ("colon h o l d enter", ("hold", "n1", "", None)),
         ("enter down down down down down r", ("retry", "n1", "os-install", None)),
@@ -45,6 +49,27 @@ async def test_a_key_gives_the_order(keys: str, order: tuple) -> None:
     assert (orders[0][2], orders[0][3]) == (order[2], order[3])
     assert len(orders) == 1
     assert "√ node-10 it is done" in text
+
+
+async def test_a_machine_that_is_no_node_is_banned_by_its_mac() -> None:
+    orders, _ = await asked("begun", "b y")
+    assert orders == [("ban", "52:54:00:00:00:02", "", None)]
+
+
+async def test_a_plan_is_committed_from_a_file(tmp_path) -> None:
+    plan = tmp_path / "plan.yml"
+    plan.write_text("crowbar: 1\n")
+    source, at = still("empty")
+    async with console(source, at, keys="5 c") as (app, pilot):
+        for letter in str(plan):
+            await pilot.press(letter)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.desk.notes)
+        assert "√ committed" in shot(app)
+        await press(pilot, "c x enter")
+        await until(pilot, lambda: len(app.desk.notes) == 2)
+        assert "x cannot be read" in app.desk.notes[-1].text
+    assert source.asked == [("commit", "plan.yml", "", "crowbar: 1\n")]
 
 
 async def test_what_destroys_is_typed() -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,3 +149,35 @@ def test_a_line_is_edited() -> None:
         text = edited(text, key)
     assert text == ""
     assert edited("ab cd", "ctrl+w") == "ab"
+
+
+CONSOLE = Path(__file__).parents[2] / "crowbar_tui" / "console"
+
+
+def imported(path: Path) -> set[str]:
+    out = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            out |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            out.add(node.module or "")
+    return out
+
+
+def test_the_console_uses_the_public_face_only() -> None:
+    for path in CONSOLE.rglob("*.py"):
+        engine = {name for name in imported(path) if name.split(".")[0] == "engine"}
+        assert engine <= {"engine.show", "engine.face"}, path
+
+
+def test_only_the_rim_knows_the_terminal_library() -> None:
+    for path in CONSOLE.rglob("*.py"):
+        if path.name not in ("app.py", "sheet.py"):
+            assert not {name for name in imported(path) if name.split(".")[0] == "textual"}, path
+
+
+def test_a_console_that_attaches_loads_no_services() -> None:
+    heavy = "aiohttp", "paramiko", "pyghmi", "scapy", "engine.engine", "engine.serve"
+    code = f"import sys, crowbar_tui.cli, crowbar_tui.console.app; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -8,9 +8,9 @@ from catalogs import catalog, plan, role
 from desk import Desk
 
 from engine.attributes import inputs_hash
-from engine.definitions import Collect
+from engine.definitions import Collect, On, Requirement
 from engine.effects import Start
-from engine.events import SetAttribute
+from engine.events import Operate, SetAttribute
 from engine.model import State
 from engine.wishes import task_document
 from engine.work import Work
@@ -94,3 +94,63 @@ def test_a_stale_collector_runs_again() -> None:
     up_to_date(out)
     out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
     assert [s.role for s in out.all(Start) if s.node == "n1"] == ["dns-server"]
+
+MEMBERS = Collect(attribute="place", into="cluster/members", role="member")
+CLUSTER = catalog(
+    role("member", "system", wants=["place"], collects=(MEMBERS,), flags=["cluster"]),
+    role("all-there", "system", "noop", requires=(Requirement(role="member", on=On.SAME), Requirement(role="member", on=On.PEERS))),
+    role("bystander", "system", wants=["place"]),
+    defaults={"place": "p"},
+)
+
+
+def cluster(members: int = 2) -> Desk:
+    out = Desk(CLUSTER, plan({"member": ("all",), "all-there": ("all",)}))
+    for number in range(1, members + 1):
+        joins(out, number)
+    return out
+
+
+def joins(out: Desk, number: int) -> None:
+    node = f"n{number}"
+    out.server(node, stage="system", runs="debian-12", name=f"node-{number}.r1.example.net", hold=True)
+    out.feed(Operate(request=number, who="op", verb="allocate", node=node))
+
+
+def runs(out: Desk, node: str) -> None:
+    """The member ran with what it sees now."""
+    out.change(node, "member", state=State.ACTIVE, ran_hash=inputs_hash(out.world, out.at("member", node)))
+
+
+def test_a_role_collects_of_its_own_role_alone() -> None:
+    out = cluster()
+    out.role("bystander", "n1", state=State.WAITING)
+    found = task_document(out.world, out.at("member", "n1"), {})["cluster"]["members"]
+    assert [(one["node"], one["role"]) for one in found] == [("node-1.r1.example.net", "member"), ("node-2.r1.example.net", "member")]
+    before = out.world.wishes["member/place"]
+    out.change("n1", "bystander", state=State.PROPOSED)
+    assert out.world.wishes["member/place"] == before
+    assert set(out.world.wishes) == {"member/place"}
+
+
+def test_a_cluster_waits_for_all_its_members() -> None:
+    out = cluster(3)
+    for node in ("n1", "n2", "n3"):
+        assert set(out.at("all-there", node).parents) == {("n1", "member"), ("n2", "member"), ("n3", "member")}
+
+
+def test_a_member_that_comes_later_makes_the_others_stale_once() -> None:
+    out = cluster()
+    for node in ("n1", "n2"):
+        runs(out, node)
+    assert not out.world.stale
+    joins(out, 3)
+    assert set(out.world.stale) == {("n1", "member"), ("n2", "member")}
+    for node in ("n1", "n2"):
+        runs(out, node)
+        assert len(task_document(out.world, out.at("member", node), {})["cluster"]["members"]) == 3
+    runs(out, "n3")
+    assert not out.world.stale, "the first two are not told twice"
+    again = out.reload()
+    assert dict(again.wishes) == dict(out.world.wishes)
+    assert not again.stale

@@ -109,7 +109,7 @@ def test_nothing_is_written_down_in_a_whole_run(store: Path) -> None:
     systems = [v["disk"]["system"] for m in machine_states(store) for v in m["volumes"]]
     assert {keys.check_credential(s["credential"]) for s in systems} == {"n1", "n2"}
     shown = {}
-    for words in (("events", "--json"), ("events",), ("roles", "--json"), ("explain", "control-1", "os-install", "credential", "--json")):
+    for words in (("events", "--json"), ("events",), ("roles", "--json"), ("explain", "control-10", "os-install", "credential", "--json")):
         found = crowbar(store, *words)
         assert found.code == 0, found
         shown[Path("/".join(words))] = (found.out + found.err).encode()

@@ -19,7 +19,7 @@ def lossy(percent: float) -> str:
 
 @pytest.mark.parametrize("percent", [5, 20])
 def test_packets_are_lost_on_every_protocol(tmp_path: Path, percent: int) -> None:
-    with faulty(tmp_path, f"faults: {{all: {{{lossy(percent)}}}}}", nodes=6, patience=0.3) as rack:
+    with faulty(tmp_path, f"faults: {{all: {{{lossy(percent)}}}}}", nodes=6, patience=0.5) as rack:
         rack.all_ready()
 
 

@@ -21,7 +21,7 @@ def ran(rack: FaultyRack, *roles: str) -> dict[tuple[str, str], int]:
         while rows := reader.journal(after, 1000):
             for row in rows:
                 after = row.seq
-                for table, key, record in row.changes:
+                for table, key, record in row.changes():
                     if table == "node_roles" and record is not None and key[1] in roles and record.attempt:
                         found.setdefault((key[0], key[1]), set()).add(record.attempt)
         return {key: len(attempts) for key, attempts in found.items()}

@@ -237,11 +237,27 @@ def test_frames_are_what_scapy_builds(payload: bytes, ip: int, port: int) -> Non
     sums = referee[IP].chksum, referee[UDP].chksum
     del referee[IP].chksum, referee[UDP].chksum
     again = Ether(bytes(referee))
-    # 0 and 0xFFFF are one number in ones' complement; a UDP sum of 0 is written as 0xFFFF (RFC 768).
-    assert [s % 0xFFFF for s in sums] == [again[IP].chksum % 0xFFFF, again[UDP].chksum % 0xFFFF]
+    assert sums == (again[IP].chksum, again[UDP].chksum)
     assert sums[1] != 0
     assert (referee.dst, referee[IP].dst, referee[UDP].dport) == ("52:54:00:00:00:01", there, port)
     assert bytes(referee[UDP].payload) == payload
+
+
+def test_a_sum_of_zero_is_zero_in_ip_and_all_ones_in_udp() -> None:
+    """0 and 0xFFFF are one number in ones' complement, but clients that compare take only the one that is written in the RFCs: a machine
+    with such an address would never hear us."""
+    zeros = 0
+    for last in range(256):
+        for size in range(300, 340):
+            frame = udp_frame(
+                to_mac=bytes(6), from_mac=bytes(6), source=("192.168.124.10", 67), destination=(f"192.168.124.{last}", 68), payload=bytes(size)
+            )  # fmt: skip
+            assert frame[24:26] != b"\xff\xff"
+            zeros += frame[24:26] == b"\0\0"
+    assert zeros, "there are such addresses"
+    whole = udp_frame(to_mac=bytes(6), from_mac=bytes(6), source=("10.0.0.1", 67), destination=("10.0.0.50", 68), payload=bytes(2))
+    back = udp_frame(to_mac=bytes(6), from_mac=bytes(6), source=("10.0.0.1", 67), destination=("10.0.0.50", 68), payload=whole[40:42])
+    assert back[40:42] == b"\xff\xff", "0 would say that there is no sum"
 
 
 def test_a_frame_carries_the_reply() -> None:

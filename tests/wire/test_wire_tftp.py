@@ -117,15 +117,36 @@ def test_a_plain_transfer_step_by_step() -> None:
     assert transfer.receive(tftp.ack(1), 0.2) == [], "a duplicate ACK sends nothing"
     assert transfer.receive(tftp.ack(0), 0.2) == []
     assert transfer.receive(tftp.ack(3), 0.2) == [], "an ACK from the future sends nothing"
-    assert transfer.tick(1.0) == []
-    assert transfer.deadline == pytest.approx(1.1), "and does not put the time-out off"
-    assert transfer.tick(1.2) == [tftp.data(2, BODY[512:1024])]
+    assert transfer.tick(0.4) == []
+    assert transfer.deadline == pytest.approx(0.5), "and does not put the time-out off, four times the first answer's"
+    assert transfer.tick(0.6) == [tftp.data(2, BODY[512:1024])]
     for n in (2, 3):
         assert transfer.receive(tftp.ack(n), 2.0) == [tftp.data(n + 1, BODY[n * 512 : (n + 1) * 512])]
     assert transfer.receive(tftp.ack(4), 2.0) == [tftp.data(5, b"")], "an empty block ends an even file"
     assert transfer.receive(tftp.ack(5), 2.0) == []
     assert transfer.state is State.DONE
     assert transfer.acked_octets == 2048
+
+
+def test_the_time_out_follows_the_client_and_quick_repetitions_are_no_tries() -> None:
+    """A loss costs a tenth of a second where the client answers at once; one that goes away is still waited for as long as any."""
+    transfer = Transfer(Read(filename="f"), BODY, Limits(retries=2))
+    transfer.start(0.0)
+    assert transfer.timeout_s == 1.0
+    transfer.receive(tftp.ack(1), 0.001)
+    assert transfer.timeout_s == pytest.approx(0.05)
+    now, times = 0.001, []
+    while transfer.state is State.RUNNING:
+        now = transfer.deadline
+        if transfer.tick(now):
+            times.append(round(now, 3))
+    assert times == [0.051, 0.151, 0.351, 0.751, 1.551, 3.151, 6.351]
+    assert transfer.state is State.TIMED_OUT
+    fixed = Transfer(Read(filename="f", timeout_s=3), BODY)
+    fixed.start(0.0)
+    fixed.receive(tftp.ack(0), 0.001)
+    fixed.receive(tftp.ack(1), 0.002)
+    assert fixed.timeout_s == 3.0, "what was negotiated holds"
 
 
 def test_options_are_agreed_within_the_limits() -> None:

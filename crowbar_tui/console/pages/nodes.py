@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from engine.show import NodeRow, boot_next, short
 
 from .. import glyphs as g
-from ..desk import INK, MARK, standing
+from ..desk import INK, MARK, Order, standing
 from ..ink import Line, clip, line
+from ..overlays import Sure
 from ..page import Hint, Listing, Sort, Subject
 from ..table import Col, head, layout, row
 from ..words import age, clock
@@ -86,12 +87,12 @@ class NodesScreen(Listing):
             "runs": (r.runs, "dim"),
             "address": (r.address, "dim"),
             "family": (r.family, "dim"),
-            "bar": ((full, ink if not quiet else "dim"), (left, "dim")) if r.roles else "",
+            "bar": ((full, "busy" if how == "working" else "dim"), (left, "dim")) if r.roles else "",
             "done": (f"{share * 100:.0f}%" if r.roles and share < 1 else "", "dim"),
         }
         out = [row(at, cells)]
         if r.why is not None and how != "ready" and (how != "working" or chosen):
-            out.append(line("      ", (clip(desk.say(r.why.sentence), columns - 7), ink if how != "working" else "dim")))
+            out.append(line("      ", (clip(desk.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
         return out
 
     def hints(self) -> list[Hint]:
@@ -109,6 +110,12 @@ class NodesScreen(Listing):
                 desk.marks ^= {thing.id}
                 self.move(self.index + 1)
             return True
+        if key == "b":
+            thing = self.chosen()
+            if thing is not None and thing.kind == "sighting":
+                told = "the machine is left alone until the ban is lifted (by name: unban)"
+                desk.overlay = Sure(desk, f"ban {thing.name}?", told, None, lambda: desk.give([Order("ban", thing.id)]))
+                return True
         if key == "*":
             desk.marks |= {t.id for t in self.shown() if t.kind == "server"}
             return True

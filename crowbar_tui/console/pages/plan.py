@@ -8,7 +8,7 @@ from engine.show import PlanPage, plan_page
 
 from .. import glyphs as g
 from ..ink import Line, clip, fit, line
-from ..overlays import Path
+from ..overlays import Asked
 from ..page import Hint, Scroll
 from ..words import age, clock, day
 
@@ -88,7 +88,7 @@ class PlanScreen(Scroll):
 
     def press(self, key: str) -> bool:
         if key == "c":
-            self.desk.overlay = Path(self.desk, "commit which plan file?", self.desk.send_plan)
+            self.desk.overlay = Asked(self.desk, "commit which plan file?", self.desk.send_plan)
             return True
         if key == "tab":
             self.whole = not self.whole

@@ -1,0 +1,301 @@
+"""The console in a real pty at 80x24: first paint, idle, 200 changes a second, key to screen. `python tests/bench/bench_console.py [NODES ...]`
+
+`attached`: a process of its own holds the store, commits the changes and serves the socket; the console is `crowbar --store DIR`. `embedded`: the same changes
+come from a thread of the console's process, as an engine's would. First paint is from exec to the first row of a node on the terminal. A key is `?`, which opens
+the help, until its title has come; in between it is closed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import random
+import select
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+RATE = 200
+SIZES = (1000, 5000)
+IDLE_S, STORM_S, KEYS = 5.0, 6.0, 40
+
+
+def make(store: Path, nodes: int) -> None:
+    """A store with so many nodes and nine roles each, most of them at work."""
+    from engine.catalog import shipped
+    from engine.events import Happened, Started
+    from engine.model import Kind, Meta, Node, NodeRole, Place, Signal, State
+    from engine.store import Store
+
+    catalog = shipped()
+    names = [n for n in ("inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "ntp-client", "ready") if n in catalog.roles]
+    now = time.time()
+    changes: list[Any] = [("meta", (), Meta(installation="bench", nodes=nodes))]
+    for i in range(nodes):
+        node = f"n{i}"
+        mac = f"52:54:00:{i >> 16 & 255:02x}:{i >> 8 & 255:02x}:{i & 255:02x}"
+        changes.append((
+            "nodes", node,
+            Node(
+                id=node, name=f"node-{i}.r1.example.net", kind=Kind.SERVER, serial=f"S{i}", macs=(mac,), family="PowerEdge R640", stage="hardware",
+                runs="sledgehammer", boot_id="b", alive=True, allocated=True, place=Place(rack=f"r{i // 40}", unit=i % 40 + 1),
+                signal=Signal.HELLO, signal_at=now - 100, since=now - 50,
+            ),
+        ))  # fmt: skip
+        before: tuple[Any, ...] = ()
+        for j, name in enumerate(names):
+            state = State.ACTIVE if j < 3 else State.TRANSITION if j == 3 else State.WAITING
+            role = NodeRole(
+                node=node, role=name, deployment="system", state=state, parents=before, rank=100.0 - j, approved="op", started=now - 60, ended=now - 55,
+                since=now - 60, attempt=f"b-{i}",
+            )  # fmt: skip
+            changes.append(("node_roles", (node, name), role))
+            before = ((node, name),)
+    with Store.open(store) as opened:
+        opened.commit([(Happened(now, 1.0, Started(installation="bench", admin="admin")), changes)])
+
+
+class Storm:
+    """Commits RATE changes a second while it is on: roles that go from active to transition and back."""
+
+    def __init__(self, store: Path) -> None:
+        from engine.catalog import shipped
+        from engine.store import Store
+        from engine.world import World
+
+        self.store = Store.open(store)
+        self.world = World.load(shipped(), self.store.load())
+        self.seq = self.store.seq
+        self.on = threading.Event()
+        self._said = threading.Condition()
+
+    def run(self) -> None:
+        from msgspec.structs import replace
+
+        from engine.events import Happened, Outcome
+        from engine.model import State
+        from engine.work import Work
+
+        chance = random.Random(1)
+        nodes = sorted(n for n in self.world.nodes if n.startswith("n"))
+        while True:
+            self.on.wait()
+            begun = time.monotonic()
+            batch = []
+            for _ in range(RATE // 10):
+                node = chance.choice(nodes)
+                role = self.world.node_roles[(node, "bios-configure")]
+                at = time.time()
+                new = replace(role, state=State.ACTIVE if role.state is State.TRANSITION else State.TRANSITION, since=at, started=at)
+                record = replace(self.world.nodes[node], signal_at=at)
+                work = Work(self.world)
+                work.put(new)
+                work.put(record)
+                self.world = work.finish(keep_touched=False)
+                event = Outcome(attempt=f"{role.attempt}.0", node=node, what="done")
+                batch.append((Happened(at, 2.0, event), [("node_roles", new.key, new), ("nodes", node, record)]))
+            self.store.commit(batch)
+            with self._said:
+                self.seq = self.store.seq
+                self._said.notify_all()
+            time.sleep(max(0.1 - (time.monotonic() - begun), 0.0))
+
+    # -- what a console asks -----------------------------------------------------------------------------------------
+
+    failure = ""
+
+    def wait(self, seq: int, timeout_s: float) -> int:
+        with self._said:
+            self._said.wait_for(lambda: self.seq > seq, timeout_s)
+            return self.seq
+
+    def health(self) -> dict[str, Any]:
+        return {"now": 2.0, "waiting": {}, "turned_away": {}, "failure": ""}
+
+    def progress(self) -> dict[str, Any]:
+        return {"nodes": {}, "seq": self.seq}
+
+    def ask_to_stop(self, who: str) -> None:
+        os._exit(0)
+
+
+def switch(storm: Storm) -> None:
+    threading.Thread(target=storm.run, daemon=True).start()
+    signal.signal(signal.SIGUSR1, lambda *_: storm.on.set())
+    signal.signal(signal.SIGUSR2, lambda *_: storm.on.clear())
+
+
+def hold(store: Path) -> None:
+    """The other process: holds the store and serves the socket."""
+    from engine.attach import AttachService
+
+    storm = Storm(store)
+    switch(storm)
+    AttachService(store, storm).start()  # type: ignore[arg-type]
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
+
+
+def inside(store: Path) -> None:
+    """The console with the storm in its own process."""
+    from crowbar_tui.console.app import Console
+    from crowbar_tui.console.source import Embedded
+
+    sys.setswitchinterval(0.0005)  # as the engine sets it
+    storm = Storm(store)
+    switch(storm)
+    shape = type("Engine", (SimpleNamespace,), {"world": property(lambda _: storm.world), "seq": property(lambda _: storm.seq)})
+    engine = shape(config=SimpleNamespace(store=store), wait=storm.wait, failure="")
+    Console(Embedded(engine, storm, "bench")).run(mouse=False)  # type: ignore[arg-type]
+
+
+class Screen:
+    """A pty with a program in it."""
+
+    def __init__(self, *words: str) -> None:
+        self.begun = time.monotonic()
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.update(TERM="linux", LANG="C.UTF-8")
+            os.environ.pop("COLORTERM", None)
+            os.execv(words[0], list(words))
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+        self.octets = 0
+
+    def read(self, seconds: float) -> bytes:
+        ready, _, _ = select.select([self.fd], [], [], max(seconds, 0))
+        if not ready:
+            return b""
+        with contextlib.suppress(OSError):
+            data = os.read(self.fd, 65536)
+            self.octets += len(data)
+            return data
+        return b""
+
+    def wait(self, words: bytes, seconds: float = 60.0) -> float:
+        """Seconds from now until these words have come."""
+        begun = time.monotonic()
+        seen = b""
+        while words not in seen:
+            if time.monotonic() - begun > seconds:
+                raise SystemExit(f"{words!r} did not come; the terminal says {seen[-300:]!r}")
+            seen = seen[-4096:] + self.read(1.0)
+        return time.monotonic() - begun
+
+    def drain(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read(end - time.monotonic())
+
+    def worker(self) -> int:
+        """The process that draws: the guardian's child, or the program itself."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == self.pid:
+                    return int(stat.parent.name)
+        return self.pid
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self.fd, b"q")
+        self.drain(1.0)
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+def used(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) // 1024
+    return 0
+
+
+def share(screen: Screen, pid: int, seconds: float) -> tuple[float, float]:
+    """Part of a core, and octets a second."""
+    cpu, octets, begun = used(pid), screen.octets, time.monotonic()
+    screen.drain(seconds)
+    took = time.monotonic() - begun
+    return (used(pid) - cpu) / took, (screen.octets - octets) / took
+
+
+def keys(screen: Screen) -> list[float]:
+    """Seconds from key to screen, sorted."""
+    out = []
+    chance = random.Random(2)
+    for _ in range(KEYS):
+        screen.drain(0.05 + chance.random() * 0.1)
+        os.write(screen.fd, b"?")
+        out.append(screen.wait(b"what can I do", 20.0))
+        screen.drain(0.05)
+        os.write(screen.fd, b"u")  # any key closes it
+        screen.drain(0.05)
+    return sorted(out)
+
+
+def measure(name: str, nodes: int, store: Path, words: list[str], other: int | None) -> None:
+    screen = Screen(*words)
+    first = screen.wait(b"node-0", 120.0)
+    screen.drain(2.0)
+    pid = screen.worker()
+    stormy = other or pid
+    idle, quiet = share(screen, pid, IDLE_S)
+    still = keys(screen)
+    os.kill(stormy, signal.SIGUSR1)
+    screen.drain(2.0)
+    busy, loud = share(screen, pid, STORM_S)
+    storm = keys(screen)
+    os.kill(stormy, signal.SIGUSR2)
+    rss = memory(pid)
+    screen.close()
+    if pid != screen.pid:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    p95 = int(KEYS * 0.95) - 1
+    print(
+        f"{name:<9}{nodes:>6} nodes  first paint {first:5.2f} s  idle {idle * 100:4.1f} % {quiet:5.0f} B/s  "
+        f"{RATE}/s {busy * 100:5.1f} % {loud / 1000:5.2f} kB/s  key p50 {still[KEYS // 2] * 1000:4.0f} p95 {still[p95] * 1000:4.0f} ms, "
+        f"in the storm p50 {storm[KEYS // 2] * 1000:4.0f} p95 {storm[p95] * 1000:4.0f} ms  {rss} MB",
+        flush=True,
+    )
+
+
+def main() -> None:
+    if len(sys.argv) == 3 and sys.argv[1] in ("hold", "inside"):
+        {"hold": hold, "inside": inside}[sys.argv[1]](Path(sys.argv[2]))
+        return
+    for nodes in [int(a) for a in sys.argv[1:]] or SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / "store"
+            make(store, nodes)
+            with subprocess.Popen([sys.executable, __file__, "hold", str(store)], stdout=subprocess.PIPE) as holder:
+                assert holder.stdout is not None
+                holder.stdout.readline()
+                measure("attached", nodes, store, [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store)], holder.pid)
+                holder.kill()
+            measure("embedded", nodes, store, [sys.executable, __file__, "inside", str(store)], None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Racks from powered off to ready, on loopback, all machines switched on at once: `python tests/bench/bench_rack.py [NODES ...]` (100 1000).
+
+Each rack has a process of its own for the engine and one for the machines. `engine cpu` and `rss` are of the engine's; `rack cpu` that of
+the machines, whose own work (firmware, tasks) takes no time. `lost`: DHCP exchanges that were never answered; `dhcp again`: requests beyond
+the first of an exchange cannot be told from others on the wire, so what is shown is what the engine heard over what it had to hear (3
+exchanges a network boot, 2 packets each); `tftp again`: windows sent again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from engine import plan_file
+from engine.catalog import shipped
+from engine.rehearse import Rehearsal, with_nodes
+from engine.views import settled, summary
+
+LIMIT_S = 900.0
+
+
+def cpu_of(pid: int) -> float:
+    """User and system seconds of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def one(nodes: int) -> dict[str, float | int | str]:
+    """Brings a rack of so many machines up in this process."""
+    plan = plan_file.read_file(ROOT / "crowbar_tui" / "plans" / "one-node.yml", shipped())
+    with tempfile.TemporaryDirectory() as folder:
+        run = Rehearsal(Path(folder) / "store", with_nodes(plan, nodes), nodes, 1, "max", "bench", "loopback")
+        began, cpu = time.monotonic(), time.process_time()
+        with run:
+            assert run.rack is not None
+            while (state := settled(run.engine.world, nodes)) != "ready" and time.monotonic() - began < LIMIT_S:
+                run.engine.wait(run.engine.seq, 2.0)
+                time.sleep(0.5)
+            seconds, used = time.monotonic() - began, time.process_time() - cpu
+            status, rack_cpu = run.rack.status(), cpu_of(run.rack.pid)
+            health, found = run.engine.health(), summary(run.engine.world)
+            dhcp, tftp = run.engine._dhcp, run.engine._services[1]
+            assert dhcp is not None
+            counts = status["counters"]
+            return {
+                "nodes": nodes, "state": state or "not ready", "ready": found.ready, "seconds": seconds, "engine cpu": used,
+                "rack cpu": rack_cpu, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "events": health.events,
+                "batches": health.batches, "slowest": health.slowest_s, "lost": counts.get("dhcp-unanswered", 0),
+                "dhcp heard": dhcp.counters.received, "answered": counts.get("dhcp-answered", 0),
+                "tftp again": getattr(tftp.counters, "resent", 0), "turned away": sum(health.turned_away.values()),
+                "boots": found.boots, "waiting": json.dumps(sorted({w.code for w in found.waiting.values()})),
+            }  # fmt: skip
+
+
+def main(words: list[str]) -> None:
+    if words[:1] == ["--one"]:
+        print(json.dumps(one(int(words[1]))))
+        return
+    print(f"load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+    print("nodes  ready  seconds  engine cpu  ms/node  rack cpu  rss MB  events  slowest ms  dhcp lost  heard/answered  tftp again  turned away  boots")
+    for nodes in [int(word) for word in words] or [100, 1000]:
+        done = subprocess.run([sys.executable, __file__, "--one", str(nodes)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(done.stderr[-2000:])
+            sys.exit(1)
+        r = json.loads(done.stdout.splitlines()[-1])
+        print(
+            f"{r['nodes']:5}  {r['ready']:5}  {r['seconds']:7.1f}  {r['engine cpu']:10.1f}  {1000 * r['engine cpu'] / nodes:7.0f}  "
+            f"{r['rack cpu']:8.1f}  {r['rss']:6.0f}  {r['events']:6}  {1000 * r['slowest']:10.1f}  {r['lost']:9}  "
+            f"{r['dhcp heard']:6}/{r['answered']:<7}  {r['tftp again']:10}  {r['turned away']:11}  {r['boots']:5}  {r['waiting']}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
