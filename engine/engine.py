@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from . import reasons
 from .attach import AttachService
 from .attach_host import EngineHost
+from .boot import SIGNALS
 from .boot_script import render_boot, render_disk, word
 from .catalog import shipped
 from .config import Config
@@ -41,7 +42,7 @@ from .jigs.ssh import SshPool, SshTarget, engine_key
 from .keys import site_keys
 from .live import Live
 from .loop import Clock, Health, Loop
-from .model import Node
+from .model import Node, Signal, Way
 from .patience import LEAST, LEAST_PAUSE, of_plan
 from .plan import Plan
 from .power import Pace
@@ -342,7 +343,8 @@ class Engine:
         plan, usual = self.world.plan, Pace(rest_s=self.config.bmc_rest_s)
         if plan is None or plan.patience >= 1:
             return usual
-        return replace(usual, total_s=of_plan(plan, usual.total_s, 4.0), greet_s=of_plan(plan, usual.greet_s, 2.0))
+        longest = 0.8 * of_plan(plan, dict(SIGNALS[Way.NETWORK])[Signal.POWERED], LEAST)
+        return replace(usual, total_s=min(usual.total_s, longest), greet_s=of_plan(plan, usual.greet_s, 2.0))
 
     def _account(self) -> tuple[str, str]:
         return self._vault.open("bmc-user") or self.config.bmc_user, self._vault.open("bmc-password") or ""

@@ -109,7 +109,6 @@ class Desk:
         self._nodes: dict[str, Node] = {}
         self._fresh: dict[str, int] = {}
         self._links, self._step, self._estimate = _Dear(), _Dear(), _Dear()
-        self._told_shown: list[Any] | None = None
         self._memory: dict[Any, tuple[int, Any]] = {}
         self._take(snapshot)
         self.screens = [make(self) for make in SCREENS]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 RULE, FULL, HALF, LIGHT, DOT = "─", "█", "▓", "░", "·"
 RIGHT, UP, DOWN, TICK = "►", "▲", "▼", "√"
 TOP_LEFT, TOP_RIGHT, LOW_LEFT, LOW_RIGHT, SIDE = "┌", "┐", "└", "┘", "│"
-BRANCH, CORNER, NEXT = "├", "└", "»"
+NEXT = "»"
 
 ALL = "─█▓▒░·►▲▼√┌┐└┘│├┤»«"
 ASCII = str.maketrans(dict(zip(ALL, "-#%:..>^vx++++|++><", strict=True)))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import getpass
 import logging
 import logging.handlers
@@ -87,8 +88,11 @@ def attached(store: Path) -> int:
     from .app import Console
     from .source import Elsewhere
 
+    gc.disable()  # a large store is some million objects that all stay: nothing to collect, and much to walk
     source = Elsewhere(store)
     app = Console(source)
+    gc.freeze()
+    gc.enable()
     done = app.run(mouse=False)
     if done == "stop":
         said = source.stop_engine()

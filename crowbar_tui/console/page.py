@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .ink import Line, barred, line, plain
+from .ink import Line, barred, line
 
 if TYPE_CHECKING:
     from engine.show import Step
@@ -280,7 +280,3 @@ class Listing(Page):
 
     def filter(self, needle: str) -> None:
         self.needle = needle
-
-
-def texts(lines: Sequence[Line]) -> list[str]:
-    return [plain(one) for one in lines]

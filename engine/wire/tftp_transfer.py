@@ -63,7 +63,8 @@ class Transfer:
     """The sending side of one transfer of `body` for `request`."""
 
     __slots__ = (
-        "_acked", "_at", "_body", "_fixed", "_limits", "_mean", "_oack", "_quick", "_sent", "_tries", "blksize", "deadline", "ignored", "message",
+        "_acked", "_at", "_body", "_fixed", "_limits", "_mean", "_oack", "_quick", "_sent", "_tries",
+        "blksize", "deadline", "ignored", "message",
         "resent", "state", "timeout_s", "total", "window",
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from faulty_rack import faulty
 
 from engine.reasons import advice, sentence
@@ -44,6 +45,7 @@ def test_two_machines_with_one_mac(tmp_path: Path) -> None:
         rack.nothing_twice()
 
 
+@pytest.mark.slow
 def test_it_comes_back_with_another_board_and_the_same_nics(tmp_path: Path) -> None:
     """Its MACs say that it is the node, UUID and serial that it is another: a person decides, and its disk stays as it is."""
     scenario = """\

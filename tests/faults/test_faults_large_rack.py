@@ -57,10 +57,12 @@ then:
 
 
 def test_all_faults_in_one_rack_of_forty(tmp_path: Path) -> None:
-    """Exactly these are not ready, each for this reason; the second DHCP server is there all the time and names no boot file."""
+    """Exactly these are not ready, each for this reason; the second DHCP server is there all the time and names no boot file, but a kernel
+    may take its address, which is then what is told of one that is not heard of again."""
     expected = {
-        "m1": "power_failed", "m2": "power_failed", "m3": "power_failed", "m10": "sighting_waits", "m11": "boot_timeout", "m17": "failed",
-        "m21": "-", "m22": "failed", "m23": "failed", "m24": "-", "m25": "boot_timeout",
+        "m1": "power_failed", "m2": "power_failed", "m3": "power_failed", "m10": "sighting_waits other_server",
+        "m11": "boot_timeout other_server", "m17": "failed", "m21": "-", "m22": "failed", "m23": "failed", "m24": "-",
+        "m25": "boot_timeout",
     }  # fmt: skip
     with faulty(tmp_path, EVERYTHING + "dhcp_server: {}\n", nodes=40, patience=0.3) as rack:
         everyone = {f"m{i}" for i in range(1, 41)}
@@ -71,7 +73,7 @@ def test_all_faults_in_one_rack_of_forty(tmp_path: Path) -> None:
             if any(len(pair & ready) != 1 for pair in twins):
                 return False
             odd = everyone - ready - twins[0] - twins[1]
-            return odd == expected.keys() and all(rack.why(m) == code for m, code in expected.items())
+            return odd == expected.keys() and all(rack.why(m) in codes.split() for m, codes in expected.items())
 
         try:
             rack.until(so, timeout_s=420)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from engine.rehearse import _free_lane as free_lane
 from engine.rehearse import with_nodes
 from engine.store import Store
 from engine.world import World
+
+pytestmark = pytest.mark.slow
 
 NODES = 3000
 WITHIN_S = 2.0
@@ -66,7 +67,7 @@ def another(row: Row, old: str, number: int) -> tuple[Any, Row] | None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the rows of one node that became ready, 3,000 times."""
     folder = tmp_path_factory.mktemp("large")
     wanted = plan_file.read(WIDE, "plan.yml", shipped())
@@ -91,7 +92,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         hashes.append(("node_roles", key, replace(role, ran_hash=inputs_hash(world, role), try_hash=inputs_hash(world, role))))
     store.commit([(Happened(time.time(), store.now(), Continue()), hashes)])
     store.close()
-    yield folder / "store"
+    return folder / "store"
 
 
 def test_it_serves_within_two_seconds(large: Path) -> None:

@@ -22,6 +22,7 @@ def test_a_disk_that_fails_in_the_install(tmp_path: Path) -> None:
         assert "I/O error" in sentence(role.failure)
 
 
+@pytest.mark.slow
 def test_a_node_that_never_calls_back(tmp_path: Path) -> None:
     """Unknown yet, it is shown with its last signal; known, it is power-cycled three times and then a problem."""
     scenario = """\
@@ -50,6 +51,7 @@ def test_a_node_that_boots_from_the_wrong_nic_is_served_all_the_same(tmp_path: P
         assert len(rack.engine.world.nodes) == 3  # the admin node is one
 
 
+@pytest.mark.slow
 def test_slow_firmware_within_the_deadline_is_waited_for_and_beyond_it_is_a_problem(tmp_path: Path) -> None:
     """DHCP must come within 8.4 s of power here; with more patience in the plan it would be waited for."""
     scenario = """\

@@ -10,6 +10,8 @@ from faulty_rack import faulty
 from engine.reasons import advice, sentence
 from engine.topology import topology
 
+pytestmark = pytest.mark.slow
+
 ALL = ("dhcp", "tftp", "http", "bmc", "ssh")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +101,23 @@ def test_what_is_done_is_done_once_for_each_machine_also_over_a_restart(tmp_path
     assert not again.reached("m1", ("install", "os-install"), 50)
     assert again.reached("m2", ("install", "os-install"), 50)
     assert [machine for machine, _ in seen.acts] == ["m1", "m2"]
+
+
+def test_the_command_takes_a_shipped_scenario_and_refuses_what_is_none(tmp_path: Path) -> None:
+    def crowbar(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "crowbar_tui.cli", "--store", str(tmp_path / "store"), "rehearse", "--headless", "--json"]
+        root = str(Path(__file__).parents[2])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))}
+        given = [*command, "--network", "loopback", "--nodes", "1", *words]
+        return subprocess.run(given, capture_output=True, text=True, timeout=240, cwd=tmp_path, env=environment, check=False)
+
+    done = crowbar("--scenario", "bmc-network-away")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["ready"] == 1
+    (tmp_path / "bad.yml").write_text("scenario: 1\nfaults: {m1: {bmc: lie}}\n")
+    bad = crowbar("--fresh", "--scenario", "bad.yml")
+    assert bad.returncode == 2
+    assert "did you mean 'lies'?" in bad.stderr
+    none = crowbar("--scenario", "nothing-such")
+    assert none.returncode == 2
+    assert "power-loss" in none.stderr

@@ -13,7 +13,7 @@ from ..ink import Line, clip, line
 from ..overlays import Sure
 from ..page import Hint, Listing, Sort, Subject
 from ..table import Col, head, layout, row
-from ..words import age, clock
+from ..words import age
 
 if TYPE_CHECKING:
     from ..desk import Desk
@@ -139,7 +139,3 @@ def signal_of(desk: Desk, row: NodeRow) -> str:
     if row.kind == "admin":
         return "this machine"
     return f"{row.signal}: {row.runs}" if row.runs else row.signal
-
-
-def since(desk: Desk, row: NodeRow) -> str:
-    return f"{age(desk.wall() - row.since)} (since {clock(row.since)})"

@@ -10,7 +10,7 @@ from .. import glyphs as g
 from ..ink import Line, clip, fit, line
 from ..overlays import Asked
 from ..page import Hint, Scroll
-from ..words import age, clock, day
+from ..words import age, day
 
 _INK = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
 
@@ -105,5 +105,3 @@ def _yaml(text: str) -> Line:
         return line((f" {text[: len(text) - len(stripped)]}{key}:", "busy"), rest)
     return line(f" {text}")
 
-
-__all__ = ["PlanScreen", "clock"]

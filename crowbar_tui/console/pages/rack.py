@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.show import NodeRow, RackRoom, RackView, Slot, rack_room, short
+from engine.show import NodeRow, RackRoom, RackView, Slot, rack_room
 
 from .. import glyphs as g
 from ..desk import INK, standing
@@ -147,5 +147,3 @@ class RackScreen(Page):
             return True
         return False
 
-
-__all__ = ["RackScreen", "short"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.show import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, short
 
-from ..ink import Line, barred, clip, line
+from ..ink import Line, clip, line
 from ..page import Hint, Listing, Subject
 from ..words import age
 
@@ -173,5 +173,3 @@ def abbreviated(role: str, room: int) -> str:
         return role[:room]
     return head[: max(room - 2, 1)][:3] + "-" + tail[: room - 4] if len(head) > 3 else head + "-" + tail[: room - len(head) - 1]
 
-
-__all__ = ["RolesScreen", "abbreviated", "barred"]
