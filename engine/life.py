@@ -34,7 +34,7 @@ def advance(w: Work, node_id: str) -> None:
         if all(suspended(r) for r in in_transition):
             _bring_back(w, node)
         return
-    wanted = wanted_stage(w, node)
+    wanted = wanted_stage(w, node) or _home(w, node)
     if not wanted:
         if node.intent.fresh:
             _boot(w, node, environment_of(w, node, node.stage))
@@ -53,6 +53,17 @@ def advance(w: Work, node_id: str) -> None:
         _boot(w, node, needs)
     elif node.runs == needs and not node.alive:
         _recover(w, node)
+
+
+def _home(w: Work, node: Node) -> str:
+    """A node that went back for an earlier stage (reset) and has nothing left to do returns to the latest stage that it has
+    roles of; empty: it is there."""
+    here = best = stage_index(w, node.stage) or 0
+    for key in w.roles_of.get(node.id) or ():
+        definition = w.catalog.roles.get(key[1])
+        if definition is not None and committed(w.node_roles[key]):
+            best = max(best, stage_index(w, definition.stage) or 0)
+    return w.catalog.stages[best].name if best > here else ""
 
 
 def has_work(w: Work, node: Node) -> bool:

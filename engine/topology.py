@@ -270,15 +270,15 @@ def link_names(ports: list[_Port], cables: dict[str, str]) -> dict[str, str]:
 
 
 def place_from(plan: Plan, neighbours: Json) -> Place | None:
-    """The place whose cables end in the ports that the node hears, by most links; None: no port of the plan was heard."""
-    votes: Counter[tuple[str, int]] = Counter()
+    """The place whose cables end in the ports that the node hears, by most links, and where those are as many, by the first of them (two
+    nodes whose second cables are swapped are each where their first one says); None: no port of the plan was heard."""
+    votes: list[tuple[int, int, int, str]] = []
     owners = _owners(plan)
     found = [n for n in neighbours if isinstance(n, dict)] if isinstance(neighbours, list) else []
-    heard = {":".join(_spellings(n, owners)) for n in found}
+    heard = [":".join(_spellings(n, owners)) for n in found]
     for rack in plan.racks:
         for place in rack.places:
-            votes[(rack.name, place.unit)] += sum(port in heard for port in place.cables.values())
-    if not votes:
-        return None
-    (name, unit), count = max(votes.items(), key=lambda item: (item[1], -item[0][1]))
-    return Place(rack=name, unit=unit) if count else None
+            there = [heard.index(port) for port in place.cables.values() if port in heard]
+            if there:
+                votes.append((-len(there), min(there), place.unit, rack.name))
+    return Place(rack=min(votes)[3], unit=min(votes)[2]) if votes else None

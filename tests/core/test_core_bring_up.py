@@ -8,7 +8,7 @@ from rack import Rack
 
 from engine.catalog import shipped
 from engine.effects import BootNode, Start
-from engine.events import Commit
+from engine.events import Commit, Operate
 from engine.model import Way
 from engine.stages import node_state
 
@@ -61,3 +61,13 @@ def test_the_same_plan_again_does_nothing(rack: Rack) -> None:
     assert [type(e).__name__ for e in effects] == ["Accept"]
     assert rack.tables["node_roles"] == before
     assert len(rack.effects) == count + 1
+
+
+def test_a_reset_node_looks_again_and_returns_to_its_system(rack: Rack) -> None:
+    """Rediscovered, with nothing to be done in hardware or install: it does not stay in sledgehammer, and nothing is wiped."""
+    assert rack.run(), "\n".join(rack.state())
+    rack.feed(Operate(who="op", verb="reset", node="n1"))
+    assert rack.run(until=lambda: rack.world.nodes["n1"].stage == "system" and rack.world.nodes["n1"].alive), "\n".join(rack.state())
+    node = rack.world.nodes["n1"]
+    assert (node.stage, node.runs, node_state(rack.world, node)) == ("system", "debian-12", "ready")
+    assert rack.machines[0].wipes == {"raid-configure": 1, "os-install": 1}
