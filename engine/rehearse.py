@@ -96,14 +96,15 @@ class Rehearsal:
         bmc = self.plan.networks.get("bmc")
         first = bmc.ranges["host"].first if bmc is not None and "host" in bmc.ranges else "192.168.125.21"
         admin = self.plan.networks["admin"]
+        relay = admin.router or _second(admin.subnet)
         return Description(
             nodes=nodes,
             seed=seed,
             speed="max" if speed == "max" else float(speed),
             namespace=real,
-            lane=None if real else _free_lane(self.plan.site.admin.address, str(self.folder)),
+            lane=None if real else _free_lane(self.plan.site.admin.address, str(self.folder), relay),
             admin=self.plan.site.admin.address,
-            relay=admin.router or _second(admin.subnet),
+            relay=relay,
             networks=networks,
             bmc=BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal")),
         )
@@ -180,18 +181,23 @@ def with_nodes(plan: Plan, nodes: int) -> Plan:
     return replace(plan, expect=replace(plan.expect, nodes=nodes))
 
 
-def _free_lane(admin: str, name: str) -> int:
-    """A lane of loopback addresses on which nobody serves: tried from the hash of the folder on."""
+def _free_lane(admin: str, name: str, relay: str = "") -> int:
+    """A lane of loopback addresses that neither an engine nor a rack uses: tried from the hash of the folder on."""
     start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) % 254
     for i in range(254):
         lane = (start + i) % 254 + 1
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(Reach(lane)(admin, 67))
-            except OSError:
-                continue
+        if _bindable(Reach(lane)(admin, 67)) and (not relay or _bindable(Reach(lane)(relay, 67))):
             return lane
     raise RackError("all 254 lanes of loopback addresses are in use: stop a rehearsal")
+
+
+def _bindable(address: tuple[str, int]) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True
 
 
 def _second(subnet: str) -> str:

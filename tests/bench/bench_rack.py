@@ -54,7 +54,7 @@ def one(nodes: int) -> dict[str, float | int | str]:
             return {
                 "nodes": nodes, "state": state or "not ready", "ready": found.ready, "seconds": seconds, "engine cpu": used,
                 "rack cpu": rack_cpu, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "events": health.events,
-                "batches": health.batches, "slowest": health.slowest_s, "lost": counts.get("dhcp-unanswered", 0),
+                "batches": health.batches, "slowest": health.slowest_s, "slow event": health.slowest, "lost": counts.get("dhcp-unanswered", 0),
                 "dhcp heard": dhcp.counters.received, "answered": counts.get("dhcp-answered", 0),
                 "tftp again": getattr(tftp.counters, "resent", 0), "turned away": sum(health.turned_away.values()),
                 "boots": found.boots, "waiting": json.dumps(sorted({w.code for w in found.waiting.values()})),
@@ -76,7 +76,7 @@ def main(words: list[str]) -> None:
         print(
             f"{r['nodes']:5}  {r['ready']:5}  {r['seconds']:7.1f}  {r['engine cpu']:10.1f}  {1000 * r['engine cpu'] / nodes:7.0f}  "
             f"{r['rack cpu']:8.1f}  {r['rss']:6.0f}  {r['events']:6}  {1000 * r['slowest']:10.1f}  {r['lost']:9}  "
-            f"{r['dhcp heard']:6}/{r['answered']:<7}  {r['tftp again']:10}  {r['turned away']:11}  {r['boots']:5}  {r['waiting']}",
+            f"{r['dhcp heard']:6}/{r['answered']:<7}  {r['tftp again']:10}  {r['turned away']:11}  {r['boots']:5}  {r['slow event']}  {r['waiting']}",
             flush=True,
         )
 

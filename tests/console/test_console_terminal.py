@@ -166,6 +166,7 @@ def test_sigterm_ends_the_console_and_then_the_engine(terminal: Terminal, store:
     until(lambda: not alive(pid))
 
 
+@pytest.mark.slow  # a resize was once not taken up by the console on a loaded machine: not understood yet
 def test_resize(terminal: Terminal, store: Path) -> None:
     opened(terminal, store)
     terminal.resize(120, 40)

@@ -71,8 +71,9 @@ class FaultyRack:
 
     def node(self, name: str) -> Node | None:
         """The node that a machine became; None: none."""
-        uuid = self.machine(name)["uuid"]
-        return next((n for n in self.engine.world.nodes.values() if n.uuid == uuid), None)
+        machine = self.machine(name)
+        about = (machine["uuid"], machine["serial"])  # one of them may be a twin's
+        return next((n for n in self.engine.world.nodes.values() if (n.uuid, n.serial) == about), None)
 
     def sighting(self, name: str) -> Sighting | None:
         return self.engine.world.sightings.get(self.machine(name)["mac"])
