@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # tests that take minutes are in `slow`; benchmarks in `bench`
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: rehearse test check slow bench wheel clean
+.PHONY: rehearse test again check slow bench wheel clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,10 @@ check: $(VENV)/ready
 # Two at a time, a file to a worker: half of the time is waiting for real time-outs.
 test: check
 	$(PYTEST) -m 'not slow' -n 2 --dist loadfile $(ARGS)
+
+# What failed in the last run, once more and alone.
+again: $(VENV)/ready
+	$(PYTEST) -m 'not slow' --last-failed --last-failed-no-failures none $(ARGS)
 
 slow: $(VENV)/ready
 	$(PYTEST) -m slow $(ARGS)
