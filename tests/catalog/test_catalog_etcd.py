@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import shipped
 
 import crowbar_tui
+from engine.catalog import shipped
 from engine.definitions import Collect, On
 from engine.plan_file import read_file
 
