@@ -35,7 +35,7 @@ from engine.wire import tftp
 from engine.wire.tftp import Data, Error, Malformed, Oack, Read
 
 _HEAD = Packing("!HH")
-LEAST_S = 1.0
+LEAST_S = 0.05
 """Least time-out that is made out of a client's answer times."""
 
 

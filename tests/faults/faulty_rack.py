@@ -13,7 +13,8 @@ from engine.loop import Clock
 from engine.model import Node, Sighting
 from engine.plan import Plan
 from engine.rehearse import Rehearsal, with_nodes
-from engine.views import Summary, settled, summary
+from engine.stages import node_state
+from engine.views import Summary, servers, settled, summary
 
 PATIENCE_S = 240.0
 """Enough for a machine with two cores and a hundred processes that want them."""
@@ -83,8 +84,9 @@ class FaultyRack:
 
     def ready(self) -> set[str]:
         """Machines that are ready nodes."""
-        waiting = self.summary().waiting
-        return {m["name"] for m in self.rack.machines() if (n := self.node(m["name"])) is not None and n.name not in waiting}
+        machines, world = self.rack.machines(), self.engine.world  # one world: what comes between two looks is not ready
+        found = {(n.uuid, n.serial) for n in servers(world) if node_state(world, n) == "ready"}
+        return {m["name"] for m in machines if (m["uuid"], m["serial"]) in found}
 
     def why(self, name: str) -> str:
         """Code of the reason that is shown for a machine; empty: it is ready, `-`: nothing is known of it."""
