@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _console(store: str) -> int:
-    from engine.show import DEFAULT_STORE, StoreError
+    from engine.views.show import DEFAULT_STORE, StoreError
 
     try:
         return open_console(Path(store) if store else Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser())

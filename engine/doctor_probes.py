@@ -21,11 +21,11 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from . import store_file
+from .core.doctor import Clock, Interface, Privilege
 from .definitions import Json
-from .doctor import Clock, Interface, Privilege
 from .images import image_states
-from .store import Store, StoreError
+from .store import file as store_file
+from .store.store import Store, StoreError
 from .wire.dhcp import DhcpKind, DhcpRequest, Malformed, decode_reply, encode_request
 from .wire.frame import udp_frame
 

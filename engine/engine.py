@@ -22,15 +22,20 @@ from itertools import count
 from msgspec.structs import replace
 
 from . import reasons
-from .attach import AttachService
-from .attach_host import EngineHost
-from .boot import SIGNALS
+from .attach.host import EngineHost
+from .attach.server import AttachService
 from .boot_script import render_boot, render_disk, word
-from .catalog import shipped
 from .config import Config
+from .core.boot import SIGNALS
+from .core.patience import LEAST, LEAST_PAUSE, of_plan
+from .core.stages import DISCOVERY
+from .core.step import step
+from .core.work import Work
+from .core.world import World
 from .definitions import Catalog, Json
 from .effects import Accept, Acknowledge, BootScript, Refuse, SendDhcp, Welcome
 from .events import Commit, DhcpAsked, Event, Fetched, Operate, SetAttribute, Started
+from .files.catalog import shipped
 from .images import Images, open_images
 from .jigs import Jig
 from .jigs.agent import AgentJig
@@ -43,7 +48,6 @@ from .keys import site_keys
 from .live import Live
 from .loop import Clock, Health, Loop
 from .model import Node, Signal, Way
-from .patience import LEAST, LEAST_PAUSE, of_plan
 from .plan import Plan
 from .power import Pace
 from .power_orders import PowerOrders
@@ -54,14 +58,10 @@ from .serve.dhcp import DhcpService
 from .serve.http import HttpService, ImageFile
 from .serve.http_guard import Limits
 from .serve.tftp import Refusal, TftpFile, TftpService
-from .stages import DISCOVERY
-from .step import step
-from .store import Store
-from .store_errors import files_of
+from .store.errors import files_of
+from .store.store import Store
 from .vault import Vault
 from .wire.dhcp import DhcpRequest
-from .work import Work
-from .world import World
 
 log = logging.getLogger(__name__)
 

@@ -9,34 +9,35 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from . import plan_file
-from .attach import AttachError
-from .attach_client import Attached, Receipt
-from .attach_host import EngineHost
-from .catalog import read as read_catalog
-from .catalog import shipped, shipped_folder
+from .attach.client import Attached, Receipt
+from .attach.host import EngineHost
+from .attach.server import AttachError
 from .config import DEFAULT_STORE, Config, keys_beside
-from .doctor import Check, examine
+from .core.doctor import Check, examine
+from .core.network_roles import network_roles
+from .core.plan_diff import Diff, diff
+from .core.plan_save import saved
+from .core.topology import Link, Topology, natural, topology
+from .core.world import World
 from .doctor_probes import RealProbes
 from .effects import Refuse
 from .engine import Engine
+from .files import plan_file
+from .files.catalog import read as read_catalog
+from .files.catalog import shipped, shipped_folder
+from .files.mistakes import CatalogError, PlanError
 from .images import image_states
-from .mistakes import CatalogError, PlanError
-from .network_roles import network_roles
 from .plan import Plan
-from .plan_diff import Diff, diff
-from .plan_save import saved
 from .reach import Reach
 from .reasons import Reason, advice, sentence
 from .rehearsal import RackError
 from .rehearse import Rehearsal, begin_anew, finished, with_nodes
 from .serve import ServiceError
-from .store import Store, StoreError
-from .store_file import held
-from .story import Story
-from .topology import Link, Topology, natural, topology
+from .store.file import held
+from .store.store import Store, StoreError
 from .vault import VaultError
-from .views import (
+from .views.story import Story
+from .views.summary import (
     NodeRow,
     RoleRow,
     Summary,
@@ -48,7 +49,6 @@ from .views import (
     settled,
     summary,
 )
-from .world import World
 
 __all__ = [
     "DEFAULT_STORE", "AttachError", "Attached", "CatalogError", "Check", "Config", "Diff", "Engine", "EngineHost", "Link",

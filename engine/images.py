@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from .catalog import shipped
 from .definitions import Catalog, ImageDef, Json
+from .files.catalog import shipped
 from .reasons import Reason, image_damaged, image_missing, sentence
 from .serve.http_images import ImageFile
 

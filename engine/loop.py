@@ -34,7 +34,7 @@ from .events import Commit, Continue, Event, Happened, Tick
 from .lanes import Inbox
 from .model import Row
 from .reasons import engine_error
-from .store_errors import StoreError, Unstorable
+from .store.errors import StoreError, Unstorable
 from .wakes import Wake, Wakes
 
 W = TypeVar("W")

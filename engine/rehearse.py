@@ -17,10 +17,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from . import rehearsal
-from .catalog import shipped
 from .config import Config, keys_beside
+from .core.world import World
 from .effects import Refuse
 from .engine import Engine
+from .files.catalog import shipped
 from .loop import Clock
 from .plan import Plan
 from .reach import Reach
@@ -29,9 +30,8 @@ from .rehearsal import Description, Rack, RackError, namespace
 from .rehearsal.description import BmcAccess, parse
 from .rehearsal.scenario import read as read_scenario
 from .serve import ServiceError
-from .store import Store, StoreError
-from .views import settled
-from .world import World
+from .store.store import Store, StoreError
+from .views.summary import settled
 
 PASSWORD = "CROWBAR_BMC_PASSWORD"
 PATIENCE = 0.05

@@ -15,7 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from msgspec import Struct
 
 from . import reasons
-from .attributes import admin_network, inputs
+from .core.attributes import admin_network, inputs
+from .core.stages import DISCOVERY
+from .core.wishes import task_document
+from .core.world import World
 from .definitions import Json, RoleDef
 from .effects import (
     Accept,
@@ -39,9 +42,6 @@ from .live import Live
 from .model import Kind, Node, NodeRole
 from .power_orders import PowerOrders
 from .reach import Reach
-from .stages import DISCOVERY
-from .wishes import task_document
-from .world import World
 
 log = logging.getLogger(__name__)
 

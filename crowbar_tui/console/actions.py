@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.show import Node, Preview, preview, short
+from engine.views.show import Node, Preview, preview, short
 
 from .overlays import Asked, Entry, Menu, Sure, Typed
 

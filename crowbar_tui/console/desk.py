@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from engine.show import (
+from engine.views.show import (
     HUMAN,
     Estimate,
     Kind,

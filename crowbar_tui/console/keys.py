@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.show import short
+from engine.views.show import short
 
 from . import actions
 from .overlays import Command, Filter, Help, Palette, Sure

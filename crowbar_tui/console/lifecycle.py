@@ -34,7 +34,7 @@ def terminal() -> bool:
 
 def open_console(store: Path, interface: str | None = None) -> int:
     """`crowbar`: attach, or start an engine inside. Exit code. Raises StoreError and ServiceError before the screen is touched."""
-    from engine.show import held
+    from engine.views.show import held
 
     _environment()
     if held(store):
@@ -64,7 +64,7 @@ class _Running(AbstractContextManager["_Running"]):
 
 def open_rehearsal(make: Callable[[], AbstractContextManager[object]], store: Path) -> int:
     """`crowbar rehearse`: the same on a rehearsal's engine (`make()` has an `engine` once it is entered)."""
-    from engine.show import held
+    from engine.views.show import held
 
     _environment()
     if held(store):

@@ -10,7 +10,7 @@ from .ink import Line, Span, clip, fit, line, wrap
 from .words import size
 
 if TYPE_CHECKING:
-    from engine.show import Preview
+    from engine.views.show import Preview
 
     from .desk import Desk
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .ink import Line, barred, line
 
 if TYPE_CHECKING:
-    from engine.show import Step
+    from engine.views.show import Step
 
     from .desk import Desk
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from engine.show import (
+from engine.views.show import (
     Accept,
     Attached,
     AttachError,

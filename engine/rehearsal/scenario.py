@@ -18,9 +18,9 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from engine.mistakes import Mistakes, nearest
-from engine.spot import Spot
-from engine.yaml_source import parse as parse_yaml
+from engine.files.mistakes import Mistakes, nearest
+from engine.files.spot import Spot
+from engine.files.yaml_source import parse as parse_yaml
 
 from .description import Faults
 from .rogue import Rogue

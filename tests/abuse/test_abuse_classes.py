@@ -24,20 +24,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serve"))
 from http_rig import Rig, greeting
 
 from engine.boot_script import render_boot, word
-from engine.catalog import shipped
 from engine.config import Config
 from engine.definitions import ImageDef, RoleDef
 from engine.effects import Start
 from engine.engine import Engine
 from engine.events import Hello, Outcome
+from engine.files.catalog import shipped
+from engine.files.mistakes import Mistakes, PlanError
+from engine.files.plan_file import read
 from engine.images import open_images
 from engine.jigs import Order
 from engine.jigs.bundle import BundleError, bundle
 from engine.jigs.logs import Masker
 from engine.keys import Keys
-from engine.mistakes import Mistakes, PlanError
 from engine.model import Node
-from engine.plan_file import read
 from engine.reach import Reach
 from engine.serve.routes import ROUTES, Route, Who
 from engine.vault import Vault
@@ -214,7 +214,7 @@ def test_a_role_cannot_send_the_engines_files_to_a_node(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "a/b", ".hidden", "a b", "a\nb", "..", "http://evil/x"])
 def test_an_image_names_plain_files_of_its_own_folder(tmp_path: Path, file: str) -> None:
     """Ironic OSSA-2025-001, 2024-44082: `file://` and paths in what a user may name."""
-    from engine.image_file import read_image
+    from engine.files.image_file import read_image
 
     folder = tmp_path / "evil"
     folder.mkdir()

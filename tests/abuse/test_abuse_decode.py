@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 from mutate import mutations
 
-from engine.catalog import shipped
+from engine.core.leases import SIGHTINGS
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.effects import Ignore, SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
-from engine.leases import SIGHTINGS
-from engine.plan_file import read
+from engine.files.catalog import shipped
+from engine.files.plan_file import read
 from engine.serve.bodies import GIVES_BYTES, BadBody, ByeBody, HelloBody, ProgressBody, ResultBody, parse, parse_gives, parse_mac
 from engine.serve.http_images import names_tag, ranged
 from engine.serve.routes import find
-from engine.step import step
 from engine.wire import dhcp, lldp, tftp
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind
 from engine.wire.malformed import Malformed
 from engine.wire.tftp_transfer import State, Transfer
-from engine.work import Work
-from engine.world import World
 
 MANY = 100_000
 DHCP_REASONS = {"short", "oversize", "op", "hardware", "cookie", "kind", "option_truncated", "option_length", "overload", "client_id", "relay"}

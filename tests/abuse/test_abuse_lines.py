@@ -13,8 +13,8 @@ import msgspec
 import pytest
 from mutate import mutations
 
-from engine.attach import AttachService, _line
-from engine.attach_words import LINE, VERSION, Reply
+from engine.attach.server import AttachService, _line
+from engine.attach.words import LINE, VERSION, Reply
 from engine.effects import Accept
 from engine.jigs.attempt_state import MAX_LINE, AttemptState, parse_state
 from engine.rehearsal.process import _Control

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.catalog import shipped
+from engine.files.catalog import shipped
 from engine.images import open_images
 from engine.serve.routes import find
 from engine.serve.tftp import Refusal, TftpFile, TftpService

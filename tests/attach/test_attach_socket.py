@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from engine import attach, reasons
-from engine.attach import CLIENTS_OF_ONE, AttachError, AttachService
-from engine.attach_client import Attached, Receipt
-from engine.attach_words import LINE, SOCKET
+from engine import reasons
+from engine.attach import server as attach
+from engine.attach.client import Attached, Receipt
+from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
+from engine.attach.words import LINE, SOCKET
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, SetAttribute
 from engine.reasons import Reason

@@ -35,10 +35,10 @@ IDLE_S, STORM_S, KEYS = 5.0, 6.0, 40
 
 def make(store: Path, nodes: int) -> None:
     """A store with so many nodes and nine roles each, most of them at work."""
-    from engine.catalog import shipped
     from engine.events import Happened, Started
+    from engine.files.catalog import shipped
     from engine.model import Kind, Meta, Node, NodeRole, Place, Signal, State
-    from engine.store import Store
+    from engine.store.store import Store
 
     catalog = shipped()
     names = [n for n in ("inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "ntp-client", "ready") if n in catalog.roles]
@@ -72,9 +72,9 @@ class Storm:
     """Commits RATE changes a second while it is on: roles that go from active to transition and back."""
 
     def __init__(self, store: Path) -> None:
-        from engine.catalog import shipped
-        from engine.store import Store
-        from engine.world import World
+        from engine.core.world import World
+        from engine.files.catalog import shipped
+        from engine.store.store import Store
 
         self.store = Store.open(store)
         self.world = World.load(shipped(), self.store.load())
@@ -85,9 +85,9 @@ class Storm:
     def run(self) -> None:
         from msgspec.structs import replace
 
+        from engine.core.work import Work
         from engine.events import Happened, Outcome
         from engine.model import State
-        from engine.work import Work
 
         chance = random.Random(1)
         nodes = sorted(n for n in self.world.nodes if n.startswith("n"))
@@ -140,7 +140,7 @@ def switch(storm: Storm) -> None:
 
 def hold(store: Path) -> None:
     """The other process: holds the store and serves the socket."""
-    from engine.attach import AttachService
+    from engine.attach.server import AttachService
 
     storm = Storm(store)
     switch(storm)

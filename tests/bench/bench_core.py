@@ -17,15 +17,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "core")]
 
 from catalogs import catalog, plan, role, same
 
-from engine.bind import allocate, bind_discovery
+from engine.core.bind import allocate, bind_discovery
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog
 from engine.effects import Effect, Start
 from engine.events import Commit, Continue, Happened, Outcome, Probed, Started, Tick
 from engine.model import Kind, Node
 from engine.plan import Range
-from engine.step import step
-from engine.work import Work
-from engine.world import World
 
 ROLES = 20
 SAMPLE = 4000

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from engine.events import Happened, Outcome
 from engine.loop import Change, Loop
 from engine.model import Lease
-from engine.store import Store
+from engine.store.store import Store
 
 
 class Nothing:

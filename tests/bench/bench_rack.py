@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from engine import plan_file
-from engine.catalog import shipped
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.rehearse import Rehearsal, with_nodes
-from engine.views import settled, summary
+from engine.views.summary import settled, summary
 
 LIMIT_S = 900.0
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.events import DhcpAsked, Happened, Outcome
 from engine.model import Intent, Lease, Node, NodeRole, Sighting, State
-from engine.store import Change, Store
+from engine.store.store import Change, Store
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 NODES, ROLES = 1000, 20

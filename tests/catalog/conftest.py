@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine import catalog as reading
 from engine.definitions import Catalog
+from engine.files import catalog as reading
 
 REPO = Path(__file__).resolve().parents[2]
 BASE = (

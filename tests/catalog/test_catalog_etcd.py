@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import crowbar_tui
-from engine.catalog import shipped
 from engine.definitions import Collect, On
-from engine.plan_file import read_file
+from engine.files.catalog import shipped
+from engine.files.plan_file import read_file
 
 PLAN = Path(crowbar_tui.__file__).parent / "plans" / "six-nodes.yml"
 FILE = "etc/default/etcd"

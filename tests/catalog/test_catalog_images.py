@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from engine.boot_script import render_boot, render_disk, word
-from engine.catalog import shipped
+from engine.core.leases import HTTP_LOADERS, LOADERS
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog
 from engine.effects import SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
+from engine.files.catalog import shipped
+from engine.files.plan_file import read
 from engine.images import image_states, open_images, synthetic_bytes
-from engine.leases import HTTP_LOADERS, LOADERS
-from engine.plan_file import read
-from engine.step import step
 from engine.wire.dhcp import DhcpKind, DhcpRequest
-from engine.work import Work
-from engine.world import World
 
 PLAN = """crowbar: 1
 site: {name: a, admin: {address: 192.168.124.10}}

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from engine import catalog
 from engine import plan as plan_words
-from engine.catalog import shipped, shipped_folder
+from engine.core.network_roles import network_of, network_roles
+from engine.core.rules import facts
+from engine.core.world import World
 from engine.definitions import Catalog, On, Requirement
-from engine.mistakes import LIMIT, CatalogError
+from engine.files import catalog
+from engine.files.catalog import shipped, shipped_folder
+from engine.files.mistakes import LIMIT, CatalogError
 from engine.model import Node
-from engine.network_roles import network_of, network_roles
 from engine.plan import Network, Plan, Site
-from engine.rules import facts
-from engine.world import World
 
 STAGES = shipped_folder("engine") / "stages.yml"
 

@@ -15,15 +15,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from rack import Machine, Rack
 
 from crowbar_tui.cli import main
-from engine.catalog import shipped
 from engine.config import Config, keys_beside
 from engine.engine import Engine
 from engine.events import Commit, Happened
+from engine.files.catalog import shipped
+from engine.files.plan_file import read
 from engine.plan import Plan
-from engine.plan_file import read
 from engine.reach import Reach
 from engine.rehearse import _free_lane
-from engine.store import Store
+from engine.store.store import Store
 
 NODES = 3
 

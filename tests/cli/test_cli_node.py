@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cli_store import PLAN, Run, objects
 
-from engine.attach_client import Attached, Receipt
+from engine.attach.client import Attached, Receipt
 from engine.engine import Engine
 from engine.model import State
 

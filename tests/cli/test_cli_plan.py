@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from cli_store import PLAN, CabledRack, Run, objects, plan_of
 
-from engine.catalog import shipped
-from engine.plan_diff import diff
-from engine.plan_file import read, write
-from engine.plan_save import saved
-from engine.rules import choose
-from engine.world import World
+from engine.core.plan_diff import diff
+from engine.core.plan_save import saved
+from engine.core.rules import choose
+from engine.core.world import World
+from engine.files.catalog import shipped
+from engine.files.plan_file import read, write
 
 
 @pytest.fixture()
@@ -112,7 +112,7 @@ def test_saving_what_was_saved_is_the_same(brought_up: CabledRack) -> None:
 
 def test_nothing_to_save(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from crowbar_tui.cli import main
-    from engine.store import Store
+    from engine.store.store import Store
 
     with Store.open(tmp_path / "new"):
         pass

@@ -11,11 +11,11 @@ import pytest
 from cli_store import objects
 
 from crowbar_tui.cli import main
-from engine.catalog import shipped
-from engine.plan_file import read
+from engine.core.stages import node_state
+from engine.files.catalog import shipped
+from engine.files.plan_file import read
 from engine.rehearse import Rehearsal, begin_anew
-from engine.stages import node_state
-from engine.views import settled
+from engine.views.summary import settled
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 120.0) -> None:

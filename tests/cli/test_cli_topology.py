@@ -5,8 +5,8 @@ from __future__ import annotations
 from cli_store import Run, objects
 
 from crowbar_tui.commands.topology import WIDTH, draw
+from engine.core.topology import Switch
 from engine.face import Link, Topology
-from engine.topology import Switch
 
 LINKS = (
     Link(node="ctl-1", nic="eno1", link="1g0", switch="tor1", port="swp9", plan="tor1:swp9", check="right", why="", up=True, at=100.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crowbar_tui.console.source import Live, Said, Snapshot
-from engine.show import World
+from engine.views.show import World
 
 
 class Still:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from terminal import CROWBAR, Terminal, alive, cpu, needs_tmux, until
 
-from engine.show import Attached, AttachError
+from engine.views.show import Attached, AttachError
 
 pytestmark = needs_tmux
 

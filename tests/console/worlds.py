@@ -20,11 +20,11 @@ import msgspec
 from catalogs import USUAL, plan
 from rack import Machine, Rack
 
+from engine.core.world import World
 from engine.model import TABLES
 from engine.plan import Expect, PlaceDef, Rule
 from engine.plan import Rack as RackDef
-from engine.store_schema import CODECS, to_json
-from engine.world import World
+from engine.store.schema import CODECS, to_json
 
 PLACES = tuple(
     PlaceDef(unit=10 + 2 * i, height=2 if i == 2 else 1, cables={"10g0": f"tor1:swp{i + 1}", "10g1": f"tor2:swp{i + 1}"}) for i in range(6)

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from catalogs import USUAL, plan
 from msgspec.structs import replace
 
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog
 from engine.effects import Effect
 from engine.events import Commit, Event, Happened, Started, Tick
 from engine.model import Bmc, Kind, Node, NodeRole, Row
 from engine.plan import Plan
-from engine.step import step
-from engine.work import Work
-from engine.world import World
 
 E = TypeVar("E", bound=Effect)
 

@@ -10,12 +10,12 @@ from random import Random
 from typing import Any
 
 from engine import reasons
-from engine.attributes import inputs_hash
+from engine.core.attributes import inputs_hash
+from engine.core.world import World
 from engine.definitions import RoleDef
 from engine.effects import BootScript, Effect, SendDhcp, Start, Welcome
 from engine.events import Bye, DhcpAsked, Event, Fetched, Hello, Outcome, ScriptAsked
 from engine.wire.dhcp import DhcpKind, DhcpRequest
-from engine.world import World
 
 
 class Record:

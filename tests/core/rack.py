@@ -18,8 +18,12 @@ from typing import Any
 from machines import Machine, Machines
 
 from engine import reasons
+from engine.core.derive import committed, done, resources, size
+from engine.core.guards import blockers, node_holder
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog, RoleDef
-from engine.derive import committed, done, resources, size
 from engine.effects import (
     Accept,
     Acknowledge,
@@ -47,12 +51,8 @@ from engine.events import (
     Started,
     Tick,
 )
-from engine.guards import blockers, node_holder
 from engine.model import TABLES, Key, Kind, State, Way
 from engine.plan import Plan
-from engine.step import step
-from engine.work import Work
-from engine.world import World
 
 INDEXES = (
     "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",

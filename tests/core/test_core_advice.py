@@ -9,15 +9,15 @@ from catalogs import USUAL, plan
 from desk import Desk
 
 from engine import reasons
-from engine.advice import next_step
-from engine.chain import why_chain
-from engine.estimate import estimate
+from engine.core.world import World
 from engine.model import PowerOff, Sighting, State
 from engine.plan import Expect, PlaceDef
 from engine.plan import Rack as RackDef
-from engine.preview import preview
-from engine.views import node_row
-from engine.world import World
+from engine.views.advice import next_step
+from engine.views.chain import why_chain
+from engine.views.estimate import estimate
+from engine.views.preview import preview
+from engine.views.summary import node_row
 
 DONE: dict[str, Any] = {"state": State.ACTIVE, "succeeded": True, "started": 10.0, "ended": 20.0}
 

@@ -9,11 +9,11 @@ from catalogs import catalog, plan, role, same
 from desk import Desk
 
 from engine import reasons
-from engine.attributes import drift
-from engine.derive import done
+from engine.core.attributes import drift
+from engine.core.derive import done
+from engine.core.guards import blockers
 from engine.effects import Acknowledge, BootNode, Ignore, Probe, Start
 from engine.events import Bye, Commit, Continue, Operate, Outcome, Probed, SetAttribute, Started
-from engine.guards import blockers
 from engine.model import State
 
 WORK = role("work", wants=["knob"], gives=("fruit",), attempts=2, delay_s=10.0, timeout_s=100.0)

@@ -9,15 +9,15 @@ from catalogs import ADMIN, USUAL, catalog, plan, role
 from desk import Desk
 from msgspec.structs import replace
 
-from engine.attributes import LAYERS, document, effective, inputs_hash, layers
+from engine.core.attributes import LAYERS, document, effective, inputs_hash, layers
+from engine.core.derive import done
+from engine.core.rules import choose, facts, matches
+from engine.core.topology import place_from
 from engine.definitions import Want
-from engine.derive import done
 from engine.effects import Start
 from engine.events import Commit, Outcome, SetAttribute, Started
 from engine.model import Allocation, Deployment, Place, State, Value
 from engine.plan import Admin, DeploymentDef, PlaceDef, Rack, Rule, Site
-from engine.rules import choose, facts, matches
-from engine.topology import place_from
 
 GIVER = role("giver", gives=("x",))
 FAR = role("far", gives=("y",))

@@ -9,8 +9,9 @@ from catalogs import catalog, plan, role
 from desk import Desk, mac
 
 from engine import reasons
-from engine.attributes import drift
-from engine.boot import SIGNALS, TRIES
+from engine.core.attributes import drift
+from engine.core.boot import SIGNALS, TRIES
+from engine.core.guards import blockers
 from engine.effects import BootNode, BootScript, Ignore, Probe, Start, Welcome
 from engine.events import (
     Bye,
@@ -27,7 +28,6 @@ from engine.events import (
     Started,
     Tick,
 )
-from engine.guards import blockers
 from engine.model import Signal, State, Way
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 

@@ -6,11 +6,11 @@ import pytest
 from catalogs import USUAL, plan
 from rack import Rack
 
-from engine.catalog import shipped
+from engine.core.stages import node_state
 from engine.effects import BootNode, Start
 from engine.events import Commit, Operate
+from engine.files.catalog import shipped
 from engine.model import Way
-from engine.stages import node_state
 
 
 @pytest.fixture()

@@ -10,10 +10,10 @@ from desk import Desk, tables
 from msgspec.structs import replace
 
 from engine import reasons
+from engine.core.guards import order
 from engine.definitions import Catalog, On, Requirement
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, Started
-from engine.guards import order
 from engine.model import State, Value
 from engine.plan import DeploymentDef, Range
 

@@ -10,9 +10,9 @@ from desk import Desk, mac, uuid
 from test_core_boots import BOOTS, ask, disk_hello, hello, script
 
 from engine import reasons
+from engine.core.identity import clean_serial, clean_uuid, identify, swapped
 from engine.effects import BootNode, Refuse, Start, Welcome
 from engine.events import Hello
-from engine.identity import clean_serial, clean_uuid, identify, swapped
 from engine.reasons import Reason
 
 

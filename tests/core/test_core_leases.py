@@ -10,9 +10,9 @@ from desk import Desk, mac
 from msgspec.structs import replace
 
 from engine import reasons
+from engine.core.leases import DECLINED, LEASE, OFFER
 from engine.effects import Ignore, SendDhcp
 from engine.events import DhcpAsked, DhcpOverheard
-from engine.leases import DECLINED, LEASE, OFFER
 from engine.model import Allocation, Lease
 from engine.plan import Range
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest

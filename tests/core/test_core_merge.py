@@ -9,12 +9,12 @@ from catalogs import USUAL, plan
 from msgspec.structs import replace
 from rack import Machine, Rack
 
+from engine.core.stages import node_state
+from engine.core.work import Work
 from engine.effects import Accept, BootScript, Ignore, Refuse
 from engine.events import Hello, ScriptAsked, SetAttribute
 from engine.model import Kind, Node, State
 from engine.plan import Approve
-from engine.stages import node_state
-from engine.work import Work
 
 
 def bring_up(nodes: int = 1, **more: Any) -> Rack:

@@ -10,11 +10,11 @@ from desk import Desk, mac, tables
 from msgspec.structs import replace
 
 from engine import reasons
+from engine.core.derive import done
+from engine.core.guards import blockers
 from engine.definitions import On, Requirement
-from engine.derive import done
 from engine.effects import Accept, BootNode, Refuse, Start
 from engine.events import Commit, Operate, Outcome, SetAttribute, Started
-from engine.guards import blockers
 from engine.model import Boot, Lease, State, Value, Way
 from engine.plan import Approve, Range, Rule
 
@@ -36,7 +36,7 @@ def ready(**fields: Any) -> Desk:
     d.server(**{"stage": "system", "runs": "debian-12", "allocated": True, **fields})
     for name in ROLES:
         d.role(name, state=State.ACTIVE, succeeded=True, attempt=f"i5-1{ROLES.index(name)}")
-    from engine.attributes import inputs_hash
+    from engine.core.attributes import inputs_hash
 
     for name in ROLES:
         d.change(role=name, ran_hash=inputs_hash(d.world, d.at(name)))

@@ -9,11 +9,11 @@ from catalogs import USUAL, plan
 from rack import Rack
 
 from engine import reasons
+from engine.core.guards import blockers
+from engine.core.stages import node_state
 from engine.effects import Accept, BootNode, Effect, Identify, Probe, Refuse, SetPower, Start
 from engine.events import Operate, PowerSet
-from engine.guards import blockers
 from engine.model import Node, State
-from engine.stages import node_state
 
 
 class PowerRack(Rack):

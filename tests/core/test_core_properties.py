@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rack import Rack
 
-from engine.bind import allocate, bind_discovery
+from engine.core.bind import allocate, bind_discovery
+from engine.core.derive import done
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog, On, Requirement, RoleDef
-from engine.derive import done
 from engine.events import Commit, Happened, Operate, SetAttribute, Started
 from engine.model import Kind, Node
 from engine.plan import DeploymentDef, Plan
-from engine.step import step
-from engine.work import Work
-from engine.world import World
 
 CORE = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=60)
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)

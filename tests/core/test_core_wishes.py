@@ -7,13 +7,13 @@ from typing import Any
 from catalogs import catalog, plan, role
 from desk import Desk
 
-from engine.attributes import inputs_hash
+from engine.core.attributes import inputs_hash
+from engine.core.wishes import task_document
+from engine.core.work import Work
 from engine.definitions import Collect, On, Requirement
 from engine.effects import Start
 from engine.events import Operate, SetAttribute
 from engine.model import State
-from engine.wishes import task_document
-from engine.work import Work
 
 DNS = role("dns-server", "system", "local", collects=(Collect(attribute="record", into="dns/records"),), gives=("zone",))
 CLIENT = role("dns-client", "system", wants=["record", "zone"], gives=("resolver",))

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from crowbar_tui.commands.doctor import tell
-from engine.doctor import Check, Clock, Interface, Privilege, examine
+from engine.core.doctor import Check, Clock, Interface, Privilege, examine
 from engine.doctor_probes import RealProbes, _offer
-from engine.store import Store
+from engine.store.store import Store
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, encode, reply_to
 from engine.wire.frame import udp_frame
 

@@ -34,14 +34,14 @@ import heapq
 from catalogs import USUAL, plan
 from rack import Rack
 
+from engine.core.stages import node_state
+from engine.core.step import step
+from engine.core.work import Work
+from engine.core.world import World
 from engine.effects import Effect
 from engine.events import Commit, Continue, Event, Happened, Missed, Outcome, Powered, Probed, Started, Tick
 from engine.model import TABLES, Kind, Signal, Way
-from engine.stages import node_state
-from engine.step import step
-from engine.store import Store
-from engine.work import Work
-from engine.world import World
+from engine.store.store import Store
 
 OWN = (Tick, Missed, Powered, Probed, Outcome)
 """Events of the dead process, or of calls that it had not committed."""

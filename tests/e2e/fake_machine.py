@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import plan_file
-from engine.catalog import shipped
 from engine.config import Config, keys_beside
 from engine.effects import Accept
 from engine.engine import Engine
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.plan import Plan
 from engine.reach import Reach
 from engine.rehearse import _free_lane as free_lane

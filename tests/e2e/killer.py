@@ -21,7 +21,7 @@ from crowbar_process import PATIENCE_S, machine_states, rack_folder, spawn
 
 from engine.model import Kind, Signal, Way
 from engine.rehearsal import Rack
-from engine.store import Store, StoreError
+from engine.store.store import Store, StoreError
 
 EARLY_S = 0.8
 """A start takes about so long."""

@@ -19,13 +19,13 @@ import pytest
 from crowbar_process import PATIENCE_S, Ended, command, crowbar, environment, rack_folder, spawn, stop_rack, wait_until
 from fake_machine import FakeMachine, plan, running
 
-from engine.chain import why_chain
 from engine.engine import Engine
 from engine.model import Node, State
 from engine.reach import Reach
 from engine.reasons import sentence
 from engine.rehearsal.description import parse
-from engine.store import Store, StoreError
+from engine.store.store import Store, StoreError
+from engine.views.chain import why_chain
 
 
 @pytest.fixture()

@@ -10,14 +10,14 @@ import pytest
 from crowbar_process import Ended, crowbar, machine_states, rack_counts, rack_folder, stop_rack, wait_until
 
 import crowbar_tui
-from engine import plan_file
-from engine.catalog import shipped
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.model import Kind
 from engine.rehearsal import connect
 from engine.rehearse import Rehearsal, with_nodes
-from engine.store import Store
-from engine.store_file import held
-from engine.views import settled, summary
+from engine.store.file import held
+from engine.store.store import Store
+from engine.views.summary import settled, summary
 
 RUN = ("rehearse", "--nodes", "1", "--speed", "max", "--headless", "--json")
 ONE = (Path(crowbar_tui.__file__).parent / "plans" / "one-node.yml").read_text(encoding="utf-8")

@@ -16,12 +16,12 @@ import pytest
 from crowbar_process import crowbar, machine_states, rack_folder
 from fake_machine import FakeMachine, plan, running
 
-from engine import plan_file
-from engine.catalog import shipped
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.keys import site_keys
 from engine.model import Kind, State
 from engine.rehearse import Rehearsal, with_nodes
-from engine.store import Store
+from engine.store.store import Store
 
 PASSWORD = "pl4nted-bmc-pw-7f3a"
 OTHER = "0ther-pl4nted-pw-19c"

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine import plan_file
-from engine.catalog import shipped
+from engine.core.stages import node_state
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.loop import Clock
 from engine.model import Node, Sighting
 from engine.plan import Plan
 from engine.rehearse import Rehearsal, with_nodes
-from engine.stages import node_state
-from engine.views import Summary, servers, settled, summary
+from engine.views.summary import Summary, servers, settled, summary
 
 PATIENCE_S = 240.0
 """Enough for a machine with two cores and a hundred processes that want them."""

@@ -11,18 +11,18 @@ import pytest
 from faulty_rack import PLAN, faulty
 from msgspec.structs import replace
 
-from engine import plan_file
-from engine.attributes import inputs_hash
-from engine.catalog import shipped
 from engine.config import Config, keys_beside
+from engine.core.attributes import inputs_hash
+from engine.core.world import World
 from engine.engine import Engine
 from engine.events import Continue, Happened
+from engine.files import plan_file
+from engine.files.catalog import shipped
 from engine.model import Allocation, Bmc, Lease, Node, NodeRole, Row, Sighting, Value
 from engine.reach import Reach
 from engine.rehearse import _free_lane as free_lane
 from engine.rehearse import with_nodes
-from engine.store import Store
-from engine.world import World
+from engine.store.store import Store
 
 pytestmark = pytest.mark.slow
 

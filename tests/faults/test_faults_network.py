@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from faulty_rack import faulty
 
+from engine.core.topology import topology
 from engine.reasons import advice, sentence
-from engine.topology import topology
 
 pytestmark = pytest.mark.slow
 

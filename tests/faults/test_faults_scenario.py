@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.mistakes import PlanError
+from engine.files.mistakes import PlanError
 from engine.rehearsal.description import Faults
 from engine.rehearsal.director import Director
 from engine.rehearsal.rogue import Rogue

@@ -12,7 +12,7 @@ import pytest
 from engine.events import Happened, Outcome, Tick
 from engine.loop import LONGEST_SLEEP_S, Change, Loop
 from engine.model import Deployment
-from engine.store import Store
+from engine.store.store import Store
 
 
 class Work:

@@ -15,7 +15,7 @@ from engine.lanes import Inbox
 from engine.loop import LETTERS, Change, Clock, Loop
 from engine.model import Deployment
 from engine.plan import Plan, Site
-from engine.store import Store, StoreError, Unstorable
+from engine.store.store import Store, StoreError, Unstorable
 from engine.wakes import AGAIN_S, TICK_SUBJECTS
 
 World = dict[str, int]

@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msgspec import to_builtins
 
-from engine.catalog import shipped
 from engine.config import Config
 from engine.effects import Accept
 from engine.engine import Engine
-from engine.plan_file import read_file
+from engine.files.catalog import shipped
+from engine.files.plan_file import read_file
 from engine.reach import Reach
 
 

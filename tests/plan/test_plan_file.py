@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from engine.catalog import shipped, shipped_folder
 from engine.definitions import AttributeDef, Catalog, Requirement, RoleDef
-from engine.mistakes import LIMIT
+from engine.files.catalog import shipped, shipped_folder
+from engine.files.mistakes import LIMIT
+from engine.files.plan_file import PlanError, read, read_file, write
 from engine.plan import Plan, Range
-from engine.plan_file import PlanError, read, read_file, write
 from engine.reach import Reach
 
 PLANS = shipped_folder("crowbar_tui") / "plans"

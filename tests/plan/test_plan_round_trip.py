@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.catalog import shipped
+from engine.core.network_roles import network_roles
 from engine.definitions import AttributeDef
-from engine.network_roles import network_roles
+from engine.files.catalog import shipped
+from engine.files.plan_file import read, write
 from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, Rack, Range, Rule, Site
-from engine.plan_file import read, write
 
 CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.mistakes import Mistakes
-from engine.yaml_source import MAX_BYTES, MAX_THINGS, Mapping, load, parse, plain
+from engine.files.mistakes import Mistakes
+from engine.files.yaml_source import MAX_BYTES, MAX_THINGS, Mapping, load, parse, plain
 
 
 def read(text: str) -> tuple[Any, list[str]]:

@@ -16,7 +16,7 @@ import pytest
 
 from engine.events import Happened, Outcome, Tick
 from engine.model import Deployment, Lease, Node, Value
-from engine.store import Change, Store, StoreError, Unstorable
+from engine.store.store import Change, Store, StoreError, Unstorable
 
 ROOT = Path(__file__).resolve().parents[2]
 

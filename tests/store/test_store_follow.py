@@ -10,12 +10,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from catalogs import USUAL, plan
 from rack import Rack
 
+from engine.core.work import Work
+from engine.core.world import World
 from engine.events import Happened, Operate
-from engine.follow import Follower
 from engine.model import TABLES
-from engine.store import Store
-from engine.work import Work
-from engine.world import World
+from engine.store.store import Store
+from engine.views.follow import Follower
 
 
 class Kept(Rack):

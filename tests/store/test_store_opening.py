@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from engine import store_schema
 from engine.events import Happened, Tick
 from engine.model import Deployment, Lease, Node
-from engine.store import Store, StoreError
-from engine.store_file import FILE, LOCK, held
-from engine.store_schema import CODECS, migrate, version
+from engine.store import schema as store_schema
+from engine.store.file import FILE, LOCK, held
+from engine.store.schema import CODECS, migrate, version
+from engine.store.store import Store, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -34,7 +34,7 @@ from engine.model import (
 )
 from engine.plan import Plan, Site
 from engine.reasons import died, no_plan
-from engine.store import Change, JournalRow, Store
+from engine.store.store import Change, JournalRow, Store
 
 FULL: list[tuple[str, object, Row]] = [
     ("meta", (), Meta(installation="ab12", now=17.5, attempts=4, nodes=2, starts=3)),

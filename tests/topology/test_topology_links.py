@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from engine.core.topology import Topology, _Port, link_names, natural, place_from, topology
+from engine.core.work import Work
+from engine.core.world import World
 from engine.definitions import Catalog
 from engine.model import Kind, Node, NodeRole, Place, State
 from engine.plan import PlaceDef, Plan, Rack, Site
-from engine.topology import Topology, _Port, link_names, natural, place_from, topology
-from engine.work import Work
-from engine.world import World
 
 PLAN = Plan(
     site=Site(name="r1"),

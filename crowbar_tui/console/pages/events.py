@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.show import short
+from engine.views.show import short
 
 from ..ink import Line, clip, line, wrap
 from ..page import Hint, Listing, Subject

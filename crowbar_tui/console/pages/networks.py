@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from engine.show import AddressRow, NetworkView, addresses, networks, short
+from engine.views.show import AddressRow, NetworkView, addresses, networks, short
 
 from .. import glyphs as g
 from ..ink import Line, clip, line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.show import NodePage, RoleLine, Step, node_page, short, why_chain
+from engine.views.show import NodePage, RoleLine, Step, node_page, short, why_chain
 
 from .. import glyphs as g
 from ..desk import INK, standing

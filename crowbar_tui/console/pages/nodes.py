@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.show import NodeRow, boot_next, short
+from engine.views.show import NodeRow, boot_next, short
 
 from .. import glyphs as g
 from ..desk import INK, MARK, Order, standing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.show import PlanPage, plan_page
+from engine.views.show import PlanPage, plan_page
 
 from .. import glyphs as g
 from ..ink import Line, clip, fit, line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.show import NodeRow, RackRoom, RackView, Slot, rack_room
+from engine.views.show import NodeRow, RackRoom, RackView, Slot, rack_room
 
 from .. import glyphs as g
 from ..desk import INK, standing

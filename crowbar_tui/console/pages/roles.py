@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.show import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, short
+from engine.views.show import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, short
 
 from ..ink import Line, clip, line
 from ..page import Hint, Listing, Subject
@@ -118,7 +118,7 @@ class RolesScreen(Listing):
         names = self._columns()
         if thing is None or not names:
             return line()
-        from engine.show import role_row
+        from engine.views.show import role_row
 
         column = names[self.column]
         record = self.desk.world.node_roles.get((thing.id, column.role))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from engine.show import Link, Switch
+from engine.views.show import Link, Switch
 
 from ..ink import Line, clip, line
 from ..page import Hint, Listing, Sort, Subject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from engine.show import WhyChain, short, why_chain
+from engine.views.show import WhyChain, short, why_chain
 
 from ..ink import Line, line, wrap
 from ..page import Hint, Scroll, Subject

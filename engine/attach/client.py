@@ -1,0 +1,148 @@
+"""Talks to the engine that holds a store, over its socket.
+
+    with Attached(store) as engine:
+        answer = engine.operate("power", "node-3", value="off")     # Receipt or Reason
+
+Not for two threads at once: an answer belongs to the request before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from ..definitions import Json
+from ..reasons import Reason
+from .server import POWER_S, AttachError, short_path
+from .words import (
+    LINE,
+    SOCKET,
+    AnyRequest,
+    AskHealth,
+    AskProgress,
+    DoCommit,
+    DoOperate,
+    DoSetAttribute,
+    Ping,
+    Reply,
+    Stop,
+    Wait,
+)
+
+PATIENCE_S = POWER_S + 10.0
+"""Longer than the engine takes for the slowest request, so that its own answer comes first."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """It is done, in words, or what was asked for."""
+
+    message: str = ""
+    result: Json = None
+
+
+Answer = Receipt | Reason
+
+_decode = msgspec.json.Decoder(Reply).decode
+
+
+class Attached:
+    """A connection to the engine of a store. Raises AttachError where no engine answers, or it goes away."""
+
+    def __init__(self, store: Path, timeout_s: float = PATIENCE_S) -> None:
+        self._store = store
+        self._timeout_s = timeout_s
+        self._number = 0
+        self._pending = b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
+        try:
+            with short_path(store) as path:
+                self._socket.connect(path)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+            self._socket.close()
+            raise AttachError(f"no engine runs on {store}: start one with `crowbar engine` or open the console with `crowbar`") from error
+        except PermissionError as error:
+            self._socket.close()
+            raise AttachError(
+                f"you may not operate the engine of {store}: ask to be put into the group of that directory, or use sudo"
+            ) from error
+        except OSError as error:
+            self._socket.close()
+            why = error.strerror or str(error)
+            raise AttachError(f"the engine's socket {store / SOCKET} cannot be used ({why}): start the engine again") from error
+
+    def __enter__(self) -> Attached:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def ask(self, request: AnyRequest) -> Answer:
+        """Send a request and wait for its answer."""
+        self._number += 1
+        number = self._number
+        line = msgspec.json.encode(msgspec.structs.replace(request, id=number))
+        end = time.monotonic() + self._timeout_s
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it may have said why before it hung up
+                self._socket.sendall(line + b"\n")
+            while True:
+                reply = _decode(self._line(end))
+                if reply.id in (number, 0):
+                    break
+        except TimeoutError as error:
+            raise AttachError(f"the engine of {self._store} does not answer: look at its log") from error
+        except (OSError, msgspec.MsgspecError) as error:
+            raise AttachError(f"the engine of {self._store} went away ({error}): see `crowbar status`, then ask again") from error
+        if reply.ok:
+            return Receipt(message=reply.message, result=reply.result)
+        return reply.reason or Reason("refused", {"message": reply.sentence})
+
+    def _line(self, end: float) -> bytes:
+        while b"\n" not in self._pending:
+            self._socket.settimeout(max(0.01, end - time.monotonic()))
+            received = self._socket.recv(65536)
+            if not received:
+                raise ConnectionResetError("it closed the connection")
+            self._pending += received
+            if len(self._pending) > 2 * LINE:
+                raise ConnectionResetError("its answer has no end")
+        line, _, self._pending = self._pending.partition(b"\n")
+        return line
+
+    # -- the requests ----------------------------------------------------------------------------------------------
+
+    def ping(self) -> Answer:
+        return self.ask(Ping())
+
+    def operate(self, verb: str, node: str, role: str = "", value: Json = None) -> Answer:
+        return self.ask(DoOperate(verb=verb, node=node, role=role, value=value))
+
+    def commit(self, text: str, name: str = "plan") -> Answer:
+        return self.ask(DoCommit(plan=text, name=name))
+
+    def set_attribute(
+        self, layer: Literal["hint", "deployment", "role", "operator"], scope: str, name: str, value: Json = None, clear: bool = False
+    ) -> Answer:
+        return self.ask(DoSetAttribute(layer=layer, scope=scope, name=name, value=value, clear=clear))
+
+    def health(self) -> Answer:
+        return self.ask(AskHealth())
+
+    def progress(self) -> Answer:
+        return self.ask(AskProgress())
+
+    def wait(self, seq: int, seconds: float = 10.0) -> Answer:
+        return self.ask(Wait(seq=seq, seconds=seconds))
+
+    def stop(self) -> Answer:
+        return self.ask(Stop())

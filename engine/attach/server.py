@@ -1,0 +1,357 @@
+"""The socket by which other processes give a running engine commands: the command line, a second console.
+
+    STORE/engine.sock   Unix stream socket, JSON lines (`attach_words`)
+
+Rules
+* Who asks is the user of the peer's process, as the kernel says (SO_PEERCRED), never what the peer writes. That name is the *who* in the
+  journal.
+* Who may ask is said by the file system: the socket is of mode 0600, and 0660 with the group of the store's directory where that group may
+  enter the directory (`chmod 0710 STORE; chgrp operators STORE`). Root and the engine's own user always may.
+* Everything is bounded: clients, clients of one user, the length of a line, the time in which a begun line must be whole and in which an
+  answer must be taken. A client beyond that is told why, where it still listens, and dropped. A connected client that says nothing costs a
+  thread that sleeps.
+* What is not understood is refused with a reason and the connection goes on; only a line that is too long ends it, since nobody knows
+  where it ends.
+
+Why a thread per client: an answer may take half a minute (a BMC that shuts a system down), and must not keep the next client waiting.
+There are few.
+
+Traps: a socket's path holds 107 octets, and stores are in deep folders, so both sides go through /proc/self/fd. The mode is set on the
+socket before it has a name (Linux takes it over in `bind`), so that at no moment anybody else can connect. A socket file that is left over
+from a killed engine is in nobody's use: this engine holds the store's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pwd
+import select
+import socket
+import stat
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol, assert_never
+
+import msgspec
+
+from .. import reasons
+from ..definitions import Json
+from ..effects import Accept, Refuse
+from ..events import Commit, Operate, SetAttribute
+from ..reasons import Reason
+from .words import (
+    LINE,
+    SOCKET,
+    VERSION,
+    AnyRequest,
+    AskHealth,
+    AskProgress,
+    DoCommit,
+    DoOperate,
+    DoSetAttribute,
+    Ping,
+    Reply,
+    Stop,
+    Wait,
+)
+
+log = logging.getLogger(__name__)
+
+CLIENTS = 32
+CLIENTS_OF_ONE = 16
+PATIENCE_S = 10.0
+"""A line that was begun must be whole, and an answer must be taken, within so many seconds."""
+ASK_S = 30.0
+POWER_S = 90.0
+"""A soft shutdown is read back for half a minute, after other calls to that BMC had their turn."""
+WAIT_S = 30.0
+
+_decode = msgspec.json.Decoder(AnyRequest).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Host(Protocol):
+    """What the socket needs of the engine."""
+
+    @property
+    def failure(self) -> str: ...
+    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
+    def commit_text(self, text: str, name: str, who: str) -> Accept | Refuse: ...
+    def wait(self, seq: int, timeout_s: float) -> int: ...
+    def health(self) -> dict[str, Json]: ...
+    def progress(self) -> dict[str, Json]: ...
+    def ask_to_stop(self, who: str) -> None: ...
+
+
+class AttachError(Exception):
+    """The socket cannot be made, or no engine answers on it. Its text is one sentence with what to do."""
+
+
+@contextlib.contextmanager
+def short_path(directory: Path) -> Iterator[str]:
+    """A name for the socket in this directory that is always short enough."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{SOCKET}"
+    finally:
+        os.close(fd)
+
+
+def program_version() -> str:
+    try:
+        return version("crowbar-tui")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "0"
+
+
+class AttachService:
+    """Serves the socket of one engine. `start` raises AttachError; `stop` drops all clients."""
+
+    def __init__(self, directory: Path, host: Host, user_of: Callable[[int], str] | None = None) -> None:
+        self._directory = directory
+        self._host = host
+        self._user_of = user_of or user_name
+        self._clients: dict[socket.socket, int] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._listener: socket.socket | None = None
+        self._inode = 0
+        self.dropped: dict[str, int] = {}
+        """Why clients were dropped -> how many."""
+
+    def start(self) -> None:
+        path = self._directory / SOCKET
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+            os.fchmod(listener.fileno(), 0o600)
+            with short_path(self._directory) as short:
+                listener.bind(short)
+            folder = path.parent.stat()
+            if folder.st_mode & stat.S_IXGRP:
+                os.chown(path, -1, folder.st_gid)
+                path.chmod(0o660)
+            self._inode = path.stat().st_ino
+            listener.listen(CLIENTS)
+        except OSError as error:
+            listener.close()
+            raise AttachError(f"the socket {path} cannot be made ({error.strerror}): check who owns the store's directory") from error
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), name="attach", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._listener is None:
+            return
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        path = self._directory / SOCKET
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == self._inode:  # not that of an engine that came after
+                path.unlink()
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
+
+    # -- clients ---------------------------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping.is_set():
+            try:
+                client, _ = listener.accept()
+            except OSError as error:
+                if self._stopping.is_set() or listener.fileno() < 0:
+                    return
+                log.warning("attach: accept: %s", error)
+                self._stopping.wait(0.2)  # out of descriptors: some will come back
+                continue
+            try:
+                self._admit(client)
+            except OSError as error:
+                self._count("gone")
+                log.debug("attach: %s", error)
+                client.close()
+
+    def _admit(self, client: socket.socket) -> None:
+        client.settimeout(PATIENCE_S)
+        _, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        with self._lock:
+            of_one = sum(one == uid for one in self._clients.values())
+            full = len(self._clients) >= CLIENTS or of_one >= CLIENTS_OF_ONE
+            if not full:
+                self._clients[client] = uid
+        if full:
+            self._count("too_many")
+            limit = CLIENTS_OF_ONE if of_one >= CLIENTS_OF_ONE else CLIENTS
+            client.settimeout(0)  # it is given an answer if it can take one at once
+            with contextlib.suppress(OSError):
+                client.send(_line(_refusal(0, reasons.too_many(what="clients attached:", count=limit, limit=limit))))
+            client.close()
+            return
+        threading.Thread(target=self._serve, args=(client, self._user_of(uid)), name=f"attach-{uid}", daemon=True).start()
+
+    def _serve(self, client: socket.socket, who: str) -> None:
+        try:
+            self._converse(client, who)
+        except TimeoutError:
+            self._count("slow")
+        except OSError:
+            self._count("gone")
+        except Exception:
+            self._count("defect")
+            log.exception("attach: a client of %s", who)
+        finally:
+            with self._lock:
+                self._clients.pop(client, None)
+            client.close()
+
+    def _converse(self, client: socket.socket, who: str) -> None:
+        pending = b""
+        begun = 0.0
+        while not self._stopping.is_set():
+            if pending:
+                client.settimeout(max(0.01, begun + PATIENCE_S - time.monotonic()))
+                if time.monotonic() > begun + PATIENCE_S:
+                    raise TimeoutError
+            else:
+                client.settimeout(None)  # between requests a client may be silent for as long as it likes
+            received = client.recv(65536)
+            if not received:
+                return
+            begun = begun if pending else time.monotonic()
+            pending += received
+            while b"\n" in pending:
+                line, _, pending = pending.partition(b"\n")
+                begun = time.monotonic()
+                if len(line) > LINE:
+                    break
+                if line.strip():
+                    _send(client, self._answer(line, who))
+            if len(pending) > LINE or (b"\n" in pending):
+                self._count("too_long")
+                _send(client, _refusal(0, reasons.too_many(what="octets of a line:", count=len(pending), limit=LINE)))
+                return
+
+    def _count(self, why: str) -> None:
+        with self._lock:
+            self.dropped[why] = self.dropped.get(why, 0) + 1
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def _answer(self, line: bytes, who: str) -> Reply:
+        try:
+            request = _decode(line)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            number, spoken = _envelope(line)
+            if spoken != VERSION:
+                return _refusal(number, reasons.other_version(theirs=spoken, ours=VERSION))
+            return _refusal(number, reasons.bad_request(message=str(error)[:200]))
+        if request.crowbar != VERSION:
+            return _refusal(request.id, reasons.other_version(theirs=request.crowbar, ours=VERSION))
+        try:
+            return self._do(request, who)
+        except Exception as error:  # the host's own defect must not look as if the engine were gone
+            log.exception("attach: %s by %s", type(request).__name__, who)
+            return _refusal(request.id, reasons.engine_error(event=type(request).__name__, error=str(error)[:200]))
+
+    def _do(self, request: AnyRequest, who: str) -> Reply:
+        host = self._host
+        match request:
+            case Ping():
+                here: dict[str, Json] = {"crowbar": VERSION, "version": program_version(), "pid": os.getpid()}
+                here |= {"user": who, "failure": host.failure}
+                return Reply(id=request.id, ok=True, message="an engine is here", result=here)
+            case DoOperate():
+                limit = POWER_S if request.verb in ("power", "identify") else ASK_S
+                operate = Operate(who=who, verb=request.verb, node=request.node, role=request.role, value=request.value)
+                return _reply(request.id, host.ask(operate, limit))
+            case DoCommit():
+                return _reply(request.id, host.commit_text(request.plan, request.name, who))
+            case DoSetAttribute():
+                event = SetAttribute(
+                    who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
+                )
+                return _reply(request.id, host.ask(event, ASK_S))
+            case AskHealth():
+                return Reply(id=request.id, ok=True, result=host.health() | {"attached": self.clients, "dropped": dict(self.dropped)})
+            case AskProgress():
+                return Reply(id=request.id, ok=True, result=host.progress())
+            case Wait():
+                seconds = min(max(request.seconds, 0.0), WAIT_S)
+                return Reply(id=request.id, ok=True, result={"seq": host.wait(request.seq, seconds)})
+            case Stop():
+                log.info("attach: %s asked the engine to stop", who)
+                host.ask_to_stop(who)
+                return Reply(id=request.id, ok=True, message="the engine stops")
+            case _:
+                assert_never(request)
+
+
+def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
+    """The user's name. In a user namespace (a rehearsal without privilege) the kernel tells the number inside; the name belongs to the one
+    outside (user_namespaces(7))."""
+    try:
+        for line in uid_map.read_text(encoding="ascii").splitlines():
+            inside, outside, count = map(int, line.split())
+            if inside <= uid < inside + count:
+                uid = outside + uid - inside
+                break
+    except (OSError, ValueError) as error:
+        log.debug("attach: %s: %s", uid_map, error)
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"
+
+
+def _envelope(line: bytes) -> tuple[int, int]:
+    """Number and version of a request that is not understood, as far as it has them."""
+    try:
+        whole = msgspec.json.decode(line)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return 0, VERSION
+    if not isinstance(whole, dict):
+        return 0, VERSION
+    number, spoken = whole.get("id", 0), whole.get("crowbar", VERSION)
+    return (number if isinstance(number, int) else 0), (spoken if isinstance(spoken, int) else VERSION)
+
+
+def _reply(number: int, answer: Accept | Refuse) -> Reply:
+    return Reply(id=number, ok=True, message=answer.message) if isinstance(answer, Accept) else _refusal(number, answer.reason)
+
+
+def _refusal(number: int, reason: Reason) -> Reply:
+    return Reply(id=number, ok=False, reason=reason, sentence=reasons.sentence(reason), advice=reasons.advice(reason))
+
+
+def _line(reply: Reply) -> bytes:
+    return _encode(reply) + b"\n"
+
+
+def _send(client: socket.socket, reply: Reply) -> None:
+    """All of it within PATIENCE_S in total (a plain `sendall` has that much for each piece). Raises TimeoutError and OSError."""
+    data = memoryview(_line(reply))
+    end = time.monotonic() + PATIENCE_S
+    client.settimeout(0)
+    while data:
+        left = end - time.monotonic()
+        if left <= 0 or not select.select([], [client], [], left)[1]:
+            raise TimeoutError
+        try:
+            data = data[client.send(data) :]
+        except BlockingIOError:
+            continue

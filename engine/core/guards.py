@@ -1,0 +1,133 @@
+"""Guards: why a node role does not run now. Each is one pure test with one reason, in the order in which they tell most.
+
+A node role that is committed and not done either has a blocker here, or starts with the next turn: there is no state without a reason.
+
+Trap: a guard compares with nothing that changes by itself. Time is a stored `retry_at` that its tick takes away, never a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import reasons
+from ..definitions import RoleDef
+from ..model import Node, NodeRole, State
+from ..reasons import Reason
+from .boot import expected
+from .derive import done, resources, size
+from .patience import pause_s
+from .stages import environment_of, may_enter, wanted_stage
+from .world import View
+
+
+def order(role: NodeRole) -> tuple[float, str, str]:
+    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans."""
+    return (-role.rank, role.node, role.role)
+
+
+def blockers(view: View, role: NodeRole, first: bool = False) -> list[Reason]:
+    """Why a committed node role that is not done does not run now, the most telling reason first. Empty for a candidate that
+    may start. With `first` only the first one, which is cheaper."""
+    out: list[Reason] = []
+    for reason in _guards(view, role):
+        out.append(reason)
+        if first:
+            break
+    return out
+
+
+def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
+    if role.state is State.PROPOSED:
+        yield reasons.proposed()
+        return
+    definition = view.catalog.roles.get(role.role)
+    if definition is None:
+        yield reasons.role_unknown(role=role.role)
+        return
+    if role.state is State.ERROR:
+        message = reasons.sentence(role.failure) if role.failure else "unknown"
+        yield reasons.failed(role=role.role, attempt=role.tries, of=definition.attempts, message=message)
+    if role.state is State.TRANSITION:
+        yield reasons.suspended(attempt=role.attempt) if role.resume else reasons.in_transition(attempt=role.attempt)
+        if not role.resume:
+            return
+    if role.recheck and not definition.verify and not definition.idempotent:
+        yield reasons.unverifiable(attempt=role.attempt, role=role.role)
+    node = view.nodes.get(role.node)
+    if node is None:
+        yield reasons.no_node(node=role.node)
+        return
+    yield from _node_guards(view, node, definition)
+    if role.state is State.TRANSITION:
+        return
+    for key in role.parents:
+        parent = view.node_roles.get(key)
+        if parent is None:
+            yield reasons.parent_missing(role=key[1])
+        elif not done(view, parent):
+            name = view.nodes[key[0]].name if key[0] in view.nodes else key[0]
+            if parent.state is State.ACTIVE:
+                yield reasons.stale_parent(role=key[1], node=name)
+            else:
+                yield reasons.parent(role=key[1], node=name, state=parent.state.value)
+    if role.retry_at is not None:
+        if role.failure is not None:
+            yield reasons.retry(
+                attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries)
+            )
+        else:
+            yield reasons.again()
+    if definition.destructive and not role.approved and next_action(definition, role) == "run":
+        yield reasons.approval(node=node.name)
+    holder = node_holder(view, node.id)
+    if holder is not None:
+        yield reasons.held(resource=f"node {node.name}", holder=holder.role)
+    for resource in resources(definition, role):
+        if (view.running.get(resource) or 0) >= size(view, resource):
+            yield reasons.held(resource=resource, holder=f"{view.running.get(resource)} others")
+
+
+def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason]:
+    if not node.available:
+        yield reasons.not_available(node=node.name)
+    if node.hold:
+        yield reasons.on_hold(node=node.name)
+    if node.off is not None:
+        yield reasons.powered_off(node=node.name, who=node.off.who)
+    if node.problem is not None:
+        yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
+    if node.boot is not None:
+        yield reasons.booting(
+            environment=node.boot.environment, signal=node.boot.signal.value, expected=expected(node.boot)
+        )
+    elif definition.jig in ("noop", "local"):
+        pass
+    else:
+        needs = environment_of(view, node, definition.stage)
+        if node.intent.fresh:
+            yield reasons.environment(runs="the boot before", needs=f"a fresh {needs}")
+        elif node.runs != needs:
+            yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
+        elif not node.alive:
+            yield reasons.unreachable(environment=node.runs)
+    if definition.stage != node.stage and node.stage:
+        wanted = wanted_stage(view, node)
+        barred = may_enter(view, node, wanted) if wanted else None
+        if barred is not None:
+            yield barred
+        yield reasons.stage(stage=definition.stage, present=node.stage)
+
+
+def node_holder(view: View, node: str) -> NodeRole | None:
+    """The node role that holds the node: in transition, suspended or not."""
+    key = view.holders.get(node)
+    return None if key is None else view.node_roles[key]
+
+
+def next_action(definition: RoleDef, role: NodeRole) -> str:
+    return "verify" if role.recheck and definition.verify else "run"
+
+
+def delay(view: View, definition: RoleDef, tries: int) -> float:
+    """Seconds before the next attempt: doubles, up to ten minutes."""
+    return pause_s(view, float(min(definition.delay_s * 2 ** max(tries - 1, 0), 600.0)))

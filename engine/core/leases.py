@@ -1,0 +1,317 @@
+"""DHCP: which client gets which address and which loader (RFC 2131, 2132, 4578).
+
+Pure: a request and the world give a reply, or a reason why there is none. The lease is in the world, and so in the
+store, before the reply leaves.
+
+Rules
+* Authoritative: a client that asks for what it cannot have gets a NAK at once, so that it starts over.
+* Machines that boot from the network, known nodes, BMCs and switches are served; strangers only where the network says so.
+* Only a boot ROM or iPXE is told what to load, by its architecture (RFC 4578 section 2.1).
+* An address is tried from the hash of the MAC on, so that a machine that comes again gets the same one also after its lease was lost.
+
+Trap: a lease runs in engine time, which stands still while the engine is down, so an address is never given away earlier than its
+holder believes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import IPv4Network
+from zlib import crc32
+
+from msgspec.structs import replace
+
+from .. import reasons
+from ..definitions import Json
+from ..effects import Ignore, SendDhcp
+from ..events import DhcpAsked, DhcpOverheard
+from ..model import Lease, Node, Sighting, Signal
+from ..plan import Network, Plan, Range
+from ..reasons import Reason
+from ..wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
+from ..wire.dhcp_options import address_octets
+from .boot import failed, node_signal, sighting_signal
+from .life import rom_asked
+from .work import Work
+from .world import View
+
+LEASE = 3600
+"""Seconds of a lease: longer than any boot, so that sledgehammer keeps its address until the next one."""
+OFFER = 60
+"""Seconds for which an offered address is kept."""
+DECLINED = 86400
+SIGHTINGS = 4096
+"""Most sightings that are kept; further unknown machines are counted and ignored."""
+
+LOADERS: dict[int, str] = {0: "undionly.kpxe", 6: "snponly.efi", 7: "snponly.efi", 9: "snponly.efi", 11: "snponly-arm64.efi"}
+"""PXE architecture (RFC 4578 section 2.1; errata 4625: 7 is x64 UEFI) -> loader file."""
+HTTP_LOADERS: dict[int, str] = {15: "snponly.efi", 16: "snponly.efi", 19: "snponly-arm64.efi"}
+"""UEFI HTTP boot (IANA processor architecture types) -> loader file."""
+
+
+def dhcp(w: Work, event: DhcpAsked) -> None:
+    """Answer a DHCP message, or say why not."""
+    request = event.request
+    network = serving(w, request)
+    if network is None:
+        w.order(Ignore(mac=request.mac, reason=reasons.no_pool(interface=event.interface)))
+        return
+    node_id = w.macs.get(request.mac)
+    kind = classify(w, request, node_id is not None)
+    if kind == "stranger" and network.strangers != "lease":
+        w.order(Ignore(mac=request.mac, reason=reasons.stranger(mac=request.mac, kind=request.vendor_class or "no vendor class")))
+        return
+    noted = kind in ("boot-rom", "ipxe", "bmc", "switch")
+    if noted:  # before it is given anything
+        refused = _unwelcome(w, request.mac, node_id)
+        if refused is not None:
+            w.order(Ignore(mac=request.mac, reason=refused))
+            return
+    match request.kind:
+        case DhcpKind.DISCOVER:
+            outcome = _offer(w, request, network)
+        case DhcpKind.REQUEST:
+            outcome = _request(w, request, network)
+        case DhcpKind.INFORM:
+            outcome = request.ciaddr
+        case DhcpKind.DECLINE:
+            outcome = _decline(w, request)
+        case DhcpKind.RELEASE:
+            lease = w.leases.get(request.ciaddr)
+            if lease is not None and lease.mac == request.mac:
+                w.drop("leases", lease.address)
+            return
+        case _:
+            return
+    if isinstance(outcome, Reason):
+        if request.kind is DhcpKind.REQUEST and outcome.code in ("wrong_address", "unknown_lease"):
+            w.order(SendDhcp(reply=_nak(w, request), interface=event.interface))
+        w.order(Ignore(mac=request.mac, reason=outcome))
+        return
+    boots = kind in ("boot-rom", "ipxe")
+    if noted:
+        _note(w, request, kind, node_id, outcome)
+    w.order(SendDhcp(reply=_reply(w, request, network, outcome, kind if boots else ""), interface=event.interface))
+
+
+def serving(view: View, request: DhcpRequest) -> Network | None:
+    """The network that the request comes from: by relay address, else the admin network; it must have a dhcp range."""
+    plan = view.plan
+    if plan is None:
+        return None
+    near = request.giaddr or plan.site.admin.address
+    if not near:
+        return None
+    for network in plan.networks.values():
+        if "dhcp" in network.ranges:
+            first, last, _ = _subnet(network.subnet)
+            if first <= address_octets(near) <= last:
+                return network
+    return None
+
+
+@lru_cache(maxsize=256)
+def _subnet(text: str) -> tuple[bytes, bytes, str]:
+    """First and last address as octets, and the mask. Octets compare like addresses; `ipaddress` took half of the time of a step."""
+    found = IPv4Network(text)
+    return found.network_address.packed, found.broadcast_address.packed, str(found.netmask)
+
+
+def _within(pool: Range, address: str) -> bool:
+    return address_octets(pool.first) <= address_octets(address) <= address_octets(pool.last)
+
+
+def classify(view: View, request: DhcpRequest, known: bool) -> str:
+    """Class of a DHCP client (`model.Sighting.kind`)."""
+    vendor = request.vendor_class
+    if "iPXE" in request.user_class:
+        return "ipxe"
+    if vendor.startswith(("PXEClient", "HTTPClient")):
+        return "boot-rom"
+    lower = vendor.lower()
+    if any(word in lower for word in ("idrac", "ilo", "cpqrib", "bmc", "ipmi", "xcc", "irmc", "openbmc")):
+        return "bmc"
+    if any(word in lower for word in ("cumulus", "onie", "arista", "cisco", "juniper", "sonic")):
+        return "switch"
+    sighting: Sighting | None = view.sightings.get(request.mac)
+    if known or (sighting is not None and sighting.kind in ("boot-rom", "ipxe")):
+        # The kernel that it booted asks like any host, and on its first boot the machine is not a node yet.
+        return "sledgehammer"
+    return "stranger"
+
+
+def overheard(event: DhcpOverheard) -> Reason:
+    """Another server answers here: nothing is done about it but say so."""
+    return reasons.other_server(mac=event.client, server=event.server)
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def _offer(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
+    """RFC 2131 section 4.3.1: the address it has, the one it asks for if free, else one of the pool."""
+    pool = network.ranges["dhcp"]
+    have: str | None = w.lease_of.get(request.mac)
+    if have is not None and _within(pool, have):
+        lease: Lease = w.leases[have]
+        if lease.state == "bound" or lease.expires > w.now + OFFER / 2:
+            return have
+        w.put_lease(replace(lease, expires=w.now + OFFER))
+        return have
+    address: str | None = request.requested
+    if not address or not _within(pool, address) or not _free(w, address, request.mac):
+        address = _from_pool(w, request.mac, network)
+    if address is None:
+        return reasons.pool_empty(range="dhcp", network=network.name, size=len(pool))
+    w.put_lease(Lease(address=address, mac=request.mac, network=network.name, state="offered", expires=w.now + OFFER))
+    return address
+
+
+def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
+    """RFC 2131 section 4.3.2: selecting (server id), init-reboot (requested address), renewing and rebinding (ciaddr)."""
+    plan: Plan = w.plan  # type: ignore[assignment]  # `serving` found a network in it
+    ours = plan.site.admin.address
+    wanted = request.requested or request.ciaddr
+    if request.server_id and request.server_id != ours:
+        have = w.lease_of.get(request.mac)
+        if have is not None and w.leases[have].state == "offered":
+            w.drop("leases", have)
+        chosen = reasons.other_server(mac=request.mac, server=request.server_id)
+        _lured(w, request, chosen)
+        return chosen
+    if not wanted or not _within(network.ranges["dhcp"], wanted):
+        return reasons.wrong_address(mac=request.mac, address=wanted or "nothing")
+    lease: Lease | None = w.leases.get(wanted)
+    theirs = lease is not None and lease.mac == request.mac and lease.state != "declined"
+    # Where the store was made anew under a running rack, who holds a free address of ours may keep it.
+    if not theirs and (request.server_id or not _free(w, wanted, request.mac)):
+        return reasons.wrong_address(mac=request.mac, address=wanted)
+    w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=w.now + LEASE))
+    return wanted
+
+
+def _lured(w: Work, request: DhcpRequest, chosen: Reason) -> None:
+    """The boot of a machine that took another server's offer has that for a reason, should it not come."""
+    node: Node | None = w.nodes.get(w.macs.get(request.mac, ""))
+    sighting: Sighting | None = w.sightings.get(request.mac)
+    if node is not None:
+        w.put_node(replace(node, notice=chosen, boot=failed(node.boot, chosen)))
+    elif sighting is not None and not sighting.node:
+        w.put_sighting(replace(sighting, boot=failed(sighting.boot, chosen), last=w.at))
+
+
+def _decline(w: Work, request: DhcpRequest) -> Reason:
+    lease: Lease | None = w.leases.get(request.requested)
+    if lease is not None and lease.mac == request.mac:
+        w.put_lease(replace(lease, state="declined", expires=w.now + DECLINED))
+    return reasons.declined(mac=request.mac, address=request.requested or "nothing")
+
+
+def _free(w: Work, address: str, mac: str) -> bool:
+    lease: Lease | None = w.leases.get(address)
+    if address in w.allocations:
+        return False
+    if lease is None or lease.expires <= w.now:
+        return True
+    return lease.mac == mac and lease.state != "declined"
+
+
+def _from_pool(w: Work, mac: str, network: Network) -> str | None:
+    """An address that nobody ever had, else one whose lease ran out; from the hash of the MAC on, so that it tends to be the same."""
+    pool = network.ranges["dhcp"]
+    first, size = int.from_bytes(address_octets(pool.first), "big"), len(pool)
+    start = crc32(mac.encode()) % size
+    expired = None
+    for i in range(size):
+        number = first + (start + i) % size
+        address = f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        if address in w.allocations:
+            continue
+        lease: Lease | None = w.leases.get(address)
+        if lease is None:
+            return address
+        if expired is None and lease.expires <= w.now:
+            expired = address
+            if len(w.leases) >= size:
+                break
+    return expired
+
+
+# -- what is noted of the client, and what it is told --------------------------------------------------------------
+
+
+def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
+    """Why a machine that would be noted is not served."""
+    sighting: Sighting | None = w.sightings.get(mac)
+    if sighting is not None and sighting.banned:
+        return reasons.banned(mac=mac)
+    if sighting is None and node_id is None and len(w.sightings) >= SIGHTINGS:
+        return reasons.too_many(what="machines never seen before:", count=len(w.sightings), limit=SIGHTINGS)
+    return None
+
+
+def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address: str) -> None:
+    """Record the signal: on the node's boot, or on the sighting of a machine without identity."""
+    sighting: Sighting | None = w.sightings.get(request.mac)
+    if node_id is not None:
+        node: Node = w.nodes[node_id]
+        if kind == "boot-rom":
+            node = rom_asked(w, node)
+        if kind in ("boot-rom", "ipxe"):
+            if node.boot_mac != request.mac:
+                w.put_node(node := replace(node, boot_mac=request.mac))
+            # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
+            if kind == "boot-rom" or (node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)):
+                node_signal(w, node, Signal.DHCP)
+        return
+    if sighting is None:
+        sighting = Sighting(mac=request.mac, kind=kind, first=w.at)
+    sighting = replace(
+        sighting,
+        kind=kind if sighting.kind != "boot-rom" else sighting.kind,
+        uuid=request.uuid or sighting.uuid,
+        arch=request.arch if request.arch is not None else sighting.arch,
+        vendor=request.vendor_class[:64],
+        address=address,
+        last=w.at,
+    )
+    if kind == "boot-rom" or (kind == "ipxe" and sighting.boot is None):
+        sighting_signal(w, sighting, Signal.DHCP)
+    else:
+        w.put_sighting(sighting)
+
+
+def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots: str) -> DhcpReply:
+    plan: Plan = w.plan  # type: ignore[assignment]  # `serving` found a network in it
+    ours = plan.site.admin.address
+    extra: dict[str, Json] = {}
+    if boots == "ipxe":
+        extra["filename"] = f"http://{ours}/boot/script?mac={request.mac}"
+    elif boots == "boot-rom":
+        arch = request.arch or 0
+        if request.vendor_class.startswith("HTTPClient"):
+            extra["vendor_class"] = "HTTPClient"
+            extra["filename"] = f"http://{ours}/image/loader/{HTTP_LOADERS.get(arch, 'snponly.efi')}"
+        else:
+            extra["vendor_class"] = "PXEClient"
+            extra["filename"] = LOADERS.get(arch, "snponly.efi" if arch else "undionly.kpxe")
+            extra["tftp_server"] = ours
+            extra["vendor_options"] = "060108ff"  # PXE 2.1, 2.2.2: no boot server discovery, take the file of this reply
+        extra["siaddr"] = ours
+    return DhcpReply(
+        to=reply_to(request),
+        kind=DhcpKind.OFFER if request.kind is DhcpKind.DISCOVER else DhcpKind.ACK,
+        yiaddr="" if request.kind is DhcpKind.INFORM else address,
+        server_id=ours,
+        lease_s=0 if request.kind is DhcpKind.INFORM else LEASE,
+        mask=_subnet(network.subnet)[2],
+        routers=(network.router,) if network.router else (),
+        domain=plan.site.domain,
+        uuid=request.uuid if boots else None,
+        **extra,
+    )
+
+
+def _nak(w: Work, request: DhcpRequest) -> DhcpReply:
+    plan: Plan = w.plan  # type: ignore[assignment]  # `serving` found a network in it
+    return DhcpReply(to=reply_to(request), kind=DhcpKind.NAK, server_id=plan.site.admin.address)

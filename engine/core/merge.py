@@ -1,0 +1,192 @@
+"""Which record belongs to which machine, where the machines cannot tell: the operator's `replace`, `merge` and `split`.
+
+    replace OLD NEW   NEW stands where OLD stood: its name, group, place, addresses and settings, and roles that begin
+                      anew. OLD is forgotten.
+    merge ONE OTHER   both records are one machine (its board was changed, or it spoke with another UUID once). ONE
+                      stays, and owns all MACs and the newer identity; OTHER is forgotten. Refused where both have
+                      written disks: one of the two histories would be a lie.
+    split NODE        what it was recognised by is forgotten, so the machine's next hello makes a new node; this one
+                      stays for `replace` or `delete`.
+    split NODE VALUE  this UUID, serial or MAC identifies nothing at this site any more (two machines have it); `uuid`
+                      and `serial` stand for the node's own.
+
+Nothing of this is done silently: a hello that points at two nodes is a conflict, and waits for one of these words.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from .. import reasons
+from ..definitions import Json
+from ..model import Key, Kind, Node, NodeRole, State, Value
+from ..reasons import Reason
+from .bind import bind_wanted
+from .forget import forget
+from .identity import clean_serial, clean_uuid
+from .stages import wanted_stage
+from .work import Work
+from .world import open_roles
+
+SHARED = 256
+"""Most values that may be said to identify nothing."""
+
+
+def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # noqa: ARG001  a verb's signature
+    """`value` names the new machine."""
+    new = _other(w, old, value, "replace")
+    if isinstance(new, Reason):
+        return new
+    if new.allocated:
+        return reasons.illegal(verb=f"replace {old.name}", node=new.name, state="allocated already")
+    if wanted_stage(w, new):
+        return reasons.illegal(verb=f"replace {old.name}", node=new.name, state="not discovered yet")
+    if not old.allocated:
+        return reasons.illegal(verb="replace", node=old.name, state="not allocated: there is nothing to take over")
+    children = _children_elsewhere(w, old)
+    addresses = [a for a in w.all("allocations") if a.node == old.id]
+    values = [w.attributes[key] for scope in _scopes(w, old) for key in w.values_of.get(scope) or ()]
+    values = [v for v in values if v.layer != "discovery"]
+    forget(w, old)
+    for one in [a for a in w.all("allocations") if a.node == new.id]:
+        w.drop("allocations", one.address)
+    for one in addresses:
+        w.put(replace(one, node=new.id))
+    for one in values:
+        w.put_value(_rescoped(one, old.id, new.id))
+    w.put_node(replace(new, name=old.name, group=old.group, place=new.place or old.place, allocated=True, since=w.at))
+    refused = bind_wanted(w, w.nodes[new.id])
+    if refused is not None:
+        return refused
+    for child, role in children:
+        _adopt(w, child, (new.id, role))
+    return f"{new.name} is replaced: {new.serial or new.boot_mac} stands in for {old.serial or old.boot_mac or old.id}"
+
+
+def _scopes(w: Work, node: Node) -> list[str]:
+    return [node.id, *(f"{node.id}/{role}" for _, role in w.roles_of.get(node.id) or ())]
+
+
+def _rescoped(value: Value, old: str, new: str) -> Value:
+    return replace(value, scope=new + value.scope.removeprefix(old))
+
+
+def _children_elsewhere(w: Work, node: Node) -> list[tuple[Key, str]]:
+    """Node roles of other nodes that require one of this node, with the role."""
+    out: list[tuple[Key, str]] = []
+    for key in w.roles_of.get(node.id) or ():
+        out += [(child, key[1]) for child in w.children.get(key) or () if child[0] != node.id]
+    return out
+
+
+def _adopt(w: Work, child: Key, parent: Key) -> None:
+    record: NodeRole | None = w.node_roles.get(child)
+    if record is not None and parent in w.node_roles and parent not in record.parents:
+        w.put_role(replace(record, parents=tuple(sorted({*record.parents, parent}))))
+
+
+def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: ARG001
+    """`value` names the record that goes."""
+    other = _other(w, one, value, "merge")
+    if isinstance(other, Reason):
+        return other
+    wrote_one, wrote_other = _has_written(w, one), _has_written(w, other)
+    if wrote_one and wrote_other:
+        return reasons.not_one_machine(node=one.name, other=other.name, why="both have written disks")
+    if wrote_other or (other.allocated and not one.allocated):
+        why = f"{other.name} {'has written disks' if wrote_other else 'is allocated'} and would be forgotten; merge the other way round"
+        return reasons.not_one_machine(node=one.name, other=other.name, why=why)
+    forget(w, other)
+    # What spoke last is what the machine says of itself now.
+    newest = other if other.signal_at > one.signal_at else one
+    oldest = one if newest is other else other
+    w.put_node(
+        replace(
+            one,
+            macs=tuple(sorted({*one.macs, *other.macs})),
+            uuid=newest.uuid or oldest.uuid,
+            serial=newest.serial or oldest.serial,
+            boot_mac=newest.boot_mac or oldest.boot_mac,
+            bmc=newest.bmc or oldest.bmc,
+            identity=newest.identity,
+            notice=None,
+            since=w.at,
+        )
+    )
+    _run_again(w, one)
+    return f"{other.name} and {one.name} are one machine: {one.name}"
+
+
+def _run_again(w: Work, node: Node) -> None:
+    """What was discovered of half a machine is discovered again, when it is there; a fresh boot is not needed for that."""
+    for key in w.roles_of.get(node.id) or ():
+        role: NodeRole = w.node_roles[key]
+        definition = w.catalog.roles.get(role.role)
+        waiting = role.state is State.ACTIVE and definition is not None and "discovery" in definition.flags
+        if waiting and not node.allocated:
+            w.put_role(replace(role, state=State.WAITING, since=w.at))
+
+
+def _has_written(w: Work, node: Node) -> bool:
+    """A destructive role succeeded on it, or was begun."""
+    for key in w.roles_of.get(node.id) or ():
+        role: NodeRole = w.node_roles[key]
+        definition = w.catalog.roles.get(role.role)
+        if definition is not None and definition.destructive and (role.succeeded or role.attempt):
+            return True
+    return False
+
+
+def split(w: Work, node: Node, who: str, value: Json) -> Reason | str:  # noqa: ARG001
+    """Without a value the node forgets all that it is recognised by; with one, that value identifies nothing from now on."""
+    if node.kind is not Kind.SERVER:
+        return reasons.illegal(verb="split", node=node.name, state="not a server")
+    if value is None:
+        running = _running(w, node)
+        if running is not None:
+            return running
+        w.put_node(
+            replace(
+                node, uuid="", serial="", macs=(), boot_mac="", claim="", notice=None, alive=False, runs="", boot=None, probe=0, since=w.at
+            )
+        )
+        return f"{node.name} is recognised by nothing any more: the next hello of its machine makes a new node"
+    text = str(value).strip()
+    text = {"uuid": node.uuid, "serial": node.serial}.get(text, text)
+    low = text.lower()
+    if low in node.macs:
+        node, what = replace(node, macs=tuple(m for m in node.macs if m != low)), low
+    elif text and clean_uuid(text) == node.uuid:
+        node, what = replace(node, uuid=""), clean_uuid(text)
+    elif text and clean_serial(text) == node.serial:
+        node, what = replace(node, serial=""), text
+    else:
+        known = ", ".join(x for x in (node.uuid, node.serial, *node.macs) if x)
+        return reasons.unknown_thing(what=f"UUID, serial or MAC of {node.name}", name=text[:60] or "(empty)", nearest=known or "none")
+    if not (node.uuid or node.serial or node.macs):
+        return reasons.illegal(verb="split", node=node.name, state="recognised by nothing else; split it without a value, or replace it")
+    if len(w.meta.shared) >= SHARED:
+        return reasons.too_many(what="values that identify nothing:", count=len(w.meta.shared), limit=SHARED)
+    w.put(replace(w.meta, shared=tuple(sorted({*w.meta.shared, what}))))
+    by = "uuid" if node.uuid else "serial" if node.serial else "macs"
+    w.put_node(replace(node, identity=by, notice=None, since=w.at))
+    return f"{what} identifies nothing any more; {node.name} is recognised by its {'MACs' if by == 'macs' else by}"
+
+
+def _other(w: Work, node: Node, value: Json, verb: str) -> Node | Reason:
+    """The second node of a verb, both fit for it."""
+    if node.kind is not Kind.SERVER:
+        return reasons.illegal(verb=verb, node=node.name, state="not a server")
+    name = str(value or "")
+    other: Node | None = w.nodes.get(w.names.get(name) or name)
+    if other is None:
+        known = [n.name for n in w.all("nodes") if n.kind is Kind.SERVER and n.id != node.id]
+        return reasons.unknown_thing(what="node", name=name[:60] or "(none given)", nearest=", ".join(sorted(known)[:5]) or "none")
+    if other.id == node.id or other.kind is not Kind.SERVER:
+        return reasons.not_one_machine(node=node.name, other=other.name, why="a second server must be named")
+    return _running(w, node) or _running(w, other) or other
+
+
+def _running(w: Work, node: Node) -> Reason | None:
+    running = [r for r in open_roles(w, node.id) if not r.resume]
+    return reasons.busy(node=node.name, what=f"{running[0].role} is running") if running else None

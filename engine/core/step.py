@@ -1,0 +1,234 @@
+"""One step: an event and the world give the next world, effects and wakes. Pure: the same recorded events give the same world.
+
+    work = Work(world)
+    for happened in batch:
+        rows = step(work, happened)        # what the journal records of it
+    world = work.finish()                  # work.effects, work.wakes
+
+Each event is first applied (by the module that owns its subject), then everything it touched is settled: the life-cycle looks at the nodes,
+the annealer at the node roles, until nothing is left or the limit of one step is reached (`work.rest`: a Continue shall follow).
+"""
+
+from __future__ import annotations
+
+from typing import assert_never, cast
+
+from msgspec.structs import replace
+
+from ..effects import Accept, Answer, BootScript, Ignore, Refuse
+from ..events import (
+    AnyEvent,
+    Bye,
+    Commit,
+    Continue,
+    DhcpAsked,
+    DhcpOverheard,
+    Fetched,
+    Happened,
+    Hello,
+    Missed,
+    Operate,
+    Outcome,
+    Powered,
+    PowerSet,
+    Probed,
+    ScriptAsked,
+    SetAttribute,
+    Started,
+    Tick,
+)
+from ..model import Deployment, Kind, Node, Sighting, Signal
+from ..reasons import Reason
+from . import annealer, boot, leases, life
+from .ban import is_banned
+from .bind import allocate, commit, start_admin
+from .hello import hello
+from .operate import operate, set_attribute
+from .outcomes import outcome
+from .power_verbs import power_set
+from .reopen import reopen
+from .rules import choose
+from .stages import DISCOVERY, wanted_stage
+from .work import Change, Checkpoint, Work
+
+ROUNDS = 50
+"""Most rounds of life-cycle and annealer in one step; more would mean that the two undo each other."""
+
+
+def step(w: Work, happened: Happened) -> list[Change]:
+    """Apply one event and settle what it touched. Returns the rows that changed, in the order in which they first did."""
+    w.at, w.now, w.starts = happened.at, happened.now, 0
+    w.looks = 0
+    _apply(w, cast(AnyEvent, happened.event))
+    settle(w)
+    return w.take_changes()
+
+
+def settle(w: Work) -> None:
+    """Let the life-cycle and the annealer look at what was touched."""
+    for _ in range(ROUNDS):
+        looked = list(w.looked)
+        w.looked.clear()
+        for node_id in looked:
+            _allocate_discovered(w, node_id)
+            life.advance(w, node_id)
+        annealer.anneal(w)
+        if not w.looked:
+            return
+    raise RuntimeError(f"the life-cycle and the annealer do not come to rest over {sorted(w.looked)[:5]}")
+
+
+def _allocate_discovered(w: Work, node_id: str) -> None:
+    """The plan allocates a discovered node that its rules match, where it says `allocate: auto`."""
+    node: Node | None = w.nodes.get(node_id)
+    if node is None or node.kind is not Kind.SERVER or node.allocated or w.plan is None or w.plan.allocate != "auto":
+        return
+    keys = w.roles_of.get(node_id) or ()
+    if w.plan.rules and not choose(w, w.plan, node).matched:
+        return
+    if not keys or wanted_stage(w, node) or node.hold or not node.available or node.problem is not None:
+        return
+    before = w.checkpoint()
+    refused = allocate(w, node, "plan")
+    if refused is not None:
+        w.rollback(before)
+        w.put_node(replace(w.nodes[node_id], notice=refused))
+
+
+def _apply(w: Work, event: AnyEvent) -> None:
+    match event:
+        case DhcpAsked():
+            leases.dhcp(w, event)
+        case Fetched():
+            _signal(w, event.address, Signal.LOADER if event.what == "loader" else Signal.KERNEL)
+        case ScriptAsked():
+            _script(w, event)
+        case Hello():
+            hello(w, event)
+        case Bye():
+            life.bye(w, event)
+        case Outcome():
+            outcome(w, event)
+        case Powered():
+            node = w.nodes.get(event.node)
+            if node is not None:
+                boot.powered(w, node, event.generation, event.failure)
+        case PowerSet():
+            power_set(w, event)
+        case Probed():
+            life.probed(w, event)
+        case Missed():
+            life.missed(w, event)
+        case Tick():
+            for subject in event.subjects:
+                _tick(w, subject)
+        case Continue():
+            pass
+        case Started():
+            _started(w, event)
+        case Commit():
+            before = w.checkpoint()
+            refused = commit(w, event.plan, event.who)
+            _answer(w, before, event.request, refused, "committed")
+        case Operate():
+            before = w.checkpoint()
+            _undo(w, before, operate(w, event))
+        case SetAttribute():
+            before = w.checkpoint()
+            _undo(w, before, set_attribute(w, event))
+        case DhcpOverheard():
+            w.order(Ignore(mac=event.client, reason=leases.overheard(event)))
+        case _:
+            assert_never(event)
+
+
+def _answer(w: Work, before: Checkpoint, request: int, refused: Reason | None, message: str) -> None:
+    if refused is None:
+        w.order(Accept(request=request, message=message))
+        return
+    w.rollback(before)
+    w.order(Refuse(request=request, reason=refused))
+
+
+def _undo(w: Work, before: Checkpoint, refused: Reason | None) -> None:
+    """A refused operation leaves nothing behind but its answer."""
+    if refused is None:
+        return
+    answer = [e for e in w.effects if isinstance(e, Refuse)][-1:]
+    w.rollback(before)
+    w.effects.extend(answer)
+
+
+def _signal(w: Work, address: str, signal: Signal) -> None:
+    """A boot file went to an address: whose lease is it?"""
+    lease = w.leases.get(address)
+    if lease is None:
+        return
+    node_id = w.macs.get(lease.mac)
+    if node_id is not None:
+        boot.node_signal(w, w.nodes[node_id], signal)
+        return
+    sighting: Sighting | None = w.sightings.get(lease.mac)
+    if sighting is not None and sighting.boot is not None:
+        boot.sighting_signal(w, sighting, signal)
+
+
+def _script(w: Work, event: ScriptAsked) -> None:
+    """What a machine boots is decided now, as it asks."""
+    if is_banned(w, event.mac):
+        w.order(_boot_script(event, "", "", disk=True))
+        return
+    node_id = w.macs.get(event.mac)
+    if node_id is None:
+        sighting = w.sightings.get(event.mac) or Sighting(mac=event.mac, kind="ipxe", first=w.at)
+        if sighting.banned or (event.mac not in w.sightings and len(w.sightings) >= leases.SIGHTINGS):
+            w.order(_boot_script(event, "", "", disk=True))
+            return
+        sighting = boot.sighting_signal(w, replace(sighting, address=event.address), Signal.SCRIPT)
+        if sighting.boot is not None:
+            w.put_sighting(replace(sighting, boot=replace(sighting.boot, nonce=event.nonce)))
+        w.order(_boot_script(event, "", DISCOVERY, disk=False))
+        return
+    node = life.rom_asked(w, w.nodes[node_id])
+    node = boot.node_signal(w, node, Signal.SCRIPT)
+    if node.boot is None:  # it has just used up its tries
+        w.order(_boot_script(event, node.id, DISCOVERY, disk=True))
+        return
+    disk = node.boot.environment != DISCOVERY
+    if not disk:
+        w.put_node(replace(node, boot=replace(node.boot, nonce=event.nonce), boot_mac=event.mac))
+    w.order(_boot_script(event, node.id, node.boot.environment, disk=disk))
+
+
+def _boot_script(event: ScriptAsked, node: str, environment: str, disk: bool) -> Answer:
+    return BootScript(
+        request=event.request, mac=event.mac, node=node, environment=environment, disk=disk, claim=not disk
+    )
+
+
+def _tick(w: Work, subject: str) -> None:
+    if "/" in subject:
+        node_id, _, role = subject.partition("/")
+        annealer.tick(w, (node_id, role))
+    elif ":" in subject:
+        sighting = w.sightings.get(subject)
+        if sighting is not None:
+            boot.sighting_deadline(w, sighting)
+    else:
+        node = w.nodes.get(subject)
+        if node is not None:
+            life.tick(w, node)
+
+
+def _started(w: Work, event: Started) -> None:
+    """The engine is up on this store: order again what is open, set the wakes again, look at everything."""
+    w.put(replace(w.meta, installation=w.meta.installation or event.installation, starts=w.meta.starts + 1))
+    if "system" not in w.deployments:
+        w.put(Deployment(name="system"))
+    start_admin(w, event.admin)
+    for node in sorted(w.all("nodes"), key=lambda n: n.id):
+        reopen(w, node)
+        w.touch_node(node.id)
+    for sighting in sorted(w.all("sightings"), key=lambda s: s.mac):
+        if sighting.boot is not None and not sighting.node:
+            w.wake(sighting.boot.deadline, sighting.mac)

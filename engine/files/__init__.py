@@ -1,0 +1,1 @@
+"""The files that people write: plans, barclamps, images, with the place and the nearest known key of every mistake."""

@@ -1,0 +1,206 @@
+"""Reads `barclamp.yml` of one barclamp's folder into the tables of a catalogue; docs/barclamps.md explains its keys.
+
+What can be checked only when all barclamps are read (names of roles and attributes of others) is left in `Tables` with
+the spot where it stands, for `catalog` to resolve.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from msgspec import Struct, field
+
+from ..core.network_roles import TEMPLATE, network_of
+from ..definitions import FLAGS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
+from .mistakes import Mistakes, shown
+from .spot import Spot
+from .yaml_source import load
+
+JIGS = ("agent", "script", "local", "noop", "device", "ansible")
+SCRIPTED = ("agent", "script", "local")
+DETACHED = ("agent", "script")
+"""Jigs whose attempts outlive the connection: only these may carry out what destroys."""
+
+_PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
+ROLE_KEYS = (
+    "name", "stage", "jig", "description", "requires", "precedes", "provides", "conflicts", "wants", "gives",
+    "collects", "holds", "flags", "verify", "reverify", "retry", "timeout", "validate", "takes",
+)  # fmt: skip
+
+
+class Pending(Struct):
+    """A role with the spots of the words that can be checked only when all barclamps are read."""
+
+    role: RoleDef
+    spot: Spot
+    roles: list[tuple[Spot, str]]
+    attributes: list[tuple[Spot, str]]
+
+
+class Tables(Struct):
+    """What the barclamps that were read so far define."""
+
+    folders: dict[str, str] = field(default_factory=dict)
+    attributes: dict[str, AttributeDef] = field(default_factory=dict)
+    spots: dict[str, Spot] = field(default_factory=dict)
+    """Attribute -> where its path is said."""
+    pending: dict[str, Pending] = field(default_factory=dict)
+    needs: list[tuple[Spot, str]] = field(default_factory=list)
+    """Barclamps that must be there."""
+
+
+class BarclampFile:
+    """One barclamp.yml on its way into the tables."""
+
+    def __init__(self, folder: Path, stages: tuple[Stage, ...], mistakes: Mistakes, into: Tables) -> None:
+        self.folder = folder
+        self.file = folder / "barclamp.yml"
+        self.stages = stages
+        self.mistakes = mistakes
+        self.into = into
+        self.name = folder.name
+
+    def read(self) -> None:
+        tree = load(self.file, self.mistakes)
+        if tree is None:
+            return
+        keys = Spot(tree, str(self.file), self.mistakes).fields(("barclamp", "attributes", "roles"), ("barclamp",))
+        if "barclamp" in keys:
+            self._head(keys["barclamp"])
+        for spot in keys.each("attributes"):
+            self._attribute(spot)
+        for spot in keys.each("roles"):
+            self._role(spot)
+
+    def _head(self, spot: Spot) -> None:
+        keys = spot.fields(("name", "version", "description", "requires"), ("name", "version"))
+        if "name" in keys:
+            name = keys["name"].name("a barclamp's name")
+            if name != self.folder.name:
+                keys["name"].fail(f"expected the name of its folder, {self.folder.name!r}, not {shown(name)}")
+            elif name in self.into.folders:
+                keys["name"].fail(f"barclamp {shown(name)} is there already, in {self.into.folders[name]}")
+        if "version" in keys:
+            keys["version"].integer(1, 1)
+        keys.describe()
+        for need in keys.each("requires", "a list of barclamps"):
+            self.into.needs.append((need, need.text("a barclamp's name")))
+        self.into.folders[self.name] = str(self.folder)
+
+    def _attribute(self, spot: Spot) -> None:
+        keys = spot.fields(("name", "path", "schema", "default", "description", "secret"), ("name", "schema"))
+        if "name" not in keys:
+            return
+        name = keys["name"].name("an attribute's name")
+        if name in self.into.attributes:
+            keys["name"].fail(f"attribute {shown(name)} is there already, in barclamp {self.into.attributes[name].barclamp}")
+            return
+        schema = keys["schema"].schema() if "schema" in keys else {}
+        secret = keys["secret"].truth() if "secret" in keys else False
+        if secret and "default" in keys:
+            keys["default"].fail("a secret has no default: its value comes from the plan's secrets")
+        self.into.spots[name] = keys.get("path", keys["name"])
+        self.into.attributes[name] = AttributeDef(
+            name=name,
+            path=keys["path"].name("a path as a/b/c", _PATH, 200) if "path" in keys else name,
+            schema=schema,
+            default=keys["default"].fits(schema) if "default" in keys else None,
+            description=keys.describe(),
+            barclamp=self.name,
+            secret=secret,
+        )
+
+    def _role(self, spot: Spot) -> None:
+        keys = spot.fields(ROLE_KEYS, ("name", "stage", "jig"))
+        if not {"name", "stage", "jig"} <= keys.keys():
+            return
+        name = keys["name"].name("a role's name")
+        if name in self.into.pending:
+            keys["name"].fail(f"role {shown(name)} is there already, in barclamp {self.into.pending[name].role.barclamp}")
+            return
+        if network_of(name) and self.name != TEMPLATE:
+            keys["name"].fail("names that begin with network- are kept for the networks of a plan")
+        words: list[tuple[Spot, str]] = []
+        wanted: list[tuple[Spot, str]] = []
+
+        def names(key: str, into: list[tuple[Spot, str]]) -> tuple[str, ...]:
+            found = [(item, item.text()) for item in keys.each(key, "a list of names")]
+            into.extend(found)
+            return tuple(text for _, text in found)
+
+        retry = keys["retry"].fields(("attempts", "delay")) if "retry" in keys else {}
+        role = RoleDef(
+            name=name,
+            barclamp=self.name,
+            stage=keys["stage"].known("stage", [stage.name for stage in self.stages]),
+            jig=keys["jig"].known("jig", JIGS),
+            description=keys.describe(),
+            requires=tuple(self._requirement(item, words) for item in keys.each("requires")),
+            precedes=names("precedes", words),
+            provides=tuple(item.name("a role's name") for item in keys.each("provides")),
+            conflicts=names("conflicts", words),
+            wants=tuple(self._want(item, wanted) for item in keys.each("wants")),
+            gives=names("gives", wanted),
+            collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
+            holds=keys.texts("holds", "a resource"),
+            flags=frozenset(item.known("flag", FLAGS) for item in keys.each("flags")),
+            verify=keys["verify"].truth() if "verify" in keys else False,
+            reverify=keys["reverify"].truth() if "reverify" in keys else False,
+            attempts=retry["attempts"].integer(1, 20) if "attempts" in retry else 1,
+            delay_s=retry["delay"].duration() if "delay" in retry else 10.0,
+            timeout_s=keys["timeout"].duration(zero=False) if "timeout" in keys else 900.0,
+            validates=keys["validate"].truth() if "validate" in keys else False,
+            seconds=keys["takes"].duration() if "takes" in keys else 10.0,
+        )
+        self.into.pending[name] = Pending(role, spot, words, wanted)
+        self._sense(role, keys)
+
+    def _requirement(self, spot: Spot, words: list[tuple[Spot, str]]) -> Requirement:
+        if isinstance(spot.json(), dict):
+            keys = spot.fields(("role", "on"), ("role",))
+            if "role" not in keys:
+                return Requirement(role="")
+            words.append((keys["role"], role := keys["role"].text("a role's name")))
+            on = On(keys["on"].choice(tuple(one.value for one in On))) if "on" in keys else None
+            return Requirement(role=role, on=on)
+        words.append((spot, role := spot.text("a role's name, or {role: NAME, on: WHERE}")))
+        return Requirement(role=role)
+
+    def _want(self, spot: Spot, wanted: list[tuple[Spot, str]]) -> Want:
+        if isinstance(spot.json(), dict):
+            keys = spot.fields(("name", "at"), ("name",))
+            if "name" not in keys:
+                return Want(name="")
+            wanted.append((keys["name"], name := keys["name"].text("an attribute's name")))
+            return Want(name=name, at=keys["at"].name("a path as a/b/c", _PATH, 200) if "at" in keys else "")
+        wanted.append((spot, name := spot.text("an attribute's name, or {name: NAME, at: PATH}")))
+        return Want(name=name)
+
+    def _collect(self, spot: Spot, words: list[tuple[Spot, str]], wanted: list[tuple[Spot, str]]) -> Collect:
+        keys = spot.fields(("attribute", "into", "role"), ("attribute", "into"))
+        if not {"attribute", "into"} <= keys.keys():
+            return Collect(attribute="", into="")
+        wanted.append((keys["attribute"], name := keys["attribute"].text("an attribute's name")))
+        if "role" in keys:
+            words.append((keys["role"], keys["role"].text("a role's name")))
+        role = keys["role"].text("a role's name") if "role" in keys else ""
+        return Collect(attribute=name, into=keys["into"].name("a path as a/b/c", _PATH, 200), role=role)
+
+    def _sense(self, role: RoleDef, keys: dict[str, Spot]) -> None:
+        """What must agree within a role, and with the files of its folder."""
+        if role.reverify and not role.verify:
+            keys["reverify"].fail("a role that is looked at again after each run needs verify: true")
+        if role.destructive and role.jig not in DETACHED:
+            keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {' or '.join(DETACHED)}")
+        if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
+            keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
+        if role.jig not in SCRIPTED:
+            return
+        scripts = self.folder / "roles" / role.name
+        for script, wanted, key in (("run", True, "name"), ("verify", role.verify, "verify")):
+            there = (scripts / script).is_file()
+            if wanted and not there:
+                keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
+            elif there and not wanted:
+                keys["name"].fail(f"the script roles/{role.name}/{script} is there, but the role lacks verify: true")

@@ -1,0 +1,155 @@
+"""Reads the folders of barclamps and images, and the stages, into a `Catalog`; refuses mistakes, all in one go.
+
+A barclamp is a folder with `barclamp.yml` and `roles/ROLE/run` (and `verify`); an image is a folder with `image.yml`.
+What each key means is in docs/barclamps.md.
+
+Rules
+* Words are checked against what is known at the place where they stand: stages, jigs, flags, roles, attributes. A role
+  `network-NAME` is known wherever the abstract role `network` is; whether that network exists, the plan tells.
+* An attribute is declared once and given by at most one role, and no path lies inside another's, since all of them may
+  meet in one attributes.json.
+* What would never come true is refused here: roles that require each other (with the attributes that they want counted
+  in, and `precedes`), and roles that require one of a later stage on the same node.
+* Folders without a barclamp.yml or image.yml are not ours and are passed over; the shipped folders are Python packages
+  only so that the wheel carries them.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from msgspec import structs
+
+from ..core.network_roles import TEMPLATE, network_of
+from ..definitions import Catalog, ImageDef, On
+from .barclamp_file import BarclampFile, Pending, Tables
+from .image_file import read_image, read_stages
+from .mistakes import CatalogError, Mistakes, shown
+
+
+def shipped() -> Catalog:
+    """The catalogue of what travels with the program. Raises CatalogError."""
+    return read([shipped_folder("barclamps")], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
+
+
+def shipped_folder(package: str) -> Path:
+    """Where a data package (`barclamps`, `images`, `engine`) is installed."""
+    return Path(str(importlib.resources.files(package)))
+
+
+def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file: Path) -> Catalog:
+    """Folders of barclamps, folders of images and the file of stages. Raises CatalogError with every mistake found."""
+    mistakes = Mistakes()
+    stages = read_stages(stages_file, mistakes)
+    tables = Tables()
+    for folder in _folders(barclamp_dirs, "barclamp.yml"):
+        BarclampFile(folder, stages, mistakes, tables).read()
+    images: dict[str, ImageDef] = {}
+    for folder in _folders(image_dirs, "image.yml"):
+        read_image(folder, mistakes, tables.folders, images)
+    _owners(tables)
+    _paths(tables)
+    _resolve(tables)
+    catalog = Catalog(
+        roles={name: one.role for name, one in sorted(tables.pending.items())},
+        attributes=dict(sorted(tables.attributes.items())),
+        stages=stages,
+        images=images,
+        folders=tables.folders,
+    )
+    if not mistakes.found:
+        _order(catalog, tables.pending)
+    mistakes.end(CatalogError)
+    return catalog
+
+
+def _folders(parents: Iterable[Path], holds: str) -> Iterator[Path]:
+    for parent in parents:
+        yield from sorted(file.parent for file in Path(parent).glob(f"*/{holds}"))
+
+
+# -- what can be checked only when all is read ----------------------------------------------------------------------
+
+
+def _owners(tables: Tables) -> None:
+    attributes = tables.attributes
+    for one in tables.pending.values():
+        for spot, name in one.attributes:
+            attribute = attributes.get(name)
+            if attribute is None or name not in one.role.gives or spot.path.split(".")[-2:-1] != ["gives"]:
+                continue
+            if attribute.role and attribute.role != one.role.name:
+                spot.fail(f"attribute {shown(name)} is given by role {attribute.role!r} already")
+                continue
+            attributes[name] = structs.replace(attribute, role=one.role.name)
+
+
+def _paths(tables: Tables) -> None:
+    owner: dict[str, str] = {}
+    for name, attribute in sorted(tables.attributes.items(), key=lambda item: item[1].path):
+        parts = attribute.path.split("/")
+        for length in range(1, len(parts) + 1):
+            other = owner.get("/".join(parts[:length]))
+            if other is not None:
+                there = tables.attributes[other].path
+                tables.spots[name].fail(f"path {attribute.path!r} lies on that of attribute {other!r}, {there!r}")
+                break
+        owner.setdefault(attribute.path, name)
+
+
+def _resolve(tables: Tables) -> None:
+    for spot, name in tables.needs:
+        if name not in tables.folders:
+            spot.unknown("barclamp", name, [one for one in tables.folders if ":" not in one])
+    roles = tables.pending.keys() | {name for one in tables.pending.values() for name in one.role.provides}
+    for one in tables.pending.values():
+        for spot, name in one.roles:
+            if name and name not in roles and not (network_of(name) and TEMPLATE in roles):
+                spot.unknown("role", name, roles)
+        for spot, name in one.attributes:
+            if name and name not in tables.attributes:
+                spot.unknown("attribute", name, tables.attributes)
+
+
+def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
+    """No role waits for itself, and none for a later stage of its own node."""
+    after: dict[str, list[str]] = {name: [] for name in catalog.roles}
+    for name, role in catalog.roles.items():
+        for need in catalog.requirements(name):
+            providers = [r.name for r in catalog.roles.values() if need.role in r.provides]
+            for parent in [need.role] if need.role in catalog.roles else providers:
+                after[name].append(parent)
+                other = catalog.roles[parent]
+                if need.on in (None, On.SAME) and catalog.stage_index(other.stage) > catalog.stage_index(role.stage):
+                    pending[name].spot.at(("requires",)).fail(
+                        f"role {name!r} of stage {role.stage!r} would wait for {parent!r} of later stage {other.stage!r}"
+                    )
+        for later in role.precedes:
+            if later in after:
+                after[later].append(name)
+    for chain in _cycles(after):
+        pending[chain[0]].spot.fail("these roles would wait for each other: " + " -> ".join(chain))
+
+
+def _cycles(after: dict[str, list[str]]) -> Iterator[list[str]]:
+    """Each chain of a depth-first walk that comes back to itself, without recursion."""
+    state: dict[str, int] = {}
+    for start in after:
+        if start in state:
+            continue
+        path: list[str] = [start]
+        walks = [iter(after[start])]
+        state[start] = 1
+        while path:
+            step = next(walks[-1], None)
+            if step is None:
+                state[path.pop()] = 2
+                walks.pop()
+            elif state.get(step) == 1:
+                yield [*path[path.index(step) :], step]
+            elif step not in state:
+                state[step] = 1
+                path.append(step)
+                walks.append(iter(after[step]))

@@ -1,0 +1,114 @@
+"""A `Plan` as YAML text that a person can read and edit, and that `plan_file.read` takes back to an equal plan.
+
+What has its default is left out. Small maps and lists stand on one line. A word that YAML 1.1 or our own reading would
+take for something else is quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from ..definitions import Json
+from ..plan import Approve, DeploymentDef, Network, Plan, Rack, Rule
+from .spot import duration_text
+from .yaml_source import FLOAT, INTEGER
+
+_WIDTH = 110
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either reading would not take for text."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  PyYAML's signature
+        return True
+
+
+for _tag, _pattern in (("int", INTEGER), ("float", FLOAT)):
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern.pattern})$"), list("-+.0123456789"))
+
+
+_BREAKS = frozenset("\n\r\x85\u2028\u2029\ufeff")
+"""PyYAML folds these where a text is not in double quotes, and its readers do not agree on how they come back."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS & set(text) else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def write(plan: Plan) -> str:
+    """The text of a plan."""
+    site: dict[str, Json] = {"name": plan.site.name}
+    if plan.site.domain != "local":
+        site["domain"] = plan.site.domain
+    site["admin"] = _set(interface=plan.site.admin.interface, address=plan.site.admin.address)
+    out: dict[str, Json] = {"crowbar": 1, "site": site}
+    within = duration_text(plan.expect.within) if plan.expect.within else ""
+    out |= _set(
+        expect=_set(nodes=plan.expect.nodes, within=within),
+        approve=_approve(plan.approve),
+        allocate="" if plan.allocate == "auto" else plan.allocate,
+        patience=0 if plan.patience == 1.0 else plan.patience,
+    )
+    out["networks"] = {name: _network(network) for name, network in plan.networks.items()}
+    out |= _set(
+        racks=[_rack(rack) for rack in plan.racks],
+        rules=[_rule(rule) for rule in plan.rules],
+        deployments={name: _deployment(one) for name, one in plan.deployments.items()},
+        attributes=plan.attributes,
+        limits=plan.limits if plan.limits != {"jobs": 64} else {},
+        secrets=plan.secrets,
+    )
+    text = yaml.dump(out, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH)
+    return str(text)
+
+
+def _set(**values: Json) -> dict[str, Json]:
+    """What is not empty."""
+    return {name: value for name, value in values.items() if value not in ("", 0, None, {}, [])}
+
+
+def _approve(approve: Approve) -> dict[str, Json]:
+    return _set(wipe="" if approve.wipe == "nothing" else approve.wipe, disks=list(approve.disks))
+
+
+def _network(network: Network) -> dict[str, Json]:
+    return {"subnet": network.subnet} | _set(
+        ranges={name: f"{one.first}-{one.last}" for name, one in network.ranges.items()},
+        router=network.router,
+        vlan=network.vlan,
+        conduit="" if network.conduit == "1g0" else network.conduit,
+        v6prefix=network.v6prefix,
+        strangers="" if network.strangers == "ignore" else network.strangers,
+    )
+
+
+def _rack(rack: Rack) -> dict[str, Json]:
+    places: dict[int, Json] = {
+        place.unit: _set(height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses)
+        for place in rack.places
+    }
+    return {"name": rack.name} | _set(units=0 if rack.units == 42 else rack.units, places=places)
+
+
+def _rule(rule: Rule) -> dict[str, Json]:
+    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes)
+
+
+def _deployment(deployment: DeploymentDef) -> dict[str, Json]:
+    roles = {}
+    for role, selectors in deployment.roles.items():
+        written = [_selector(one) for one in selectors]
+        roles[role] = written[0] if len(written) == 1 else written
+    parent = "" if deployment.parent == "system" else deployment.parent
+    return _set(parent=parent, attributes=deployment.attributes, roles=roles)
+
+
+def _selector(selector: str) -> Json:
+    kind, colon, name = selector.partition(":")
+    return {kind: name} if colon else selector

@@ -1,0 +1,84 @@
+"""Networks: ranges and how full they are, and who has which address. Pure."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from msgspec import Struct
+
+from ..core.world import World
+
+
+class RangeView(Struct, frozen=True, kw_only=True):
+    name: str
+    first: str
+    last: str
+    size: int
+    used: int
+
+
+class NetworkView(Struct, frozen=True, kw_only=True):
+    name: str
+    subnet: str
+    router: str
+    vlan: int
+    conduit: str
+    v6: str
+    strangers: str
+    ranges: tuple[RangeView, ...]
+
+
+class AddressRow(Struct, frozen=True, kw_only=True):
+    address: str
+    network: str
+    kind: str
+    """`fixed`, or the state of a lease: `offered`, `bound`, `declined`."""
+    node: str
+    """Name; empty: not a node."""
+    mac: str
+    until: float
+    """Engine time at which a lease ends; 0 for a fixed one."""
+
+
+def networks(world: World) -> tuple[NetworkView, ...]:
+    if world.plan is None:
+        return ()
+    used: dict[str, list[int]] = {}
+    for lease in world.leases.values():
+        used.setdefault(lease.network, []).append(int(IPv4Address(lease.address)))
+    for allocation in world.allocations.values():
+        if ":" not in allocation.address:
+            used.setdefault(allocation.network, []).append(int(IPv4Address(allocation.address)))
+    out = []
+    for network in world.plan.networks.values():
+        mine = used.get(network.name, [])
+        ranges = []
+        for name, one in network.ranges.items():
+            first, last = int(IPv4Address(one.first)), int(IPv4Address(one.last))
+            ranges.append(RangeView(name=name, first=one.first, last=one.last, size=len(one), used=sum(first <= a <= last for a in mine)))
+        out.append(
+            NetworkView(
+                name=network.name, subnet=network.subnet, router=network.router, vlan=network.vlan, conduit=network.conduit,
+                v6=network.v6prefix, strangers=network.strangers, ranges=tuple(ranges),
+            )
+        )  # fmt: skip
+    return tuple(out)
+
+
+def addresses(world: World) -> tuple[AddressRow, ...]:
+    """Fixed addresses and leases, by network and number."""
+    rows = []
+    for a in world.allocations.values():
+        node = world.nodes.get(a.node)
+        rows.append(AddressRow(address=a.address, network=a.network, kind="fixed", node=node.name if node else a.node, mac="", until=0.0))
+    for lease in world.leases.values():
+        owner = world.nodes.get(world.macs.get(lease.mac, ""))
+        name = owner.name if owner is not None else ""
+        rows.append(
+            AddressRow(address=lease.address, network=lease.network, kind=lease.state, node=name, mac=lease.mac, until=lease.expires)
+        )
+    return tuple(sorted(rows, key=lambda r: (r.network, _number(r.address))))
+
+
+def _number(address: str) -> tuple[int, int]:
+    return (0, int(IPv4Address(address))) if ":" not in address else (1, 0)

@@ -1,0 +1,92 @@
+"""The plan in force: deployments and how far they are, revisions, and the plan's own text. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Struct
+
+from ..core.derive import done
+from ..core.world import World
+from ..files.plan_write import write
+from ..model import State
+from .summary import deployment_states
+
+
+class DeploymentView(Struct, frozen=True, kw_only=True):
+    name: str
+    parent: str
+    depth: int
+    state: str
+    roles: int
+    done: int
+    error: int
+    proposed: int
+    wants: tuple[tuple[str, str], ...]
+    """What the plan binds: role, and on which nodes in the plan's words."""
+
+
+class RevisionView(Struct, frozen=True, kw_only=True):
+    number: int
+    who: str
+    at: float
+    current: bool
+
+
+class PlanPage(Struct, frozen=True, kw_only=True):
+    site: str
+    domain: str
+    expect: int
+    within: float
+    approve: str
+    allocate: str
+    deployments: tuple[DeploymentView, ...]
+    revisions: tuple[RevisionView, ...]
+    """Newest first."""
+    text: str
+    """YAML, as `crowbar plan save` writes it; empty: no plan is committed."""
+
+
+def plan_page(world: World) -> PlanPage:
+    plan = world.plan
+    states = deployment_states(world)
+    counts: dict[str, Counter[str]] = {}
+    for role in world.node_roles.values():
+        mine = counts.setdefault(role.deployment, Counter())
+        if role.state is State.PROPOSED:
+            mine["proposed"] += 1
+            continue
+        mine["roles"] += 1
+        mine["done"] += done(world, role)
+        mine["error"] += role.state is State.ERROR
+    out: list[DeploymentView] = []
+
+    def grow(parent: str, depth: int) -> None:
+        if depth > 16:  # a tree by construction; a damaged store must not hang a screen
+            return
+        for name in sorted(d.name for d in world.deployments.values() if d.parent == parent):
+            mine = counts.get(name, Counter())
+            wanted = plan.deployments.get(name) if plan is not None else None
+            wants = tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else ()
+            out.append(
+                DeploymentView(
+                    name=name, parent=parent, depth=depth, state=states.get(name, "empty"), roles=mine["roles"], done=mine["done"],
+                    error=mine["error"], proposed=mine["proposed"], wants=wants,
+                )
+            )  # fmt: skip
+            grow(name, depth + 1)
+
+    grow("", 0)
+    last = max((r.number for r in world.revisions.values()), default=0)
+    revisions = sorted(world.revisions.values(), key=lambda r: -r.number)
+    return PlanPage(
+        site=plan.site.name if plan is not None else "",
+        domain=plan.site.domain if plan is not None else "",
+        expect=plan.expect.nodes if plan is not None else 0,
+        within=plan.expect.within if plan is not None else 0.0,
+        approve=plan.approve.wipe if plan is not None else "",
+        allocate=plan.allocate if plan is not None else "",
+        deployments=tuple(out),
+        revisions=tuple(RevisionView(number=r.number, who=r.who, at=r.at, current=r.number == last) for r in revisions),
+        text=write(plan) if plan is not None else "",
+    )

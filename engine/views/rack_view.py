@@ -1,0 +1,66 @@
+"""Racks as they stand: what is in which unit and how it is. Pure.
+
+The plan says where places are and how high; nodes say where they found themselves (from their cables). A node without a known place is
+listed beside the racks, because it has to be looked for. Switches stand where the plan's cables end; the plan gives them no unit.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ..core.topology import Topology
+from ..core.world import World
+from ..model import Kind
+from .advice import lost, short
+from .summary import NodeRow, node_row, servers
+
+
+class Slot(Struct, frozen=True, kw_only=True):
+    unit: int
+    """The lowest unit that it takes."""
+    height: int
+    node: NodeRow | None
+    """None: the plan has a place here, and no node was found in it."""
+
+
+class RackView(Struct, frozen=True, kw_only=True):
+    name: str
+    units: int
+    slots: tuple[Slot, ...]
+    """By unit, lowest first."""
+
+
+class RackRoom(Struct, frozen=True, kw_only=True):
+    racks: tuple[RackView, ...]
+    elsewhere: tuple[NodeRow, ...]
+    """Nodes whose place is not known."""
+    unborn: tuple[str, ...]
+    """MACs of machines that are no nodes yet."""
+    cables: dict[str, int]
+    """Check -> number of links."""
+    switches: tuple[tuple[str, int], ...]
+    """Name, and ports on which a node was heard."""
+
+
+def rack_room(world: World, links: Topology) -> RackRoom:
+    rows = {n.id: node_row(world, n) for n in servers(world)}
+    placed: dict[tuple[str, int], str] = {}
+    for node in world.nodes.values():
+        if node.kind is Kind.SERVER and node.place is not None:
+            placed.setdefault((node.place.rack, node.place.unit), node.id)
+    racks = []
+    shown: set[str] = set()
+    for rack in world.plan.racks if world.plan is not None else ():
+        slots = []
+        for place in sorted(rack.places, key=lambda p: p.unit):
+            found = placed.get((rack.name, place.unit))
+            shown |= {found} if found else set()
+            slots.append(Slot(unit=place.unit, height=place.height, node=rows.get(found) if found else None))
+        racks.append(RackView(name=rack.name, units=rack.units, slots=tuple(slots)))
+    return RackRoom(
+        racks=tuple(racks),
+        elsewhere=tuple(r for k, r in rows.items() if k not in shown),
+        unborn=tuple(s.mac for s in lost(world)),
+        cables=dict(links.checks),
+        switches=tuple((short(s.name), s.heard) for s in links.switches),
+    )

@@ -1,0 +1,120 @@
+"""Nodes by roles, and the annealer's lists. Pure.
+
+Cost: the letters of one node ask `blockers` of its waiting roles, some 10 us each, so a console asks for the rows that it shows. The lists
+are exact for what failed and what runs; of what waits only so many are told apart as `todo` and `blocked`, the rest is counted as waiting.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec import Struct
+
+from ..core.derive import committed, done, shown_state
+from ..core.guards import blockers, order
+from ..core.world import World
+from ..model import Kind, Node, NodeRole, State
+from ..reasons import sentence
+from .summary import servers
+
+LETTERS = {
+    "active": "A", "transition": "T", "todo": "t", "blocked": "b", "error": "E", "proposed": "p", "skipped": "s",
+}  # fmt: skip
+"""Shown state -> its letter in the matrix."""
+ABSENT = "."
+TOLD = 200
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    role: str
+    stage: str
+    nodes: int
+    """On how many nodes it is bound."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A line of the lists."""
+
+    node: str
+    role: str
+    state: str
+    since: float
+    sentence: str
+
+
+class Lists(Struct, frozen=True, kw_only=True):
+    lines: tuple[Waiting, ...]
+    """Errors, transitions, to do, blocked, in this order."""
+    counts: dict[str, int]
+    """Shown state -> node roles; `waiting`: those not told apart."""
+
+
+def columns(world: World) -> tuple[Column, ...]:
+    """Roles that are bound anywhere, in the order in which they run."""
+    stages = [s.name for s in world.catalog.stages]
+    found: dict[str, list[float]] = {}
+    for role in world.node_roles.values():
+        found.setdefault(role.role, []).append(role.rank)
+    out = []
+    for name, ranks in found.items():
+        definition = world.catalog.roles.get(name)
+        stage = definition.stage if definition is not None else ""
+        out.append((stages.index(stage) if stage in stages else 99, -max(ranks), name, stage, len(ranks)))
+    return tuple(Column(role=name, stage=stage, nodes=many) for _, _, name, stage, many in sorted(out))
+
+
+def cells(world: World, node: str, roles: tuple[Column, ...]) -> str:
+    """One letter for each column."""
+    out = []
+    for column in roles:
+        role = world.node_roles.get((node, column.role))
+        out.append(ABSENT if role is None else LETTERS.get(state_of(world, role), "?"))
+    return "".join(out)
+
+
+def state_of(world: World, role: NodeRole) -> str:
+    """The shown state, by as little as decides it."""
+    waits = role.state is State.WAITING or (role.state is State.ACTIVE and not done(world, role))
+    return shown_state(world, role, blocked=bool(blockers(world, role, first=True)) if waits else False)
+
+
+def bearers(world: World) -> list[Node]:
+    """Nodes that have roles: this machine first, then devices and servers by place and name as everywhere."""
+    others = [n for n in world.nodes.values() if n.kind is not Kind.SERVER and world.roles_of.get(n.id)]
+    return [*sorted(others, key=lambda n: (n.kind is not Kind.ADMIN, n.name)), *servers(world)]
+
+
+def lists(world: World, told: int = TOLD) -> Lists:
+    counts: Counter[str] = Counter()
+    errors, running, waiting = [], [], []
+    for role in world.node_roles.values():
+        if role.state is State.ERROR:
+            errors.append(role)
+        elif role.state is State.TRANSITION and not role.resume:
+            running.append(role)
+        elif committed(role) and not done(world, role):
+            waiting.append(role)
+        else:
+            counts[role.state.value] += 1
+    waiting.sort(key=order)
+    lines = [_line(world, r, "error") for r in sorted(errors, key=order)]
+    lines += [_line(world, r, "transition") for r in sorted(running, key=order)]
+    counts["error"], counts["transition"] = len(errors), len(running)
+    apart: dict[str, list[Waiting]] = {"todo": [], "blocked": []}
+    for role in waiting[:told]:
+        found = blockers(world, role, first=True)
+        state = shown_state(world, role, blocked=bool(found))
+        apart.setdefault(state, []).append(_line(world, role, state, sentence(found[0]) if found else "it starts with the next free turn"))
+    for state, some in apart.items():
+        counts[state] += len(some)
+        lines += some
+    counts["waiting"] = max(len(waiting) - told, 0)
+    return Lists(lines=tuple(lines), counts=dict(counts))
+
+
+def _line(world: World, role: NodeRole, state: str, words: str = "") -> Waiting:
+    if not words:
+        found = blockers(world, role, first=True)
+        words = sentence(found[0]) if found else ""
+    node = world.nodes.get(role.node)
+    return Waiting(node=node.name if node is not None else role.node, role=role.role, state=state, since=role.since, sentence=words)

@@ -1,0 +1,285 @@
+"""What is shown of a world: plain records, with the words of the functions that decide. The console and the command
+line print these, and compute nothing themselves.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ..core.annealer import blockers
+from ..core.attributes import layers
+from ..core.boot import expected
+from ..core.derive import committed, done, shown_state
+from ..core.stages import may_enter, node_state, wanted_stage
+from ..core.world import World
+from ..definitions import Json
+from ..model import Kind, Node, NodeRole, Sighting, State
+from ..reasons import Reason, advice, powered_off, sentence
+
+
+class Why(Struct, frozen=True, kw_only=True):
+    """A reason, ready to be read: code and fields for programs, sentence and advice for people."""
+
+    code: str
+    fields: dict[str, Json]
+    sentence: str
+    advice: str = ""
+
+
+def why(reason: Reason) -> Why:
+    return Why(code=reason.code, fields=dict(reason.fields), sentence=sentence(reason), advice=advice(reason))
+
+
+class NodeRow(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    kind: str
+    state: str
+    place: str
+    group: str
+    family: str
+    address: str
+    runs: str
+    signal: str
+    signal_at: float
+    """Wall time of the last signal."""
+    since: float
+    done: int
+    roles: int
+    """Committed node roles, and how many of them are done."""
+    boots: int
+    why: Why | None
+    """Why it does not go on; None for a node that is ready, or works."""
+    task: str = ""
+    """The role that runs on it; empty: none."""
+    task_since: float = 0.0
+    """Wall time at which its attempt started."""
+
+
+class RoleRow(Struct, frozen=True, kw_only=True):
+    node: str
+    role: str
+    state: str
+    stage: str
+    deployment: str
+    attempt: str
+    tries: int
+    since: float
+    why: tuple[Why, ...]
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """How the rack is."""
+
+    nodes: int
+    ready: int
+    failed: int
+    """Nodes with a problem or a node role in error."""
+    boots: int
+    waiting: dict[str, Why]
+    """Name of each node that is not ready -> why."""
+    sightings: int
+    """Machines that were seen and are not nodes."""
+    deployments: dict[str, str]
+    """Deployment -> its state: `active`, `error`, `working` or `empty`."""
+
+
+def servers(world: World) -> list[Node]:
+    """Servers, in the order in which they are shown: by place, then name."""
+    found = [n for n in world.nodes.values() if n.kind is Kind.SERVER]
+    return sorted(found, key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), _natural(n.name)))
+
+
+def _natural(name: str) -> tuple[str, int, str]:
+    """node-9 before node-10."""
+    head = name.split(".")[0]
+    digits = len(head) - len(head.rstrip("0123456789"))
+    number = int(head[-digits:]) if 0 < digits < 10 else -1
+    return (head[: len(head) - digits], number, name)
+
+
+def node_row(world: World, node: Node) -> NodeRow:
+    roles = [r for k in world.roles_of.get(node.id) or () if committed(r := world.node_roles[k])]
+    boot = node.boot
+    task = next((r for r in roles if r.state is State.TRANSITION and not r.resume), None)
+    return NodeRow(
+        id=node.id,
+        name=node.name,
+        kind=node.kind.value,
+        state=node_state(world, node),
+        place=f"{node.place.rack}:{node.place.unit}" if node.place else "",
+        group=node.group,
+        family=node.family,
+        address=node.address,
+        runs=node.runs or (f"booting {boot.environment}" if boot else ""),
+        signal=(boot.signal if boot else node.signal).value,
+        signal_at=boot.at if boot else node.signal_at,
+        since=node.since,
+        done=sum(done(world, r) for r in roles),
+        roles=len(roles),
+        boots=node.boots,
+        why=node_why(world, node),
+        task=task.role if task is not None else "",
+        task_since=task.started if task is not None else 0.0,
+    )
+
+
+def node_why(world: World, node: Node) -> Why | None:
+    """The one reason that tells most about a node that does not go on by itself, or None."""
+    if node.problem is not None:
+        return why(node.problem)
+    if node.off is not None:
+        return why(powered_off(node=node.name, who=node.off.who))
+    if not committed_roles(world, node) and node.notice is not None:
+        return why(node.notice)
+    wanted = wanted_stage(world, node)
+    if not wanted and not node.allocated and node.kind is Kind.SERVER:
+        gate = next((s.name for s in world.catalog.stages if s.gate), "")
+        barred = may_enter(world, node, gate) if gate else None
+        reason = node.notice or barred
+        return why(reason) if reason is not None else None
+    worst: tuple[int, Why] | None = None
+    for role in committed_roles(world, node):
+        if done(world, role):
+            continue
+        if role.state is State.TRANSITION and not role.resume:
+            return None
+        reasons = blockers(world, role, first=True)
+        if not reasons:
+            return None
+        weight = 0 if role.state is State.ERROR else 1 if reasons[0].code in HUMAN else 3 if reasons[0].code in _FOLLOWS else 2
+        if worst is None or weight < worst[0]:
+            worst = (weight, why(reasons[0]))
+    return worst[1] if worst else None
+
+
+def committed_roles(world: World, node: Node) -> list[NodeRole]:
+    return [r for k in world.roles_of.get(node.id) or () if committed(r := world.node_roles[k])]
+
+
+def role_row(world: World, role: NodeRole) -> RoleRow:
+    finished = done(world, role)
+    reasons = [] if finished else blockers(world, role)
+    definition = world.catalog.roles.get(role.role)
+    node = world.nodes.get(role.node)
+    return RoleRow(
+        node=node.name if node else role.node,
+        role=role.role,
+        state=shown_state(world, role, blocked=bool(reasons)),
+        stage=definition.stage if definition else "",
+        deployment=role.deployment,
+        attempt=f"{role.attempt}.{role.leg}" if role.attempt else "",
+        tries=role.tries,
+        since=role.since,
+        why=tuple(why(r) for r in reasons),
+    )
+
+
+def summary(world: World) -> Summary:
+    nodes = servers(world)
+    waiting: dict[str, Why] = {}
+    ready = failed = 0
+    for node in nodes:
+        if node_state(world, node) == "ready":
+            ready += 1
+            continue
+        in_error = any(r.state is State.ERROR for r in committed_roles(world, node))
+        failed += node.problem is not None or in_error
+        found = node_why(world, node)
+        waiting[node.name] = found or Why(code="working", fields={}, sentence=_working(world, node))
+    lost = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
+    for sighting in lost:
+        waiting[sighting.mac] = why(sighting.reason) if sighting.reason else Why(
+            code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting)
+        )  # fmt: skip
+    return Summary(
+        nodes=len(nodes),
+        ready=ready,
+        failed=failed,
+        boots=sum(n.boots for n in nodes),
+        waiting=waiting,
+        sightings=len(lost),
+        deployments=deployment_states(world),
+    )
+
+
+def _working(world: World, node: Node) -> str:
+    for role in committed_roles(world, node):
+        if role.state is State.TRANSITION:
+            return f"{role.role} is running"
+    if node.boot is not None:
+        return f"booting {node.boot.environment}: last signal {node.boot.signal.value}, next {expected(node.boot)}"
+    return f"in stage {node.stage}"
+
+
+def _sighted(sighting: Sighting) -> str:
+    signal = sighting.boot.signal.value if sighting.boot else "dhcp"
+    return f"seen as {sighting.mac}, last signal {signal}"
+
+
+def deployment_states(world: World) -> dict[str, str]:
+    """`active` when all of its committed node roles are done; `error` when one failed; else `working`."""
+    out = dict.fromkeys((d.name for d in world.deployments.values()), "empty")
+    for role in world.node_roles.values():
+        if not committed(role):
+            continue
+        state = "error" if role.state is State.ERROR else "active" if done(world, role) else "working"
+        rank = ("empty", "active", "working", "error")
+        if rank.index(state) > rank.index(out.get(role.deployment, "empty")):
+            out[role.deployment] = state
+    return dict(sorted(out.items()))
+
+
+def explain_attribute(world: World, role: NodeRole, name: str) -> list[dict[str, Json]]:
+    """Each layer that has a value, weakest first; the last one wins."""
+    return [{"layer": layer, "by": by, "value": value} for layer, by, value in layers(world, role, name)]
+
+
+def settled(world: World, expect: int) -> str:
+    """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent` (the
+    same, but for machines that were not seen yet or say nothing, which may come back by themselves), or empty."""
+    nodes = servers(world)
+    states = [node_state(world, n) for n in nodes]
+    admin = world.nodes.get("admin")
+    admin_ready = admin is None or not wanted_stage(world, admin)
+    if len(nodes) >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
+        return "ready"
+    if any(n.boot is not None for n in nodes):
+        return ""
+    for node in [*nodes, *([admin] if admin else [])]:
+        if node_state(world, node) == "ready":
+            continue
+        if not _waits_for_a_person(world, node):
+            return ""
+    if len(nodes) >= expect:
+        return "stuck"
+    unborn = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
+    if any(s.reason is None for s in unborn):
+        return ""
+    refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
+    return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
+
+
+_FOLLOWS = ("parent", "stale_parent", "stage", "held", "environment")
+"""Codes of reasons that something else tells better."""
+HUMAN = frozenset(
+    "failed unverifiable approval not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
+)
+"""Codes of reasons that only a person lifts."""
+
+
+def _waits_for_a_person(world: World, node: Node) -> bool:
+    """Nothing on the node runs, waits for a time, or can start by itself."""
+    if node.problem is not None or node.hold or node.off is not None or not node.available:
+        return True
+    if node.boot is not None or node.probe:
+        return False
+    for role in committed_roles(world, node):
+        if done(world, role):
+            continue
+        if role.state is State.TRANSITION or role.retry_at is not None:
+            return False
+        reasons = blockers(world, role)
+        if not any(r.code in HUMAN or r.code in ("parent", "stage", "unreachable") for r in reasons):
+            return False
+    return True
