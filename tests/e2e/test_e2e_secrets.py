@@ -125,7 +125,7 @@ def test_nothing_is_written_down_in_a_whole_run(store: Path) -> None:
 
 def test_nothing_is_written_down_where_a_password_is_wrong(store: Path) -> None:
     """A refused login is told with its reason; the password that was refused is not."""
-    folder = Path(plan_file.__file__).resolve().parent.parent / "crowbar_tui" / "plans" / "one-node.yml"
+    folder = Path(__file__).resolve().parents[2] / "crowbar_tui" / "plans" / "one-node.yml"
     wanted = with_nodes(plan_file.read(folder.read_text(encoding="utf-8"), "one-node.yml", shipped()), 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROWBAR_BMC_PASSWORD", OTHER)

@@ -56,7 +56,7 @@ def test_full(tmp_path: Path) -> None:
 
 TINY = """
 import sys; sys.path[:0] = [{root!r}, {here!r}]
-from engine.store import Store
+from engine.store.store import Store
 from test_store_faults import fill, event
 store = Store.open(sys.argv[1] + "/store")
 done, error = fill(store)
@@ -95,7 +95,7 @@ def test_no_room_to_begin(tmp_path: Path) -> None:
         pytest.skip("missing: unshare -Urm (unprivileged mount namespaces)")
     script = 'mount -t tmpfs -o size=32k none "$1" && exec "$2" -c "$3" "$1"'
     code = (
-        "import sys; from engine.store import Store, StoreError\n"
+        "import sys; from engine.store.store import Store, StoreError\n"
         "try: Store.open(sys.argv[1])\nexcept StoreError as e: print(e); sys.exit(7)\n"
     )
     ran = subprocess.run(
@@ -177,7 +177,7 @@ def test_commit_itself_fails(tmp_path: Path) -> None:
 WRITER = """
 import sys
 sys.path[:0] = [{root!r}, {here!r}]
-from engine.store import Store
+from engine.store.store import Store
 from test_store_faults import event
 store = Store.open(sys.argv[1])
 i = int(store.now())

@@ -68,7 +68,7 @@ def test_one_engine_a_store(tmp_path: Path) -> None:
 
 def test_second_engine_in_another_process(tmp_path: Path) -> None:
     code = (
-        "import sys; from engine.store import Store, StoreError\n"
+        "import sys; from engine.store.store import Store, StoreError\n"
         "try: Store.open(sys.argv[1])\nexcept StoreError as e: print(e); sys.exit(7)\n"
     )
     with Store.open(tmp_path):
