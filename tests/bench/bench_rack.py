@@ -15,13 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from engine.files import plan_file
 from engine.files.catalog import shipped
+from engine.lanes import Inbox
+from engine.loop import Loop
 from engine.rehearse import Rehearsal, with_nodes
 from engine.views.summary import settled, summary
 
@@ -34,11 +38,42 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Stopwatch:
+    """Milliseconds from handing each event in to the start of its effects, around the inbox and the batches of the engines of this process."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        since: dict[int, float] = {}
+        put, packets, batch = Inbox.put, Inbox.put_packets, Loop._batch
+
+        def put_one(inbox: Inbox, event: Any, *, wait: bool = True) -> bool:
+            since[id(event)] = time.monotonic()
+            return put(inbox, event, wait=wait)
+
+        def put_many(inbox: Inbox, events: Sequence[Any]) -> int:
+            now = time.monotonic()
+            since.update((id(event), now) for event in events)
+            return packets(inbox, events)
+
+        def timed(loop: Any, waiting: list[Any]) -> int:
+            done = batch(loop, waiting)
+            now = time.monotonic()
+            self.took += [1000 * (now - since.pop(id(h.event))) for h in waiting[:done] if id(h.event) in since]
+            return done
+
+        Inbox.put, Inbox.put_packets, Loop._batch = put_one, put_many, timed  # type: ignore[method-assign]
+
+    def at(self, share: float) -> float:
+        took = sorted(self.took)
+        return took[min(int(share * len(took)), len(took) - 1)]
+
+
 def one(nodes: int) -> dict[str, float | int | str]:
     """Brings a rack of so many machines up in this process."""
     plan = plan_file.read_file(ROOT / "crowbar_tui" / "plans" / "one-node.yml", shipped())
     with tempfile.TemporaryDirectory() as folder:
         run = Rehearsal(Path(folder) / "store", with_nodes(plan, nodes), nodes, 1, "max", "bench", "loopback")
+        watch = Stopwatch()
         began, cpu = time.monotonic(), time.process_time()
         with run:
             assert run.rack is not None
@@ -54,7 +89,7 @@ def one(nodes: int) -> dict[str, float | int | str]:
             return {
                 "nodes": nodes, "state": state or "not ready", "ready": found.ready, "seconds": seconds, "engine cpu": used,
                 "rack cpu": rack_cpu, "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "events": health.events,
-                "batches": health.batches, "slowest": health.slowest_s, "slow event": health.slowest, "lost": counts.get("dhcp-unanswered", 0),
+                "batches": health.batches, "slowest": health.slowest_s, "slow event": health.slowest, "p50": watch.at(0.5), "p99": watch.at(0.99), "lost": counts.get("dhcp-unanswered", 0),
                 "dhcp heard": dhcp.counters.received, "answered": counts.get("dhcp-answered", 0),
                 "tftp again": getattr(tftp.counters, "resent", 0), "turned away": sum(health.turned_away.values()),
                 "boots": found.boots, "waiting": json.dumps(sorted({w.code for w in found.waiting.values()})),
@@ -66,7 +101,7 @@ def main(words: list[str]) -> None:
         print(json.dumps(one(int(words[1]))))
         return
     print(f"load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    print("nodes  ready  seconds  engine cpu  ms/node  rack cpu  rss MB  events  slowest ms  dhcp lost  heard/answered  tftp again  turned away  boots")
+    print("nodes  ready  seconds  engine cpu  ms/node  rack cpu  rss MB  events  slowest ms  p50 ms  p99 ms  dhcp lost  heard/answered  tftp again  turned away  boots")
     for nodes in [int(word) for word in words] or [100, 1000]:
         done = subprocess.run([sys.executable, __file__, "--one", str(nodes)], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -75,7 +110,7 @@ def main(words: list[str]) -> None:
         r = json.loads(done.stdout.splitlines()[-1])
         print(
             f"{r['nodes']:5}  {r['ready']:5}  {r['seconds']:7.1f}  {r['engine cpu']:10.1f}  {1000 * r['engine cpu'] / nodes:7.0f}  "
-            f"{r['rack cpu']:8.1f}  {r['rss']:6.0f}  {r['events']:6}  {1000 * r['slowest']:10.1f}  {r['lost']:9}  "
+            f"{r['rack cpu']:8.1f}  {r['rss']:6.0f}  {r['events']:6}  {1000 * r['slowest']:10.1f}  {r['p50']:6.2f}  {r['p99']:6.1f}  {r['lost']:9}  "
             f"{r['dhcp heard']:6}/{r['answered']:<7}  {r['tftp again']:10}  {r['turned away']:11}  {r['boots']:5}  {r['slow event']}  {r['waiting']}",
             flush=True,
         )
