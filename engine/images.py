@@ -1,8 +1,9 @@
 """The files of images on this machine: there, of the right size and checksum, or the reason why not.
 
-Built images are in `DIRECTORY/NAME/` with a `SHA256SUMS` of sha256sum's format, which the build wrote. For simulated
-machines, files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so
-that each making gives the same incompressible bytes; one that is damaged is made again.
+Built images are in `DIRECTORY/NAME/` with a `SHA256SUMS` of sha256sum's format, which the build wrote; the directory is
+$CROWBAR_IMAGES, so that several stores may share what was built once, else `images` in the store. For simulated machines,
+files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so that each
+making gives the same incompressible bytes; one that is damaged is made again.
 
 Hashing 20 MiB takes 50 ms and a real image seconds, so checksums are kept in `DIRECTORY/checksums.json` and trusted as
 long as size and modification time are the same. Files and the JSON are replaced whole by rename: two processes may do this
@@ -11,10 +12,12 @@ at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -22,6 +25,7 @@ from msgspec import Struct
 
 from .definitions import Catalog, ImageDef, Json
 from .files.catalog import shipped
+from .files.image_file import OPTIONAL
 from .reasons import Reason, image_damaged, image_missing, sentence
 from .serve.http_images import ImageFile
 
@@ -62,6 +66,47 @@ _Known = dict[str, tuple[int, int, str]]
 """Path -> modification time in ns, size, checksum."""
 
 
+def images_folder(store: Path) -> Path:
+    """Where built images are: $CROWBAR_IMAGES, else `images` in the store."""
+    named = os.environ.get("CROWBAR_IMAGES", "")
+    return Path(named).expanduser() if named else store / "images"
+
+
+class Shelf:
+    """The images of a directory, looked at again when one was built or taken away meanwhile. Safe to use by several threads."""
+
+    def __init__(self, catalog: Catalog, directory: Path, synthetic: bool) -> None:
+        """Raises OSError where the directory cannot be written."""
+        self._catalog = catalog
+        self._directory = directory
+        self._synthetic = synthetic
+        self._lock = threading.Lock()
+        self._sums = self._look()
+        self._images = open_images(catalog, directory, synthetic)
+
+    def current(self) -> Images:
+        """What is there now; what was there before where the directory cannot be read or written any more."""
+        if self._synthetic:
+            return self._images
+        with self._lock:
+            if (sums := self._look()) != self._sums:
+                with contextlib.suppress(OSError):
+                    self._images = open_images(self._catalog, self._directory, self._synthetic)
+                    self._sums = sums
+            return self._images
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        """Of each image's list of checksums: inode and modification time. A build replaces it."""
+        found: list[tuple[int, int] | None] = []
+        for name in self._catalog.images:
+            try:
+                about = (self._directory / name / SUMS).stat()
+                found.append((about.st_ino, about.st_mtime_ns))
+            except OSError:
+                found.append(None)
+        return found
+
+
 def open_images(catalog: Catalog, directory: Path, synthetic: bool) -> Images:
     """Looks at the files of every image of the catalogue; with `synthetic` makes those that are not there.
 
@@ -84,18 +129,19 @@ def open_images(catalog: Catalog, directory: Path, synthetic: bool) -> Images:
 
 
 def image_states(store: Path) -> list[dict[str, Json]]:
-    """For each shipped image: name, kind, version, arch, size of its files in bytes, and whether it is whole; if not, the
-    reason as a sentence. Built images only. Writes nothing."""
-    directory = store / "images"
+    """For each shipped image: name, kind, version, arch, size of its files in bytes, SHA-256 of each, and whether it is whole; if
+    not, the reason as a sentence. Built images only. Writes nothing."""
+    directory = images_folder(store)
     before = _read_cache(directory / CACHE)
     out: list[dict[str, Json]] = []
     for name, image in shipped().images.items():
         found = _look(image, directory, before, {})
         row: dict[str, Json] = {"name": name, "kind": image.kind, "version": image.version, "arch": image.arch}
         if isinstance(found, Reason):
-            row |= {"size": 0, "whole": False, "reason": sentence(found)}
+            row |= {"size": 0, "sha256": {}, "whole": False, "reason": sentence(found)}
         else:
-            row |= {"size": sum(file.size for file in found.values()), "whole": True, "reason": ""}
+            sums: dict[str, Json] = {file: one.sha256 for file, one in found.items()}
+            row |= {"size": sum(one.size for one in found.values()), "sha256": sums, "whole": True, "reason": ""}
         out.append(row)
     return out
 
@@ -110,6 +156,8 @@ def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> di
     out = {}
     for use, file in image.files.items():
         path = folder / file
+        if use in OPTIONAL and file not in sums:
+            continue
         if not path.is_file():
             return image_missing(image=image.name)
         found = _checked(image, use, path, before, known)
@@ -124,6 +172,8 @@ def _make(image: ImageDef, directory: Path, before: _Known, known: _Known) -> di
     out = {}
     for use, file in image.files.items():
         size = image.synthetic.get(file)
+        if size is None and use in OPTIONAL:
+            continue
         if size is None:
             return image_missing(image=image.name)
         path = folder / file

@@ -1,0 +1,67 @@
+"""`crowbar image list` and `crowbar image build`: what servers boot and what is written to their disks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from engine.face import BuildError, build_image, image_states
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    image = commands.add_parser("image", help="images: what is there, and making it").add_subparsers(dest="verb", required=True)
+    listing = image.add_parser("list", help="every image: name, version, arch, size, checksum, whether it is whole")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(run=_list)
+    build = image.add_parser("build", help="make an image on this machine from Debian's packages")
+    build.add_argument("name", help="sledgehammer, debian-12 or loader")
+    build.add_argument("--variant", default="", help="cloud: for virtual machines, small; metal: for servers, with firmware (the default)")
+    build.add_argument("--mirror", default="", metavar="URL", help="take the packages from there, not from this machine's own mirrors")
+    again = "the same packages again: those of LIST, else of the image that is there"
+    build.add_argument("--locked", nargs="?", const="", metavar="LIST", help=again)
+    build.add_argument("--offline", action="store_true", help="from the packages that the last build kept, with no network")
+    build.add_argument("--json", action="store_true")
+    build.set_defaults(run=_build)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    bad = 0
+    for state in image_states(arguments.store):
+        bad += not state["whole"]
+        if arguments.json:
+            print(json.dumps(state))
+            continue
+        sums = state["sha256"] or {"": "-"}
+        # of several files the last is the large one
+        checksum = list(sums.values())[-1][:12] if isinstance(sums, dict) else "-"
+        whole = "whole" if state["whole"] else state["reason"]
+        print(f"{state['name']:<22} {state['version']:<8} {state['arch']:<8} {state['size']:>13,} bytes  {checksum:<12}  {whole}")
+    return 1 if bad else 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    begin = time.monotonic()
+
+    def tell(text: str) -> None:
+        if not arguments.json:
+            print(f"{time.monotonic() - begin:5.0f} s  {text}", flush=True)
+
+    try:
+        built, place = build_image(
+            arguments.store, arguments.name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell
+        )
+    except BuildError as error:
+        print(f"crowbar: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        files = {file: {"size": size, "sha256": digest} for file, (size, digest) in built.files.items()}
+        row = {"name": built.name, "variant": built.variant, "place": str(place), "packages": built.packages, "unpacked": built.unpacked}
+        print(json.dumps({**row, "seconds": round(built.seconds, 1), "files": files}))
+        return 0
+    for file, (size, digest) in built.files.items():
+        print(f"{file:<16} {size:>13,} bytes  {digest[:12]}")
+    made = f" of {built.packages} packages, {built.unpacked:,} bytes unpacked" if built.packages else ""
+    print(f"{place}: {built.name}{' ' + built.variant if built.variant else ''}{made}, in {built.seconds:.0f} s")
+    return 0

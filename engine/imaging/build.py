@@ -1,0 +1,168 @@
+"""Builds one image into a directory of images: `crowbar image build NAME`. Prints nothing; tells what it does by a callback.
+
+What must be there beforehand is asked first (programs, room on the disk), so that no half hour ends with a word that could have been
+said at its start. The result is in place only when it is whole: see `place`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from . import kept
+from . import locked as lists
+from .bootstrap import command, missing_tools, tree
+from .elf import Libraries
+from .errors import BuildError
+from .pack import pack
+from .place import building, settle
+from .recipe import Recipe, Variant
+from .sources import default_sources, host_sources, mirror_sources
+from .tree import Drop, entries, own_files
+
+ROOM = {"initramfs": 2_500_000_000, "tar": 2_500_000_000, "copy": 20_000_000}
+"""Free octets that a build wants, by format."""
+STATUS = "var/lib/dpkg/status"
+KERNEL = "boot/vmlinuz"
+LEVEL = 10
+_DAY = 86_400
+
+
+class Built(Struct, frozen=True, kw_only=True):
+    """A finished image."""
+
+    name: str
+    variant: str
+    files: dict[str, tuple[int, str]]
+    """Name -> size in octets, SHA-256."""
+    unpacked: int
+    """Octets in memory or on the disk; 0 for what is not packed."""
+    packages: int
+    seconds: float
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """How an image is to be built."""
+
+    variant: str = ""
+    """Empty: the recipe's default."""
+    mirror: str = ""
+    """URL; empty: this machine's own mirrors."""
+    locked: str = ""
+    """Text of a recorded list of packages; empty: the newest."""
+    cache: Path | None = None
+    """Folder of packages that are not fetched again."""
+    offline: bool = False
+    """Nothing is fetched: `cache` has all of it."""
+    level: int = LEVEL
+    """zstd's, 1 to 19."""
+
+
+def build(
+    recipe: Recipe, files: Sequence[str], directory: Path, node: Path, wish: Wish, tell: Callable[[str], None], also: Sequence[str] = ()
+) -> Built:
+    """Makes image `recipe.name` with these files in `directory`. `also`: files that are copied where this machine has them; `node`: folder
+    of the node's tools. Raises BuildError."""
+    begin = time.monotonic()
+    try:
+        with building(directory, recipe.name) as folder:
+            _room(recipe, directory)
+            if recipe.format == "copy":
+                variant, unpacked, count = "", 0, 0
+                _copy(recipe, files, also, folder, tell)
+            else:
+                variant, unpacked, count = _bootstrap(recipe, files, folder, node, wish, tell)
+            tell("writing checksums")
+            done = settle(folder, directory, recipe.name)
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC
+            raise BuildError(f"the disk of {directory} is full") from error
+        raise BuildError(f"{error.filename or directory}: {error.strerror or error}") from error
+    return Built(name=recipe.name, variant=variant, files=done, unpacked=unpacked, packages=count, seconds=time.monotonic() - begin)
+
+
+def _room(recipe: Recipe, directory: Path) -> None:
+    places = {directory} if recipe.format == "copy" else {directory, Path(os.environ.get("TMPDIR", "/tmp"))}
+    for place in places:
+        free = shutil.disk_usage(place).free
+        if free < ROOM[recipe.format]:
+            raise BuildError(f"{place} has {free // 1_000_000} MB free; building {recipe.name} wants {ROOM[recipe.format] // 1_000_000} MB")
+
+
+def _copy(recipe: Recipe, files: Sequence[str], also: Sequence[str], folder: Path, tell: Callable[[str], None]) -> None:
+    for file in (*files, *also):
+        places = recipe.copies.get(file, ())
+        found = next((place for place in places if Path(place).is_file()), None)
+        if found is None and file in also:
+            tell(f"without {file}: {' or '.join(places) or 'it'} is not on this machine")
+            continue
+        if found is None:
+            wanted = f" (apt install {recipe.packages[0]})" if recipe.packages else ""
+            raise BuildError(f"{places[0] if places else file} is not on this machine{wanted}")
+        shutil.copyfile(found, folder / file)
+    for file, places in recipe.copies.items():  # those that the image may be without
+        found = next((place for place in places if Path(place).is_file()), None)
+        if file not in files and found is not None:
+            shutil.copyfile(found, folder / file)
+
+
+def _bootstrap(
+    recipe: Recipe, files: Sequence[str], folder: Path, node: Path, wish: Wish, tell: Callable[[str], None]
+) -> tuple[str, int, int]:
+    if missing := missing_tools():
+        raise BuildError(f"not installed: {', '.join(missing)} (apt install {' '.join(missing)})")
+    before = lists.parse(wish.locked) if wish.locked else None
+    variant = recipe.variant(wish.variant or (before.variant if before else ""))
+    packages: list[str] = [*recipe.packages, *variant.packages]
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", "0") or 0) or int(time.time()) // _DAY * _DAY
+    if before is not None:
+        if before.variant != variant.name:
+            raise BuildError(f"the recorded list is of variant {before.variant}, not {variant.name}")
+        packages, epoch = before.wanted(), before.epoch
+    components = list(dict.fromkeys((*recipe.components, *variant.components)))
+    if wish.offline and wish.cache is not None:
+        sources = [kept.index(wish.cache, recipe.suite)]
+    elif wish.mirror:
+        sources = mirror_sources(wish.mirror, recipe.suite, components)
+    else:
+        sources = host_sources(recipe.suite, components) or default_sources(recipe.suite, components)
+    if wish.cache is not None:
+        wish.cache.mkdir(parents=True, exist_ok=True)
+    customize = Path(recipe.folder) / "customize"
+    hook = customize.read_text(encoding="utf-8") if customize.is_file() else ""
+    own = own_files(recipe, node)
+    seen: dict[str, bytes] = {STATUS: b""}
+    if recipe.format == "initramfs":
+        seen[KERNEL] = b""
+    target = folder / files[-1]
+    libraries = Libraries()
+    try:
+        with tree(command(recipe, variant, packages, sources, hook, None if wish.offline else wish.cache), epoch, tell) as tar:
+            stream = libraries.watch(entries(tar, Drop(recipe.drop), own, epoch, seen))
+            unpacked = pack(recipe.format, stream, target, wish.level)
+    except tarfile.TarError as error:
+        raise BuildError(f"mmdebstrap's tree broke off: {error}") from error
+    for library, file in libraries.missing().items():
+        raise BuildError(f"the recipe drops {library}, without which {file} does not start")
+    known = lists.installed(seen[STATUS].decode("utf-8", "replace"))
+    if not known:
+        raise BuildError("the tree has no list of packages, so it is not whole")
+    if recipe.format == "initramfs":
+        if not seen[KERNEL]:
+            raise BuildError("the tree has no kernel in /boot/vmlinuz")
+        (folder / files[0]).write_bytes(seen[KERNEL])
+    if wish.cache is not None:
+        kept.prune(wish.cache, known)
+    record = lists.Locked(suite=recipe.suite, variant=variant.name, arch=platform.machine(), epoch=epoch, packages=known)
+    (folder / lists.FILE).write_text(record.text(), encoding="ascii")
+    return variant.name, unpacked, len(known)
+
+
+__all__ = ["Built", "Variant", "Wish", "build"]

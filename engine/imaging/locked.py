@@ -1,0 +1,63 @@
+"""The recorded list of packages beside a built image, from which the same image is built again.
+
+`packages.list`: comment lines `# key: value` (suite, variant, arch, epoch: SOURCE_DATE_EPOCH in seconds), then `name version arch`
+per line, by name. It is made from the tree's own /var/lib/dpkg/status, so that it tells what is in the image.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from .errors import BuildError
+
+FILE = "packages.list"
+_ROW = re.compile(r"([a-z0-9][a-z0-9+.-]+) ([A-Za-z0-9.+:~-]+) ([a-z0-9]+)")
+_HEAD = re.compile(r"# ([a-z]+): ([A-Za-z0-9._-]*)")
+
+
+class Locked(Struct, frozen=True, kw_only=True):
+    """What was built of what, and of when."""
+
+    suite: str
+    variant: str
+    arch: str
+    epoch: int
+    packages: tuple[tuple[str, str, str], ...]
+    """(name, version, architecture), by name."""
+
+    def wanted(self) -> list[str]:
+        """Each package with its version, as apt takes it."""
+        return [f"{name}={version}" for name, version, _ in self.packages]
+
+    def text(self) -> str:
+        head = f"# suite: {self.suite}\n# variant: {self.variant}\n# arch: {self.arch}\n# epoch: {self.epoch}\n"
+        return head + "".join(f"{name} {version} {arch}\n" for name, version, arch in self.packages)
+
+
+def parse(text: str) -> Locked:
+    """Reads such a list. Raises BuildError with the line that is none."""
+    head: dict[str, str] = {}
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := _HEAD.fullmatch(line):
+            head[match[1]] = match[2]
+        elif match := _ROW.fullmatch(line):
+            rows.append((match[1], match[2], match[3]))
+        elif line.strip() and not line.startswith("#"):
+            raise BuildError(f"the package list's line {number} is no package with version and architecture")
+    if not rows or not {"suite", "arch", "epoch"} <= head.keys() or not head["epoch"].isascii() or not head["epoch"].isdigit():
+        raise BuildError("the package list is not complete: it tells no suite, architecture, epoch or packages")
+    variant, epoch = head.get("variant", ""), int(head["epoch"])
+    return Locked(suite=head["suite"], variant=variant, arch=head["arch"], epoch=epoch, packages=tuple(sorted(rows)))
+
+
+def installed(status: str) -> tuple[tuple[str, str, str], ...]:
+    """(name, version, architecture) of what dpkg's status file calls installed, by name."""
+    found = []
+    for stanza in status.split("\n\n"):
+        keys = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+        if keys.get("Status", "").endswith(" installed"):
+            found.append((keys["Package"], keys["Version"], keys["Architecture"]))
+    return tuple(sorted(found))
