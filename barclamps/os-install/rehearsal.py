@@ -1,5 +1,5 @@
-"""What `os-install` does to a simulated machine: the image really comes over HTTP and is hashed; the disk is wiped once per run and boots
-only when all of it was written.
+"""What `os-install` does to a simulated machine: the image really comes over HTTP and is hashed, or an installer works by the answers that
+came over HTTP; the disk is wiped once per run and boots only when all of it was written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from engine.rehearsal.state import System
 
 WRITE_S = 90.0
 SETTLE_S = 20.0
+INSTALLER_S = 900.0
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -54,6 +55,8 @@ async def os_install(machine: Machine, task: Task) -> Result:
             return Result(exit=1, message=wrong)
         return Result(gives=_gives(disk, disk.disk.system))
 
+    if str(task.get("install-method") or "image") != "image":
+        return await _by_installer(machine, task, disk)
     hostname, image = str(task.get("hostname", "")), task.get("image") or {}
     admin = task.get("admin-network") or {}
     if not _NAME.fullmatch(hostname) or not admin.get("address"):
@@ -96,6 +99,37 @@ async def os_install(machine: Machine, task: Task) -> Result:
     disk.disk.system = system
     machine.save()
     task.progress(100, "installed")
+    return Result(gives=_gives(disk, system))
+
+
+async def _by_installer(machine: Machine, task: Task, disk: DiskView) -> Result:
+    """A distribution's installer at work: packages by the hundred, then the system is this node's own."""
+    hostname, admin = str(task.get("hostname", "")), task.get("admin-network") or {}
+    found = re.search(r"(?:get_hostname string |hostname[:=] ?\"?)([a-z0-9-]+)", task.answers)
+    if found is None or found[1] != hostname:
+        return Result(exit=1, message=f"the answers are not those of {hostname}")
+    if not admin.get("address") or not task.get("credential"):
+        return Result(exit=2, message="no address or no credential was given")
+    machine.wipe(disk.disk)
+    task.print(f"wiped {disk.name} ({disk.serial})")
+    for percent, step in ((10, "partitions"), (20, "base system"), (50, "packages"), (85, "boot loader")):
+        task.progress(percent, step)
+        await task.work(INSTALLER_S / 4)
+    system = System(
+        os=str(task.get("target-os", "")),
+        hostname=hostname,
+        domain=str(task.get("domain", "")),
+        address=str(admin["address"]),
+        mask=str(admin.get("mask", "")),
+        router=str(admin.get("router", "") or ""),
+        credential=str(task.get("credential", "")),
+        url=str(task.get("engine-url", "")).rstrip("/"),
+        engine_key=str(task.get("engine-key", "")),
+        host_key=new_host_key(),
+    )
+    disk.disk.signature = "gpt"
+    disk.disk.system = system
+    machine.save()
     return Result(gives=_gives(disk, system))
 
 

@@ -1,124 +1,16 @@
-"""A machine that is a folder: CROWBAR_ROOT, stand-in tools first on the PATH, and the barclamps' real scripts run on it."""
+"""A machine that is a folder: see node_folder.py."""
 
 from __future__ import annotations
 
-import functools
-import json
 import os
-import shutil
-import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 
-from engine.definitions import Catalog
-from engine.files import catalog as reading
+sys.path.insert(0, str(Path(__file__).parent))
 
-REPO = Path(__file__).resolve().parents[2]
-BASE = (
-    "sh dash awk sed grep tr head tail cut cat sort readlink mktemp rm rmdir mkdir mv cp cmp sleep wc find ln uname mkfifo tee "
-    "sha256sum tar chmod dirname basename env touch ls kill true false sync"
-).split()
-
-
-@functools.cache
-def shipped() -> Catalog:
-    return reading.shipped()
-
-
-class Done:
-    def __init__(self, process: subprocess.CompletedProcess[str], gives: Path) -> None:
-        self.code = process.returncode
-        self.out = process.stdout
-        self.err = process.stderr
-        self.gives: Any = json.loads(gives.read_text()) if gives.exists() else None
-
-
-class Machine:
-    def __init__(self, folder: Path, shell: str = "dash") -> None:
-        self.root = folder / "root"
-        self.tools = folder / "tools"
-        self.folder = folder
-        self.shell = shell
-        for made in (self.root, self.tools, folder / "base", folder / "tmp"):
-            made.mkdir()
-        for name in BASE:
-            found = shutil.which(name)
-            if found:
-                (folder / "base" / name).symlink_to(found)
-        self.environment: dict[str, str] = {}
-
-    def write(self, path: str, text: str = "") -> Path:
-        there = self.root / path
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text(text)
-        return there
-
-    def link(self, path: str, target: str) -> None:
-        there = self.root / path
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.symlink_to(target)
-
-    def read(self, path: str) -> str:
-        return (self.root / path).read_text()
-
-    def tool(self, name: str, script: str) -> None:
-        """A stand-in: its call is noted in `calls`, then the script runs."""
-        there = self.tools / name
-        there.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.folder}/calls"\n{script}\n')
-        there.chmod(0o755)
-
-    @property
-    def calls(self) -> list[str]:
-        there = self.folder / "calls"
-        return there.read_text().splitlines() if there.exists() else []
-
-    def run(self, role: str, attributes: dict[str, Any] | None = None, action: str = "run") -> Done:
-        """The script as a node runs it: attributes (and what it collects, by `into`) nested by path, gives in a file."""
-        catalog = shipped()
-        definition = catalog.roles[role]
-        document: dict[str, Any] = {}
-        for name, value in (attributes or {}).items():
-            collected = any(one.into == name for one in definition.collects)
-            want = next((one for one in definition.wants if one.name == name), None)
-            assert collected or want is not None, f"{role} does not want {name}"
-            place = document
-            *folders, last = (name if want is None else want.at or catalog.attributes[name].path).split("/")
-            for part in folders:
-                place = place.setdefault(part, {})
-            place[last] = value
-        (self.folder / "attributes.json").write_text(json.dumps(document))
-        gives = self.folder / "gives.json"
-        gives.unlink(missing_ok=True)
-        environment = {
-            "PATH": f"{self.tools}:{REPO / 'images' / 'node'}:{self.folder / 'base'}",
-            "CROWBAR_ROOT": str(self.root),
-            "CROWBAR_ATTRIBUTES": str(self.folder / "attributes.json"),
-            "CROWBAR_GIVES": str(gives),
-            "CROWBAR_PROGRESS": str(self.folder / "progress"),
-            "CROWBAR_HOME": str(self.folder / "home"),
-            "CROWBAR_STATE": str(self.folder / "state"),
-            "TMPDIR": str(self.folder / "tmp"),
-            **self.environment,
-        }
-        script = Path(catalog.folders[definition.barclamp]) / "roles" / role / action
-        command = [shutil.which(self.shell) or "/bin/sh", str(script)]
-        process = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
-        assert not list((self.folder / "tmp").iterdir()), "it leaves temporary files"
-        done = Done(process, gives)
-        if done.gives is not None and done.code in (0, 64):
-            check_gives(role, done.gives)
-        return done
-
-
-def check_gives(role: str, gives: dict[str, Any]) -> None:
-    """What a role gives is what it promises, by name and schema."""
-    catalog = shipped()
-    assert set(gives) == set(catalog.roles[role].gives)
-    for name, value in gives.items():
-        jsonschema.Draft202012Validator(catalog.attributes[name].schema).validate(value)
+from node_folder import REPO, Machine
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from engine.rehearsal.qemu.smbios import host_interface
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -127,6 +130,18 @@ def test_lldp_of_two_ports(machine: Any) -> None:
     ]
 
 
+def test_a_machine_is_not_its_own_neighbour(machine: Any) -> None:
+    """Two of its ports on one unmanaged switch hear each other."""
+    machine.write("sys/class/net/eno1/address", "F4:02:70:AA:BB:01\n".lower())
+    machine.write("sys/class/net/eno1/device/x")
+
+    def port(name: str, chassis: str) -> dict[str, Any]:
+        return {"name": name, "chassis": [{"id": [{"type": "mac", "value": chassis}]}], "port": [{"id": [{"type": "mac", "value": "p"}]}]}
+
+    lldpcli(machine, json.dumps({"lldp": [{"interface": [port("eno2", "F4:02:70:aa:bb:01"), port("eno1", "44:38:39:00:00:01")]}]}))
+    assert [one["nic"] for one in machine.run("lldp").gives["neighbours"]] == ["eno1"]
+
+
 def test_lldp_as_lldpd_writes_it(machine: Any, recorded: Path) -> None:
     lldpcli(machine, (recorded / "lldpd-lldpd/lldpcli-json0-neighbors.json").read_text())
     assert machine.run("lldp").gives["neighbours"] == [
@@ -173,3 +188,14 @@ def test_no_bmc(machine: Any) -> None:
     done = machine.run("bmc-discover")
     assert done.gives == {"bmc": {}}
     assert "has no address yet" in done.out
+
+
+@pytest.mark.parametrize(("address", "found"), [("192.168.125.21", {"address": "192.168.125.21"}), ("169.254.0.17", {}), ("0.0.0.0", {})])
+def test_a_bmc_that_only_the_firmware_tells_of(machine: Any, address: str, found: dict[str, str]) -> None:
+    """SMBIOS structure 42, for kernels without an IPMI driver; an address that leads to the host itself only does not count."""
+    where = machine.root / "sys/firmware/dmi/entries"
+    for number, table in enumerate((b"\x2a\x09\x00\x2a\x40\x00\x00\x00\x00\x00\x00", host_interface(str(uuid.UUID(int=1)), "52:54:00:01:01:ff", address))):
+        (where / f"42-{number}").mkdir(parents=True)
+        (where / f"42-{number}" / "raw").write_bytes(table)
+    done = machine.run("bmc-discover")
+    assert done.gives == {"bmc": found}, f"{done.out} {done.err}"

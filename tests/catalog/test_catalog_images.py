@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.boot_script import render_boot, render_disk, word
-from engine.core.leases import HTTP_LOADERS, LOADERS
+from engine.boot_script import QUIRKS, render_boot, render_disk, render_disk_menu, render_first_menu, render_menu, word
+from engine.core import disk_boot
+from engine.core.loaders import candidates
 from engine.core.step import step
 from engine.core.work import Work
 from engine.core.world import World
@@ -18,6 +19,7 @@ from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
 from engine.images import image_states, open_images, synthetic_bytes
+from engine.loader_files import with_loaders_there
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 PLAN = """crowbar: 1
@@ -58,8 +60,9 @@ def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> N
 
 def test_every_loader_that_dhcp_offers_is_served(whole: Catalog, tmp_path: Path) -> None:
     """By TFTP from memory and by HTTP; a machine that is told of a file that is not there would wait for ever."""
-    offered = {*LOADERS.values(), *HTTP_LOADERS.values()}
+    whole = with_loaders_there(whole, tmp_path, synthetic=True)
     desk = Work(World.new(whole))
+    offered = {name for arch in (None, *range(64)) for name in candidates(desk, arch)}
     step(desk, Happened(1.0, 1.0, Started(installation="i", admin="admin")))
     step(desk, Happened(1.0, 1.0, Commit(who="test", plan=read(PLAN, "plan.yml", whole))))
     for vendor in ("PXEClient", "HTTPClient"):
@@ -179,10 +182,46 @@ def test_templates_cannot_reach_objects(whole: Catalog, tmp_path: Path) -> None:
             render_boot(image, URL, NONCE, template=template)
 
 
-@pytest.mark.parametrize(("quirk", "last"), [("", "exit"), ("exit-1", "exit 1"), ("sanboot", "sanboot --no-describe --drive 0x80")])
-def test_disk_script(quirk: str, last: str) -> None:
-    lines = render_disk(quirk).splitlines()
-    assert (lines[0], lines[-1]) == ("#!ipxe", last)
+def test_menu_golden(whole: Catalog) -> None:
+    """The same for GRUB. What leaves by it is checked like a script."""
+    image = whole.images["sledgehammer"]
+    arguments = (word("crowbar.mac=52:54:00:00:00:01"),)
+    assert render_menu(image, URL, NONCE, arguments) == (GOLDEN / "boot.grub").read_text()
+    assert "crowbar.env=other" in render_menu(image, URL, "", environment="other")
+    with pytest.raises(ValueError, match="nonce"):
+        render_menu(image, URL, "x")
+
+
+def test_grub_is_told_where_to_ask() -> None:
+    assert "configfile (http,192.168.124.10)/boot/grub.cfg?mac=$net_default_mac" in render_first_menu(URL).splitlines()
+    with pytest.raises(ValueError, match="URL"):
+        render_first_menu("http://x)/")
+
+
+@pytest.mark.parametrize(
+    ("quirk", "last"),
+    [
+        ("", ["iseq ${platform} efi && exit 1 ||", "sanboot --no-describe --drive 0x80 || exit 1"]),
+        ("exit", ["exit"]),
+        ("exit-1", ["exit 1"]),
+        ("sanboot", ["sanboot --no-describe --drive 0x80 || exit 1"]),
+        ("grub", [f"iseq ${{platform}} efi && chain {URL}/image/loader/grubx64.efi ||", "sanboot --no-describe --drive 0x80 || exit 1"]),
+    ],
+)
+def test_disk_script(quirk: str, last: list[str]) -> None:
+    lines = render_disk(quirk, URL).splitlines()
+    assert lines[0] == "#!ipxe"
+    assert lines[3:] == last
+
+
+def test_disk_menu_names_files_only() -> None:
+    menu = render_disk_menu()
+    assert "/EFI/debian/shimx64.efi" in menu
+    assert menu.splitlines()[-1] == "exit"
+
+
+def test_the_quirks_of_the_core_are_those_that_can_be_rendered() -> None:
+    assert set(disk_boot.QUIRKS) == set(QUIRKS) - {""}
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def test_shipped_roles(whole: Catalog) -> None:
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
     assert [stage.power_cycle for stage in whole.stages] == [True, True, True, False]
-    assert {name: image.kind for name, image in whole.images.items()} == {
-        "sledgehammer": "discovery", "debian-12": "system", "loader": "loader",
+    assert {name: image.kind for name, image in whole.images.items() if image.kind != "installer"} == {
+        "sledgehammer": "discovery", "sledgehammer-arm64": "discovery", "debian-12": "system", "loader": "loader",
     }  # fmt: skip
     assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify
@@ -111,7 +111,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ntp-clint, on: same}]\n",
          "a/barclamp.yml:6: roles.0.requires.0.role: unknown role 'ntp-clint'; did you mean 'ntp-client'?"),
         (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ready, on: sme}]\n",
-         "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, not 'sme'; did you mean 'same'?"),
+         "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?"),
         (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, wants: [disk]}\n",
          "a/barclamp.yml:3: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?"),
         (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, gives: [disks]}\n",
@@ -236,6 +236,17 @@ def test_stages(tmp_path: Path, text: str, line: str) -> None:
         ("{name: i, kind: system, files: {root: x}, synthetic: {y: 1}}", "1: synthetic.y: unknown file 'y'; known: x"),
         ("{name: i, kind: system, files: {root: x}, synthetic: {x: much}}",
          "1: synthetic.x: expected a size as 1048576, 512 KiB or 20 MiB, not 'much'"),
+        ("{name: i, kind: system, files: {root: x}, method: preseed}", "1: method: expected 'method' of an installer, and of an installer only"),
+        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed}",
+         "1: kind: expected 'answers' of an installer, and of an installer only"),
+        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preesed, answers: {a: kickstart.j2}}",
+         "1: method: expected one of preseed, autoinstall, kickstart, not 'preesed'; did you mean 'preseed'?"),
+        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: none.j2}}",
+         "1: answers.a: there is no template 'none.j2' in the image's folder, nor in images/answers"),
+        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, arguments: ['{x}']}",
+         "1: arguments.0: expected a kernel argument without spaces, quotes or $, not '{x}'"),
+        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, mirror: 'ftp://x'}",
+         "1: mirror: expected a URL, not 'ftp://x'"),
     ],
 )  # fmt: skip
 def test_images(tmp_path: Path, text: str, line: str) -> None:

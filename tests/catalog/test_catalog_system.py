@@ -182,3 +182,70 @@ def test_the_example(machine: Any) -> None:
     assert "for node-1" in done.out
     assert machine.run("example-motd", wanted).out == ""
     assert machine.run("example-motd", wanted, "verify").gives == done.gives
+
+
+# -- what only real systems showed --------------------------------------------------------------------------------
+
+
+def test_a_port_that_is_off_is_switched_on_before_its_link_is_read(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    node.write("sys/class/net/eno3/carrier", "")
+    node.tool("sleep", 'echo 1 >"$CROWBAR_ROOT/sys/class/net/eno3/carrier"')
+    done = node.run("network", network())
+    assert done.code == 0, done.err
+    assert done.gives == {"addresses": ["10.1.0.81/20"]}
+    assert [call for call in node.calls if call.endswith(" up")][:2] == ["ip link set dev eno2 up", "ip link set dev eno3 up"]
+
+
+def test_ports_without_a_link_are_named(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    node.write("sys/class/net/eno3/carrier", "0\n")
+    node.environment = {"CROWBAR_LINK_WAIT_S": "0"}
+    done = node.run("network", network())
+    assert done.code == 1
+    assert done.err == (
+        "network: no port with a link is left for network storage: eno2, eno3 without a link (is the cable missing?)\n"
+    )
+
+
+def test_an_address_that_the_next_start_would_forget(node: Any) -> None:
+    node.write("ip", "eno1 10.1.0.81/20\n")
+    done = node.run("network", network(), "verify")
+    assert done.code == 1
+    assert "no file gives it that at the next start" in done.err
+
+
+def test_networkd_is_written_for_where_it_is_at_work(node: Any) -> None:
+    """Images have a file of ifupdown as well, with nothing in it."""
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    node.write("etc/network/interfaces", "auto lo\n")
+    node.write("etc/systemd/system/multi-user.target.wants/systemd-networkd.service")
+    assert node.run("network", network()).code == 0
+    assert (node.root / "etc/systemd/network/50-crowbar-storage.network").exists()
+    assert not (node.root / "etc/network/interfaces.d").exists()
+
+
+def test_network_with_network_manager(node: Any) -> None:
+    node.write("ip", "eno1 192.168.124.81/24\n")
+    (node.root / "etc/NetworkManager/system-connections").mkdir(parents=True)
+    assert node.run("network", network(router="10.1.0.1")).code == 0
+    file = node.root / "etc/NetworkManager/system-connections/crowbar-storage.nmconnection"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "mac-address=f4:02:70:aa:bb:03\n[ipv4]\nmethod=manual\naddress1=10.1.0.81/20,10.1.0.1\n" in file.read_text()
+    assert node.run("network", network(router="10.1.0.1"), "verify").code == 0
+
+
+def test_chrony_with_one_file(machine: Any) -> None:
+    machine.tool("systemctl", SYSTEMCTL)
+    machine.write("etc/chrony.conf", "driftfile /var/lib/chrony/drift\n")
+    wanted = {"ntp-servers": ["10.0.0.1"]}
+    assert machine.run("ntp-client", wanted, "verify").code == 1
+    for _ in range(2):
+        assert machine.run("ntp-client", wanted).code == 0
+    assert machine.read("etc/chrony.conf").splitlines()[1:] == ["sourcedir /etc/chrony.sources.d"]
+    assert machine.read("etc/chrony.sources.d/crowbar.sources") == "server 10.0.0.1 iburst\n"
+    assert [call for call in machine.calls if "restart" in call] == ["systemctl restart chronyd"]
+    machine.tool("chronyc", 'echo "^* 10.0.0.1  3 6 377 20 +12us"')
+    assert machine.run("ntp-client", wanted, "verify").code == 0
+    machine.tool("chronyc", 'echo "^* 10.0.0.10  3 6 377 20 +12us"')
+    assert "chronyd does not follow 10.0.0.1\n" in machine.run("ntp-client", wanted, "verify").err

@@ -32,6 +32,7 @@ class Engine:
         self.progress: list[Body] = []
         self.results: list[Body] = []
         self.logs: dict[str, bytearray] = {}
+        self.refusal = 401
         self.unauthorized = 0
         self.polls = 0
         self.token = ""
@@ -99,7 +100,7 @@ class Engine:
         if self.token and http.headers["Authorization"] == f"Bearer {self.token}":
             return True
         self.unauthorized += 1
-        self.answer(http, 401, {"code": "token", "message": "unknown token"})
+        self.answer(http, self.refusal, {"code": "token", "message": "unknown token"})
         return False
 
     def get(self, http: BaseHTTPRequestHandler) -> None:
@@ -310,7 +311,10 @@ def test_a_refusal_is_said_and_tried_again(curl_node: Node, engine: Engine) -> N
     assert "refuses this machine: another machine has claimed this boot (second_claim)" in curl_node.said.read_text()
 
 
-def test_401_says_hello_again_in_the_middle_of_a_task(node: Node, engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [401, 410], ids=["unknown token", "old boot"])
+def test_a_token_that_counts_no_more_says_hello_again(node: Node, engine: Engine, tmp_path: Path, status: int) -> None:
+    """In the middle of a task. 410: the engine has another boot of this node in mind, as after a store that was put back."""
+    engine.refusal = status
     go = tmp_path / "go"
     engine.run("i-2.1", f'while [ ! -e "{go}" ]; do sleep 0.1; done')
     node.agent()

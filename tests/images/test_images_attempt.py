@@ -309,3 +309,9 @@ def test_shellcheck(tool: str) -> None:
         pytest.skip("shellcheck is not installed")
     done = subprocess.run([shellcheck, "-s", "sh", str(NODE / tool)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_task_finds_the_tools_beside_attempt(attempts: Attempts) -> None:
+    """An SSH session starts `attempt` by its full name, and its own PATH does not lead there."""
+    attempts.start("i-1.1", 'case $(command -v attribute) in */images/node/attribute) exit 0 ;; esac\nexit 3\n')
+    assert attempts.state("wait", "i-1.1", "30")["exit"] == 0
