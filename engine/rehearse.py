@@ -13,6 +13,7 @@ import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,12 +23,15 @@ from .core.world import World
 from .effects import Refuse
 from .engine import Engine
 from .files.catalog import shipped
+from .images import image_states, images_folder
 from .loop import Clock
 from .plan import Plan
 from .reach import Reach
 from .reasons import sentence
-from .rehearsal import Description, Rack, RackError, namespace
-from .rehearsal.description import BmcAccess, parse
+from .rehearsal import AnyDescription, Description, QemuDescription, Rack, RackError, namespace, qemu
+from .rehearsal.description import BmcAccess
+from .rehearsal.kinds import parse
+from .rehearsal.qemu import needs
 from .rehearsal.scenario import read as read_scenario
 from .serve import ServiceError
 from .store.store import Store, StoreError
@@ -36,6 +40,8 @@ from .views.summary import settled
 PASSWORD = "CROWBAR_BMC_PASSWORD"
 PATIENCE = 0.05
 """Of a rehearsal with faults, where neither plan nor scenario says another: simulated firmware takes no seven minutes."""
+QEMU_PATIENCE = 3.0
+"""At least, of a rehearsal on QEMU machines: without KVM everything takes ten times as long as on iron."""
 
 
 class Rehearsal:
@@ -52,14 +58,25 @@ class Rehearsal:
         network: str = "auto",
         scenario: str = "",
         clock: Clock | None = None,
+        kind: str = "simulated",
+        machines: dict[str, Any] | None = None,
     ) -> None:
-        """`network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`:
-        namespace where the system allows it. A rack that is there already stays what it is. `scenario`: text of a scenario file, read
-        with the plan's patience, or PATIENCE where it does not say one. Raises RackError, PlanError."""
+        """`kind`: `simulated`, or `qemu`, to which speed, network and scenario say nothing. `machines`: fields of `QemuDescription` that
+        are other than usual.
+
+        `network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`: namespace where
+        the system allows it. A rack that is there already stays what it is. `scenario`: text of a scenario file, read with the plan's
+        patience, or PATIENCE where it does not say one. Raises RackError, PlanError."""
         self.store = store
         self.folder = store.with_name(store.name + ".rack")
+        self._kind = kind
+        self._machines = machines or {}
+        if kind == "qemu" and scenario:
+            raise RackError("scenarios are for simulated machines: a rack of QEMU machines takes none")
         self._scenario = scenario or _scenario_of(self.folder)
         self.plan = _patient(plan, self._scenario, nodes)
+        if kind == "qemu":
+            self.plan = replace(self.plan, patience=max(self.plan.patience, QEMU_PATIENCE))
         self.leave = False
         self._who = who
         self._description = self._describe(nodes, seed, speed, network)
@@ -69,7 +86,7 @@ class Rehearsal:
                 keys=keys_beside(store),
                 reach=Reach(self._description.lane),
                 interface=namespace.OUTER if self._description.lane is None else None,
-                synthetic=True,
+                synthetic=kind == "simulated",
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
             ),
@@ -77,25 +94,30 @@ class Rehearsal:
         )
         self.rack: Rack | None = None
 
-    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> Description:
+    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyDescription:
         """What stands in the folder already, else a rack that fits the plan."""
         file = self.folder / "rack.yml"
         if file.exists():
             found = parse(file.read_text(encoding="utf-8"))
-            if found.nodes != nodes or found.seed != seed:
+            if (found.nodes, found.seed, found.kind) != (nodes, seed, self._kind):
                 raise RackError(
-                    f"the rack beside this store has {found.nodes} nodes of seed {found.seed}: "
+                    f"the rack beside this store has {found.nodes} {found.kind} nodes of seed {found.seed}: "
                     f"use another --store, or --fresh to begin anew"
                 )
+            if isinstance(found, QemuDescription) and (lacking := qemu.missing() or _images_missing(self.store, self.plan)):
+                raise RackError(lacking)
             return found
-        why_not = namespace.why_not() if network != "loopback" else "loopback is asked for"
-        if why_not and network == "namespace":
-            raise RackError(why_not)
-        real = not why_not
         networks = {name: n.subnet for name, n in self.plan.networks.items()}
         bmc = self.plan.networks.get("bmc")
         first = bmc.ranges["host"].first if bmc is not None and "host" in bmc.ranges else "192.168.125.21"
         admin = self.plan.networks["admin"]
+        access = BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal"))
+        if self._kind == "qemu":
+            return self._of_qemu(nodes, seed, networks, access)
+        why_not = namespace.why_not() if network != "loopback" else "loopback is asked for"
+        if why_not and network == "namespace":
+            raise RackError(why_not)
+        real = not why_not
         relay = admin.router or _second(admin.subnet)
         return Description(
             nodes=nodes,
@@ -106,8 +128,25 @@ class Rehearsal:
             admin=self.plan.site.admin.address,
             relay=relay,
             networks=networks,
-            bmc=BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal")),
+            bmc=access,
         )
+
+    def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuDescription:
+        """A rack of QEMU machines. Raises RackError where the system lacks a package, an image, or the memory."""
+        if lacking := qemu.missing() or _images_missing(self.store, self.plan):
+            raise RackError(lacking)
+        made = QemuDescription(
+            nodes=nodes,
+            seed=seed,
+            admin=self.plan.site.admin.address,
+            networks=networks,
+            bmc=access,
+            kernel=str((images_folder(self.store) / "sledgehammer" / "vmlinuz").resolve()),
+            **self._machines,
+        )
+        if tight := needs.room(made.nodes * made.memory_mb):
+            raise RackError(tight)
+        return made
 
     def way_in(self, words: list[str]) -> list[str]:
         """The command line that carries out `words` where the rack can be seen; empty: here. Starts the rack."""
@@ -154,6 +193,27 @@ def _patient(plan: Plan, scenario: str, nodes: int) -> Plan:
         return plan
     found = read_scenario(scenario, "scenario.yml", nodes)
     return replace(plan, patience=found.patience or (PATIENCE if plan.patience == 1.0 else plan.patience))
+
+
+def _images_missing(store: Path, plan: Plan) -> str:
+    """Which images real machines would want here that are not built, or damaged; empty: none."""
+    wanted = {"loader", "sledgehammer"}
+    for given in (plan.attributes, *(deployment.attributes for deployment in plan.deployments.values())):
+        if "target-os" in given:
+            method = given.get("install-method", plan.attributes.get("install-method", "image"))
+            wanted.add(_image_for(str(given["target-os"]), str(method)))
+    found = {str(row["name"]): row for row in image_states(store)}
+    lacking = sorted(name for name in wanted if not found.get(name, {}).get("whole"))
+    if not lacking:
+        return ""
+    why = "; ".join(str(found[name]["reason"]) if name in found else f"there is no image {name}" for name in lacking)
+    return f"real machines need images that are not there ({why}): crowbar image build {' '.join(lacking)}, or set CROWBAR_IMAGES"
+
+
+def _image_for(system: str, method: str) -> str:
+    """Name of the image that a system is installed with."""
+    images = shipped().images.values()
+    return next((i.name for i in images if i.kind == "installer" and (i.installs, i.method) == (system, method)), system)
 
 
 def begin_anew(store: Path) -> None:

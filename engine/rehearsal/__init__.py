@@ -18,9 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from . import namespace
-from .description import BmcAccess, Description, Faults, RackFileWrong, parse, render
+from .description import BmcAccess, Description, Faults, RackFileWrong
+from .kinds import AnyDescription, parse, render
+from .qemu.description import QemuDescription
 
-__all__ = ["BmcAccess", "Description", "Faults", "Rack", "RackError", "RackFileWrong", "connect", "create", "start"]
+__all__ = [
+    "AnyDescription", "BmcAccess", "Description", "Faults", "QemuDescription", "Rack", "RackError", "RackFileWrong", "connect", "create",
+    "start",
+]  # fmt: skip
 
 START_S = 30.0
 
@@ -104,7 +109,7 @@ class Rack:
             _reap(pid)
 
 
-def create(directory: str | Path, description: Description, scenario: str = "") -> Path:
+def create(directory: str | Path, description: AnyDescription, scenario: str = "") -> Path:
     """Makes the folder of a rack, its `rack.yml` and the text of its scenario. The same again changes nothing; another one is refused.
 
     Raises RackError, RackFileWrong, OSError.

@@ -43,7 +43,7 @@ class Downloads:
             else:
                 if got.status == 200:
                     return got.size
-                if got.status < 500 and got.status not in (401, 429):
+                if got.status < 500 and got.status not in (401, 410, 429):
                     raise Refused(f"{url}: HTTP status {got.status}")
                 await pause.wait()
             sink(memoryview(b""))
@@ -60,7 +60,9 @@ class Backoff:
         self._pause_s = min(self._pause_s * 2, 5.0)
 
 
-class _Attempt:
+class Attempt:
+    """A leg that was ordered in this boot."""
+
     __slots__ = ("logged", "result", "runner", "sender", "task")
 
     def __init__(self) -> None:
@@ -95,14 +97,14 @@ class Agent:
         self._nonce = nonce
         self._environment = environment
         self._token = ""
-        self._attempts: dict[str, _Attempt] = {}
+        self._attempts: dict[str, Attempt] = {}
         self._reports: set[asyncio.Task[None]] = set()
         self._downloads = Downloads(http, pace, self._headers)
 
     async def run(self) -> Leaving:
         try:
             await self._hello()
-            await self.machine.reached("sledgehammer")
+            await self.machine.reached("sledgehammer" if self._environment == "sledgehammer" else "installer")
             pause = Backoff(self._pace)
             while True:
                 try:
@@ -110,7 +112,7 @@ class Agent:
                 except HttpError:
                     await pause.wait()
                     continue
-                if found.status in (401, 403):
+                if found.status in (401, 403, 410):
                     self._token = ""
                     await pause.wait()
                     await self._hello()
@@ -144,7 +146,7 @@ class Agent:
     async def _hello(self) -> None:
         hardware, pause = self.machine.hardware, Backoff(self._pace)
         while not self._token:
-            self.machine.screen = "sledgehammer: hello"
+            self.machine.screen = f"{self._environment}: hello"
             try:
                 found = await self._post(
                     "/agent/hello",
@@ -159,12 +161,12 @@ class Agent:
                 )
                 if found.status == 200:
                     self._token = str(json.loads(found.body)["token"])
-                    self.machine.screen = "sledgehammer"
+                    self.machine.screen = self._environment
                     return
-                self.machine.screen = f"sledgehammer: hello refused ({found.status} {found.body[:200]!r})"
+                self.machine.screen = f"{self._environment}: hello refused ({found.status} {found.body[:200]!r})"
                 self.machine.counters.add(f"hello-{found.status}")
             except HttpError as wrong:
-                self.machine.screen = f"sledgehammer: hello: {wrong}"
+                self.machine.screen = f"{self._environment}: hello: {wrong}"
             except (ValueError, KeyError, TypeError):
                 self.machine.counters.add("hello-malformed")
             await pause.wait()
@@ -204,7 +206,7 @@ class Agent:
     def _run(self, id: str, limit_s: float) -> None:
         attempt = self._attempts.get(id)
         if attempt is None:
-            attempt = self._attempts[id] = _Attempt()
+            attempt = self._attempts[id] = Attempt()
             attempt.runner = asyncio.create_task(self._carry_out(id, attempt, limit_s))
         elif attempt.result is not None:
             self._send_soon(id, attempt)
@@ -233,19 +235,23 @@ class Agent:
             attempt.sender.cancel()
         attempt.task = None  # the id stays: it must never start again in this boot
 
-    async def _carry_out(self, id: str, attempt: _Attempt, limit_s: float) -> None:
+    async def _carry_out(self, id: str, attempt: Attempt, limit_s: float) -> None:
         result = await self._fetch_task(id, attempt)
         if result is None and attempt.task is None:
             self._attempts.pop(id, None)  # nothing began, so the same id may be ordered again
             return
         if result is None and attempt.task is not None:
-            self.machine.screen = f"sledgehammer: {attempt.task.role} {attempt.task.action}"
-            result = await carry_out(self._behaviours, self.machine, attempt.task, limit_s)
-            self.machine.screen = "sledgehammer"
+            self.machine.screen = f"{self._environment}: {attempt.task.role} {attempt.task.action}"
+            result = self._refused(attempt.task) or await carry_out(self._behaviours, self.machine, attempt.task, limit_s)
+            self.machine.screen = self._environment
         attempt.result = result
         self._send_soon(id, attempt)
 
-    async def _fetch_task(self, id: str, attempt: _Attempt) -> Result | None:
+    def _refused(self, task: Task) -> Result | None:  # noqa: ARG002
+        """How a task ends that this environment does not begin; None: it does."""
+        return None
+
+    async def _fetch_task(self, id: str, attempt: Attempt) -> Result | None:
         """Fills in `attempt.task`, or says how it failed. Neither: the engine does not want it, and another order will tell."""
         pause = Backoff(self._pace)
         while True:
@@ -258,7 +264,7 @@ class Agent:
                 break
             if found.status == 404:
                 return None
-            if found.status < 500 and found.status not in (401, 403, 429):
+            if found.status < 500 and found.status not in (401, 403, 410, 429):
                 return Result(exit=126, message=f"the task could not be fetched: HTTP status {found.status}")
             await pause.wait()
         try:
@@ -284,11 +290,11 @@ class Agent:
         with suppress(HttpError):
             await self._post("/agent/progress", id=id, percent=task.percent, text=task.text)
 
-    def _send_soon(self, id: str, attempt: _Attempt) -> None:
+    def _send_soon(self, id: str, attempt: Attempt) -> None:
         if attempt.sender is None or attempt.sender.done():
             attempt.sender = asyncio.create_task(self._send(id, attempt))
 
-    async def _send(self, id: str, attempt: _Attempt) -> None:
+    async def _send(self, id: str, attempt: Attempt) -> None:
         pause, result = Backoff(self._pace), attempt.result
         assert result is not None
         while True:
@@ -313,7 +319,7 @@ class Agent:
                 self.machine.counters.add("result-malformed")
             await pause.wait()
 
-    async def _send_log(self, id: str, attempt: _Attempt) -> None:
+    async def _send_log(self, id: str, attempt: Attempt) -> None:
         """Sends what of the log was not sent; a log that is refused does not hold the result back."""
         while attempt.task is not None and attempt.logged < len(attempt.task.log):
             chunk = bytes(attempt.task.log[attempt.logged : attempt.logged + _CHUNK])
@@ -326,9 +332,8 @@ class Agent:
 
 def stage_of(task: Task) -> str:
     """The stage of a node that a task belongs to, as scenarios name it."""
-    if task.environment != "sledgehammer":
-        return "system"
-    return {"discovery": "discovery", "os-install": "install"}.get(task.barclamp, "hardware")
+    early = "hardware" if task.environment == "sledgehammer" else "system"
+    return {"discovery": "discovery", "os-install": "install"}.get(task.barclamp, early)
 
 
 async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_s: float) -> Result:

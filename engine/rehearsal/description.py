@@ -103,6 +103,8 @@ class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bmc: BmcAccess = BmcAccess()
     engine_key: str = ""
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key that their install brought; empty: only that."""
+    switches: dict[str, str] = {}
+    """Switch -> address at which it can be managed (`switch_side`); those that are not here can only be heard."""
     powered: bool = False
     """The machines have power on when the rack is first started."""
     barclamps: tuple[str, ...] = ()

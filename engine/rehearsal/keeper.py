@@ -12,8 +12,11 @@ import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from .description import Description, parse
+from .description import Description
+from .kinds import AnyDescription, parse
 from .namespace import GATEWAY, INNER, OUTER, NoNamespace
+from .qemu import network
+from .qemu.description import QemuDescription
 
 
 def _ip(*words: str) -> None:
@@ -47,7 +50,13 @@ def _join(description: Description, rack: int) -> None:
     _enter_ip(rack, "route", "add", f"{description.admin}/32", "dev", INNER)
 
 
-def _prefix(description: Description) -> int:
+def _wire(description: QemuDescription, rack: int) -> None:
+    """The same for a rack of QEMU machines, whose process makes the wires of its own side."""
+    for words in (*network.moved(rack), *network.outer(description, _prefix(description))):
+        _ip(*words)
+
+
+def _prefix(description: AnyDescription) -> int:
     for subnet in description.networks.values():
         if IPv4Address(description.admin) in IPv4Network(subnet):
             return IPv4Network(subnet).prefixlen
@@ -66,7 +75,10 @@ def main(arguments: list[str]) -> int:
                 if rack.poll() is not None or time.monotonic() > end:
                     raise NoNamespace("the rack's process has no namespace of its own")
                 time.sleep(0.005)
-            _join(description, rack.pid)
+            if isinstance(description, QemuDescription):
+                _wire(description, rack.pid)
+            else:
+                _join(description, rack.pid)
             (folder / "keeper.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
             return rack.wait()
         except (NoNamespace, OSError) as wrong:

@@ -26,6 +26,8 @@ from .behaviours import Behaviours
 from .dhcp_client import lease
 from .http_client import HttpClient, HttpError
 from .installed import Installed
+from .installer import Installer, answers_url
+from .installer import fetch as fetch_answers
 from .machine import Machine, Pace
 from .state import System
 from .tftp_client import TftpFailed, fetch
@@ -331,8 +333,9 @@ class Life:
         if machine.faults.never_calls_back:
             await asyncio.get_running_loop().create_future()
         http = self._http()
+        answers = answers_url(kernel.arguments)
         try:
-            agent = Agent(
+            agent = (Installer if answers else Agent)(
                 machine,
                 http,
                 self._behaviours,
@@ -342,6 +345,8 @@ class Life:
                 boot_id=str(uuid.uuid4()),
                 environment=environment,
             )
+            if isinstance(agent, Installer):
+                agent.answers = await fetch_answers(machine, http, self._pace, answers)
             leaving = await agent.run()
         finally:
             self._close(http)

@@ -21,7 +21,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from .counters import Counters
 from .description import Description, DiskDef, Faults, Hardware, Nic, another_board
@@ -104,6 +104,8 @@ class Task:
         self.attributes = attributes
         self.files = files
         self.environment = environment
+        self.answers = ""
+        """The file of answers of the installer that carries it out."""
         self.log = bytearray()
         self.percent = 0
         self.text = ""
@@ -201,6 +203,14 @@ class Machine:
         self.state.keep_nics = keep_nics
         self.hardware = another_board(self.hardware, self.state.board, keep_nics)
         self.save()
+
+    def recable(self, cables: dict[str, str]) -> None:
+        """Put cables into other ports (link -> `switch:port`, empty: pulled): that is what its ports hear from now on."""
+        nics = []
+        for nic in self.hardware.nics:
+            switch, _, port = cables[nic.link].partition(":") if nic.link in cables else (nic.switch, "", nic.port)
+            nics.append(structs.replace(nic, switch=switch, port=port))
+        self.hardware = structs.replace(self.hardware, nics=tuple(nics))
 
     @property
     def boot_nic(self) -> Nic:

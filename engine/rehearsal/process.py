@@ -1,4 +1,4 @@
-"""`python -m engine.rehearsal.process RACKDIR`: a simulated rack as a process of its own, until it is told to stop.
+"""`python -m engine.rehearsal.process RACKDIR`: a rack, simulated or of QEMU machines, as a process of its own, until it is told to stop.
 
 The folder holds `rack.yml` (what the rack is), `scenario.yml` (what goes wrong in it; it may be missing), `machines/*.json` (what
 each remembers), `rack.lock` (held for as long as the process lives; its text is the process id), `control.sock` (JSON lines, mode
@@ -29,8 +29,12 @@ from typing import IO, Any
 import msgspec
 
 from .behaviours import BehaviourWrong
-from .description import Description, RackFileWrong, parse
-from .rack import SimulatedRack, WrongOrder
+from .description import RackFileWrong
+from .kinds import AnyDescription, parse
+from .orders import WrongOrder
+from .qemu.description import QemuDescription
+from .qemu.rack import QemuRack
+from .rack import SimulatedRack
 from .scenario import Scenario, read
 
 MAX_LINE = 64 * 1024
@@ -40,7 +44,7 @@ log = logging.getLogger("rack")
 class _Control:
     """The control socket of one rack."""
 
-    def __init__(self, rack: SimulatedRack, stop: asyncio.Event) -> None:
+    def __init__(self, rack: SimulatedRack | QemuRack, stop: asyncio.Event) -> None:
         self._rack = rack
         self._stop = stop
 
@@ -69,9 +73,14 @@ class _Control:
             return {"ok": False, "error": str(wrong)}
 
 
-async def run(folder: Path, description: Description, scenario: Scenario | None = None) -> None:
-    """Brings the rack up and drives it until it is told to stop. Raises what `SimulatedRack.start` raises."""
-    rack, stop = SimulatedRack(folder, description, scenario), asyncio.Event()
+async def run(folder: Path, description: AnyDescription, scenario: Scenario | None = None) -> None:
+    """Brings the rack up and drives it until it is told to stop. Raises what the rack's `start` raises."""
+    rack: SimulatedRack | QemuRack
+    if isinstance(description, QemuDescription):
+        rack = QemuRack(folder, description)
+    else:
+        rack = SimulatedRack(folder, description, scenario)
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

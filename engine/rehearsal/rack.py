@@ -18,27 +18,25 @@ from typing import Any
 import msgspec
 
 from . import behaviours
-from .bmc import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, Mood, SimBmc, slow
+from .bmc import DEAD, BmcFarm, SimBmc
 from .counters import Counters
 from .description import Description, Faults, Hardware, faults_of, hardware
 from .director import Director
 from .life import Life
 from .machine import Machine, Pace
 from .namespace import INNER
+from .orders import WrongOrder, mood
 from .rogue import SharedPort
 from .scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from .ssh_side import FarmSide
 from .state import StateFile
 from .switch import Switches
+from .switch_side import SwitchSide
 from .veth import VethWiring
 from .weather import weather
 from .wiring import LaneWiring, Wiring
 
 log = logging.getLogger(__name__)
-
-
-class WrongOrder(ValueError):
-    """What was asked of the rack cannot be done; the text says why."""
 
 
 class _Chassis:
@@ -107,6 +105,8 @@ class SimulatedRack:
         self._shared.rogue = self.scenario.rogue
         self._farm.start()
         self._ssh.start(loop, wiring, description.engine_key)
+        self._managed = SwitchSide(self._folder, wiring, self.counters)
+        await self._managed.start(description.switches)
         self._found = hardware(description)
         for one in self._found:
             file = StateFile(states / f"{one.name}.json")
@@ -143,7 +143,7 @@ class SimulatedRack:
             host,
             port,
             _Chassis(life, loop, access.user, access.password),
-            mood=_mood(faults.bmc),
+            mood=mood(faults.bmc),
             guid=uuid.UUID(one.uuid),
             mac=bytes.fromhex(one.bmc_mac.replace(":", "")),
         )
@@ -156,6 +156,7 @@ class SimulatedRack:
         await asyncio.gather(*(life.stop() for life in self._lives.values()))
         await asyncio.to_thread(self._farm.close)
         await asyncio.to_thread(self._ssh.close)
+        await self._managed.close()
         if self._wiring is not None:
             self._wiring.close()
 
@@ -220,13 +221,15 @@ class SimulatedRack:
     def _set_faults(self, life: Life, given: dict[str, Any]) -> None:
         """Raises msgspec.ValidationError, WrongOrder."""
         faults = msgspec.convert(msgspec.to_builtins(life.machine.faults) | given, Faults)
-        mood = _mood(faults.bmc)
+        new = DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
         life.machine.faults = faults
+        if "cables" in given:
+            life.machine.recable(faults.cables)
         if (bmc := self._bmcs.get(life.machine.name)) is not None:
-            bmc.mood = mood
+            bmc.mood = new
 
     def _fault(self, who: str, text: str) -> dict[str, Any]:
-        """Faults that can come and go while the rack runs. Those of identity and cabling need a rack that is made anew."""
+        """Faults that can come and go while the rack runs. Those of identity need a rack that is made anew."""
         try:
             given = msgspec.json.decode(text, type=dict[str, Any])
             chosen = self._chosen(who)
@@ -285,18 +288,6 @@ def _over(below: dict[str, Faults], above: dict[str, Faults]) -> dict[str, Fault
         mine = {f: getattr(faults, f) for f in Faults.__struct_fields__ if getattr(faults, f) != getattr(blank, f)}
         out[name] = msgspec.structs.replace(out.get(name, blank), **mine)
     return out
-
-
-def _mood(name: str) -> Mood:
-    """`obedient` or empty, `lies`, `locked`, `dead`, `slow`, `slow:SECONDS`. Raises WrongOrder."""
-    kind, _, seconds = name.partition(":")
-    fixed = {"": OBEDIENT, "obedient": OBEDIENT, "lies": LIES, "locked": LOCKED, "dead": DEAD, "slow": slow(2.0)}
-    if kind not in fixed or (seconds and kind != "slow"):
-        raise WrongOrder(f"no such mood of a BMC: {name[:50]!r}")
-    try:
-        return slow(float(seconds)) if seconds else fixed[kind]
-    except ValueError as wrong:
-        raise WrongOrder(f"no such mood of a BMC: {name[:50]!r}") from wrong
 
 
 def _disks(machine: Machine) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from engine.files.yaml_source import parse as parse_yaml
 from .description import Faults
 from .rogue import Rogue
 
-ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "disk")
+ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "installer", "disk")
 STAGES = ("discovery", "hardware", "install", "system")
 MOODS = ("obedient", "lies", "slow", "locked", "dead")
 POWER = ("off", "on", "cycle")
@@ -210,5 +210,5 @@ class _Reader:
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
 FAULTS = tuple(_KINDS)
-LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of", "cables"))
+LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of"))
 """Faults that can come and go while the rack runs."""

@@ -53,6 +53,12 @@ class Story:
         if failure:
             out["reason"] = failure
             words.append(_reason(failure))
+        if row.event == "SetAttribute":
+            scope, slash, role = str(row.fields.get("scope", "")).partition("/")
+            out["node"] = self._names.get(scope, "") or str(out["node"])
+            whose = f"{role} on {self._names.get(scope, scope)}" if slash else self._names.get(scope, scope)
+            verb = "takes back" if row.fields.get("clear") else "sets"
+            words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')} of {whose}")
         if row.event == "Operate":
             words.insert(0, f"{row.fields.get('who')}: {row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip())
         out["text"] = "; ".join(dict.fromkeys(words))

@@ -1,0 +1,108 @@
+"""The command line of one machine's QEMU process, from what the machine is. Pure.
+
+Rules
+* A process is one start through firmware: `-no-reboot` ends it when the guest resets, and the rack starts another one, with the boot
+  order of that moment. So a one-time boot device is a matter of `bootindex`, and each start has its console log.
+* Console, QMP and the bus to the BMC are sockets whose descriptors are handed over: no paths, no limit of 107 octets.
+* The process runs in the machine's folder; all files are named relative to it.
+* Nothing is added that was not asked for (`-nodefaults -no-user-config`).
+
+Traps: SeaBIOS boots from a NIC only with an option ROM: QEMU's iPXE, which must not be named, since QEMU writes the NIC's own ids into it
+only where it is the default. OVMF has a driver of its own for virtio-net, so no ROM here, and tries only devices with a `bootindex`. QEMU
+7.2 dies of a chardev of `ipmi-bmc-extern` that is connected before its device is there, so that one listens and is connected to later.
+cache.no-flush spares the host's fsync; a killed process loses nothing, since the page cache is the host's and a flush still writes qcow2's
+own tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from .description import Guest
+
+Boot = Literal["network", "disk"]
+CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+QEMU = "qemu-system-x86_64"
+ROM = "efi-virtio.rom"
+"""QEMU's own choice for virtio-net; for both kinds of firmware."""
+
+
+class Sockets(Struct, frozen=True, kw_only=True):
+    """Descriptors that the process inherits."""
+
+    qmp: int
+    serial: int
+    ipmi: int
+    """Listens."""
+
+
+def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, nice: int = 10) -> list[str]:
+    """The whole command line; `setpriv` kills the process when the rack's process dies, however it does."""
+    words = ["nice", "-n", str(nice), "setpriv", "--pdeathsig", "KILL", "--", QEMU]
+    words += ["-name", guest.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    words += ["-machine", "q35,graphics=off", *accelerated(accel)]
+    words += ["-m", str(guest.memory_mb), "-smp", str(guest.cpus), "-rtc", "base=utc"]
+    words += _firmware(guest)
+    words += _identity(guest)
+    words += [*_socket("qmp", sockets.qmp), "-mon", "chardev=qmp,mode=control"]
+    words += [*_socket("serial", sockets.serial), "-serial", "chardev:serial"]
+    words += ["-chardev", f"socket,id=ipmi,fd={sockets.ipmi},server=on,wait=off"]
+    words += ["-device", "ipmi-bmc-extern,id=bmc,chardev=ipmi", "-device", "isa-ipmi-kcs,bmc=bmc"]
+    words += ["-device", "virtio-rng-pci"]
+    order = boot_order(guest, boot)
+    for i, nic in enumerate(guest.nics):
+        words += ["-netdev", f"tap,id=net{i},ifname={nic.tap},script=no,downscript=no"]
+        rom = "" if guest.firmware == "seabios" and i == 0 else ",romfile="
+        words += ["-device", f"virtio-net-pci,id=nic{i},netdev=net{i},mac={nic.mac}{rom}{_index(order, f'nic{i}')}"]
+    for i, disk in enumerate(guest.disks):
+        words += ["-blockdev", f"driver=file,node-name=file{i},filename={disk.file},cache.no-flush=on,discard=unmap"]
+        words += ["-blockdev", f"driver=qcow2,node-name=disk{i},file=file{i},cache.no-flush=on,discard=unmap,detect-zeroes=unmap"]
+        words += ["-device", f"virtio-blk-pci,id=drive{i},drive=disk{i},serial={disk.serial}{_index(order, f'drive{i}')}"]
+    return words
+
+
+def accelerated(accel: str) -> list[str]:
+    """`tcg` or `kvm`."""
+    return ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+
+
+def boot_order(guest: Guest, boot: Boot) -> list[str]:
+    """Devices in the order in which firmware tries them: first what the BMC asked for. Only the first NIC boots."""
+    drives = [f"drive{i}" for i in range(len(guest.disks))]
+    return [*drives, "nic0"] if boot == "disk" else ["nic0", *drives]
+
+
+def disk_command(file: str, size_mb: int) -> list[str]:
+    """Makes an empty disk."""
+    return ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=off,lazy_refcounts=off", file, f"{size_mb}M"]
+
+
+def _index(order: Sequence[str], device: str) -> str:
+    return f",bootindex={order.index(device) + 1}" if device in order else ""
+
+
+def _socket(name: str, descriptor: int) -> list[str]:
+    return ["-chardev", f"socket,id={name},fd={descriptor}"]
+
+
+def _firmware(guest: Guest) -> list[str]:
+    if guest.firmware == "seabios":
+        return []
+    return [
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
+        "-drive", "if=pflash,unit=1,format=raw,file=vars.fd",
+    ]  # fmt: skip
+
+
+def _identity(guest: Guest) -> list[str]:
+    about = f"manufacturer={guest.vendor},product={guest.product},serial={guest.serial},uuid={guest.uuid}"
+    return [
+        "-uuid", guest.uuid,
+        "-smbios", f"type=1,{about}",
+        "-smbios", f"type=3,manufacturer={guest.vendor},serial=C{guest.serial}",
+        "-smbios", "file=host-interface.bin",
+    ]  # fmt: skip

@@ -1,0 +1,250 @@
+"""A rack of QEMU machines at work: wires, switches that speak LLDP, machines, their BMCs, and what may be asked of it.
+
+It has the simulated rack's face (`order`), so that commands, tests and the engine's rehearsal know no difference.
+
+One asyncio loop drives all; the BMCs have a thread. After a `kill -9` of the rack its machines are dead too (`setpriv --pdeathsig`), and
+those that had power on start again, as after a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..bmc import BmcFarm, SimBmc
+from ..counters import Counters
+from ..orders import WrongOrder, mood
+from . import accel, network
+from .description import Faults, QemuDescription, faults_of, guests
+from .guest import Machine
+from .serial_log import serial_logs
+from .speaker import Speaker
+
+log = logging.getLogger("rack")
+WIRED_S = 15.0
+ADMINISTRATOR = 4
+
+
+class _Chassis:
+    """A machine as its BMC sees it (`bmc.Chassis`): called from the farm's thread, so what changes anything is handed to the loop."""
+
+    def __init__(self, machine: Machine, loop: asyncio.AbstractEventLoop, user: str, password: str) -> None:
+        self.user = user
+        self.password = password
+        self._machine = machine
+        self._loop = loop
+        self.lit = False
+
+    def power_state(self) -> bool:
+        return self._machine.state.power
+
+    def power(self, action: str) -> None:
+        self._loop.call_soon_threadsafe(self._machine.power, action)
+
+    def boot_device(self) -> str:
+        state = self._machine.state
+        return state.boot_next or state.boot_always or "none"
+
+    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
+        self._machine.set_boot(device, persistent)  # three assignments and a small file: can be read back at once
+
+    def identify(self, seconds: int) -> None:
+        self.lit = seconds != 0
+
+
+class QemuRack:
+    """The rack of a folder. `start` in the loop that shall drive it, then `close`."""
+
+    def __init__(self, folder: Path, description: QemuDescription) -> None:
+        self.description = description
+        self.counters = Counters()
+        self._folder = folder
+        self._farm = BmcFarm()
+        self._machines: dict[str, Machine] = {}
+        self._bmcs: dict[str, SimBmc] = {}
+        self._chassis: dict[str, _Chassis] = {}
+        self._speaker: Speaker | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._accel = "tcg"
+
+    async def start(self) -> None:
+        """Raises OSError, msgspec.DecodeError."""
+        loop = asyncio.get_running_loop()
+        description = self.description
+        self._accel = await asyncio.to_thread(accel.choose, description, self._folder)
+        await asyncio.to_thread(_wire, description)
+        self._speaker = Speaker(network.ports(description))
+        self._speaking = asyncio.create_task(self._speaker.run())
+        self._farm.start()
+        slots = asyncio.Semaphore(description.at_once or description.nodes)
+        for guest in guests(description):
+            faults = faults_of(description, guest.name)
+            machine = Machine(guest, self._folder / "machines" / guest.name, self._accel, slots, self.counters, faults)
+            self._machines[guest.name] = machine
+            access = description.bmc
+            chassis = self._chassis[guest.name] = _Chassis(machine, loop, access.user, access.password)
+            bmc = self._bmcs[guest.name] = self._farm.add(
+                guest.bmc_address,
+                623,
+                chassis,
+                mood=mood(faults.bmc),
+                guid=uuid.UUID(guest.uuid),
+                mac=bytes.fromhex(guest.bmc_mac.replace(":", "")),
+            )
+            machine.execute = _within(bmc)
+        for machine in self._machines.values():
+            await machine.prepare()
+
+    async def close(self) -> None:
+        await asyncio.gather(*(machine.close() for machine in self._machines.values()))
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.gather(self._speaking, return_exceptions=True)
+        if self._speaker is not None:
+            self._speaker.close()
+        await asyncio.to_thread(self._farm.close)
+
+    # -- what may be asked of it -----------------------------------------------------------------------------------
+
+    async def order(self, verb: str, words: list[str]) -> dict[str, Any]:
+        """Carries out one line of the control socket. Raises WrongOrder."""
+        match verb, words:
+            case "status", []:
+                return self._status()
+            case "machines", []:
+                return {"machines": [self._machine(one) for one in self._machines.values()]}
+            case "disks", []:
+                return {"disks": [row for one in self._machines.values() for row in self._disks(one)]}
+            case "press", [who]:
+                pressed = [one for one in self._chosen(who) if not one.state.power]
+                for one in pressed:
+                    one.power("on")
+                return {"pressed": [one.guest.name for one in pressed]}
+            case "off" | "reset" | "soft" | "cycle", [who]:
+                for one in (chosen := self._chosen(who)):
+                    one.power(verb)
+                return {"done": [one.guest.name for one in chosen]}
+            case "kill", [who]:
+                for one in (chosen := self._chosen(who)):
+                    one.power("off")  # QEMU's `quit` asks the guest nothing: as by the cord
+                return {"done": [one.guest.name for one in chosen]}
+            case "fault", [who, text]:
+                return await self._fault(who, text)
+            case _:
+                raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
+
+    def _chosen(self, who: str) -> list[Machine]:
+        if who == "all":
+            return list(self._machines.values())
+        if who not in self._machines:
+            raise WrongOrder(f"no machine {who[:50]!r} in this rack")
+        return [self._machines[who]]
+
+    async def _fault(self, who: str, text: str) -> dict[str, Any]:
+        """Faults from now on: the mood of the BMC, cables that are out."""
+        try:
+            given = msgspec.json.decode(text, type=dict[str, Any])
+            chosen = self._chosen(who)
+            new = {one.guest.name: msgspec.convert(msgspec.to_builtins(one.faults) | given, Faults) for one in chosen}
+        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
+            raise WrongOrder(f"not a fault of a QEMU machine: {wrong}") from wrong
+        for one in chosen:
+            faults = new[one.guest.name]
+            self._bmcs[one.guest.name].mood = mood(faults.bmc)
+            before, one.faults = one.faults, faults
+            for nic in range(len(one.guest.nics)):
+                if (nic in before.links_down) != (nic in faults.links_down):
+                    await one.link(nic, nic not in faults.links_down)
+        return {"faulty": [one.guest.name for one in chosen]}
+
+    def _status(self) -> dict[str, Any]:
+        machines = list(self._machines.values())
+        running = {"off": sum(not one.state.power for one in machines), "on": sum(one.pid > 0 for one in machines)}
+        running["waits"] = len(machines) - sum(running.values())
+        return {
+            "nodes": len(machines),
+            "on": sum(one.state.power for one in machines),
+            "running": {name: number for name, number in running.items() if number},
+            "boots": sum(one.state.boots for one in machines),
+            "counters": self.counts(),
+            "accel": self._accel,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Since this process began."""
+        farm = self._farm.counters
+        of_bmcs = {"bmc-logins": farm.logins, "bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
+        spoken = {"lldp-sent": self._speaker.sent} if self._speaker is not None else {}
+        return self.counters.all() | of_bmcs | spoken
+
+    def _machine(self, one: Machine) -> dict[str, Any]:
+        guest, state = one.guest, one.state
+        newest = serial_logs(self._folder, guest.name)[:1]
+        return {
+            "name": guest.name,
+            "power": state.power,
+            "environment": "",
+            "screen": one.screen,
+            "address": "",
+            "boots": state.boots,
+            "mac": guest.nics[0].mac,
+            "uuid": guest.uuid,
+            "serial": guest.serial,
+            "product": guest.product,
+            "firmware": guest.firmware,
+            "bmc": guest.bmc_address,
+            "bios": {},
+            "installed": "",
+            "hostname": "",
+            "pid": one.pid,
+            "lit": self._chassis[guest.name].lit,
+            "serial_log": str(newest[0].path) if newest else "",
+        }
+
+    def _disks(self, one: Machine) -> list[dict[str, Any]]:
+        """`written`: octets that the file takes; there is no telling what the guest made of them."""
+        out = []
+        for i, disk in enumerate(one.guest.disks):
+            written = (one.folder / disk.file).stat().st_blocks * 512
+            out.append(
+                {
+                    "machine": one.guest.name, "name": f"vd{chr(97 + i)}", "serial": disk.serial, "kind": "disk", "wipes": 0,
+                    "signature": "", "system": "", "size": disk.size_mb << 20, "written": written,
+                }
+            )  # fmt: skip
+        return out
+
+
+def _within(bmc: SimBmc) -> Any:
+    """The BMC as its own machine reaches it over the bus: no login, all privileges."""
+
+    def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
+        return bmc.commands.execute(function, command, data, ADMINISTRATOR)
+
+    return execute
+
+
+def _wire(description: QemuDescription) -> None:
+    """Makes the wires of this namespace, once the keeper has put the ends of the veth pairs here. Raises OSError."""
+    end = time.monotonic() + WIRED_S
+    while missing := {network.UP, network.MGMT} - _interfaces():
+        if time.monotonic() > end:
+            raise OSError(f"the interface {sorted(missing)[0]} did not come to the rack's namespace")
+        time.sleep(0.02)
+    lines = "".join(" ".join(words) + "\n" for words in network.inner(description))
+    done = subprocess.run(["ip", "-batch", "-"], input=lines, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise OSError(f"the rack's wires could not be made: {done.stderr.strip()[:300]}")
+
+
+def _interfaces() -> set[str]:
+    done = subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, timeout=10, check=True)
+    return {str(one["ifname"]) for one in json.loads(done.stdout)}

@@ -1,0 +1,58 @@
+"""The switches' LLDP (IEEE 802.1AB): a frame on each port, at once when it is asked to and then every INTERVAL_S.
+
+Written to the port's own interface, so each port says its own name whatever the bridge forwards. Real switches speak every 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+
+from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind, encode_frame
+
+from ..switch import TTL_S, chassis_mac
+
+INTERVAL_S = 5.0
+log = logging.getLogger("rack")
+
+
+def frame(switch: str, port: str) -> bytes:
+    """What a switch says on a port."""
+    mac = chassis_mac(switch)
+    neighbour = LldpNeighbour(
+        chassis_kind=ChassisKind.MAC,
+        chassis_id=mac.hex(":"),
+        port_kind=PortKind.INTERFACE_NAME,
+        port_id=port,
+        ttl_s=TTL_S,
+        port_description=f"{switch} {port}",
+        system_name=switch,
+        system_description="rehearsal switch",
+        capabilities=("bridge",),
+    )
+    return encode_frame(neighbour, from_mac=mac)
+
+
+class Speaker:
+    """Of all switches. Needs CAP_NET_RAW in the rack's namespace."""
+
+    def __init__(self, ports: dict[str, tuple[str, str]]) -> None:
+        self._frames = {interface: frame(*of) for interface, of in ports.items()}
+        self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._sock.setblocking(False)
+        self.sent = self.failed = 0
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            for interface, octets in self._frames.items():
+                try:
+                    self._sock.sendto(octets, (interface, 0))
+                    self.sent += 1
+                except OSError:  # no machine holds the tap, or its queue is full: said again in a moment
+                    self.failed += 1
+            await asyncio.sleep(INTERVAL_S)
+
+    def close(self) -> None:
+        self._sock.close()

@@ -1,0 +1,71 @@
+"""Brings a rack of QEMU machines from off to ready and looks at each by SSH: `on_rack.py STORE NODES SECONDS [FIRMWARE]`.
+
+Begins anew in the rack's namespace, as the command line does. The journal goes to standard error while it grows; one JSON object is printed.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.face import Rehearsal, Store, Story, plan_file, settled, shipped, summary, to_json, with_nodes
+from engine.model import Kind
+
+ASK = "hostname; uname -r; ip -4 -o address show scope global; lsblk -rno NAME,TYPE,MOUNTPOINT; cat /proc/sys/kernel/random/boot_id"
+
+
+def by_ssh(store: Path, address: str) -> dict[str, Any]:
+    """What an installed machine says of itself to who has the engine's key."""
+    key = store.with_name(store.name + ".keys") / "engine_ed25519"
+    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=30", "LogLevel=ERROR"]
+    words = ["ssh", "-F", "/dev/null", "-i", str(key), *(word for option in options for word in ("-o", option)), f"root@{address}", ASK]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    lines = done.stdout.splitlines()
+    return {"exit": done.returncode, "errors": done.stderr[-500:], "lines": lines}
+
+
+def told(reader: Store, story: Story, after: int) -> int:
+    for row in reader.journal(after):
+        after = row.seq
+        print(json.dumps(story.tell(row)), file=sys.stderr, flush=True)
+    return after
+
+
+def main(store: Path, nodes: int, seconds: float) -> int:
+    text = (importlib.resources.files("crowbar_tui") / "plans" / "qemu-rack.yml").read_text(encoding="utf-8")
+    plan = with_nodes(plan_file.read(text, "qemu-rack.yml", shipped()), nodes)
+    run = Rehearsal(store, plan, nodes, 1, "max", "tests", kind="qemu")
+    words = run.way_in([sys.executable, *sys.argv])
+    if words:
+        os.execve(words[0], words, dict(os.environ))
+    with run:
+        engine, end, seq, story = run.engine, time.monotonic() + seconds, 0, Story()
+        reader = engine.reader()
+        while (verdict := settled(engine.world, nodes)) not in ("ready", "stuck") and time.monotonic() < end:
+            seq = told(reader, story, seq)
+            engine.wait(seq, 1.0)
+        told(reader, story, seq)
+        reader.close()
+        assert run.rack is not None
+        found: dict[str, Any] = {"verdict": verdict, "summary": to_json(summary(engine.world)), "machines": run.rack.machines(), "nodes": []}
+        for node in engine.world.nodes.values():
+            if node.kind is Kind.SERVER:
+                seen = by_ssh(store, node.address) if verdict == "ready" else {}
+                found["nodes"].append(
+                    {
+                        "name": node.name, "address": node.address, "firmware": node.firmware, "boots": node.boots, "runs": node.runs,
+                        "boot_id": node.boot_id, "ssh": seen,
+                    }
+                )  # fmt: skip
+        print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
