@@ -1,4 +1,4 @@
-"""iPXE scripts from the images' templates, over typed words only.
+"""Boot scripts for iPXE, and configurations for GRUB, from the images' templates, over typed words only.
 
 A boot script is code that a machine runs with all its rights, so nothing reaches a template that has not been checked
 here: a word has no space, quote, `$`, `;`, `|`, `&`, `#`, newline or braces, and does not begin with `-`. The templates
@@ -27,15 +27,25 @@ _URL = re.compile(r"http://[a-z0-9]([a-z0-9.-]{0,253}[a-z0-9])?(:[0-9]{1,5})?")
 _NONCE = re.compile(r"[0-9a-f]{32,64}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-QUIRKS: dict[str, str] = {
-    "": "exit",
-    "exit": "exit",
-    "exit-1": "exit 1",
-    "sanboot": "sanboot --no-describe --drive 0x80",
+QUIRKS: dict[str, tuple[str, ...]] = {
+    "": ("iseq ${platform} efi && exit 1 ||", "sanboot --no-describe --drive 0x80 || exit 1"),
+    "exit": ("exit",),
+    "exit-1": ("exit 1",),
+    "sanboot": ("sanboot --no-describe --drive 0x80 || exit 1",),
+    "grub": ("iseq ${platform} efi && chain URL/image/loader/grubx64.efi ||", "sanboot --no-describe --drive 0x80 || exit 1"),
 }
-"""How a machine's firmware goes on to its disk -> what iPXE does. `exit` gives the next entry of the boot order its
-turn; some firmware stops there unless iPXE reports a failure (`exit-1`); BIOS machines whose boot order has the network
-alone need `sanboot`."""
+"""How a machine's firmware goes on to its disk (attribute `disk-boot`) -> what iPXE does; URL is the engine's.
+
+UEFI gives the next entry of its boot order its turn when iPXE reports a failure (`exit-1`); after a plain `exit` EDK 2 and what is
+made of it open their menu (UEFI 2.10, 3.1.1), while some other firmware starts over unless it hears of success. BIOS starts the disk
+by INT 13 (`sanboot`), whatever its boot order says. `grub` chains GRUB under UEFI, which looks for boot loaders on the disks by itself.
+Without a word iPXE chooses by its platform."""
+
+DISK_LOADERS = (
+    "/EFI/debian/shimx64.efi", "/EFI/debian/grubx64.efi", "/EFI/ubuntu/shimx64.efi", "/EFI/rocky/shimx64.efi", "/EFI/almalinux/shimx64.efi",
+    "/EFI/fedora/shimx64.efi", "/EFI/BOOT/BOOTX64.EFI", "/EFI/debian/grubaa64.efi", "/EFI/BOOT/BOOTAA64.EFI",
+)  # fmt: skip
+"""What GRUB looks for on the disks of a UEFI machine, in this order."""
 
 
 def word(text: str) -> Word:
@@ -45,42 +55,87 @@ def word(text: str) -> Word:
     return Word(text)
 
 
-def render_boot(image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...] = (), template: Path | None = None) -> str:
-    """The script that boots a discovery image over the network.
+def render_boot(
+    image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...] = (), template: Path | None = None, environment: str = ""
+) -> str:
+    """The script that boots an image over the network.
 
     `url` is the engine's, without a slash at its end; `nonce` is hex, or empty for a boot without a claim. `template` is
-    the image's own `boot.ipxe.j2`, else sledgehammer's is used. Raises ValueError for what is not fit.
+    the image's own `boot.ipxe.j2`, else sledgehammer's is used. `environment` is what it makes, where that is not its name.
+    Raises ValueError for what is not fit.
     """
-    if not _URL.fullmatch(url):
-        raise ValueError(f"{url[:60]!r} cannot be the URL of the engine")
+    which = str(template) if template and template.is_file() else "boot.ipxe"
+    return _template(which).render(**_boot_words(image, url, nonce, arguments, environment))
+
+
+def render_menu(
+    image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...] = (), environment: str = "", tftp: bool = False
+) -> str:
+    """The same for GRUB, as its configuration; `tftp`: it fetches everything by that."""
+    words = _boot_words(image, url, nonce, arguments, environment)
+    return _template("boot.grub").render(files=_files(url, tftp), again=_again(url, tftp), **words)
+
+
+def _boot_words(image: ImageDef, url: str, nonce: str, arguments: tuple[Word, ...], environment: str) -> dict[str, object]:
+    _check(url)
     if nonce and not _NONCE.fullmatch(nonce):
         raise ValueError("the nonce is not 32 to 64 hex digits")
     for use in ("kernel", "initrd"):
         if not _FILE.fullmatch(image.files.get(use, "")):
             raise ValueError(f"image {image.name!r} has no {use} to boot")
-    words = [word(text) for text in (*image.arguments, *arguments)]
-    return _template(str(template) if template and template.is_file() else "").render(
-        name=word(image.name),
-        version=word(image.version) if image.version else "",
-        kernel=image.files["kernel"],
-        initrd=image.files["initrd"],
-        url=url,
-        nonce=nonce,
-        arguments=words,
-    )
+    return {
+        "name": word(image.name),
+        "environment": word(environment or image.name),
+        "version": word(image.version) if image.version else "",
+        "kernel": image.files["kernel"],
+        "initrd": image.files["initrd"],
+        "url": url,
+        "nonce": nonce,
+        "arguments": [word(text) for text in (*image.arguments, *arguments)],
+    }
 
 
-def render_disk(quirk: str = "") -> str:
+def render_disk(quirk: str = "", url: str = "") -> str:
     """The script that lets a machine go on to its own disk. Raises ValueError for a quirk that is not in QUIRKS."""
     if quirk not in QUIRKS:
         raise ValueError(f"{quirk[:60]!r} is not one of {', '.join(filter(None, QUIRKS))}")
-    return _template("disk").render(command=QUIRKS[quirk])
+    if quirk == "grub":
+        _check(url)
+    return _template("boot-disk.ipxe").render(commands=[command.replace("URL", url) for command in QUIRKS[quirk]])
+
+
+def render_disk_menu() -> str:
+    """The same for GRUB."""
+    return _template("boot-disk.grub").render(loaders=[word(name) for name in DISK_LOADERS])
+
+
+def render_first_menu(url: str, tftp: bool = False) -> str:
+    """What GRUB's net image finds as its configuration by TFTP: where to ask for the real one."""
+    _check(url)
+    return _template("grub.cfg").render(again=_again(url, tftp), url=url)
+
+
+def _files(url: str, tftp: bool) -> str:
+    """GRUB's name for the engine's HTTP or TFTP service. Debian's signed GRUB speaks TFTP only."""
+    host = url.removeprefix("http://")
+    return f"(tftp,{host.partition(':')[0]})" if tftp else f"(http,{host})"
+
+
+def _again(url: str, tftp: bool) -> str:
+    """Where GRUB asks what to boot."""
+    return _files(url, tftp) + ("/boot/grub.cfg-$net_default_mac" if tftp else "/boot/grub.cfg?mac=$net_default_mac")
+
+
+def _check(url: str) -> None:
+    if not _URL.fullmatch(url):
+        raise ValueError(f"{url[:60]!r} cannot be the URL of the engine")
 
 
 @cache
 def _template(which: str) -> _Rendered:
     images = Path(__file__).resolve().parent.parent / "images"
-    shipped = {"": images / "sledgehammer" / "boot.ipxe.j2", "disk": images / "boot-disk.ipxe.j2"}
+    shipped = {"boot.ipxe": images / "sledgehammer" / "boot.ipxe.j2"}
+    shipped |= {name: images / f"{name}.j2" for name in ("boot-disk.ipxe", "boot.grub", "boot-disk.grub", "grub.cfg")}
     return _Rendered(shipped.get(which) or Path(which))
 
 

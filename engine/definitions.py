@@ -36,12 +36,21 @@ class On(enum.Enum):
     PEERS = "peers"
     DEPLOYMENT = "deployment"
     ADMIN = "admin"
+    LINKED = "linked"
+
+
+LINKED_KINDS = ("switch",)
+"""Kinds of devices that a server can be known to be linked to (`on: linked:KIND`)."""
+HERE = frozenset({"noop", "local", "device"})
+"""Jigs that work on the admin node: they need neither an environment nor life of the node that they are for."""
 
 
 class Requirement(Struct, frozen=True, kw_only=True):
     role: str
     on: On | None = None
     """None: the same node first, then the deployment, then up the tree; else it is created on the same node."""
+    kind: str = ""
+    """With LINKED: the role is wanted on each device of this kind that the node is linked to."""
 
 
 class Want(Struct, frozen=True, kw_only=True):
@@ -126,10 +135,10 @@ FLAGS = frozenset(
 
 
 class ImageDef(Struct, frozen=True, kw_only=True):
-    """What a node can run: a discovery image, an installable system, or a loader."""
+    """What a node can run: a discovery image, an installable system, the installer of a distribution, or a loader."""
 
     name: str
-    kind: Literal["discovery", "system", "loader"]
+    kind: Literal["discovery", "system", "installer", "loader"]
     version: str = ""
     arch: str = "x86_64"
     description: str = ""
@@ -139,6 +148,14 @@ class ImageDef(Struct, frozen=True, kw_only=True):
     """Kernel arguments, each one typed word."""
     synthetic: dict[str, int] = {}
     """File name -> size in bytes of a file that is made, not shipped: for simulated machines only."""
+    installs: str = ""
+    """Of an installer: the system (`target-os`) that it puts on the disk."""
+    method: str = ""
+    """Of an installer: the value of `install-method` that chooses it."""
+    answers: dict[str, str] = {}
+    """Of an installer: name under which a file of answers is served -> its template in the image's folder, or in `images/answers`."""
+    mirror: str = ""
+    """Of an installer: where packages come from, unless `package-mirror` says otherwise."""
 
 
 class Catalog(Struct, frozen=True, kw_only=True):

@@ -21,10 +21,13 @@ class Effect(Struct, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class SendDhcp(Effect, frozen=True, kw_only=True, gc=False):
-    """Send this reply; where it goes follows from RFC 2131 section 4.1."""
+    """Send this reply; where it goes follows from RFC 2131 section 4.1, unless `to` says it."""
 
     reply: DhcpReply
     interface: str
+    port: int = 67
+    """The one that it leaves from."""
+    to: tuple[str, int] | None = None
 
 
 class Ignore(Effect, frozen=True, kw_only=True, gc=False):
@@ -45,6 +48,10 @@ class BootScript(Effect, frozen=True, kw_only=True, gc=False):
     environment: str
     disk: bool
     claim: bool
+    quirk: str = ""
+    """How its firmware goes on to the disk (`disk-boot`); empty: as its platform does."""
+    image: str = ""
+    """The image that makes the environment, where it has another name (of another architecture)."""
 
 
 class Welcome(Effect, frozen=True, kw_only=True, gc=False):

@@ -9,6 +9,7 @@ plan with another address needs a restart.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -24,19 +25,22 @@ from msgspec.structs import replace
 from . import reasons
 from .attach.host import EngineHost
 from .attach.server import AttachService
-from .boot_script import render_boot, render_disk, word
+from .boot_answers import BootAnswers
+from .boot_files import BootFiles
 from .config import Config
 from .core.boot import SIGNALS
 from .core.patience import LEAST, LEAST_PAUSE, of_plan
-from .core.stages import DISCOVERY
+from .core.stages import over_network
 from .core.step import step
 from .core.work import Work
 from .core.world import World
 from .definitions import Catalog, Json
+from .dhcp_services import DhcpServices
 from .effects import Accept, Acknowledge, BootScript, Refuse, SendDhcp, Welcome
-from .events import Commit, DhcpAsked, Event, Fetched, Operate, SetAttribute, Started
+from .events import Commit, Event, Operate, SetAttribute, Started
 from .files.catalog import shipped
-from .images import Images, open_images
+from .heard import Heard
+from .images import Shelf, images_folder
 from .jigs import Jig
 from .jigs.agent import AgentJig
 from .jigs.local import LocalJig
@@ -46,6 +50,7 @@ from .jigs.script import ScriptJig
 from .jigs.ssh import SshPool, SshTarget, engine_key
 from .keys import site_keys
 from .live import Live
+from .loader_files import with_loaders_there
 from .loop import Clock, Health, Loop
 from .model import Node, Signal, Way
 from .plan import Plan
@@ -54,36 +59,18 @@ from .power_orders import PowerOrders
 from .reach import Reach
 from .runner import Ports, Runner, silent_nodes
 from .serve import ServiceError
-from .serve.dhcp import DhcpService
 from .serve.http import HttpService, ImageFile
 from .serve.http_guard import Limits
-from .serve.tftp import Refusal, TftpFile, TftpService
+from .serve.tftp import TftpService
+from .site_trust import SiteTrust, site_trust
 from .store.errors import files_of
 from .store.store import Store
 from .vault import Vault
-from .wire.dhcp import DhcpRequest
 
 log = logging.getLogger(__name__)
 
 WATCH_S = 5.0
 """Seconds between looks for silent nodes."""
-
-
-class Heard:
-    """What agents say beside events: that they are there, how far they are, and their logs."""
-
-    def __init__(self, live: Live, logs: Logs) -> None:
-        self._live = live
-        self._logs = logs
-
-    def contact(self, node: str) -> None:
-        self._live.contact(node)
-
-    def progress(self, node: str, attempt: str, percent: float, text: str) -> None:  # noqa: ARG002
-        self._live.progress(node, percent, text)
-
-    def log(self, node: str, attempt: str, offset: int, data: bytes) -> int | None:  # noqa: ARG002
-        return self._logs.write(attempt, offset, data)
 
 
 class Engine:
@@ -99,10 +86,11 @@ class Engine:
         self._published = threading.Condition()
         self.seq = 0
         self.live = Live(time.time, time.monotonic)
-        self._services: list[DhcpService | TftpService | HttpService] = []
-        self._dhcp: DhcpService | None = None
+        self._services: list[DhcpServices | TftpService | HttpService] = []
+        self._dhcp: DhcpServices | None = None
         self._http: HttpService | None = None
-        self._images: Images | None = None
+        self._files: BootFiles | None = None
+        self._images: Shelf | None = None
         self._stopping = threading.Event()
         self._begun = time.monotonic()
         self._attach = AttachService(config.store, EngineHost(self))
@@ -115,16 +103,17 @@ class Engine:
         """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""
         config = self.config
         sys.setswitchinterval(0.0005)
+        self._catalog = with_loaders_there(self._catalog, images_folder(config.store), config.synthetic)
         self._store = Store.open(config.store)
         try:
-            world = World.load(self._catalog, self._store.load())
+            world = self._load()
             with files_of(config.store):
                 self._vault = Vault(config.store, config.keys)
                 self._keys = site_keys(config.keys)
                 self._ssh_key = engine_key(config.keys / "engine_ed25519")
                 self._logs = Logs(config.store / "logs")
             self._ssh = SshPool(self._ssh_key)
-            self._agent = AgentJig(self._offer, self._logs)
+            self._agent = AgentJig(self._offer, self._logs, in_clear=config.synthetic)
             self._power = PowerOrders(config.reach, self._account, self._command, self._pace)
             self._runner = Runner(self._ports())
             self._loop: Loop[World] = Loop(
@@ -147,6 +136,17 @@ class Engine:
             self.stop()
             raise
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
+
+    def _load(self) -> World:
+        """The world of the store. The collector would walk all of it again and again while it grows, and finds nothing: that is a fifth of
+        the time; the loop freezes what is there as it starts."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return World.load(self._catalog, self._store.load())
+        finally:
+            if collects:
+                gc.enable()
 
     def stop(self) -> None:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
@@ -223,6 +223,8 @@ class Engine:
             self._published.notify_all()
 
     def _answer(self, effect: BootScript | Welcome | Refuse | Acknowledge) -> None:
+        if isinstance(effect, BootScript | Refuse) and self._files is not None and self._files.answer(effect):
+            return
         if self._http is not None:
             self._http.answer(effect)
 
@@ -236,18 +238,24 @@ class Engine:
     def _serve(self, plan: Plan) -> None:
         config, address = self.config, plan.site.admin.address
         with files_of(config.store):
-            self._images = open_images(self._catalog, config.store / "images", synthetic=config.synthetic)
-        loaders = self._images.loaders()
+            folder = config.store / "images" if config.synthetic else images_folder(config.store)
+            self._images = Shelf(self._catalog, folder, synthetic=config.synthetic)
+            trust = site_trust(config.keys, [address])
+        loaders = self._images.current().loaders()
+        answers = self._boot_answers(address, trust)
+
         reach = Reach(config.reach.lane, [n.subnet for n in plan.networks.values()])
-        self._back = reach.back
-        self._dhcp = DhcpService(
-            interface=config.interface, bind=self._listen(address, 67), submit=self._dhcp_asked, route=config.reach
+        self._files = BootFiles(
+            answers=answers, loaders=lambda: loaders, image=self._image, submit=self._offer, back=reach.back
+        )
+        self._dhcp = DhcpServices(
+            plan=plan, interface=self._interface(plan), reach=config.reach, submit=self._loop.submit_packets
         )
         tftp = TftpService(
             bind=config.reach(address, 69),
-            interface=config.interface,
-            resolve=lambda name, _peer: TftpFile(body=loaders[name]) if name in loaders else Refusal(),
-            fetched=self._tftp_fetched,
+            interface=self._interface(plan),
+            resolve=self._files.resolve,
+            fetched=self._files.fetched,
         )
         self._http = HttpService(
             sites=[config.reach(address, 80)],
@@ -255,13 +263,17 @@ class Engine:
             keys=self._keys,
             boot_id_of=self._boot_id_of,
             image=self._image,
-            boot_script=self._script,
+            boot_script=answers.script,
+            boot_menu=answers.menu,
+            site_image=answers.site, first_menu=answers.first_menu, install_answers=answers.install_answers, tool=answers.tool,
+            secure_sites=[config.reach(address, 443)],
+            tls=trust.context,
             address_of=reach.back,
             mailbox=self._agent,
             live=Heard(self.live, self._logs),
             limits=Limits(poll_s=of_plan(plan, Limits().poll_s, LEAST_PAUSE)),
         )
-        started: list[DhcpService | TftpService | HttpService] = []
+        started: list[DhcpServices | TftpService | HttpService] = []
         try:
             for service in (self._http, tftp, self._dhcp):
                 service.start()
@@ -272,39 +284,30 @@ class Engine:
             raise
         self._services = started
 
-    def _listen(self, address: str, port: int) -> tuple[str, int]:
-        """Broadcasts come to the wildcard address only, so on a real interface DHCP listens there."""
-        if self.config.reach.lane is None:
-            return "", port
-        return self.config.reach(address, port)
+    def _interface(self, plan: Plan) -> str | None:
+        """The one that is served: as it was started, else as the plan says; None: all, by address."""
+        named = plan.site.admin.interface if self.config.reach.lane is None else ""
+        return self.config.interface or named or None
 
     def _close_services(self) -> None:
         for service in reversed(self._services):
             service.stop()
         self._services = []
 
-    def _dhcp_asked(self, packets: list[tuple[DhcpRequest, float]]) -> int:
-        interface = self.config.interface or "any interface"
-        return self._loop.submit_packets([DhcpAsked(request=request, interface=interface) for request, _ in packets])
-
     def _send_dhcp(self, replies: list[SendDhcp]) -> None:
         if self._dhcp is not None:
-            self._dhcp.send([(effect.reply, None) for effect in replies])
-
-    def _tftp_fetched(self, peer: str, _name: str, _octets: int, _seconds: float, ok: bool) -> None:
-        if ok:
-            self._loop.submit(Fetched(address=self._back(peer), what="loader"))
+            self._dhcp.send(replies)
 
     def _image(self, name: str, file: str) -> ImageFile | None:
-        return self._images.file(name, file) if self._images is not None else None
+        return self._images.current().file(name, file) if self._images is not None else None
 
-    def _script(self, effect: BootScript, nonce: str) -> str:
-        if effect.disk:
-            return render_disk()
-        plan = self.world.plan
-        address = plan.site.admin.address if plan is not None else ""
-        arguments = (word(f"crowbar.mac={effect.mac}"),)
-        return render_boot(self._catalog.images[DISCOVERY], f"http://{address}", nonce if effect.claim else "", arguments)
+    def _boot_answers(self, address: str, trust: SiteTrust) -> BootAnswers:
+        host, port = self.config.reach(address, 443)
+        tls = f"https://{address}" if port == 443 else f"https://{host}:{port}"
+        return BootAnswers(
+            catalog=lambda: self._catalog, url=f"http://{address}", tls_url=tls, authorized_key=self._ssh_key.public, ca=trust.ca,
+            world=lambda: self.world,
+        )
 
     def _boot_id_of(self, node: str) -> str | None:
         found = self.world.nodes.get(node)
@@ -317,6 +320,7 @@ class Engine:
             "agent": self._agent,
             "script": ScriptJig(self.submit, self._logs, self._ssh),
             "local": LocalJig(self.submit, self._logs, self.config.store / "local"),
+            "device": LocalJig(self.submit, self._logs, self.config.store / "device"),
             "noop": NoopJig(self.submit),
         }
         return Ports(
@@ -360,7 +364,7 @@ class Engine:
         return True
 
     def _is_there(self, node: Node, target: SshTarget | None) -> bool:
-        if node.runs == DISCOVERY:
+        if over_network(self.world, node.runs):
             asked = time.monotonic()
             while not self._stopping.is_set() and time.monotonic() - asked < self._silence_s() / 3:
                 heard = self.live.last_contact(node.id)
@@ -379,12 +383,13 @@ class Engine:
         if kind == "$engine":
             return self._ssh_key.public
         if kind == "$image":
-            facts = self._images.facts(str(name)) if self._images is not None else None
+            facts = self._images.current().facts(str(name)) if self._images is not None else None
             if facts is None:
-                reason = self._images.missing(str(name)) if self._images is not None else reasons.image_missing(image=str(name))
+                reason = self._images.current().missing(str(name)) if self._images is not None else reasons.image_missing(image=str(name))
                 raise LookupError(reasons.sentence(reason))
             address = world.plan.site.admin.address if world.plan is not None else ""
-            return {**facts, "url": f"http://{address}{facts['path']}"}
+            ticket = self._keys.ticket(node.id, node.boot_id, str(name))
+            return {**facts, "url": f"http://{address}{facts['path']}", "ticket": ticket}
         raise LookupError(f"there is no handle {kind}")
 
     def _watch(self) -> None:

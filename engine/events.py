@@ -41,6 +41,8 @@ class DhcpAsked(Event, frozen=True, kw_only=True, gc=False):
 
     request: DhcpRequest
     interface: str
+    port: int = 67
+    """The one that it asked: 67, or 4011 of a proxy."""
 
 
 class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
@@ -52,10 +54,10 @@ class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Fetched(Event, frozen=True, kw_only=True, gc=False):
-    """A boot file went out whole: `loader` by TFTP or HTTP, `kernel` (with its initrd) by HTTP."""
+    """A boot file went out whole: `loader` by TFTP or HTTP, `kernel` (with its initrd) and an installer's `answers` by HTTP."""
 
     address: str
-    what: Literal["loader", "kernel"]
+    what: Literal["loader", "kernel", "answers"]
 
 
 class ScriptAsked(Event, frozen=True, kw_only=True, gc=False):

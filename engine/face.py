@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct, to_builtins
 
 from .attach.client import Attached, Receipt
 from .attach.host import EngineHost
-from .attach.server import AttachError
+from .attach.server import AttachError, program_version
 from .config import DEFAULT_STORE, Config, keys_beside
 from .core.doctor import Check, examine
 from .core.network_roles import network_roles
@@ -25,17 +26,27 @@ from .engine import Engine
 from .files import plan_file
 from .files.catalog import read as read_catalog
 from .files.catalog import shipped, shipped_folder
+from .files.first_plan import Answers, Proposal, compose, count, mistakes, propose
 from .files.mistakes import CatalogError, PlanError
-from .images import image_states
+from .files.typed_text import typed
+from .images import image_states, images_folder
+from .imaging.errors import BuildError
+from .imaging.shipped import build_image
+from .mending import machine_of, mend, rack_beside
 from .plan import Plan
 from .reach import Reach
 from .reasons import Reason, advice, sentence
-from .rehearsal import RackError
+from .rehearsal import RackError, connect
+from .rehearsal.qemu.serial_log import serial_logs
 from .rehearse import Rehearsal, begin_anew, finished, with_nodes
 from .serve import ServiceError
 from .store.file import held
+from .store.journal_file import Head, export
 from .store.store import Store, StoreError
-from .vault import VaultError
+from .survey import Neighbour, Port, Survey
+from .vault import VaultError, unfit
+from .views.attribute_view import attribute_rows
+from .views.plan_view import revision_text
 from .views.story import Story
 from .views.summary import (
     NodeRow,
@@ -51,11 +62,13 @@ from .views.summary import (
 )
 
 __all__ = [
-    "DEFAULT_STORE", "AttachError", "Attached", "CatalogError", "Check", "Config", "Diff", "Engine", "EngineHost", "Link",
-    "NodeRow", "Plan", "PlanError", "RackError", "Reach", "Reader", "RealProbes", "Reason", "Receipt", "Refuse", "Rehearsal",
-    "RoleRow", "ServiceError", "Store", "StoreError", "Story", "Summary", "Topology", "VaultError", "Why", "advice", "begin_anew",
-    "examine", "finished", "image_states", "keys_beside", "natural", "network_roles", "plan_file", "read_catalog", "sentence",
-    "settled", "shipped", "shipped_folder", "summary", "to_json", "with_nodes",
+    "DEFAULT_STORE", "Answers", "AttachError", "Attached", "BuildError", "CatalogError", "Check", "Config", "Diff", "Engine",
+    "EngineHost", "Link", "Neighbour", "NodeRow", "Plan", "PlanError", "Port", "Proposal", "RackError", "Reach", "Reader", "RealProbes",
+    "Reason", "Receipt", "Refuse", "Rehearsal", "RoleRow", "ServiceError", "Store", "StoreError", "Story", "Summary", "Survey",
+    "Topology", "VaultError", "Why", "advice", "attribute_rows", "begin_anew", "build_image", "compose", "connect", "count", "diff",
+    "examine", "finished", "held", "image_states", "images_folder", "keys_beside", "machine_of", "mend", "mistakes", "natural",
+    "network_roles", "plan_file", "propose", "rack_beside", "read_catalog", "revision_text", "sentence", "serial_logs", "settled",
+    "shipped", "shipped_folder", "summary", "to_json", "typed", "unfit_secrets", "with_nodes",
 ]  # fmt: skip
 
 
@@ -64,6 +77,11 @@ def to_json(record: Struct) -> dict[str, Any]:
     found = to_builtins(record)
     assert isinstance(found, dict)
     return found
+
+
+def unfit_secrets(plan: Plan) -> dict[str, str]:
+    """Place in the plan -> what is wrong with the secret that is there now. Raises VaultError."""
+    return unfit(plan.secrets, os.environ)
 
 
 class Reader:
@@ -142,8 +160,17 @@ class Reader:
         """What committing it would do."""
         return diff(self.world, plan)
 
+    def revision(self, number: int = 0) -> str | None:
+        """The plan of a revision as YAML; 0: of the one in force. None: there is none."""
+        found = self.world.revisions.get(number or max(self.world.revisions, default=0))
+        return revision_text(found) if found is not None else None
+
     def saved_plan(self) -> Plan | None:
         return saved(self.world)
+
+    def export(self, path: Path, at: float) -> Head:
+        """Write the whole journal to a file (`store.journal_file`). Raises StoreError."""
+        return export(self._store, path, shipped(), program_version(), at)
 
     def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
         """What happened, from the journal; with `follow` it goes on until it is interrupted."""

@@ -7,6 +7,8 @@ forgets nobody.
 * A *token* belongs to one boot of one node: `NODE.BOOTTAG.MAC`. The boot tag stands in the text so that the call of
   an earlier boot (a genuine token, `OLD_BOOT`) and a made-up one (`FORGED`) differ: the first is acknowledged and
   dropped, the second is refused.
+* A *safe* token is one whose hello came over TLS. What is asked for by another is no secret: somebody may have read it off the wire.
+* A *ticket* lets one boot read one image. Images are large and no secrets, so they go without TLS, and a token must not go with them.
 * A *credential* belongs to the installed system of a node: `NODE.MAC`. It lives on the node's disk across boots.
 
 The domain word before the fields keeps a token from ever being a valid credential and the other way round; NUL
@@ -57,10 +59,28 @@ class Keys:
     def __repr__(self) -> str:
         return "Keys(...)"
 
-    def token(self, node: NodeId, boot_id: str) -> str:
-        """The token of `node` for as long as it runs `boot_id`."""
+    def token(self, node: NodeId, boot_id: str, safe: bool = False) -> str:
+        """The token of `node` for as long as it runs `boot_id`. `safe`: it was never in clear, as its hello came over TLS."""
         tag = _boot_tag(boot_id)
-        return f"{node}.{tag}.{self._mac('token', node, tag)}"
+        return f"{node}.{tag}.{self._mac('safe' if safe else 'token', node, tag)}"
+
+    def is_safe(self, token: str) -> bool:
+        """Of a token that `check` found good: was it given over TLS?"""
+        node, tag, mac = token.rsplit(".", 2)
+        return _same(mac, self._mac("safe", node, tag))
+
+    def ticket(self, node: NodeId, boot_id: str, image: str) -> str:
+        """What lets this boot of `node` read one image, and is worth nothing else: it may go in clear beside the image's bytes."""
+        tag = _boot_tag(boot_id)
+        return f"{node}.{tag}.{self._mac('ticket', node, tag, image)}"
+
+    def check_ticket(self, ticket: str, image: str, boot_id_of: Callable[[NodeId], str | None]) -> NodeId | None:
+        """The node whose present boot may read that image by it; None for anything else."""
+        parts = ticket.rsplit(".", 2) if len(ticket) <= MAX_TEXT else []
+        if len(parts) != 3 or not _same(parts[2], self._mac("ticket", parts[0], parts[1], image)):
+            return None
+        boot_id = boot_id_of(parts[0])
+        return parts[0] if boot_id and _boot_tag(boot_id) == parts[1] else None
 
     def check(self, token: str, boot_id_of: Callable[[NodeId], str | None]) -> tuple[NodeId, Verdict]:
         """Whose token this is, and whether it is of the node's present boot. `boot_id_of` answers None for a node
@@ -69,7 +89,7 @@ class Keys:
         if len(parts) != 3:
             return "", Verdict.FORGED
         node, tag, mac = parts
-        if not _same(mac, self._mac("token", node, tag)):
+        if not (_same(mac, self._mac("token", node, tag)) or _same(mac, self._mac("safe", node, tag))):
             return "", Verdict.FORGED
         boot_id = boot_id_of(node)
         if not boot_id or _boot_tag(boot_id) != tag:

@@ -51,11 +51,14 @@ class State(enum.Enum):
 
 
 class Way(enum.Enum):
-    """How a boot gets to its environment; each has its own list of expected signals (`boot.SIGNALS`)."""
+    """How a boot gets to its environment; each has its own list of expected signals (`boot.SIGNALS`). `own`: what runs now ends by
+    itself and the machine goes on to its disk, as an installer does; nothing is ordered."""
 
     NETWORK = "network"
     DISK = "disk"
     KEXEC = "kexec"
+    OWN = "own"
+    INSTALLER = "installer"
 
 
 class Signal(enum.Enum):
@@ -67,8 +70,22 @@ class Signal(enum.Enum):
     LOADER = "loader"
     SCRIPT = "script"
     KERNEL = "kernel"
+    ANSWERS = "answers"
     HELLO = "hello"
     WORKING = "working"
+
+
+class Loader(Struct, frozen=True, kw_only=True, gc=False):
+    """What a machine's firmware was given to load (`core.loaders`)."""
+
+    firmware: str
+    """`bios` or `efi`."""
+    way: str
+    """`pxe-bios`, `pxe-uefi`, `http-uefi`, or `proxy` beside another DHCP server."""
+    file: str = ""
+    """Empty: the ROM is iPXE itself and needs none."""
+    arch: int = 0
+    """As the firmware names it (RFC 4578 section 2.1)."""
 
 
 class Boot(Struct, frozen=True, kw_only=True, gc=False):
@@ -91,6 +108,8 @@ class Boot(Struct, frozen=True, kw_only=True, gc=False):
     """boot_id of the hello that claimed it."""
     failure: Reason | None = None
     """What stands in its way as far as is known: a failed power order, a refused hello, another DHCP server."""
+    loader: Loader | None = None
+    """What its firmware was last told to load."""
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False):
@@ -152,6 +171,10 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     boots: int = 0
     """Boots through firmware since discovery."""
     misboots: int = 0
+    loader: Loader | None = None
+    """The one that answered last: it asked for a script."""
+    loaders_failed: tuple[str, ...] = ()
+    """Files of those that were offered and came to nothing."""
     alive: bool = False
     available: bool = True
     allocated: bool = False
@@ -240,6 +263,9 @@ class Sighting(Struct, frozen=True, kw_only=True, gc=False):
     """The node it became."""
     reason: Reason | None = None
     banned: bool = False
+    port: str = ""
+    """`SWITCH:PORT` as a relay told it (option 82), as it is spelt there; empty: no relay did."""
+    loaders_failed: tuple[str, ...] = ()
 
 
 class Lease(Struct, frozen=True, kw_only=True, gc=False):
@@ -248,7 +274,8 @@ class Lease(Struct, frozen=True, kw_only=True, gc=False):
     address: str
     mac: Mac
     network: str
-    state: Literal["offered", "bound", "declined"]
+    state: Literal["offered", "bound", "declined", "foreign"]
+    """`foreign`: another server leased it, seen from beside (proxy DHCP)."""
     expires: float
 
 

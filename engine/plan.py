@@ -84,6 +84,8 @@ class Network(Struct, frozen=True, kw_only=True):
     v6prefix: str = ""
     """A /64, `auto`, or empty for IPv4 only."""
     strangers: Literal["ignore", "lease"] = "ignore"
+    dhcp: Literal["own", "proxy"] = "own"
+    """`proxy`: another server leases the addresses, this one only tells boot ROMs what to load."""
 
     @property
     def mask(self) -> str:

@@ -36,6 +36,8 @@ class PowerOrders:
 
     def carry_out(self, order: BootNode, node: Node) -> Powered:
         """Boot the node as ordered."""
+        if order.way is Way.OWN:
+            return Powered(node=order.node, generation=order.generation)  # it goes down by itself
         failure = self._kexec(order, node) if order.way is Way.KEXEC else self._power(order, node)
         return Powered(node=order.node, generation=order.generation, failure=failure)
 
@@ -65,7 +67,7 @@ class PowerOrders:
         power = self.power_of(node)
         if power is None:
             return None if self._command(node.id, {"do": "reboot"}) else reasons.no_power(node=node.name)
-        result = power.boot("network" if order.way is Way.NETWORK else "disk", False, _uefi(node))
+        result = power.boot("disk" if order.way is Way.DISK else "network", False, _uefi(node))
         return _failure(result, node)
 
     def _kexec(self, order: BootNode, node: Node) -> reasons.Reason | None:

@@ -91,6 +91,11 @@ unreachable = _kind(
     "the node runs {environment} and does not answer",
     "look at its console; power-cycle it if it hangs",
 )
+no_installer = _kind(
+    "no_installer",
+    "no image installs {system} by the method {method}",
+    "set install-method to image, or target-os to a system that this method installs: crowbar image list",
+)
 environment = _kind("environment", "the node runs {runs}, the role needs {needs}")
 stage = _kind("stage", "the role runs in stage {stage}, the node is in {present}")
 not_allocated = _kind("not_allocated", "the node is discovered and not allocated", "allocate it, or add a rule to the plan")
@@ -98,6 +103,11 @@ backward = _kind(
     "backward", "going back from stage {present} to {stage} needs an approval", "approve the move, or reset the node"
 )
 parent = _kind("parent", "it requires {role} on {node}, which is {state}")
+not_linked = _kind(
+    "not_linked",
+    "{role} is wanted on each {kind} that {node} is linked to, and none is known",
+    "let the node be discovered with its cables in (crowbar topology shows what was heard)",
+)
 parent_missing = _kind(
     "parent_missing", "it requires {role}, which is bound nowhere", "bind that role, or correct the plan"
 )
@@ -117,6 +127,16 @@ boot_timeout = _kind(
     "boot_timeout",
     "no {expected} within {seconds:g} s after {signal}, {tries} times in a row",
     "read the node's screen; then retry the node",
+)
+loader_refused = _kind(
+    "loader_refused",
+    "the firmware fetched {loader} ({way}, {signal}) and came back without starting it: {next} is offered next",
+    "nothing, if the next one answers; Secure Boot takes only what is signed, and the firmware's menu can switch it off",
+)
+loader_failed = _kind(
+    "loader_failed",
+    "loader {loader} ({way}) came to nothing after {signal}: {next} is offered next",
+    "nothing, if the next one answers; else read the machine's screen",
 )
 boot_waiting = _kind("boot_waiting", "no {expected} for {seconds:g} s after {signal}: trying boot {tries} of {of}")
 wrong_environment = _kind(
@@ -158,6 +178,9 @@ busy = _kind("busy", "node {node} is busy: {what}", "wait until it is done, then
 cycle = _kind("cycle", "these roles would wait for each other: {path}", "remove one of the requirements")
 illegal = _kind("illegal", "{verb} is not possible: node {node} is {state}")
 bad_value = _kind("bad_value", "{what} must be {expected}, not {value}")
+secret_value = _kind(
+    "secret_value", "attribute {name} holds a secret, and is not set by hand", "name where it comes from under `secrets` in the plan"
+)
 not_one_machine = _kind(
     "not_one_machine", "{node} and {other} cannot become one node: {why}", "delete the one that is wrong, or replace it"
 )
@@ -179,6 +202,9 @@ no_pool = _kind(
 stranger = _kind(
     "stranger", "{mac} ({kind}) is not a machine that boots from the network", "set strangers: lease in the network to serve it"
 )
+proxy_only = _kind(
+    "proxy_only", "{mac} gets its address from another DHCP server: here only boot ROMs are told what to load (dhcp: proxy)"
+)
 pool_empty = _kind(
     "pool_empty", "the {range} range of network {network} is used up ({size} addresses)", "widen the range in the plan"
 )
@@ -194,11 +220,21 @@ verify_failed = _kind("verify_failed", "{role} was run, and a second look does n
 lost = _kind("lost", "the node knows nothing of attempt {attempt} any more")
 refused = _kind("refused", "{node} refused attempt {attempt}: {message}")
 unreachable_node = _kind("unreachable_node", "{node} could not be reached at {address}: {message}")
+no_host_key = _kind(
+    "no_host_key",
+    "no SSH host key of {node} is known here, so nothing was sent to {address}: its install reported none",
+    "reinstall the node, or retry its install role, so that the key is reported again",
+)
 host_key = _kind(
     "host_key", "{node} at {address} showed another SSH host key than the one its install reported", "find out which machine answers there"
 )
 no_address = _kind("no_address", "node {node} has no address on the admin network")
 no_jig = _kind("no_jig", "no jig {jig} is there to carry out role {role}", "correct the barclamp")
+secret_in_clear = _kind(
+    "secret_in_clear",
+    "{role} takes the secret {names}, and the node's agent asked for it without TLS",
+    "build the discovery image with curl or wget in it: crowbar image build sledgehammer; then retry the role",
+)
 bad_result = _kind("bad_result", "the result of {role} is not what it promises: {message}", "correct the role's script")
 
 # -- commands of other processes ----------------------------------------------------------------------------------

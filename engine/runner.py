@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from . import reasons
 from .core.attributes import admin_network, inputs
-from .core.stages import DISCOVERY
+from .core.devices import about
+from .core.stages import over_network
 from .core.wishes import task_document
 from .core.world import World
 from .definitions import Json, RoleDef
@@ -151,8 +152,9 @@ class Runner:
             role=definition,
             barclamp=definition.barclamp,
             folder=role_folder(world, definition),
-            attributes=task_document(world, role, opened),
+            attributes=task_document(world, role, opened) | about(world, node),
             secrets=(*secrets, *self._ports.secrets()),
+            sealed=tuple(sorted(name for name, value in inputs(world, role).items() if isinstance(value, dict) and "$secret" in value)),
             timeout_s=definition.timeout_s,
             target=self.target(world, node),
         )
@@ -172,7 +174,8 @@ class Runner:
         if node is None:
             return
         self._ports.live.finished(node.id)
-        for name in ("local",) if node.kind is Kind.ADMIN else ("agent",) if node.runs == DISCOVERY else ("script",):
+        here = {Kind.ADMIN: ("local",), Kind.DEVICE: ("device",)}
+        for name in here[node.kind] if node.kind in here else ("agent",) if over_network(world, node.runs) else ("script",):
             jig = self._ports.jigs.get(name)
             if jig is not None:
                 jig.acknowledge(effect.attempt, effect.node)

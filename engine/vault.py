@@ -19,6 +19,10 @@ LIMIT = 4096
 """Most bytes of one secret."""
 
 
+LONGEST = {"bmc-user": 16, "bmc-password": 20}
+"""Most bytes that IPMI 2.0 takes (sections 22.28 and 22.30). BMCs cut a longer one, refuse it, or lock the account, each in its own way."""
+
+
 class VaultError(Exception):
     """A secret cannot be read or opened. One sentence that says which, and what to do; never its value."""
 
@@ -40,13 +44,15 @@ class Vault:
 
     def seal(self, references: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> None:
         """Read what the references point at and keep it. What cannot be read now and is sealed already stays. Raises VaultError."""
+        wrong = unfit(references, environment)
+        if wrong:
+            raise VaultError("; ".join(f"{place}: {why}" for place, why in wrong.items()))
         for name, reference in references.items():
             value = _fetch(name, reference, environment)
             if value is not None:
                 self._tokens[name] = self._fernet.encrypt(value.encode()).decode()
             elif name not in self._tokens:
-                where = f"environment variable {reference['env']}" if "env" in reference else f"file {reference.get('file')}"
-                raise VaultError(f"secret {name} is not there: set {where}, then try again")
+                raise VaultError(f"secret {name} is not there: set {_where(reference)}, then try again")
         if not references:
             return
         self._opened = None
@@ -72,6 +78,20 @@ class Vault:
         if self._opened is None:
             self._opened = tuple(v for name in self._tokens if (v := self.open(name)))
         return self._opened
+
+
+def unfit(references: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]) -> dict[str, str]:
+    """Place in the plan -> what is wrong with the secret that is there now. What is not there is not looked at. Raises VaultError."""
+    out = {}
+    for name, reference in references.items():
+        longest, value = LONGEST.get(name), _fetch(name, reference, environment)
+        if longest is not None and value is not None and len(value.encode()) > longest:
+            out[f"secrets.{name}"] = f"{_where(reference)} holds {len(value.encode())} bytes, and IPMI takes at most {longest}"
+    return out
+
+
+def _where(reference: Mapping[str, str]) -> str:
+    return f"environment variable {reference['env']}" if "env" in reference else f"file {reference.get('file')}"
 
 
 def _key(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from ..definitions import RoleDef
+from ..definitions import HERE, RoleDef
 from ..effects import Start
 from ..model import Key, Node, NodeRole, State
 from .attributes import inputs_hash
@@ -109,7 +109,7 @@ def _resume(w: Work, role: NodeRole, definition: RoleDef) -> int:
     node = w.nodes.get(role.node)
     if node is None or not node.alive or node.boot is not None or not node.available or node.problem is not None:
         return 0
-    if definition.jig not in ("noop", "local") and node.runs != environment_of(w, node, definition.stage):
+    if definition.jig not in HERE and node.runs != environment_of(w, node, definition.stage):
         return 0
     ask = w.now + pause_s(w, ASK)
     w.put_role(replace(role, resume=False, resumed=True, deadline=ask))

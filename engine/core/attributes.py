@@ -121,7 +121,7 @@ def drift(view: View, role: NodeRole) -> bool:
 
 def readers(view: View, value: Value) -> list[Key]:
     """Node roles that may see this value."""
-    names = (value.name, "image") if value.name == "target-os" else (value.name,)  # `image` is computed from it
+    names = (value.name, "image") if value.name in ("target-os", "install-method") else (value.name,)  # `image` is computed from them
     roles = [r.name for r in view.catalog.roles.values() if any(want.name in names for want in r.wants)]
     if value.layer == "deployment":
         keys = (key for role in roles for key in view.bound.get(role) or ())
@@ -185,7 +185,8 @@ def engine_value(view: View, node: Node, role: NodeRole, name: str) -> Json:
         case "engine-key":
             return {"$engine": "key"}
         case "image":
-            return {"$image": effective(view, role, "target-os")}
+            method = effective(view, role, "install-method")
+            return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
         case "credential":
             return {"$secret": "credential"}
         case _:

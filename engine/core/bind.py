@@ -6,27 +6,29 @@ deployment, then up the tree; else it is made. Edges are structure: set here, on
 Rules
 * Nothing is bound to hardware before the node is allocated, except what discovers it (late binding).
 * Cycles are refused as they are made; the order of the stages on each node counts as edges.
-* A node role that exists keeps its state; it may get more parents.
+* A node role that exists keeps its state; it may get more parents. What a later plan asks for no more is unbound (`unbind`).
 """
 
 from __future__ import annotations
 
 from itertools import islice
 
-from msgspec import json
+from msgspec import convert, json
 from msgspec.structs import replace
 
 from .. import reasons
-from ..definitions import On, Requirement, RoleDef
+from ..definitions import Json, On, Requirement, RoleDef
 from ..model import Deployment, Key, Kind, Node, NodeRole, Revision, State, Value
 from ..plan import Plan
 from ..reasons import Reason
 from .addresses import allocate_addresses
+from .bind_select import requirements, selects
+from .devices import linked
 from .graph import Walk, find_cycle, rank
 from .network_roles import network_roles
 from .rules import choose
+from .unbind import unbind
 from .work import Work
-from .world import View
 
 SYSTEM = "system"
 
@@ -62,7 +64,8 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     """Make the plan the wanted state. The same plan again changes nothing. A reason: refused, and nothing was changed."""
     body = json.decode(json.encode(plan))  # as the store gives it back: with lists for tuples, so that the two compare
     last = latest(w)
-    if last and w.revisions[last].plan == body:
+    if last and as_kept(w.revisions[last].plan) == body:
+        unbind(w, last)  # what ran when an earlier commit dropped it
         return None
     w.use(plan, network_roles(w.base, plan))
     w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
@@ -76,12 +79,13 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     for node in sorted(w.all("nodes"), key=lambda n: n.id):
         refused = None
         if node.allocated:
-            if node.kind is not Kind.ADMIN:
+            if node.kind not in (Kind.ADMIN, Kind.DEVICE):
                 refused = allocate_addresses(w, node)
             refused = refused or bind_wanted(w, node)
         if refused is not None:
             return refused
         w.touch_node(node.id)
+    unbind(w, last)
     _approve_by_plan(w)
     w.restale(key for key in [role.key for role in w.all("node_roles")])
     return None
@@ -95,6 +99,11 @@ def _approve_by_plan(w: Work) -> None:
             continue
         if role.state in (State.PROPOSED, State.WAITING, State.ERROR) and not role.succeeded:
             w.put_role(replace(role, approved=_plan_approves(w, w.nodes[role.node], definition)))
+
+
+def as_kept(body: Json) -> Json:
+    """A revision's plan as this program would keep it: one that was kept by another version may lack keys that have a default now."""
+    return json.decode(json.encode(convert(body, Plan)))
 
 
 def latest(w: Work) -> int:
@@ -148,20 +157,9 @@ def bind_wanted(w: Work, node: Node) -> Reason | None:
     wanted: list[tuple[Node, str, str]] = []
     for deployment in plan.deployments.values():
         for role, selectors in sorted(deployment.roles.items()):
-            if any(_selects(s, node) for s in selectors):
+            if any(selects(s, node) for s in selectors):
                 wanted.append((node, role, deployment.name))
     return _bind_all(w, wanted)
-
-
-def _selects(selector: str, node: Node) -> bool:
-    kind, _, name = selector.partition(":")
-    if kind == "all":
-        return node.kind is Kind.SERVER
-    if kind == "group":
-        return node.group == name
-    if kind == "node":
-        return name in (node.name, node.name.split(".")[0])
-    return kind == "admin" and node.kind is Kind.ADMIN
 
 
 # -- the graph -----------------------------------------------------------------------------------------------------
@@ -229,21 +227,6 @@ def _bind(w: Work, node: Node, role: str, deployment: str, new: New) -> Reason |
     return None
 
 
-def requirements(view: View, definition: RoleDef) -> tuple[Requirement, ...]:
-    """What it requires by name, and the owners of the attributes that it wants (discovery facts excepted: they are there before)."""
-    out = list(definition.requires)
-    named = {r.role for r in out}
-    for want in definition.wants:
-        attribute = view.catalog.attributes.get(want.name)
-        owner = attribute.role if attribute is not None else ""
-        if owner and owner != definition.name and owner not in named:
-            giver = view.catalog.roles.get(owner)
-            if giver is not None and "abstract" not in giver.flags:
-                out.append(Requirement(role=owner))
-                named.add(owner)
-    return tuple(out)
-
-
 def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new: New) -> list[Key] | Reason:
     """The node roles that satisfy a requirement, made where they are not there."""
     names = [requirement.role, *sorted(r.name for r in w.catalog.roles.values() if requirement.role in r.provides)]
@@ -258,6 +241,8 @@ def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new
             return reasons.parent_missing(role=requirement.role)
         refused = _bind(w, admin, requirement.role, SYSTEM, new)
         return refused if refused is not None else [(admin.id, requirement.role)]
+    if on is On.LINKED:
+        return _on_linked(w, node, requirement, deployment, new)
     if on in (None, On.PEERS, On.DEPLOYMENT):
         tree = _upwards(w, deployment)
         for name in names:
@@ -278,6 +263,18 @@ def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new
     name = next((n for n in names if n in w.catalog.roles), names[0])
     refused = _bind(w, node, name, deployment, new)
     return refused if refused is not None else [(node.id, name)]
+
+
+def _on_linked(w: Work, node: Node, requirement: Requirement, deployment: str, new: New) -> list[Key] | Reason:
+    """The role on each device of that kind that the node is linked to, as far as it has heard now."""
+    devices = linked(w, node, requirement.kind)
+    for device in devices:
+        refused = _bind(w, device, requirement.role, deployment, new)
+        if refused is not None:
+            return refused
+    if not devices:
+        return reasons.not_linked(role=requirement.role, kind=requirement.kind, node=node.name)
+    return [(device.id, requirement.role) for device in devices]
 
 
 def _upwards(w: Work, deployment: str) -> set[str]:

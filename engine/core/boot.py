@@ -17,8 +17,9 @@ from .. import reasons
 from ..effects import BootNode
 from ..model import Boot, Intent, Node, Sighting, Signal, Way
 from ..reasons import Reason
+from . import loaders
 from .patience import deadline_s
-from .stages import DISCOVERY, stage_named
+from .stages import DISCOVERY, over_network, stage_named
 from .work import Work
 from .world import View
 
@@ -31,8 +32,18 @@ SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
         (Signal.KERNEL, 300.0),
         (Signal.HELLO, 300.0),
     ),
+    Way.INSTALLER: (
+        (Signal.POWERED, 60.0),
+        (Signal.DHCP, 420.0),
+        (Signal.LOADER, 120.0),
+        (Signal.SCRIPT, 60.0),
+        (Signal.KERNEL, 300.0),
+        (Signal.ANSWERS, 900.0),  # some installers fetch a gigabyte of themselves first
+        (Signal.HELLO, 300.0),
+    ),
     Way.DISK: ((Signal.POWERED, 60.0), (Signal.HELLO, 900.0)),
     Way.KEXEC: ((Signal.POWERED, 60.0), (Signal.HELLO, 300.0)),
+    Way.OWN: ((Signal.POWERED, 60.0), (Signal.HELLO, 900.0)),
 }
 """Way -> what comes, in this order, and within how many seconds after the one before, at a patience of 1."""
 
@@ -89,11 +100,17 @@ def order_boot(w: Work, node: Node, environment: str, way: Way, tries: int = 1) 
     w.order(BootNode(node=node.id, generation=generation, way=way, environment=environment, tries=tries))
 
 
+def firmware_way(view: View, environment: str) -> Way:
+    """How firmware gets to that environment."""
+    if environment == DISCOVERY:
+        return Way.NETWORK
+    return Way.INSTALLER if over_network(view, environment) else Way.DISK
+
+
 def unexpected(w: Work, node: Node, environment: str) -> Node:
     """It boots and no boot is open: somebody pressed a button, or the machine died. Opens a boot that nobody ordered."""
     generation = node.intent.generation + 1
-    way = Way.NETWORK if environment == DISCOVERY else Way.DISK
-    boot = opened(w, generation, way, environment, ordered=False)
+    boot = opened(w, generation, firmware_way(w, environment), environment, ordered=False)
     new = replace(
         node,
         boot=boot,
@@ -119,6 +136,14 @@ def seen(w: Work, boot: Boot, signal: Signal) -> Boot:
     if _ORDER[signal] <= _ORDER[boot.signal] and not again:
         return boot
     new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again else boot.tries, failure=None)
+    return replace(new, deadline=w.now + within(w, new))
+
+
+def restarted(w: Work, boot: Boot | None) -> Boot | None:
+    """The boot as at its beginning, for a firmware that starts over with another loader. There are few of those, so that it ends."""
+    if boot is None:
+        return None
+    new = replace(boot, signal=Signal.POWERED, at=w.at)
     return replace(new, deadline=w.now + within(w, new))
 
 
@@ -164,11 +189,13 @@ def deadline(w: Work, node: Node) -> None:
         return  # one that is not available is looked at when it is again
     stage = stage_named(w, node.stage)
     may_cycle = boot.ordered or (node.problem is None and stage is not None and stage.power_cycle)
+    if loaders.hung(w, boot):
+        node = loaders.node_next(w, node, boot)
     if boot.tries >= TRIES or not may_cycle:
         _give_up(w, node, boot)
         return
-    # A kexec that did not come back is followed by a way that needs nothing of the running system.
-    way = Way.DISK if boot.way is Way.KEXEC else boot.way
+    # One that did not come back by itself is followed by a way that needs nothing of the running system.
+    way = Way.DISK if boot.way in (Way.KEXEC, Way.OWN) else boot.way
     order_boot(w, node, boot.environment, way, tries=boot.tries + 1)
 
 
@@ -202,4 +229,7 @@ def sighting_deadline(w: Work, sighting: Sighting) -> None:
     waits = reasons.sighting_waits(
         mac=sighting.mac, signal=boot.signal.value, expected=signal.value, seconds=within(w, boot)
     )
+    if loaders.hung(w, boot):
+        loaders.sighting_next(w, sighting, boot)
+        return
     w.put_sighting(replace(sighting, reason=boot.failure or waits))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from ..definitions import HERE
 from ..effects import Probe
 from ..model import Node, NodeRole, State
 from .derive import suspended
@@ -35,7 +36,7 @@ def suspend(w: Work, node_id: str) -> None:
     for key in w.roles_of.get(node_id) or ():
         role: NodeRole = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)
-        if definition is None or definition.jig in ("noop", "local"):
+        if definition is None or definition.jig in HERE:
             continue
         if role.state is State.TRANSITION and not suspended(role):
             w.put_role(replace(role, resume=True, deadline=None, since=w.at))

@@ -16,7 +16,9 @@ from ..definitions import Json
 
 Grade = Literal["ok", "warn", "bad"]
 
-PORTS: tuple[tuple[Literal["udp", "tcp"], int, str], ...] = (("udp", 67, "DHCP"), ("udp", 69, "TFTP"), ("tcp", 80, "HTTP"))
+PORTS: tuple[tuple[Literal["udp", "tcp"], int, str], ...] = (
+    ("udp", 67, "DHCP"), ("udp", 69, "TFTP"), ("tcp", 80, "HTTP"), ("tcp", 443, "HTTPS"),
+)  # fmt: skip
 OLDEST_YEAR, NEWEST_YEAR = 2025, 2099
 """A clock outside of these was never set: a CMOS battery is empty."""
 LITTLE, ENOUGH = 1 << 30, 10 << 30
@@ -220,8 +222,9 @@ def _images(probes: Probes) -> list[Check]:
         if image["whole"]:
             out.append(_ok(name, f"whole, version {image['version']}"))
             continue
-        # Nothing boots without the discovery image and the loaders; a system is needed only where a plan wants it.
-        grade: Grade = "warn" if image.get("kind") == "system" else "bad"
+        # Nothing boots without the discovery image and the loaders; systems, installers and other architectures where a plan wants them.
+        needed = image.get("kind") in ("discovery", "loader") and image.get("arch", "x86_64") == "x86_64"
+        grade: Grade = "bad" if needed else "warn"
         out.append(Check(name=name, grade=grade, text=str(image["reason"]), advice=f"crowbar image build {image['name']}"))
     return out
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .. import reasons
-from ..definitions import RoleDef
+from ..definitions import HERE, RoleDef
 from ..model import Node, NodeRole, State
 from ..reasons import Reason
+from .attributes import effective
 from .boot import expected
 from .derive import done, resources, size
 from .patience import pause_s
-from .stages import environment_of, may_enter, wanted_stage
+from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
 from .world import View
 
 
@@ -100,11 +101,15 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
         yield reasons.booting(
             environment=node.boot.environment, signal=node.boot.signal.value, expected=expected(node.boot)
         )
-    elif definition.jig in ("noop", "local"):
+    elif definition.jig in HERE:
         pass
     else:
         needs = environment_of(view, node, definition.stage)
-        if node.intent.fresh:
+        role = install_role(view, node, definition.stage) if not needs else None
+        if role is not None:
+            system, method = effective(view, role, "target-os"), install_method(view, role)
+            yield reasons.no_installer(system=str(system), method=method)
+        elif node.intent.fresh:
             yield reasons.environment(runs="the boot before", needs=f"a fresh {needs}")
         elif node.runs != needs:
             yield reasons.environment(runs=node.runs or "nothing known", needs=needs)

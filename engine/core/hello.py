@@ -14,12 +14,13 @@ from ..effects import Refuse, Welcome
 from ..events import Hello
 from ..model import Kind, Node, Sighting, Signal, Way
 from ..reasons import Reason
+from . import loaders
 from .ban import banned_mac
 from .bind import bind_discovery
 from .boot import failed
 from .death import order_probe, suspend
 from .identity import Identity, identify, match
-from .stages import DISCOVERY
+from .stages import over_network
 from .work import Work
 
 MISBOOTS = 3
@@ -79,6 +80,8 @@ def hello(w: Work, event: Hello) -> None:
         seen: Sighting | None = w.sightings.get(one)
         if seen is not None and not seen.node:
             w.put_sighting(replace(seen, node=node.id, boot=None, reason=None, last=w.at))
+    if sighting is not None:
+        node = loaders.taken_over(node, sighting)
     new_macs = tuple(sorted({*node.macs, *found.macs}))
     node = replace(node, macs=new_macs, boot_mac=mac, uuid=node.uuid or found.uuid, serial=node.serial or found.serial)
     _arrived(w, node, event)
@@ -120,6 +123,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
     problem = None
     if misboots > MISBOOTS:
         problem = reasons.wrong_environment(runs=event.environment, wants=wanted, count=misboots)
+    in_memory = over_network(w, event.environment)
     through_firmware = not same and (boot is None or boot.way is not Way.KEXEC)
     new = replace(
         node,
@@ -133,7 +137,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
         problem=problem,
         claim=event.nonce,
         intent=replace(node.intent, fresh=node.intent.fresh and not right),
-        alive=event.environment == DISCOVERY,
+        alive=in_memory,
         probe=0,
         missed=0,
         signal=Signal.HELLO,
@@ -143,7 +147,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
     w.put_node(new)
     if died:
         suspend(w, new.id)
-    if event.environment != DISCOVERY:
+    if not in_memory:
         # Alive means reached and verified to be that installed system, so it is asked over SSH first.
         order_probe(w, w.nodes[new.id])
     _welcome(w, w.nodes[new.id], event)

@@ -29,7 +29,7 @@ def install(w: Work, node: Node, who: str, value: Json) -> Reason | str:
         if role.state is State.ACTIVE and isinstance(there, dict):
             return reasons.installed(node=node.name, os=str(there.get("os", "a system")))
     if value is not None:
-        systems = sorted(i.name for i in w.catalog.images.values() if i.kind == "system")
+        systems = sorted({i.installs or i.name for i in w.catalog.images.values() if i.kind in ("system", "installer")})
         if value not in systems and systems:
             return reasons.unknown_thing(what="system image", name=str(value)[:60], nearest=", ".join(systems))
         w.put_value(Value(layer="operator", scope=node.id, name="target-os", value=str(value), who=who))

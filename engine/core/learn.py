@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ..definitions import Json
 from ..model import Bmc, Node, NodeRole
+from .devices import meet
 from .topology import place_from
 from .work import Work
 
@@ -42,3 +43,5 @@ def learn(w: Work, role: NodeRole) -> None:
         new = replace(new, place=place_from(w.plan, role.gave["neighbours"]) or new.place)
     if new is not node:
         w.put_node(new)
+    if "neighbours" in role.gave:
+        meet(w, role.gave["neighbours"])

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from ipaddress import IPv4Network
+from math import inf
 from zlib import crc32
 
 from msgspec.structs import replace
@@ -25,13 +26,15 @@ from .. import reasons
 from ..definitions import Json
 from ..effects import Ignore, SendDhcp
 from ..events import DhcpAsked, DhcpOverheard
-from ..model import Lease, Node, Sighting, Signal
+from ..model import Lease, Loader, Node, Sighting, Signal
 from ..plan import Network, Plan, Range
 from ..reasons import Reason
 from ..wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
-from ..wire.dhcp_options import address_octets
-from .boot import failed, node_signal, sighting_signal
+from ..wire.dhcp_options import address_octets, relay_port
+from . import loaders
+from .boot import failed, node_signal, restarted, sighting_signal
 from .life import rom_asked
+from .proxy_dhcp import as_proxy, is_proxy, not_ours, overhear, wants_answer
 from .work import Work
 from .world import View
 
@@ -43,11 +46,6 @@ DECLINED = 86400
 SIGHTINGS = 4096
 """Most sightings that are kept; further unknown machines are counted and ignored."""
 
-LOADERS: dict[int, str] = {0: "undionly.kpxe", 6: "snponly.efi", 7: "snponly.efi", 9: "snponly.efi", 11: "snponly-arm64.efi"}
-"""PXE architecture (RFC 4578 section 2.1; errata 4625: 7 is x64 UEFI) -> loader file."""
-HTTP_LOADERS: dict[int, str] = {15: "snponly.efi", 16: "snponly.efi", 19: "snponly-arm64.efi"}
-"""UEFI HTTP boot (IANA processor architecture types) -> loader file."""
-
 
 def dhcp(w: Work, event: DhcpAsked) -> None:
     """Answer a DHCP message, or say why not."""
@@ -58,6 +56,10 @@ def dhcp(w: Work, event: DhcpAsked) -> None:
         return
     node_id = w.macs.get(request.mac)
     kind = classify(w, request, node_id is not None)
+    proxied = is_proxy(network)
+    if proxied and kind not in ("boot-rom", "ipxe"):
+        w.order(not_ours(event))
+        return
     if kind == "stranger" and network.strangers != "lease":
         w.order(Ignore(mac=request.mac, reason=reasons.stranger(mac=request.mac, kind=request.vendor_class or "no vendor class")))
         return
@@ -67,6 +69,9 @@ def dhcp(w: Work, event: DhcpAsked) -> None:
         if refused is not None:
             w.order(Ignore(mac=request.mac, reason=refused))
             return
+    if proxied:
+        _beside(w, event, network, kind)
+        return
     match request.kind:
         case DhcpKind.DISCOVER:
             outcome = _offer(w, request, network)
@@ -90,12 +95,22 @@ def dhcp(w: Work, event: DhcpAsked) -> None:
         return
     boots = kind in ("boot-rom", "ipxe")
     if noted:
-        _note(w, request, kind, node_id, outcome)
+        note(w, request, kind, outcome)
     w.order(SendDhcp(reply=_reply(w, request, network, outcome, kind if boots else ""), interface=event.interface))
 
 
+def _beside(w: Work, event: DhcpAsked, network: Network, kind: str) -> None:
+    """Answer as a proxy: another server leases the addresses here."""
+    request = event.request
+    overhear(w, request, network, LEASE)
+    if wants_answer(event):
+        note(w, request, kind, request.ciaddr, proxy=True)
+        w.order(as_proxy(event, _reply(w, request, network, "", kind)))
+
+
 def serving(view: View, request: DhcpRequest) -> Network | None:
-    """The network that the request comes from: by relay address, else the admin network; it must have a dhcp range."""
+    """The network that the request comes from: by relay address, else the admin network; it must have a dhcp range, or be one
+    where another server leases and this one is its proxy."""
     plan = view.plan
     if plan is None:
         return None
@@ -103,7 +118,7 @@ def serving(view: View, request: DhcpRequest) -> Network | None:
     if not near:
         return None
     for network in plan.networks.values():
-        if "dhcp" in network.ranges:
+        if "dhcp" in network.ranges or is_proxy(network):
             first, last, _ = _subnet(network.subnet)
             if first <= address_octets(near) <= last:
                 return network
@@ -217,11 +232,14 @@ def _free(w: Work, address: str, mac: str) -> bool:
 
 
 def _from_pool(w: Work, mac: str, network: Network) -> str | None:
-    """An address that nobody ever had, else one whose lease ran out; from the hash of the MAC on, so that it tends to be the same."""
+    """An address that nobody ever had, else one whose lease ran out; from the hash of the MAC on, so that it tends to be the same. A pool
+    with nothing free is searched once, and then not before a lease in it ends or is given back: who floods it costs nothing."""
+    if w.full.get(network.name, 0.0) > w.now:
+        return None
     pool = network.ranges["dhcp"]
     first, size = int.from_bytes(address_octets(pool.first), "big"), len(pool)
     start = crc32(mac.encode()) % size
-    expired = None
+    expired, ends = None, inf
     for i in range(size):
         number = first + (start + i) % size
         address = f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
@@ -234,6 +252,9 @@ def _from_pool(w: Work, mac: str, network: Network) -> str | None:
             expired = address
             if len(w.leases) >= size:
                 break
+        ends = min(ends, lease.expires)
+    if expired is None:
+        w.full[network.name] = ends
     return expired
 
 
@@ -250,35 +271,54 @@ def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
     return None
 
 
-def _note(w: Work, request: DhcpRequest, kind: str, node_id: str | None, address: str) -> None:
+def note(w: Work, request: DhcpRequest, kind: str, address: str, proxy: bool = False) -> None:
     """Record the signal: on the node's boot, or on the sighting of a machine without identity."""
-    sighting: Sighting | None = w.sightings.get(request.mac)
-    if node_id is not None:
-        node: Node = w.nodes[node_id]
-        if kind == "boot-rom":
-            node = rom_asked(w, node)
-        if kind in ("boot-rom", "ipxe"):
-            if node.boot_mac != request.mac:
-                w.put_node(node := replace(node, boot_mac=request.mac))
-            # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
-            if kind == "boot-rom" or (node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)):
-                node_signal(w, node, Signal.DHCP)
+    loader = loaders.offer(w, request, proxy) if kind in ("boot-rom", "ipxe") else None
+    node: Node | None = w.nodes.get(w.macs.get(request.mac, ""))
+    if node is not None:
+        if loader is not None:
+            _note_boot(w, node, request, kind, loader)
         return
-    if sighting is None:
-        sighting = Sighting(mac=request.mac, kind=kind, first=w.at)
+    sighting: Sighting = w.sightings.get(request.mac) or Sighting(mac=request.mac, kind=kind, first=w.at)
+    if kind == "boot-rom" and sighting.boot is not None and loaders.came_back(w, sighting.boot, request):
+        sighting = loaders.sighting_next(w, sighting, sighting.boot, back=True)
+        loader = loaders.offer(w, request, proxy)
+        sighting = replace(sighting, boot=restarted(w, sighting.boot))
+    elif kind == "boot-rom" and sighting.boot is not None and w.now >= sighting.boot.deadline:
+        sighting = replace(sighting, boot=restarted(w, sighting.boot))
     sighting = replace(
         sighting,
         kind=kind if sighting.kind != "boot-rom" else sighting.kind,
         uuid=request.uuid or sighting.uuid,
         arch=request.arch if request.arch is not None else sighting.arch,
         vendor=request.vendor_class[:64],
-        address=address,
+        address=address or sighting.address,
         last=w.at,
+        port=relay_port(request.relay) or sighting.port,
     )
     if kind == "boot-rom" or (kind == "ipxe" and sighting.boot is None):
-        sighting_signal(w, sighting, Signal.DHCP)
-    else:
-        w.put_sighting(sighting)
+        why = sighting.reason if sighting.loaders_failed else None
+        sighting = replace(sighting_signal(w, sighting, Signal.DHCP), reason=why)
+    if sighting.boot is not None and loader is not None:
+        sighting = replace(sighting, boot=loaders.note(sighting.boot, loader))
+    w.put_sighting(sighting)
+
+
+def _note_boot(w: Work, node: Node, request: DhcpRequest, kind: str, loader: Loader) -> None:
+    if kind == "boot-rom":
+        node = rom_asked(w, node)
+    if node.boot_mac != request.mac:
+        w.put_node(node := replace(node, boot_mac=request.mac))
+    if kind == "boot-rom" and node.boot is not None and loaders.came_back(w, node.boot, request):
+        node = loaders.node_next(w, node, node.boot, back=True)
+        loader = loaders.offer(w, request, loader.way == "proxy")
+        w.put_node(node := replace(node, boot=restarted(w, node.boot)))
+    # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
+    first = node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)
+    if kind == "boot-rom" or first:
+        node = node_signal(w, node, Signal.DHCP)
+    if node.boot is not None and (kind == "boot-rom" or first):
+        w.put_node(replace(node, boot=loaders.note(node.boot, loader)))
 
 
 def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots: str) -> DhcpReply:
@@ -287,14 +327,15 @@ def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots:
     extra: dict[str, Json] = {}
     if boots == "ipxe":
         extra["filename"] = f"http://{ours}/boot/script?mac={request.mac}"
+        extra["siaddr"] = ours  # what iPXE chains, GRUB for one, asks there for its files
     elif boots == "boot-rom":
-        arch = request.arch or 0
+        file = loaders.offer(w, request).file
         if request.vendor_class.startswith("HTTPClient"):
             extra["vendor_class"] = "HTTPClient"
-            extra["filename"] = f"http://{ours}/image/loader/{HTTP_LOADERS.get(arch, 'snponly.efi')}"
+            extra["filename"] = f"http://{ours}/image/loader/{file}"
         else:
             extra["vendor_class"] = "PXEClient"
-            extra["filename"] = LOADERS.get(arch, "snponly.efi" if arch else "undionly.kpxe")
+            extra["filename"] = file
             extra["tftp_server"] = ours
             extra["vendor_options"] = "060108ff"  # PXE 2.1, 2.2.2: no boot server discovery, take the file of this reply
         extra["siaddr"] = ours

@@ -13,13 +13,13 @@ from .. import reasons
 from ..effects import Ignore
 from ..events import Bye, Missed, Probed
 from ..model import Kind, Node, NodeRole, Way
-from .boot import deadline, order_boot, unexpected
+from .boot import deadline, firmware_way, order_boot, unexpected
 from .death import MISSES, PROBE_AGAIN, order_probe, suspend
 from .derive import committed, done, suspended
 from .patience import pause_s
-from .stages import DISCOVERY, environment_of, may_enter, stage_index, stage_named, wanted_stage
+from .stages import DISCOVERY, environment_of, may_enter, over_network, stage_index, stage_named, wanted_stage
 from .work import Work
-from .world import open_roles
+from .world import View, open_roles
 
 
 def advance(w: Work, node_id: str) -> None:
@@ -90,14 +90,18 @@ def _back(w: Work, here: str, there: str) -> bool:
 
 
 def _boot(w: Work, node: Node, environment: str) -> None:
-    order_boot(w, node, environment, way_to(node, environment))
+    order_boot(w, node, environment, way_to(w, node, environment))
 
 
-def way_to(node: Node, environment: str) -> Way:
-    """Sledgehammer comes over the network; an installed system by kexec where the node runs sledgehammer and can, else from disk."""
-    if environment == DISCOVERY:
-        return Way.NETWORK
-    return Way.KEXEC if node.kexec and node.alive and node.runs == DISCOVERY else Way.DISK
+def way_to(view: View, node: Node, environment: str) -> Way:
+    """Sledgehammer and installers come over the network; an installed system by kexec where the node runs sledgehammer and can, by the
+    installer's own reboot where one is at its end, else from disk."""
+    way = firmware_way(view, environment)
+    if way is Way.DISK and node.alive and over_network(view, node.runs):
+        if node.runs != DISCOVERY:
+            return Way.OWN
+        return Way.KEXEC if node.kexec else Way.DISK
+    return way
 
 
 def _recover(w: Work, node: Node) -> None:
@@ -110,7 +114,8 @@ def _recover(w: Work, node: Node) -> None:
         if definition is not None and definition.destructive and w.now < role.begun + definition.timeout_s:
             w.wake(role.begun + definition.timeout_s, node.id)
             return
-    order_boot(w, node, environment_of(w, node, node.stage), Way.NETWORK if stage.runs == DISCOVERY else Way.DISK)
+    environment = environment_of(w, node, node.stage)
+    order_boot(w, node, environment, firmware_way(w, environment))
 
 
 def missed(w: Work, event: Missed) -> None:

@@ -3,8 +3,9 @@
     replace OLD NEW   NEW stands where OLD stood: its name, group, place, addresses and settings, and roles that begin
                       anew. OLD is forgotten.
     merge ONE OTHER   both records are one machine (its board was changed, or it spoke with another UUID once). ONE
-                      stays, and owns all MACs and the newer identity; OTHER is forgotten. Refused where both have
-                      written disks: one of the two histories would be a lie.
+                      stays, owns all MACs and the newer identity, and takes over the settings and addresses of OTHER
+                      where it has none of its own; OTHER is forgotten. Refused where both have written disks: one of
+                      the two histories would be a lie.
     split NODE        what it was recognised by is forgotten, so the machine's next hello makes a new node; this one
                       stays for `replace` or `delete`.
     split NODE VALUE  this UUID, serial or MAC identifies nothing at this site any more (two machines have it); `uuid`
@@ -45,8 +46,7 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
         return reasons.illegal(verb="replace", node=old.name, state="not allocated: there is nothing to take over")
     children = _children_elsewhere(w, old)
     addresses = [a for a in w.all("allocations") if a.node == old.id]
-    values = [w.attributes[key] for scope in _scopes(w, old) for key in w.values_of.get(scope) or ()]
-    values = [v for v in values if v.layer != "discovery"]
+    values = [v for v in _settings(w, old) if v.layer != "discovery"]
     forget(w, old)
     for one in [a for a in w.all("allocations") if a.node == new.id]:
         w.drop("allocations", one.address)
@@ -63,8 +63,10 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
     return f"{new.name} is replaced: {new.serial or new.boot_mac} stands in for {old.serial or old.boot_mac or old.id}"
 
 
-def _scopes(w: Work, node: Node) -> list[str]:
-    return [node.id, *(f"{node.id}/{role}" for _, role in w.roles_of.get(node.id) or ())]
+def _settings(w: Work, node: Node) -> list[Value]:
+    """Values that were set for the node and for its roles."""
+    scopes = [node.id, *(f"{node.id}/{role}" for _, role in w.roles_of.get(node.id) or ())]
+    return [w.attributes[key] for scope in scopes for key in w.values_of.get(scope) or ()]
 
 
 def _rescoped(value: Value, old: str, new: str) -> Value:
@@ -96,7 +98,15 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
     if wrote_other or (other.allocated and not one.allocated):
         why = f"{other.name} {'has written disks' if wrote_other else 'is allocated'} and would be forgotten; merge the other way round"
         return reasons.not_one_machine(node=one.name, other=other.name, why=why)
+    addresses = [a for a in w.all("allocations") if a.node == other.id and (one.id, a.network) not in w.address_of]
+    values = [v for v in _settings(w, other) if v.layer != "discovery"]
     forget(w, other)
+    for allocation in addresses:
+        w.put(replace(allocation, node=one.id))
+    for value in values:
+        moved = _rescoped(value, other.id, one.id)
+        if moved.key not in w.attributes:
+            w.put_value(moved)
     # What spoke last is what the machine says of itself now.
     newest = other if other.signal_at > one.signal_at else one
     oldest = one if newest is other else other
@@ -108,6 +118,8 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
             serial=newest.serial or oldest.serial,
             boot_mac=newest.boot_mac or oldest.boot_mac,
             bmc=newest.bmc or oldest.bmc,
+            place=one.place or other.place,
+            group=one.group or other.group,
             identity=newest.identity,
             notice=None,
             since=w.at,

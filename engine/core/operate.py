@@ -15,6 +15,7 @@ from ..effects import Accept, Refuse
 from ..events import Operate, SetAttribute
 from ..model import Kind, Node, NodeRole, State, Value
 from ..reasons import Reason
+from .attributes import drift, readers
 from .ban import ban, ban_mac, unban
 from .bind import allocate
 from .death import order_probe
@@ -26,9 +27,12 @@ from .power_verbs import VERBS as POWER_VERBS
 from .power_verbs import power
 from .reopen import reopen
 from .stages import may_enter, stage_index, wanted_stage
+from .typed import misfit
 from .work import Work
 from .world import open_roles
 
+DRIFTS = 16
+"""Most node roles that are asked whether they drift, for a receipt."""
 Answer = Reason | str
 """A refusal, or a receipt in words."""
 
@@ -68,13 +72,22 @@ def set_attribute(w: Work, event: SetAttribute) -> Reason | None:
     scope = _scope(w, event)
     if isinstance(scope, Reason):
         return _answer(w, event.request, scope)
+    definition = w.catalog.attributes.get(event.name)
+    if definition is not None and definition.secret:
+        return _answer(w, event.request, reasons.secret_value(name=event.name))
+    wrong = misfit(definition, event.value) if definition is not None and not event.clear else None
+    if wrong is not None:
+        return _answer(w, event.request, wrong)
+    shown = _shown_scope(w, event)
     if event.clear:
         if (event.layer, scope, event.name) not in w.attributes:
             return _answer(w, event.request, reasons.unknown_thing(what="value set for", name=event.name, nearest="none"))
+        old = w.attributes[(event.layer, scope, event.name)]
         w.drop("attributes", (event.layer, scope, event.name))
-        return _answer(w, event.request, f"{event.name} of {event.scope} is no longer set")
-    w.put_value(Value(layer=event.layer, scope=scope, name=event.name, value=event.value, who=event.who))
-    return _answer(w, event.request, f"{event.name} of {event.scope} is set")
+        return _answer(w, event.request, f"{event.name} of {shown} is no longer set{_taken_up(w, old)}")
+    value = Value(layer=event.layer, scope=scope, name=event.name, value=event.value, who=event.who)
+    w.put_value(value)
+    return _answer(w, event.request, f"{event.name} of {shown} is set{_taken_up(w, value)}")
 
 
 def _hints(w: Work, event: SetAttribute) -> list[str]:
@@ -95,6 +108,23 @@ def _scope(w: Work, event: SetAttribute) -> str | Reason:
     if role not in roles and (slash or event.layer == "role"):
         return _unknown(f"role on {node.name} named", role, roles)
     return f"{node.id}/{role}" if slash else node.id
+
+
+def _shown_scope(w: Work, event: SetAttribute) -> str:
+    name, slash, role = event.scope.partition("/")
+    node = find_node(w, name) if event.layer != "deployment" else None
+    return event.scope if node is None else f"{role} on {node.name}" if slash else node.name
+
+
+def _taken_up(w: Work, value: Value) -> str:
+    """What comes of it, as far as the node roles that read it can tell."""
+    keys = readers(w, value)
+    again = sum(key in w.stale for key in keys)
+    drifting = [key for key in keys[:DRIFTS] if drift(w, w.node_roles[key])]
+    told = f"; {again} role{' runs' if again == 1 else 's run'} again" if again else ""
+    if drifting:
+        told += f"; {drifting[0][1]} is done and differs: only a redeploy acts on it"
+    return told or ("" if keys or value.layer == "hint" else "; no role that is bound reads it")
 
 
 def find_node(w: Work, name: str) -> Node | None:

@@ -22,6 +22,12 @@ class Ordered:
         self._chunks = chunks
         self._firsts = [chunk[0] for chunk in chunks]
 
+    @classmethod
+    def of(cls, entries: list[Entry]) -> Ordered:
+        """A set of these, which are sorted and each there once."""
+        half = _CHUNK // 2
+        return cls(tuple(tuple(entries[i : i + half]) for i in range(0, len(entries), half)))
+
     def __iter__(self) -> Iterator[Entry]:
         for chunk in self._chunks:
             yield from chunk

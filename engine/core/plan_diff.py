@@ -7,15 +7,16 @@ from __future__ import annotations
 from msgspec import Struct, json
 
 from ..definitions import Json
-from ..model import Key, Kind, State
+from ..model import Key, State
 from ..plan import Plan
 from ..reasons import Reason
 from .attributes import inputs_hash
-from .bind import commit, latest
+from .bind import as_kept, commit, latest
 from .derive import done
 from .stages import stage_index
+from .unbind import surplus
 from .work import Work
-from .world import View, World
+from .world import World
 
 LINES = 200
 """Most lines that are told of what differs in the plans' texts."""
@@ -26,10 +27,12 @@ class RoleChange(Struct, frozen=True, kw_only=True):
     role: str
     what: str
     """`new`: it will be bound and run; `again`: it runs again, because what it reads changes; `drift`: what it reads changes,
-    and only a redeploy acts on it; `left`: the plan wants it no more, and it stays until its node is deleted."""
+    and only a redeploy acts on it; `gone`: the plan wants it no more, so it is unbound, and what it did stays on the node; `left`: it is
+    wanted no more either, but stays bound (`why`)."""
     stage: str
     destructive: bool
     approved: bool
+    why: str = ""
 
 
 class Diff(Struct, frozen=True, kw_only=True):
@@ -51,7 +54,7 @@ def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
     """Pure: the world stays as it is."""
     body = json.decode(json.encode(plan))  # as a revision keeps it
     last = latest(Work(world))
-    old = world.revisions[last].plan if last else {}
+    old = as_kept(world.revisions[last].plan) if last else {}
     if old == body:
         return Diff(same=True, refused=None, revision=last, plan=(), roles=(), nodes=(), destroys=())
     work = Work(world)
@@ -60,7 +63,7 @@ def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
     if refused is not None:
         return Diff(same=False, refused=refused, revision=last + 1, plan=told, roles=(), nodes=(), destroys=())
     after = work.finish()
-    roles = sorted([*_bound(world, after), *_left(world, plan)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
+    roles = sorted([*_bound(world, after), *_left(world, after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     return Diff(
         same=False,
         refused=None,
@@ -95,27 +98,14 @@ def _drifts(before: World, after: World, key: Key) -> bool:
     return inputs_hash(before, before.node_roles[key]) != inputs_hash(after, after.node_roles[key])
 
 
-def _left(world: World, plan: Plan) -> list[RoleChange]:
-    """Roles that the plan in force asked for by name, and this one does not."""
-    if world.plan is None:
-        return []
-    out = []
-    for node in world.nodes.values():
-        if not node.allocated:
-            continue
-        gone = _named(world.plan, world, node.id) - _named(plan, world, node.id)
-        out += [_change(world, (node.id, role), "left") for role in sorted(gone) if (node.id, role) in world.node_roles]
-    return out
+def _left(before: World, after: World) -> list[RoleChange]:
+    """What the plan asks for no more."""
+    gone = [_change(before, key, "gone") for key in before.node_roles if key not in after.node_roles]
+    _, stays = surplus(after, list(after.node_roles.values()), latest(Work(before)))
+    return gone + [_change(after, key, "left", why) for key, why in stays.items()]
 
 
-def _named(plan: Plan, view: View, node_id: str) -> set[str]:
-    node = view.nodes[node_id]
-    label = node.name.split(".")[0]
-    mine = {f"node:{node.name}", f"node:{label}", f"group:{node.group}", "all" if node.kind is Kind.SERVER else "admin"}
-    return {role for d in plan.deployments.values() for role, selectors in d.roles.items() if mine & set(selectors)}
-
-
-def _change(world: World, key: Key, what: str) -> RoleChange:
+def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:
     role, definition = world.node_roles[key], world.catalog.roles.get(key[1])
     node = world.nodes.get(key[0])
     return RoleChange(
@@ -125,6 +115,7 @@ def _change(world: World, key: Key, what: str) -> RoleChange:
         stage=definition.stage if definition else "",
         destructive=definition is not None and definition.destructive,
         approved=bool(role.approved),
+        why=why,
     )
 
 

@@ -94,7 +94,7 @@ def _boot(w: Work, node: Node, action: str) -> str:
     node = w.nodes[node.id]
     environment = environment_of(w, node, node.stage) or DISCOVERY
     # Not by kexec: who presses the button wants the firmware to run.
-    way = way_to(replace(node, kexec=False), environment)
+    way = way_to(w, replace(node, kexec=False, alive=False), environment)
     order_boot(w, replace(node, problem=None, misboots=0, missed=0), environment, way)
     word = "switched on" if action == "on" else "power-cycled"
     return f"{node.name} is {word} and shall boot {environment}"

@@ -7,7 +7,7 @@ this node that is not done. The stages, their order and their names come from co
 from __future__ import annotations
 
 from .. import reasons
-from ..definitions import Stage
+from ..definitions import RoleDef, Stage
 from ..model import Kind, Node, NodeRole, State
 from ..reasons import Reason
 from .attributes import effective
@@ -16,6 +16,10 @@ from .world import View
 
 DISCOVERY = "sledgehammer"
 """Name of the discovery image, and of the environment that it makes."""
+METHOD = "install-method"
+"""The attribute by which an install role says how it is carried out."""
+IMAGE = "image"
+"""The method that writes an image from sledgehammer; every other one needs an installer."""
 
 
 def wanted_stage(view: View, node: Node) -> str:
@@ -58,13 +62,50 @@ def may_enter(view: View, node: Node, stage: str) -> Reason | None:
 
 
 def environment_of(view: View, node: Node, stage: str) -> str:
-    """What a node runs in that stage: `sledgehammer`, or the name of the system that its install puts there."""
+    """What a node runs in that stage: `sledgehammer`, the installer that its install role is carried out by, or the name of the system
+    that its install puts there. Empty: there is nothing that would do, and a guard says why."""
     if node.kind is not Kind.SERVER:
         return node.runs
     found = stage_named(view, stage)
-    if found is None or found.runs == "sledgehammer":
+    if found is None:
         return DISCOVERY
+    if found.runs == "sledgehammer":
+        role = install_role(view, node, stage)
+        method = install_method(view, role) if role is not None else IMAGE
+        return DISCOVERY if role is None or method == IMAGE else installer(view, str(effective(view, role, "target-os")), method)
     return installed_system(view, node)
+
+
+def over_network(view: View, environment: str) -> bool:
+    """Is it an environment that comes over the network and runs in memory: sledgehammer, or an installer?"""
+    image = view.catalog.images.get(environment)
+    return environment == DISCOVERY or (image is not None and image.kind == "installer")
+
+
+def install_role(view: View, node: Node, stage: str) -> NodeRole | None:
+    """The committed node role of that stage whose method may need another environment than the stage's."""
+    for key in view.roles_of.get(node.id) or ():
+        role: NodeRole = view.node_roles[key]
+        definition = view.catalog.roles.get(role.role)
+        if definition is not None and definition.stage == stage and committed(role) and wants(definition, METHOD):
+            return role
+    return None
+
+
+def install_method(view: View, role: NodeRole) -> str:
+    return str(effective(view, role, METHOD) or IMAGE)
+
+
+def installer(view: View, system: str, method: str) -> str:
+    """Name of the installer image that installs a system by that method; empty when there is none."""
+    for image in view.catalog.images.values():
+        if image.kind == "installer" and image.installs == system and image.method == method:
+            return image.name
+    return ""
+
+
+def wants(definition: RoleDef, attribute: str) -> bool:
+    return any(want.name == attribute for want in definition.wants)
 
 
 def installed_system(view: View, node: Node) -> str:
@@ -88,7 +129,7 @@ def node_state(view: View, node: Node) -> str:
         return "hold"
     wanted = wanted_stage(view, node)
     if node.kind is not Kind.SERVER:
-        return "ready" if node_done(view, node) else ("readying" if wanted else "joined")
+        return "ready" if node_done(view, node) else ("readying" if wanted else "discovered" if node.kind is Kind.DEVICE else "joined")
     stage = stage_named(view, node.stage)
     if stage is None:
         return "discovering"

@@ -39,7 +39,7 @@ from ..events import (
 )
 from ..model import Deployment, Kind, Node, Sighting, Signal
 from ..reasons import Reason
-from . import annealer, boot, leases, life
+from . import annealer, boot, disk_boot, leases, life, loaders
 from .ban import is_banned
 from .bind import allocate, commit, start_admin
 from .hello import hello
@@ -48,7 +48,7 @@ from .outcomes import outcome
 from .power_verbs import power_set
 from .reopen import reopen
 from .rules import choose
-from .stages import DISCOVERY, wanted_stage
+from .stages import DISCOVERY, over_network, wanted_stage
 from .work import Change, Checkpoint, Work
 
 ROUNDS = 50
@@ -100,7 +100,7 @@ def _apply(w: Work, event: AnyEvent) -> None:
         case DhcpAsked():
             leases.dhcp(w, event)
         case Fetched():
-            _signal(w, event.address, Signal.LOADER if event.what == "loader" else Signal.KERNEL)
+            _signal(w, event.address, Signal(event.what))
         case ScriptAsked():
             _script(w, event)
         case Hello():
@@ -187,22 +187,24 @@ def _script(w: Work, event: ScriptAsked) -> None:
         sighting = boot.sighting_signal(w, replace(sighting, address=event.address), Signal.SCRIPT)
         if sighting.boot is not None:
             w.put_sighting(replace(sighting, boot=replace(sighting.boot, nonce=event.nonce)))
-        w.order(_boot_script(event, "", DISCOVERY, disk=False))
+        w.order(_boot_script(event, "", DISCOVERY, disk=False, image=loaders.discovery_image(w, event.mac)))
         return
     node = life.rom_asked(w, w.nodes[node_id])
-    node = boot.node_signal(w, node, Signal.SCRIPT)
+    node = loaders.answered(w, boot.node_signal(w, node, Signal.SCRIPT))
     if node.boot is None:  # it has just used up its tries
         w.order(_boot_script(event, node.id, DISCOVERY, disk=True))
         return
-    disk = node.boot.environment != DISCOVERY
+    disk = not over_network(w, node.boot.environment)
     if not disk:
         w.put_node(replace(node, boot=replace(node.boot, nonce=event.nonce), boot_mac=event.mac))
-    w.order(_boot_script(event, node.id, node.boot.environment, disk=disk))
+    quirk = disk_boot.quirk(w, node) if disk else ""
+    image = loaders.discovery_image(w, event.mac) if node.boot.environment == DISCOVERY else ""
+    w.order(_boot_script(event, node.id, node.boot.environment, disk=disk, quirk=quirk, image=image))
 
 
-def _boot_script(event: ScriptAsked, node: str, environment: str, disk: bool) -> Answer:
+def _boot_script(event: ScriptAsked, node: str, environment: str, disk: bool, quirk: str = "", image: str = "") -> Answer:
     return BootScript(
-        request=event.request, mac=event.mac, node=node, environment=environment, disk=disk, claim=not disk
+        request=event.request, mac=event.mac, node=node, environment=environment, disk=disk, claim=not disk, quirk=quirk, image=image
     )
 
 

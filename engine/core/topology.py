@@ -1,19 +1,21 @@
 """Where a node stands and how it is cabled, from what its links hear (LLDP, IEEE 802.1AB) and the plan's cable list.
 
 Rules
-* A link is an edge from a node's port to a switch's port, with its source and the wall time at which it was heard. Switches are rows
-  derived from what is heard and planned: they need no agent and no account.
+* A link is an edge from a node's port to a switch's port, with its source and the wall time at which it was heard: it ages until the node
+  listens again. A switch that is heard is a node of kind device (`devices`); one that only the plan knows is a row here.
 * Each cable of the plan, and each port that is heard, gets one word:
 
     right     the port that the plan says for this link
     swapped   a port that the plan gives to another link or another place
-    missing   the plan has a cable here and nothing was heard: the link is down, or it is up and silent
+    missing   the plan has a cable here and the link is down
+    silent    the plan has a cable here, and nothing tells where it ends: the link is up and no LLDP was heard on it, or it is a BMC's
     unknown   a port that is not in the plan, or a node whose place is not known
 
 * The plan names links by speed and number (`1g0`, `10g1`). The n-th port of the machine, in the order in which the kernel lists them, is
   number n; where a place has links of several speeds, each speed counts its own ports. A port without a link has no speed: it takes the
   number that is left over.
-* The cable of a BMC is never heard (BMCs do not speak LLDP to the node), so it is not judged.
+* A BMC speaks no LLDP that its node could hear. Where it is plugged in is known if it asks for its address by DHCP through a relay that
+  tells the port (option 82: circuit id, and remote id for the switch); else its cable is silent.
 
 Traps: switches name their ports differently in `port` and `port_description` (`Ethernet1/16` and `Eth1/16`): either counts. Switches of
 one vendor send the full host name, plans have its first label: a label is compared where the plan's name has no dot.
@@ -32,7 +34,7 @@ from ..model import Kind, Node, Place
 from ..plan import Plan
 from .world import World
 
-Check = Literal["right", "swapped", "missing", "unknown"]
+Check = Literal["right", "swapped", "missing", "silent", "unknown"]
 _LINK = re.compile(r"(\d+)g(\d+)")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -54,6 +56,7 @@ class Link(Struct, frozen=True, kw_only=True):
     """What is wrong, in words; empty where it is right."""
     up: bool
     source: str = "lldp"
+    """`lldp`, or `relay` (DHCP option 82)."""
     at: float = 0.0
     """Wall time at which the node listened last."""
 
@@ -102,6 +105,7 @@ def topology(world: World) -> Topology:
             if all(port.nic != name for port in ports):
                 ports.append(_Port(name, 0, True))
         links += _links(node, plan, ports, heard, owners, at_place, listened.ended)
+        links += _bmc_link(world, node, plan, owners, at_place, listened.ended)
     names = sorted({x.switch for x in links if x.switch} | _planned_switches(plan), key=natural)
     devices = {_label(n.name): n.name for n in world.nodes.values() if n.kind is Kind.DEVICE}
     switches = []
@@ -114,7 +118,7 @@ def topology(world: World) -> Topology:
             )
         )  # fmt: skip
     links.sort(key=lambda x: (natural(x.switch or x.plan.partition(":")[0] or "~"), natural(x.port or x.plan.partition(":")[2]), x.node))
-    checks = {"right": 0, "swapped": 0, "missing": 0, "unknown": 0} | Counter(x.check for x in links)
+    checks = {"right": 0, "swapped": 0, "missing": 0, "silent": 0, "unknown": 0} | Counter(x.check for x in links)
     return Topology(switches=tuple(switches), links=tuple(links), checks=checks)
 
 
@@ -141,9 +145,8 @@ def _owners(plan: Plan | None) -> dict[str, _Owner]:
 
 
 def _planned_switches(plan: Plan | None) -> set[str]:
-    """Those with cables that can be heard."""
     racks = plan.racks if plan is not None else ()
-    cables = (c for rack in racks for place in rack.places for link, c in place.cables.items() if _LINK.fullmatch(link))
+    cables = (c for rack in racks for place in rack.places for c in place.cables.values())
     return {cable.partition(":")[0] for cable in cables}
 
 
@@ -211,6 +214,39 @@ def _links(
     return out
 
 
+def _bmc_link(
+    world: World, node: Node, plan: Plan | None, owners: dict[str, _Owner], at_place: dict[tuple[str, int], str], at: float
+) -> list[Link]:
+    """The cable of the BMC, where the plan has one for the node's place."""
+    wanted = _cables(plan, node.place, bmc=True).get("bmc", "")
+    if not wanted:
+        return []
+    seen = world.sightings.get(node.bmc.mac) if node.bmc is not None and node.bmc.mac else None
+    port = _Port("bmc", 0, node.bmc is not None)
+    if seen is None or not seen.port:
+        why = "no relay told the port of its BMC (DHCP option 82)" if node.bmc is not None else "no BMC was found"
+        return [
+            Link(node=_label(node.name), nic="bmc", link="bmc", switch="", port="", plan=wanted, check="silent", why=why, up=port.up, at=at)
+        ]
+    switch, _, number = _planned_spelling(seen.port, owners).partition(":")
+    check, why = _judge(node, port, "bmc", wanted, f"{switch}:{number}", owners, at_place)
+    return [
+        Link(
+            node=_label(node.name), nic="bmc", link="bmc", switch=switch, port=number, plan=wanted, check=check, why=why, up=True,
+            source="relay", at=seen.last,
+        )
+    ]  # fmt: skip
+
+
+def _planned_spelling(told: str, owners: dict[str, _Owner]) -> str:
+    """`SWITCH:PORT` of a relay as the plan spells it, where it knows it; some relays put both into the circuit id."""
+    switch, _, port = told.partition(":")
+    for one in (told, f"{_label(switch)}:{port}", port):
+        if one in owners:
+            return one
+    return told
+
+
 def _judge(
     node: Node,
     port: _Port,
@@ -224,7 +260,9 @@ def _judge(
         return "right", ""
     if not heard:
         state = "the link is up, no LLDP was heard" if port.up else "the link is down: no cable, or it ends in nothing"
-        return ("missing", state) if wanted else ("unknown", f"not in the plan; {state}")
+        if wanted:
+            return "silent" if port.up else "missing", state
+        return ("unknown", f"not in the plan; {state}")
     if node.place is None:
         return "unknown", "the place of the node is not known" if owners else "the plan has no cables"
     owner = owners.get(heard)
@@ -239,14 +277,14 @@ def _judge(
     return "swapped", f"that port is for {whose}" + (f"; plan says {wanted}" if wanted else "")
 
 
-def _cables(plan: Plan | None, place: Place | None) -> dict[str, str]:
-    """Cables of the place that can be heard, in the order of their names."""
+def _cables(plan: Plan | None, place: Place | None, bmc: bool = False) -> dict[str, str]:
+    """Cables of the place that can be heard, in the order of their names; or, with `bmc`, the other ones."""
     if plan is None or place is None:
         return {}
     for rack in plan.racks:
         for one in rack.places:
             if (rack.name, one.unit) == (place.rack, place.unit):
-                return {link: one.cables[link] for link in sorted(one.cables, key=natural) if _LINK.fullmatch(link)}
+                return {link: one.cables[link] for link in sorted(one.cables, key=natural) if bool(_LINK.fullmatch(link)) != bmc}
     return {}
 
 
@@ -270,15 +308,25 @@ def link_names(ports: list[_Port], cables: dict[str, str]) -> dict[str, str]:
 
 
 def place_from(plan: Plan, neighbours: Json) -> Place | None:
-    """The place whose cables end in the ports that the node hears, by most links, and where those are as many, by the first of them (two
-    nodes whose second cables are swapped are each where their first one says); None: no port of the plan was heard."""
-    votes: list[tuple[int, int, int, str]] = []
+    """The place whose cables end in the ports that the node hears, by most links, and where those are as many, by the first of them by name
+    (two nodes whose second cables are swapped are each where their first one says, in whatever order they hear); None: no port of the
+    plan was heard."""
+    votes: list[tuple[int, tuple[tuple[str, int], ...], int, str]] = []
     owners = _owners(plan)
     found = [n for n in neighbours if isinstance(n, dict)] if isinstance(neighbours, list) else []
     heard = [":".join(_spellings(n, owners)) for n in found]
     for rack in plan.racks:
         for place in rack.places:
-            there = [heard.index(port) for port in place.cables.values() if port in heard]
+            there = [natural(link) for link, port in place.cables.items() if port in heard]
             if there:
                 votes.append((-len(there), min(there), place.unit, rack.name))
     return Place(rack=min(votes)[3], unit=min(votes)[2]) if votes else None
+
+
+def heard_switches(plan: Plan | None, neighbours: Json) -> dict[str, str]:
+    """Chassis id -> name, of the switches that a node hears."""
+    owners, out = _owners(plan), {}
+    for n in neighbours if isinstance(neighbours, list) else ():
+        if isinstance(n, dict) and isinstance(n.get("chassis"), str) and n["chassis"]:
+            out[n["chassis"]] = _spellings(n, owners)[0]
+    return out

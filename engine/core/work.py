@@ -23,7 +23,7 @@ from ..plan import Plan
 from .attributes import is_stale, readers
 from .derive import done, holds_limits, resources
 from .entries import MAPS, enter, index, leave, matters, names, nonces
-from .ordered import EMPTY
+from .ordered import EMPTY, Ordered
 from .wishes import collectors, weight
 from .world import World
 
@@ -91,8 +91,10 @@ class Work:
         """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
         self.free_from: dict[str, int] = {}
         """Network -> number below which no address of its range is free, as far as this working copy has looked."""
+        self.full: dict[str, float] = dict(world.full)
         self.loading = False
-        """Records are put as they were stored, and `restale_all` comes at the end."""
+        """Records are put as they were stored, and `load_ends` comes at the end."""
+        self.loaded: dict[str, list[Key]] = {}
         self.starts = 0
         self.looks = 0
         """Node roles that this step has started, and looked at."""
@@ -116,6 +118,7 @@ class Work:
         self._open(to.world)
         self.rows, self.touched, self.looked, self.released = to.rows, to.touched, to.looked, to.released
         self.free_from.clear()
+        self.full = dict(to.world.full)
         del self.effects[to.effects :]
         del self.wakes[to.wakes :]
 
@@ -145,6 +148,7 @@ class Work:
             meta=self.meta,
             touched=tuple(self.touched) if keep_touched else (),
             released=tuple(self.released) if keep_touched else (),
+            full=tuple(self.full.items()),
             **{name: getattr(self, name).finish() for name in MAPS},
         )
 
@@ -230,7 +234,10 @@ class Work:
         self.rows[("node_roles", key)] = new
         if old is None:
             enter(self.roles_of, new.node, key)
-            self.bound[new.role] = (self.bound.get(new.role) or EMPTY).add(key)
+            if self.loading:
+                self.loaded.setdefault(new.role, []).append(key)
+            else:
+                self.bound[new.role] = (self.bound.get(new.role) or EMPTY).add(key)
         if old is None or old.parents != new.parents:
             for parent in set(old.parents if old else ()) - set(new.parents):
                 leave(self.children, parent, key)
@@ -240,7 +247,7 @@ class Work:
             had, has = old is not None and holds_limits(old), holds_limits(new)
             if had != has:
                 self._count(definition, new, 1 if has else -1)
-        if self.collectors and (old is None or (old.state is State.PROPOSED) != (new.state is State.PROPOSED)):
+        if self.collectors and not self.loading and (old is None or (old.state is State.PROPOSED) != (new.state is State.PROPOSED)):
             self._wish(new)
         self._stale_now(new)
         self.looked[new.node] = None
@@ -312,6 +319,8 @@ class Work:
             return
         if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
             del self.lease_of[old.mac]
+        if old is not None and new.expires < old.expires:
+            self.full.clear()
         other = self.lease_of.get(new.mac)
         if other is not None and other != new.address and new.state != "declined":
             self.drop("leases", other)  # a machine has one lease at a time
@@ -336,6 +345,7 @@ class Work:
         if old is None:
             return
         self.free_from.clear()
+        self.full.clear()
         self.rows[(table, key)] = None
         match old:
             case Node():
@@ -379,6 +389,7 @@ class Work:
     def use(self, plan: Plan, catalog: Catalog) -> None:
         """Work by another plan, with the catalogue that it makes. What follows from definitions follows."""
         before, self.plan, self.catalog = self.catalog, plan, catalog
+        self.full.clear()
         self.collectors = collectors(catalog)
         for name in sorted(before.roles.keys() | catalog.roles.keys()):
             old, new = before.roles.get(name), catalog.roles.get(name)
@@ -395,7 +406,12 @@ class Work:
                 self.touch_node(role.node)
         self.released.update(dict.fromkeys(self.limits()))
 
-    def restale_all(self) -> None:
+    def load_ends(self) -> None:
+        """All records are there: what costs less for all at once, and what needs all of them."""
+        self.loading = False
+        for name, keys in self.loaded.items():
+            self.bound[name] = Ordered.of(sorted(keys))
+        self.loaded.clear()
         roles = self.all("node_roles")
         for role in roles if self.collectors else ():
             self._wish(role)

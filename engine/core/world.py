@@ -2,8 +2,7 @@
 
 Tables are persistent maps (a changed entry costs 2 to 4 us at any size; a copied dict costs milliseconds at 20,000 entries).
 Indexes beside them are derived: `work` keeps them as records change, `World.load` builds them anew, and tests compare the two.
-Two of them are memory of work to do rather than functions of the tables, and are rebuilt by touching everything: `queues` and
-`touched`.
+Some are memory rather than functions of the tables: `queues` and `touched`, rebuilt by touching everything, and `full`, by looking.
 """
 
 from __future__ import annotations
@@ -156,6 +155,8 @@ class World(Struct, frozen=True, kw_only=True):
     """Node roles still to be looked at: more were touched than one step may start."""
     released: tuple[str, ...] = ()
     """Resources with free places that were not handed on yet, for the same cause."""
+    full: tuple[tuple[str, float], ...] = ()
+    """Network -> engine time until which its pool is known to have nothing free, so that it is not searched for each who asks."""
 
     @classmethod
     def new(cls, catalog: Catalog) -> World:
@@ -176,8 +177,7 @@ class World(Struct, frozen=True, kw_only=True):
         for table in KEYS:
             for row in tables.get(table, {}).values():
                 work.put(row)
-        work.loading = False
-        work.restale_all()
+        work.load_ends()
         return work.finish(keep_touched=False)
 
     def node_named(self, name: str) -> Node | None:

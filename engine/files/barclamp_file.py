@@ -12,13 +12,14 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from ..core.network_roles import TEMPLATE, network_of
-from ..definitions import FLAGS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
+from ..definitions import FLAGS, LINKED_KINDS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
 from .mistakes import Mistakes, shown
 from .spot import Spot
 from .yaml_source import load
 
 JIGS = ("agent", "script", "local", "noop", "device", "ansible")
-SCRIPTED = ("agent", "script", "local")
+SCRIPTED = ("agent", "script", "local", "device")
+_PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
 DETACHED = ("agent", "script")
 """Jigs whose attempts outlive the connection: only these may carry out what destroys."""
 
@@ -162,8 +163,8 @@ class BarclampFile:
             if "role" not in keys:
                 return Requirement(role="")
             words.append((keys["role"], role := keys["role"].text("a role's name")))
-            on = On(keys["on"].choice(tuple(one.value for one in On))) if "on" in keys else None
-            return Requirement(role=role, on=on)
+            on, _, kind = keys["on"].choice(_PLACES).partition(":") if "on" in keys else ("", "", "")
+            return Requirement(role=role, on=On(on) if on else None, kind=kind)
         words.append((spot, role := spot.text("a role's name, or {role: NAME, on: WHERE}")))
         return Requirement(role=role)
 

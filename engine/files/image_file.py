@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from ..boot_script import WORD
 from ..definitions import ImageDef, Stage
@@ -11,17 +12,33 @@ from .mistakes import Mistakes, shown
 from .spot import Spot
 from .yaml_source import load
 
+_LOADERS = ("efi-arm64", "bios-second", "efi-second", "efi-signed", "efi-grub", "efi-arm64-grub")
 FILES: dict[str, tuple[str, ...]] = {
     "discovery": ("kernel", "initrd"),
     "system": ("root",),
-    "loader": ("bios", "efi", "efi-arm64"),
+    "installer": ("kernel", "initrd", "live"),
+    "loader": ("bios", "efi", *_LOADERS),
 }
 """Kind of image -> the uses of its files."""
 
-OPTIONAL = ("efi-arm64",)
+_KINDS: dict[str, Literal["discovery", "system", "installer", "loader"]] = {
+    "discovery": "discovery",
+    "system": "system",
+    "installer": "installer",
+    "loader": "loader",
+}
+
+OPTIONAL = (*_LOADERS, "live")
 """Of these, what an image may be without."""
 
+METHODS = ("preseed", "autoinstall", "kickstart")
+"""Ways in which a distribution's own installer takes answers."""
+_INSTALLER = ("installs", "method", "answers")
+_INSTALLER_ALSO = ("mirror",)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_MIRROR = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
+_ARGUMENT = re.compile(r"([A-Za-z0-9_./:=,@+%~-]|\{(answers|image|mirror)\})+")
+"""Of an installer: the engine puts in the URL of the answers, of the image's files, and of the packages."""
 _WORD_OF_STATE = re.compile(r"[a-z]+(-[a-z]+)*")
 _STAGE_KEYS = ("name", "doing", "done", "runs", "gate", "power-cycle")
 _STAGE_NEEDS = _STAGE_KEYS[:4]
@@ -62,7 +79,7 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
     tree = load(file, mistakes)
     if tree is None:
         return
-    known = ("name", "kind", "version", "arch", "description", "files", "arguments", "synthetic")
+    known = ("name", "kind", "version", "arch", "description", "files", "arguments", "synthetic", *_INSTALLER, *_INSTALLER_ALSO)
     keys = Spot(tree, str(file), mistakes).fields(known, ("name", "kind", "files"))
     if not {"name", "kind", "files"} <= keys.keys():
         return
@@ -80,15 +97,35 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
             spot.unknown("file", made, files.values())
         synthetic[made] = spot.size()
     argument = "a kernel argument without spaces, quotes or $"
-    arguments = tuple(spot.name(argument, WORD, 200) for spot in keys.each("arguments"))
+    pattern = _ARGUMENT if kind == "installer" else WORD
+    arguments = tuple(spot.name(argument, pattern, 200) for spot in keys.each("arguments"))
+    for key in _INSTALLER:
+        if (key in keys) != (kind == "installer"):
+            keys.get(key, keys["kind"]).fail(f"expected {key!r} of an installer, and of an installer only")
+    answers = {}
+    for served, spot in keys["answers"].entries().items() if "answers" in keys else ():
+        if not _FILE.fullmatch(served):
+            spot.fail("expected a file name as the key")
+        answers[served] = spot.name("the file name of a template", _FILE, 100)
+        if not any(place.is_file() for place in answer_templates(folder, answers[served])):
+            spot.fail(f"there is no template {shown(answers[served])} in the image's folder, nor in images/answers")
     folders["image:" + name] = str(folder)
     images[name] = ImageDef(
         name=name,
-        kind="discovery" if kind == "discovery" else "system" if kind == "system" else "loader",
+        kind=_KINDS[kind],
         version=keys["version"].name("a version without spaces", WORD) if "version" in keys else "",
         arch=keys["arch"].choice(("x86_64", "aarch64")) if "arch" in keys else "x86_64",
         description=keys.describe(),
         files=files,
         arguments=arguments,
         synthetic=synthetic,
+        installs=keys["installs"].name("the name of a system") if "installs" in keys else "",
+        method=keys["method"].choice(METHODS) if "method" in keys else "",
+        answers=answers,
+        mirror=keys["mirror"].name("a URL", _MIRROR, 300) if "mirror" in keys else "",
     )
+
+
+def answer_templates(folder: Path, name: str) -> tuple[Path, ...]:
+    """Where the template of a file of answers is looked for: the image's own folder, then `images/answers`."""
+    return folder / name, Path(__file__).resolve().parents[2] / "images" / "answers" / name

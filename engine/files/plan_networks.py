@@ -21,7 +21,7 @@ MAX_NAME = 32
 CONDUIT = re.compile(r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[0-9]{1,2}(?:,[-+?]?[0-9]+[mg][0-9]{1,2})*")
 """Links by speed and number, `1g0` or `+10g0,+10g1`: `+` that speed or faster, `-` or slower, `?` either."""
 
-_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers")
+_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers", "dhcp")
 
 
 def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
@@ -52,6 +52,7 @@ def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
             conduit=keys["conduit"].name("links as 1g0, +10g0,+10g1 or bmc", CONDUIT) if "conduit" in keys else "1g0",
             v6prefix=_v6prefix(keys["v6prefix"]) if "v6prefix" in keys else "",
             strangers=_strangers(keys),
+            dhcp=_dhcp(keys),
         )
         if name == ADMIN and admin and IPv4Address(admin) not in subnet:
             keys["subnet"].fail(f"the admin node's address {admin} is not in {subnet}")
@@ -165,3 +166,10 @@ def _v6prefix(spot: Spot) -> str:
 def _strangers(keys: Fields) -> Literal["ignore", "lease"]:
     lease = "strangers" in keys and keys["strangers"].choice(("ignore", "lease")) == "lease"
     return "lease" if lease else "ignore"
+
+
+def _dhcp(keys: Fields) -> Literal["own", "proxy"]:
+    proxy = "dhcp" in keys and keys["dhcp"].choice(("own", "proxy")) == "proxy"
+    if proxy and "ranges" in keys and "dhcp" in keys["ranges"].entries():
+        keys["dhcp"].fail("another server leases the addresses of this network: it has no dhcp range here")
+    return "proxy" if proxy else "own"

@@ -84,6 +84,7 @@ def _network(network: Network) -> dict[str, Json]:
         vlan=network.vlan,
         conduit="" if network.conduit == "1g0" else network.conduit,
         v6prefix=network.v6prefix,
+        dhcp="" if network.dhcp == "own" else network.dhcp,
         strangers="" if network.strangers == "ignore" else network.strangers,
     )
 

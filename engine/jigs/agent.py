@@ -69,7 +69,9 @@ class _Box(Struct):
 class AgentJig:
     """The mailboxes. `wake(node)` is called, from the thread that ordered, when something new is in one."""
 
-    def __init__(self, submit: Submit, logs: Logs, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, submit: Submit, logs: Logs, clock: Callable[[], float] = time.monotonic, in_clear: bool = False) -> None:
+        """`in_clear`: secrets may go out without TLS, since the machines are simulated."""
+        self._in_clear = in_clear
         self._submit = submit
         self._logs = logs
         self._clock = clock
@@ -187,13 +189,16 @@ class AgentJig:
             self._submit(Outcome(attempt=attempt, node=node, what="running"))
         return True
 
-    def task(self, node: NodeId, attempt: str) -> bytes | None:
+    def task(self, node: NodeId, attempt: str, secure: bool = True) -> bytes | None:
         """The tar of a leg that this node was told to run; None for any other. Reads files. A role that cannot be
-        packed fails the leg."""
+        packed fails the leg, as does one with secrets that was not asked for over TLS (`secure`)."""
         with self._lock:
             box = self._boxes.get(node)
             order = box.orders.get(attempt) if box is not None else None
         if order is None or order.start.resume:
+            return None
+        if order.sealed and not (secure or self._in_clear):
+            self._submit(failed(attempt, node, reasons.secret_in_clear(role=order.role.name, names=", ".join(order.sealed))))
             return None
         try:
             data = bundle(order)

@@ -29,6 +29,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """Nested by the attributes' paths, secrets opened."""
     secrets: tuple[str, ...] = ()
     """Values that are masked in the log."""
+    sealed: tuple[str, ...] = ()
+    """Names of the attributes that hold opened secrets."""
     timeout_s: float = 900.0
     """Enforced where the task runs; 0: over already."""
     target: SshTarget | None = None

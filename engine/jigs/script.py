@@ -72,7 +72,8 @@ def why_lost(order: Order, told: AttemptFault | SshFailed) -> reasons.Reason:
     node = order.node.name or order.node.id
     address = order.node.address or (order.target.address if order.target is not None else "")
     if isinstance(told, SshFailed) and told.kind == "host_key":
-        return reasons.host_key(node=node, address=address)
+        pinned = order.target is not None and order.target.host_key is not None
+        return reasons.host_key(node=node, address=address) if pinned else reasons.no_host_key(node=node, address=address)
     return reasons.unreachable_node(node=node, address=address, message=told.message)
 
 

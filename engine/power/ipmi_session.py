@@ -11,9 +11,12 @@ nothing to clean but the socket. `tests/power/test_power_ipmi.py` looks that pyg
 
 Rules
 * The socket is connected: other peers' packets never arrive, and ICMP says at once when nobody listens.
-* Everything ends at `deadline` (monotonic). A packet is sent again after 0.5, 1, 2, 4, 4 ... s; the interval survives
-  a new start of the handshake, else a BMC slower than it would never be logged in to; each answer halves it again.
-* At most five handshakes a session.
+* Everything ends at `deadline` (monotonic). A packet is sent again after 0.5, 0.75, 1.1 ... 4 s; the interval survives
+  a new start of the handshake, else a BMC slower than it would never be logged in to. Once the BMC's answer time is known (from packets
+  that were sent once, RFC 6298 section 3), the first interval is four times that, at least 0.25 s: a call is some twenty exchanges, and on
+  a line that loses a fifth of the packets half a second and more for each lost one is more than a call has.
+* At most twelve handshakes a session. A lost RAKP message costs a whole one, because a repeated RAKP 1 that meets a late answer to the
+  first looks like a wrong password to the BMC. Its interval is one of its own, since many BMCs are quick but for their cryptography.
 * An established session is never logged in again behind the caller's back: pyghmi would repeat the command in flight.
 * Malformed packets are dropped and counted.
 
@@ -43,7 +46,8 @@ from pyghmi.ipmi.private.session import Session
 from . import FailureKind, PowerFailed
 
 _RETRY_S, _RETRY_MAX_S = 0.5, 4.0
-_HANDSHAKES = 5
+_LEAST_S, _GROWS = 0.25, 1.5
+_HANDSHAKES = 12
 _LOGOUT_S = 0.5
 BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error)
 _ADMINISTRATOR, _OPERATOR = 4, 3
@@ -77,7 +81,9 @@ class IpmiSession(Session):  # type: ignore[misc]
         self.heard = False
         self.malformed = 0
         self.failure: SessionFailed | None = None
-        self.patience = _RETRY_S
+        self.patience = self.first_s = self.rakp_s = _RETRY_S
+        self.sent_once: float | None = None
+        self.mean_s: float | None = None
         self.expiration: float | None = None
         self.handshakes = 0
         self._state_of_pyghmi(address, port, user, password, kg)
@@ -145,7 +151,7 @@ class IpmiSession(Session):  # type: ignore[misc]
             self.ipmicallback = self._generic_callback
             self._send_ipmi_net_payload(netfn, command, data, retry=True, rslun=rslun)
             self._await(lambda: self.lastresponse is not None)
-            self.patience = max(_RETRY_S, self.patience / 2)  # else a few lost packets early make each later one cost seconds
+            self.patience = max(self.first_s, self.patience / 2)  # else a few lost packets early make each later one cost seconds
             response: dict[str, Any] = self.lastresponse
             self.lastresponse = None
             if response["code"] not in (0xC0, 0xC3):
@@ -241,7 +247,11 @@ class IpmiSession(Session):  # type: ignore[misc]
             self.socket.send(self.netpacket)
         except OSError as error:
             self._note("unreachable", _words(error))
-        self.expiration = time.monotonic() + self.patience if retry else None
+        self.sent_once = time.monotonic()
+        wait = self.patience
+        if self._in_rakp:
+            wait = self.rakp_s if self.mean_s is not None else max(self.rakp_s, self.patience)
+        self.expiration = self.sent_once + wait if retry else None
 
     def _await(self, done: Callable[[], bool]) -> None:
         while True:
@@ -265,7 +275,23 @@ class IpmiSession(Session):  # type: ignore[misc]
                 raise SessionFailed("timeout" if self.heard else "unreachable", _words(error)) from error
             if packet[:1] == b"\x06" and packet[2:4] == b"\xff\x07":
                 self.heard = True
+                self._answered()
                 self._take(packet)
+
+    def _answered(self) -> None:
+        """Learn how long this BMC takes, from the first answer to a packet that was sent once."""
+        if self.sent_once is None:
+            return
+        took, self.sent_once = time.monotonic() - self.sent_once, None
+        if self._in_rakp:
+            self.rakp_s = min(_RETRY_MAX_S, max(_LEAST_S, 4 * took))
+            return
+        self.mean_s = took if self.mean_s is None else self.mean_s + (took - self.mean_s) / 8
+        self.patience = self.first_s = min(_RETRY_MAX_S, max(_LEAST_S, 4 * self.mean_s))
+
+    @property
+    def _in_rakp(self) -> bool:
+        return self.logging and self.sessioncontext in ("EXPECTINGRAKP2", "EXPECTINGRAKP4")
 
     def _take(self, packet: bytearray) -> None:
         try:
@@ -275,16 +301,21 @@ class IpmiSession(Session):  # type: ignore[misc]
 
     def _timedout(self) -> None:
         self.expiration = None
-        self.patience = min(_RETRY_MAX_S, self.patience * 2)
         if not self.lastpayload:
             return
+        if self._in_rakp:
+            self.rakp_s = min(_RETRY_MAX_S, self.rakp_s * _GROWS)
+            if self.mean_s is None:
+                self.patience = min(_RETRY_MAX_S, self.patience * _GROWS)
+            self._relog()
+            return
+        self.patience = min(_RETRY_MAX_S, self.patience * _GROWS)
         if self.sessioncontext == "OPENSESSION":
             self._open_rmcpplus_request()
-        elif self.sessioncontext in ("EXPECTINGRAKP2", "EXPECTINGRAKP4"):
-            self._relog()
         else:
             self.hasretried = 1
             self.send_payload()
+        self.sent_once = None
 
 
 def _of_code(response: dict[str, Any], netfn: int, command: int) -> str:

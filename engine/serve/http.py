@@ -22,6 +22,7 @@ import asyncio
 import logging
 import resource
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -37,11 +38,15 @@ from .http_boot import BootCalls
 from .http_gate import Gate
 from .http_guard import Guard, Limits
 from .http_images import ImageFile
+from .http_install import Answers as InstallAnswers
+from .http_install import InstallCalls
 
 __all__ = ["HttpService", "ImageFile", "Limits", "Live", "Mailbox"]
 
 BACKLOG = 1024
 SPARE_DESCRIPTORS = 256
+HANDSHAKE_S = 10.0
+"""For the handshake of TLS: two round trips, and a slow machine's arithmetic."""
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +63,28 @@ class HttpService:
         boot_id_of: Callable[[NodeId], str | None],
         image: Callable[[str, str], ImageFile | None],
         boot_script: Callable[[BootScript, str], str],
+        boot_menu: Callable[[BootScript, str], str] = lambda _effect, _nonce: "",
+        site_image: Callable[[], bytes] = lambda: b"",
+        first_menu: Callable[[], bytes] = lambda: b"",
+        install_answers: InstallAnswers = lambda _hash, _nonce, _file: None,
+        tool: Callable[[str], bytes | None] = lambda _name: None,
         mailbox: Mailbox,
         live: Live,
         address_of: Callable[[str], str] = lambda peer: peer,
         limits: Limits = Limits(),  # noqa: B008  frozen
+        secure_sites: Sequence[tuple[str, int]] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """All callbacks are called in the service's thread and must be quick. `submit` answers False when the lane
         is full; `boot_id_of` the committed boot_id of a node; `boot_script(effect, nonce)` renders what the engine
-        decided, with an empty nonce where there is no claim; `address_of` turns a peer's host into an address of the
+        decided, with an empty nonce where there is no claim, `boot_menu` the same for GRUB; `site_image` is the site's initramfs,
+        `first_menu` what GRUB asks for first;
+        `install_answers` renders a file of answers of an installer, `tool` gives what it fetches besides (`http_install`);
+        `secure_sites` are served by TLS with `tls`; `address_of` turns a peer's host into an address of the
         plan (`Reach.back`)."""
         self._sites = list(sites)
+        self._secure_sites = list(secure_sites) if tls is not None else []
+        self._tls = tls
         self._limits = limits
         self._counters: Counter[str] = Counter()
         self._answers = Answers(limits.pending)
@@ -83,7 +100,8 @@ class HttpService:
             counters=self._counters,
         )
         self._agents = AgentCalls(self._gate, mailbox, live)
-        BootCalls(self._gate, image, boot_script)
+        BootCalls(self._gate, image, boot_script, boot_menu, site_image, first_menu)
+        InstallCalls(self._gate, install_answers, tool)
         self._gate.complete()
         mailbox.listen(self._wake, self._answers.told)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,18 +110,21 @@ class HttpService:
         self._guard: Guard | None = None
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, once it has started."""
+        self.secure_addresses: list[tuple[str, int]] = []
+        """And where by TLS."""
 
     def start(self) -> None:
         """Listens, or raises ServiceError and holds nothing."""
         sockets: list[socket.socket] = []
         try:
-            for site in self._sites:
+            for site in self._sites + self._secure_sites:
                 sockets.append(_listen(site))
         except ServiceError:
             for one in sockets:
                 one.close()
             raise
-        self.addresses = [one.getsockname()[:2] for one in sockets]
+        addresses = [one.getsockname()[:2] for one in sockets]
+        self.addresses, self.secure_addresses = addresses[: len(self._sites)], addresses[len(self._sites) :]
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(sockets, ready), name="http", daemon=True)
         self._thread.start()
@@ -159,7 +180,13 @@ class HttpService:
         self._gate.guard = guard
         self._answers.attach(loop)
         self._loop = loop
-        servers = [await loop.create_server(guard, sock=one, backlog=BACKLOG) for one in sockets]
+        servers = [await loop.create_server(guard, sock=one, backlog=BACKLOG) for one in sockets[: len(self._sites)]]
+        for one in sockets[len(self._sites) :]:
+            servers.append(
+                await loop.create_server(
+                    guard, sock=one, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
+                )
+            )
         ready.set()
         try:
             await self._stop.wait()
@@ -190,7 +217,7 @@ def _listen(site: tuple[str, int]) -> socket.socket:
 
 
 def _is_public(image: ImageFile | None) -> bool:
-    return image is not None and image.kind in ("discovery", "loader")
+    return image is not None and image.kind in ("discovery", "installer", "loader")
 
 
 def _fit(limits: Limits) -> Limits:

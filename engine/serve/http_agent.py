@@ -31,7 +31,7 @@ class Mailbox(Protocol):
     def take(self, node: NodeId, boot_id: str) -> tuple[dict[str, Json] | None, float]: ...
     def knows(self, node: NodeId, attempt: str) -> bool: ...
     def progress(self, node: NodeId, attempt: str) -> bool: ...
-    def task(self, node: NodeId, attempt: str) -> bytes | None: ...
+    def task(self, node: NodeId, attempt: str, secure: bool) -> bytes | None: ...
     def posted(self, node: NodeId, attempt: str, said: dict[str, Json]) -> Literal["wait", "told", "full"]: ...
 
 
@@ -104,7 +104,7 @@ class AgentCalls:
         if not isinstance(answer, Welcome):
             raise TypeError(f"{type(answer).__name__} is no answer to a hello")
         self._live.contact(answer.node)
-        token = gate.keys.token(answer.node, answer.boot_id)
+        token = gate.keys.token(answer.node, answer.boot_id, safe=call.secure)
         return as_json({"node": answer.node, "token": token, "name": answer.name})
 
     async def next(self, call: Call) -> web.StreamResponse:
@@ -137,7 +137,8 @@ class AgentCalls:
     async def task(self, call: Call) -> web.StreamResponse:
         node, attempt = call.caller.node, call.segments["id"]
         # Reads and packs files: not in the loop.
-        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._mailbox.task, node, attempt)
+        secure = call.secure and call.caller.safe
+        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._mailbox.task, node, attempt, secure)
         if data is None:
             raise _late(404, attempt)
         # It may hold secrets of the role.

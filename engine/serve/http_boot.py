@@ -33,14 +33,35 @@ class BootCalls:
         gate: Gate,
         image: Callable[[str, str], ImageFile | None],
         boot_script: Callable[[BootScript, str], str],
+        boot_menu: Callable[[BootScript, str], str],
+        site_image: Callable[[], bytes],
+        first_menu: Callable[[], bytes],
     ) -> None:
         self._gate = gate
         self._image = image
         self._boot_script = boot_script
+        self._boot_menu = boot_menu
+        self._site_image = site_image
+        self._first_menu = first_menu
         self._fetched: OrderedDict[tuple[str, str], set[str]] = OrderedDict()
-        gate.handlers |= {"script": self.script, "image": self.image}
+        gate.handlers |= {"script": self.script, "grub": self.grub, "menu": self.menu, "site": self.site, "image": self.image}
 
     async def script(self, call: Call) -> web.StreamResponse:
+        """For iPXE."""
+        return await self._decided(call, self._boot_script)
+
+    async def grub(self, call: Call) -> web.StreamResponse:
+        """The same for GRUB, as its configuration."""
+        return await self._decided(call, self._boot_menu)
+
+    async def menu(self, call: Call) -> web.StreamResponse:  # noqa: ARG002
+        """What GRUB asks for first where it was loaded by HTTP: the same that it finds by TFTP."""
+        return web.Response(body=self._first_menu(), content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    async def site(self, call: Call) -> web.StreamResponse:  # noqa: ARG002
+        return web.Response(body=self._site_image(), content_type="application/octet-stream", headers={"Cache-Control": "no-store"})
+
+    async def _decided(self, call: Call, render: Callable[[BootScript, str], str]) -> web.StreamResponse:
         query = call.request.query
         mac, uuid = parse_mac(query.get("mac", "")), query.get("uuid", "")
         if mac is None:
@@ -55,7 +76,7 @@ class BootCalls:
         )
         if not isinstance(answer, BootScript):
             raise TypeError(f"{type(answer).__name__} is no answer to a loader")
-        text = self._boot_script(answer, nonce if answer.claim else "")
+        text = render(answer, nonce if answer.claim else "")
         return web.Response(text=text, content_type="text/plain", headers={"Cache-Control": "no-store"})
 
     async def image(self, call: Call) -> web.StreamResponse:
@@ -80,7 +101,7 @@ class BootCalls:
         """Its last byte was sent. For a boot the kernel and the initrd both must be."""
         if image.kind == "loader":
             self._tell(Fetched(address=address, what="loader"))
-        elif image.kind == "discovery" and image.use in BOOT_FILES:
+        elif image.kind in ("discovery", "installer") and image.use in BOOT_FILES:
             key = (address, name)
             uses = self._fetched.pop(key, set()) | {image.use}
             if uses >= BOOT_FILES:

@@ -43,6 +43,8 @@ class Caller(Struct, frozen=True):
 
     node: NodeId = ""
     boot_id: str = ""
+    safe: bool = False
+    """Its token was never in clear."""
 
 
 class Call(Struct, frozen=True):
@@ -53,6 +55,12 @@ class Call(Struct, frozen=True):
     segments: dict[str, str]
     """The parts of the path that the route names."""
     caller: Caller
+
+    @property
+    def secure(self) -> bool:
+        """Did it come over TLS?"""
+        transport = self.request.transport
+        return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -123,14 +131,18 @@ class Gate:
         return response
 
     def _caller(self, request: web.BaseRequest, route: Route, segments: dict[str, str]) -> Caller:
-        if route.who is Who.PUBLIC:
+        if route.who in (Who.PUBLIC, Who.NONCE):  # the handler looks at the nonce, which proves a boot and no caller
             return Caller()
         # An image that is not there is refused like one that needs a token: what is there is told to those only who
         # may know.
         if route.who is Who.IMAGE and self._public_image(segments["image"], segments["file"]):
             return Caller()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        node, verdict = self.keys.check(token.strip() if scheme.lower() == "bearer" else "", self.boot_id_of)
+        token = token.strip() if scheme.lower() == "bearer" else ""
+        if route.who is Who.IMAGE and (reader := self.keys.check_ticket(token, segments["image"], self.boot_id_of)):
+            self.contact(reader)
+            return Caller(reader, self.boot_id_of(reader) or "")
+        node, verdict = self.keys.check(token, self.boot_id_of)
         if verdict is Verdict.FORGED:
             raise Refusal(401, "unauthorised", reasons.sentence(reasons.unauthorised(route=route.path)))
         if verdict is Verdict.OLD_BOOT:
@@ -140,7 +152,7 @@ class Gate:
                 raise Refusal(200, "old_boot", sentence, {"acknowledged": True})
             raise Refusal(410, "old_boot", sentence)
         self.contact(node)
-        return Caller(node, self.boot_id_of(node) or "")
+        return Caller(node, self.boot_id_of(node) or "", self.keys.is_safe(token))
 
     async def read(self, call: Call) -> bytes:
         """The body, within the route's bounds. Raises Refusal."""

@@ -36,7 +36,7 @@ class ImageFile(Struct, frozen=True, kw_only=True):
     size: int
     sha256: str
     """Hex."""
-    kind: Literal["discovery", "system", "loader"]
+    kind: Literal["discovery", "system", "installer", "loader"]
     use: str = ""
     """`kernel`, `initrd`, `root`, `bios`, `efi`."""
 

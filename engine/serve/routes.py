@@ -22,10 +22,12 @@ class Who(enum.Enum):
 
     PUBLIC = "public"
     """Anybody on the admin network: it tells nothing that the boot ROM of any machine must not know."""
+    NONCE = "nonce"
+    """Who shows the nonce of an open boot of an installer in the path; worthless after that boot's hello."""
     TOKEN = "token"
     """The present boot of a node, by its token."""
     IMAGE = "image"
-    """As the image says: loaders and discovery images are public, systems need a token."""
+    """As the image says: loaders, discovery images and installers are public, systems need a token."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,11 @@ class Route(Struct, frozen=True, kw_only=True):
 
 ROUTES: tuple[Route, ...] = (
     Route(name="script", methods=("GET",), path="/boot/script", who=Who.PUBLIC),
+    Route(name="grub", methods=("GET",), path="/boot/grub.cfg", who=Who.PUBLIC),
+    Route(name="menu", methods=("GET", "HEAD"), path="/grub/grub.cfg", who=Who.PUBLIC),
+    Route(name="site", methods=("GET", "HEAD"), path="/boot/site.img", who=Who.PUBLIC),
+    Route(name="answers", methods=("GET",), path="/boot/answers/{nonce}/{file}", who=Who.NONCE),
+    Route(name="tool", methods=("GET",), path="/boot/tool/{file}", who=Who.PUBLIC),
     Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE),
     Route(name="hello", methods=("POST",), path="/agent/hello", who=Who.PUBLIC, body=16 * 1024),
     Route(name="next", methods=("GET",), path="/agent/next", who=Who.TOKEN),
@@ -49,6 +56,10 @@ ROUTES: tuple[Route, ...] = (
     Route(name="result", methods=("POST",), path="/agent/result", who=Who.TOKEN, body=GIVES_BYTES + 128 * 1024),
     Route(name="bye", methods=("POST",), path="/agent/bye", who=Who.TOKEN, body=4 * 1024),
 )
+
+
+SAME = {f"/image/loader//{file}": f"/image/loader/{file}" for file in ("grubx64.efi", "grubaa64.efi")}
+"""So shim asks for GRUB, where firmware loaded it by HTTP."""
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -62,6 +73,7 @@ _PATTERNS = [(_pattern(route.path), route) for route in ROUTES if "{" in route.p
 
 def find(path: str) -> tuple[Route, dict[str, str]] | None:
     """The route of a raw path (without query), and its segments."""
+    path = SAME.get(path, path)
     route = _EXACT.get(path)
     if route is not None:
         return route, {}

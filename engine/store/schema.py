@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Hashable, Iterator
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -38,6 +39,10 @@ ONE = "one"
 
 def _quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _no_key(_record: Row) -> Hashable:
+    return ()
 
 
 def to_json(value: Any) -> str:
@@ -97,6 +102,7 @@ class Codec:
         self.keys = keys
         info = inspect.type_info(record)
         assert isinstance(info, inspect.StructType)
+        self._key: Callable[[Row], Hashable] = attrgetter(*keys) if keys else _no_key
         self.columns = tuple(Column(f) for f in info.fields)
         self._fixups = tuple((i, c.encode) for i, c in enumerate(self.columns) if c.encode is not None)
         names = [c.name for c in self.columns]
@@ -130,8 +136,7 @@ class Codec:
         return key if isinstance(key, tuple) else (key,)
 
     def key_of(self, record: Row) -> Hashable:
-        values = tuple(getattr(record, k) for k in self.keys)
-        return values[0] if len(values) == 1 else values
+        return self._key(record)
 
     def key_from_json(self, key: Json) -> Hashable:
         if not self.keys:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -175,6 +176,36 @@ class Store:
         sql = "SELECT seq, at, now, event, fields, rows FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
         return self._read(lambda: [_journal_row(row) for row in self._conn.execute(sql, (after, limit))])
 
+    def base(self) -> tuple[Tables, int]:
+        """What was before the oldest row of the journal, and the seq that it stands for (0: nothing was pruned). Raises StoreError."""
+
+        def tables() -> tuple[Tables, int]:
+            (folded,) = self._conn.execute("SELECT value FROM info WHERE name = 'folded'").fetchone()
+            return self._base(), int(folded)
+
+        return self._read(tables)
+
+    def _base(self) -> Tables:
+        sums: Tables = {table: {} for table in CODECS}
+        for table, key, row in self._conn.execute('SELECT "of", "key", "row" FROM journal_base'):
+            codec = CODECS[table]
+            sums[table][codec.key_from_json(msgspec.json.decode(key))] = codec.from_json(msgspec.json.decode(row))
+        return sums
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """All reads inside are of one moment, whatever is written meanwhile. Keep it short: the write-ahead log cannot shrink. Raises
+        StoreError."""
+        try:
+            self._conn.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise self._closed_or(error) from error
+        try:
+            yield
+        finally:
+            if self._conn.in_transaction:
+                self._conn.execute("COMMIT")
+
     def verify(self) -> list[str]:
         """What is wrong with the store, one sentence each; empty: the tables are the sum of base and journal, and
         seq has no gap. Reads everything: for tests, `crowbar doctor` and after a repair. Raises StoreError."""
@@ -184,10 +215,7 @@ class Store:
         conn = self._conn
         wrong = []
         (folded,) = conn.execute("SELECT value FROM info WHERE name = 'folded'").fetchone()
-        sums: Tables = {table: {} for table in CODECS}
-        for table, key, row in conn.execute('SELECT "of", "key", "row" FROM journal_base'):
-            codec = CODECS[table]
-            sums[table][codec.key_from_json(msgspec.json.decode(key))] = codec.from_json(msgspec.json.decode(row))
+        sums = self._base()
         expected = folded + 1
         now = 0.0
         for row in conn.execute("SELECT seq, at, now, event, fields, rows FROM journal ORDER BY seq"):
@@ -217,6 +245,8 @@ class Store:
     def _read(self, what: Callable[[], T]) -> T:
         """Call `what` in one read transaction, so that all it reads is of one moment."""
         try:
+            if self._conn.in_transaction:  # `still`
+                return what()
             self._conn.execute("BEGIN")
             try:
                 return what()

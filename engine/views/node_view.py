@@ -13,7 +13,7 @@ from ..core.stages import stage_index
 from ..core.topology import Link, Topology, topology
 from ..core.world import World
 from ..definitions import Json
-from ..model import Boot, Node, NodeRole, Signal, State
+from ..model import Boot, Loader, Node, NodeRole, Signal, State
 from .summary import NodeRow, RoleRow, node_row, role_row
 
 
@@ -81,6 +81,9 @@ class NodePage(Struct, frozen=True, kw_only=True):
     uuid: str
     arch: str
     firmware: str
+    loader: str
+    """Which loader answered last, and how it was loaded: `snponly.efi by pxe-uefi`; empty: none yet."""
+    loaders_failed: tuple[str, ...]
     vendor: str
     memory_mb: int
     cpus: int
@@ -111,6 +114,8 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         uuid=node.uuid,
         arch=node.arch,
         firmware=node.firmware,
+        loader=loader_words(node.loader),
+        loaders_failed=node.loaders_failed,
         vendor=str(vendor or ""),
         memory_mb=memory if isinstance(memory, int) else 0,
         cpus=cpus if isinstance(cpus, int) else 0,
@@ -130,6 +135,11 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         nics=tuple(_nics(world, node, found)),
         disks=tuple(disks(world, node.id)),
     )
+
+
+def loader_words(loader: Loader | None) -> str:
+    """A loader in words; one without a file is the ROM's own iPXE."""
+    return f"{loader.file or 'iPXE of the ROM'} by {loader.way}" if loader is not None else ""
 
 
 def roles_in_order(world: World, node: str) -> list[NodeRole]:

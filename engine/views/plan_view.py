@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from ..core.derive import done
 from ..core.world import World
 from ..files.plan_write import write
-from ..model import State
+from ..model import Revision, State
+from ..plan import Plan
 from .summary import deployment_states
 
 
@@ -45,6 +46,11 @@ class PlanPage(Struct, frozen=True, kw_only=True):
     """Newest first."""
     text: str
     """YAML, as `crowbar plan save` writes it; empty: no plan is committed."""
+
+
+def revision_text(revision: Revision) -> str:
+    """The plan of a revision as YAML."""
+    return write(convert(revision.plan, Plan))
 
 
 def plan_page(world: World) -> PlanPage:

@@ -15,19 +15,24 @@ from ..core.topology import Link, Switch, Topology, topology
 from ..core.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
-from ..events import Operate
+from ..events import Operate, SetAttribute
 from ..files.catalog import shipped
 from ..model import Kind, Node, NodeRole, State
 from ..reasons import Reason, advice, sentence
+from ..store.errors import StoreError
 from ..store.file import held
-from ..store.store import JournalRow, Store, StoreError
+from ..store.journal_file import JournalFile
+from ..store.store import JournalRow, Store
+from ..model import Revision
 from .advice import Step, lost, next_step, short
+from .attribute_view import AttributeRow, deployment_attributes, node_attributes
 from .chain import WhyChain, WhyFact, WhyLink, why_chain
 from .estimate import Estimate, estimate
 from .follow import Follower
 from .net_view import AddressRow, NetworkView, addresses, networks
 from .node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
-from .plan_view import PlanPage, plan_page
+from .past import Journal, Past, Problem, Pruned, Stretch
+from .plan_view import PlanPage, plan_page, revision_text
 from .preview import NodePreview, Preview, preview
 from .rack_view import RackRoom, RackView, Slot, rack_room
 from .roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
@@ -41,12 +46,14 @@ def boot_next(node: Node) -> str:
 
 
 __all__ = [
-    "ABSENT", "DEFAULT_STORE", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView",
-    "Catalog", "Column", "Disk", "Estimate", "Follower", "JournalRow", "Json", "Kind", "Link", "Lists", "NetworkView",
-    "Nic", "Node", "NodePage", "NodePreview", "NodeRole", "NodeRow", "Operate", "PlanPage", "Preview", "RackRoom",
-    "RackView", "Reason", "Receipt", "Refuse", "RoleLine", "RoleRow", "Slot", "StageLife", "State", "Step", "Store",
-    "StoreError", "Story", "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink", "World",
-    "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed", "disks", "done", "estimate", "gave",
-    "held", "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
+    "ABSENT", "AttributeRow", "revision_text", "Revision", "SetAttribute", "deployment_attributes", "node_attributes",
+    "DEFAULT_STORE", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView",
+    "Catalog", "Column", "Disk", "Estimate", "Follower", "Journal", "JournalFile", "JournalRow", "Json", "Kind",
+    "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole", "NodeRow", "Operate",
+    "Past", "PlanPage", "Preview", "Problem", "Pruned", "RackRoom", "RackView", "Reason", "Receipt", "Refuse",
+    "RoleLine", "RoleRow", "Slot", "StageLife", "State", "Step", "Store", "StoreError", "Story", "Stretch",
+    "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink", "World", "addresses", "advice",
+    "bearers", "boot_next", "cells", "columns", "committed",  "disks", "done", "estimate", "gave", "held",
+    "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
     "rack_room", "role_row", "sentence", "servers", "shipped", "short", "topology", "why", "why_chain",
 ]  # fmt: skip

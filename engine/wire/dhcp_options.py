@@ -200,3 +200,16 @@ def asks_relay_port(relay: bytes) -> bool:
             return True
         at += 2 + relay[at + 1]
     return False
+
+
+def relay_port(relay: str) -> str:
+    """`REMOTE:CIRCUIT` of option 82 in hex (RFC 3046 3.1 and 3.2), each as text where it is printable, else in hex; empty without a circuit
+    id. What a relay puts there is its own choice: names, numbers, or both in one."""
+    body, at = bytes.fromhex(relay), 0
+    found: dict[int, str] = {}
+    while at + 1 < len(body):
+        value = body[at + 2 : at + 2 + body[at + 1]]
+        text = value.decode("ascii", "replace")
+        found[body[at]] = text if text.isascii() and text.isprintable() else value.hex()
+        at += 2 + body[at + 1]
+    return f"{found.get(2, '')}:{found[1]}"[:128] if found.get(1) else ""

@@ -1,0 +1,292 @@
+"""The first plan of a site: what the wizard asked, as a commented plan file. `plan_file.read` judges it, so a field is wrong here exactly
+when it is wrong in a file that somebody wrote by hand.
+
+Answers are text as it was typed. A word goes into the file as it stands where YAML reads it as that word, else in quotes: what is typed can
+make a value wrong, never the file another one.
+
+Proposals follow from the admin node's own address: the free room of its subnet, off the address, the router and the first few addresses
+(switches and the like have them), a third for machines that boot and the rest for what they keep.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from msgspec import Struct
+
+from ..definitions import Catalog
+from .mistakes import PlanError, PlanMistake
+from .plan_file import read
+
+NAME = "plan.yml"
+NO_SYSTEM = ""
+"""As `Answers.system`: machines are discovered, and nothing is installed."""
+LEFT_FREE = 10
+"""Addresses at the low end that are not proposed, where there is room."""
+WIDTH = 72
+"""Columns of comments."""
+MOST = 4096
+"""Largest range that is proposed."""
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"})
+
+
+class Answers(Struct, frozen=True, kw_only=True):
+    """What was asked; all as typed. Empty is: leave it out, where it may be left out."""
+
+    name: str = ""
+    domain: str = ""
+    interface: str = ""
+    address: str = ""
+    subnet: str = ""
+    dhcp: str = ""
+    host: str = ""
+    router: str = ""
+    bmc_subnet: str = ""
+    bmc_host: str = ""
+    user_from: str = ""
+    """`env`, `file`, or empty: the account's name is `admin`."""
+    user: str = ""
+    password_from: str = "env"
+    password: str = "CROWBAR_BMC_PASSWORD"
+    nodes: str = ""
+    names: str = "node-{number}"
+    wipe: str = "blank"
+    allocate: str = "auto"
+    system: str = "debian-12"
+
+
+PATHS: dict[str, str] = {
+    "name": "site.name",
+    "domain": "site.domain",
+    "interface": "site.admin.interface",
+    "address": "site.admin.address",
+    "subnet": "networks.admin.subnet",
+    "dhcp": "networks.admin.ranges.dhcp",
+    "host": "networks.admin.ranges.host",
+    "router": "networks.admin.router",
+    "bmc_subnet": "networks.bmc.subnet",
+    "bmc_host": "networks.bmc.ranges.host",
+    "user": "secrets.bmc-user",
+    "password": "secrets.bmc-password",
+    "nodes": "expect.nodes",
+    "names": "rules.0.name",
+    "wipe": "approve.wipe",
+    "allocate": "allocate",
+    "system": "deployments.cloud.attributes.target-os",
+}
+"""Field -> where it stands in the plan."""
+
+
+def compose(a: Answers) -> str:
+    """The text of the plan file."""
+    user = [f"  bmc-user: {{{a.user_from}: {_word(a.user)}}}"] if a.user_from and a.user else []
+    secret = [f"  bmc-password: {{{a.password_from}: {_word(a.password)}}}"] if a.password_from and a.password else []
+    lines = [
+        *_said(
+            "What this rack shall become. `crowbar plan check FILE` tells every mistake, `crowbar plan diff FILE` what a commit would do, "
+            "`crowbar commit FILE` makes it so. All keys: docs/plan.md."
+        ),
+        "crowbar: 1",
+        "",
+        *_said("This site, and the admin node: the interface and the address from which the rack is served."),
+        "site:",
+        f"  name: {_word(a.name)}",
+        *([f"  domain: {_word(a.domain)}"] if a.domain else []),
+        f"  admin: {{{f'interface: {_word(a.interface)}, ' if a.interface else ''}address: {_word(a.address)}}}",
+        "",
+    ]
+    if a.nodes and a.nodes != "0":
+        lines += [*_said("So many servers are there; the rack is done when all are ready."), f"expect: {{nodes: {_word(a.nodes)}}}", ""]
+    else:
+        lines += [*_said("How many servers are there? Without this line, whatever comes."), "# expect: {nodes: 6}", ""]
+    lines += [
+        *_said(
+            "Disks that may lose what is on them: nothing; blank (no partition table or signature); foreign (not written by this "
+            "installation); listed (serials under `disks`); all."
+        ),
+        f"approve: {{wipe: {_word(a.wipe)}}}",
+        "",
+        *_said("auto: a machine that a rule below matches is taken when it is discovered. ask: it waits for the operator's word."),
+        f"allocate: {_word(a.allocate)}",
+        "",
+        "networks:",
+        *_said("Servers boot here. `dhcp` is for machines that boot, `host` for addresses that they keep.", "  "),
+        "  admin:",
+        f"    subnet: {_word(a.subnet)}",
+        *([f"    router: {_word(a.router)}"] if a.router else []),
+        *_ranges({"dhcp": a.dhcp, "host": a.host}),
+    ]
+    if a.bmc_subnet:
+        lines += [
+            *_said("Management controllers.", "  "),
+            "  bmc:",
+            f"    subnet: {_word(a.bmc_subnet)}",
+            "    conduit: bmc",
+            *_ranges({"host": a.bmc_host}),
+        ]
+    lines += [
+        "",
+        *_said(
+            "The first rule that matches names a machine and puts it into a group, when it is taken. {} matches all. Facts to ask for: "
+            "place, product, memory, disks.count and others."
+        ),
+        "rules:",
+        f"  - {{match: {{}}, group: compute, name: {_word(a.names)}}}",
+        "",
+        *_said("What runs on them, and with which settings. `crowbar barclamp list` shows the roles that there are."),
+        "deployments:",
+        "  cloud:",
+    ]
+    if a.system != NO_SYSTEM:
+        lines += [f"    attributes: {{target-os: {_word(a.system)}}}", "    roles:"]
+        lines += ["      network-admin: all", "      ntp-client: all", "      ready: all"]
+    else:
+        lines += _said("Nothing yet: machines are discovered. To install them: {ntp-client: all, ready: all}", "    ")
+        lines += ["    roles: {}"]
+    if user or secret:
+        told = "Where secrets come from. A value is never written here; it is read when the plan is committed, and kept sealed."
+        lines += ["", *_said(told), "secrets:", *user, *secret]
+    return "\n".join(lines) + "\n"
+
+
+def _said(text: str, indent: str = "") -> list[str]:
+    """A comment of lines that a screen of 80 columns holds."""
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False)
+
+
+def _ranges(ranges: dict[str, str]) -> list[str]:
+    told = [f"      {name}: {_word(text)}" for name, text in ranges.items() if text]
+    return ["    ranges:", *told] if told else []
+
+
+def _word(text: str) -> str:
+    """As YAML takes it for this text (and a number for a number)."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and not text.endswith("-"):
+        return text
+    return json.dumps("".join(c if c.isprintable() else "?" for c in text), ensure_ascii=True)
+
+
+def mistakes(a: Answers, catalog: Catalog) -> dict[str, str]:
+    """Field -> what is wrong with it, in the words of `crowbar plan check`. What belongs to no field has the key `` (empty)."""
+    try:
+        read(compose(a), NAME, catalog)
+    except PlanError as error:
+        out: dict[str, str] = {}
+        for mistake in error.mistakes:
+            out.setdefault(_field(mistake), told(mistake))
+        return out
+    return {}
+
+
+def told(mistake: PlanMistake) -> str:
+    """Its words without the place."""
+    return mistake.expected + (f"; did you mean {mistake.nearest!r}?" if mistake.nearest else "")
+
+
+def _field(mistake: PlanMistake) -> str:
+    for field, path in PATHS.items():
+        if mistake.path == path or mistake.path.startswith(path + "."):
+            return field
+    return ""
+
+
+# -- proposals ------------------------------------------------------------------------------------------------------
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """Networks that fit an address."""
+
+    address: str
+    subnet: str
+    dhcp: str
+    host: str
+    bmc_subnet: str
+    bmc_host: str
+
+
+def propose(interface_address: str, router: str = "", taken: tuple[str, ...] = ()) -> Proposal | None:
+    """From `ADDRESS/PREFIX` of the admin node's interface. `taken`: subnets of its other interfaces. None: it is no such address, or its
+    subnet has no room."""
+    try:
+        own = IPv4Interface(interface_address)
+    except ValueError:
+        return None
+    if own.network.prefixlen > 29 or own.network.prefixlen < 8:
+        return None
+    dhcp, host = _split(own.network, {own.ip, _address(router)})
+    bmc = _next(own.network, [IPv4Network(one) for one in taken])
+    bmc_host = _free(bmc, set()) if bmc is not None else None
+    return Proposal(
+        address=str(own.ip),
+        subnet=str(own.network),
+        dhcp=dhcp,
+        host=host,
+        bmc_subnet=str(bmc) if bmc is not None else "",
+        bmc_host=_text(bmc_host[0], min(bmc_host[1], bmc_host[0] + MOST - 1)) if bmc_host is not None else "",
+    )
+
+
+def count(text: str) -> int:
+    """How many addresses `FIRST-LAST` holds; 0: it is none."""
+    first, _, last = text.partition("-")
+    low, high = _address(first.strip()), _address(last.strip())
+    return int(high) - int(low) + 1 if low is not None and high is not None and high >= low else 0
+
+
+def _address(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None
+
+
+def _free(subnet: IPv4Network, used: set[IPv4Address | None]) -> tuple[int, int] | None:
+    """The largest free span."""
+    first, last = int(subnet.network_address) + 1, int(subnet.broadcast_address) - 1
+    best: tuple[int, int] | None = None
+    start = first
+    for stop in [*sorted(int(a) for a in used if a is not None and a in subnet), last + 1]:
+        if stop - start > (best[1] - best[0] + 1 if best is not None else 0):
+            best = (start, stop - 1)
+        start = stop + 1
+    if best is None:
+        return None
+    room = best[1] - best[0] + 1
+    skip = LEFT_FREE if room > 4 * LEFT_FREE else 0
+    return (best[0] + skip, best[1] - skip)
+
+
+def _split(subnet: IPv4Network, used: set[IPv4Address | None]) -> tuple[str, str]:
+    span = _free(subnet, used)
+    if span is None:
+        return "", ""
+    low, high = span
+    room = high - low + 1
+    if room < 2:
+        return _text(low, high), ""
+    boots = min(max(room // 3, 1), MOST)
+    return _text(low, low + boots - 1), _text(low + boots, min(high, low + boots + MOST - 1))
+
+
+def _next(subnet: IPv4Network, taken: list[IPv4Network]) -> IPv4Network | None:
+    """The next subnet of the same size that nobody has."""
+    size = subnet.num_addresses
+    for step in (*range(1, 9), *range(-1, -9, -1)):
+        start = int(subnet.network_address) + step * size
+        if not 0x01000000 <= start <= 0xDF000000:
+            continue
+        found = IPv4Network((start, subnet.prefixlen))
+        if found.is_private == subnet.is_private and not any(found.overlaps(one) for one in taken):
+            return found
+    return None
+
+
+def _text(low: int, high: int) -> str:
+    return f"{IPv4Address(low)}-{IPv4Address(high)}"
+
+
+__all__ = ["NAME", "NO_SYSTEM", "PATHS", "Answers", "Proposal", "compose", "count", "mistakes", "propose"]
