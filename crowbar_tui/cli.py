@@ -17,12 +17,12 @@ from .console.lifecycle import open_console, terminal
 def parser() -> argparse.ArgumentParser:
     from engine.face import DEFAULT_STORE
 
-    from .commands import catalogue, doctor, look, node, plan, run, topology
+    from .commands import catalogue, doctor, image, look, node, plan, run, setting, setup, topology
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
     top.add_argument("--store", type=Path, default=None, metavar="DIR", help=f"where the engine keeps what it knows ({DEFAULT_STORE})")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in (run, look, plan, node, topology, catalogue, doctor):
+    for group in (setup, run, look, plan, node, setting, topology, catalogue, image, doctor):
         group.add(commands)
     return top
 
@@ -36,11 +36,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _command(given)
 
 
+def instead(words: Sequence[str]) -> int:
+    """Another command, chosen in the console that has just ended."""
+    sys.argv[1:] = words  # a rehearsal begins itself anew in its network namespace, with the words of the command line
+    return main(words)
+
+
 def _console(store: str) -> int:
     from engine.views.show import DEFAULT_STORE, StoreError
 
     try:
-        return open_console(Path(store) if store else Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser())
+        return open_console(Path(store) if store else Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser(), instead)
     except StoreError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""`crowbar barclamp list` and `check`, `crowbar image list`: what this installation can do."""
+"""`crowbar barclamp list` and `check`: what this installation can do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from engine.face import image_states, read_catalog, shipped, shipped_folder
+from engine.face import read_catalog, shipped, shipped_folder
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,10 +17,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = barclamp.add_parser("check", help="check a folder of barclamps beside those that are shipped")
     check.add_argument("folder", type=Path)
     check.set_defaults(run=_check)
-    image = commands.add_parser("image", help="images").add_subparsers(dest="verb", required=True)
-    images = image.add_parser("list", help="every image: name, version, size, whether it is whole")
-    images.add_argument("--json", action="store_true")
-    images.set_defaults(run=_images)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -39,15 +35,3 @@ def _check(arguments: argparse.Namespace) -> int:
     catalog = read_catalog(folders, [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
     print(f"right: {len(catalog.roles)} roles")
     return 0
-
-
-def _images(arguments: argparse.Namespace) -> int:
-    bad = 0
-    for state in image_states(arguments.store):
-        bad += not state["whole"]
-        if arguments.json:
-            print(json.dumps(state))
-        else:
-            whole = "whole" if state["whole"] else state["reason"]
-            print(f"{state['name']:<14} {state['version']:<10} {state['arch']:<8} {state['size']:>12,} bytes  {whole}")
-    return 1 if bad else 0

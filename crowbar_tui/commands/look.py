@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from engine.face import Reader, to_json
 
 from .. import lines
+from ..console.lifecycle import open_look_back, terminal
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +29,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     roles.add_argument("node", nargs="?", default="")
     events = command("events", "what happened", _events)
     events.add_argument("--follow", action="store_true", help="go on as it happens")
+    whole = "write the whole journal to a file for crowbar look-back (FILE.gz: packed)"
+    events.add_argument("--export", type=Path, default=None, metavar="FILE", help=whole)
     events.add_argument("--after", type=int, default=0, metavar="SEQ", help="only what came after this number")
+    back = commands.add_parser("look-back", help="a past run in the console, moment by moment: of a store, or of an exported journal")
+    back.add_argument("where", nargs="?", type=Path, default=None, metavar="STORE|FILE")
+    back.set_defaults(run=_look_back)
     explain = command("explain", "why a node or a role is as it is; where an attribute's value comes from", _explain)
     explain.add_argument("node")
     explain.add_argument("role", nargs="?", default="")
@@ -67,7 +75,27 @@ def _roles(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _look_back(arguments: argparse.Namespace) -> int:
+    if not terminal():
+        print("crowbar: look-back needs a terminal; crowbar events prints what happened", file=sys.stderr)
+        return 2
+    return open_look_back(arguments.where or arguments.store)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    path = arguments.export.expanduser()
+    with Reader(arguments.store) as reader:
+        head = reader.export(path, time.time())
+    body = {"type": "export", "file": str(path), "first": head.first, "last": head.last, "octets": path.stat().st_size}
+    many = head.last - head.first + 1
+    older = f"; {head.first - 1} older ones were pruned" if head.first > 1 else ""
+    print(json.dumps(body) if arguments.json else f"{many} events in {path}{older}: crowbar look-back {shlex.quote(str(path))} opens it")
+    return 0
+
+
 def _events(arguments: argparse.Namespace) -> int:
+    if arguments.export is not None:
+        return _export(arguments)
     with Reader(arguments.store) as reader:
         for told in reader.story(after=arguments.after, follow=arguments.follow):
             print(json.dumps(told) if arguments.json else lines.told(told), flush=arguments.follow)

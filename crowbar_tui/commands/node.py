@@ -57,7 +57,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     role.add_argument("verb", choices=ROLE_VERBS)
     _common(role, _role)
     commit = commands.add_parser("commit", help="make a plan the wanted state of the running engine")
-    commit.add_argument("plan", type=Path)
+    commit.add_argument("plan", type=Path, nargs="?", default=None)
+    commit.add_argument("--revision", type=int, default=0, metavar="N", help="an earlier revision, in place of a file: go back to it")
     commit.add_argument("--json", action="store_true")
     commit.set_defaults(run=_commit)
 
@@ -167,6 +168,17 @@ def _is_destructive(role: str) -> bool:
 
 
 def _commit(arguments: argparse.Namespace) -> int:
+    if (arguments.plan is None) == (not arguments.revision):
+        print("crowbar: give a plan file, or --revision N", file=sys.stderr)
+        return 2
+    if arguments.revision:
+        with Reader(arguments.store) as reader:
+            text = reader.revision(arguments.revision) or ""
+        if not text:
+            print(f"crowbar: there is no revision {arguments.revision}; crowbar plan revisions lists them", file=sys.stderr)
+            return 1
+        name = f"revision-{arguments.revision}.yml"
+        return answers.ask_each(arguments.store, "commit", [("", lambda engine: engine.commit(text, name))], arguments.json)
     plan_file.read_file(arguments.plan, shipped())  # its mistakes are told here, with exit code 2
     text = arguments.plan.read_text(encoding="utf-8")
     return answers.ask_each(arguments.store, "commit", [("", lambda engine: engine.commit(text, arguments.plan.name))], arguments.json)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
-from engine.face import Diff, PlanError, Reader, advice, plan_file, sentence, shipped, to_json
+from engine.face import Diff, PlanError, Reader, advice, plan_file, sentence, shipped, to_json, unfit_secrets
 
 from .. import lines
 
@@ -19,6 +20,7 @@ WORDS = {
     "new": ("+", "new"),
     "again": ("~", "runs again"),
     "drift": ("!", "differs from what is installed: only a redeploy acts on it"),
+    "gone": ("-", "no longer asked for: unbound, what it did stays on the node"),
     "left": ("-", "no longer asked for, stays"),
 }
 """What becomes of a node role -> mark and words."""
@@ -35,6 +37,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     diff.add_argument("plan", type=Path)
     diff.add_argument("--json", action="store_true")
     diff.set_defaults(run=_diff)
+    revisions = group.add_parser("revisions", help="what was committed, by whom and when")
+    revisions.add_argument("--json", action="store_true")
+    revisions.set_defaults(run=_revisions)
+    show = group.add_parser("show", help="the plan of a revision; crowbar commit --revision N goes back to it")
+    show.add_argument("revision", type=int, nargs="?", default=0, help="its number; the one in force, if not given")
+    show.set_defaults(run=_show)
     save = group.add_parser("save", help="a plan of what the rack has become: names and addresses pinned by place")
     save.add_argument("file", type=Path, nargs="?", default=None, help="where to; standard output if not given")
     save.set_defaults(run=_save)
@@ -49,6 +57,14 @@ def _check(arguments: argparse.Namespace) -> int:
                 print(json.dumps({"type": "mistake", "text": str(mistake)}))
         else:
             print(error, file=sys.stderr)
+        return 2
+    wrong = {path: f"{arguments.plan.name}: {path}: {why}" for path, why in unfit_secrets(found).items()}
+    if wrong:
+        for text in wrong.values():
+            if arguments.json:
+                print(json.dumps({"type": "mistake", "text": text}))
+            else:
+                print(text, file=sys.stderr)
         return 2
     roles = sum(len(d.roles) for d in found.deployments.values())
     if arguments.json:
@@ -82,12 +98,36 @@ def told(found: Diff) -> str:
     out += [f"  {line}" for line in found.plan]
     for change in found.roles:
         mark, note = WORDS[change.what]
-        notes = [note]
+        notes = [f"{note}: {change.why}" if change.why else note]
         if change.destructive and change.what == "new":
             notes.append("wipes disks, " + ("approved" if change.approved else "waits for an approval"))
         out.append(f"  {mark} {lines.short(change.node):<14} {change.role:<18} {', '.join(notes)}")
     out.append(f"{len(found.nodes)} nodes touched, {len(found.roles)} roles, {len(found.destroys)} of them destructive")
     return "\n".join(out)
+
+
+def _revisions(arguments: argparse.Namespace) -> int:
+    with Reader(arguments.store) as reader:
+        found = sorted(reader.world.revisions.values(), key=lambda r: r.number)
+    for r in found:
+        if arguments.json:
+            print(json.dumps({"type": "revision", "revision": r.number, "who": r.who, "at": r.at, "in_force": r is found[-1]}))
+        else:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(r.at))
+            print(f"{r.number:>5}  {r.who:<16} {when}{'  in force' if r is found[-1] else ''}")
+    if not found and not arguments.json:
+        print("no plan is committed yet")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with Reader(arguments.store) as reader:
+        text = reader.revision(arguments.revision)
+    if text is None:
+        print("crowbar: there is no such revision; crowbar plan revisions lists them", file=sys.stderr)
+        return 1
+    print(text, end="")
+    return 0
 
 
 def _save(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import importlib.resources
 import json
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.face import (
+    Attached,
+    AttachError,
     Config,
     Engine,
     PlanError,
     RackError,
     Reach,
+    Reason,
     Refuse,
     Rehearsal,
     Store,
@@ -27,6 +31,7 @@ from engine.face import (
     Summary,
     begin_anew,
     finished,
+    held,
     keys_beside,
     plan_file,
     sentence,
@@ -40,11 +45,14 @@ from engine.face import (
 from .. import lines
 from ..console.lifecycle import open_rehearsal, terminal
 
+KINDS = "simulated: programs that speak like machines; qemu: virtual machines with real firmware, images and disks"
 SCENARIO = "what goes wrong in the virtual rack, and when: a file, or the name of one that is shipped (docs/rehearsal.md)"
 INSIDE = "CROWBAR_REHEARSAL_INSIDE"
 """Set for the process that carries the command out in the rack's network namespace, so that it does not begin anew."""
 STUCK_S = 5.0
 """A run is over when nothing moves without a person for so long."""
+STOP_S = 30.0
+"""Seconds in which an engine that was asked to stop must have let go of its store."""
 SILENT_S = 300.0
 """The same while machines may come back by themselves, at a patience of 1."""
 
@@ -52,12 +60,14 @@ SILENT_S = 300.0
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse = commands.add_parser("rehearse", help="bring up a virtual rack, from powered off to ready")
     rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="how many machines (6)")
-    rehearse.add_argument("--kind", choices=["simulated"], default="simulated")
+    rehearse.add_argument("--kind", choices=["simulated", "qemu"], default="simulated", help=KINDS)
     rehearse.add_argument("--plan", type=Path, default=None, metavar="FILE")
     speeds = "times of firmware and tasks are divided by it, or max (10; max without a console)"
     rehearse.add_argument("--speed", type=_speed, default=None, metavar="X", help=speeds)
     rehearse.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     rehearse.add_argument("--seed", type=int, default=1, metavar="N")
+    rehearse.add_argument("--firmware", choices=["alternating", "seabios", "ovmf"], default=None, help="of QEMU machines (alternating)")
+    rehearse.add_argument("--memory", type=int, default=None, metavar="MB", help="of each QEMU machine (2048)")
     rehearse.add_argument("--headless", action="store_true", help="no console")
     rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
     _network(rehearse)
@@ -65,13 +75,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse.set_defaults(run=_rehearse)
     replay = commands.add_parser("replay", help="carry out a saved plan, headless")
     replay.add_argument("plan", type=Path)
-    replay.add_argument("--rehearse", type=_rack, default=None, metavar="simulated:N", help="on a virtual rack of N machines")
+    replay.add_argument("--rehearse", type=_rack, default=None, metavar="KIND:N", help="on a virtual rack of N machines, simulated or qemu")
     replay.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     replay.add_argument("--interface", default=None, metavar="IF")
     _network(replay)
     _common(replay)
     replay.set_defaults(run=_replay)
-    engine = commands.add_parser("engine", help="the engine without a console, for systemd")
+    engine = commands.add_parser("engine", help="the engine without a console, for systemd; `engine stop` ends the one that runs")
+    engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: end the engine that holds this store")
     engine.add_argument("--plan", type=Path, default=None, metavar="FILE")
     engine.add_argument("--interface", default=None, metavar="IF")
     engine.set_defaults(run=_engine)
@@ -107,11 +118,11 @@ def _speed(text: str) -> float | str:
     return value
 
 
-def _rack(text: str) -> int:
+def _rack(text: str) -> tuple[str, int]:
     kind, _, number = text.partition(":")
-    if kind != "simulated" or not number.isdigit():
-        raise argparse.ArgumentTypeError(f"expected simulated:N, not {text}")
-    return _count(number)
+    if kind not in ("simulated", "qemu") or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"expected simulated:N or qemu:N, not {text}")
+    return kind, _count(number)
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
@@ -120,18 +131,19 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         nodes = arguments.nodes or plan.expect.nodes or 6
     else:
         nodes = arguments.nodes or 6
-        name = "one-node.yml" if nodes == 1 else "six-nodes.yml"
+        name = "qemu-rack.yml" if arguments.kind == "qemu" else "one-node.yml" if nodes == 1 else "six-nodes.yml"
         text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
         plan = plan_file.read(text, name, shipped())
     shown = not arguments.headless and not arguments.json and terminal()
     speed = arguments.speed or (10.0 if shown else "max")
-    return _on_rack(arguments, plan, nodes, arguments.seed, speed, arguments.fresh, shown)
+    return _on_rack(arguments, plan, arguments.kind, nodes, arguments.seed, speed, arguments.fresh, shown)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     plan = plan_file.read_file(arguments.plan, shipped())
     if arguments.rehearse is not None:
-        return _on_rack(arguments, plan, arguments.rehearse, 1, "max", False)
+        kind, nodes = arguments.rehearse
+        return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
     engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
     engine.start()
     try:
@@ -142,6 +154,12 @@ def _replay(arguments: argparse.Namespace) -> int:
         return _follow(engine, arguments, plan.expect.nodes, plan.expect.within)
     finally:
         engine.stop()
+
+
+def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What QEMU machines shall be other than usual."""
+    given = {"firmware": getattr(arguments, "firmware", None), "memory_mb": getattr(arguments, "memory", None)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _scenario(named: str | None) -> str:
@@ -163,17 +181,20 @@ def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
     return arguments.interface or plan.site.admin.interface or None
 
 
-def _on_rack(arguments: argparse.Namespace, plan: Any, nodes: int, seed: int, speed: float | str, fresh: bool, shown: bool = False) -> int:
+def _on_rack(
+    arguments: argparse.Namespace, plan: Any, kind: str, nodes: int, seed: int, speed: float | str, fresh: bool, shown: bool = False
+) -> int:
     store = arguments.store
     if arguments.store_is_default:
         # Nobody named a store: one for each kind of rack, gone on with until it has come to its end.
-        store = store.with_name(f"{store.name}-rehearsal-{nodes}-{seed}")
+        store = store.with_name(f"{store.name}-rehearsal-{'' if kind == 'simulated' else kind + '-'}{nodes}-{seed}")
         fresh = fresh or finished(store)
     if fresh and INSIDE not in os.environ:
         begin_anew(store)
     plan = with_nodes(plan, nodes)
     try:
-        run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network, _scenario(arguments.scenario))
+        wrong, machines = _scenario(arguments.scenario), _machines(arguments)
+        run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network, wrong, kind=kind, machines=machines)
         words = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
         if words:
             sys.stdout.flush()
@@ -252,7 +273,31 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
         print(f"  {missing} of {expect} expected machines were never seen: check their power and first cable")
 
 
+def _stop(store: Path) -> int:
+    """Asks the engine of this store to end, and waits until it has."""
+    try:
+        engine = Attached(store)
+    except AttachError as error:
+        print(f"crowbar: {error}", file=sys.stderr)
+        return 1
+    with engine, contextlib.suppress(AttachError):  # it may be gone before its answer is read
+        answer = engine.stop()
+        if isinstance(answer, Reason):
+            print(f"crowbar: {sentence(answer)}", file=sys.stderr)
+            return 1
+    end = time.monotonic() + STOP_S
+    while held(store):
+        if time.monotonic() > end:
+            print(f"crowbar: the engine was asked to stop {STOP_S:.0f} s ago and still holds {store}: look at its log", file=sys.stderr)
+            return 1
+        time.sleep(0.05)
+    print("the engine has stopped; machines go on as they are")
+    return 0
+
+
 def _engine(arguments: argparse.Namespace) -> int:
+    if arguments.verb == "stop":
+        return _stop(arguments.store)
     plan = plan_file.read_file(arguments.plan, shipped()) if arguments.plan else None
     engine = Engine(
         Config(

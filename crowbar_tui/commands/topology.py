@@ -43,6 +43,9 @@ def draw(found: Topology, now: float) -> str:
     for switch in found.switches:
         mine = [x for x in found.links if (x.switch or x.plan.partition(":")[0]) == switch.name]
         heard = f"lldp {lines.age(now - switch.at)}" if switch.at else "not heard"
+        oldest = min((x.at for x in mine if x.switch), default=switch.at)
+        if oldest < switch.at - 60:
+            heard += f", the oldest {lines.age(now - oldest)}"
         out.append(f" {switch.name}  {heard}")
         ports = [(x.port or x.plan.partition(":")[2], x) for x in mine]
         width = max((len(port) for port, _ in ports), default=0)
@@ -56,12 +59,13 @@ def draw(found: Topology, now: float) -> str:
             out += _row("?", link, nodes, nics)
         out.append("")
     checks = found.checks
-    out.append(f" cables: {checks['right']} right  {checks['swapped']} swapped  {checks['missing']} missing  {checks['unknown']} unknown")
+    words = ("right", "swapped", "missing", "silent", "unknown")
+    out.append(" cables: " + "  ".join(f"{checks.get(word, 0)} {word}" for word in words))
     return "\n".join(out)
 
 
 def _row(port: str, link: Link, nodes: int, nics: int) -> list[str]:
-    mark = " " if link.check == "right" else "!"
+    mark = " " if link.check == "right" or (link.check == "silent" and link.link == "bmc") else "!"  # few relays tell a BMC's port
     if link.switch:
         head = f" {mark} {port} ─ {link.node:<{nodes}} {link.nic:<{nics}}  {link.check}"
         return [head.rstrip()] if not link.why else _fit(head, link.why)

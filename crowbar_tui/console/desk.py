@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from engine.views.show import (
     HUMAN,
@@ -36,13 +36,18 @@ from engine.views.show import (
 )
 
 from .overlays import Overlay
-from .page import Page, Subject
-from .source import Live, Said, Snapshot
+from .page import Listing, Page, Subject
+from .source import Live, Said, Snapshot, Source
+
+if TYPE_CHECKING:
+    from .past import PastSource
 
 T = TypeVar("T")
 
 STORY = 5000
 NOTES = 200
+CALM_S = 0.15
+"""Seconds after which a moment of the past stands still."""
 NOTE_S = 6.0
 """Seconds that an answer stands over the next line."""
 
@@ -71,12 +76,14 @@ class _Dear:
         self.value: Any = None
         self._until = 0.0
 
-    def get(self, version: int, make: Callable[[], T]) -> T:
+    def get(self, version: int, make: Callable[[], T], calm: bool = False) -> T:
+        """`calm`: nothing else is going on, so it is made now if it is not of this version."""
         now = time.perf_counter()
-        if self.version < 0 or (version != self.version and now >= self._until):
+        if self.version < 0 or (version != self.version and (calm or now >= self._until)):
+            begun = time.thread_time()
             self.value = make()
             self.version = version
-            cost = time.perf_counter() - now
+            cost = time.thread_time() - begun
             self._until = now + cost * (20 if cost > 0.002 else 0)
         value: T = self.value
         return value
@@ -90,11 +97,25 @@ class Desk:
         self.theme = theme
         self.snapshot_where = where
         self.send: Callable[[list[Order]], None] = lambda _orders: None
-        self.send_plan: Callable[[str], None] = lambda _path: None
-        """Reads a plan file and has it committed."""
         self.leave: Callable[[bool], None] = lambda _stop: None
         """Ends the console; true: the engine as well."""
+        self.begin: Callable[[list[str]], None] = lambda _words: None
+        """Ends the console and its engine, and carries out another command in this terminal."""
+        self.work: Callable[[Callable[[], Any], Callable[[Any], None]], None] = lambda job, done: done(job())
+        """Does a job that takes time or touches files in a thread; `done` gets what it returned, or the exception, between two keys."""
+        self.source: Source | None = None
+        """For jobs only: the console itself does not wait for it."""
         self.redye: Callable[[], None] = lambda: None
+        self.rehearsal = False
+        """The rack is a virtual one, beside the store: its machines can be mended by a key."""
+        self.look_back: Callable[[], None] = lambda: None
+        """To the past, or back to now."""
+        self.past: PastSource | None = None
+        """This desk shows the past: what moves the moment."""
+        self.beside: Desk | None = None
+        """The present, to which a look back returns."""
+        self.real: Callable[[], float] = lambda: self.wall()
+        """What the clock on the wall says, whatever moment is shown."""
         self.version = 0
         self.snapshot = snapshot
         self.rows: dict[str, NodeRow] = {}
@@ -110,7 +131,7 @@ class Desk:
         self._fresh: dict[str, int] = {}
         self._links, self._step, self._estimate = _Dear(), _Dear(), _Dear()
         self._memory: dict[Any, tuple[int, Any]] = {}
-        self._take(snapshot)
+        self._take(snapshot._replace(touched=None))
         self.screens = [make(self) for make in SCREENS]
         self.stack: list[Page] = [self.screens[0]]
 
@@ -135,13 +156,17 @@ class Desk:
         return value
 
     def links(self) -> Topology:
-        return self._links.get(self.version, lambda: topology(self.world))
+        return self._links.get(self.version, lambda: topology(self.world), self._calm())
 
     def step(self) -> Step:
-        return self._step.get(self.version, lambda: next_step(self.world, self.links()))
+        return self._step.get(self.version, lambda: next_step(self.world, self.links()), self._calm())
 
     def estimate(self) -> Estimate:
-        return self._estimate.get(self.version, lambda: estimate(self.world, self.wall()))
+        return self._estimate.get(self.version, lambda: estimate(self.world, self.wall()), self._calm())
+
+    def _calm(self) -> bool:
+        """The past stands still: what is shown shall all be of this moment."""
+        return self.past is not None and time.perf_counter() - self._moved > CALM_S
 
     def row(self, node: str) -> NodeRow:
         """As the world is now; for rows that are looked at."""
@@ -201,15 +226,20 @@ class Desk:
     def take(self, snapshot: Snapshot) -> None:
         before = self.snapshot
         self.snapshot = snapshot
+        if snapshot.said is not None:
+            self.note(snapshot.said)
         if snapshot.trouble != before.trouble and snapshot.state in ("alone", "failed"):
             self.note(Said(False, snapshot.trouble or "the engine is gone"))
         elif snapshot.state != before.state and before.state in ("alone", "failed"):
             self.note(Said(True, "attached to the engine again"))
-        if snapshot.world is not before.world or snapshot.told:
+        if snapshot.world is not before.world or snapshot.told or snapshot.anew:
             self._take(snapshot)
 
     def _take(self, snapshot: Snapshot) -> None:
         self.version += 1
+        self._moved = time.perf_counter()
+        if snapshot.anew:
+            self.story.clear()
         self.story.extend(row for row in snapshot.told)
         world = snapshot.world
         nodes, known = world.nodes, self._nodes
@@ -245,7 +275,19 @@ class Desk:
             return Subject(tuple(n for n in self.order if n in self.marks))
         return found
 
+    def may_do(self) -> bool:
+        """Something can be done now; else it is said why not."""
+        if self.past is None:
+            return True
+        from .looking import refusal
+
+        self.overlay = None
+        self.note(refusal(self))
+        return False
+
     def give(self, orders: list[Order]) -> None:
+        if not self.may_do():
+            return
         if self.snapshot.state in ("alone", "failed"):
             self.note(Said(False, self.snapshot.trouble or "no engine runs on this store", "start one: crowbar"))
             return
@@ -262,14 +304,27 @@ class Desk:
         return found.name if found is not None else node
 
     def note(self, said: Said) -> None:
-        self.notes.append(Note(self.wall(), said.ok, self.say(said.text), self.say(said.advice)))
+        self.notes.append(Note(self.real(), said.ok, self.say(said.text), self.say(said.advice)))
 
     def toast(self) -> Note | None:
         """The last answer, while it is new."""
         last = self.notes[-1] if self.notes else None
-        return last if last is not None and self.wall() - last.at < NOTE_S else None
+        return last if last is not None and self.real() - last.at < NOTE_S else None
 
     # -- screens ---------------------------------------------------------------------------------------------------
+
+    def go_where(self, other: Desk) -> None:
+        """To the screen that the other one shows, as far as it is there."""
+        from .pages.node import NodeScreen
+
+        number = next((i for i, page in enumerate(other.screens) if page is other.stack[0]), 0)
+        self.show(number)
+        mine, theirs = self.page, other.stack[0]
+        if isinstance(mine, Listing) and isinstance(theirs, Listing):
+            mine.at, mine.index, mine.moved, mine.sort, mine.reverse = theirs.at, theirs.index, theirs.moved, theirs.sort, theirs.reverse
+        node = next((page.id for page in other.stack if isinstance(page, NodeScreen)), "")
+        if node and self.node(node) is not None:
+            self.push(NodeScreen(self, node))
 
     def show(self, number: int) -> None:
         self.stack = [self.screens[number]]
@@ -294,8 +349,8 @@ class Desk:
 
 def standing(row: NodeRow) -> str:
     """One of four: `ready`, `working`, `waiting` (for a person's word), `problem`."""
-    if row.state == "ready":
-        return "ready"
+    if row.state == "ready" or (row.roles and row.done == row.roles and row.why is None and not row.task):
+        return "ready"  # all that is asked of it is done: discovered, where the plan asks for no more
     code = row.why.code if row.why is not None else ""
     if row.state == "problem" or code in ("failed", "unverifiable"):
         return "problem"

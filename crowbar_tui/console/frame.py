@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import glyphs as g
+from . import looking
 from .desk import INK
 from .ink import BLANK, Line, clean, clip, cut, fit, line, paste, width
 from .overlays import Filter
@@ -30,7 +31,7 @@ def draw(desk: Desk, columns: int, rows: int) -> list[Line]:
     if columns < LEAST[0] or rows < LEAST[1]:
         said = f"too small: {columns}x{rows}; 80x24 is enough"
         return [fit(line(clip(said, columns)) if y == rows // 2 else BLANK, columns) for y in range(rows)]
-    room = rows - 5
+    room = rows - 5 - (looking.ROWS if desk.past is not None else 0)
     body = [fit(one, columns) for one in desk.page.body(columns, room)[:room]]
     body += [fit(BLANK, columns)] * (room - len(body))
     over = desk.overlay
@@ -41,7 +42,8 @@ def draw(desk: Desk, columns: int, rows: int) -> list[Line]:
         for i, one in enumerate(box[:room]):
             body[top + i] = fit(paste(body[top + i], at, one), columns)
     head = [title(desk, columns), rule(columns, desk.page.rule())]
-    return [*head, *body, toast(desk, columns), following(desk, columns), keys(desk, columns)]
+    when = looking.lines(desk, columns) if desk.past is not None else []
+    return [*head, *body, toast(desk, columns), *when, following(desk, columns), keys(desk, columns)]
 
 
 def title(desk: Desk, columns: int) -> Line:
@@ -102,6 +104,8 @@ def rule(columns: int, said: str = "", ink: str = "dim") -> Line:
 def toast(desk: Desk, columns: int) -> Line:
     """The rule over the next line; the last answer stands on it while it is new."""
     note = desk.toast()
+    if desk.past is not None:
+        return looking.rule(desk, columns)
     if note is None:
         return rule(columns, "asked ..." if desk.waiting > 0 else "")
     said = note.text if note.ok or not note.advice else f"{note.text}: {note.advice}"
@@ -111,12 +115,18 @@ def toast(desk: Desk, columns: int) -> Line:
 
 
 def following(desk: Desk, columns: int) -> Line:
+    note = desk.toast() if desk.past is not None else None
+    if note is not None:
+        said = f"{note.text}; {note.advice}" if note.advice else note.text
+        mark = (f" {g.TICK}     ", "good") if note.ok else (" !     ", "ask")
+        return fit(line(mark, clip(said, columns - 8)), columns)
     if desk.snapshot.state in ("alone", "failed"):
         what = "no engine runs on this store" if desk.snapshot.state == "alone" else desk.snapshot.trouble
         return fit(line((" next  ", "ask"), clip(f"leave with q and start the engine again: crowbar ({what})", columns - 8)), columns)
     step = desk.page.step() or desk.step()
-    head = (" next  ", "ask" if step.human else "dim")
-    return fit(line(head, (clip(desk.say(step.text), columns - 8), "" if step.human else "dim")), columns)
+    now = step.human and desk.past is None
+    head = (" next  ", "ask" if now else "dim")
+    return fit(line(head, (clip(desk.say(step.text), columns - 8), "" if now else "dim")), columns)
 
 
 def keys(desk: Desk, columns: int) -> Line:
@@ -126,11 +136,15 @@ def keys(desk: Desk, columns: int) -> Line:
         return fit((*fit(left_, columns - 31), ("enter keep it   esc show all ", "dim")), columns)
     marked = len(desk.marks)
     tail = line((f"{marked} marked  ", "ask") if marked else "", ("?", "key"), (" help ", "dim"))
-    hints = desk.page.hints() if len(desk.stack) > 1 else [Hint(str(i), p.name) for i, p in enumerate(desk.screens, 1)]
+    own = len(desk.stack) > 1 or desk.page not in desk.screens
+    if desk.past is not None:
+        hints = looking.hints(desk)
+    else:
+        hints = desk.page.hints() if own else [Hint(str(i), p.name) for i, p in enumerate(desk.screens, 1)]
     out: list[tuple[str, str]] = [(" ", "")]
     room = columns - width(tail) - 1
     for hint in hints:
-        here = len(desk.stack) == 1 and hint.word == desk.page.name
+        here = desk.stack == [desk.page] and hint.word == desk.page.name
         spans = [(hint.key, "key"), (f" {hint.word} ", "name" if here else "dim")]
         if sum(len(t) for t, _ in out) + sum(len(t) for t, _ in spans) > room:
             break

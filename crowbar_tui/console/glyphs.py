@@ -10,12 +10,13 @@ import os
 from collections.abc import Mapping
 
 RULE, FULL, HALF, LIGHT, DOT = "─", "█", "▓", "░", "·"
+GREY, DOUBLE = "▒", "═"
 RIGHT, UP, DOWN, TICK = "►", "▲", "▼", "√"
 TOP_LEFT, TOP_RIGHT, LOW_LEFT, LOW_RIGHT, SIDE = "┌", "┐", "└", "┘", "│"
 NEXT = "»"
 
-ALL = "─█▓▒░·►▲▼√┌┐└┘│├┤»«"
-ASCII = str.maketrans(dict(zip(ALL, "-#%:..>^vx++++|++><", strict=True)))
+ALL = "─█▓▒░·►▲▼√┌┐└┘│├┤»«═"
+ASCII = str.maketrans(dict(zip(ALL, "-#%:..>^vx++++|++><=", strict=True)))
 
 CP437 = frozenset(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■"

@@ -13,6 +13,7 @@ The fork comes before any thread is started. Both are in one foreground group: a
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -51,8 +52,16 @@ class Away:
         os.close(pipe)
 
 
-def guarded(body: Callable[[Away], int]) -> int:
-    """Run `body` in a process of its own under a guardian; its exit code, 0 once it left."""
+    def then(self, words: list[str]) -> None:
+        """When this process has ended, the guardian carries out this command in the terminal."""
+        if self._pipe >= 0:
+            with contextlib.suppress(OSError):
+                os.write(self._pipe, b"then" + json.dumps(words).encode())
+
+
+def guarded(body: Callable[[Away], int], then: Callable[[list[str]], int] | None = None) -> int:
+    """Run `body` in a process of its own under a guardian; its exit code, 0 once it left. `then` carries out the command that was chosen
+    in it."""
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
@@ -87,6 +96,8 @@ def guarded(body: Callable[[Away], int]) -> int:
             print(said[4:].decode(), flush=True)
         return 0
     _, status = os.waitpid(pid, 0)
+    if said.startswith(b"then") and then is not None and status == 0:
+        return then([str(word) for word in json.loads(said[4:])])
     if os.WIFSIGNALED(status):
         _restore(kept)
         ended = os.WTERMSIG(status)

@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,6 +26,8 @@ from .guardian import Away, guarded
 if TYPE_CHECKING:
     from engine.face import Engine
 
+    from .app import Console
+
 log = logging.getLogger(__name__)
 
 
@@ -32,20 +35,21 @@ def terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def open_console(store: Path, interface: str | None = None) -> int:
-    """`crowbar`: attach, or start an engine inside. Exit code. Raises StoreError and ServiceError before the screen is touched."""
+def open_console(store: Path, then: Callable[[list[str]], int]) -> int:
+    """`crowbar`: attach, or start an engine inside; where no plan is committed, the wizard lies on top. `then` carries out the command that
+    was chosen there instead. Exit code. Raises StoreError and ServiceError before the screen is touched."""
     from engine.views.show import held
 
     _environment()
     if held(store):
-        return guarded(lambda _away: attached(store))
+        return guarded(lambda away: attached(store, away), then)
 
     def make() -> _Running:
         from engine.face import Config, Engine, keys_beside
 
-        return _Running(Engine(Config(store=store, keys=keys_beside(store), interface=interface)))
+        return _Running(Engine(Config(store=store, keys=keys_beside(store))))
 
-    return guarded(lambda away: _told(lambda: embedded(make, store, away)))
+    return guarded(lambda away: _told(lambda: embedded(make, store, away, first_run=True)), then)
 
 
 class _Running(AbstractContextManager["_Running"]):
@@ -68,8 +72,39 @@ def open_rehearsal(make: Callable[[], AbstractContextManager[object]], store: Pa
 
     _environment()
     if held(store):
-        return guarded(lambda _away: attached(store))
+        return guarded(lambda away: attached(store, away))
     return guarded(lambda away: _told(lambda: embedded(make, store, away)))
+
+
+def open_look_back(where: Path) -> int:
+    """`crowbar look-back`: a past run, in the same screens. A store, or an exported journal."""
+    _environment()
+    return guarded(lambda _away: _told(lambda: looked_back(where)))
+
+
+def looked_back(where: Path) -> int:
+    from .app import Console
+    from .past import of_file, of_store
+
+    gc.disable()  # what is read all stays
+    past = of_file(where) if where.is_file() else of_store(where)
+    try:
+        begun, told = time.monotonic(), False
+        while not past.read():
+            if time.monotonic() - begun > 1.0:
+                done, all_ = past.progress()
+                print(f"\rcrowbar: reading the journal: {done} of {all_} events", end="", file=sys.stderr, flush=True)
+                told = True
+        if told:
+            print(file=sys.stderr)
+        app = Console(past)
+    except BaseException:
+        past.end()
+        raise
+    gc.freeze()
+    gc.enable()
+    app.run(mouse=False)
+    return app.return_code or 0
 
 
 def _told(body: Callable[[], int]) -> int:
@@ -83,7 +118,7 @@ def _told(body: Callable[[], int]) -> int:
         return 2
 
 
-def attached(store: Path) -> int:
+def attached(store: Path, away: Away) -> int:
     """A console on the engine of another process."""
     from .app import Console
     from .source import Elsewhere
@@ -93,15 +128,25 @@ def attached(store: Path) -> int:
     app = Console(source)
     gc.freeze()
     gc.enable()
+    if app.desk.world.plan is None:
+        wizard(app)
     done = app.run(mouse=False)
-    if done == "stop":
+    if app.words:
+        away.then(app.words)
+    elif done == "stop":
         said = source.stop_engine()
         print(f"crowbar: {said.text}", file=sys.stdout if said.ok else sys.stderr)
     source.close()
     return app.return_code or 0
 
 
-def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, away: Away) -> int:
+def wizard(app: Console) -> None:
+    from .setup.wizard import Wizard
+
+    app.desk.stack = [Wizard(app.desk)]
+
+
+def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, away: Away, first_run: bool = False) -> int:
     """A console with its engine in this process."""
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to(store / "engine.log")
@@ -114,10 +159,15 @@ def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, aw
 
         source = Embedded(engine, EngineHost(engine), getpass.getuser())
         app = Console(source)
+        if first_run and app.desk.world.plan is None:
+            wizard(app)
         threading.Thread(target=_end_with, args=(engine, app), name="console-stop", daemon=True).start()
         done = app.run(mouse=False)
         source.close()
         code = app.return_code or 0
+        if app.words:
+            away.then(app.words)
+            return code
         if done == "stop" or engine.stop_asked.is_set() or engine.failure:
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)

@@ -74,6 +74,9 @@ class Page:
     def filter(self, needle: str) -> None:
         """Show only what has these words in it."""
 
+    def tick(self) -> None:
+        """Once a second, while it is the one that is shown."""
+
     needle = ""
     filters = False
 

@@ -23,6 +23,7 @@ from engine.views.show import (
     JournalRow,
     Operate,
     Reason,
+    SetAttribute,
     Store,
     StoreError,
     Story,
@@ -34,6 +35,8 @@ from engine.views.show import (
 
 if TYPE_CHECKING:
     from engine.face import Engine
+
+    from .past import Moment
 
 TAIL = 500
 """Journal rows that are told at start."""
@@ -47,6 +50,16 @@ class Live(NamedTuple):
     percent: float
     text: str
     at: float
+
+
+class Setting(NamedTuple):
+    """A value of an attribute, to be set or taken back."""
+
+    layer: str
+    """`operator` (of a node, or of `NODE/ROLE`) or `deployment`."""
+    name: str
+    value: Any = None
+    clear: bool = False
 
 
 class Said(NamedTuple):
@@ -69,10 +82,17 @@ class Snapshot(NamedTuple):
     """Node id -> seconds since it was last heard, as of `at`."""
     health: dict[str, Any]
     state: str
-    """`embedded`, `attached`, `alone` (no engine runs) or `failed`."""
+    """`embedded`, `attached`, `alone` (no engine runs), `failed`, or `past` (a look back)."""
     trouble: str
     """Why there is no engine, or why it stopped; empty while all is well."""
     at: float
+    """Wall time at which it was taken; of a look back, the moment."""
+    anew: bool = False
+    """`told` is all that is told, not what is to be added."""
+    moment: Moment | None = None
+    """Of a look back: where it is."""
+    said: Said | None = None
+    """Something to be told once."""
 
 
 class Source(Protocol):
@@ -84,6 +104,7 @@ class Source(Protocol):
         ...
 
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said: ...
+    def set_attribute(self, scope: str, what: Setting) -> Said: ...
     def commit(self, text: str, name: str) -> Said: ...
     def stop_engine(self) -> Said: ...
     def close(self) -> None: ...
@@ -166,6 +187,12 @@ class Embedded:
 
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
         return _said(self._host.ask(Operate(who=self._who, verb=verb, node=node, role=role, value=value), 90.0))
+
+    def set_attribute(self, scope: str, what: Setting) -> Said:
+        layer: Any = what.layer
+        return _said(
+            self._host.ask(SetAttribute(who=self._who, layer=layer, scope=scope, name=what.name, value=what.value, clear=what.clear), 30.0)
+        )
 
     def commit(self, text: str, name: str) -> Said:
         return _said(self._host.commit_text(text, name, self._who))
@@ -258,6 +285,9 @@ class Elsewhere:
 
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
         return self._order(lambda hand: hand.operate(verb, node, role, value))
+
+    def set_attribute(self, scope: str, what: Setting) -> Said:
+        return self._order(lambda hand: hand.set_attribute(what.layer, scope, what.name, what.value, what.clear))
 
     def commit(self, text: str, name: str) -> Said:
         return self._order(lambda hand: hand.commit(text, name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 
@@ -54,3 +55,31 @@ def day(at: float) -> str:
 
 def count(many: int, one: str, more: str = "") -> str:
     return f"{many} {one if many == 1 else more or one + 's'}"
+
+
+_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d")
+_RELATIVE = re.compile(r"([+-])\s*(\d{1,6})\s*([smhd]?)")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+
+def moment_of(text: str, at: float, begins: float, ends: float) -> float | None:
+    """The wall time that somebody means who types `14:05`, `2026-03-01 14:05:30` or `-5m`, looking at `at` in a span of time; None: it is
+    no time. A time of day is of the day that is looked at, or of the nearest one on which the span has it."""
+    text = text.strip()
+    if found := _RELATIVE.fullmatch(text):
+        seconds = int(found[2]) * {"": 60, "s": 1, "m": 60, "h": 3600, "d": 86_400}[found[3]]
+        return at + (seconds if found[1] == "+" else -seconds)
+    if found := _CLOCK.fullmatch(text):
+        hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
+        if hour > 23 or minute > 59 or second > 59:
+            return None
+        today = time.localtime(at)
+        days = [time.mktime((today.tm_year, today.tm_mon, today.tm_mday + d, hour, minute, second, 0, 0, -1)) for d in range(-400, 401)]
+        inside = [d for d in days if begins - 1 < d <= ends]
+        return min(inside or days, key=lambda d: abs(d - at))
+    for form in _FORMS:
+        try:
+            return time.mktime(time.strptime(text.replace("T", " "), form))
+        except (ValueError, OverflowError):
+            continue
+    return None

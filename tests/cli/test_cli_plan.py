@@ -55,7 +55,7 @@ def test_what_runs_again_and_what_only_drifts(brought_up: CabledRack) -> None:
 
 def test_what_the_plan_asks_for_no_more(brought_up: CabledRack) -> None:
     found = diff(brought_up.world, plan_of(PLAN.replace("ntp-client: all, ", "")))
-    assert {(r.role, r.what) for r in found.roles} == {("ntp-client", "left")}
+    assert {(r.role, r.what) for r in found.roles} == {("ntp-client", "gone")}
 
 
 def test_a_diff_changes_nothing_and_says_what_would_be_refused(brought_up: CabledRack) -> None:
@@ -118,3 +118,14 @@ def test_nothing_to_save(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         pass
     assert main(["--store", str(tmp_path / "new"), "plan", "save"]) == 1
     assert "no plan was committed" in capsys.readouterr().err
+
+
+def test_a_bmc_password_that_ipmi_cannot_take_is_bad_input(crowbar: Run, write_plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_plan.write_text(PLAN + "secrets: {bmc-password: {env: LONG_PASSWORD}}\n" if "secrets:" not in PLAN else PLAN, encoding="utf-8")
+    monkeypatch.setenv("LONG_PASSWORD", 21 * "p")
+    monkeypatch.setenv("CROWBAR_BMC_PASSWORD", 21 * "p")
+    code, out, error = crowbar("plan", "check", str(write_plan))
+    assert code == 2
+    assert "secrets.bmc-password: environment variable" in error
+    assert "holds 21 bytes, and IPMI takes at most 20" in error
+    assert 21 * "p" not in out + error

@@ -15,7 +15,7 @@ from engine.core.stages import node_state
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
 from engine.rehearse import Rehearsal, begin_anew
-from engine.views.summary import settled
+from engine.views.summary import servers, settled
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
@@ -39,7 +39,7 @@ def test_power_verbs_and_topology_on_a_rack(tmp_path: Path, capsys: pytest.Captu
         with Rehearsal(store, plan, 1, 1, "max", "ada", network="loopback") as run:
             engine = run.engine
             until(lambda: settled(engine.world, 1) == "ready", "it does not become ready")
-            (node,) = [n for n in engine.world.nodes.values() if n.id != "admin"]
+            (node,) = servers(engine.world)
             name, boots = node.name, node.boots
             wiped = [r.attempt for r in engine.world.node_roles.values() if r.role in ("raid-configure", "os-install")]
 

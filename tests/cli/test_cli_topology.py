@@ -46,11 +46,11 @@ DRAWN = """\
  ! swp19 ─ (no link)  plan: node-19 eno1:
       the link is down: no cable, or it ends in nothing
 
- cables: 2 right  1 swapped  2 missing  1 unknown"""
+ cables: 2 right  1 swapped  2 missing  0 silent  1 unknown"""
 
 
 def test_the_drawing() -> None:
-    checks = {"right": 2, "swapped": 1, "missing": 2, "unknown": 1}
+    checks = {"right": 2, "swapped": 1, "missing": 2, "silent": 0, "unknown": 1}
     drawn = draw(Topology(switches=SWITCHES, links=LINKS, checks=checks), 103.0)
     assert drawn == DRAWN
     assert max(map(len, drawn.splitlines())) <= WIDTH
@@ -63,11 +63,11 @@ def test_before_anything_was_heard() -> None:
 def test_of_a_rack(crowbar: Run) -> None:
     code, out, _ = crowbar("topology")
     assert code == 0
-    assert "cables: 5 right  0 swapped  0 missing  1 unknown" in out
+    assert "cables: 5 right  0 swapped  0 missing  3 silent  1 unknown" in out
     assert "! swp40 ─ compute-12 eno1  unknown" in out
     code, out, _ = crowbar("topology", "--json")
     rows = objects(out)
     assert code == 0
-    assert [r["name"] for r in rows if r["type"] == "switch"] == ["tor1", "tor2"]
-    assert len([r for r in rows if r["type"] == "link"]) == 6
-    assert rows[-1] == {"type": "summary", "right": 5, "swapped": 0, "missing": 0, "unknown": 1}
+    assert [r["name"] for r in rows if r["type"] == "switch"] == ["mgmt", "tor1", "tor2"]
+    assert len([r for r in rows if r["type"] == "link"]) == 9
+    assert rows[-1] == {"type": "summary", "right": 5, "swapped": 0, "missing": 0, "silent": 3, "unknown": 1}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from crowbar_tui.console.source import Live, Said, Snapshot
+from crowbar_tui.console.source import Live, Said, Setting, Snapshot
 from engine.views.show import World
 
 
@@ -44,6 +44,12 @@ class Still:
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
         self.asked.append((verb, node, role, value))
         said = self.answer(verb, node, role, value)
+        assert isinstance(said, Said)
+        return said
+
+    def set_attribute(self, scope: str, what: Setting) -> Said:
+        self.asked.append(("set", scope, "", what))
+        said = self.answer("set", scope, "", what)
         assert isinstance(said, Said)
         return said
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from driving import console, press, shot, still, until
 
 from crowbar_tui.console.source import Said
+from engine.definitions import ImageDef
 
 
 async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1) -> tuple[list, str]:
@@ -32,6 +35,8 @@ async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1
         ("p c y", ("power", "n1", "", "cycle")),
         ("p s y", ("power", "n1", "", "soft")),
         ("p question_mark", ("power", "n1", "", "status")),
+        ("p F y", ("power", "n1", "", {"action": "off", "force": True})),
+        ("p C y", ("power", "n1", "", {"action": "cycle", "force": True})),
         ("p down enter y", ("power", "n1", "", "off")),
         ("full_stop M n 7 enter y", ("merge", "n1", "", "n7")),
         ("O n 7 enter y", ("replace", "n1", "", "n7")),
@@ -56,22 +61,6 @@ async def test_a_machine_that_is_no_node_is_banned_by_its_mac() -> None:
     assert orders == [("ban", "52:54:00:00:00:02", "", None)]
 
 
-async def test_a_plan_is_committed_from_a_file(tmp_path) -> None:
-    plan = tmp_path / "plan.yml"
-    plan.write_text("crowbar: 1\n")
-    source, at = still("empty")
-    async with console(source, at, keys="5 c") as (app, pilot):
-        for letter in str(plan):
-            await pilot.press(letter)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.desk.notes)
-        assert "√ committed" in shot(app)
-        await press(pilot, "c x enter")
-        await until(pilot, lambda: len(app.desk.notes) == 2)
-        assert "x cannot be read" in app.desk.notes[-1].text
-    assert source.asked == [("commit", "plan.yml", "", "crowbar: 1\n")]
-
-
 async def test_what_destroys_is_typed() -> None:
     source, at = still("ready")
     async with console(source, at, keys="I") as (app, pilot):
@@ -85,6 +74,43 @@ async def test_what_destroys_is_typed() -> None:
         await press(pilot, "backspace 0 enter")
         await until(pilot, lambda: source.asked)
     assert [(o[0], o[3]) for o in source.asked] == [("reinstall", None)]
+
+
+async def test_a_system_is_chosen_for_an_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, at = still("asks")
+    for name in ("debian-12", "ubuntu-24.04"):
+        monkeypatch.setitem(source.world.catalog.images, name, ImageDef(name=name, kind="system"))
+    async with console(source, at, keys="t") as (app, pilot):
+        text = shot(app)
+        assert "install which system on" in text
+        assert "as planned" in text
+        await press(pilot, "2")
+        assert "with ubuntu-24.04?" in shot(app)
+        await answer_yes(app, pilot)
+        await until(pilot, lambda: source.asked)
+        assert (source.asked[0][0], source.asked[0][3]) == ("install", "ubuntu-24.04")
+        await press(pilot, "t p")
+        await answer_yes(app, pilot)
+        await until(pilot, lambda: len(source.asked) == 2)
+        assert (source.asked[1][0], source.asked[1][3]) == ("install", None)
+
+
+async def test_escape_goes_back_by_one() -> None:
+    source, at = still("faulty")
+    async with console(source, at, keys="4 enter w") as (app, pilot):
+        assert [p.name for p in app.desk.stack] == ["roles", "node", "why"]
+        await press(pilot, "escape escape")
+        assert [p.name for p in app.desk.stack] == ["roles"]
+        await press(pilot, "escape")
+        assert [p.name for p in app.desk.stack] == ["nodes"]
+
+
+async def answer_yes(app: Any, pilot: Any) -> None:
+    """Whatever the question wants."""
+    word = getattr(app.desk.overlay, "_word", "")
+    for letter in word:
+        await pilot.press({"-": "minus", " ": "space"}.get(letter, letter))
+    await press(pilot, "enter" if word else "y")
 
 
 async def test_many_are_typed_by_their_number_and_each_is_asked() -> None:
@@ -196,3 +222,14 @@ async def test_a_paste_is_typed() -> None:
     async with console(source, at, keys="slash") as (app, pilot):
         app.post_message(events.Paste("node-1\n2"))
         await until(pilot, lambda: app.desk.page.needle == "node-1")
+
+
+async def test_a_resize_is_taken_up_where_timers_skip_what_they_are_late_for() -> None:
+    source, at = still("working")
+    async with console(source, at) as (app, pilot):
+        app.set_timer = lambda *_, **__: type("Late", (), {"stop": lambda _self: None})()  # it never fires, as on a loaded machine
+        for size in ((120, 40), (50, 20), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: (app.screen.size.width, app.screen.size.height) == size)
+            await until(pilot, lambda: [len(line) for line in shot(app).splitlines()[1:2]] == [size[0]] or size[0] < 60)
+            assert len(shot(app).splitlines()) == size[1]

@@ -10,7 +10,7 @@ from ..words import age, clock
 
 _STATE = {
     "embedded": ("works, in this process", "good"), "attached": ("works, in another process", "good"), "alone": ("not running", "bad"),
-    "failed": ("stopped by itself", "bad"),
+    "failed": ("stopped by itself", "bad"), "past": ("looked back at: rates, queues and counters are not kept", "ask"),
 }  # fmt: skip
 _FOREIGN = ("other_server",)
 
@@ -29,7 +29,8 @@ class HealthScreen(Scroll):
                 _pair(out, "", line((text, "bad")))
         _pair(out, "store", line(clip(str(desk.snapshot_where), columns - 20), (f"   journal at {desk.snapshot.seq}", "dim")))
         if not health:
-            out += [line(), line("  ", ("figures come from a running engine", "dim"))]
+            if desk.past is None:
+                out += [line(), line("  ", ("figures come from a running engine", "dim"))]
             return out
         waiting: dict[str, int] = health.get("waiting") or {}
         turned: dict[str, int] = health.get("turned_away") or {}

@@ -27,7 +27,7 @@ _ROLES = (
     Col("deployment", "deployment", 12, wide=140),
 )
 _INK = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
-_CHECK = {"right": "good", "unknown": "dim", "swapped": "ask", "missing": "ask"}
+_CHECK = {"right": "good", "unknown": "dim", "swapped": "ask", "missing": "ask", "silent": "dim"}
 _STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
 
 
@@ -222,9 +222,10 @@ class NodeScreen(Listing):
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("p", "power"), Hint("r", "retry"), Hint("a", "approve"), Hint("h", "hold"), Hint("i", "identify"),
-            Hint("l", "log", "ports and disks, or the end of its story"), Hint("tab", "next", "the next node; shift+tab the one before"),
-            Hint("w", "why"), Hint(".", "more"),
+            Hint("p", "power"), Hint("r", "retry"), Hint("a", "approve"), Hint("h", "hold"),
+            Hint("l", "log", "of its roles' attempts and its serial console"), Hint("A", "settings", "attributes: look, set, take back"),
+            Hint("w", "why"), Hint("i", "identify"), Hint("o", "story", "ports and disks, or the end of its story"),
+            Hint("tab", "next", "the next node; shift+tab the one before"), Hint(".", "more"),
         ]  # fmt: skip
 
     def subject(self) -> Subject:
@@ -241,7 +242,7 @@ class NodeScreen(Listing):
     _moved = False
 
     def press(self, key: str) -> bool:
-        if key == "l":
+        if key == "o":
             self.part = 1 - self.part
             return True
         if key in ("tab", "shift+tab"):

@@ -112,7 +112,7 @@ class NodesScreen(Listing):
             return True
         if key == "b":
             thing = self.chosen()
-            if thing is not None and thing.kind == "sighting":
+            if thing is not None and thing.kind == "sighting" and desk.may_do():
                 told = "the machine is left alone until the ban is lifted (by name: unban)"
                 desk.overlay = Sure(desk, f"ban {thing.name}?", told, None, lambda: desk.give([Order("ban", thing.id)]))
                 return True

@@ -18,7 +18,7 @@ class Notes(Scroll):
         for note in reversed(notes):
             mark, ink = (" √ ", "good") if note.ok else (" ! ", "bad")
             texts = wrap(note.text, columns - 24)
-            out.append(line((mark, ink), (f"{clock(note.at)} {age(self.desk.wall() - note.at):>6}  ", "dim"), texts[0]))
+            out.append(line((mark, ink), (f"{clock(note.at)} {age(self.desk.real() - note.at):>6}  ", "dim"), texts[0]))
             out += [line(" " * 20, more) for more in texts[1:]]
             if note.advice:
                 out += [line(" " * 20, (text, "dim")) for text in wrap(note.advice, columns - 24)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from engine.views.show import PlanPage, plan_page
 
 from .. import glyphs as g
 from ..ink import Line, clip, fit, line
-from ..overlays import Asked
+from ..overlays import Asked, Entry, Menu
 from ..page import Hint, Scroll
 from ..words import age, day
+from .attributes import AttributesScreen
+from .commit import RevisionsScreen, preview_file
 
 _INK = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
 
@@ -32,7 +35,7 @@ class PlanScreen(Scroll):
                 line(), line("  no plan is committed yet"), line(),
                 line("  ", ("write one (docs/plan.md; eight lines are enough), then press c and give its name", "dim")),
             ]  # fmt: skip
-        text = [_yaml(one) for one in page.text.splitlines()]
+        text = [coloured(one) for one in page.text.splitlines()]
         if self.whole:
             return text
         head = self._head(page)
@@ -82,13 +85,30 @@ class PlanScreen(Scroll):
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("c", "commit", "read a plan from a file and make it the wanted state"),
+            Hint("c", "commit", "read a plan from a file, see what it would do, make it the wanted state"),
+            Hint("v", "revisions", "what was committed before; look at one, go back to it"),
+            Hint("A", "settings", "attributes of a deployment"),
             Hint("tab", "text", "the whole plan as text, or what became of it"),
         ]
 
+    def _settings(self, deployment: str) -> None:
+        self.desk.push(AttributesScreen(self.desk, deployment=deployment))
+
     def press(self, key: str) -> bool:
         if key == "c":
-            self.desk.overlay = Asked(self.desk, "commit which plan file?", self.desk.send_plan)
+            if self.desk.may_do():
+                self.desk.overlay = Asked(self.desk, "commit which plan file?", lambda path: preview_file(self.desk, path))
+            return True
+        if key == "v":
+            self.desk.push(RevisionsScreen(self.desk))
+            return True
+        if key == "A":
+            names = [d.name for d in self.page().deployments]
+            if len(names) == 1:
+                self._settings(names[0])
+            elif names:
+                entries = [Entry(str(i), name, "its settings", partial(self._settings, name)) for i, name in enumerate(names[:9], 1)]
+                self.desk.overlay = Menu(self.desk, "settings of which deployment?", entries)
             return True
         if key == "tab":
             self.whole = not self.whole
@@ -97,7 +117,7 @@ class PlanScreen(Scroll):
         return super().press(key)
 
 
-def _yaml(text: str) -> Line:
+def coloured(text: str) -> Line:
     """Keys and values apart."""
     stripped = text.lstrip()
     key, colon, rest = stripped.partition(":")

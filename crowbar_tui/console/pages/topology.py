@@ -10,13 +10,13 @@ from ..ink import Line, clip, line
 from ..page import Hint, Listing, Sort, Subject
 from ..words import age, count
 
-_INK = {"right": "good", "swapped": "ask", "missing": "ask", "unknown": "dim"}
+_INK = {"right": "good", "swapped": "ask", "missing": "ask", "silent": "dim", "unknown": "dim"}
 
 
 class TopologyScreen(Listing):
     name = "topology"
     empty = "no link was heard yet: nodes listen to LLDP in their discovery"
-    sorts = (Sort("", None), Sort("check", lambda t: (("swapped", "missing", "unknown", "right").index(t.check),)))
+    sorts = (Sort("", None), Sort("check", lambda t: (("swapped", "missing", "silent", "unknown", "right").index(t.check),)))
 
     def things(self) -> Sequence[Link]:
         return self.desk.links().links

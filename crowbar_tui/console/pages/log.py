@@ -1,0 +1,160 @@
+"""The logs of a node: of the attempts of its roles, and of its serial console where one is kept. Follows the end until one scrolls up."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..ink import Line, clean, line
+from ..logs import Attempted, LogFile, Tail, of_node, tail
+from ..page import Hint, Page, Subject
+from ..words import age, size
+
+if TYPE_CHECKING:
+    from ..desk import Desk
+
+FIRST = ("transition", "error")
+"""States of roles whose log is shown first."""
+
+
+class LogScreen(Page):
+    name = "log"
+
+    def __init__(self, desk: Desk, node: str, role: str = "") -> None:
+        super().__init__(desk)
+        self.id = node
+        self.role = role
+        self.files: list[LogFile] = []
+        self.index = 0
+        self.shown: Tail | None = None
+        self.failed = ""
+        self.top: int | None = None
+        """First line that is seen; None: the end is followed."""
+        self._path: Path | None = None
+        self._busy = False
+        self._room = 1
+        self._many = 0
+        self.tick()
+
+    def ident(self) -> Hashable:
+        return ("log", self.id)
+
+    def crumb(self) -> str:
+        return "log"
+
+    # -- reading, in threads -----------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        node = self.desk.node(self.id)
+        if self._busy or node is None:
+            return
+        self._busy = True
+        world, store = self.desk.world, Path(self.desk.snapshot_where)
+        mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())]
+        mine.sort(key=lambda r: (r.role != self.role, r.state.value not in FIRST))
+        attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
+        identity = [node.uuid, node.serial, *node.macs]
+        path = self._path
+
+        def job() -> tuple[list[LogFile], Tail | str | None]:
+            files = of_node(store, attempted, identity)
+            chosen = path if any(f.path == path for f in files) else self._first(files, attempted)
+            try:
+                return files, tail(chosen) if chosen is not None else None
+            except OSError as error:
+                return files, f"{chosen}: {(error.strerror or str(error)).lower()}"
+
+        self.desk.work(job, self._took)
+
+    def _first(self, files: list[LogFile], attempted: list[Attempted]) -> Path | None:
+        """That of the role that was asked for, of one that runs or failed, else the newest."""
+        wanted = [a.role for a in attempted if a.role == self.role or a.state in FIRST]
+        return next((f.path for role in wanted for f in files if f.role == role), files[0].path if files else None)
+
+    def _took(self, found: Any) -> None:
+        self._busy = False
+        if isinstance(found, Exception):
+            self.failed = str(found)
+            return
+        self.files, told = found
+        self.failed = told if isinstance(told, str) else ""
+        if isinstance(told, Tail) or told is None:
+            self.shown = told
+        paths = [f.path for f in self.files]
+        if self._path not in paths:
+            node = self.desk.node(self.id)
+            world = self.desk.world
+            mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())] if node is not None else []
+            self._path = self._first(self.files, [Attempted(r.role, r.attempt, r.state.value) for r in mine])
+        self.index = paths.index(self._path) if self._path in paths else 0
+
+    # -- drawing -----------------------------------------------------------------------------------------------------
+
+    def middle(self) -> Line | None:
+        return line((self.files[self.index].label, "")) if self.files else line()
+
+    def corner(self) -> Line | None:
+        if not self.files or self.shown is None:
+            return None
+        at = self.files[self.index].at
+        return line((f"{size(self.shown.size)}B, {age(self.desk.wall() - at)} ago", "dim"))
+
+    def rule(self) -> str:
+        if not self.files:
+            return ""
+        where = "following" if self.top is None else f"{self.top + 1}-{min(self.top + self._room, self._many)} of {self._many}"
+        return f"{self.index + 1} of {len(self.files)} logs  {where}"
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        if self.failed:
+            return [line(), line("  ", (self.failed, "bad"))]
+        if self.shown is None:
+            return [line(), line("  ", ("reading ..." if self._busy else "no role of it has written a log yet", "dim"))]
+        lines = [piece for text in self.shown.lines for piece in _pieces(clean(text), columns - 1)]
+        if self.shown.cut:
+            lines = ["(the beginning is left out)", *lines]
+        self._room, self._many = rows, len(lines)
+        last = max(len(lines) - rows, 0)
+        if self.top is not None and self.top >= last:
+            self.top = None
+        start = last if self.top is None else self.top
+        seen = lines[start : start + rows] or ["(nothing is in it yet)"]
+        return [line(" ", (text, _ink(text))) for text in seen]
+
+    # -- keys --------------------------------------------------------------------------------------------------------
+
+    def hints(self) -> list[Hint]:
+        another = Hint("tab", "next log", "the log of another role, or of the serial console")
+        return [another, Hint("f", "follow", "the end, as it is written"), Hint("up", "scroll")]
+
+    def press(self, key: str) -> bool:
+        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": 1 - self._room, "pagedown": self._room - 1}
+        if key in moves:
+            start = max(self._many - self._room, 0) if self.top is None else self.top
+            self.top = max(start + moves[key], 0)
+        elif key in ("home", "g"):
+            self.top = 0
+        elif key in ("end", "G", "f"):
+            self.top = None
+        elif key in ("tab", "shift+tab") and self.files:
+            self.index = (self.index + (1 if key == "tab" else -1)) % len(self.files)
+            self._path, self.shown, self.top = self.files[self.index].path, None, None
+            self._busy = False
+            self.tick()
+        else:
+            return False
+        return True
+
+    def subject(self) -> Subject:
+        role = self.files[self.index].role if self.files else ""
+        return Subject((self.id,), role)
+
+
+def _pieces(text: str, columns: int) -> list[str]:
+    return [text[i : i + columns] for i in range(0, len(text), columns)] or [""]
+
+
+def _ink(text: str) -> str:
+    head = text[:60].lower()
+    return "bad" if any(word in head for word in ("error", "failed", "fatal", "traceback")) else ""

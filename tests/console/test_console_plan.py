@@ -1,0 +1,213 @@
+"""The plan's keys: what a commit would do is seen before it is done, earlier revisions are looked at and gone back to, settings are set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from driving import console, press, shot, still, until
+from msgspec import convert
+from msgspec.structs import replace
+
+from crowbar_tui.console.app import Console
+from crowbar_tui.console.source import Said, Setting
+from engine.files.plan_write import write
+from engine.model import Revision
+from engine.plan import Expect, Plan
+from engine.views.show import World
+
+
+async def typed(pilot, text: str) -> None:
+    for letter in text:
+        await pilot.press({" ": "space", "-": "minus"}.get(letter, letter))
+    await pilot.pause()
+
+
+def in_force(world: World) -> Plan:
+    return convert(world.revisions[max(world.revisions)].plan, Plan)
+
+
+async def preview(app: Console, pilot, path: Path) -> str:
+    await press(pilot, "5 c")
+    await typed(pilot, str(path))
+    await press(pilot, "enter")
+    await until(pilot, lambda: app.desk.page.name == "commit" or app.desk.notes)
+    return shot(app)
+
+
+async def test_a_commit_is_previewed_and_then_done(tmp_path: Path) -> None:
+    source, at = still("ready")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=7))))
+    async with console(source, at) as (app, pilot):
+        text = await preview(app, pilot, path)
+        assert "it would be revision 2" in text
+        assert "no role of any node changes" in text
+        assert "expect.nodes" in text
+        assert "6 -> 7" in text or "-> 7" in text
+        assert not source.asked
+        await press(pilot, "escape")
+        assert app.desk.page.name == "plan"
+        assert not source.asked, "esc leaves everything as it is"
+        await preview(app, pilot, path)
+        await press(pilot, "y")
+        await until(pilot, lambda: source.asked and app.desk.page.name == "plan")
+        assert "√ committed" in shot(app)
+    assert source.asked == [("commit", "plan.yml", "", path.read_text())]
+
+
+async def test_the_plan_in_force_is_not_committed_again(tmp_path: Path) -> None:
+    source, at = still("ready")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(in_force(source.world)))
+    async with console(source, at) as (app, pilot):
+        assert "no difference: it is revision 1" in await preview(app, pilot, path)
+        await press(pilot, "y")
+        assert not source.asked
+
+
+async def test_what_would_wipe_disks_is_typed(tmp_path: Path) -> None:
+    source, at = still("begun")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=9))))
+    async with console(source, at) as (app, pilot):
+        await preview(app, pilot, path)
+        page = app.desk.page
+        found = page.found
+        from engine.core.plan_diff import RoleChange
+
+        name = next(n.name for n in source.world.nodes.values())
+        change = RoleChange(node=name, role="os-install", what="new", stage="install", destructive=True, approved=True)
+        page.found = replace(found, roles=(change,), nodes=(name,), destroys=(f"{name} os-install",))
+        await press(pilot, "y")
+        assert "type wipe to do it" in shot(app)
+        await press(pilot, "y enter")
+        assert not source.asked
+        await press(pilot, "backspace w i p e enter")
+        await until(pilot, lambda: source.asked)
+
+
+async def test_all_mistakes_of_a_plan_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yml"
+    path.write_text("crowbar: 1\nsite: {name: R 1}\nnetwrks: {}\n")
+    source, at = still("ready")
+    async with console(source, at) as (app, pilot):
+        text = await preview(app, pilot, path)
+        assert "plan.yml is not a right plan" in text
+        assert "did you mean 'networks'?" in " ".join(text.split())
+        assert "expected a site's name" in text
+        await press(pilot, "y")
+        assert not source.asked
+
+
+async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    source, at = still("ready")
+    async with console(source, at) as (app, pilot):
+        await preview(app, pilot, tmp_path / "none.yml")
+        assert "none.yml cannot be read: no such file or directory" in app.desk.notes[-1].text
+
+
+async def test_a_refused_commit_stays_where_it_is(tmp_path: Path) -> None:
+    source, at = still("ready")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=7))))
+    source.commit = lambda *_: Said(False, "the plan could not be committed: no room", "make room")
+    async with console(source, at) as (app, pilot):
+        await preview(app, pilot, path)
+        await press(pilot, "y")
+        await until(pilot, lambda: app.desk.notes)
+        assert "no room: make room" in shot(app)
+        assert app.desk.page.name == "commit"
+
+
+# -- revisions -------------------------------------------------------------------------------------------------------
+
+
+def with_two(world: World) -> World:
+    first = world.revisions[1]
+    second = Revision(number=2, who="eve", at=first.at + 60, plan={**first.plan, "expect": {"nodes": 9, "within": 0.0}})
+    return replace(world, revisions=world.revisions.set(2, second)) if hasattr(world, "__struct_fields__") else _put(world, second)
+
+
+def _put(world: World, revision: Revision) -> World:
+    from engine.core.work import Work
+
+    work = Work(world)
+    work.put(revision)
+    work.use(convert(revision.plan, Plan), world.catalog)
+    return work.finish()
+
+
+async def test_an_earlier_revision_is_read_and_gone_back_to() -> None:
+    source, at = still("ready")
+    source.world = with_two(source.world)
+    async with console(source, at, keys="5 v") as (app, pilot):
+        text = shot(app)
+        assert "eve" in text
+        assert text.index("in force") < text.index("1  ", text.index("in force"))
+        await press(pilot, "down enter")
+        assert "revision 1" in shot(app).splitlines()[0]
+        assert "crowbar:" in shot(app)
+        await press(pilot, "b")
+        await until(pilot, lambda: app.desk.page.name == "commit")
+        assert "back to revision 1" in shot(app).splitlines()[0]
+        assert "it would be revision 3" in shot(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: source.asked)
+    assert source.asked[0][:2] == ("commit", "revision-1.yml")
+    assert "nodes: 9" not in source.asked[0][3]
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "scope"), [("A", "NODE"), ("enter A", "NODE"), ("enter down down down down down A", "NODE/os-install"), ("5 A 2", "cloud")]
+)
+async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
+    source, at = still("ready")
+    source.answer = lambda *_: Said(True, "it is set")
+    async with console(source, at, keys=keys) as (app, pilot):
+        if app.desk.page.name != "settings":  # the tree of deployments is another one
+            pytest.skip(shot(app))
+        things = app.desk.page.shown()
+        assert things
+        row = next(i for i, t in enumerate(things) if not t.secret)
+        await press(pilot, "down " * row + "enter ctrl+u")
+        await typed(pilot, "new-value")
+        await press(pilot, "enter")
+        await until(pilot, lambda: source.asked)
+        assert "it is set" in shot(app)
+        scope = scope.replace("NODE", app.desk.order[0])
+    verb, node, _, what = source.asked[0]
+    assert (verb, node) == ("set", scope)
+    assert isinstance(what, Setting)
+    assert what == Setting("deployment" if scope == "cloud" else "operator", things[row].name, "new-value")
+
+
+async def test_a_refused_value_is_told() -> None:
+    source, at = still("ready")
+    source.answer = lambda *_: Said(False, "attribute target-os must be text like ..., not 'X'", "")
+    async with console(source, at, keys="A enter ctrl+u X enter") as (app, pilot):
+        await until(pilot, lambda: app.desk.notes)
+        assert "must be text like" in app.desk.notes[-1].text
+        assert "! " in shot(app).splitlines()[-3]
+
+
+async def test_what_is_not_set_here_is_not_taken_back() -> None:
+    source, at = still("ready")
+    async with console(source, at, keys="A x") as (app, pilot):
+        await until(pilot, lambda: app.desk.notes)
+        assert "is not set on" in app.desk.notes[-1].text
+        assert not source.asked
+
+
+async def test_settings_of_many_are_set_on_each() -> None:
+    source, at = still("ready")
+    source.answer = lambda *_: Said(True, "it is set")
+    async with console(source, at, keys="asterisk A") as (app, pilot):
+        assert "settings of 6 nodes" in shot(app)
+        await press(pilot, "x y")
+        await until(pilot, lambda: len(source.asked) == 6)
+    assert all(a[3].clear for a in source.asked)
+    assert len({a[1] for a in source.asked}) == 6
