@@ -87,3 +87,20 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="too short"):
         Keys(b"short")
+
+
+def test_a_token_that_was_never_in_clear_is_told_apart() -> None:
+    safe, plain = KEYS.token("n1", "boot-2", safe=True), KEYS.token("n1", "boot-2")
+    assert safe != plain
+    assert KEYS.check(safe, BOOTS.get) == KEYS.check(plain, BOOTS.get) == ("n1", Verdict.GOOD)
+    assert (KEYS.is_safe(safe), KEYS.is_safe(plain)) == (True, False)
+
+
+def test_a_ticket_reads_one_image_in_one_boot() -> None:
+    ticket = KEYS.ticket("n1", "boot-2", "debian-12")
+    assert KEYS.check_ticket(ticket, "debian-12", BOOTS.get) == "n1"
+    assert KEYS.check_ticket(ticket, "other", BOOTS.get) is None
+    assert KEYS.check_ticket(KEYS.ticket("n1", "boot-1", "debian-12"), "debian-12", BOOTS.get) is None
+    assert KEYS.check(ticket, BOOTS.get) == ("", Verdict.FORGED)
+    for text in ("", ".", "..", "n1.x.y", KEYS.token("n1", "boot-2"), KEYS.credential("n1"), "x" * 10_000, "\udc80.\udc80.\udc80"):
+        assert KEYS.check_ticket(text, "debian-12", BOOTS.get) is None

@@ -51,7 +51,7 @@ rules: [{match: {}, name: "NAME"}]
 deployments: {}
 """
 HOSTILE = ["$(touch OWNED)", "`touch OWNED`", "; touch OWNED", "| touch OWNED", "a\ntouch OWNED", "'; touch OWNED; '", '"; touch OWNED; "', "--help", "-rf", "${IFS}", "{{7*7}}", "{0.__class__}", "%n%s", "\\"]
-PUBLIC = {"script", "hello", "image"}
+PUBLIC = {"script", "image", "hello", "grub", "menu", "site", "answers", "tool"}
 
 
 @pytest.fixture
@@ -252,12 +252,23 @@ def test_an_image_that_is_not_right_is_not_served(tmp_path: Path) -> None:
 
 
 def test_the_installer_runs_nothing_of_an_image_before_its_checksum_is_right() -> None:
-    text = (ROOT / "barclamps/os-install/roles/os-install/run").read_text()
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-    checked = next(i for i, line in enumerate(lines) if '"$have" = "$sha256"' in line)
-    first_use = next(i for i, line in enumerate(lines) if re.search(r"\bchroot \"?\$target", line))
-    marker = next(i for i, line in enumerate(lines) if re.search(r"^cp .*\$target/\$marker", line))
-    assert checked < first_use < marker
+    """`run` takes the steps in this order; the one that writes the image ends with the checksum, and those before it run nothing of it."""
+    folder = ROOT / "barclamps/os-install/roles/os-install"
+
+    def lines(name: str) -> list[str]:
+        return [line for line in (folder / name).read_text().splitlines() if not line.lstrip().startswith("#")]
+
+    run = lines("run")
+    steps = ["write_image", "make_own", "install_loader", "prepare_kexec", 'cp "$work/marker" "$target/$marker"']
+    at = [next(i for i, line in enumerate(run) if line.startswith(step)) for step in steps]
+    assert at == sorted(at)
+    inside = [name for name in ("run", "stream", "disk", "target") if any(re.search(r"\bchroot \"?\$target", line) for line in lines(name))]
+    assert inside == [], "only what follows the image runs in it"
+    stream = "\n".join(lines("stream"))
+    body = stream[stream.index("write_image() {") :]
+    checked = body.index('[ "$have" = "$sha256" ] || spoil "the image is damaged')
+    assert body.rindex('[ "$have" = "$sha256" ] ||') > body.index("unpack 2>"), "not only the first bytes"
+    assert "return" not in body[:checked]
 
 
 # -- secrets: MAAS 2014-1426 (in a log), 2014-1428 (world-readable), 2013-1069 (uuid1 as a secret) ------------------

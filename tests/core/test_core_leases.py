@@ -188,6 +188,26 @@ def test_a_pool_that_is_used_up_says_so_and_gives_out_again_what_ran_out() -> No
     assert reply(d).yiaddr in given
 
 
+def test_a_full_pool_is_searched_once_and_not_by_each_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until a lease in it ends or is given back, also by another batch."""
+    looked: list[str] = []
+    pool = Range(first=A, last=B)
+    d = desk(lease(A, 1), lease(B, 2, expires=200.0), ranges={"dhcp": pool})
+    monkeypatch.setattr(type(pool), "__len__", lambda _self: looked.append("") or 2)
+    for number in range(3, 9):
+        d.feed(discover(number))
+        assert not [e for e in d.effects if isinstance(e, SendDhcp)]
+    assert len(looked) == 1 + 6, "once to search, and in each refusal"
+    d.feed(asks(DhcpKind.RELEASE, 1, ciaddr=A))
+    d.feed(discover(9))
+    assert reply(d).yiaddr == A
+    d.feed(discover(10))
+    assert not d.all(SendDhcp)
+    d.now += OFFER + 1
+    d.feed(discover(10))
+    assert reply(d).yiaddr == A, "an offer that was not taken has ended"
+
+
 def test_a_fixed_address_is_not_given_away() -> None:
     d = desk(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
     d.put(Allocation(address="10.0.0.21", network="admin", range="host", node="n9"))
@@ -258,7 +278,7 @@ def test_what_is_loaded(vendor: str, arch: int | None, user: tuple[str, ...], fi
     d = desk()
     d.feed(discover(vendor_class=vendor, arch=arch, user_class=user))
     got = reply(d)
-    assert (got.filename, got.vendor_class, got.siaddr) == (file, tells, US if tells else "")
+    assert (got.filename, got.vendor_class, got.siaddr) == (file, tells, US)
     assert (got.tftp_server == US) is (tells == "PXEClient")
 
 
@@ -285,3 +305,13 @@ def test_the_kernel_of_a_machine_that_boots_for_the_first_time_is_served() -> No
     offered = reply(d).yiaddr
     d.feed(discover(vendor_class="udhcp 1.35", arch=None))
     assert reply(d).yiaddr == offered
+
+
+def test_a_relay_tells_where_a_bmc_is_plugged_in() -> None:
+    """Option 82: the circuit id is the port, the remote id the switch. It is kept when a later request comes without."""
+    d = desk()
+    relay = (bytes([1, 2]) + b"10" + bytes([2, 4]) + b"mgmt").hex()
+    d.feed(discover(1, vendor_class="iDRAC", arch=None, relay=relay))
+    assert (d.world.sightings[mac(1)].kind, d.world.sightings[mac(1)].port) == ("bmc", "mgmt:10")
+    d.feed(discover(1, vendor_class="iDRAC", arch=None))
+    assert d.world.sightings[mac(1)].port == "mgmt:10"

@@ -13,7 +13,7 @@ from engine.core.stages import node_state
 from engine.core.work import Work
 from engine.effects import Accept, BootScript, Ignore, Refuse
 from engine.events import Hello, ScriptAsked, SetAttribute
-from engine.model import Kind, Node, State
+from engine.model import Allocation, Kind, Node, State, Value
 from engine.plan import Approve
 
 
@@ -133,6 +133,24 @@ def test_two_records_become_one_machine() -> None:
     rack.reboot(machine)
     assert rack.run(lambda: node_state(rack.world, rack.world.nodes["n1"]) == "discovered", seconds=7200.0), "\n".join(rack.state())
     assert set(servers(rack)) == {"n1"}
+
+
+def test_settings_and_addresses_of_the_record_that_goes_are_taken_over() -> None:
+    """Where the one that stays has none of its own."""
+    rack = two_records()
+    work = Work(rack.world)
+    for node, value in (("n1", "mine"), ("n2", "theirs")):
+        work.put(Value(layer="operator", scope=node, name="target-os", value=value, who="test"))
+    work.put(Value(layer="operator", scope="n2", name="role-mode", value="x", who="test"))
+    work.put(Value(layer="discovery", scope="n2", name="seen", value="x", who="engine"))
+    work.put(Allocation(address="10.0.0.77", network="admin", range="host", node="n2"))
+    rack.world = work.finish(keep_touched=False)
+    done(rack, "merge", "n1", "n2")
+    assert rack.world.attributes[("operator", "n1", "target-os")].value == "mine"
+    assert rack.world.attributes[("operator", "n1", "role-mode")].value == "x"
+    assert ("discovery", "n1", "seen") not in rack.world.attributes
+    assert rack.world.allocations["10.0.0.77"].node == "n1"
+    assert not [v for v in rack.world.attributes.values() if v.scope.startswith("n2")]
 
 
 def test_two_histories_of_written_disks_are_not_merged() -> None:

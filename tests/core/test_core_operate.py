@@ -421,3 +421,15 @@ def test_where_values_may_be_set(layer: Any, scope: str, name: str, stored: str)
     assert (layer, stored, name) not in d.world.attributes
     d.feed(SetAttribute(request=2, who="op", layer=layer, scope=scope, name=name, clear=True))
     assert d.one(Refuse)
+
+
+def test_a_node_with_a_problem_is_not_given_away() -> None:
+    """A machine that failed is not taken for the next job: it waits for a person, with its reason."""
+    d = Desk(ALL, plan({}))
+    d.server(problem=reasons.boot_timeout(expected="hello", seconds=60.0, signal="kernel", tries=3))
+    d.role("inventory", state=State.ACTIVE, gave={"disks": []})
+    d.feed(Started(installation="x", admin="a"))
+    assert not d.node().allocated
+    assert isinstance(says(d, "retry"), Accept)
+    d.feed(Started(installation="x", admin="a"))
+    assert d.node().allocated

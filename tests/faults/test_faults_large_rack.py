@@ -76,7 +76,7 @@ def test_all_faults_in_one_rack_of_forty(tmp_path: Path) -> None:
             return odd == expected.keys() and all(rack.why(m) in codes.split() for m, codes in expected.items())
 
         try:
-            rack.until(so, timeout_s=420)
+            rack.until(so, timeout_s=600)
         except AssertionError:
             found = {m: rack.why(m) for m in sorted(everyone - rack.ready())}
             raise AssertionError(f"not ready: {found}\n{rack.told()}") from None

@@ -8,6 +8,8 @@ import pytest
 from faulty_rack import faulty
 
 from engine.core.topology import topology
+from engine.events import Operate
+from engine.model import Kind
 from engine.reasons import advice, sentence
 
 pytestmark = pytest.mark.slow
@@ -84,3 +86,27 @@ faults:
         assert found[names["m1"], "1g1"] == "swapped"
         assert found[names["m2"], "1g1"] == "swapped"
         assert found[names["m3"], "1g1"] == "missing"
+
+
+def test_a_cable_that_is_put_elsewhere_later_is_heard_at_the_next_discovery(tmp_path: Path) -> None:
+    """Until then the link is as old as it is, and says so."""
+    with faulty(tmp_path, "", nodes=1) as rack:
+        rack.all_ready()
+
+        def links() -> dict[str, tuple[str, str, float]]:
+            return {x.link: (x.check, x.port, x.at) for x in topology(rack.engine.world).links}
+
+        before = links()
+        assert [before[name][0] for name in ("1g0", "1g1", "bmc")] == ["right", "right", "silent"]
+        rack.rack.fault("m1", cables={"1g1": "tor2:swp9"})
+        assert links() == before
+        node = rack.node("m1")
+        assert node is not None
+        rack.engine.ask(Operate(who="test", verb="reset", node=node.id))
+        rack.until(lambda: links().get("1g1", ("", "", 0.0))[1] == "swp9")
+        check, _, at = links()["1g1"]
+        assert check == "unknown"
+        assert at > before["1g1"][2]
+        rack.all_ready()
+        assert {n.name.split(".")[0] for n in rack.engine.world.nodes.values() if n.kind is Kind.DEVICE} == {"tor1", "tor2"}
+        assert rack.summary().nodes == 1, "switches are not counted"

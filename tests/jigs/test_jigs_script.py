@@ -201,6 +201,14 @@ def test_another_machine_at_the_address_is_told_and_sent_nothing(rig: Rig) -> No
     assert rig.ssh.calls == []
 
 
+def test_a_node_without_a_pinned_host_key_is_sent_nothing(rig: Rig) -> None:
+    """It is not said that it showed another key: none is known."""
+    rig.start("true", target=SshTarget(address=rig.ssh.target.address, port=rig.ssh.target.port))
+    (got,) = rig.inbox.wait()
+    assert got.failure == reasons.no_host_key(node="n1-name", address=rig.ssh.target.address)
+    assert rig.ssh.calls == []
+
+
 def test_a_node_without_address_is_said(rig: Rig) -> None:
     rig.start("true", target=None)
     (got,) = rig.inbox.wait()

@@ -1,6 +1,6 @@
 """The real engine on a plan, as a program of its own: `python net_engine.py STORE PLAN INTERFACE [built]`.
 
-Says `{"ready": true}` when it serves, then answers each line of standard input (`leases`, `counters`, `memory`, `profile`, `quit`) with one line of
+Says `{"ready": true}` when it serves, then answers each line of standard input (`leases`, `nodes`, `sightings`, `counters`, `memory`, `profile`, `quit`) with one line of
 JSON. Ends in order at the end of its input. `profile` starts a profile of the engine's loop; `quit` prints it to standard error.
 With `built` it serves the images in STORE/images, else such as simulated machines take. An interface `lane:N` is a lane of loopback.
 """
@@ -36,7 +36,7 @@ def counters(engine: Engine) -> dict[str, Any]:
     out: dict[str, Any] = {"live": engine.live.snapshot().counters, "seq": engine.seq, "failure": engine.failure}
     for service in engine._services:
         found = service.counters
-        out[type(service).__name__] = found() if callable(found) else to_builtins(found)
+        out[type(service).__name__.removesuffix("s")] = found() if callable(found) else to_builtins(found)
     out["loop"] = {k: v for k, v in to_builtins(engine._loop.health()).items() if k != "letters"}
     out["letters"] = [letter.error for letter in engine._loop.health().letters]
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -44,12 +44,40 @@ def counters(engine: Engine) -> dict[str, Any]:
     return out
 
 
+def installed(engine: Engine, node: str, quirk: str = "") -> bool:
+    """Puts the node into a state in which it is to boot its disk, without an install."""
+    from msgspec.structs import replace
+
+    from engine.core.work import Work
+    from engine.model import Boot, Value, Way
+
+    loop: Any = engine._loop
+
+    def change() -> None:
+        work = Work(loop.world)
+        old = work.nodes[node]
+        boot = Boot(generation=old.intent.generation + 1, way=Way.DISK, environment="debian-12", ordered=False, at=0.0, deadline=loop.now() + 3600)
+        work.put_node(replace(old, boot=boot, intent=replace(old.intent, environment="debian-12", generation=boot.generation), runs="", alive=False))
+        if quirk:
+            work.put(Value(layer="operator", scope=node, name="disk-boot", value=quirk))
+        loop.world = work.finish(keep_touched=False)
+
+    change()
+    return True
+
+
 def answer(engine: Engine, word: str, profile: cProfile.Profile) -> Any:
+    if word.startswith("installed "):  # the node is to boot its disk from now on
+        return installed(engine, *word.split()[1:])
     match word:
         case "leases":
             return [to_builtins(lease) for lease in engine.world.leases.values()]
         case "counters":
             return counters(engine)
+        case "nodes":
+            return [to_builtins(node) for node in engine.world.nodes.values()]
+        case "sightings":
+            return [to_builtins(one) for one in engine.world.sightings.values()]
         case "memory":
             return resident_bytes()
         case "profile":

@@ -105,6 +105,11 @@ class Lab:
             assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
         return done
 
+    def keep_namespace(self, name: str, link: str) -> None:
+        """A further namespace, with an interface of `server` moved into it."""
+        self._keep(name, [*self._enter("server"), "unshare", "--net", "cat"])
+        self.run("server", "ip", "link", "set", link, "netns", str(self._keepers[name].pid))
+
     def mac(self, where: str) -> str:
         return str(json.loads(self.run(where, "ip", "-j", "link", "show", "c0").stdout)[0]["address"])
 

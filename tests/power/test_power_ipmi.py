@@ -407,3 +407,28 @@ def test_a_damaging_line_never_raises_and_never_hangs(farm: BmcFarm, machine: An
     assert len(kinds) > 1, "the line damaged nothing"
     assert farm.counters.malformed > 0
     assert_pyghmi_untouched()
+
+
+def test_a_quick_bmc_is_asked_again_quickly(farm: BmcFarm, machine: Any) -> None:
+    """Many packets of it are lost. Half a second and more for each would be more than a call has; its answer time is known soon."""
+    bmc = farm.add("127.0.0.1", 0, machine)
+    chance = random.Random(2)
+    bmc.copies = lambda: () if chance.random() < 0.15 else (0.0,)
+    began = time.monotonic()
+    results = [power_of(bmc.port, pace=Pace(rest_s=0.0)).boot("network", False, False) for _ in range(3)]
+    assert all(isinstance(result, PowerDone) for result in results), results
+    assert time.monotonic() - began < 25.0
+
+
+def test_a_bmc_with_slow_cryptography_is_logged_in_to(farm: BmcFarm, machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick in all else: what was learnt of its other answers must not hurry these."""
+    bmc = farm.add("127.0.0.1", 0, machine)
+    real = bmc.handle
+
+    def handle(packet: bytes, peer: Any, now: float) -> None:
+        if packet[4:6] == b"\x06\x12" or packet[4:6] == b"\x06\x14":  # RAKP 1 and 3
+            time.sleep(0.7)
+        real(packet, peer, now)
+
+    monkeypatch.setattr(bmc, "handle", handle)
+    assert isinstance(power_of(bmc.port, pace=Pace(rest_s=0.0)).read(), PowerDone)

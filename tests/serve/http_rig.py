@@ -22,6 +22,7 @@ from engine.jigs.logs import Logs
 from engine.keys import Keys
 from engine.model import Node
 from engine.serve.http import HttpService, ImageFile, Limits
+from engine.site_trust import SiteTrust
 
 DEADLINE_S = 30.0
 KERNEL = bytes(range(256)) * 4096
@@ -30,7 +31,7 @@ KERNEL = bytes(range(256)) * 4096
 class Rig:
     """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
 
-    def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", **limit: Any) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", tls: SiteTrust | None = None, **limit: Any) -> None:
         self.path = path
         self.events: list[Event] = []
         self.full = False
@@ -55,6 +56,11 @@ class Rig:
             live=self,
             address_of=lambda peer: peer.replace("127.0.0.", "192.168.124."),
             limits=limits or Limits(**limit),
+            secure_sites=[(host, 0)] if tls is not None else [],
+            tls=tls.context if tls is not None else None,
+            site_image=lambda: b"the site",
+            first_menu=lambda: b"set timeout=0",
+            boot_menu=lambda effect, nonce: f"linux crowbar.nonce={nonce}",
         )
         self.http.start()
         self.host, self.port = self.http.addresses[0]
@@ -119,7 +125,7 @@ class Rig:
 
     # -- what tests say ---------------------------------------------------------------------------------------------
 
-    def order(self, attempt: str, node: str = "n1", *, resume: bool = False, gives: tuple[str, ...] = (), run: str = "") -> None:
+    def order(self, attempt: str, node: str = "n1", *, resume: bool = False, gives: tuple[str, ...] = (), run: str = "", sealed: tuple[str, ...] = ()) -> None:
         folder = self.path / "role"
         folder.mkdir(exist_ok=True)
         (folder / "run").write_text(f"#!/bin/sh\n{run}\n")
@@ -131,6 +137,7 @@ class Rig:
                 folder=str(folder),
                 attributes={"raid": {"level": "raid1"}},
                 timeout_s=60,
+                sealed=sealed,
             )
         )
 

@@ -35,7 +35,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def paths_of(path: str) -> str:
-    return path.replace("{image}", "debian-12").replace("{file}", "root.img").replace("{id}", "ab-1.0")
+    return path.replace("{image}", "debian-12").replace("{file}", "root.img").replace("{id}", "ab-1.0").replace("{nonce}", "ab" * 16)
 
 
 # -- who may call ---------------------------------------------------------------------------------------------------
@@ -44,7 +44,12 @@ def paths_of(path: str) -> str:
 def test_the_table_says_for_each_route_who_may_call_it() -> None:
     assert {(route.path, route.methods, route.who) for route in ROUTES} == {
         ("/boot/script", ("GET",), Who.PUBLIC),
+        ("/boot/grub.cfg", ("GET",), Who.PUBLIC),
+        ("/boot/site.img", ("GET", "HEAD"), Who.PUBLIC),
+        ("/grub/grub.cfg", ("GET", "HEAD"), Who.PUBLIC),
         ("/image/{image}/{file}", ("GET", "HEAD"), Who.IMAGE),
+        ("/boot/answers/{nonce}/{file}", ("GET",), Who.NONCE),
+        ("/boot/tool/{file}", ("GET",), Who.PUBLIC),
         ("/agent/hello", ("POST",), Who.PUBLIC),
         ("/agent/next", ("GET",), Who.TOKEN),
         ("/agent/task/{id}", ("GET",), Who.TOKEN),
@@ -56,7 +61,7 @@ def test_the_table_says_for_each_route_who_may_call_it() -> None:
     assert all(route.body > 0 for route in ROUTES if "POST" in route.methods)
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r.who is not Who.PUBLIC], ids=lambda r: r.name)
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.who not in (Who.PUBLIC, Who.NONCE)], ids=lambda r: r.name)
 def test_a_route_with_a_caller_refuses_strangers_and_forgeries(rig: Rig, route: Any) -> None:
     rig.add_image("debian-12", "root.img", b"secret", kind="system")
     good = rig.hello()
@@ -71,7 +76,7 @@ def test_a_route_with_a_caller_refuses_strangers_and_forgeries(rig: Rig, route: 
     assert rig.http.counters()["refused_unauthorised"] == 8
 
 
-@pytest.mark.parametrize("route", [r for r in ROUTES if r.who is not Who.PUBLIC], ids=lambda r: r.name)
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.who not in (Who.PUBLIC, Who.NONCE)], ids=lambda r: r.name)
 def test_an_old_boot_is_told_apart_from_a_forgery(rig: Rig, route: Any) -> None:
     rig.add_image("debian-12", "root.img", b"secret", kind="system")
     old = rig.hello(boot_id="boot-1")

@@ -28,6 +28,7 @@ from engine.wire.dhcp import (
     reply_to,
     swapped_uuid,
 )
+from engine.wire.dhcp_options import relay_port
 
 RECORDED = Path(__file__).parents[3] / "shared" / "recorded"
 MAC = "52:54:00:12:34:56"
@@ -464,3 +465,27 @@ def test_reading_and_answering_is_fast_enough_for_a_boot_storm() -> None:
 
     best = min(timeit.repeat(turn, number=500, repeat=5)) / 500
     assert best < 100e-6, f"{best * 1e6:.0f} us for one decode and encode (about 12 on an idle machine)"
+
+
+@pytest.mark.parametrize(
+    ("relay", "told"),
+    [
+        (b"\x01\x04swp3\x02\x04tor1", "tor1:swp3"),
+        (b"\x02\x04tor1\x01\x04swp3", "tor1:swp3"),
+        (b"\x01\x0bEthernet1/3", ":Ethernet1/3"),
+        (b"\x01\x06\x00\x04\x00\x0a\x00\x03\x02\x08\x00\x06\x52\x54\x00\x12\x34\x56", "0006525400123456:0004000a0003"),
+        (b"\x02\x04tor1", ""),
+        (b"\x01\x00", ""),
+        (b"\x01\xffab", ":ab"),
+        (b"\x01", ""),
+        (b"", ""),
+        (b"\x01\x03a\xffb", ":61ff62"),
+    ],
+)
+def test_what_a_relay_tells_of_a_port(relay: bytes, told: str) -> None:
+    assert relay_port(relay.hex()) == told
+
+
+def test_any_option_82_is_read() -> None:
+    for n in range(256):
+        assert len(relay_port(bytes((7 * n + i * i) % 256 for i in range(n)).hex())) <= 128

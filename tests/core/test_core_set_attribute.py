@@ -1,0 +1,111 @@
+"""Attributes that an operator sets: typed by their schemas, refused with a reason, and told what comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from catalogs import catalog, plan, role
+from desk import Desk, tables
+from msgspec.structs import replace
+
+from engine.core.attributes import effective, inputs_hash
+from engine.core.typed import kind
+from engine.definitions import AttributeDef
+from engine.effects import Accept, Refuse
+from engine.events import SetAttribute
+from engine.model import State
+from engine.reasons import sentence
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "level": {"enum": ["jbod", "raid1"]},
+    "size": {"type": "integer", "minimum": 1, "maximum": 9},
+    "layout": {"type": "object", "required": ["root"], "properties": {"root": {"type": "string"}}, "additionalProperties": False},
+    "label": {"type": "string", "pattern": "^[a-z]+$"},
+    "anything": {},
+}
+
+
+def desk() -> Desk:
+    some = catalog(
+        role("serve", "system", wants=["level", "size"]), role("wipe", "hardware", flags=["destructive"], wants=["layout"]),
+        role("idle", "system", wants=["label"]), defaults={"level": "jbod"},
+    )  # fmt: skip
+    attributes = {name: AttributeDef(name=name, path=name, schema=schema, default={"level": "jbod"}.get(name)) for name, schema in SCHEMAS.items()}
+    attributes["password"] = AttributeDef(name="password", path="password", secret=True)
+    d = Desk(replace(some, attributes=some.attributes | attributes), plan({}))
+    d.server("n1", stage="system", runs="debian-12", allocated=True)
+    for name in ("serve", "wipe"):
+        d.role(name, state=State.ACTIVE, succeeded=True)
+        d.change(role=name, ran_hash=inputs_hash(d.world, d.at(name)))
+        d.put(d.at(name))
+    return d
+
+
+def says(d: Desk, name: str, value: Any = None, scope: str = "n1", layer: Any = "operator", clear: bool = False) -> Any:
+    d.feed(SetAttribute(request=3, who="op", layer=layer, scope=scope, name=name, value=value, clear=clear))
+    (answer,) = [e for e in d.effects if isinstance(e, Accept | Refuse)]
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("level", "raid7", "attribute level must be one of jbod, raid1, not 'raid7'"),
+        ("size", "3", "attribute size must be a whole number, not '3'"),
+        ("size", 0, "attribute size must be at least 1, not 0"),
+        ("size", 10, "attribute size must be at most 9, not 10"),
+        ("layout", {"root": 5}, "attribute layout.root must be text, not 5"),
+        ("layout", {}, "attribute layout must be a map with root, not {}"),
+        ("layout", {"root": "sda", "boot": 1}, "attribute layout must be a map of root"),
+        ("label", "Ä", "attribute label must be text like ^[a-z]+$, not 'Ä'"),
+        ("password", "geheim", "attribute password holds a secret, and is not set by hand"),
+        ("lvel", "jbod", "there is no attribute lvel"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_reason_and_changes_nothing(name: str, value: Any, said: str) -> None:
+    d = desk()
+    before = tables(d.world)
+    answer = says(d, name, value)
+    assert isinstance(answer, Refuse)
+    assert sentence(answer.reason).startswith(said)
+    assert "geheim" not in sentence(answer.reason)
+    assert tables(d.world) == before
+
+
+def test_what_fits_is_set_and_says_what_runs_again() -> None:
+    d = desk()
+    answer = says(d, "level", "raid1")
+    assert answer.message == f"level of {d.world.nodes['n1'].name} is set; 1 role runs again"
+    assert effective(d.world, d.at("serve"), "level") == "raid1"
+    answer = says(d, "level", clear=True)
+    assert "is no longer set" in answer.message
+    assert effective(d.world, d.at("serve"), "level") == "jbod"
+
+
+def test_what_destroys_is_only_told_to_differ() -> None:
+    d = desk()
+    assert "wipe is done and differs: only a redeploy acts on it" in says(d, "layout", {"root": "sda"}).message
+    assert d.at("wipe").state is State.ACTIVE
+
+
+def test_what_nobody_reads_is_told() -> None:
+    assert "no role that is bound reads it" in says(desk(), "label", "abc").message
+
+
+def test_of_one_role_and_of_a_deployment() -> None:
+    d = desk()
+    assert "level of serve on " in says(d, "level", "raid1", scope="n1/serve").message
+    assert "level of system is set" in says(d, "level", "raid1", scope="system", layer="deployment").message
+
+
+def test_a_value_that_is_not_set_cannot_be_taken_back() -> None:
+    assert isinstance(says(desk(), "level", clear=True), Refuse)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("level", "one of jbod, raid1"), ("size", "a whole number, at least 1, at most 9"), ("layout", "a map"), ("anything", "anything")],
+)
+def test_its_kind_in_words(name: str, said: str) -> None:
+    assert kind(AttributeDef(name=name, path=name, schema=SCHEMAS[name])) == said
