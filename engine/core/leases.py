@@ -43,6 +43,8 @@ LEASE = 3600
 OFFER = 60
 """Seconds for which an offered address is kept."""
 DECLINED = 86400
+NO_PROXY = "b00101"
+"""Option 175.176 of iPXE: do not wait ten seconds for a proxy's offer."""
 SIGHTINGS = 4096
 """Most sightings that are kept; further unknown machines are counted and ignored."""
 
@@ -328,6 +330,7 @@ def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots:
     if boots == "ipxe":
         extra["filename"] = f"http://{ours}/boot/script?mac={request.mac}"
         extra["siaddr"] = ours  # what iPXE chains, GRUB for one, asks there for its files
+        extra["ipxe_options"] = "" if is_proxy(network) else NO_PROXY
     elif boots == "boot-rom":
         file = loaders.offer(w, request).file
         if request.vendor_class.startswith("HTTPClient"):

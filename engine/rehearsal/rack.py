@@ -89,6 +89,7 @@ class SimulatedRack:
         self._ssh = FarmSide()
         self._switches = Switches()
         self._wiring: Wiring | None = None
+        self._managed: SwitchSide | None = None
         self._lives: dict[str, Life] = {}
         self._bmcs: dict[str, SimBmc] = {}
         self._found: list[Hardware] = []
@@ -105,8 +106,8 @@ class SimulatedRack:
         self._shared.rogue = self.scenario.rogue
         self._farm.start()
         self._ssh.start(loop, wiring, description.engine_key)
-        self._managed = SwitchSide(self._folder, wiring, self.counters)
-        await self._managed.start(description.switches)
+        self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
+        await managed.start(description.switches)
         self._found = hardware(description)
         for one in self._found:
             file = StateFile(states / f"{one.name}.json")
@@ -156,7 +157,8 @@ class SimulatedRack:
         await asyncio.gather(*(life.stop() for life in self._lives.values()))
         await asyncio.to_thread(self._farm.close)
         await asyncio.to_thread(self._ssh.close)
-        await self._managed.close()
+        if self._managed is not None:
+            await self._managed.close()
         if self._wiring is not None:
             self._wiring.close()
 

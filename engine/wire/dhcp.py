@@ -140,6 +140,7 @@ class DhcpReply(Struct, frozen=True, kw_only=True, gc=False):
     vendor_class: str = ""  # "PXEClient" or "HTTPClient": without it such a client ignores the offer
     vendor_options: str = ""  # option 43 in hex (PXE: 060108 is "no discovery, boot the file")
     uuid: str | None = None  # option 97, echoed as RFC 4578 2.3 says
+    ipxe_options: str = ""  # option 175 in hex (b00101: there is no proxy to wait for)
     message: str = ""
 
 
@@ -236,6 +237,8 @@ def encode(reply: DhcpReply) -> bytes:
             put(option(opt.FILENAME, reply.filename.encode("ascii")))
         if reply.vendor_options:
             put(option(opt.VENDOR_OPTIONS, bytes.fromhex(reply.vendor_options)))
+        if reply.ipxe_options:
+            put(option(opt.IPXE, bytes.fromhex(reply.ipxe_options)))
     if reply.vendor_class:
         put(option(opt.VENDOR_CLASS, reply.vendor_class.encode("ascii")))
     if reply.message:
@@ -365,6 +368,7 @@ def decode_reply(data: bytes) -> DhcpReply:
         tftp_server=opt.text(get(opt.TFTP_SERVER)) or ("" if overload & 2 else _field_text(sname)),
         vendor_class=opt.text(get(opt.VENDOR_CLASS)),
         vendor_options=get(opt.VENDOR_OPTIONS, b"").hex(),
+        ipxe_options=get(opt.IPXE, b"").hex(),
         uuid=opt.uuid(get(opt.UUID)),
         message=opt.text(get(opt.MESSAGE)),
     )

@@ -20,6 +20,7 @@ from struct import Struct, error
 from engine.wire.malformed import Malformed
 
 PAD, MASK, ROUTERS, DNS, HOSTNAME, DOMAIN = 0, 1, 3, 6, 12, 15
+IPXE = 175  # encapsulated options of iPXE (ipxe.org/howto/dhcpd)
 NTP, VENDOR_OPTIONS, REQUESTED, LEASE, OVERLOAD, KIND, SERVER_ID, PARAMETERS = 42, 43, 50, 51, 52, 53, 54, 55
 MESSAGE, MAX_SIZE, T1, T2, VENDOR_CLASS, CLIENT_ID, TFTP_SERVER, FILENAME = 56, 57, 58, 59, 60, 61, 66, 67
 USER_CLASS, RELAY, ARCH, UUID, END = 77, 82, 93, 97, 255

@@ -174,6 +174,8 @@ def test_sigterm_ends_the_console_and_then_the_engine(terminal: Terminal, store:
 
 
 def test_resize(terminal: Terminal, store: Path) -> None:
+    """Also where the shell exports how large the terminal was when it began, as some do, and as test runners do."""
+    terminal.type("COLUMNS=80 LINES=24; export COLUMNS LINES; clear", "Enter")
     opened(terminal, store)
     terminal.resize(120, 40)
     terminal.wait(lambda text: len(text.splitlines()) == 40 and text.splitlines()[-1].rstrip().endswith("? help"))

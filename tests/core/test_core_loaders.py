@@ -291,6 +291,12 @@ def test_port_4011_is_answered_where_it_was_asked_from(kind: DhcpKind) -> None:
     assert (sent.reply.kind, sent.reply.filename, sent.reply.yiaddr) == (DhcpKind.ACK, "snponly.efi", "")
 
 
+def test_ipxe_waits_for_a_proxy_only_where_there_is_one() -> None:
+    for d, told in ((desk(), "b00101"), (proxy(), "")):
+        d.feed(asks(arch=0, user_class=("iPXE",)))
+        assert answer(d).ipxe_options == told
+
+
 def test_ipxe_gets_its_script_from_the_proxy() -> None:
     d = proxy()
     d.feed(asks(arch=0, user_class=("iPXE",)))

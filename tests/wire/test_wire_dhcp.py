@@ -239,6 +239,7 @@ replies = st.builds(
     filename=texts | st.just("http://10.0.0.1/" + "a" * 180),
     tftp_server=names,
     vendor_class=st.sampled_from(["", "PXEClient", "HTTPClient"]),
+    ipxe_options=hexes,
     vendor_options=hexes,
     uuid=uuids,
     message=texts,
