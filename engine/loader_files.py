@@ -23,7 +23,8 @@ def with_loaders_there(catalog: Catalog, directory: Path, synthetic: bool) -> Ca
     there: set[str] = set(image.synthetic)
     if not synthetic:
         try:
-            there = {line.split()[-1].lstrip("*") for line in (directory / "loader" / SUMS).read_text(encoding="ascii").splitlines() if line.strip()}
+            lines = (directory / "loader" / SUMS).read_text(encoding="ascii").splitlines()
+            there = {line.split()[-1].lstrip("*") for line in lines if line.strip()}
         except (OSError, UnicodeDecodeError):
             there = set()
     files = {use: file for use, file in image.files.items() if use not in OPTIONAL or file in there}

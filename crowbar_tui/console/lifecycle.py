@@ -219,8 +219,8 @@ def _log_to(path: Path) -> None:
 
 
 def _environment() -> None:
-    """Before Textual is imported: nothing moves by itself, plain consoles are not asked for what they do not have, and the terminal says how
-    large it is: where a shell exports COLUMNS and LINES, these would be believed for ever, whatever it is resized to."""
+    """Before Textual is imported: nothing moves by itself, plain consoles are not asked for what they do not have, and the terminal says
+    how large it is: where a shell exports COLUMNS and LINES, these would be believed for ever, whatever it is resized to."""
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")

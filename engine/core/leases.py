@@ -44,7 +44,7 @@ OFFER = 60
 """Seconds for which an offered address is kept."""
 DECLINED = 86400
 NO_PROXY = "b00101"
-"""Option 175.176 of iPXE: do not wait ten seconds for a proxy's offer."""
+"""Option 175.176 of iPXE: do not wait for a proxy's offer."""
 SIGHTINGS = 4096
 """Most sightings that are kept; further unknown machines are counted and ignored."""
 

@@ -10,7 +10,6 @@ from ..core.world import World
 from ..definitions import AttributeDef, Json
 from ..model import Node
 
-
 COMPUTED = frozenset({
     "hostname", "domain", "admin-network", "network", "admin-address", "admin-subnets", "engine-url", "engine-key", "image", "credential",
 })  # fmt: skip
@@ -83,7 +82,9 @@ def deployment_attributes(world: World, deployment: str) -> list[AttributeRow]:
         if attribute is None or attribute.role or name in COMPUTED:
             continue
         found = world.attributes.get(("deployment", deployment, name))
-        layer, by, value = ("deployment", found.who, found.value) if found is not None else ("default", attribute.barclamp, attribute.default)
+        layer, by, value = "default", attribute.barclamp, attribute.default
+        if found is not None:
+            layer, by, value = "deployment", found.who, found.value
         if found is None and attribute.default is None:
             layer, by = "", ""
         out.append(_row(attribute, value, layer, by, found is not None, tuple(roles)))

@@ -17,13 +17,12 @@ from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
 from ..events import Operate, SetAttribute
 from ..files.catalog import shipped
-from ..model import Kind, Node, NodeRole, State
+from ..model import Kind, Node, NodeRole, Revision, State
 from ..reasons import Reason, advice, sentence
 from ..store.errors import StoreError
 from ..store.file import held
 from ..store.journal_file import JournalFile
 from ..store.store import JournalRow, Store
-from ..model import Revision
 from .advice import Step, lost, next_step, short
 from .attribute_view import AttributeRow, deployment_attributes, node_attributes
 from .chain import WhyChain, WhyFact, WhyLink, why_chain
@@ -46,14 +45,13 @@ def boot_next(node: Node) -> str:
 
 
 __all__ = [
-    "ABSENT", "AttributeRow", "revision_text", "Revision", "SetAttribute", "deployment_attributes", "node_attributes",
-    "DEFAULT_STORE", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "BootView",
-    "Catalog", "Column", "Disk", "Estimate", "Follower", "Journal", "JournalFile", "JournalRow", "Json", "Kind",
-    "Link", "Lists", "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole", "NodeRow", "Operate",
-    "Past", "PlanPage", "Preview", "Problem", "Pruned", "RackRoom", "RackView", "Reason", "Receipt", "Refuse",
-    "RoleLine", "RoleRow", "Slot", "StageLife", "State", "Step", "Store", "StoreError", "Story", "Stretch",
-    "Switch", "Topology", "Waiting", "Why", "WhyChain", "WhyFact", "WhyLink", "World", "addresses", "advice",
-    "bearers", "boot_next", "cells", "columns", "committed",  "disks", "done", "estimate", "gave", "held",
-    "lists", "lost", "networks", "next_step", "node_page", "node_row", "node_state", "plan_page", "preview",
-    "rack_room", "role_row", "sentence", "servers", "shipped", "short", "topology", "why", "why_chain",
+    "ABSENT", "DEFAULT_STORE", "HUMAN", "LETTERS", "Accept", "AddressRow", "AttachError", "Attached", "AttributeRow", "BootView",
+    "Catalog", "Column", "Disk", "Estimate", "Follower", "Journal", "JournalFile", "JournalRow", "Json", "Kind", "Link", "Lists",
+    "NetworkView", "Nic", "Node", "NodePage", "NodePreview", "NodeRole", "NodeRow", "Operate", "Past", "PlanPage", "Preview",
+    "Problem", "Pruned", "RackRoom", "RackView", "Reason", "Receipt", "Refuse", "Revision", "RoleLine", "RoleRow", "SetAttribute",
+    "Slot", "StageLife", "State", "Step", "Store", "StoreError", "Story", "Stretch", "Switch", "Topology", "Waiting", "Why",
+    "WhyChain", "WhyFact", "WhyLink", "World", "addresses", "advice", "bearers", "boot_next", "cells", "columns", "committed",
+    "deployment_attributes", "disks", "done", "estimate", "gave", "held", "lists", "lost", "networks", "next_step",
+    "node_attributes", "node_page", "node_row", "node_state", "plan_page", "preview", "rack_room", "revision_text", "role_row",
+    "sentence", "servers", "shipped", "short", "topology", "why", "why_chain",
 ]  # fmt: skip

@@ -230,6 +230,6 @@ async def test_a_resize_is_taken_up_where_timers_skip_what_they_are_late_for() -
         app.set_timer = lambda *_, **__: type("Late", (), {"stop": lambda _self: None})()  # it never fires, as on a loaded machine
         for size in ((120, 40), (50, 20), (80, 24)):
             await pilot.resize_terminal(*size)
-            await until(pilot, lambda: (app.screen.size.width, app.screen.size.height) == size)
-            await until(pilot, lambda: [len(line) for line in shot(app).splitlines()[1:2]] == [size[0]] or size[0] < 60)
+            await until(pilot, lambda size=size: (app.screen.size.width, app.screen.size.height) == size)
+            await until(pilot, lambda size=size: [len(line) for line in shot(app).splitlines()[1:2]] == [size[0]] or size[0] < 60)
             assert len(shot(app).splitlines()) == size[1]

@@ -50,11 +50,11 @@ for task in $(cat list); do
     "./$(cat /tmp/$task.action)" >/tmp/$task.log 2>&1 </dev/null
     printf 'EXIT %s\\n' $? >>/tmp/$task.log
     cat /tmp/$task.log
-    curl -fsS --data-binary "@/tmp/$task.log" "$url/$task.log"
-    [ ! -e "$CROWBAR_GIVES" ] || curl -fsS --data-binary "@$CROWBAR_GIVES" "$url/$task.gives"
+    curl -fsS -o /dev/null --data-binary "@/tmp/$task.log" "$url/$task.log"
+    [ ! -e "$CROWBAR_GIVES" ] || curl -fsS -o /dev/null --data-binary "@$CROWBAR_GIVES" "$url/$task.gives"
     cd /tmp
 done
-curl -fsS --data-binary "@/var/lib/crowbar/kexec/cmdline" "$url/kexec-cmdline"
+curl -fsS -o /dev/null --data-binary "@/var/lib/crowbar/kexec/cmdline" "$url/kexec-cmdline"
 sync
 poweroff -f
 """

@@ -37,7 +37,7 @@ def check(found: dict[str, Any], nodes: int) -> None:
 
 
 def test_one_bios_and_one_uefi_machine_from_off_to_ready(tmp_path: Path) -> None:
-    found = run(tmp_path / "store", 2, 1500)
+    found = run(tmp_path / "store", 2, 1800)
     check(found, 2)
     assert {node["firmware"] for node in found["nodes"]} == {"bios", "efi"}
     assert {machine["firmware"] for machine in found["machines"]} == {"seabios", "ovmf"}
