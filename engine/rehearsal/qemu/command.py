@@ -95,6 +95,7 @@ def _firmware(guest: Guest) -> list[str]:
     return [
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
         "-drive", "if=pflash,unit=1,format=raw,file=vars.fd",
+        "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n",  # nobody answers, and it waits long before the disk
     ]  # fmt: skip
 
 
