@@ -29,6 +29,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import paramiko
@@ -345,7 +346,8 @@ class SshPool:
                 exit=channel.exit_status, stdout=bytes(talk.stdout), stderr=bytes(talk.stderr), host_key=seen, cut=talk.cut
             )
         finally:
-            channel.close()
+            with suppress(OSError, EOFError):  # it says goodbye over the connection, which may be gone
+                channel.close()
 
     def _late(self, line: _Line, transport: paramiko.Transport, seen: str) -> SshFailed:
         with self._lock:

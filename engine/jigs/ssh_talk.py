@@ -60,14 +60,15 @@ class Talk:
                 if taken == 0:
                     break
                 self._sent += taken
+            if self._sent == len(self._stdin):
+                self._channel.shutdown_write()
+                self._sending = False
+                return True
         except TimeoutError:
             return self._sent > before
-        except OSError:
-            # It does not want its input any more, which is its right; its exit code tells.
-            self._sending = False
-            return True
-        if self._sent == len(self._stdin):
-            self._channel.shutdown_write()
+        except (OSError, EOFError):
+            # It does not want its input any more, which is its right, and its exit code tells; or the connection is gone (paramiko says
+            # EOFError where the socket is closed under a message), and that there is no exit code tells.
             self._sending = False
             return True
         if self._channel.closed:
