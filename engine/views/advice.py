@@ -53,7 +53,7 @@ def short(name: str) -> str:
 def next_step(world: World, links: Topology | None = None) -> Step:
     """`links`: the topology, where the caller has it already."""
     if world.plan is None:
-        return Step(kind="plan", text="no plan is committed: write one, then press 5 and c")
+        return Step(kind="plan", text="no plan is committed: type :setup to make one")
     servers = [n for n in world.nodes.values() if n.kind is Kind.SERVER]
     return (
         _mend(world, servers)
