@@ -198,6 +198,8 @@ class IpmiSession(Session):  # type: ignore[misc]
         self._note("unsupported", "it speaks IPMI 1.5 only")
 
     def _got_rmcp_response(self, data: bytearray) -> None:
+        if self.sessioncontext != "OPENSESSION":
+            return  # of a handshake that was given up: it would go on in the framing of IPMI 1.5, with which each login begins
         if data[:2] == bytes((self.rmcptag, 0)) and self.attemptedhash == 256 and data[16] == 1:
             self.attemptedhash = 1
             self._open_rmcpplus_request()

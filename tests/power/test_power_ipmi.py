@@ -432,3 +432,16 @@ def test_a_bmc_with_slow_cryptography_is_logged_in_to(farm: BmcFarm, machine: An
 
     monkeypatch.setattr(bmc, "handle", handle)
     assert isinstance(power_of(bmc.port, pace=Pace(rest_s=0.0)).read(), PowerDone)
+
+
+def test_a_late_answer_to_a_handshake_that_was_given_up_changes_nothing() -> None:
+    """After the login has begun anew; acted upon, the next packet would be framed as IPMI 1.5, which pyghmi cannot do."""
+    session = IpmiSession.__new__(IpmiSession)
+    session._state_of_pyghmi("127.0.0.1", 623, "admin", "secret", None)
+    session.logontries = 1
+    session._initsession()
+    late = bytearray((session.rmcptag, 0)) + bytearray(14) + b"\x01" + bytearray(19)  # suite 1 is what it would have
+    session._got_rmcp_response(late)
+    assert session.attemptedhash == 256
+    assert session.lastpayload is None
+    assert session.sessioncontext is None
