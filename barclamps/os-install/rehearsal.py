@@ -82,8 +82,16 @@ async def os_install(machine: Machine, task: Task) -> Result:
     await task.work(WRITE_S)
     task.progress(95, "boot loader")
     await task.work(SETTLE_S)
+    system = _make_own(machine, task, disk, hostname, digest.hexdigest())
+    task.progress(100, "installed")
+    return Result(gives=_gives(disk, system))
+
+
+def _make_own(machine: Machine, task: Task, disk: DiskView, hostname: str, sha256: str = "") -> System:
+    """The system on the disk, with this node's name, address and credential. `sha256`: of the image, where there was one."""
+    admin = task.get("admin-network") or {}
     system = System(
-        sha256=digest.hexdigest(),
+        sha256=sha256,
         os=str(task.get("target-os", "")),
         hostname=hostname,
         domain=str(task.get("domain", "")),
@@ -98,8 +106,7 @@ async def os_install(machine: Machine, task: Task) -> Result:
     disk.disk.signature = "gpt"
     disk.disk.system = system
     machine.save()
-    task.progress(100, "installed")
-    return Result(gives=_gives(disk, system))
+    return system
 
 
 async def _by_installer(machine: Machine, task: Task, disk: DiskView) -> Result:
@@ -115,21 +122,7 @@ async def _by_installer(machine: Machine, task: Task, disk: DiskView) -> Result:
     for percent, step in ((10, "partitions"), (20, "base system"), (50, "packages"), (85, "boot loader")):
         task.progress(percent, step)
         await task.work(INSTALLER_S / 4)
-    system = System(
-        os=str(task.get("target-os", "")),
-        hostname=hostname,
-        domain=str(task.get("domain", "")),
-        address=str(admin["address"]),
-        mask=str(admin.get("mask", "")),
-        router=str(admin.get("router", "") or ""),
-        credential=str(task.get("credential", "")),
-        url=str(task.get("engine-url", "")).rstrip("/"),
-        engine_key=str(task.get("engine-key", "")),
-        host_key=new_host_key(),
-    )
-    disk.disk.signature = "gpt"
-    disk.disk.system = system
-    machine.save()
+    system = _make_own(machine, task, disk, hostname)
     return Result(gives=_gives(disk, system))
 
 

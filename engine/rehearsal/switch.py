@@ -28,20 +28,25 @@ class Switches:
     def _frame(self, switch: str, port: str) -> bytes:
         found = self._frames.get((switch, port))
         if found is None:
-            mac = chassis_mac(switch)
-            neighbour = LldpNeighbour(
-                chassis_kind=ChassisKind.MAC,
-                chassis_id=mac.hex(":"),
-                port_kind=PortKind.INTERFACE_NAME,
-                port_id=port,
-                ttl_s=TTL_S,
-                port_description=f"{switch} {port}",
-                system_name=switch,
-                system_description="simulated switch",
-                capabilities=("bridge",),
-            )
-            found = self._frames[switch, port] = encode_frame(neighbour, from_mac=mac)
+            found = self._frames[switch, port] = frame(switch, port)
         return found
+
+
+def frame(switch: str, port: str) -> bytes:
+    """The Ethernet frame that a switch sends on a port (IEEE 802.1AB)."""
+    mac = chassis_mac(switch)
+    neighbour = LldpNeighbour(
+        chassis_kind=ChassisKind.MAC,
+        chassis_id=mac.hex(":"),
+        port_kind=PortKind.INTERFACE_NAME,
+        port_id=port,
+        ttl_s=TTL_S,
+        port_description=f"{switch} {port}",
+        system_name=switch,
+        system_description="rehearsal switch",
+        capabilities=("bridge",),
+    )
+    return encode_frame(neighbour, from_mac=mac)
 
 
 def chassis_mac(switch: str) -> bytes:

@@ -20,7 +20,7 @@ from engine.rehearsal.bmc_commands import Commands
 from engine.rehearsal.orders import WrongOrder, mood
 from engine.rehearsal.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
 from engine.rehearsal.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
-from engine.rehearsal.qemu.speaker import frame
+from engine.rehearsal.switch import frame
 from engine.wire.lldp import decode_frame
 
 SIX = QemuDescription(nodes=6, bmc=BmcAccess(first="192.168.125.21"))

@@ -9,29 +9,10 @@ import asyncio
 import logging
 import socket
 
-from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind, encode_frame
-
-from ..switch import TTL_S, chassis_mac
+from ..switch import frame
 
 INTERVAL_S = 5.0
 log = logging.getLogger("rack")
-
-
-def frame(switch: str, port: str) -> bytes:
-    """What a switch says on a port."""
-    mac = chassis_mac(switch)
-    neighbour = LldpNeighbour(
-        chassis_kind=ChassisKind.MAC,
-        chassis_id=mac.hex(":"),
-        port_kind=PortKind.INTERFACE_NAME,
-        port_id=port,
-        ttl_s=TTL_S,
-        port_description=f"{switch} {port}",
-        system_name=switch,
-        system_description="rehearsal switch",
-        capabilities=("bridge",),
-    )
-    return encode_frame(neighbour, from_mac=mac)
 
 
 class Speaker:
