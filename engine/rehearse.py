@@ -207,7 +207,7 @@ def _images_missing(store: Path, plan: Plan) -> str:
     if not lacking:
         return ""
     why = "; ".join(str(found[name]["reason"]) if name in found else f"there is no image {name}" for name in lacking)
-    return f"real machines need images that are not there ({why}): crowbar image build {' '.join(lacking)}, or set CROWBAR_IMAGES"
+    return f"real machines need images that are not there ({why}): crowbar image build --variant cloud {' '.join(lacking)}, or set CROWBAR_IMAGES"
 
 
 def _image_for(system: str, method: str) -> str:

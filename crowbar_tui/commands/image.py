@@ -15,8 +15,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = image.add_parser("list", help="every image: name, version, arch, size, checksum, whether it is whole")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=_list)
-    build = image.add_parser("build", help="make an image on this machine from Debian's packages")
-    build.add_argument("name", help="sledgehammer, debian-12 or loader")
+    build = image.add_parser("build", help="make images on this machine from Debian's packages, one after the other")
+    build.add_argument("names", nargs="+", metavar="name", help="sledgehammer, debian-12 or loader")
     build.add_argument("--variant", default="", help="cloud: for virtual machines, small; metal: for servers, with firmware (the default)")
     build.add_argument("--mirror", default="", metavar="URL", help="take the packages from there, not from this machine's own mirrors")
     again = "the same packages again: those of LIST, else of the image that is there"
@@ -42,6 +42,14 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
+    """The first that cannot be made ends it: what needs it is not worth making either."""
+    for name in arguments.names:
+        if code := _build_one(name, arguments):
+            return code
+    return 0
+
+
+def _build_one(name: str, arguments: argparse.Namespace) -> int:
     begin = time.monotonic()
 
     def tell(text: str) -> None:
@@ -50,7 +58,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
     try:
         built, place = build_image(
-            arguments.store, arguments.name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell
+            arguments.store, name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell
         )
     except BuildError as error:
         print(f"crowbar: {error}", file=sys.stderr)

@@ -55,13 +55,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """For `copy`: name of a file -> the places on this machine where a package puts it."""
 
     def variant(self, name: str) -> Variant:
-        """The variant of that name, the default for "". Raises BuildError."""
-        if not self.variants and not name:
+        """The variant of that name, the default for ""; an image without variants is the same for all. Raises BuildError."""
+        if not self.variants:
             return Variant(name="")
         wanted = name or self.default
         if wanted not in self.variants:
-            known = listed(self.variants) if self.variants else "none"
-            raise BuildError(f"image {self.name} has no variant {wanted!r}; there is {known}")
+            raise BuildError(f"image {self.name} has no variant {wanted!r}; there is {listed(self.variants)}")
         return self.variants[wanted]
 
 

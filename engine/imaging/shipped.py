@@ -45,8 +45,8 @@ def build_image(
         except (OSError, UnicodeDecodeError) as error:
             raise BuildError(f"{list_file}: {getattr(error, 'strerror', None) or 'not a text'}: nothing to repeat") from error
     chosen = variant or (lists.parse(text).variant if text else "") or recipe.default
-    if recipe.format == "copy" and (variant or text or mirror):
-        raise BuildError(f"image {name} is copied from this machine: it has no variants, mirrors or package lists")
+    if recipe.format == "copy" and (text or mirror):
+        raise BuildError(f"image {name} is copied from this machine: it has no mirrors or package lists")
     uses = shipped().images[name].files
     files = [file for use, file in uses.items() if use not in OPTIONAL]
     also = [file for use, file in uses.items() if use in OPTIONAL and file in recipe.copies]

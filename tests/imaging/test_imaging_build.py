@@ -126,7 +126,7 @@ def test_programs_that_are_missing(tmp_path: Path, store: Path, monkeypatch: pyt
         ("debian-12", {"variant": "cluod"}, "has no variant 'cluod'; there is cloud, metal"),
         ("debian-12", {"locked": ""}, "nothing to repeat"),
         ("debian-12", {"offline": True}, "no packages are kept in"),
-        ("loader", {"variant": "cloud"}, "it has no variants"),
+        ("loader", {"mirror": "http://192.168.124.1/debian"}, "it has no mirrors"),
     ],
 )
 def test_wishes_that_cannot_be_met(
