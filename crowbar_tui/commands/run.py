@@ -9,6 +9,7 @@ import importlib.resources
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -77,14 +78,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     replay.add_argument("plan", type=Path)
     replay.add_argument("--rehearse", type=_rack, default=None, metavar="KIND:N", help="on a virtual rack of N machines, simulated or qemu")
     replay.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
-    replay.add_argument("--interface", default=None, metavar="IF")
+    replay.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
     _network(replay)
     _common(replay)
     replay.set_defaults(run=_replay)
     engine = commands.add_parser("engine", help="the engine without a console, for systemd; `engine stop` ends the one that runs")
     engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: end the engine that holds this store")
     engine.add_argument("--plan", type=Path, default=None, metavar="FILE")
-    engine.add_argument("--interface", default=None, metavar="IF")
+    engine.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
     engine.set_defaults(run=_engine)
 
 
@@ -175,6 +176,13 @@ def _scenario(named: str | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(one.name.removesuffix(".yml") for one in shipped_ones.iterdir()))
         raise RackError(f"the scenario {named} cannot be read ({error}); shipped ones: {known}") from error
+
+
+def _of_this_machine(name: str) -> str:
+    known = [one for _, one in socket.if_nameindex()]
+    if name not in known:
+        raise argparse.ArgumentTypeError(f"there is no interface {name}; known are {', '.join(known)}")
+    return name
 
 
 def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cli_store import PLAN, CabledRack, Run, objects, plan_of
 
+from crowbar_tui.cli import main
 from engine.core.plan_diff import diff
 from engine.core.plan_save import saved
 from engine.core.rules import choose
@@ -129,3 +130,11 @@ def test_a_bmc_password_that_ipmi_cannot_take_is_bad_input(crowbar: Run, write_p
     assert "secrets.bmc-password: environment variable" in error
     assert "holds 21 bytes, and IPMI takes at most 20" in error
     assert 21 * "p" not in out + error
+
+
+@pytest.mark.parametrize("verb", [["engine"], ["replay", "plan.yml"]])
+def test_an_interface_that_is_not_there_is_told_at_once(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([*verb, "--interface", "nope0"])
+    assert end.value.code == 2
+    assert "there is no interface nope0; known are lo" in capsys.readouterr().err
