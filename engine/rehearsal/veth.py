@@ -9,7 +9,6 @@ Trap: an address may be held twice (a machine asks again before it let go, twins
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import fcntl
 import os
@@ -18,13 +17,12 @@ import struct
 import time
 from ipaddress import IPv4Address
 
-from engine.wire.dhcp import DhcpRequest, Malformed, decode_reply, encode_request
+from engine.wire.dhcp import DhcpRequest, encode_request
 from engine.wire.frame import udp_frame
 
 from .counters import Counters
-from .wiring import DhcpPort, Receive
+from .wiring import DhcpPort, SocketPort
 
-_DRAIN = 64
 _BROADCAST_MAC = b"\xff" * 6
 _SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 _ETH_P_IP = 0x0800
@@ -49,25 +47,18 @@ _FILTER = (
 )
 
 
-class RawPort:
+class RawPort(SocketPort):
     """DHCP of machines that have no address, on one interface. Needs CAP_NET_RAW in this namespace."""
 
     def __init__(self, interface: str, counters: Counters) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._counters = counters
-        self._waiting: dict[int, Receive] = {}
-        self._sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        self._sock.setblocking(False)
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         program = b"".join(struct.pack("HBBI", *line) for line in _FILTER)
         held = ctypes.create_string_buffer(program)
-        self._sock.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(held))
-        )
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        self._sock.bind((interface, _ETH_P_IP))
-        self._loop.add_reader(self._sock, self._readable)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(held)))
+        sock.bind((interface, _ETH_P_IP))
+        super().__init__(sock, counters)
 
-    def send(self, request: DhcpRequest) -> None:
+    def _put(self, request: DhcpRequest) -> None:
         frame = udp_frame(
             to_mac=_BROADCAST_MAC,
             from_mac=bytes.fromhex(request.mac.replace(":", "")),
@@ -75,41 +66,10 @@ class RawPort:
             destination=("255.255.255.255", 67),
             payload=encode_request(request),
         )
-        try:
-            self._sock.send(frame)
-        except OSError:  # no room, or the link is down: a lost packet, and it will be sent again
-            self._counters.add("dhcp-not-sent")
+        self._sock.send(frame)
 
-    def listen(self, xid: int, receive: Receive) -> None:
-        self._waiting[xid] = receive
-
-    def forget(self, xid: int) -> None:
-        self._waiting.pop(xid, None)
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._sock)
-        self._sock.close()
-
-    def _readable(self) -> None:
-        for _ in range(_DRAIN):
-            try:
-                frame = self._sock.recv(4096)
-            except BlockingIOError:
-                return
-            except OSError:
-                self._counters.add("dhcp-link-down")
-                return
-            payload = 14 + (frame[14] & 15) * 4 + 8
-            try:
-                reply = decode_reply(frame[payload:])
-            except Malformed as wrong:
-                self._counters.add(f"dhcp-malformed-{wrong.reason}")
-                continue
-            receive = self._waiting.get(reply.to.xid)
-            if receive is None:
-                self._counters.add("dhcp-unexpected")
-                continue
-            receive(reply)
+    def _message(self, octets: bytes) -> bytes:
+        return octets[14 + (octets[14] & 15) * 4 + 8 :]
 
 
 class VethWiring:

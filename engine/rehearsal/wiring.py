@@ -3,7 +3,7 @@
 Both ways of wiring have the same face, so a machine does not know which it is on:
 
 * `LaneWiring`: no privilege. The rule of `engine.reach`; DHCP goes as through a relay, from the relay's mapped address.
-* `namespace.VethWiring`: the rack is in a network namespace of its own; addresses and ports are real, and DHCP of machines that have
+* `veth.VethWiring`: the rack is in a network namespace of its own; addresses and ports are real, and DHCP of machines that have
   no address goes as raw Ethernet frames from their own MACs.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -54,26 +55,22 @@ class Wiring(Protocol):
     def close(self) -> None: ...
 
 
-class RelayPort:
-    """DHCP as through a relay (RFC 1542 4, RFC 2131 4.1): requests carry `giaddr`, replies come to the relay's server port."""
+class SocketPort(ABC):
+    """A `DhcpPort` with a socket of its own."""
 
-    def __init__(self, reach: Reach, server: str, relay: str, counters: Counters) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._to = reach(server, 67)
-        self._relay = relay
-        self._counters = counters
+    def __init__(self, sock: socket.socket, counters: Counters) -> None:
+        self._sock, self._counters = sock, counters
         self._waiting: dict[int, Receive] = {}
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.setblocking(False)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
-        self._sock.bind(reach(relay, 67))
-        self._loop.add_reader(self._sock, self._readable)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock, self._readable)
 
     def send(self, request: DhcpRequest) -> None:
-        relayed = encode_request(_relayed(request, self._relay))
+        """Once; what does not leave is a lost packet, which a client sends again."""
         try:
-            self._sock.sendto(relayed, self._to)
-        except OSError:  # the engine is not there, or the send buffer is full: a lost packet, and it will be sent again
+            self._put(request)
+        except OSError:  # no room, the link is down, or the engine is not there
             self._counters.add("dhcp-not-sent")
 
     def listen(self, xid: int, receive: Receive) -> None:
@@ -86,17 +83,24 @@ class RelayPort:
         self._loop.remove_reader(self._sock)
         self._sock.close()
 
+    @abstractmethod
+    def _put(self, request: DhcpRequest) -> None: ...
+
+    def _message(self, octets: bytes) -> bytes:
+        """The DHCP message in what was received."""
+        return octets
+
     def _readable(self) -> None:
         for _ in range(_DRAIN):
             try:
-                data, _peer = self._sock.recvfrom(2048)
+                octets = self._sock.recv(4096)
             except BlockingIOError:
                 return
-            except OSError:  # ICMP errors of earlier requests come back here: nobody listens there at present
+            except OSError:  # an ICMP error of an earlier request (nobody listens there at present), or the link is down
                 self._counters.add("dhcp-refused")
-                continue
+                return
             try:
-                reply = decode_reply(data)
+                reply = decode_reply(self._message(octets))
             except Malformed as wrong:
                 self._counters.add(f"dhcp-malformed-{wrong.reason}")
                 continue
@@ -105,6 +109,19 @@ class RelayPort:
                 self._counters.add("dhcp-unexpected")
                 continue
             receive(reply)
+
+
+class RelayPort(SocketPort):
+    """DHCP as through a relay (RFC 1542 4, RFC 2131 4.1): requests carry `giaddr`, replies come to the relay's server port."""
+
+    def __init__(self, reach: Reach, server: str, relay: str, counters: Counters) -> None:
+        self._to, self._relay = reach(server, 67), relay
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(reach(relay, 67))
+        super().__init__(sock, counters)
+
+    def _put(self, request: DhcpRequest) -> None:
+        self._sock.sendto(encode_request(_relayed(request, self._relay)), self._to)
 
 
 class LaneWiring:
