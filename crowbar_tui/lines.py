@@ -9,17 +9,7 @@ from typing import Any
 
 from engine.face import NodeRow, RoleRow, Summary, Why
 
-
-def age(seconds: float) -> str:
-    """`12s`, `3m12s`, `4h05m`, `3d`."""
-    s = max(int(seconds), 0)
-    if s < 60:
-        return f"{s}s"
-    if s < 3600:
-        return f"{s // 60}m{s % 60:02d}s"
-    if s < 172800:
-        return f"{s // 3600}h{s % 3600 // 60:02d}m"
-    return f"{s // 86400}d"
+from .console.words import age
 
 
 def summary(s: Summary, running: bool) -> str:

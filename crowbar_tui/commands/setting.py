@@ -18,6 +18,7 @@ from engine.face import PlanError, Reader, attribute_rows, shipped, to_json, typ
 
 from .. import answers, lines
 from ..console.logs import Attempted, LogFile, of_node, tail
+from ..console.words import age
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,7 +104,7 @@ def _log(arguments: argparse.Namespace) -> int:
     files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs])
     if arguments.list:
         for one in files:
-            print(f"{lines.age(time.time() - one.at):>7} ago  {one.label:<44} {one.path}")
+            print(f"{age(time.time() - one.at):>7} ago  {one.label:<44} {one.path}")
         return 0
     chosen = _chosen(files, attempted, arguments.role)
     if chosen is None:

@@ -81,22 +81,7 @@ def order_boot(w: Work, node: Node, environment: str, way: Way, tries: int = 1) 
     Only who asked for a fresh boot makes the intent fresh: else a node that turns out to run the right environment is left as it is."""
     generation = node.intent.generation + 1
     boot = opened(w, generation, way, environment, ordered=True, tries=tries)
-    w.put_node(
-        replace(
-            node,
-            boot=boot,
-            intent=Intent(environment=environment, generation=generation, fresh=node.intent.fresh),
-            runs="",
-            alive=False,
-            off=None,
-            probe=0,
-            missed=0,
-            signal=Signal.OPENED,
-            signal_at=w.at,
-            since=w.at,
-        )
-    )
-    w.wake(boot.deadline, node.id)
+    _await(w, node, boot, Intent(environment=environment, generation=generation, fresh=node.intent.fresh))
     w.order(BootNode(node=node.id, generation=generation, way=way, environment=environment, tries=tries))
 
 
@@ -111,10 +96,15 @@ def unexpected(w: Work, node: Node, environment: str) -> Node:
     """It boots and no boot is open: somebody pressed a button, or the machine died. Opens a boot that nobody ordered."""
     generation = node.intent.generation + 1
     boot = opened(w, generation, firmware_way(w, environment), environment, ordered=False)
+    return _await(w, node, boot, replace(node.intent, environment=environment, generation=generation))
+
+
+def _await(w: Work, node: Node, boot: Boot, intent: Intent) -> Node:
+    """From now on the node runs nothing until this boot's hello."""
     new = replace(
         node,
         boot=boot,
-        intent=replace(node.intent, environment=environment, generation=generation),
+        intent=intent,
         runs="",
         alive=False,
         off=None,

@@ -7,6 +7,8 @@
       - {when: {machine: m3, reaches: install}, do: {power: off}}
       - {after: 20s, do: {fault: {machine: m2, bmc: dead}}}
 
+A rack of QEMU machines has the same vocabulary without what only a simulation can do; that is refused, with its line.
+
 Pure. `director` carries it out.
 """
 
@@ -23,6 +25,7 @@ from engine.files.spot import Spot
 from engine.files.yaml_source import parse as parse_yaml
 
 from .description import Faults
+from .qemu.description import Faults as QemuFaults
 from .rogue import Rogue
 
 ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "installer", "disk")
@@ -84,21 +87,23 @@ class Scenario(Struct, frozen=True, kw_only=True):
     then: tuple[Happening, ...] = ()
 
 
-def read(text: str, filename: str, nodes: int) -> Scenario:
-    """The scenario in a text, for a rack of so many machines. Raises PlanError with every mistake."""
+def read(text: str, filename: str, nodes: int, kind: str = "simulated") -> Scenario:
+    """The scenario in a text, for a rack of so many machines, `simulated` or `qemu`. Raises PlanError with every mistake."""
     mistakes = Mistakes()
     tree = parse_yaml(text, filename, mistakes)
     if tree is None:
         mistakes.end()
     assert tree is not None
-    found = _Reader(nodes).scenario(Spot(tree, filename, mistakes))
+    found = _Reader(nodes, kind == "qemu").scenario(Spot(tree, filename, mistakes))
     mistakes.end()
     return found
 
 
 class _Reader:
-    def __init__(self, nodes: int) -> None:
+    def __init__(self, nodes: int, real: bool) -> None:
         self._nodes = nodes
+        self._real = real
+        """QEMU machines."""
 
     def scenario(self, top: Spot) -> Scenario:
         keys = top.fields(("scenario", "patience", "faults", "dhcp_server", "then"), ("scenario",))
@@ -126,7 +131,9 @@ class _Reader:
         out: dict[str, Any] = {}
         for name, spot in keys.items():
             kind = _KINDS.get(name)
-            if kind is float:
+            if self._real and name not in QEMU_FAULTS:
+                spot.fail(f"is for simulated machines; faults of QEMU machines are {', '.join(QEMU_FAULTS)}")
+            elif kind is float:
                 percent = name.startswith(("drop_", "double_", "late_", "repeat_"))
                 out[name] = spot.number(0.0, 100.0 if percent else 86400.0)
             elif kind is bool:
@@ -135,9 +142,17 @@ class _Reader:
                 out[name] = spot.integer(0, 7)
             elif kind is str:
                 out[name] = self._word(name, spot)
+            elif name == "disks_mb":
+                out[name] = tuple(one.integer(1, 1 << 24) for one in spot.items())
             else:
-                out[name] = {link: cable.text("switch:port", blank=True) for link, cable in spot.entries().items()}
+                out[name] = {link: self._cable(cable, link) for link, cable in spot.entries().items()}
         return out
+
+    def _cable(self, spot: Spot, link: str) -> str:
+        text = spot.text("switch:port", blank=True)
+        if self._real and not fits(link, text):
+            spot.fail("expected nothing, or a port of tor1 or tor2 as tor1:swp9; the cable of bmc may only be missing")
+        return text
 
     def _word(self, name: str, spot: Spot) -> str:
         text = spot.text("a word", blank=True)
@@ -150,6 +165,8 @@ class _Reader:
         return text
 
     def _rogue(self, spot: Spot) -> Rogue | None:
+        if self._real:
+            spot.fail("is for simulated machines: a rack of QEMU machines has no second DHCP server")
         keys = spot.fields(("address", "first", "file"))
         for name in ("address", "first"):
             if name in keys:
@@ -185,6 +202,8 @@ class _Reader:
             spot.fail("expected exactly one of power, fault, swap, ssh, dhcp_server")
             return []
         one = keys[verbs[0]]
+        if self._real and verbs[0] in ("swap", "ssh"):
+            one.fail("is for simulated machines; QEMU machines take power and fault")
         if verbs[0] == "dhcp_server":
             off = getattr(one.tree, "text", "") == "off"
             return [SetRogue(rogue=None if off else self._rogue(one))]
@@ -210,5 +229,6 @@ class _Reader:
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
 FAULTS = tuple(_KINDS)
-LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of"))
+QEMU_FAULTS = QemuFaults.__struct_fields__
+LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of", "disks_mb"))
 """Faults that can come and go while the rack runs."""
