@@ -91,7 +91,7 @@ class BootAnswers:
         role = install_role(world, node, node.stage) if world is not None and node is not None else None
         if image.kind != "installer" or world is None or role is None:
             return image
-        return with_places(image, url=self._url, nonce=nonce, source=mirror(world, role, image))
+        return with_places(image, url=self._url, nonce=nonce, source=mirror(world, role, image, self._url))
 
     def _arguments(self, effect: BootScript) -> tuple[Word, ...]:
         return (word(f"crowbar.mac={effect.mac}"),)

@@ -41,6 +41,7 @@ from .events import Commit, Event, Operate, SetAttribute, Started
 from .files.catalog import shipped
 from .heard import Heard
 from .images import Shelf, images_folder
+from .install_answers import mirrored
 from .jigs import Jig
 from .jigs.agent import AgentJig
 from .jigs.local import LocalJig
@@ -57,7 +58,7 @@ from .plan import Plan
 from .power import Pace
 from .power_orders import PowerOrders
 from .reach import Reach
-from .runner import Ports, Runner, silent_nodes
+from .runner import NotOpened, Ports, Runner, silent_nodes
 from .serve import ServiceError
 from .serve.http import HttpService, ImageFile
 from .serve.http_guard import Limits
@@ -114,7 +115,7 @@ class Engine:
                 self._logs = Logs(config.store / "logs")
             self._ssh = SshPool(self._ssh_key)
             self._agent = AgentJig(self._offer, self._logs, in_clear=config.synthetic)
-            self._power = PowerOrders(config.reach, self._account, self._command, self._pace)
+            self._power = PowerOrders(config, self._account, self._command, self._pace, lambda: self.world)
             self._runner = Runner(self._ports())
             self._loop: Loop[World] = Loop(
                 store=self._store, world=world, apply=step, work=Work, run_effects=self._runner.run, publish=self._publish,
@@ -263,9 +264,9 @@ class Engine:
             keys=self._keys,
             boot_id_of=self._boot_id_of,
             image=self._image,
-            boot_script=answers.script,
-            boot_menu=answers.menu,
+            boot_script=answers.script, boot_menu=answers.menu,
             site_image=answers.site, first_menu=answers.first_menu, install_answers=answers.install_answers, tool=answers.tool,
+            packages=config.store / "packages", upstream=lambda name, path: mirrored(self._catalog, name, path),
             secure_sites=[config.reach(address, 443)],
             tls=trust.context,
             address_of=reach.back,
@@ -334,8 +335,8 @@ class Engine:
             is_there=self._is_there,
             open_handle=self._open,
             secrets=self._vault.values,
-            reach=self.config.reach,
-            live=self.live,
+            reach=self.config.reach, live=self.live,
+            no_image=lambda name: self._images.why_not(name) if self._images is not None else None,
         )
 
     def _silence_s(self) -> float:
@@ -347,8 +348,8 @@ class Engine:
         plan, usual = self.world.plan, Pace(rest_s=self.config.bmc_rest_s)
         if plan is None or plan.patience >= 1:
             return usual
-        longest = 0.8 * of_plan(plan, dict(SIGNALS[Way.NETWORK])[Signal.POWERED], LEAST)
-        return replace(usual, total_s=min(usual.total_s, longest), greet_s=of_plan(plan, usual.greet_s, 2.0))
+        most = 0.8 * of_plan(plan, dict(SIGNALS[Way.NETWORK])[Signal.POWERED], LEAST)
+        return replace(usual, total_s=min(usual.total_s, most), web_s=min(usual.web_s, most), greet_s=of_plan(plan, usual.greet_s, 2.0))
 
     def _account(self) -> tuple[str, str]:
         return self._vault.open("bmc-user") or self.config.bmc_user, self._vault.open("bmc-password") or ""
@@ -378,15 +379,15 @@ class Engine:
 
     def _open(self, world: World, node: Node, handle: Json) -> Json:
         ((kind, name),) = handle.items()
-        if kind == "$secret" and name == "credential":
-            return self._keys.credential(node.id)
+        if kind == "$secret":
+            return self._keys.credential(node.id) if name == "credential" else self._vault.needed(str(name))
         if kind == "$engine":
             return self._ssh_key.public
         if kind == "$image":
             facts = self._images.current().facts(str(name)) if self._images is not None else None
             if facts is None:
                 reason = self._images.current().missing(str(name)) if self._images is not None else reasons.image_missing(image=str(name))
-                raise LookupError(reasons.sentence(reason))
+                raise NotOpened(reason)
             address = world.plan.site.admin.address if world.plan is not None else ""
             ticket = self._keys.ticket(node.id, node.boot_id, str(name))
             return {**facts, "url": f"http://{address}{facts['path']}", "ticket": ticket}

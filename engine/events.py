@@ -86,6 +86,8 @@ class Hello(Event, frozen=True, kw_only=True, gc=False):
     macs: tuple[Mac, ...] = ()
     address: str = ""
     arch: str = ""
+    protocol: int = 1
+    """Version of the agent's calls that it speaks."""
 
 
 # -- from nodes (authenticated by their token) --------------------------------------------------------------------
@@ -116,12 +118,17 @@ class Outcome(Event, frozen=True, kw_only=True, gc=False):
 # -- from the engine's own hands ----------------------------------------------------------------------------------
 
 
+Spoken = Literal["", "ipmi", "redfish", "unknown"]
+"""What a BMC was talked to by; `unknown`: it did not answer at all; empty: it was not asked."""
+
+
 class Powered(Event, frozen=True, kw_only=True, gc=False):
     """A power order for boot `generation` was carried out and read back, or failed."""
 
     node: NodeId
     generation: int
     failure: Reason | None = None
+    bmc: Spoken = ""
 
 
 class PowerSet(Event, frozen=True, kw_only=True, gc=False):
@@ -133,6 +140,7 @@ class PowerSet(Event, frozen=True, kw_only=True, gc=False):
     request: int = 0
     state: Literal["on", "off", ""] = ""
     failure: Reason | None = None
+    bmc: Spoken = ""
 
 
 class Probed(Event, frozen=True, kw_only=True, gc=False):

@@ -60,14 +60,15 @@ from .views.summary import (
     settled,
     summary,
 )
+from .wanted_images import remarks as image_remarks
 
 __all__ = [
     "DEFAULT_STORE", "Answers", "AttachError", "Attached", "BuildError", "CatalogError", "Check", "Config", "Diff", "Engine",
     "EngineHost", "Link", "Neighbour", "NodeRow", "Plan", "PlanError", "Port", "Proposal", "RackError", "Reach", "Reader",
     "RealProbes", "Reason", "Receipt", "Refuse", "Rehearsal", "RoleRow", "ServiceError", "Store", "StoreError", "Story",
     "Summary", "Survey", "Topology", "VaultError", "Why", "advice", "attribute_rows", "begin_anew", "build_image", "compose",
-    "connect", "count", "diff", "examine", "finished", "held", "image_states", "images_folder", "keys_beside", "machine_of",
-    "mend", "mistakes", "natural", "network_roles", "plan_file", "propose", "rack_beside", "read_catalog", "revision_text",
+    "connect", "count", "diff", "examine", "finished", "held", "image_remarks", "image_states", "images_folder", "keys_beside",
+    "machine_of", "mend", "mistakes", "natural", "network_roles", "plan_file", "propose", "rack_beside", "read_catalog", "revision_text",
     "sentence", "serial_logs", "settled", "shipped", "shipped_folder", "summary", "to_json", "typed", "unfit_secrets",
     "with_nodes",
 ]  # fmt: skip

@@ -5,6 +5,10 @@ $CROWBAR_IMAGES, so that several stores may share what was built once, else `ima
 files are made instead, in `DIRECTORY/synthetic/NAME/`: a stream of SHAKE-256 seeded with image and file name, so that each
 making gives the same incompressible bytes; one that is damaged is made again.
 
+An image that this program would build otherwise (another agent, another recipe: see `imaging.origin`) is whole and is served, since a rack
+that half works at night is better than one that does not boot; it is told wherever images are looked at. What an agent cannot speak about
+with this engine is refused when it says hello.
+
 Hashing 20 MiB takes 50 ms and a real image seconds, so checksums are kept in `DIRECTORY/checksums.json` and trusted as
 long as size and modification time are the same. Files and the JSON are replaced whole by rename: two processes may do this
 at once.
@@ -24,9 +28,13 @@ import msgspec
 from msgspec import Struct
 
 from .definitions import Catalog, ImageDef, Json
-from .files.catalog import shipped
+from .files.catalog import shipped, shipped_folder
 from .files.image_file import OPTIONAL
-from .reasons import Reason, image_damaged, image_missing, sentence
+from .imaging import locked
+from .imaging.errors import BuildError
+from .imaging.origin import origin
+from .imaging.recipe import has_recipe, read_recipe
+from .reasons import Reason, image_damaged, image_missing, image_other, sentence
 from .serve.http_images import ImageFile
 
 SUMS = "SHA256SUMS"
@@ -95,15 +103,22 @@ class Shelf:
                     self._sums = sums
             return self._images
 
-    def _look(self) -> list[tuple[int, int] | None]:
-        """Of each image's list of checksums: inode and modification time. A build replaces it."""
-        found: list[tuple[int, int] | None] = []
-        for name in self._catalog.images:
-            try:
-                about = (self._directory / name / SUMS).stat()
-                found.append((about.st_ino, about.st_mtime_ns))
-            except OSError:
-                found.append(None)
+    def why_not(self, name: str) -> Reason | None:
+        """Why that image cannot be served now; None: it can."""
+        images = self.current()
+        return None if name in images.files else images.missing(name)
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        """Of each image's list of checksums and files: inode, size and modification time. A build replaces them; what somebody else does
+        to them is damage, which is seen as soon."""
+        found: list[tuple[int, int, int] | None] = []
+        for name, image in self._catalog.images.items():
+            for file in (SUMS, *image.files.values()):
+                try:
+                    about = (self._directory / name / file).stat()
+                    found.append((about.st_ino, about.st_size, about.st_mtime_ns))
+                except OSError:
+                    found.append(None)
         return found
 
 
@@ -130,7 +145,7 @@ def open_images(catalog: Catalog, directory: Path, synthetic: bool) -> Images:
 
 def image_states(store: Path) -> list[dict[str, Json]]:
     """For each shipped image: name, kind, version, arch, size of its files in bytes, SHA-256 of each, and whether it is whole; if
-    not, the reason as a sentence. Built images only. Writes nothing."""
+    not, the reason as a sentence. `other`: a sentence where another version of this program built it. Built images only. Writes nothing."""
     directory = images_folder(store)
     before = _read_cache(directory / CACHE)
     out: list[dict[str, Json]] = []
@@ -138,12 +153,30 @@ def image_states(store: Path) -> list[dict[str, Json]]:
         found = _look(image, directory, before, {})
         row: dict[str, Json] = {"name": name, "kind": image.kind, "version": image.version, "arch": image.arch}
         if isinstance(found, Reason):
-            row |= {"size": 0, "sha256": {}, "whole": False, "reason": sentence(found)}
+            row |= {"size": 0, "sha256": {}, "whole": False, "reason": sentence(found), "other": ""}
         else:
             sums: dict[str, Json] = {file: one.sha256 for file, one in found.items()}
             row |= {"size": sum(one.size for one in found.values()), "sha256": sums, "whole": True, "reason": ""}
+            row |= {"other": sentence(image_other(image=name)) if built_by_other(directory / name) else ""}
         out.append(row)
     return out
+
+
+def built_by_other(folder: Path) -> bool:
+    """Would this program put other files or packages into the image of that folder? One whose packages are not recorded is not ours to
+    judge. Raises CatalogError for a recipe with mistakes."""
+    recipe_folder = shipped_folder("images") / folder.name
+    try:
+        built = locked.parse((folder / locked.FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BuildError):
+        return False
+    if not has_recipe(recipe_folder):
+        return False
+    try:
+        recipe = read_recipe(recipe_folder)
+        return origin(recipe, recipe.variant(built.variant), shipped_folder("images") / "node") != built.origin
+    except BuildError:
+        return True  # of a variant that there is no more
 
 
 def _look(image: ImageDef, directory: Path, before: _Known, known: _Known) -> dict[str, ImageFile] | Reason:

@@ -25,7 +25,7 @@ from . import reasons
 from .core.attributes import document, effective
 from .core.stages import install_role
 from .core.world import World
-from .definitions import ImageDef, Json
+from .definitions import Catalog, ImageDef, Json
 from .files.image_file import answer_templates
 from .model import Node, NodeRole
 from .reasons import Reason
@@ -45,6 +45,7 @@ PATTERNS: dict[str, str] = {
     "router": f"({_ADDRESS})?",
     "key": r"(ssh-ed25519|ssh-rsa|ecdsa-sha2-[a-z0-9-]+) [A-Za-z0-9+/=]+( [A-Za-z0-9@._-]+)?",
     "proxy": f"({_URL})?",
+    "kernel": r"([a-z0-9][a-z0-9+.-]{0,99})?",
     "locale": r"[A-Za-z]{1,8}(_[A-Z]{2})?(\.[A-Za-z0-9-]{1,12})?",
     "keyboard": r"[a-z]{2,12}(-[a-z0-9]{1,12})?",
     "timezone": r"[A-Za-z]{2,20}(/[A-Za-z0-9_+-]{1,30}){0,2}",
@@ -76,6 +77,7 @@ def values(world: World, node: Node, role: NodeRole, image: ImageDef, *, url: st
         "arch": image.arch,
         "key": key,
         "proxy": wanted.get("package-proxy") or "",
+        "kernel": wanted.get("kernel-package") or "",
         **{name: network.get(name) or "" for name in ("address", "mask", "router")},
         **{name: wanted.get(name) or "" for name in ("hostname", "domain", "locale", "keyboard", "timezone")},
     }
@@ -86,17 +88,37 @@ def values(world: World, node: Node, role: NodeRole, image: ImageDef, *, url: st
     wrong = [one for one in packages if not isinstance(one, str) or not _PACKAGE.fullmatch(one)]
     if wrong:
         return reasons.bad_value(what="each of packages", expected="the name of a package", value=repr(wrong[0])[:80])
-    source = mirror(world, role, image)
+    source = mirror(world, role, image, url)
     if not _MIRROR.fullmatch(source):
         return reasons.bad_value(what="package-mirror", expected="an http or https URL", value=repr(source)[:80])
     parts = urlsplit(source)
     where = {"url": source, "protocol": parts.scheme, "host": parts.netloc, "path": parts.path or "/"}
+    where["parent"] = parts.path.rpartition("/")[0]
     return {**texts, "packages": list(packages), "mirror": where}
 
 
-def mirror(world: World, role: NodeRole, image: ImageDef) -> str:
-    """Where packages come from, without a slash at the end."""
-    return str(effective(world, role, "package-mirror") or image.mirror).rstrip("/")
+def mirror(world: World, role: NodeRole, image: ImageDef, url: str) -> str:
+    """Where packages come from, without a slash at the end: as it was set, else the image's own mirror, Debian's by way of the engine's
+    cache where no other proxy is set. `url` is the engine's."""
+    if named := str(effective(world, role, "package-mirror") or ""):
+        return named.rstrip("/")
+    own = image.mirror.rstrip("/")
+    if not own or image.method != "preseed" or effective(world, role, "package-proxy"):
+        return own
+    return f"{url}/packages/{image.name}/{own.rpartition('/')[2]}"
+
+
+SECURITY = "debian-security"
+"""Debian's installer asks for security updates in a folder of this name, beside that of the mirror."""
+
+
+def mirrored(catalog: Catalog, name: str, path: str) -> str | None:
+    """The URL of a file of an installer image's mirror, or of the security updates beside it; None: of nothing else."""
+    image = catalog.images.get(name)
+    if image is None or image.kind != "installer" or not image.mirror:
+        return None
+    top, _, own = image.mirror.rstrip("/").rpartition("/")
+    return f"{top}/{path}" if path.partition("/")[0] in (own, SECURITY) else None
 
 
 def with_places(image: ImageDef, *, url: str, nonce: str, source: str) -> ImageDef:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from .definitions import Json
 from .rehearsal import RackError, connect
+from .rehearsal.kinds import parse
+from .rehearsal.scenario import QEMU_FAULTS
 
 MENDED: dict[str, Json] = {
     "bmc": "", "drop_dhcp": 0.0, "drop_tftp": 0.0, "drop_http": 0.0, "drop_bmc": 0.0, "drop_ssh": 0.0, "never_calls_back": False,
@@ -34,5 +36,11 @@ def mend(store: Path, identity: Sequence[str]) -> str:
     machine = machine_of(rack.machines(), identity)
     if not machine:
         raise RackError("that is no machine of the virtual rack")
-    rack.fault(machine, **MENDED)
+    kind = parse((rack.folder / "rack.yml").read_text(encoding="utf-8")).kind
+    rack.fault(machine, **mended(kind))
     return f"somebody mended machine {machine}"
+
+
+def mended(kind: str) -> dict[str, Json]:
+    """The faults of a rack of that kind that can be mended, as they are then."""
+    return {name: value for name, value in MENDED.items() if kind != "qemu" or name in QEMU_FAULTS}

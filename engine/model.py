@@ -123,6 +123,8 @@ class Intent(Struct, frozen=True, kw_only=True, gc=False):
 class Bmc(Struct, frozen=True, kw_only=True, gc=False):
     address: str
     mac: str = ""
+    protocol: Literal["", "ipmi", "redfish"] = ""
+    """What it was last talked to by; empty: not known (any more)."""
 
 
 class Place(Struct, frozen=True, kw_only=True, gc=False):

@@ -86,6 +86,10 @@ on_hold = _kind("on_hold", "node {node} is on hold", "release the hold")
 powered_off = _kind("powered_off", "{who} switched node {node} off", "power it on: crowbar node {node} power on")
 problem = _kind("problem", "node {node} has a problem: {message}", "mend it, then retry the node")
 booting = _kind("booting", "the node is booting {environment}: last signal {signal}, next {expected}")
+found_off = _kind(
+    "found_off", "the power of {node} is off, and nobody here switched it off",
+    "find out why; then: crowbar node {node} power on",
+)  # fmt: skip
 unreachable = _kind(
     "unreachable",
     "the node runs {environment} and does not answer",
@@ -117,6 +121,10 @@ again = _kind("again", "the role asked to be run again a little later")
 approval = _kind(
     "approval", "it destroys what is on the disks of {node} and is not approved", "approve it, or let the plan approve it"
 )
+no_disk = _kind(
+    "no_disk", "no disk was found in {node}: there is nothing to install on",
+    "is one plugged in, and is its controller switched on in the firmware? then discover it again: crowbar node {node} reset",
+)  # fmt: skip
 held = _kind("held", "{resource} is in use by {holder}")
 suspended = _kind("suspended", "attempt {attempt} is suspended until the node answers again")
 in_transition = _kind("in_transition", "attempt {attempt} is running")
@@ -130,13 +138,18 @@ boot_timeout = _kind(
 )
 loader_refused = _kind(
     "loader_refused",
-    "the firmware fetched {loader} ({way}, {signal}) and came back without starting it: {next} is offered next",
+    "the firmware fetched {loader} ({way}, {signal}) and came back without starting it, as with Secure Boot: {next} is offered next",
     "nothing, if the next one answers; Secure Boot takes only what is signed, and the firmware's menu can switch it off",
+)
+loader_reset = _kind(
+    "loader_reset",
+    "the firmware starts no {loader} ({way}), as with Secure Boot, and tries each of its ways once: {next} is offered after a reset",
+    "reset the machine once; its BMC is not known before it said hello. Secure Boot can also be switched off in the firmware's menu",
 )
 loader_failed = _kind(
     "loader_failed",
     "loader {loader} ({way}) came to nothing after {signal}: {next} is offered next",
-    "nothing, if the next one answers; else read the machine's screen",
+    "nothing, if the next one answers; else read the machine's screen: `Access Denied` is Secure Boot, which takes only what is signed",
 )
 boot_waiting = _kind("boot_waiting", "no {expected} for {seconds:g} s after {signal}: trying boot {tries} of {of}")
 wrong_environment = _kind(
@@ -246,7 +259,18 @@ bad_plan = _kind("bad_plan", "plan {name} is not right: {message}", "correct it;
 not_committed = _kind("not_committed", "the plan could not be committed: {message}", "mend the cause, then commit it again")
 
 # -- plan and images ----------------------------------------------------------------------------------------------
+agent_protocol = _kind(
+    "agent_protocol",
+    "its agent speaks version {theirs} of the calls, the engine speaks {ours}: the image that it runs is of another version of Crowbar",
+    "build the image again (crowbar image build sledgehammer) and boot the machine; an installed system takes the new agent from "
+    "images/node to /usr/lib/crowbar",
+)
 image_missing = _kind("image_missing", "image {image} is not there", "build it: crowbar image build {image}")
+image_other = _kind(
+    "image_other",
+    "image {image} was built by another version of Crowbar than this one: its agent or its packages may be others",
+    "build it again: crowbar image build {image}",
+)
 image_damaged = _kind("image_damaged", "image {image} does not have its checksum", "build it again: crowbar image build {image}")
 
 

@@ -17,16 +17,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from . import rehearsal
+from . import rehearsal, wanted_images
 from .config import Config, keys_beside
 from .core.world import World
 from .effects import Refuse
 from .engine import Engine
 from .files.catalog import shipped
-from .images import image_states, images_folder
+from .images import images_folder
 from .loop import Clock
 from .plan import Plan
 from .reach import Reach
+from .reached import Teller
 from .reasons import sentence
 from .rehearsal import AnyDescription, Description, QemuDescription, Rack, RackError, namespace, qemu
 from .rehearsal.description import BmcAccess
@@ -42,6 +43,8 @@ PATIENCE = 0.05
 """Of a rehearsal with faults, where neither plan nor scenario says another: simulated firmware takes no seven minutes."""
 QEMU_PATIENCE = 3.0
 """At least, of a rehearsal on QEMU machines: without KVM everything takes ten times as long as on iron."""
+LEAST_QEMU_PATIENCE = 0.5
+"""At least, where a scenario says another: for one or two machines without KVM."""
 
 
 class Rehearsal:
@@ -61,7 +64,7 @@ class Rehearsal:
         kind: str = "simulated",
         machines: dict[str, Any] | None = None,
     ) -> None:
-        """`kind`: `simulated`, or `qemu`, to which speed, network and scenario say nothing. `machines`: fields of `QemuDescription` that
+        """`kind`: `simulated`, or `qemu`, to which speed and network say nothing. `machines`: fields of `QemuDescription` that
         are other than usual.
 
         `network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`: namespace where
@@ -71,12 +74,8 @@ class Rehearsal:
         self.folder = store.with_name(store.name + ".rack")
         self._kind = kind
         self._machines = machines or {}
-        if kind == "qemu" and scenario:
-            raise RackError("scenarios are for simulated machines: a rack of QEMU machines takes none")
         self._scenario = scenario or _scenario_of(self.folder)
-        self.plan = _patient(plan, self._scenario, nodes)
-        if kind == "qemu":
-            self.plan = replace(self.plan, patience=max(self.plan.patience, QEMU_PATIENCE))
+        self.plan = _patient(plan, self._scenario, nodes, kind)
         self.leave = False
         self._who = who
         self._description = self._describe(nodes, seed, speed, network)
@@ -93,6 +92,7 @@ class Rehearsal:
             clock=clock,
         )
         self.rack: Rack | None = None
+        self._teller: Teller | None = None
 
     def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyDescription:
         """What stands in the folder already, else a rack that fits the plan."""
@@ -166,6 +166,9 @@ class Rehearsal:
                 answer = self.engine.commit(self.plan, self._who)
                 if isinstance(answer, Refuse):
                     raise ServiceError(f"the plan was refused: {sentence(answer.reason)}")
+                if isinstance(self._description, QemuDescription) and self._scenario:
+                    self._teller = Teller(self.engine, self.rack, self._description)
+                    self._teller.start()
                 self.rack.press("all")
             except BaseException:
                 self.engine.stop()
@@ -176,6 +179,8 @@ class Rehearsal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._teller is not None:
+            self._teller.stop()
         self.engine.stop()
         if self.rack is not None and not self.leave:
             self.rack.stop()
@@ -187,33 +192,24 @@ def _scenario_of(folder: Path) -> str:
     return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
-def _patient(plan: Plan, scenario: str, nodes: int) -> Plan:
-    """The plan with the patience of the scenario."""
-    if not scenario:
+def _patient(plan: Plan, scenario: str, nodes: int, kind: str) -> Plan:
+    """The plan with the patience of the scenario; of QEMU machines with what they need. Raises PlanError."""
+    found = read_scenario(scenario, "scenario.yml", nodes, kind) if scenario else None
+    given = found.patience if found is not None else None
+    if kind == "qemu":
+        return replace(plan, patience=max(plan.patience, QEMU_PATIENCE) if given is None else max(given, LEAST_QEMU_PATIENCE))
+    if found is None:
         return plan
-    found = read_scenario(scenario, "scenario.yml", nodes)
-    return replace(plan, patience=found.patience or (PATIENCE if plan.patience == 1.0 else plan.patience))
+    return replace(plan, patience=given or (PATIENCE if plan.patience == 1.0 else plan.patience))
 
 
 def _images_missing(store: Path, plan: Plan) -> str:
     """Which images real machines would want here that are not built, or damaged; empty: none."""
-    wanted = {"loader", "sledgehammer"}
-    for given in (plan.attributes, *(deployment.attributes for deployment in plan.deployments.values())):
-        if "target-os" in given:
-            method = given.get("install-method", plan.attributes.get("install-method", "image"))
-            wanted.add(_image_for(str(given["target-os"]), str(method)))
-    found = {str(row["name"]): row for row in image_states(store)}
-    lacking = sorted(name for name in wanted if not found.get(name, {}).get("whole"))
+    lacking = wanted_images.missing(store, plan)
     if not lacking:
         return ""
-    why = "; ".join(str(found[name]["reason"]) if name in found else f"there is no image {name}" for name in lacking)
-    return f"real machines need images that are not there ({why}): crowbar image build --variant cloud {' '.join(lacking)}, or set CROWBAR_IMAGES"
-
-
-def _image_for(system: str, method: str) -> str:
-    """Name of the image that a system is installed with."""
-    images = shipped().images.values()
-    return next((i.name for i in images if i.kind == "installer" and (i.installs, i.method) == (system, method)), system)
+    why, names = "; ".join(lacking.values()), " ".join(lacking)
+    return f"real machines need images that are not there ({why}): crowbar image build --variant cloud {names}, or set CROWBAR_IMAGES"
 
 
 def begin_anew(store: Path) -> None:

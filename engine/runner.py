@@ -17,7 +17,8 @@ from msgspec import Struct
 from . import reasons
 from .core.attributes import admin_network, inputs
 from .core.devices import about
-from .core.stages import over_network
+from .core.loaders import discovery_image
+from .core.stages import DISCOVERY, over_network
 from .core.wishes import task_document
 from .core.world import World
 from .definitions import Json, RoleDef
@@ -40,7 +41,7 @@ from .events import Event, Missed, Outcome, Powered, PowerSet, Probed
 from .jigs import Jig, Order
 from .jigs.ssh import SshTarget
 from .live import Live
-from .model import Kind, Node, NodeRole
+from .model import Kind, Node, NodeRole, Way
 from .power_orders import PowerOrders
 from .reach import Reach
 
@@ -50,7 +51,15 @@ POOL = 32
 """Threads for what blocks: power orders and probes, twenty seconds each at most."""
 
 Opener = Callable[[World, Node, Json], Json]
-"""Opens a handle (`attributes.HANDLES`) for a node; raises LookupError with a sentence."""
+"""Opens a handle (`attributes.HANDLES`) for a node; raises LookupError with a sentence, or NotOpened."""
+
+
+class NotOpened(LookupError):
+    """What stands behind a handle is not there, or not fit; with its reason."""
+
+    def __init__(self, reason: reasons.Reason) -> None:
+        super().__init__(reasons.sentence(reason))
+        self.reason = reason
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -70,6 +79,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     secrets: Callable[[], tuple[str, ...]]
     reach: Reach
     live: Live
+    no_image: Callable[[str], reasons.Reason | None] = lambda _name: None
+    """Why an image cannot be served; None: it can."""
 
 
 class Runner:
@@ -134,6 +145,9 @@ class Runner:
             return
         try:
             order = self._order(world, effect, node, role, definition)
+        except NotOpened as error:
+            self._failed(effect, error.reason)
+            return
         except LookupError as error:
             self._failed(effect, reasons.refused(node=node.name, attempt=effect.attempt, message=str(error.args[0])))
             return
@@ -201,6 +215,8 @@ class Runner:
         node = self._ports.world().nodes.get(effect.node)
         if node is None:
             return Powered(node=effect.node, generation=effect.generation)
+        if why := self._nothing_to_boot(effect, node):
+            return Powered(node=effect.node, generation=effect.generation, failure=why)
         try:
             return self._ports.power.carry_out(effect, node)
         except Exception as error:
@@ -208,6 +224,13 @@ class Runner:
             address = node.bmc.address if node.bmc else ""
             reason = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
             return Powered(node=effect.node, generation=effect.generation, failure=reason)
+
+    def _nothing_to_boot(self, effect: BootNode, node: Node) -> reasons.Reason | None:
+        """A machine that is to boot over the network is left as it is while its image is missing or damaged."""
+        if effect.way not in (Way.NETWORK, Way.INSTALLER):
+            return None
+        other = discovery_image(self._ports.world(), node.boot_mac) if effect.environment == DISCOVERY else ""
+        return self._ports.no_image(other or effect.environment)
 
     def _set_power(self, effect: Effect) -> Event:
         assert isinstance(effect, SetPower | Identify)

@@ -73,6 +73,13 @@ class Vault:
         except InvalidToken:
             raise VaultError(f"secret {name} was sealed with another key: commit the plan again with the secret at hand") from None
 
+    def needed(self, name: str) -> str:
+        """The same for a role that wants it. Raises LookupError where there is none, VaultError."""
+        found = self.open(name)
+        if found is None:
+            raise LookupError(f"the secret {name} is not there: commit the plan again with it at hand")
+        return found
+
     def values(self) -> tuple[str, ...]:
         """All secrets, for masking logs. Opened once: every task asks for them."""
         if self._opened is None:

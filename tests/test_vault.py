@@ -27,3 +27,11 @@ def test_what_is_not_there_is_not_judged(tmp_path: Path) -> None:
     assert unfit({"bmc-password": {"file": str(long)}}, {}) == {}
     long.write_text(21 * "p")
     assert unfit({"bmc-password": {"file": str(long)}}, {}) == {"secrets.bmc-password": f"file {long} holds 21 bytes, and IPMI takes at most 20"}
+
+
+def test_a_role_s_secret_is_opened_or_said_to_be_missing(tmp_path: Path) -> None:
+    vault = Vault(tmp_path, tmp_path / "keys")
+    vault.seal({"pass-phrase": {"env": "PASS_PHRASE"}}, {"PASS_PHRASE": "a phrase"})
+    assert vault.needed("pass-phrase") == "a phrase"
+    with pytest.raises(LookupError, match="the secret other is not there: commit the plan again"):
+        vault.needed("other")

@@ -13,6 +13,8 @@ from engine.rehearsal.host_keys import new_host_key, public_line
 from engine.rehearsal.machine import Behaviour, DiskView, Machine, Result, Task
 from engine.rehearsal.state import System
 
+LEAST_MB = 1539
+"""What the script wants of a disk: a GiB for the system, the EFI system partition, room for the boot loader and the table."""
 WRITE_S = 90.0
 SETTLE_S = 20.0
 INSTALLER_S = 900.0
@@ -47,7 +49,9 @@ def _wrong(disk: DiskView, task: Task) -> str:
 async def os_install(machine: Machine, task: Task) -> Result:
     disk = _target(machine, task)
     if disk is None:
-        return Result(exit=2, message=f"no disk {task.get('root-disk')!r}")
+        wanted = task.get("root-disk")
+        none = "no disk was found in this machine: is one plugged in, and is its controller switched on?"
+        return Result(exit=1, message=f"disk {wanted} is missing: it is not there any more" if wanted else none)
     if task.action == "verify":
         await task.work(2.0)
         wrong = _wrong(disk, task)
@@ -61,6 +65,9 @@ async def os_install(machine: Machine, task: Task) -> Result:
     admin = task.get("admin-network") or {}
     if not _NAME.fullmatch(hostname) or not admin.get("address"):
         return Result(exit=2, message="no host name or no address was given")
+    if disk.size < LEAST_MB << 20:
+        system = task.get("target-os")
+        return Result(exit=1, message=f"disk {disk.name} is too small: it has {disk.size >> 20} MiB, and {system} needs {LEAST_MB} MiB")
     machine.wipe(disk.disk)
     task.print(f"wiped {disk.name} ({disk.serial})")
 

@@ -12,11 +12,11 @@ from engine.face import BuildError, build_image, image_states
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     image = commands.add_parser("image", help="images: what is there, and making it").add_subparsers(dest="verb", required=True)
-    listing = image.add_parser("list", help="every image: name, version, arch, size, checksum, whether it is whole")
+    listing = image.add_parser("list", help="every image: name, version, arch, size, checksum, whether it is whole and of this version")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=_list)
     build = image.add_parser("build", help="make images on this machine from Debian's packages, one after the other")
-    build.add_argument("names", nargs="+", metavar="name", help="sledgehammer, debian-12 or loader")
+    build.add_argument("names", nargs="+", metavar="name", help="sledgehammer, debian-12, loader or another that image list shows")
     build.add_argument("--variant", default="", help="cloud: for virtual machines, small; metal: for servers, with firmware (the default)")
     build.add_argument("--mirror", default="", metavar="URL", help="take the packages from there, not from this machine's own mirrors")
     again = "the same packages again: those of LIST, else of the image that is there"
@@ -36,7 +36,7 @@ def _list(arguments: argparse.Namespace) -> int:
         sums = state["sha256"] or {"": "-"}
         # of several files the last is the large one
         checksum = list(sums.values())[-1][:12] if isinstance(sums, dict) else "-"
-        whole = "whole" if state["whole"] else state["reason"]
+        whole = state["reason"] or (f"whole, but {state['other']}; crowbar image build {state['name']}" if state["other"] else "whole")
         print(f"{state['name']:<22} {state['version']:<8} {state['arch']:<8} {state['size']:>13,} bytes  {checksum:<12}  {whole}")
     return 1 if bad else 0
 

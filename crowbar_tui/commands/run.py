@@ -33,6 +33,7 @@ from engine.face import (
     begin_anew,
     finished,
     held,
+    image_remarks,
     keys_beside,
     plan_file,
     sentence,
@@ -152,9 +153,16 @@ def _replay(arguments: argparse.Namespace) -> int:
         if isinstance(answer, Refuse):
             print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
             return 1
+        _remark(arguments.store, plan)
         return _follow(engine, arguments, plan.expect.nodes, plan.expect.within)
     finally:
         engine.stop()
+
+
+def _remark(store: Path, plan: Any) -> None:
+    """Says what is wrong with the images that the plan's servers will boot, before any does."""
+    for line in image_remarks(store, plan):
+        print(f"crowbar: {line}", file=sys.stderr, flush=True)
 
 
 def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -209,6 +217,8 @@ def _on_rack(
             os.execve(words[0], words, {**os.environ, INSIDE: "1"})
         if shown:
             return open_rehearsal(lambda: run, store)
+        if kind == "qemu":
+            _remark(store, plan)
         with run:
             return _follow(run.engine, arguments, nodes, plan.expect.within)
     except RackError as error:
@@ -325,6 +335,7 @@ def _engine(arguments: argparse.Namespace) -> int:
             if isinstance(answer, Refuse):
                 print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
                 return 1
+            _remark(arguments.store, plan)
         while not stop.wait(0.5) and not engine.stop_asked.is_set():
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)

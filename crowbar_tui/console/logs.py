@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from . import teletype
+
 TAIL = 128 * 1024
 """Octets of a log that are shown."""
-_SCREEN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[A-Za-z]|\x1b[()=>].?")
 
 
 class LogFile(NamedTuple):
@@ -76,8 +76,4 @@ def tail(path: Path, size: int = TAIL) -> Tail:
         data = file.read(size)
     if length > size:
         data = data.partition(b"\n")[2]
-    text = _SCREEN.sub("", data.decode("utf-8", "replace").replace("\r\n", "\n"))
-    lines = [line.rpartition("\r")[2] if not line.endswith("\r") else line.rstrip("\r") for line in text.split("\n")]
-    if lines and not lines[-1]:
-        lines.pop()
-    return Tail(tuple(line.expandtabs(8) for line in lines), length, length > size)
+    return Tail(tuple(teletype.lines(data.decode("utf-8", "replace"))), length, length > size)

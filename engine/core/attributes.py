@@ -71,6 +71,16 @@ def _given(view: View, role: NodeRole, definition: AttributeDef) -> Iterator[Lay
             yield ("parent", f"{parent.node}/{parent.role}", parent.gave[definition.name])
 
 
+def of_node(view: View, node: Node, name: str) -> Json:
+    """The value of an attribute that belongs to the node itself and to none of its roles: of the layers that a node has of its own the
+    strongest, else that of the whole site; None where nobody set one."""
+    for place in (*((layer, node.id, name) for layer in ("operator", "rule", "hint")), ("deployment", "system", name)):
+        found = view.attributes.get(place)
+        if found is not None:
+            return found.value
+    return None
+
+
 def effective(view: View, role: NodeRole, name: str) -> Json:
     """The value that the node role sees; None when no layer has one."""
     value = None
@@ -190,7 +200,9 @@ def engine_value(view: View, node: Node, role: NodeRole, name: str) -> Json:
         case "credential":
             return {"$secret": "credential"}
         case _:
-            return None
+            # What the plan keeps sealed under the name of an attribute that is a secret.
+            definition = view.catalog.attributes.get(name)
+            return {"$secret": name} if definition is not None and definition.secret and name in plan.secrets else None
 
 
 def _network(view: View, node: Node, name: str) -> Json:

@@ -177,16 +177,21 @@ def deadline(w: Work, node: Node) -> None:
     boot = node.boot
     if boot is None or boot.deadline > w.now or not node.available:
         return  # one that is not available is looked at when it is again
-    stage = stage_named(w, node.stage)
-    may_cycle = boot.ordered or (node.problem is None and stage is not None and stage.power_cycle)
     if loaders.hung(w, boot):
         node = loaders.node_next(w, node, boot)
-    if boot.tries >= TRIES or not may_cycle:
+    if not may_cycle(w, node, boot):
         _give_up(w, node, boot)
         return
     # One that did not come back by itself is followed by a way that needs nothing of the running system.
     way = Way.DISK if boot.way in (Way.KEXEC, Way.OWN) else boot.way
     order_boot(w, node, boot.environment, way, tries=boot.tries + 1)
+
+
+def may_cycle(view: View, node: Node, boot: Boot) -> bool:
+    """May the engine give a power order again for this boot of the node?"""
+    stage = stage_named(view, node.stage)
+    ours = boot.ordered or (node.problem is None and stage is not None and stage.power_cycle)
+    return ours and node.available and boot.tries < TRIES
 
 
 def _give_up(w: Work, node: Node, boot: Boot) -> None:
@@ -204,7 +209,8 @@ def sighting_signal(w: Work, sighting: Sighting, signal: Signal) -> Sighting:
     """The same for a machine without identity."""
     boot = sighting.boot or opened(w, 1, Way.NETWORK, DISCOVERY, ordered=False)
     boot = seen(w, boot, signal)
-    new = replace(sighting, boot=boot, last=w.at, reason=None)
+    told = sighting.reason if loaders.stands(boot, sighting.loaders_failed) else None
+    new = replace(sighting, boot=boot, last=w.at, reason=told)
     w.put_sighting(new)
     w.wake(boot.deadline, sighting.mac)
     return new
@@ -220,6 +226,7 @@ def sighting_deadline(w: Work, sighting: Sighting) -> None:
         mac=sighting.mac, signal=boot.signal.value, expected=signal.value, seconds=within(w, boot)
     )
     if loaders.hung(w, boot):
-        loaders.sighting_next(w, sighting, boot)
+        if not loaders.stands(boot, sighting.loaders_failed):  # else it is told already what to do
+            loaders.sighting_next(w, sighting, boot)
         return
     w.put_sighting(replace(sighting, reason=boot.failure or waits))

@@ -219,6 +219,9 @@ def _images(probes: Probes) -> list[Check]:
     out = []
     for image in probes.images():
         name = f"image {image['name']}"
+        if image["whole"] and image.get("other"):
+            out.append(Check(name=name, grade="warn", text=str(image["other"]), advice=f"crowbar image build {image['name']}"))
+            continue
         if image["whole"]:
             out.append(_ok(name, f"whole, version {image['version']}"))
             continue

@@ -79,13 +79,19 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
         else:
             yield reasons.again()
     if definition.destructive and not role.approved and next_action(definition, role) == "run":
-        yield reasons.approval(node=node.name)
+        yield reasons.no_disk(node=node.name) if _diskless(view, node) else reasons.approval(node=node.name)
     holder = node_holder(view, node.id)
     if holder is not None:
         yield reasons.held(resource=f"node {node.name}", holder=holder.role)
     for resource in resources(definition, role):
         if (view.running.get(resource) or 0) >= size(view, resource):
             yield reasons.held(resource=resource, holder=f"{view.running.get(resource)} others")
+
+
+def _diskless(view: View, node: Node) -> bool:
+    """Its inventory was taken and holds no disk: an approval would not help."""
+    inventory = view.node_roles.get((node.id, "inventory"))
+    return inventory is not None and "disks" in inventory.gave and not inventory.gave["disks"]
 
 
 def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason]:

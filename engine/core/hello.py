@@ -23,6 +23,9 @@ from .identity import Identity, identify, match
 from .stages import over_network
 from .work import Work
 
+PROTOCOL = 1
+"""Version of the agent's calls (images/node/agent says it in its hello). It is raised when an agent of before could not be understood, or
+would do something wrong; whatever can be added without that is added without."""
 MISBOOTS = 3
 """Wrong environments in a row that are borne; the next one is a problem."""
 
@@ -32,6 +35,11 @@ def hello(w: Work, event: Hello) -> None:
     barred = banned_mac(w, event)
     if barred:
         _note(w, event, reasons.banned(mac=barred))
+        return
+    if event.protocol != PROTOCOL:
+        key = event.credential or w.nonces.get(event.nonce, "")
+        reason = reasons.agent_protocol(theirs=event.protocol, ours=PROTOCOL)
+        _refuse(w, w.nodes.get(key) or w.sightings.get(key), event, reason)
         return
     if event.credential:
         node = w.nodes.get(event.credential)

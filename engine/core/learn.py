@@ -9,6 +9,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from ..definitions import Json
+from ..events import Spoken
 from ..model import Bmc, Node, NodeRole
 from .devices import meet
 from .topology import place_from
@@ -28,6 +29,14 @@ _LEARNT: dict[str, Callable[[Node, Json], Node]] = {
     "kexec": lambda node, value: replace(node, kexec=value is True),
     "ssh-host-key": lambda node, value: replace(node, host_key=str(value)[:1024]),
 }
+
+
+def bmc_speaks(w: Work, node_id: str, spoken: Spoken) -> None:
+    """A power order told what the node's BMC speaks."""
+    node: Node | None = w.nodes.get(node_id)
+    protocol = "" if spoken == "unknown" else spoken
+    if spoken and node is not None and node.bmc is not None and node.bmc.protocol != protocol:
+        w.put_node(replace(node, bmc=replace(node.bmc, protocol=protocol)))
 
 
 def learn(w: Work, role: NodeRole) -> None:

@@ -32,7 +32,7 @@ from ..reasons import Reason
 from ..wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 from ..wire.dhcp_options import address_octets, relay_port
 from . import loaders
-from .boot import failed, node_signal, restarted, sighting_signal
+from .boot import failed, may_cycle, node_signal, order_boot, restarted, sighting_signal
 from .life import rom_asked
 from .proxy_dhcp import as_proxy, is_proxy, not_ours, overhear, wants_answer
 from .work import Work
@@ -285,7 +285,7 @@ def note(w: Work, request: DhcpRequest, kind: str, address: str, proxy: bool = F
     if kind == "boot-rom" and sighting.boot is not None and loaders.came_back(w, sighting.boot, request):
         sighting = loaders.sighting_next(w, sighting, sighting.boot, back=True)
         loader = loaders.offer(w, request, proxy)
-        sighting = replace(sighting, boot=restarted(w, sighting.boot))
+        sighting = replace(sighting, boot=restarted(w, sighting.boot), reason=_reset(sighting, loader) or sighting.reason)
     elif kind == "boot-rom" and sighting.boot is not None and w.now >= sighting.boot.deadline:
         sighting = replace(sighting, boot=restarted(w, sighting.boot))
     sighting = replace(
@@ -306,15 +306,29 @@ def note(w: Work, request: DhcpRequest, kind: str, address: str, proxy: bool = F
     w.put_sighting(sighting)
 
 
+def _reset(sighting: Sighting, loader: Loader) -> Reason | None:
+    """A machine without identity is given nothing new by this way: nobody knows its power button, so it is told what a person has to do."""
+    if loader.file not in sighting.loaders_failed:
+        return None
+    found = sighting.reason
+    following = str(found.fields.get("next", "")) if found is not None else ""
+    return reasons.loader_reset(loader=loader.file, way=loader.way, next=following)
+
+
 def _note_boot(w: Work, node: Node, request: DhcpRequest, kind: str, loader: Loader) -> None:
     if kind == "boot-rom":
         node = rom_asked(w, node)
     if node.boot_mac != request.mac:
         w.put_node(node := replace(node, boot_mac=request.mac))
-    if kind == "boot-rom" and node.boot is not None and loaders.came_back(w, node.boot, request):
-        node = loaders.node_next(w, node, node.boot, back=True)
+    boot = node.boot
+    if kind == "boot-rom" and boot is not None and loaders.came_back(w, boot, request):
+        node = loaders.node_next(w, node, boot, back=True)
         loader = loaders.offer(w, request, loader.way == "proxy")
-        w.put_node(node := replace(node, boot=restarted(w, node.boot)))
+        if loader.file in node.loaders_failed and may_cycle(w, node, boot):
+            # Nothing new can be given to it by this way, and it tries each way once: from the beginning, which it does after a reset.
+            order_boot(w, node, boot.environment, boot.way, tries=boot.tries + 1)
+            return
+        w.put_node(node := replace(node, boot=restarted(w, boot)))
     # iPXE's own DHCP belongs to the boot that the ROM's began, unless the ROM is iPXE.
     first = node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)
     if kind == "boot-rom" or first:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from .. import reasons
-from ..effects import Ignore
+from ..effects import Ignore, SetPower
 from ..events import Bye, Missed, Probed
 from ..model import Kind, Node, NodeRole, Way
 from .boot import deadline, firmware_way, order_boot, unexpected
@@ -109,13 +109,45 @@ def _recover(w: Work, node: Node) -> None:
     stage = stage_named(w, node.stage)
     if stage is None or not stage.power_cycle or node.missed < MISSES:
         return
+    until = _unresolved(w, node)
+    if until is not None:
+        w.wake(until, node.id)
+        return
+    environment = environment_of(w, node, node.stage)
+    order_boot(w, node, environment, firmware_way(w, environment))
+
+
+def _unresolved(w: Work, node: Node) -> float | None:
+    """Engine time until which a destructive attempt on the node may still be at work; None: there is none."""
     for role in open_roles(w, node.id):
         definition = w.catalog.roles.get(role.role)
         if definition is not None and definition.destructive and w.now < role.begun + definition.timeout_s:
-            w.wake(role.begun + definition.timeout_s, node.id)
-            return
-    environment = environment_of(w, node, node.stage)
-    order_boot(w, node, environment, firmware_way(w, environment))
+            return role.begun + definition.timeout_s
+    return None
+
+
+def _ask_power(w: Work, node: Node) -> None:
+    """A lost node that may not be power-cycled (yet): is its power on at all? It may be cut off from us and be at work."""
+    stage = stage_named(w, node.stage)
+    if node.bmc is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
+        return
+    if not stage.power_cycle or _unresolved(w, node) is not None:
+        w.order(SetPower(node=node.id, action="status", who="engine"))
+
+
+def found_off(w: Work, node: Node) -> None:
+    """Its BMC says that a lost node is off: nothing is at work there, so it is switched on again where the engine may do that. Where it may
+    not, a person has to."""
+    stage = stage_named(w, node.stage)
+    if node.alive or node.boot is not None or node.off is not None or node.problem is not None or node.missed < MISSES:
+        return
+    if node.kind is not Kind.SERVER or not node.available or node.hold or stage is None:
+        return
+    if stage.power_cycle:
+        environment = environment_of(w, node, node.stage)
+        order_boot(w, node, environment, firmware_way(w, environment))
+    else:
+        w.put_node(replace(node, problem=reasons.found_off(node=node.name), since=w.at))
 
 
 def missed(w: Work, event: Missed) -> None:
@@ -141,6 +173,7 @@ def probed(w: Work, event: Probed) -> None:
         w.put_node(replace(node, alive=False, since=w.at))
         suspend(w, node.id)
     w.touch_node(node.id)  # it may have been too early to cycle its power before
+    _ask_power(w, w.nodes[node.id])
     w.wake(w.now + pause_s(w, PROBE_AGAIN), node.id)
 
 

@@ -127,6 +127,12 @@ def sighting_next(w: Work, sighting: Sighting, boot: Boot, back: bool = False) -
     return new
 
 
+def stands(boot: Boot, fallen: tuple[str, ...]) -> bool:
+    """The firmware was given only what had come to nothing already: by its present way there is nothing new for it, and it tries each of
+    its ways once. It has to be reset."""
+    return boot.loader is not None and boot.loader.file in fallen
+
+
 def _signed(view: View) -> set[str]:
     image = view.catalog.images.get("loader")
     return {image.files[use] for use in SIGNED if use in image.files} if image is not None else set()

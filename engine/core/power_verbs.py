@@ -31,7 +31,7 @@ from ..model import Kind, Node, PowerOff
 from ..reasons import Reason
 from .boot import order_boot
 from .death import order_probe, suspend
-from .life import way_to
+from .life import found_off, way_to
 from .outcomes import want_fresh_boot
 from .stages import DISCOVERY, environment_of
 from .work import Work
@@ -126,6 +126,8 @@ def _receipt(name: str, event: PowerSet) -> str:
 
 
 def _settle(w: Work, node: Node, event: PowerSet) -> None:
+    if event.action == "status" and event.state == "off":
+        found_off(w, node)
     if event.action not in ("off", "soft"):
         if event.action == "on" and event.failure is None and node.off is not None:
             w.put_node(replace(node, off=None, since=w.at))

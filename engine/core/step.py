@@ -43,6 +43,7 @@ from . import annealer, boot, disk_boot, leases, life, loaders
 from .ban import is_banned
 from .bind import allocate, commit, start_admin
 from .hello import hello
+from .learn import bmc_speaks
 from .operate import operate, set_attribute
 from .outcomes import outcome
 from .power_verbs import power_set
@@ -110,10 +111,12 @@ def _apply(w: Work, event: AnyEvent) -> None:
         case Outcome():
             outcome(w, event)
         case Powered():
+            bmc_speaks(w, event.node, event.bmc)
             node = w.nodes.get(event.node)
             if node is not None:
                 boot.powered(w, node, event.generation, event.failure)
         case PowerSet():
+            bmc_speaks(w, event.node, event.bmc)
             power_set(w, event)
         case Probed():
             life.probed(w, event)

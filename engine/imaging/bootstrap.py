@@ -1,6 +1,6 @@
 """Runs mmdebstrap, which makes a tree of Debian packages and gives it as a tar stream.
 
-As root it works in a chroot, else in a user namespace.
+As root it works in a chroot, else in a user namespace (see `able`).
 
 Nothing of a command is made of more than checked names: packages and suites by the recipe's patterns, folders as single arguments. A
 hook's text goes as one argument, since in a user namespace mmdebstrap cannot read a private home.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tarfile
 import threading
@@ -22,9 +21,6 @@ from typing import IO
 
 from .errors import BuildError
 from .recipe import Recipe, Variant
-
-TOOLS = {"mmdebstrap": "mmdebstrap", "zstd": "zstd"}
-"""Program -> Debian package."""
 
 _STEPS = {
     "running apt-get update": "asking the mirrors for their lists",
@@ -47,17 +43,14 @@ _NO_VERSION = re.compile(r"E: Version '(\S+)' for '(\S+)' was not found")
 _NO_PACKAGE = re.compile(r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate)")
 
 
-def missing_tools() -> list[str]:
-    """The Debian packages to install before anything can be built."""
-    return [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
-
-
 def command(
     recipe: Recipe, variant: Variant, packages: Sequence[str], sources: Sequence[str], hook: str, cache: Path | None = None
 ) -> list[str]:
     """mmdebstrap's arguments: a tar of the tree on its standard output."""
     out = [
         "mmdebstrap",
+        f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+        f"--architectures={recipe.arch}",
         "--variant=essential",
         "--format=tar",
         "--aptopt=APT::Install-Recommends false",

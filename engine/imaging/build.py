@@ -7,7 +7,6 @@ said at its start. The result is in place only when it is whole: see `place`.
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import tarfile
 import time
@@ -16,18 +15,21 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from . import kept
+from . import able, kept
 from . import locked as lists
-from .bootstrap import command, missing_tools, tree
+from .apt import Apt
+from .bootstrap import command, tree
 from .elf import Libraries
 from .errors import BuildError
+from .installer import COMPONENT, make
+from .origin import note, origin, script
 from .pack import pack
 from .place import building, settle
-from .recipe import Recipe, Variant
+from .recipe import ARCHITECTURES, Recipe, Variant
 from .sources import default_sources, host_sources, mirror_sources
 from .tree import Drop, entries, own_files
 
-ROOM = {"initramfs": 2_500_000_000, "tar": 2_500_000_000, "copy": 20_000_000}
+ROOM = {"initramfs": 2_500_000_000, "tar": 2_500_000_000, "copy": 20_000_000, "installer": 800_000_000}
 """Free octets that a build wants, by format."""
 STATUS = "var/lib/dpkg/status"
 KERNEL = "boot/vmlinuz"
@@ -76,7 +78,9 @@ def build(
             _room(recipe, directory)
             if recipe.format == "copy":
                 variant, unpacked, count = "", 0, 0
-                _copy(recipe, files, also, folder, tell)
+                _copy(recipe, files, also, directory, folder, tell)
+            elif recipe.format == "installer":
+                variant, (unpacked, count) = "", _installer(recipe, folder, node, wish, tell)
             else:
                 variant, unpacked, count = _bootstrap(recipe, files, folder, node, wish, tell)
             tell("writing checksums")
@@ -96,10 +100,12 @@ def _room(recipe: Recipe, directory: Path) -> None:
             raise BuildError(f"{place} has {free // 1_000_000} MB free; building {recipe.name} wants {ROOM[recipe.format] // 1_000_000} MB")
 
 
-def _copy(recipe: Recipe, files: Sequence[str], also: Sequence[str], folder: Path, tell: Callable[[str], None]) -> None:
+def _copy(
+    recipe: Recipe, files: Sequence[str], also: Sequence[str], directory: Path, folder: Path, tell: Callable[[str], None]
+) -> None:
     for file in (*files, *also):
         places = recipe.copies.get(file, ())
-        found = next((place for place in places if Path(place).is_file()), None)
+        found = _found(directory, places)
         if found is None and file in also:
             tell(f"without {file}: {' or '.join(places) or 'it'} is not on this machine")
             continue
@@ -108,16 +114,32 @@ def _copy(recipe: Recipe, files: Sequence[str], also: Sequence[str], folder: Pat
             raise BuildError(f"{places[0] if places else file} is not on this machine{wanted}")
         shutil.copyfile(found, folder / file)
     for file, places in recipe.copies.items():  # those that the image may be without
-        found = next((place for place in places if Path(place).is_file()), None)
+        found = _found(directory, places)
         if file not in files and found is not None:
             shutil.copyfile(found, folder / file)
+
+
+def _installer(recipe: Recipe, folder: Path, node: Path, wish: Wish, tell: Callable[[str], None]) -> tuple[int, int]:
+    components = [*recipe.components, COMPONENT]
+    own = mirror_sources(wish.mirror, recipe.suite, components) if wish.mirror else host_sources(recipe.suite, components)
+    # updates of a release have no parts of installers
+    sources = [line for line in own or default_sources(recipe.suite, components) if f" {recipe.suite} " in line]
+    apt = Apt(wish.cache or folder / "packages", sources, recipe.arch, wish.offline)
+    tell("asking the mirrors for their lists")
+    apt.update()
+    return make(recipe, node, apt, folder, tell)
+
+
+def _found(directory: Path, places: Sequence[str]) -> Path | None:
+    """The first that is there; one of another image is below `directory`."""
+    return next((path for place in places if (path := directory / place).is_file()), None)
 
 
 def _bootstrap(
     recipe: Recipe, files: Sequence[str], folder: Path, node: Path, wish: Wish, tell: Callable[[str], None]
 ) -> tuple[str, int, int]:
-    if missing := missing_tools():
-        raise BuildError(f"not installed: {', '.join(missing)} (apt install {' '.join(missing)})")
+    if why := able.why_not(recipe.arch):
+        raise BuildError(why)
     before = lists.parse(wish.locked) if wish.locked else None
     variant = recipe.variant(wish.variant or (before.variant if before else ""))
     packages: list[str] = [*recipe.packages, *variant.packages]
@@ -135,10 +157,10 @@ def _bootstrap(
         sources = host_sources(recipe.suite, components) or default_sources(recipe.suite, components)
     if wish.cache is not None:
         wish.cache.mkdir(parents=True, exist_ok=True)
-    customize = Path(recipe.folder) / "customize"
-    hook = customize.read_text(encoding="utf-8") if customize.is_file() else ""
-    own = own_files(recipe, node)
-    seen: dict[str, bytes] = {STATUS: b""}
+    hook = script(recipe)
+    checksum = origin(recipe, variant, node)
+    own = [*own_files(recipe, node), note(recipe, variant, checksum)]
+    seen: dict[str, bytes] = dict.fromkeys((STATUS, *recipe.takes.values()), b"")
     if recipe.format == "initramfs":
         seen[KERNEL] = b""
     target = folder / files[-1]
@@ -158,9 +180,14 @@ def _bootstrap(
         if not seen[KERNEL]:
             raise BuildError("the tree has no kernel in /boot/vmlinuz")
         (folder / files[0]).write_bytes(seen[KERNEL])
+    for file, path in recipe.takes.items():
+        if not seen[path]:
+            raise BuildError(f"the tree has no {path}")
+        (folder / file).write_bytes(seen[path])
     if wish.cache is not None:
         kept.prune(wish.cache, known)
-    record = lists.Locked(suite=recipe.suite, variant=variant.name, arch=platform.machine(), epoch=epoch, packages=known)
+    arch = ARCHITECTURES[recipe.arch]
+    record = lists.Locked(suite=recipe.suite, variant=variant.name, arch=arch, epoch=epoch, origin=checksum, packages=known)
     (folder / lists.FILE).write_text(record.text(), encoding="ascii")
     return variant.name, unpacked, len(known)
 

@@ -1,7 +1,7 @@
 """The recorded list of packages beside a built image, from which the same image is built again.
 
-`packages.list`: comment lines `# key: value` (suite, variant, arch, epoch: SOURCE_DATE_EPOCH in seconds), then `name version arch`
-per line, by name. It is made from the tree's own /var/lib/dpkg/status, so that it tells what is in the image.
+`packages.list`: comment lines `# key: value` (suite, variant, arch, epoch: SOURCE_DATE_EPOCH in seconds, origin: see `origin`), then
+`name version arch` per line, by name. It is made from the tree's own /var/lib/dpkg/status, so that it tells what is in the image.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Locked(Struct, frozen=True, kw_only=True):
     variant: str
     arch: str
     epoch: int
+    origin: str = ""
+    """Empty: it was built before that was recorded."""
     packages: tuple[tuple[str, str, str], ...]
     """(name, version, architecture), by name."""
 
@@ -33,6 +35,7 @@ class Locked(Struct, frozen=True, kw_only=True):
 
     def text(self) -> str:
         head = f"# suite: {self.suite}\n# variant: {self.variant}\n# arch: {self.arch}\n# epoch: {self.epoch}\n"
+        head += f"# origin: {self.origin}\n" if self.origin else ""
         return head + "".join(f"{name} {version} {arch}\n" for name, version, arch in self.packages)
 
 
@@ -49,8 +52,14 @@ def parse(text: str) -> Locked:
             raise BuildError(f"the package list's line {number} is no package with version and architecture")
     if not rows or not {"suite", "arch", "epoch"} <= head.keys() or not head["epoch"].isascii() or not head["epoch"].isdigit():
         raise BuildError("the package list is not complete: it tells no suite, architecture, epoch or packages")
-    variant, epoch = head.get("variant", ""), int(head["epoch"])
-    return Locked(suite=head["suite"], variant=variant, arch=head["arch"], epoch=epoch, packages=tuple(sorted(rows)))
+    return Locked(
+        suite=head["suite"],
+        variant=head.get("variant", ""),
+        arch=head["arch"],
+        epoch=int(head["epoch"]),
+        origin=head.get("origin", ""),
+        packages=tuple(sorted(rows)),
+    )
 
 
 def installed(status: str) -> tuple[tuple[str, str, str], ...]:

@@ -1,6 +1,8 @@
 """Reads `recipe.yml` of an image's folder: what the image is made of. See docs/images.md for its keys.
 
 Beside it may be `customize`, a shell script that is run on the tree of packages, and `files/`, which is copied over it.
+
+A recipe that is `like` another one is the same for another architecture or release: it has that one's folder, and adds to its lists.
 """
 
 from __future__ import annotations
@@ -9,21 +11,30 @@ import re
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..files.mistakes import CatalogError, Mistakes, listed
-from ..files.spot import Spot
+from ..files.spot import Fields, Spot
 from ..files.yaml_source import load
 from .errors import BuildError
 
 FILE = "recipe.yml"
-FORMATS = ("initramfs", "tar", "copy")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,98}")
+FORMATS = ("initramfs", "tar", "copy", "installer")
+ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Debian's name -> Linux's."""
+_PACKAGE = re.compile(r"[a-z0-9]([a-z0-9+.-]|\{arch\}){1,98}")
+_COMPONENT = re.compile(r"[a-z][a-z-]{1,48}")
 _PATH = re.compile(r"[A-Za-z0-9_.*?+@-]+(/[A-Za-z0-9_.*?+@-]+)*")
 _TARGET = re.compile(r"/?[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*")
-_KEYS = ("format", "suite", "components", "default", "packages", "variants", "drop", "links", "node", "copies")
+_FILE_PATH = re.compile(r"[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*")
+_KEYS = (
+    "format", "arch", "suite", "components", "default", "packages", "variants", "drop", "links", "node", "takes", "copies",
+    "parts", "modules", "instead",
+)  # fmt: skip
+_LIKE_KEYS = ("like", "arch", "suite", "packages", "drop", "takes")
 
 
-class Variant(Struct, frozen=True, kw_only=True):
+class Variant(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One way to build an image, for one kind of hardware."""
 
     name: str
@@ -32,12 +43,14 @@ class Variant(Struct, frozen=True, kw_only=True):
     components: tuple[str, ...] = ()
 
 
-class Recipe(Struct, frozen=True, kw_only=True):
+class Recipe(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an image is made of. Paths are relative to the root of its tree."""
 
     name: str
     folder: str
     format: str
+    arch: str = "amd64"
+    """Debian's name of the architecture."""
     suite: str = ""
     components: tuple[str, ...] = ("main",)
     """Parts of the distribution besides those of the variant."""
@@ -51,8 +64,17 @@ class Recipe(Struct, frozen=True, kw_only=True):
     """Path -> what a symbolic link there points to."""
     node: bool = False
     """Whether the node's side of the engine goes to usr/lib/crowbar."""
+    takes: dict[str, str] = {}
+    """Name of a further file of the image -> the path in the tree that it is taken from."""
     copies: dict[str, tuple[str, ...]] = {}
-    """For `copy`: name of a file -> the places on this machine where a package puts it."""
+    """For `copy`: name of a file -> the places on this machine where a package puts it; one without a leading / is of another image. For
+    `installer`: the place in the package."""
+    parts: tuple[str, ...] = ()
+    """For `installer`: the installer's own packages that it needs when it runs."""
+    modules: tuple[str, ...] = ()
+    """For `installer`: kinds of kernel modules that it needs."""
+    instead: dict[str, tuple[str, ...]] = {}
+    """For `installer`: a part that a mirror may not have -> the packages that it is made of then."""
 
     def variant(self, name: str) -> Variant:
         """The variant of that name, the default for ""; an image without variants is the same for all. Raises BuildError."""
@@ -70,28 +92,56 @@ def has_recipe(folder: Path) -> bool:
 
 def read_recipe(folder: Path) -> Recipe:
     """The recipe of an image's folder. Raises CatalogError with every mistake in it."""
+    return _read(folder, folder.name, "")
+
+
+def _read(folder: Path, name: str, arch: str) -> Recipe:
+    """`arch`: of the recipe that is like this one; empty: its own."""
     mistakes = Mistakes()
     tree = load(folder / FILE, mistakes)
     found = None
     if tree is not None:
-        found = _recipe(folder, Spot(tree, str(folder / FILE), mistakes))
+        top = Spot(tree, str(folder / FILE), mistakes)
+        found = _like(folder, name, top) if not arch and "like" in top.entries() else _recipe(folder, name, arch, top)
     mistakes.end(CatalogError)
     assert found is not None
     return found
 
 
-def _recipe(folder: Path, top: Spot) -> Recipe | None:
+def _like(folder: Path, name: str, top: Spot) -> Recipe | None:
+    keys = top.fields(_LIKE_KEYS, ("like", "arch"))
+    others = [one.name for one in folder.parent.iterdir() if one != folder and has_recipe(one)]
+    like, arch = (keys["like"].known("image with a recipe", others), _arch(keys)) if {"like", "arch"} <= keys.keys() else ("", "")
+    packages, drop, takes = _names(keys.each("packages"), arch), _paths(keys.each("drop")), _takes(keys)
+    if top.mistakes.found:
+        return None
+    base = _read(folder.parent / like, name, arch)
+    suite = keys["suite"].name("a release's name") if "suite" in keys else base.suite
+    return replace(base, suite=suite, packages=(*base.packages, *packages), drop=(*base.drop, *drop), takes={**base.takes, **takes})
+
+
+def _arch(keys: Fields) -> str:
+    return keys["arch"].choice(tuple(ARCHITECTURES)) if "arch" in keys else "amd64"
+
+
+def _takes(keys: Fields) -> dict[str, str]:
+    spots = keys["takes"].entries() if "takes" in keys else {}
+    return {file: spot.name("a path without / at its ends", _FILE_PATH, 200) for file, spot in spots.items()}
+
+
+def _recipe(folder: Path, name: str, arch: str, top: Spot) -> Recipe | None:
     keys = top.fields(_KEYS, ("format",))
     if "format" not in keys:
         return None
+    arch = arch or _arch(keys)
     variants = {}
-    for name, spot in keys["variants"].entries().items() if "variants" in keys else ():
+    for kind, spot in keys["variants"].entries().items() if "variants" in keys else ():
         own = spot.fields(("description", "packages", "components"), ("packages",))
-        variants[name] = Variant(
-            name=name,
+        variants[kind] = Variant(
+            name=kind,
             description=own.describe(),
-            packages=_names(own.each("packages"), "a package's name"),
-            components=_names(own.each("components"), "a part of the distribution"),
+            packages=_names(own.each("packages"), arch),
+            components=_components(own.each("components")),
         )
     default = keys["default"].known("variant", variants) if "default" in keys else ""
     if variants and not default:
@@ -103,20 +153,34 @@ def _recipe(folder: Path, top: Spot) -> Recipe | None:
     for file, spot in keys["copies"].entries().items() if "copies" in keys else ():
         copies[file] = tuple(place.text("a path on this machine", 200) for place in spot.items())
     return Recipe(
-        name=folder.name,
+        name=name,
         folder=str(folder),
         format=keys["format"].choice(FORMATS),
+        arch=arch,
         suite=keys["suite"].name("a release's name") if "suite" in keys else "",
-        components=("main", *_names(keys.each("components"), "a part of the distribution")),
-        packages=_names(keys.each("packages"), "a package's name"),
+        components=("main", *_components(keys.each("components"))),
+        packages=_names(keys.each("packages"), arch),
         default=default,
         variants=variants,
-        drop=tuple(spot.name("a path without / at its ends", _PATH, 200) for spot in keys.each("drop")),
+        drop=_paths(keys.each("drop")),
         links=links,
         node=keys["node"].truth() if "node" in keys else False,
+        takes=_takes(keys),
         copies=copies,
+        parts=_names(keys.each("parts"), arch),
+        modules=_names(keys.each("modules"), arch),
+        instead={part: _names(spot.items(), arch) for part, spot in (keys["instead"].entries() if "instead" in keys else {}).items()},
     )
 
 
-def _names(spots: list[Spot], what: str) -> tuple[str, ...]:
-    return tuple(spot.name(what, _PACKAGE, 100) for spot in spots)
+def _names(spots: list[Spot], arch: str) -> tuple[str, ...]:
+    """Packages; `{arch}` in a name stands for the architecture."""
+    return tuple(spot.name("a package's name", _PACKAGE, 100).replace("{arch}", arch) for spot in spots)
+
+
+def _components(spots: list[Spot]) -> tuple[str, ...]:
+    return tuple(spot.name("a part of the distribution", _COMPONENT, 50) for spot in spots)
+
+
+def _paths(spots: list[Spot]) -> tuple[str, ...]:
+    return tuple(spot.name("a path without / at its ends", _PATH, 200) for spot in spots)

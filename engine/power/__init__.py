@@ -32,6 +32,7 @@ __all__ = [
     "Sensor",
     "SensorResult",
     "SensorsRead",
+    "SessionFailed",
 ]
 
 Action = Literal["on", "off", "cycle", "soft"]
@@ -53,6 +54,8 @@ class Pace(Struct, frozen=True, kw_only=True, gc=False):
 
     total_s: float = 20.0
     """The whole call: login, write, read back, logout; waiting for one's turn at this BMC has as much again."""
+    web_s: float = 30.0
+    """The same by Redfish, where each look is a request that takes a small BMC up to a second."""
     greet_s: float = 5.0
     """Silence from the first packet on for this long is `unreachable`."""
     soft_s: float = 30.0
@@ -76,7 +79,7 @@ class PowerDone(Struct, frozen=True, kw_only=True, gc=False, tag="done"):
 class PowerFailed(Struct, frozen=True, kw_only=True, gc=False, tag="failed"):
     """
     unreachable     no answer at all, or the network says that nobody is there
-    refused         it answered and would not: completion code, no free session
+    refused         it answered and would not: completion code or HTTP status, no free session, another certificate than before
     authentication  user, password or key are wrong, or it is too early to try them again (`retry_in_s`)
     timeout         it answered, then stopped, or another call had it for too long
     not_obeyed      it said yes, and reading back says otherwise
@@ -92,10 +95,18 @@ class PowerFailed(Struct, frozen=True, kw_only=True, gc=False, tag="failed"):
 PowerResult = PowerDone | PowerFailed
 
 
+class SessionFailed(Exception):
+    """Carries its `PowerFailed` from a protocol's depths to the border of the adapter."""
+
+    def __init__(self, kind: FailureKind, message: str) -> None:
+        super().__init__(message)
+        self.failed = PowerFailed(kind=kind, message=message)
+
+
 class Sensor(Struct, frozen=True, kw_only=True, gc=False):
     name: str
     kind: str
-    """`Temperature`, `Fan`, ... (IPMI 2.0 table 42-3)."""
+    """`Temperature`, `Fan`, `Voltage`, ... (IPMI 2.0 table 42-3)."""
     value: float | None = None
     units: str = ""
     states: tuple[str, ...] = ()
@@ -121,14 +132,15 @@ class Power(Protocol):
         """Done when the state reads back as wanted. `cycle` is off, seen off, on, seen on: a cycle that
         the BMC does by itself cannot be told from one that it only claims."""
 
-    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
-        """Device for the next boot, or with `persistent` for all. Done when the device reads back; the two
-        flags are reported as read and not insisted upon, since many BMCs do not keep them."""
+    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
+        """Device for the next boot, or with `persistent` for all; `uefi` None: as the machine's firmware is set. Done when the
+        device reads back; the two flags are reported as read and not insisted upon, since many BMCs do not keep them."""
 
-    def boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         """`set_boot`, then `set("cycle")`, in one login; a machine that is off is only switched on."""
 
     def identify(self, seconds: int) -> PowerResult:
-        """Blink for so many seconds, 0 to 255; 0 ends it. Nothing can be read back: done means that it said yes."""
+        """Blink for so many seconds, 0 to 255; 0 ends it. Done means that it said yes: IPMI has no way to read it back, Redfish
+        knows no time, so that its light stays on until 0."""
 
     def sensors(self) -> SensorResult: ...

@@ -32,11 +32,11 @@ class FakePower:
         with self._lock:
             return self._asked(f"set {action}") or self._switch(action)
 
-    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         with self._lock:
             return self._asked(f"set_boot {device}") or self._order(device, persistent, uefi)
 
-    def boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         with self._lock:
             failed: PowerResult | None = self._asked(f"boot {device}")
             if failed is None:
@@ -69,11 +69,11 @@ class FakePower:
             return PowerDone(state=wanted)
         return PowerFailed(kind="not_obeyed", message=f"ordered {action}, it said yes and is still {now.state}")
 
-    def _order(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def _order(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         if self.mood == "works":
             real = device != "none"
             self.now = PowerDone(
-                state=self.now.state, boot_device=device, persistent=persistent and real, uefi=uefi and real
+                state=self.now.state, boot_device=device, persistent=persistent and real, uefi=bool(uefi) and real
             )
         if self.now.boot_device != device:
             return PowerFailed(

@@ -18,7 +18,6 @@ clears them unless persistent.
 from __future__ import annotations
 
 import ipaddress
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -41,11 +40,11 @@ from . import (
     Sensor,
     SensorResult,
     SensorsRead,
+    SessionFailed,
 )
+from .call import call, look_until
 from .gate import Gates
-from .ipmi_session import BAD_PACKET, IpmiSession, SessionFailed
-
-log = logging.getLogger(__name__)
+from .ipmi_session import BAD_PACKET, IpmiSession
 
 _CHASSIS, _STORAGE = 0x00, 0x0A
 _STATUS, _CONTROL, _IDENTIFY, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x04, 0x08, 0x09
@@ -103,10 +102,10 @@ class IpmiPower:
 
         return self._power(work, self.pace.soft_s if action == "soft" else self.pace.total_s)
 
-    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def set_boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         return self._power(lambda session: self._order(session, device, persistent, uefi), self.pace.total_s)
 
-    def boot(self, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         def work(session: IpmiSession) -> PowerResult:
             ordered = self._order(session, device, persistent, uefi)
             if isinstance(ordered, PowerFailed):
@@ -150,7 +149,7 @@ class IpmiPower:
         self._sleep(self.pace.rest_s)
         return self._switch(session, _ON, PowerState.ON)
 
-    def _order(self, session: IpmiSession, device: BootDevice, persistent: bool, uefi: bool) -> PowerResult:
+    def _order(self, session: IpmiSession, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         try:
             session.command(_CHASSIS, _SET_BOOT, [3, 0x08])
         except SessionFailed as error:
@@ -167,19 +166,7 @@ class IpmiPower:
         return PowerDone(state=_state(session), boot_device=found[0], persistent=found[1], uefi=found[2])
 
     def _wait(self, session: IpmiSession, look: Callable[[], _T], good: Callable[[_T], bool]) -> _T:
-        """Looks until good or the session's time is over; returns what was seen last, even if the BMC fell silent."""
-        pause = self.pace.poll_s / 8
-        found = look()
-        while not good(found) and time.monotonic() + pause < session.deadline:
-            self._sleep(pause)
-            pause = min(self.pace.poll_s, pause * 2)
-            try:
-                found = look()
-            except SessionFailed as error:
-                if error.failed.kind != "timeout":
-                    raise
-                break
-        return found
+        return look_until(look, good, session.deadline, self.pace, self._sleep)
 
     # One session
 
@@ -191,34 +178,14 @@ class IpmiPower:
         wrong = _unsayable(target)
         if wrong is not None:
             return wrong
+
+        def log_in(deadline: float) -> IpmiSession:
+            return IpmiSession(
+                target.address, target.port, target.user, target.password, target.kg, deadline=deadline, greet_s=self.pace.greet_s
+            )
+
         credential = repr((target.user, target.password, target.kg)).encode()
-        with self._gates.enter(target.address, target.port, credential, total_s) as gate:
-            if isinstance(gate, PowerFailed):
-                return gate
-            try:
-                try:
-                    session = IpmiSession(
-                        target.address,
-                        target.port,
-                        target.user,
-                        target.password,
-                        target.kg,
-                        deadline=time.monotonic() + total_s,
-                        greet_s=self.pace.greet_s,
-                    )
-                except SessionFailed as error:
-                    if error.failed.kind != "authentication":
-                        return error.failed
-                    return structs.replace(error.failed, retry_in_s=self._gates.refused(gate))
-                self._gates.accepted(gate)
-                with session:
-                    return work(session)
-            except SessionFailed as error:
-                return error.failed
-            except Exception as error:  # an effect never raises; what comes here is a mistake of ours or of pyghmi's
-                log.exception("talking to the BMC at %s:%d failed", target.address, target.port)
-                said = f"its answer could not be handled ({type(error).__name__})"
-                return PowerFailed(kind="unsupported", message=said)
+        return call(self._gates, (target.address, target.port), credential, total_s, log_in, work)
 
 
 def _unsayable(target: IpmiTarget) -> PowerFailed | None:

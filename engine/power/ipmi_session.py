@@ -43,7 +43,9 @@ from typing import Any
 from pyghmi.ipmi.private import constants
 from pyghmi.ipmi.private.session import Session
 
-from . import FailureKind, PowerFailed
+from . import FailureKind, SessionFailed
+
+__all__ = ["BAD_PACKET", "IpmiSession", "SessionFailed"]
 
 _RETRY_S, _RETRY_MAX_S = 0.5, 4.0
 _LEAST_S, _GROWS = 0.25, 1.5
@@ -55,14 +57,6 @@ _ADMINISTRATOR, _OPERATOR = 4, 3
 _BAD_CHECK = 0x0F
 # RMCP+ status codes (IPMI 2.0 table 13-15) that say the account is not accepted.
 _ACCOUNT = tuple(constants.rmcp_codes[code] for code in (0x9, 0xA, 0xC, 0xD, 0xF))
-
-
-class SessionFailed(Exception):
-    """Carries its `PowerFailed` to the border of the adapter."""
-
-    def __init__(self, kind: FailureKind, message: str) -> None:
-        super().__init__(message)
-        self.failed = PowerFailed(kind=kind, message=message)
 
 
 class IpmiSession(Session):  # type: ignore[misc]

@@ -72,7 +72,7 @@ class Rack:
         return self.ask("status")
 
     def machines(self) -> list[dict[str, Any]]:
-        """Name, power, environment, screen, address, boots, mac, uuid, serial, product, bmc, bios, installed, hostname."""
+        """Name, power, environment, screen, address, boots, mac, uuid, serial, product, bmc, bmc_protocol, bios, installed, hostname."""
         return list(self.ask("machines")["machines"])
 
     def disks(self) -> list[dict[str, Any]]:

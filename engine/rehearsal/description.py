@@ -48,6 +48,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its kernel starts and nothing is heard of it."""
     disk_fails: bool = False
     """Writing to any of its disks ends in an I/O error."""
+    disks_mb: tuple[int, ...] | None = None
+    """Sizes of its disks in MiB, in place of what its family has; none: it has no disk. From the start only."""
     bios_lies: bool = False
     """Its BIOS says yes to each setting and keeps what it had."""
     raid_lies: bool = False
@@ -74,6 +76,14 @@ class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     first: str = "192.168.125.21"
     user: str = "admin"
     password: str = "rehearsal"
+    protocol: Literal["mixed", "ipmi", "redfish"] = "mixed"
+    """`mixed`: every third machine's BMC speaks Redfish, the others' IPMI."""
+
+    def spoken(self, number: int) -> Literal["ipmi", "redfish"]:
+        """By the BMC of that machine."""
+        if self.protocol == "mixed":
+            return "ipmi" if number % 3 else "redfish"
+        return self.protocol
 
     def __repr__(self) -> str:
         return f"BmcAccess(first={self.first!r}, user={self.user!r})"
@@ -156,6 +166,7 @@ class Hardware(Struct, frozen=True, kw_only=True):
     bios: dict[str, str]
     """Settings as they came from the factory."""
     bmc_address: str
+    bmc_protocol: Literal["ipmi", "redfish"]
     bmc_mac: str
     bmc_port: str
     tftp_window: int
@@ -311,6 +322,7 @@ def _machine(description: Description, number: int) -> Hardware:
         ),
         bios={**_BIOS, "boot-mode": "uefi" if family.firmware == "efi" else "legacy"},
         bmc_address=str(IPv4Address(description.bmc.first) + number - 1),
+        bmc_protocol=description.bmc.spoken(number),
         bmc_mac=mac(0xFF),
         bmc_port=f"mgmt:{number}",
         tftp_window=1 if number % 8 == 5 else 16,
@@ -325,9 +337,13 @@ def _spoil(one: Hardware, faults: Faults, by_name: dict[str, Hardware]) -> Hardw
         if nic.link in faults.cables:
             switch, _, port = faults.cables[nic.link].partition(":")
             nics[i] = msgspec.structs.replace(nic, switch=switch, port=port)
+    disks = one.disks
+    if faults.disks_mb is not None:
+        disks = tuple(msgspec.structs.replace(disk, size=size << 20) for disk, size in zip(one.disks, faults.disks_mb, strict=False))
     return msgspec.structs.replace(
         one,
         nics=tuple(nics),
+        disks=disks,
         serial=by_name[faults.serial_of].serial if faults.serial_of else one.serial,
         uuid=by_name[faults.uuid_of].uuid if faults.uuid_of else one.uuid,
         bmc_port=faults.cables.get("bmc", one.bmc_port),

@@ -5,7 +5,8 @@ each remembers), `rack.lock` (held for as long as the process lives; its text is
 0600) and `rack.log`.
 
 Control: one request per line, `{"verb": "press", "words": ["all"]}`; one answer per line, `{"ok": true, ...}` or
-`{"ok": false, "error": "..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop.
+`{"ok": false, "error": "..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop;
+of QEMU machines also reached WHO PERCENT WORD...: what the engine saw of one, for the scenario.
 
 Exit: 0 told to stop, 1 could not start (last line of rack.log says why), 3 another process has this rack.
 """
@@ -77,7 +78,7 @@ async def run(folder: Path, description: AnyDescription, scenario: Scenario | No
     """Brings the rack up and drives it until it is told to stop. Raises what the rack's `start` raises."""
     rack: SimulatedRack | QemuRack
     if isinstance(description, QemuDescription):
-        rack = QemuRack(folder, description)
+        rack = QemuRack(folder, description, scenario)
     else:
         rack = SimulatedRack(folder, description, scenario)
     stop = asyncio.Event()
@@ -148,7 +149,8 @@ def main(arguments: list[str]) -> int:
     try:
         description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
         file = folder / "scenario.yml"
-        scenario = read(file.read_text(encoding="utf-8"), file.name, description.nodes) if file.exists() else None
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        scenario = read(text, file.name, description.nodes, description.kind) if text else None
         asyncio.run(run(folder, description, scenario))
     except (OSError, RackFileWrong, BehaviourWrong, WrongOrder, ValueError, msgspec.DecodeError) as wrong:
         log.error("the rack could not start: %s", wrong)

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from . import behaviours
-from .bmc import DEAD, BmcFarm, SimBmc
+from .bmc import DEAD
+from .bmcs import AnyBmc, Bmcs
 from .counters import Counters
 from .description import Description, Faults, Hardware, faults_of, hardware
 from .director import Director
@@ -26,6 +27,7 @@ from .life import Life
 from .machine import Machine, Pace
 from .namespace import INNER
 from .orders import WrongOrder, mood
+from .redfish_tree import About
 from .rogue import SharedPort
 from .scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from .ssh_side import FarmSide
@@ -85,13 +87,13 @@ class SimulatedRack:
         self.counters = Counters()
         self._folder = folder
         self._pace = Pace(description.speed)
-        self._farm = BmcFarm()
+        self._farm = Bmcs(folder)
         self._ssh = FarmSide()
         self._switches = Switches()
         self._wiring: Wiring | None = None
         self._managed: SwitchSide | None = None
         self._lives: dict[str, Life] = {}
-        self._bmcs: dict[str, SimBmc] = {}
+        self._bmcs: dict[str, AnyBmc] = {}
         self._found: list[Hardware] = []
 
     async def start(self) -> None:
@@ -135,18 +137,18 @@ class SimulatedRack:
             )
         return VethWiring(INNER, self.counters)
 
-    def _bmc(self, life: Life, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> SimBmc:
+    def _bmc(self, life: Life, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> AnyBmc:
         assert self._wiring is not None
-        self._wiring.attach(one.bmc_address)
-        host, port = self._wiring.local(one.bmc_address, 623)
+        wiring = self._wiring
+        wiring.attach(one.bmc_address)
         access = self.description.bmc
         bmc = self._farm.add(
-            host,
-            port,
+            one.bmc_protocol,
+            lambda port: wiring.local(one.bmc_address, port),
             _Chassis(life, loop, access.user, access.password),
             mood=mood(faults.bmc),
-            guid=uuid.UUID(one.uuid),
-            mac=bytes.fromhex(one.bmc_mac.replace(":", "")),
+            about=About(guid=uuid.UUID(one.uuid), vendor=one.vendor, product=one.product, serial=one.serial),
+            mac=one.bmc_mac,
         )
         machine = life.machine
         bmc.copies = weather(random.Random(f"{one.uuid}/bmc"), lambda: (machine.faults.drop_bmc, 0.0, 0.0))
@@ -257,9 +259,7 @@ class SimulatedRack:
 
     def counts(self) -> dict[str, int]:
         """What was refused, lost or not understood since this process began, and what really went over the wire."""
-        farm = self._farm.counters
-        of_bmcs = {"bmc-logins": farm.logins, "bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
-        return self.counters.all() | of_bmcs
+        return self.counters.all() | self._farm.counts()
 
     def _machine(self, life: Life) -> dict[str, Any]:
         machine = life.machine
@@ -276,6 +276,7 @@ class SimulatedRack:
             "serial": one.serial,
             "product": one.product,
             "bmc": one.bmc_address,
+            "bmc_protocol": one.bmc_protocol,
             "bios": state.bios,
             "installed": machine.system.os if machine.system is not None else "",
             "hostname": machine.system.hostname if machine.system is not None else "",

@@ -26,6 +26,7 @@ from engine.files.yaml_source import parse as parse_yaml
 
 from .description import Faults
 from .qemu.description import Faults as QemuFaults
+from .qemu.description import fits
 from .rogue import Rogue
 
 ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "installer", "disk")
@@ -229,6 +230,5 @@ class _Reader:
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
 FAULTS = tuple(_KINDS)
-QEMU_FAULTS = QemuFaults.__struct_fields__
-LATER = tuple(name for name in FAULTS if name not in ("mac_of", "serial_of", "uuid_of", "disks_mb"))
-"""Faults that can come and go while the rack runs."""
+QEMU_FAULTS = tuple(name for name in FAULTS if name in QemuFaults.__struct_fields__)
+

@@ -43,6 +43,8 @@ class HelloBody(Struct, frozen=True, kw_only=True):
     arch: Annotated[str, Meta(max_length=32, pattern=SHOWN)] = ""
     address: Text = ""
     """What the node takes for its address. Not believed: the peer's is used."""
+    protocol: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
+    """Version of these calls that the agent speaks."""
 
 
 class ProgressBody(Struct, frozen=True, kw_only=True):

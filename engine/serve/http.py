@@ -26,6 +26,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ..effects import Acknowledge, BootScript, Effect, Refuse, Welcome
 from ..events import Event
@@ -40,6 +41,7 @@ from .http_guard import Guard, Limits
 from .http_images import ImageFile
 from .http_install import Answers as InstallAnswers
 from .http_install import InstallCalls
+from .http_packages import PackageCalls, Upstream
 
 __all__ = ["HttpService", "ImageFile", "Limits", "Live", "Mailbox"]
 
@@ -68,6 +70,8 @@ class HttpService:
         first_menu: Callable[[], bytes] = lambda: b"",
         install_answers: InstallAnswers = lambda _hash, _nonce, _file: None,
         tool: Callable[[str], bytes | None] = lambda _name: None,
+        packages: Path | None = None,
+        upstream: Upstream = lambda _mirror, _path: None,
         mailbox: Mailbox,
         live: Live,
         address_of: Callable[[str], str] = lambda peer: peer,
@@ -80,6 +84,7 @@ class HttpService:
         decided, with an empty nonce where there is no claim, `boot_menu` the same for GRUB; `site_image` is the site's initramfs,
         `first_menu` what GRUB asks for first;
         `install_answers` renders a file of answers of an installer, `tool` gives what it fetches besides (`http_install`);
+        `packages` is the folder of kept packages, `upstream` the URL of a file of a mirror (`http_packages`);
         `secure_sites` are served by TLS with `tls`; `address_of` turns a peer's host into an address of the
         plan (`Reach.back`)."""
         self._sites = list(sites)
@@ -102,6 +107,7 @@ class HttpService:
         self._agents = AgentCalls(self._gate, mailbox, live)
         BootCalls(self._gate, image, boot_script, boot_menu, site_image, first_menu)
         InstallCalls(self._gate, install_answers, tool)
+        self._packages = PackageCalls(self._gate, packages, upstream)
         self._gate.complete()
         mailbox.listen(self._wake, self._answers.told)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -197,6 +203,7 @@ class HttpService:
             self._agents.release()
             guard.pre_shutdown()
             await guard.shutdown(2.0)
+            await self._packages.close()
             self._loop = None
             self._agents.close()
 

@@ -99,6 +99,7 @@ class AgentCalls:
                 macs=tuple(mac.replace("-", ":").lower() for mac in body.macs),
                 address=address,
                 arch=body.arch,
+                protocol=body.protocol,
             )
         )
         if not isinstance(answer, Welcome):

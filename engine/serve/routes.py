@@ -1,7 +1,8 @@
 """The route table of the HTTP service: every path that is answered, who may call it, and how much it may send. Deny
 by default: what is not here is refused, and a route cannot be written down without saying who may call it.
 
-A path is its exact text, with `{name}` for one segment of the characters in SEGMENT. Nothing is decoded: `%2e`, `//`
+A path is its exact text, with `{name}` for one segment of the characters in SEGMENT, and at the end `{name*}` for several of those in
+PART. Nothing is decoded: `%2e`, `//`
 or `..` match no route.
 """
 
@@ -15,6 +16,8 @@ from msgspec import Struct
 from .bodies import GIVES_BYTES, LOG_BYTES
 
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+PART = r"[A-Za-z0-9](?:[A-Za-z0-9._~+^:-]|%2[Bb]|%3[Aa]|%5[Ee]|%7[Ee]){0,199}"
+"""As mirrors name packages."""
 
 
 class Who(enum.Enum):
@@ -48,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     Route(name="answers", methods=("GET",), path="/boot/answers/{nonce}/{file}", who=Who.NONCE),
     Route(name="tool", methods=("GET",), path="/boot/tool/{file}", who=Who.PUBLIC),
     Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE),
+    Route(name="packages", methods=("GET", "HEAD"), path="/packages/{mirror}/{path*}", who=Who.PUBLIC),
     Route(name="hello", methods=("POST",), path="/agent/hello", who=Who.PUBLIC, body=16 * 1024),
     Route(name="next", methods=("GET",), path="/agent/next", who=Who.TOKEN),
     Route(name="task", methods=("GET",), path="/agent/task/{id}", who=Who.TOKEN),
@@ -63,8 +67,13 @@ SAME = {f"/image/loader//{file}": f"/image/loader/{file}" for file in ("grubx64.
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    parts = [f"(?P<{part[1:-1]}>{SEGMENT})" if part.startswith("{") else re.escape(part) for part in path.split("/")]
-    return re.compile("/".join(parts))
+    return re.compile("/".join(_part(part) for part in path.split("/")))
+
+
+def _part(part: str) -> str:
+    if part.endswith("*}"):
+        return f"(?P<{part[1:-2]}>{PART}(?:/{PART}){{0,15}})"
+    return f"(?P<{part[1:-1]}>{SEGMENT})" if part.startswith("{") else re.escape(part)
 
 
 _EXACT = {route.path: route for route in ROUTES if "{" not in route.path}

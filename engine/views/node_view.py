@@ -89,6 +89,7 @@ class NodePage(Struct, frozen=True, kw_only=True):
     cpus: int
     macs: tuple[str, ...]
     bmc: str
+    """Its address, and what it was last talked to by."""
     identity: str
     alive: bool
     available: bool
@@ -120,7 +121,7 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         memory_mb=memory if isinstance(memory, int) else 0,
         cpus=cpus if isinstance(cpus, int) else 0,
         macs=node.macs,
-        bmc=node.bmc.address if node.bmc is not None else "",
+        bmc=f"{node.bmc.address} {node.bmc.protocol}".strip() if node.bmc is not None else "",
         identity=node.identity,
         alive=node.alive,
         available=node.available,

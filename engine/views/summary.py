@@ -263,7 +263,7 @@ def settled(world: World, expect: int) -> str:
 _FOLLOWS = ("parent", "stale_parent", "stage", "held", "environment")
 """Codes of reasons that something else tells better."""
 HUMAN = frozenset(
-    "failed unverifiable approval not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
+    "failed unverifiable approval no_disk not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
 )
 """Codes of reasons that only a person lifts."""
 

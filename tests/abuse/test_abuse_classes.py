@@ -51,7 +51,7 @@ rules: [{match: {}, name: "NAME"}]
 deployments: {}
 """
 HOSTILE = ["$(touch OWNED)", "`touch OWNED`", "; touch OWNED", "| touch OWNED", "a\ntouch OWNED", "'; touch OWNED; '", '"; touch OWNED; "', "--help", "-rf", "${IFS}", "{{7*7}}", "{0.__class__}", "%n%s", "\\"]
-PUBLIC = {"script", "image", "hello", "grub", "menu", "site", "answers", "tool"}
+PUBLIC = {"script", "image", "hello", "grub", "menu", "site", "answers", "tool", "packages"}
 
 
 @pytest.fixture

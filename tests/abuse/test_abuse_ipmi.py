@@ -19,7 +19,7 @@ from uuid import UUID
 import pytest
 from mutate import mutations
 
-from engine.power import Pace, PowerDone, PowerFailed, SensorsRead, ipmi, ipmi_session
+from engine.power import Pace, PowerDone, PowerFailed, SensorsRead, call, ipmi, ipmi_session
 from engine.power.gate import Gates, Limits
 from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.rehearsal.bmc import OBEDIENT, SimBmc
@@ -150,7 +150,7 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
     names = {name: getattr(socket, name) for name in ("AF_INET", "AF_INET6", "SOCK_DGRAM")}
     monkeypatch.setattr(ipmi_session, "socket", SimpleNamespace(socket=site.client, **names))
     monkeypatch.setattr(ipmi_session, "time", site.clock)
-    monkeypatch.setattr(ipmi, "time", site.clock)
+    monkeypatch.setattr(call, "time", site.clock)
     gates = Gates(limits=Limits(burst=10**9, first_s=0.0, longest_s=0.0, free_tries=10**9), now=site.clock.monotonic, sleep=site.clock.sleep)
     power = IpmiPower(IpmiTarget(address="10.0.0.7", user="admin", password="secret"), gates=gates, pace=PACE, sleep=site.clock.sleep)
     calls: tuple[Any, ...] = (

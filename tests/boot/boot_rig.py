@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NODE = ROOT / "images" / "node"
 IPXE = Path("/usr/lib/ipxe")
 OVMF = Path("/usr/share/OVMF")
+AAVMF = Path("/usr/share/AAVMF")
 MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "failover", "net_failover", "virtio_net")
 MAC = "52:54:00:00:00:01"
 UUID = "4c4c4544-0001-1002-8003-000000000001"
@@ -283,4 +284,9 @@ def ovmf(folder: Path, code: str = "OVMF_CODE_4M.fd", variables: str = "OVMF_VAR
     )  # fmt: skip
 
 
-
+def flash_arm64(folder: Path) -> tuple[str, ...]:
+    """The same for arm64."""
+    own = folder / "arm-vars.fd"
+    shutil.copyfile(AAVMF / "AAVMF_VARS.fd", own)
+    code = f"if=pflash,format=raw,unit=0,readonly=on,file={AAVMF}/AAVMF_CODE.fd"
+    return "-drive", code, "-drive", f"if=pflash,format=raw,unit=1,file={own}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boot_rig import IPXE, NODE, OVMF, Site, hello, image, ipxe, nic, no_pxe, ovmf, packed, pc, secure, why_not
+from boot_rig import IPXE, NODE, OVMF, Site, flash_arm64, hello, image, ipxe, nic, no_pxe, ovmf, packed, pc, secure, why_not
 from net_lab import wait_for
 
 from engine.site_image import Entry, cpio
@@ -65,6 +65,7 @@ def test_secure_boot(begin: Callable[..., Site], tmp_path: Path) -> None:
     seen = site.ask("sightings")[0]
     assert "Access Denied" in first.console()
     assert seen["loaders_failed"] == ["snponly.efi", "ipxe.efi"]
+    assert (seen["reason"]["code"], seen["reason"]["fields"]["next"]) == ("loader_reset", "shimx64.efi"), "by HTTP there is nothing that it takes"
     console = hello(site, *pc(), *nic(romfile=""), *ovmf(tmp_path, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"), *secure())
     assert "Secure boot enabled" in console or "secureboot: Secure boot enabled" in console
     node = node_of(site, console)
@@ -143,9 +144,6 @@ def test_arm64(begin: Callable[..., Site], tmp_path: Path, arm64: Path) -> None:
     files = {"vmlinuz": next(arm64.glob("boot/vmlinuz-*")).read_bytes(), "initrd.img": packed(cpio(system))}
     grub = (arm64 / "usr/lib/grub/arm64-efi-signed/grubnetaa64.efi.signed").read_bytes()
     site = begin(ipxe() | {"grubaa64.efi": grub}, before=lambda site: image(site.store, "sledgehammer-arm64", files))
-    own = tmp_path / "arm-vars.fd"
-    own.write_bytes(Path("/usr/share/AAVMF/AAVMF_VARS.fd").read_bytes())
-    flash = ("-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd", "-drive", f"if=pflash,format=raw,unit=1,file={own}")
-    words = ("-machine", "virt", "-cpu", "cortex-a57", "-m", "1024", "-no-reboot", *flash, *nic(romfile=""))
+    words = ("-machine", "virt", "-cpu", "cortex-a57", "-m", "1024", "-no-reboot", *flash_arm64(tmp_path), *nic(romfile=""))
     node = node_of(site, hello(site, *words, program="qemu-system-aarch64"), tls=False)
     assert (node["arch"], node["loader"]["file"], node["loader"]["arch"]) == ("aarch64", "grubaa64.efi", 11)

@@ -18,7 +18,7 @@ from engine.effects import SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
-from engine.images import image_states, open_images, synthetic_bytes
+from engine.images import Shelf, image_states, open_images, synthetic_bytes
 from engine.loader_files import with_loaders_there
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
@@ -139,6 +139,19 @@ def test_damage_that_comes_later_is_seen(whole: Catalog, tmp_path: Path) -> None
     assert "debian-12" in open_images(whole, folder, synthetic=False).files
     (folder / "debian-12/root.tar.zst").write_bytes(b"other")
     assert open_images(whole, folder, synthetic=False).missing("debian-12").code == "image_damaged"
+
+
+def test_a_running_engine_does_not_serve_what_was_damaged_meanwhile(whole: Catalog, tmp_path: Path) -> None:
+    folder = built(tmp_path)
+    shelf = Shelf(whole, folder, synthetic=False)
+    assert shelf.current().file("debian-12", "root.tar.zst") is not None
+    (folder / "debian-12/root.tar.zst").write_bytes(b"ROOT")
+    assert shelf.current().file("debian-12", "root.tar.zst") is None
+    assert shelf.current().missing("debian-12").code == "image_damaged"
+    (folder / "debian-12/root.tar.zst").unlink()
+    assert shelf.current().missing("debian-12").code == "image_missing"
+    (folder / "debian-12/root.tar.zst").write_bytes(b"root")
+    assert shelf.current().file("debian-12", "root.tar.zst") is not None, "mended: it is served again"
 
 
 def test_states_write_nothing(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def test_shipped_roles(whole: Catalog) -> None:
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
     assert [stage.power_cycle for stage in whole.stages] == [True, True, True, False]
     assert {name: image.kind for name, image in whole.images.items() if image.kind != "installer"} == {
-        "sledgehammer": "discovery", "sledgehammer-arm64": "discovery", "debian-12": "system", "loader": "loader",
+        "sledgehammer": "discovery", "sledgehammer-arm64": "discovery", "debian-12": "system", "debian-13": "system",
+        "loader": "loader",
     }  # fmt: skip
     assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify

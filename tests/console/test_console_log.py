@@ -116,3 +116,37 @@ def test_a_serial_console_of_a_rehearsal_is_found(store: Path, monkeypatch: pyte
     assert [f.label for f in found] == ["serial console, start 3"]
     assert tail(found[0].path).lines == ("login:",)
     assert of_node(store, [], ["u-9"]) == []
+
+
+async def test_the_serial_console_is_a_key_away_and_each_start_has_its_own(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with (await log_of(store, keys="down down"))[0] as (app, pilot):
+        node = app.desk.node(app.desk.page.subject().nodes[0])
+        assert node is not None
+        failed = next(r for r in app.desk.world.node_roles.values() if r.node == node.id and r.state.value == "error")
+        written(store, f"{failed.attempt}.1", "error: of the role\n", 1.0)
+        folder = store.with_name("store.rack") / "machines" / "m2"
+        folder.mkdir(parents=True)
+        (folder / "serial-1.log").write_text("\x1b[2J\x1b[01;01H67%\b\b\b\bthe first start\r\n")
+        newest = folder / "serial-2.log"
+        newest.write_text("the second start\r\n")
+
+        class Rack:
+            def machines(self) -> list[dict[str, str]]:
+                return [{"name": "m2", "uuid": node.uuid, "serial": node.serial, "mac": "x"}]
+
+        monkeypatch.setattr("engine.face.connect", lambda _folder: Rack())
+        await press(pilot, "l")
+        await until(pilot, lambda: "error: of the role" in shot(app))
+        assert "s serial console" in shot(app)
+        await press(pilot, "s")
+        await until(pilot, lambda: "the second start" in shot(app))
+        assert "serial console, start 2" in shot(app).splitlines()[0]
+        with newest.open("a") as file:
+            file.write("".join(f"[{i:5}.000000] line {i}\r\n" for i in range(50)))
+        app.desk.page.tick()
+        await until(pilot, lambda: "line 49" in shot(app))
+        await press(pilot, "s")
+        await until(pilot, lambda: "the first start" in shot(app))
+        assert "67%" not in shot(app)
+        await press(pilot, "s")
+        await until(pilot, lambda: "line 49" in shot(app))

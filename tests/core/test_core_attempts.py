@@ -378,6 +378,16 @@ def test_an_approval_covers_every_attempt_up_to_the_success() -> None:
     assert d.one(Start).role == "wipe"
 
 
+def test_a_machine_without_disks_is_told_so_and_not_asked_for_an_approval() -> None:
+    d = desk("wipe")
+    d.role("inventory", state=State.ACTIVE, gave={"disks": ()})
+    assert [r.code for r in blockers(d.world, d.at("wipe"))] == ["no_disk"]
+    d.role("inventory", state=State.ACTIVE, gave={"disks": ({"name": "sda"},)})
+    assert [r.code for r in blockers(d.world, d.at("wipe"))] == ["approval"]
+    d.role("inventory", state=State.WAITING)
+    assert [r.code for r in blockers(d.world, d.at("wipe"))] == ["approval"], "nobody has looked yet"
+
+
 def test_a_destructive_role_drifts_and_is_not_stale() -> None:
     d = desk("wipe", approved="op")
     outcome(d, "wipe")

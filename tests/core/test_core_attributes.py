@@ -115,6 +115,17 @@ def test_what_the_engine_computes() -> None:
     assert effective(d.world, network, "network") == there
 
 
+def test_a_secret_of_the_plan_is_a_handle_by_its_name() -> None:
+    taker = role("taker", wants=["pass-phrase", "other"])
+    known = catalog(taker)
+    secret = {name: replace(known.attributes[name], secret=True) for name in ("pass-phrase", "other")}
+    d = Desk(replace(known, attributes={**known.attributes, **secret}), plan({}, secrets={"pass-phrase": {"env": "PASS_PHRASE"}, "x": {"env": "X"}}))
+    d.server()
+    d.role("taker")
+    assert effective(d.world, d.at("taker"), "pass-phrase") == {"$secret": "pass-phrase"}
+    assert effective(d.world, d.at("taker"), "other") is None
+
+
 def test_the_document_is_nested_by_path_and_opened() -> None:
     deep = role("deep", wants=["a", "b"])
     deep = replace(deep, wants=(Want(name="a"), Want(name="b", at="else/where")))

@@ -12,7 +12,7 @@ from engine import reasons
 from engine.core.attributes import drift
 from engine.core.boot import SIGNALS, TRIES
 from engine.core.guards import blockers
-from engine.effects import BootNode, BootScript, Ignore, Probe, Start, Welcome
+from engine.effects import BootNode, BootScript, Ignore, Probe, SetPower, Start, Welcome
 from engine.events import (
     Bye,
     DhcpAsked,
@@ -22,6 +22,7 @@ from engine.events import (
     Operate,
     Outcome,
     Powered,
+    PowerSet,
     Probed,
     ScriptAsked,
     SetAttribute,
@@ -443,6 +444,48 @@ def test_a_lost_node_is_not_cycled_while_something_destructive_may_run_there() -
     d.tick("n1", 301.0)
     d.feed(Probed(node="n1", probe=d.one(Probe).probe, alive=False))
     assert d.one(BootNode).way is Way.NETWORK, "its time has gone by"
+
+
+def test_a_lost_node_whose_power_is_off_is_switched_on_though_an_attempt_is_unresolved() -> None:
+    d = desk()
+    d.role("wipe", state=State.TRANSITION, attempt="i5-9", leg=1, begun=d.now, approved="op")
+    lose(d)
+    asked = d.one(SetPower)
+    assert (asked.action, asked.request) == ("status", 0)
+    assert not d.all(BootNode), "it may be cut off and still write"
+    d.feed(PowerSet(node="n1", action="status", who="engine", state="on"))
+    assert not d.all(BootNode)
+    d.tick("n1", 300.0)
+    d.feed(Probed(node="n1", probe=d.one(Probe).probe, alive=False))
+    assert d.one(SetPower).action == "status", "asked again as often as it is probed"
+    d.feed(PowerSet(node="n1", action="status", who="engine", failure=reasons.no_power(node="n1")))
+    assert not d.all(BootNode)
+    d.feed(PowerSet(node="n1", action="status", who="engine", state="off"))
+    assert d.one(BootNode).way is Way.NETWORK
+    assert d.at("wipe").resume, "its attempt is asked after when it is back"
+    d.feed(PowerSet(node="n1", action="status", who="engine", state="off"))
+    assert not d.all(BootNode), "it boots"
+
+
+def test_only_who_is_lost_is_switched_on_for_being_off() -> None:
+    d = desk()
+    d.feed(PowerSet(node="n1", action="status", who="op", state="off"))
+    assert not d.all(BootNode)
+    d = desk(stage="system", runs="debian-12", boot_id="s1")
+    d.role("os-install", state=State.ACTIVE)
+    d.role("serve", state=State.TRANSITION, attempt="i5-9", leg=1)
+    lose(d)
+    assert d.one(SetPower).action == "status"
+    d.feed(PowerSet(node="n1", action="status", who="engine", state="on"))
+    assert d.node().problem is None
+    d.feed(PowerSet(node="n1", action="status", who="engine", state="off"))
+    assert not d.all(BootNode), "in its system it is the operator's"
+    assert d.node().problem == reasons.found_off(node=d.node().name)
+    d.tick("n1", 300.0)
+    d.feed(Probed(node="n1", probe=d.one(Probe).probe, alive=False))
+    assert not d.all(SetPower), "it is known"
+    d.feed(disk_hello("s2"))
+    assert d.node().problem is None, "somebody switched it on"
 
 
 def test_an_answered_probe_of_an_older_number_says_nothing() -> None:

@@ -180,6 +180,48 @@ def test_a_rom_that_comes_back_with_its_loader_taken_gets_the_next_at_once(after
         assert offered(d) == "shimx64.efi"
 
 
+def refused(d: Desk) -> None:
+    """Secure Boot by PXE: the firmware refuses what it fetched, and goes on to HTTP."""
+    offered(d)
+    took(d)
+    d.now += loaders.COMEBACK_S + 1
+    d.feed(asks(arch=16, vendor="HTTPClient"))
+
+
+def test_a_node_that_can_be_given_nothing_new_is_power_cycled_at_once() -> None:
+    """The signed GRUB speaks TFTP alone, and firmware tries each of its ways once: nobody shall have to press a key."""
+    d = desk()
+    booting(d)
+    refused(d)
+    assert d.one(BootNode).tries == 2
+    node = d.node()
+    assert node.notice is not None
+    assert (node.notice.code, node.notice.fields["next"]) == ("loader_refused", "shimx64.efi")
+    d.now += 30
+    assert offered(d) == "shimx64.efi"
+    assert d.node().boot is not None
+    assert (d.node().boot.tries, d.node().boot.environment) == (2, "sledgehammer")
+
+
+def test_a_node_is_not_power_cycled_for_that_without_end() -> None:
+    d = desk()
+    booting(d, tries=TRIES)
+    refused(d)
+    assert not [effect for effect in d.effects if isinstance(effect, BootNode)]
+
+
+def test_a_machine_without_identity_says_that_it_wants_a_reset() -> None:
+    d = desk()
+    refused(d)
+    told = d.world.sightings[mac(1)].reason
+    assert told is not None
+    assert (told.code, told.fields) == ("loader_reset", {"loader": "snponly.efi", "way": "http-uefi", "next": "shimx64.efi"})
+    took(d)
+    d.tick(mac(1), WAIT[Signal.SCRIPT] + 1)
+    assert d.world.sightings[mac(1)].reason == told
+    assert offered(d) == "shimx64.efi"
+
+
 def test_a_bios_that_comes_back_gets_the_other_one() -> None:
     d = desk()
     booting(d)

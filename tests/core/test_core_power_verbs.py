@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from catalogs import USUAL, plan
+from msgspec.structs import replace
 from rack import Rack
 
 from engine import reasons
@@ -197,3 +198,13 @@ def test_no_power_over_this_machine_or_one_without_a_bmc(ready: PowerRack) -> No
     answer = rack.answered("power", "off")
     assert isinstance(answer, Refuse)
     assert answer.reason.code == "no_power"
+
+
+def test_what_a_bmc_speaks_is_remembered_until_it_is_silent(ready: PowerRack) -> None:
+    bmc = ready.node.bmc
+    assert bmc is not None
+    assert bmc.protocol == ""
+    for spoken, kept in (("redfish", "redfish"), ("", "redfish"), ("unknown", ""), ("ipmi", "ipmi")):
+        ready.feed(PowerSet(node="n1", action="status", who="ada", state="on", bmc=spoken))  # type: ignore[arg-type]
+        assert ready.node.bmc is not None
+        assert ready.node.bmc == replace(bmc, protocol=kept)

@@ -103,6 +103,10 @@ SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "little disk": ({"space": (5 * GIB, 10 * GIB)}, "disk", "warn", "5.0 GiB free where the store is"),
     "unknown disk": ({"space": "/x: gone"}, "disk", "warn", "could not look: /x: gone"),
     "broken store": ({"store": ["seq 4 is followed by 6", "y"]}, "store", "bad", "seq 4 is followed by 6 (and 1 more)"),
+    "an image of another version": (
+        {"images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": "", "other": "built by another"}]},
+        "image sledgehammer", "warn", "built by another",
+    ),
     "no discovery image": (
         {"images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": False, "reason": "it is not there"}]},
         "image sledgehammer", "bad", "it is not there",

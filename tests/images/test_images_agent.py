@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from node_shell import NODE, Attempts, Shell, found, task_tar, until
 
+from engine.core.hello import PROTOCOL
+
 NONCE = "n0nce-of-this-boot"
 QUICK = {"CROWBAR_DELAY_S": "0", "CROWBAR_REFUSED_S": "0", "CROWBAR_SIGN_S": "1", "CROWBAR_WATCH_S": "1"}
 Body = dict[str, Any]
@@ -284,6 +286,7 @@ def test_hello_task_progress_log_result(node: Node, engine: Engine, tmp_path: Pa
     go.touch()
     node.until(lambda: engine.polls >= 2, "the next order is asked for")
     assert engine.hellos[0].pop("arch") == os.uname().machine
+    assert engine.hellos[0].pop("protocol") == PROTOCOL
     assert engine.hellos[0].pop("address") in ("", "127.0.0.1")
     assert engine.hellos[0] == {
         "nonce": NONCE, "boot_id": "boot-one", "environment": "sledgehammer", "uuid": "4c4c4544-0042-3510-8053-b4c04f4d3732",

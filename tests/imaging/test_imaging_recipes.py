@@ -13,7 +13,7 @@ from engine.files.image_file import OPTIONAL
 from engine.files.mistakes import CatalogError
 from engine.imaging.bootstrap import command
 from engine.imaging.errors import BuildError
-from engine.imaging.recipe import Recipe, Variant, read_recipe
+from engine.imaging.recipe import ARCHITECTURES, Recipe, Variant, read_recipe
 from engine.imaging.shipped import buildable
 from engine.imaging.tree import Drop, own_files
 
@@ -33,6 +33,29 @@ def test_what_can_be_built(recipes: dict[str, Recipe]) -> None:
         assert recipes[name].suite == "bookworm"
         assert recipes[name].variants.keys() == {"cloud", "metal"}
         assert recipes[name].variant("").name == "metal", "a server without its drivers would be no server"
+
+
+def test_a_recipe_is_of_its_images_architecture(recipes: dict[str, Recipe]) -> None:
+    for name, recipe in recipes.items():
+        assert ARCHITECTURES[recipe.arch] == shipped().images[name].arch
+        assert recipe.takes.keys() <= set(recipe.copies) | set(recipes["loader"].copies), "what an image brings along for the loaders"
+
+
+def test_sledgehammer_for_arm64_is_sledgehammer(recipes: dict[str, Recipe]) -> None:
+    one, other = recipes["sledgehammer"], recipes["sledgehammer-arm64"]
+    assert other.folder == one.folder
+    assert other.packages == (*one.packages, "grub-efi-arm64-bin")
+    assert [v.packages[0] for v in one.variants.values()] == ["linux-image-cloud-amd64", "linux-image-amd64"]
+    assert [v.packages[0] for v in other.variants.values()] == ["linux-image-cloud-arm64", "linux-image-arm64"]
+    assert f"sledgehammer-arm64/{next(iter(other.takes))}" in recipes["loader"].copies["grubaa64.efi"]
+    assert not any("x86_64" in path for path in one.drop), "both are without the same"
+    assert {own.path for own in own_files(one, NODE)} == {own.path for own in own_files(other, NODE)}
+
+
+def test_the_next_release_is_like_the_one_before(recipes: dict[str, Recipe]) -> None:
+    before, after = recipes["debian-12"], recipes["debian-13"]
+    assert (before.suite, after.suite) == ("bookworm", "trixie")
+    assert (after.packages, after.variants, after.folder) == (before.packages, before.variants, before.folder)
 
 
 def test_package_lists_name_each_package_once(recipes: dict[str, Recipe]) -> None:
@@ -58,7 +81,8 @@ def test_loaders_come_from_where_their_package_puts_them(recipes: dict[str, Reci
         if recipe.format == "copy":
             wanted = [file for use, file in shipped().images[name].files.items() if use not in OPTIONAL]
             assert set(wanted) <= recipe.copies.keys()
-            assert all(place.startswith("/") for places in recipe.copies.values() for place in places)
+            others = {f"{name}/{file}" for name, other in recipes.items() for file in other.takes}
+            assert all(place.startswith("/") or place in others for places in recipe.copies.values() for place in places)
 
 
 def test_own_files_of_the_discovery_system(recipes: dict[str, Recipe]) -> None:
@@ -131,6 +155,27 @@ def recipe_of(tmp_path: Path, text: str) -> Recipe:
 def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(CatalogError) as found:
         recipe_of(tmp_path, text)
+    assert words in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("like: base\n", "expected the key 'arch'"),
+        ("like: bas\narch: arm64\n", "did you mean 'base'"),
+        ("like: base\narch: sparc\n", "one of amd64, arm64"),
+        ("like: base\narch: arm64\nformat: copy\n", "unknown key"),
+        ("like: other\narch: arm64\n", "other/recipe.yml:1: like: unknown key"),
+        ("like: itself\narch: arm64\n", "unknown image with a recipe"),
+        ("like: base\narch: arm64\ntakes: {x: /etc/../x}\n", "a path"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_likeness(tmp_path: Path, text: str, words: str) -> None:
+    for name, recipe in (("base", "format: tar\npackages: ['linux-{arch}']\n"), ("other", "like: base\narch: amd64\n"), ("itself", text)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yml").write_text(recipe)
+    with pytest.raises(CatalogError) as found:
+        read_recipe(tmp_path / "itself")
     assert words in str(found.value)
 
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from engine.definitions import ImageDef
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.install_answers import asked, mirror, render, values, with_places
+from engine.install_answers import asked, mirror, mirrored, render, values, with_places
 from engine.model import Allocation, Boot, Node, NodeRole, State, Value, Way
 from engine.reasons import Reason, sentence
 
@@ -91,7 +91,7 @@ def test_nothing_in_them_is_secret_and_nobody_can_log_in_with_a_password(name: s
     assert "$secret" not in text
     assert "credential" not in text
     for wish in re.findall(r"(?i).*(?:password|rootpw|passwd).*", text):
-        assert re.search(r"root-login boolean true|crypted password !|make-user boolean false|--lock|lock_passwd: true", wish), wish
+        assert re.search(r"root-login boolean true|crypted password \*$|make-user boolean false|--lock|lock_passwd: true", wish), wish
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,7 @@ def test_nothing_in_them_is_secret_and_nobody_can_log_in_with_a_password(name: s
         ("package_mirror", "http://mirror/debian'; reboot"),
         ("package_mirror", "file:///etc/shadow"),
         ("package_proxy", "http://proxy:3128 d-i"),
+        ("kernel_package", "linux-image-amd64 d-i"),
         ("packages", ["curl", "-o Dpkg::Options"]),
         ("packages", ["curl\n%post"]),
     ],
@@ -111,7 +112,7 @@ def test_nothing_in_them_is_secret_and_nobody_can_log_in_with_a_password(name: s
 def test_a_value_that_is_not_fit_is_refused_with_its_name(name: str, field: str, value: Any) -> None:
     found = seen(CATALOG.images[name], **{field: value})
     assert isinstance(found, Reason), found
-    assert field.replace("_", "-").removeprefix("package-") in sentence(found)
+    assert field.replace("_", "-").removeprefix("package-").removesuffix("-package") in sentence(found)
 
 
 def test_only_an_open_boot_s_nonce_opens_them() -> None:
@@ -129,7 +130,7 @@ def test_the_kernel_s_words_say_where_answers_are(name: str) -> None:
     image = CATALOG.images[name]
     d = asking(image)
     node, role, _ = _found(d)
-    made = with_places(image, url=URL, nonce=NONCE, source=mirror(d.world, role, image))
+    made = with_places(image, url=URL, nonce=NONCE, source=mirror(d.world, role, image, URL))
     line = " ".join(made.arguments)
     assert "{" not in line
     assert node.boot_mac == mac(1)
@@ -147,7 +148,29 @@ def test_a_mirror_of_the_site_replaces_that_of_the_image() -> None:
     text = answers("debian-12-installer", "preseed.cfg", package_mirror="http://192.168.124.10:3142/deb.debian.org/debian")
     assert "d-i mirror/http/hostname string 192.168.124.10:3142\n" in text
     assert "d-i mirror/http/directory string /deb.debian.org/debian\n" in text
-    assert "d-i apt-setup/security_path string /deb.debian.org/debian-security\n" in text
+    assert "d-i apt-setup/security_host string 192.168.124.10:3142/deb.debian.org\n" in text, "its installer puts /debian-security behind it"
+
+
+def test_debian_s_packages_come_through_the_engine_where_nothing_else_is_set() -> None:
+    text = answers("debian-13-installer", "preseed.cfg")
+    assert "d-i mirror/http/hostname string 192.168.124.10\n" in text
+    assert "d-i mirror/http/directory string /packages/debian-13-installer/debian\n" in text
+    assert "d-i apt-setup/security_host string 192.168.124.10/packages/debian-13-installer\n" in text
+    by_proxy = answers("debian-13-installer", "preseed.cfg", package_proxy="http://192.168.124.10:3142")
+    assert "d-i mirror/http/hostname string deb.debian.org\n" in by_proxy, "a proxy that was set is the one that is used"
+
+
+def test_the_engine_s_cache_knows_the_mirrors_of_installers_and_no_others() -> None:
+    assert mirrored(CATALOG, "debian-13-installer", "debian/dists/x") == "http://deb.debian.org/debian/dists/x"
+    assert mirrored(CATALOG, "debian-13-installer", "debian-security/x") == "http://deb.debian.org/debian-security/x"
+    for name, path in (("debian-13-installer", "ubuntu/x"), ("debian-13", "debian/x"), ("sledgehammer", "debian/x"), ("example.net", "debian/x")):
+        assert mirrored(CATALOG, name, path) is None
+
+
+def test_the_kernel_of_debian_can_be_chosen() -> None:
+    assert "base-installer/kernel/image" not in answers("debian-13-installer", "preseed.cfg")
+    text = answers("debian-13-installer", "preseed.cfg", kernel_package="linux-image-cloud-amd64")
+    assert "d-i base-installer/kernel/image string linux-image-cloud-amd64\n" in text
 
 
 def test_an_unknown_file_is_no_answer() -> None:

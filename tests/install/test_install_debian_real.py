@@ -1,119 +1,122 @@
-"""Debian's own installer, for real, under QEMU without KVM: answers, hello over TLS, the order, progress, its log, and its report.
+"""Debian's own installer, for real, on a machine that starts from the network, without KVM: discovery, answers, hello over TLS, the order,
+progress, its log, packages through the engine, its reboot, and the installed system, which is reached by SSH with the pinned host key.
 
-The whole installation (a quarter of an hour and more, then hello from the disk and SSH with the pinned host key) needs a package mirror that has the
-installer's own packages (udebs); the other test is about one that has not.
+A whole installation takes half an hour.
 """
 
 from __future__ import annotations
 
-import time
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import debian_machine as lab
 import pytest
 
-from engine.config import Config, keys_beside
-from engine.effects import Accept
-from engine.engine import Engine
-from engine.files import plan_file
-from engine.files.catalog import shipped
-from engine.model import NodeRole, State
+from engine.model import State
 from engine.reasons import sentence
 from engine.views.summary import settled
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(lab.fit()), reason=lab.fit() or "-")]
-UDEB = "http://deb.debian.org/debian/pool/main/f/finish-install/"
+IMAGES = ("debian-13-installer", "loader", "sledgehammer")
+WHY_NOT = lab.unfit(*IMAGES)
+pytestmark = [pytest.mark.slow, pytest.mark.qemu, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
+WANTED = {"target_os": "debian-13", "install_method": "preseed", "kernel_package": "linux-image-cloud-amd64"}
 
 
-class Lab:
-    """The engine and the machine that is to be installed."""
+def to_the_installer(site: lab.Site) -> None:
+    site.until("hello", lambda: site.runs == "sledgehammer", 400)
+    site.until("discovered", lambda: site.node is not None and site.node.stage != "discovery", 400)
+    site.until("hello of the installer", lambda: site.runs == "debian-13-installer", 900)
+    site.until("order", lambda: site.installed(State.TRANSITION), 300)
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        self.engine, self.folder = engine, folder
-        self.begun = time.monotonic()
-        self.times: dict[str, int] = {}
 
-    @property
-    def install(self) -> NodeRole:
-        (role,) = [role for role in self.engine.world.node_roles.values() if role.role == "os-install"]
-        return role
+def secrets_are_nowhere(site: lab.Site) -> None:
+    assert site.node is not None
+    credential = site.engine._keys.credential(site.node.id)  # planted by the engine in the order
+    for file in [*site.folder.glob("*.serial"), *(site.folder / "store").rglob("*")]:
+        assert not file.is_file() or credential.encode() not in file.read_bytes(), file
 
-    @property
-    def runs(self) -> str:
-        return self.engine.world.nodes[self.install.node].runs
 
-    def now(self) -> str:
-        node = self.engine.world.nodes[self.install.node]
-        return f"{node.stage} {node.runs} {node.boot} {node.problem} {node.notice} {self.install}\n{lab.tail(self.folder / 'installer.serial')}"
+def test_preseed_installs_debian_and_it_is_ready(tmp_path: Path) -> None:
+    with lab.site(tmp_path, **WANTED) as site:
+        to_the_installer(site)
+        site.until("installed", lambda: site.installed(State.ACTIVE), 4500)
+        site.until("hello of the system", lambda: site.runs == "debian-13", 900)
+        site.until("ready", lambda: settled(site.engine.world, 1) == "ready", 900)
+        print(site.times)
+        assert site.engine._http is not None
+        counters = site.engine._http.counters()
+        assert counters["packages_octets"] > 50_000_000, "packages came through the engine"
+        assert not [name for name in counters if name.startswith("packages_5")], counters
+        secrets_are_nowhere(site)
+        node = site.node
+        assert node is not None
+        key = site.engine.config.keys / "engine_ed25519"
+        options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "ConnectTimeout=30"]
+        words = ["ssh", "-F", "/dev/null", "-i", str(key), *(word for option in options for word in ("-o", option)), f"root@{node.address}"]
+        asked = "hostname; uname -r; cat /etc/debian_version; cat /proc/sys/kernel/random/boot_id; lsblk -rno NAME,MOUNTPOINT"
+        said = subprocess.run([*words, asked], capture_output=True, text=True, timeout=200, check=True).stdout.splitlines()
+        assert said[0] == node.name.split(".")[0]
+        assert said[1].endswith("-cloud-amd64")
+        assert said[2].startswith("13.")
+        assert said[3] == node.boot_id, "alive is: reached, and verified to be this boot"
+        assert any(line.startswith("vda") and line.endswith(" /") for line in said), said
 
-    def took(self, what: str) -> None:
-        self.times[what] = round(time.monotonic() - self.begun)
 
-    @property
-    def log(self) -> str:
-        file = self.engine.config.store / "logs" / f"{self.install.attempt}.{max(self.install.leg, 1)}.log"
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+class Mirror:
+    """A mirror of the site: what it has is that of the engine's own cache, until it is gone."""
+
+    def __init__(self, cache: str) -> None:
+        self.gone = False
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if mirror.gone:
+                    self.close_connection = True
+                    return
+                self.send_response(302)
+                self.send_header("Location", cache + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Not to the tests' output."""
+
+        self.server = ThreadingHTTPServer((lab.ADMIN, 3142), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 @contextmanager
-def installing(folder: Path, refused: str) -> Iterator[Lab]:
-    """From nothing until the installer has its order, in QEMU."""
-    store = folder / "store"
-    engine = Engine(Config(store=store, keys=keys_beside(store), interface=lab.BRIDGE))
-    with lab.bridge(), lab.package_cache(folder / "packages", refused):
-        engine.start()
-        try:
-            answer = engine.commit(plan_file.read(lab.PLAN, "plan.yml", shipped()), "test")
-            assert isinstance(answer, Accept), answer
-            lab.discover()
-            one = Lab(engine, folder)
-            line = lab.kernel_line()
-            linux, initrd = lab.fetched(folder, "linux"), lab.fetched(folder, "initrd.gz")
-            with lab.machine(folder, "installer", "-kernel", str(linux), "-initrd", str(initrd), "-append", line):
-                lab.wait_for(lambda: one.runs == "debian-12-installer", 600, one.now)
-                one.took("hello of the installer")
-                lab.wait_for(lambda: one.install.state is not State.WAITING, 60, one.now)
-                yield one
-        finally:
-            engine.stop()
+def own_mirror() -> Iterator[Mirror]:
+    made = Mirror(f"http://{lab.ADMIN}/packages")
+    try:
+        yield made
+    finally:
+        made.close()
 
 
-@pytest.fixture
-def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The installer as `crowbar image build` makes it."""
-    monkeypatch.setenv("CROWBAR_IMAGES", str(tmp_path / "images"))
-    lab.build(tmp_path)
-
-
-@pytest.mark.usefixtures("image")
-def test_an_installer_whose_mirror_has_no_udebs_says_so(tmp_path: Path) -> None:
-    with installing(tmp_path, refused=".udeb") as one:
-        lab.wait_for(lambda: one.install.state is State.ERROR, 900, one.now)
-        one.took("the reason")
-        assert one.install.failure is not None
-        assert "the installer cannot use its package mirror: package retrieval failed" in sentence(one.install.failure)
-        lab.wait_for(lambda: "Menu item 'network-preseed' selected" in one.log, 60, lambda: one.log[-2000:])
-        credential = one.engine._keys.credential(one.install.node)  # planted by the engine in the order
-        node = one.engine.world.nodes[one.install.node]
-        assert node.alive, "the installer stands there, and its agent answers"
-        for file in [*tmp_path.glob("*.serial"), *(tmp_path / "store").rglob("*")]:
-            assert not file.is_file() or credential.encode() not in file.read_bytes(), file
-        print(one.times)
-
-
-@pytest.mark.usefixtures("image")
-def test_preseed_installs_debian_and_it_says_hello(tmp_path: Path) -> None:
-    if not lab.is_there(UDEB):
-        pytest.skip(f"the package mirror has no udebs: {UDEB}")
-    with installing(tmp_path, refused="") as one:
-        lab.wait_for(lambda: one.install.state in (State.ACTIVE, State.ERROR), 4500, one.now)
-        one.took("installed")
-        assert one.install.state is State.ACTIVE, one.install.failure
-        lab.wait_for(lambda: not lab.runs(tmp_path, "installer"), 120, one.now)  # it goes down by itself
-        with lab.machine(tmp_path, "system"):
-            lab.wait_for(lambda: settled(one.engine.world, 1) != "", 900, lambda: one.now() + lab.tail(tmp_path / "system.serial"))
-            one.took("ready")
-            assert settled(one.engine.world, 1) == "ready", one.now()
-        print(one.times)
+def test_a_mirror_that_is_gone_in_the_middle_is_the_reason_on_the_node(tmp_path: Path) -> None:
+    where = f"http://{lab.ADMIN}:3142/debian-13-installer/debian"
+    with lab.site(tmp_path, **WANTED, package_mirror=where) as site, own_mirror() as mirror:
+        to_the_installer(site)
+        site.until("packages", lambda: "Menu item 'bootstrap-base' selected" in site.log, 1500)
+        mirror.gone = True
+        site.until("the reason", lambda: site.installed(State.ERROR), 900)
+        print(site.times)
+        role = site.install
+        assert role is not None
+        assert role.failure is not None
+        assert "the installer cannot use its package mirror: Couldn't download" in sentence(role.failure)
+        assert site.node is not None
+        assert site.node.alive, "the installer stands there, and its agent answers"
+        secrets_are_nowhere(site)

@@ -203,14 +203,23 @@ def test_a_step_of_the_installer_that_failed_is_told(guest: Guest) -> None:
     assert "debootstrap-failed" in sentence(guest.install.failure)
 
 
-def test_a_mirror_that_is_gone_is_told(guest: Guest) -> None:
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("choose-mirror[3073]: WARNING **: mirror does not support the specified release (bookworm)", "mirror does not support"),
+        ("debootstrap: E: Couldn't download packages: adduser", "Couldn't download packages: adduser"),
+        ("in-target: E: The repository 'http://m/debian-security x Release' does not have a Release file.", "The repository 'http://m/debian-sec"),
+        ("in-target: W: Failed to fetch http://m/debian/dists/x/InRelease  Could not connect to m:80", "Failed to fetch http://m/debian"),
+    ],
+)
+def test_a_mirror_that_is_gone_is_told(guest: Guest, line: str, words: str) -> None:
     guest.discover()
     guest.boot()
     guest.early.wait(30)
-    guest.write("var/log/syslog", "Nov 21 10:00:00 choose-mirror[3073]: WARNING **: mirror does not support the specified release (bookworm)\n")
+    guest.write("var/log/syslog", f"Nov 21 10:00:00 {line}\n")
     until(lambda: guest.install.state is State.ERROR, "the failure")
     assert guest.install.failure is not None
-    assert "cannot use its package mirror: mirror does not support" in sentence(guest.install.failure)
+    assert f"cannot use its package mirror: {words}" in sentence(guest.install.failure)
 
 
 def test_a_second_order_in_the_same_boot_asks_for_another_boot(guest: Guest) -> None:

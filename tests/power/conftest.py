@@ -1,14 +1,16 @@
-"""A farm of simulated BMCs, and the smallest machine behind one."""
+"""Farms of simulated BMCs, and the smallest machine behind one."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from engine.rehearsal.bmc import BmcFarm, SimBmc
+from engine.rehearsal.redfish import RedfishFarm, certificate
 
 
 class Machine:
@@ -49,6 +51,16 @@ class Machine:
 def farm() -> Iterator[BmcFarm]:
     threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
     with BmcFarm() as made:
+        yield made
+    assert (made.broken, made.counters.failed) == (0, 0)
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= files, "a socket was left open"
+
+
+@pytest.fixture
+def redfish_farm(tmp_path: Path) -> Iterator[RedfishFarm]:
+    threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))
+    with RedfishFarm(certificate(tmp_path)) as made:
         yield made
     assert (made.broken, made.counters.failed) == (0, 0)
     assert threading.active_count() <= threads

@@ -1,4 +1,4 @@
-"""What every `Power` does, whatever is behind it: the fake, IPMI to a simulated BMC, IPMI to OpenIPMI's `ipmi_sim`."""
+"""What every `Power` does, whatever is behind it: the fake, IPMI and Redfish to simulated BMCs, IPMI to OpenIPMI's `ipmi_sim`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redfish_rig import IMPATIENT, QUICK, redfish
 
 from engine.power import Pace, Power, PowerDone, PowerFailed, PowerResult, PowerState, Sensor, SensorsRead
 from engine.power.fake import FakePower, Mood
@@ -19,8 +20,6 @@ from engine.power.gate import Gates, Limits
 from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.rehearsal import bmc as simulated
 
-QUICK = Pace(rest_s=0.0, poll_s=0.05)
-IMPATIENT = Pace(total_s=1.5, soft_s=1.5, sensors_s=1.5, greet_s=0.3, rest_s=0.0, poll_s=0.05)
 EAGER = Limits(burst=1000)
 
 Make = Callable[[Mood], Power]
@@ -31,17 +30,19 @@ def ipmi(port: int, pace: Pace) -> IpmiPower:
     return IpmiPower(target, gates=Gates(limits=EAGER), pace=pace)
 
 
-@pytest.fixture(params=["fake", "ipmi"])
+@pytest.fixture(params=["fake", "ipmi", "redfish"])
 def make(request: pytest.FixtureRequest) -> Make:
     if request.param == "fake":
         return FakePower
-    farm: simulated.BmcFarm = request.getfixturevalue("farm")
+    spoken: str = request.param
+    farm: Any = request.getfixturevalue("farm" if spoken == "ipmi" else "redfish_farm")
     machine: Any = request.getfixturevalue("machine")
 
     def made(mood: Mood) -> Power:
         moods = {"works": simulated.OBEDIENT, "empty": simulated.LIES, "broken": simulated.DEAD}
         bmc = farm.add("127.0.0.1", 0, machine, mood=moods[mood])
-        return ipmi(bmc.port, QUICK if mood == "works" else IMPATIENT)
+        pace = QUICK if mood == "works" else IMPATIENT
+        return ipmi(bmc.port, pace) if spoken == "ipmi" else redfish(bmc.port, pace)
 
     return made
 

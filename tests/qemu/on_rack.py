@@ -1,6 +1,7 @@
-"""Brings a rack of QEMU machines from off to ready and looks at each by SSH: `on_rack.py STORE NODES SECONDS [FIRMWARE]`.
+"""Brings a rack of QEMU machines from off to ready and looks at each by SSH: `on_rack.py STORE NODES SECONDS [secrets]`.
 
 Begins anew in the rack's namespace, as the command line does. The journal goes to standard error while it grows; one JSON object is printed.
+With `secrets` such are planted, and searched for in all that the run wrote and sent (`planted`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,27 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import planted
+
+from engine.effects import Accept
+from engine.events import Operate
 from engine.face import Rehearsal, Store, Story, plan_file, settled, shipped, summary, to_json, with_nodes
 from engine.model import Kind
 
 ASK = "hostname; uname -r; ip -4 -o address show scope global; lsblk -rno NAME,TYPE,MOUNTPOINT; cat /proc/sys/kernel/random/boot_id"
 
 
-def by_ssh(store: Path, address: str) -> dict[str, Any]:
+def by_ssh(store: Path, address: str, command: str = ASK, stdin: str = "") -> dict[str, Any]:
     """What an installed machine says of itself to who has the engine's key."""
     key = store.with_name(store.name + ".keys") / "engine_ed25519"
     options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=30", "LogLevel=ERROR"]
-    words = ["ssh", "-F", "/dev/null", "-i", str(key), *(word for option in options for word in ("-o", option)), f"root@{address}", ASK]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    words = ["ssh", "-F", "/dev/null", "-i", str(key), *(word for option in options for word in ("-o", option)), f"root@{address}", command]
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=300, check=False)
     lines = done.stdout.splitlines()
     return {"exit": done.returncode, "errors": done.stderr[-500:], "lines": lines}
 
@@ -37,14 +44,20 @@ def told(reader: Store, story: Story, after: int) -> int:
     return after
 
 
-def main(store: Path, nodes: int, seconds: float) -> int:
+def main(store: Path, nodes: int, seconds: float, secrets: bool = False) -> int:
     text = (importlib.resources.files("crowbar_tui") / "plans" / "qemu-rack.yml").read_text(encoding="utf-8")
-    plan = with_nodes(plan_file.read(text, "qemu-rack.yml", shipped()), nodes)
+    catalog = planted.catalog() if secrets else shipped()
+    if secrets:
+        os.environ |= planted.VARIABLES
+        text = planted.plan(text)
+    plan = with_nodes(plan_file.read(text, "qemu-rack.yml", catalog), nodes)
     run = Rehearsal(store, plan, nodes, 1, "max", "tests", kind="qemu")
     words = run.way_in([sys.executable, *sys.argv])
     if words:
         os.execve(words[0], words, dict(os.environ))
-    with run:
+    run.engine._catalog = catalog
+    wire = store.parent / "wire"
+    with run, planted.taken(wire) if secrets else nullcontext({}) as taken:
         engine, end, seq, story = run.engine, time.monotonic() + seconds, 0, Story()
         reader = engine.reader()
         while (verdict := settled(engine.world, nodes)) not in ("ready", "stuck") and time.monotonic() < end:
@@ -63,9 +76,19 @@ def main(store: Path, nodes: int, seconds: float) -> int:
                         "boot_id": node.boot_id, "ssh": seen,
                     }
                 )  # fmt: skip
+        if secrets and verdict == "ready":
+            asked = [
+                engine.ask(Operate(who="tests", node=node.name, verb="power", value={"action": "status"}), 120.0)
+                for node in engine.world.nodes.values() if node.kind is Kind.SERVER
+            ]  # fmt: skip  - so that the password of the BMCs is used
+            found["secrets"] = planted.on_machines(store, engine.world, partial(by_ssh, store)) | {"asked": sum(isinstance(one, Accept) for one in asked)}
+            planted.end(taken)
+            taken["told"].pop("flows")
+            found["secrets"] |= {"wire": taken["told"]} | planted.search(store, wire, planted.shown(store))
+            found["secrets"]["replayed"] = planted.replayed(engine.world, found["secrets"]["nonces"])
         print(json.dumps(found))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4:] == ["secrets"]))

@@ -28,9 +28,9 @@ def lacking() -> str:
     return f"the images {', '.join(absent)} are not built, or CROWBAR_IMAGES does not say where they are" if absent else ""
 
 
-def run(store: Path, nodes: int, seconds: float) -> dict[str, Any]:
-    """The rack's end, as `on_rack` tells it. The rack is gone afterwards. Fails with the logs."""
-    words = [sys.executable, str(Path(__file__).with_name("on_rack.py")), str(store), str(nodes), str(seconds)]
+def run(store: Path, nodes: int, seconds: float, *more: str, program: str = "on_rack.py") -> dict[str, Any]:
+    """The rack's end, as `on_rack` tells it, or another program beside it. The rack is gone afterwards. Fails with the logs."""
+    words = [sys.executable, str(Path(__file__).with_name(program)), str(store), str(nodes), str(seconds), *more]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     try:
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -113,10 +114,27 @@ def test_a_machine_that_resets_is_started_again_and_a_bmc_may_lie(rack: Rack) ->
     ipmitool(rack, "192.168.125.22", "power", "off")
     assert machine(rack, "m2")["pid"] == first
     assert alive(first)
-    with pytest.raises(RackError, match="disk_fails"):
-        rack.fault("m2", disk_fails=True)
+    with pytest.raises(RackError, match="bios_lies"):
+        rack.fault("m2", bios_lies=True)
     rack.reset("m2")
     until(lambda: machine(rack, "m2")["pid"] not in (0, first), "it does not start again")
+
+
+def in_switch(rack: Rack, switch: str) -> set[str]:
+    words = ["nsenter", f"--target={rack.pid}", "--net", *(["--user", "--preserve-credentials"] if os.geteuid() else []), "--"]
+    done = subprocess.run([*words, "ip", "-json", "link", "show", "master", switch], capture_output=True, text=True, timeout=60, check=True)
+    return {str(one["ifname"]) for one in json.loads(done.stdout)}
+
+
+def test_a_cable_goes_into_another_switch_and_back(rack: Rack) -> None:
+    assert "m1-1g1" in in_switch(rack, "tor2")
+    rack.fault("m1", cables={"1g1": "tor1:swp9"})
+    assert "m1-1g1" in in_switch(rack, "tor1")
+    rack.fault("m1", cables={})
+    assert "m1-1g1" in in_switch(rack, "tor2")
+    for wrong in ({"cables": {"1g1": "leaf1:swp1"}}, {"cables": {"bmc": "tor1:swp1"}}, {"disks_mb": []}, {"bmc": "sulks"}):
+        with pytest.raises(RackError):
+            rack.fault("m1", **wrong)
 
 
 def test_switches_speak_on_each_port(rack: Rack) -> None:

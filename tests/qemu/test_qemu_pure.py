@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from crowbar_tui.cli import main
 from crowbar_tui.commands import run
 from engine.rehearsal import RackFileWrong, kinds
 from engine.rehearsal.bmc_commands import Commands
+from engine.rehearsal.description import Description, hardware
 from engine.rehearsal.orders import WrongOrder, mood
 from engine.rehearsal.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
 from engine.rehearsal.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
@@ -52,7 +54,7 @@ def test_a_description_is_read_back_as_it_was_written() -> None:
         ("kind: qemu\nnodes: 0", "nodes"),
         ("kind: qemu\nnodes: 2\nmachines: {m3: {}}", "machines"),
         ("kind: qemu\nfaults: {m2: {bmc: dead}}", "faults"),
-        ("kind: qemu\nfaults: {m1: {disk_fails: true}}", "disk_fails"),
+        ("kind: qemu\nfaults: {m1: {bios_lies: true}}", "bios_lies"),
         ("kind: qemu\nmemory_mb: 1", "$"),
         ("kind: qemu\ndisks_mb: [0]", "disks_mb"),
         ("kind: qemu\nspeed: max", "speed"),
@@ -81,9 +83,9 @@ def test_own_things_of_a_machine_win() -> None:
     first, second = guests(made)
     assert (first.firmware, len(first.disks), first.memory_mb) == ("ovmf", 2, 2048)
     assert (second.firmware, len(second.disks), second.memory_mb, second.cpus) == ("seabios", 0, 512, 2)
-    faulty = QemuDescription(nodes=2, faults={"all": Faults(bmc="lies"), "m2": Faults(links_down=(1,))})
+    faulty = QemuDescription(nodes=2, faults={"all": Faults(bmc="lies"), "m2": Faults(cables={"1g1": ""})})
     assert faults_of(faulty, "m1") == Faults(bmc="lies")
-    assert faults_of(faulty, "m2") == Faults(bmc="lies", links_down=(1,))
+    assert faults_of(faulty, "m2") == Faults(bmc="lies", cables={"1g1": ""})
 
 
 # -- the command line ----------------------------------------------------------------------------------------------
@@ -113,6 +115,26 @@ def test_a_uefi_machine_has_its_own_variables_and_no_rom() -> None:
     assert after(words, "-accel") == ["kvm"]
 
 
+@pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
+def test_a_servers_network_card_boots_by_its_rom(firmware: Any) -> None:
+    (guest,) = guests(QemuDescription(nic="virtio", machines={"m1": Own(firmware=firmware, nic="e1000e")}))
+    words = command.command(guest, "network", "tcg", SOCKETS)
+    assert device(words, "nic0").startswith("e1000e,")
+    assert "romfile" not in device(words, "nic0"), "OVMF has no driver for it, as SeaBIOS has for none"
+    assert device(words, "nic1").endswith("romfile="), "one NIC boots"
+
+
+@pytest.mark.parametrize(
+    ("bus", "second"), [("nvme", "nvme,"), ("ahci", "ide-hd,bus=ide.1,"), ("megasas", "scsi-hd,bus=raid.0,scsi-id=1,"), ("virtio", "virtio-blk-pci,")]
+)  # fmt: skip
+def test_disks_of_a_server(bus: Any, second: str) -> None:
+    (guest,) = guests(QemuDescription(bus=bus))
+    words = command.command(guest, "disk", "tcg", SOCKETS)
+    assert device(words, "drive1").startswith(second)
+    assert device(words, "drive1").endswith(f"serial={guest.disks[1].serial},bootindex=2")
+    assert ("megasas,id=raid" in words) is (bus == "megasas")
+
+
 def test_identity_and_sockets_are_in_the_command_line() -> None:
     guest = guests(SIX)[0]
     words = command.command(guest, "network", "tcg", SOCKETS)
@@ -127,6 +149,25 @@ def test_a_machine_without_disks_has_none() -> None:
     words = command.command(guest, "disk", "tcg", SOCKETS)
     assert "-blockdev" not in words
     assert device(words, "nic0").endswith("bootindex=1")
+
+
+def test_a_disk_that_was_pulled_is_not_there_and_the_other_keeps_its_name() -> None:
+    words = command.command(guests(SIX)[0], "disk", "tcg", SOCKETS, Faults(disks_out=(0,)))
+    assert "disk0.qcow2" not in "".join(words)
+    assert device(words, "drive1").endswith("bootindex=1")
+    assert device(words, "nic0").endswith("bootindex=2")
+
+
+def test_secure_boot_has_its_own_code_and_variables_and_bios_has_none() -> None:
+    bios, uefi = guests(SIX)[:2]
+    words = command.command(uefi, "network", "tcg", SOCKETS, Faults(secure_boot=True))
+    code, variables = after(words, "-drive")
+    assert command.SECURE_CODE in code
+    assert variables.endswith("file=vars-secure.fd")
+    assert after(words, "-machine") == ["q35,graphics=off,smm=on"]
+    assert after(words, "-global") == ["driver=cfi.pflash01,property=secure,value=on"]
+    assert command.variables(uefi, True)[1] == command.SECURE_VARS
+    assert command.command(bios, "network", "tcg", SOCKETS, Faults(secure_boot=True)) == command.command(bios, "network", "tcg", SOCKETS)
 
 
 def test_the_disk_is_first_where_the_bmc_says_so() -> None:
@@ -407,3 +448,14 @@ def test_kinds_of_racks_on_the_command_line() -> None:
     for wrong in ("qemu", "qemu:x", "bochs:1", "qemu:0"):
         with pytest.raises(argparse.ArgumentTypeError):
             run._rack(wrong)
+
+
+def test_every_third_bmc_speaks_redfish_unless_it_is_said_otherwise() -> None:
+    def spoken(**more: Any) -> str:
+        return "".join(one.bmc_protocol[0] for one in guests(parse(render(QemuDescription(nodes=6, **more)))))
+
+    assert spoken() == "iiriir"
+    assert spoken(machines={"m3": Own(bmc="ipmi"), "m1": Own(bmc="redfish")}) == "riiiir"
+    assert spoken(bmc=BmcAccess(protocol="redfish")) == "rrrrrr"
+    assert spoken(bmc=BmcAccess(protocol="ipmi"), machines={"m2": Own(bmc="redfish")}) == "iriiii"
+    assert "".join(one.bmc_protocol[0] for one in hardware(Description(nodes=6, lane=1))) == "iiriir"

@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import planted
 import pytest
 from rack_run import ROOT, lacking, logs, rack_of, run
 
@@ -18,6 +20,8 @@ from engine import rehearsal
 from engine.rehearsal import RackError
 
 WHY_NOT = lacking()
+HALF = 100 << 20
+"""Octets on the disks in the middle of an image, which has 360 MiB unpacked; the guest writes them out some time after they came."""
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
 
@@ -37,11 +41,31 @@ def check(found: dict[str, Any], nodes: int) -> None:
 
 
 def test_one_bios_and_one_uefi_machine_from_off_to_ready(tmp_path: Path) -> None:
-    found = run(tmp_path / "store", 2, 1800)
+    found = run(tmp_path / "store", 2, 1800, "secrets")
     check(found, 2)
+    check_secrets(found["secrets"], 2)
     assert {node["firmware"] for node in found["nodes"]} == {"bios", "efi"}
     assert {machine["firmware"] for machine in found["machines"]} == {"seabios", "ovmf"}
     assert {node["name"].split(".")[0] for node in found["nodes"]} == {"node-10", "node-11"}, "placed by what LLDP said"
+
+
+def check_secrets(found: dict[str, Any], nodes: int) -> None:
+    """Of what was planted nothing is found in what the run wrote and sent, and it did go where it belongs."""
+    assert found["found"] == []
+    assert found["was_there"] == sorted(planted.MARKS), "the wire was not taken"
+    assert found["asked"] == nodes, "the BMCs were talked to"
+    assert found["arrived"] == sorted(f"n{i}/{role}" for i in range(1, nodes + 1) for role in planted.ROLES)
+    assert found["masked"] == 2 * nodes, "what a role printed is in its log"
+    for machine in found["machines"]:
+        for question in ("readable", "logged"):
+            assert machine[question]["exit"] == 0, machine
+            assert machine[question]["lines"] == [], machine
+        assert machine["private"]["lines"] == ["/etc/crowbar/credential", "600"], machine
+    # A nonce goes over the wire in the boot script; it is kept by its hash alone, and worth nothing once its hello came.
+    assert len(found["nonces"]) >= nodes
+    assert found["nonces_kept"] == []
+    assert [status for status, _ in found["replayed"]] == [403] * len(found["nonces"]), found["replayed"]
+    print(f"searched for {found['searched']}; on the wire {found['wire']['packets']} packets, {found['wire']['dropped']} not taken")
 
 
 @pytest.mark.slow
@@ -52,7 +76,7 @@ def test_six_machines_from_off_to_ready(tmp_path: Path) -> None:
 def rehearse(store: Path) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), "rehearse", "--kind", "qemu", "--nodes", "1", "--headless", "--json"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONPATH": path})
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
 
 
 @pytest.mark.slow
@@ -64,17 +88,28 @@ def test_the_engine_killed_in_the_middle_of_an_install_finds_the_rack_again(tmp_
         for line in first.stdout:
             if json.loads(line).get("roles", {}).get("os-install") == "transition":
                 break
+        rack = rehearsal.connect(rack_of(store))
+        end = time.monotonic() + 900
+        while (written := sum(disk["written"] for disk in rack.disks())) < HALF:
+            assert time.monotonic() < end, f"{written} octets were written"
+            assert first.poll() is None
+            time.sleep(0.1)
         first.send_signal(signal.SIGKILL)
         first.wait()
         first.stdout.close()
-        running = rehearsal.connect(rack_of(store)).machines()[0]["pid"]
+        running = rack.machines()[0]["pid"]
         assert running, "the rack outlives the engine"
 
         second = rehearse(store)
         said, _ = second.communicate(timeout=3000)
-        summary = json.loads(said.splitlines()[-1])
-        assert summary["verdict"] == "ready", logs(store, said, "", second.returncode)
-        assert summary["boots"] <= 2
+        rows = [json.loads(line) for line in said.splitlines()]
+        assert rows[-1]["verdict"] == "ready", logs(store, said, "", second.returncode)
+        assert rows[-1]["boots"] <= 2
+        began = [row["seq"] for row in rows if row.get("roles", {}).get("os-install") == "transition"]
+        assert len(began) == 1, "the same attempt went on"
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in (store / "logs").rglob("*") if file.is_file()]
+        (text,) = [text for text in texts if "os-install: debian-12 goes to vda" in text]
+        assert text.rstrip().endswith("os-install: debian-12 is on vda"), text
     finally:
         with suppress(RackError):
             rehearsal.connect(rack_of(store)).stop()

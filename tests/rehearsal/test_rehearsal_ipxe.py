@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from engine.boot_script import render_boot
+from engine.files.catalog import shipped
 from engine.rehearsal.ipxe import Kernel, Leave, Verdict, expand, run
 
 BASE = "http://10.0.0.1/boot/script?mac=52:54:00:00:00:01"
@@ -39,6 +41,17 @@ def test_kernel_initrd_and_boot() -> None:
     line = ("initrd=i", "console=ttyS0", "BOOTIF=01-52-54-00-00-00-01")
     assert found == Kernel("http://10.0.0.1/k", line, ("http://10.0.0.1/i",))
     assert fetched == ["http://10.0.0.1/k", "http://10.0.0.1/i"]
+
+
+@pytest.mark.parametrize(("maker", "virtual"), [("QEMU", True), ("Dell Inc.", False), ("", False)])
+def test_virtual_machines_are_not_told_that_their_timer_is_broken(maker: str, virtual: bool) -> None:
+    """Without KVM Linux may find so, and stops."""
+    text = render_boot(shipped().images["sledgehammer"], "http://10.0.0.1", "ab" * 16)
+    found, _, _ = carry_out(text, settings={"netX/mac": "52:54:00:00:00:01", "manufacturer": maker, "virtual": "left over"})
+    assert isinstance(found, Kernel)
+    assert ("no_timer_check" in found.arguments) is virtual
+    assert "over" not in found.arguments
+    assert "console=ttyS0" in found.arguments
 
 
 def test_urls_are_relative_to_the_script() -> None:

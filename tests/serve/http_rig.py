@@ -31,7 +31,8 @@ KERNEL = bytes(range(256)) * 4096
 class Rig:
     """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
 
-    def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", tls: SiteTrust | None = None, **limit: Any) -> None:
+    def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", tls: SiteTrust | None = None,
+                 upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None, **limit: Any) -> None:  # fmt: skip
         self.path = path
         self.events: list[Event] = []
         self.full = False
@@ -52,6 +53,8 @@ class Rig:
             boot_id_of=lambda node: self.boots.get(node),
             image=lambda name, file: self.images.get((name, file)),
             boot_script=self.render,
+            packages=path / "packages",
+            upstream=upstream,
             mailbox=self.jig,
             live=self,
             address_of=lambda peer: peer.replace("127.0.0.", "192.168.124."),

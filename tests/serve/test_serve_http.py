@@ -35,6 +35,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def paths_of(path: str) -> str:
+    path = path.replace("{mirror}", "debian").replace("{path*}", "pool/main/h/hello_1.0%2bx_amd64.deb")
     return path.replace("{image}", "debian-12").replace("{file}", "root.img").replace("{id}", "ab-1.0").replace("{nonce}", "ab" * 16)
 
 
@@ -50,6 +51,7 @@ def test_the_table_says_for_each_route_who_may_call_it() -> None:
         ("/image/{image}/{file}", ("GET", "HEAD"), Who.IMAGE),
         ("/boot/answers/{nonce}/{file}", ("GET",), Who.NONCE),
         ("/boot/tool/{file}", ("GET",), Who.PUBLIC),
+        ("/packages/{mirror}/{path*}", ("GET", "HEAD"), Who.PUBLIC),
         ("/agent/hello", ("POST",), Who.PUBLIC),
         ("/agent/next", ("GET",), Who.TOKEN),
         ("/agent/task/{id}", ("GET",), Who.TOKEN),

@@ -126,7 +126,10 @@ class LogScreen(Page):
 
     def hints(self) -> list[Hint]:
         another = Hint("tab", "next log", "the log of another role, or of the serial console")
-        return [another, Hint("f", "follow", "the end, as it is written"), Hint("up", "scroll")]
+        out = [another, Hint("f", "follow", "the end, as it is written"), Hint("up", "scroll")]
+        if any(one.kind == "serial" for one in self.files):
+            out.insert(1, Hint("s", "serial console", "of the newest start through firmware; again: of the start before"))
+        return out
 
     def press(self, key: str) -> bool:
         moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": 1 - self._room, "pagedown": self._room - 1}
@@ -138,13 +141,18 @@ class LogScreen(Page):
         elif key in ("end", "G", "f"):
             self.top = None
         elif key in ("tab", "shift+tab") and self.files:
-            self.index = (self.index + (1 if key == "tab" else -1)) % len(self.files)
-            self._path, self.shown, self.top = self.files[self.index].path, None, None
-            self._busy = False
-            self.tick()
+            self._choose((self.index + (1 if key == "tab" else -1)) % len(self.files))
+        elif key == "s" and (consoles := [i for i, one in enumerate(self.files) if one.kind == "serial"]):
+            self._choose(next((i for i in consoles if i > self.index), consoles[0]))
         else:
             return False
         return True
+
+    def _choose(self, index: int) -> None:
+        self.index = index
+        self._path, self.shown, self.top = self.files[index].path, None, None
+        self._busy = False
+        self.tick()
 
     def subject(self) -> Subject:
         role = self.files[self.index].role if self.files else ""

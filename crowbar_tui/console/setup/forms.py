@@ -192,7 +192,10 @@ class RackForm(Form):
 class RehearsalForm(Form):
     name = "rehearse"
     title = "a virtual rack"
-    intro = "Machines that are not there, on this machine alone: real DHCP, TFTP, HTTP, IPMI and SSH, and simulated firmware and disks."
+    intro = (
+        "Machines that are not there, on this machine alone: "
+        "real DHCP, TFTP, HTTP, IPMI, Redfish and SSH, and simulated firmware and disks."
+    )
 
     def __init__(self, wizard: Wizard, faults: bool) -> None:
         self._faults = faults

@@ -7,26 +7,33 @@ Rules
 * The process runs in the machine's folder; all files are named relative to it.
 * Nothing is added that was not asked for (`-nodefaults -no-user-config`).
 
-Traps: SeaBIOS boots from a NIC only with an option ROM: QEMU's iPXE, which must not be named, since QEMU writes the NIC's own ids into it
-only where it is the default. OVMF has a driver of its own for virtio-net, so no ROM here, and tries only devices with a `bootindex`. QEMU
-7.2 dies of a chardev of `ipmi-bmc-extern` that is connected before its device is there, so that one listens and is connected to later.
-cache.no-flush spares the host's fsync; a killed process loses nothing, since the page cache is the host's and a flush still writes qcow2's
-own tables.
+Traps: SeaBIOS boots from a NIC only with an option ROM: QEMU's iPXE, which must not be named, since QEMU writes the NIC's own ids into
+it only where it is the default. OVMF has a driver of its own for virtio-net, so no ROM there, but none for e1000e; it tries only devices
+with a `bootindex`. QEMU 7.2 dies of a chardev of `ipmi-bmc-extern` that is connected before its device is there, so that one listens and is
+connected to later. cache.no-flush spares the host's fsync; a killed process loses nothing, since the page cache is the host's and a flush
+still writes qcow2's own tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from .description import Guest
+from .description import Faults, Guest
+
+_SOUND = Faults()
 
 Boot = Literal["network", "disk"]
 CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+SECURE_CODE, SECURE_VARS = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+"""With Secure Boot on: the variables hold Microsoft's keys, and the code guards them by SMM."""
 QEMU = "qemu-system-x86_64"
+NICS = {"virtio": "virtio-net-pci", "e1000e": "e1000e"}
+DISKS = {"virtio": "virtio-blk-pci", "nvme": "nvme", "ahci": "ide-hd,bus=ide.{}", "megasas": "scsi-hd,bus=raid.0,scsi-id={}"}
+"""Device of a disk, with its number put in."""
 ROM = "efi-virtio.rom"
 """QEMU's own choice for virtio-net; for both kinds of firmware."""
 
@@ -40,28 +47,33 @@ class Sockets(Struct, frozen=True, kw_only=True):
     """Listens."""
 
 
-def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, nice: int = 10) -> list[str]:
+def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faults = _SOUND, nice: int = 10) -> list[str]:
     """The whole command line; `setpriv` kills the process when the rack's process dies, however it does."""
+    out, secure = faults.disks_out, is_secure(guest, faults)
     words = ["nice", "-n", str(nice), "setpriv", "--pdeathsig", "KILL", "--", QEMU]
     words += ["-name", guest.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    words += ["-machine", "q35,graphics=off", *accelerated(accel)]
+    words += ["-machine", f"q35,graphics=off{',smm=on' if secure else ''}", *accelerated(accel)]
     words += ["-m", str(guest.memory_mb), "-smp", str(guest.cpus), "-rtc", "base=utc"]
-    words += _firmware(guest)
+    words += _firmware(guest, secure)
     words += _identity(guest)
     words += [*_socket("qmp", sockets.qmp), "-mon", "chardev=qmp,mode=control"]
     words += [*_socket("serial", sockets.serial), "-serial", "chardev:serial"]
     words += ["-chardev", f"socket,id=ipmi,fd={sockets.ipmi},server=on,wait=off"]
     words += ["-device", "ipmi-bmc-extern,id=bmc,chardev=ipmi", "-device", "isa-ipmi-kcs,bmc=bmc"]
     words += ["-device", "virtio-rng-pci"]
-    order = boot_order(guest, boot)
+    order = boot_order(guest, boot, out)
     for i, nic in enumerate(guest.nics):
         words += ["-netdev", f"tap,id=net{i},ifname={nic.tap},script=no,downscript=no"]
-        rom = "" if guest.firmware == "seabios" and i == 0 else ",romfile="
-        words += ["-device", f"virtio-net-pci,id=nic{i},netdev=net{i},mac={nic.mac}{rom}{_index(order, f'nic{i}')}"]
+        rom = "" if i == 0 and (guest.firmware == "seabios" or guest.nic != "virtio") else ",romfile="
+        words += ["-device", f"{NICS[guest.nic]},id=nic{i},netdev=net{i},mac={nic.mac}{rom}{_index(order, f'nic{i}')}"]
+    words += ["-device", "megasas,id=raid"] if guest.bus == "megasas" else []
     for i, disk in enumerate(guest.disks):
+        if i in out:
+            continue
         words += ["-blockdev", f"driver=file,node-name=file{i},filename={disk.file},cache.no-flush=on,discard=unmap"]
         words += ["-blockdev", f"driver=qcow2,node-name=disk{i},file=file{i},cache.no-flush=on,discard=unmap,detect-zeroes=unmap"]
-        words += ["-device", f"virtio-blk-pci,id=drive{i},drive=disk{i},serial={disk.serial}{_index(order, f'drive{i}')}"]
+        device = DISKS[guest.bus].format(i)
+        words += ["-device", f"{device},id=drive{i},drive=disk{i},serial={disk.serial}{_index(order, f'drive{i}')}"]
     return words
 
 
@@ -70,15 +82,29 @@ def accelerated(accel: str) -> list[str]:
     return ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
 
 
-def boot_order(guest: Guest, boot: Boot) -> list[str]:
+def boot_order(guest: Guest, boot: Boot, out: Sequence[int] = ()) -> list[str]:
     """Devices in the order in which firmware tries them: first what the BMC asked for. Only the first NIC boots."""
-    drives = [f"drive{i}" for i in range(len(guest.disks))]
+    drives = [f"drive{i}" for i in range(len(guest.disks)) if i not in out]
     return [*drives, "nic0"] if boot == "disk" else ["nic0", *drives]
 
 
 def disk_command(file: str, size_mb: int) -> list[str]:
     """Makes an empty disk."""
     return ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=off,lazy_refcounts=off", file, f"{size_mb}M"]
+
+
+def image(disk: int, file: str) -> dict[str, Any]:
+    """A disk's qcow2 layer on that file's node, as QMP's `blockdev-reopen` wants it: all that the command line said, else it is lost."""
+    options = {"cache": {"no-flush": True}, "discard": "unmap", "detect-zeroes": "unmap"}
+    return {"driver": "qcow2", "node-name": f"disk{disk}", "file": file, **options}
+
+
+def failing(disk: int) -> dict[str, Any]:
+    """A layer on a disk's file in which each write ends in EIO, for QMP's `blockdev-add`."""
+    return {
+        "driver": "blkdebug", "node-name": f"bad{disk}", "image": f"file{disk}",
+        "inject-error": [{"event": "none", "iotype": "write", "errno": 5}],
+    }  # fmt: skip
 
 
 def _index(order: Sequence[str], device: str) -> str:
@@ -89,12 +115,25 @@ def _socket(name: str, descriptor: int) -> list[str]:
     return ["-chardev", f"socket,id={name},fd={descriptor}"]
 
 
-def _firmware(guest: Guest) -> list[str]:
+def is_secure(guest: Guest, faults: Faults) -> bool:
+    return guest.firmware == "ovmf" and faults.secure_boot
+
+
+def variables(guest: Guest, secure: bool) -> tuple[str, str]:
+    """The file of a UEFI machine's variables, and what it begins as; empty: it has none."""
     if guest.firmware == "seabios":
+        return "", ""
+    return ("vars-secure.fd", SECURE_VARS) if secure else ("vars.fd", VARS)
+
+
+def _firmware(guest: Guest, secure: bool) -> list[str]:
+    file, _ = variables(guest, secure)
+    if not file:
         return []
     return [
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={CODE}",
-        "-drive", "if=pflash,unit=1,format=raw,file=vars.fd",
+        *(["-global", "driver=cfi.pflash01,property=secure,value=on"] if secure else []),
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={SECURE_CODE if secure else CODE}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={file}",
         "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=n",  # nobody answers, and it waits long before the disk
     ]  # fmt: skip
 

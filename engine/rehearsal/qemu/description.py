@@ -7,7 +7,9 @@ port swpI of tor1, `1g1` in that of tor2, the BMC in port I of mgmt. Firmware al
 from __future__ import annotations
 
 import random
+import re
 import uuid
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Literal
 
@@ -18,24 +20,40 @@ from msgspec import Struct, field
 from ..description import BmcAccess, RackFileWrong
 
 Firmware = Literal["seabios", "ovmf"]
+Nic = Literal["virtio", "e1000e"]
+Bus = Literal["virtio", "nvme", "ahci", "megasas"]
+"""What disks are connected to. OVMF does not start from megasas, a RAID controller; Debian's cloud kernel knows virtio and nvme alone."""
+_PORT = re.compile(r"(tor[12]):([A-Za-z0-9][A-Za-z0-9/._-]{0,30})")
 
 
 class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is wrong with a QEMU machine."""
+    """What is wrong with a QEMU machine: those of the simulated one's faults that a real guest can have, under the same names."""
 
     bmc: str = ""
     """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
-    links_down: tuple[int, ...] = ()
-    """Numbers of the NICs whose cable is out."""
+    disk_fails: bool = False
+    """Writing to any of its disks ends in an I/O error."""
+    disks_mb: tuple[int, ...] | None = None
+    """Sizes of its disks in MiB, in place of what it has otherwise; none: it has no disk. From the start only."""
+    cables: dict[str, str] = {}
+    """Link (`1g0`, `1g1`, `bmc`) -> `switch:port` of tor1 or tor2, or empty for no cable."""
+    disks_out: tuple[int, ...] = ()
+    """Numbers of the disks that are pulled: from the next start on."""
+    secure_boot: bool = False
+    """Somebody switched Secure Boot on in the firmware of a UEFI machine, with Microsoft's keys: from the next start on."""
 
 
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is other with one machine than with the rest of the rack; what is not given is as with the rest."""
 
     firmware: Firmware | None = None
+    bmc: Literal["ipmi", "redfish"] | None = None
+    """What its BMC speaks."""
     memory_mb: int | None = None
     cpus: int | None = None
     disks_mb: tuple[int, ...] | None = None
+    nic: Nic | None = None
+    bus: Bus | None = None
 
 
 class QemuDescription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +73,8 @@ class QemuDescription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cpus: int = 1
     disks_mb: tuple[int, ...] = (6144, 4096)
     """Sizes of the disks in MiB; files grow as they are written."""
+    nic: Nic = "virtio"
+    bus: Bus = "virtio"
     at_once: int = 0
     """So many machines have a process at a time, the others wait for theirs with power on; 0: all."""
     accel: Literal["auto", "tcg", "kvm"] = "auto"
@@ -108,7 +128,10 @@ class Guest(Struct, frozen=True, kw_only=True):
     nics: tuple[GuestNic, ...]
     disks: tuple[GuestDisk, ...]
     bmc_address: str
+    bmc_protocol: Literal["ipmi", "redfish"]
     bmc_mac: str
+    nic: Nic = "virtio"
+    bus: Bus = "virtio"
 
 
 def parse(text: str) -> QemuDescription:
@@ -126,6 +149,8 @@ def parse(text: str) -> QemuDescription:
     for one in guests(found):
         if not 256 <= one.memory_mb <= 1 << 20 or not 1 <= one.cpus <= 64:
             raise RackFileWrong(f"{one.name} has {one.memory_mb} MB and {one.cpus} processors - at `$`")
+        if odd := [link for link, cable in faults_of(found, one.name).cables.items() if not fits(link, cable)]:
+            raise RackFileWrong(f"{one.name} cannot have that cable in {odd[0][:20]!r} - at `$.faults`")
         if len(one.disks) > 8 or any(not 1 <= disk.size_mb <= 1 << 24 for disk in one.disks):
             raise RackFileWrong(f"disks of {one.name} are not 0 to 8 of 1 MiB to 16 TiB - at `$.disks_mb`")
     return found
@@ -138,8 +163,34 @@ def render(description: QemuDescription) -> str:
 
 def faults_of(description: QemuDescription, name: str) -> Faults:
     """The faults of a machine: what `all` have, and over it its own."""
-    common, own = description.faults.get("all", Faults()), description.faults.get(name, Faults())
-    return Faults(bmc=own.bmc or common.bmc, links_down=own.links_down or common.links_down)
+    return over(description.faults.get("all", Faults()), description.faults.get(name, Faults()))
+
+
+def over(below: Faults, above: Faults) -> Faults:
+    """Both, those `above` winning where they say something."""
+    blank = Faults()
+    mine = {name: value for name in Faults.__struct_fields__ if (value := getattr(above, name)) != getattr(blank, name)}
+    return msgspec.structs.replace(below, **mine)
+
+
+def spoiled(description: QemuDescription, faults: Mapping[str, Struct]) -> QemuDescription:
+    """The rack with a scenario's faults on top of its own. Of each, what QEMU machines do not know must be as usual."""
+    merged = dict(description.faults)
+    for name, given in faults.items():
+        mine = Faults(**{field: getattr(given, field) for field in Faults.__struct_fields__ if hasattr(given, field)})
+        merged[name] = over(merged.get(name, Faults()), mine)
+    return msgspec.structs.replace(description, faults=merged)
+
+
+def fits(link: str, cable: str) -> bool:
+    """Can a machine of this rack have that cable in this link? The one of its BMC can only be missing."""
+    return (link in ("1g0", "1g1", "bmc") and not cable) or (link in ("1g0", "1g1") and _PORT.fullmatch(cable) is not None)
+
+
+def wiring(guest: Guest, faults: Faults) -> list[tuple[str, str]]:
+    """Switch and port of each NIC as it is cabled; ("", ""): it has no cable."""
+    ports = [faults.cables.get(nic.link, f"{nic.switch}:{nic.port}").partition(":") for nic in guest.nics]
+    return [(switch, port) for switch, _, port in ports]
 
 
 def guests(description: QemuDescription) -> list[Guest]:
@@ -152,7 +203,8 @@ def _guest(description: QemuDescription, number: int) -> Guest:
     name = f"m{number}"
     own = description.machines.get(name, Own())
     firmware = own.firmware or _firmware(description, number)
-    sizes = description.disks_mb if own.disks_mb is None else own.disks_mb
+    missing = faults_of(description, name).disks_mb
+    sizes = next(given for given in (missing, own.disks_mb, description.disks_mb) if given is not None)
 
     def mac(kind: int) -> str:
         # 52:54:00 is what QEMU's own machines have; the rest keeps racks and machines apart
@@ -166,7 +218,7 @@ def _guest(description: QemuDescription, number: int) -> Guest:
         name=name,
         firmware=firmware,
         vendor="QEMU",
-        product="Q35 UEFI" if firmware == "ovmf" else "Q35 BIOS",
+        product="Q35 BIOS" if firmware == "seabios" else "Q35 UEFI",
         serial=serial("Q", 5) + f"{number:04d}",
         uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         memory_mb=own.memory_mb or description.memory_mb,
@@ -178,7 +230,10 @@ def _guest(description: QemuDescription, number: int) -> Guest:
             GuestDisk(file=f"disk{i}.qcow2", serial=serial("D", 6) + f"{number:04d}{i}", size_mb=size) for i, size in enumerate(sizes)
         ),
         bmc_address=str(IPv4Address(description.bmc.first) + number - 1),
+        bmc_protocol=own.bmc or description.bmc.spoken(number),
         bmc_mac=mac(0xFF),
+        nic=own.nic or description.nic,
+        bus=own.bus or description.bus,
     )
 
 

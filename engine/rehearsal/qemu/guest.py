@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..counters import Counters
 from . import command, smbios, state
-from .description import Faults, Guest
+from .description import Faults, Guest, wiring
 from .ipmi_bus import Bus, Execute
 from .qmp import Event, Qmp, QmpError
 from .serial_log import Recorder
@@ -58,7 +58,7 @@ class Machine:
         self.screen = ""
         self.execute: Execute | None = None
         """The BMC's side of the bus."""
-        self.on_start: Callable[[], None] = lambda: None
+        self.on_start: Callable[[], object] = lambda: None
         self._slots = slots
         self._counters = counters
         self._file = folder / "state.json"
@@ -81,9 +81,6 @@ class Machine:
             if not (self.folder / disk.file).exists():
                 await self._make(command.disk_command(f"{disk.file}.new", disk.size_mb))
                 (self.folder / f"{disk.file}.new").replace(self.folder / disk.file)
-        if self.guest.firmware == "ovmf" and not (self.folder / "vars.fd").exists():
-            shutil.copyfile(command.VARS, self.folder / "vars.fd.new")
-            (self.folder / "vars.fd.new").replace(self.folder / "vars.fd")
         table = smbios.host_interface(self.guest.uuid, self.guest.bmc_mac, self.guest.bmc_address)
         (self.folder / "host-interface.bin").write_bytes(table)
         self._task = asyncio.create_task(self._obey())
@@ -123,6 +120,21 @@ class Machine:
         if self._run is not None:
             with suppress(QmpError):
                 await self._run.qmp.execute("set_link", name=f"nic{nic}", up=up)
+
+    async def fail_disks(self, failing: bool) -> None:
+        """From now on each write to a disk ends in an I/O error, or does not any more: a layer that fails comes between image and file."""
+        if self._run is None:
+            return
+        qmp = self._run.qmp
+        for i in range(len(self.guest.disks)):
+            try:
+                if failing:
+                    await qmp.execute("blockdev-add", **command.failing(i))
+                await qmp.execute("blockdev-reopen", options=[command.image(i, f"bad{i}" if failing else f"file{i}")])
+                if not failing:
+                    await qmp.execute("blockdev-del", **{"node-name": f"bad{i}"})
+            except QmpError as wrong:  # it was pulled, or the machine ends
+                log.warning("%s: disk %d is left as it is: %s", self.guest.name, i, wrong)
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -170,8 +182,11 @@ class Machine:
             raise
         run = self._run
         run.tasks.append(asyncio.create_task(self._watch(run)))
-        for nic in self.faults.links_down:
-            await self.link(nic, False)
+        for nic, (switch, _) in enumerate(wiring(self.guest, self.faults)):
+            if not switch:
+                await self.link(nic, False)
+        if self.faults.disk_fails:
+            await self.fail_disks(True)
 
     async def _start(self) -> Run:
         boot = state.next_boot(self.state)
@@ -184,9 +199,9 @@ class Machine:
         bus.listen(1)
         far = (*far, bus)
         address = bus.getsockname()
-        words = command.command(
-            self.guest, boot, self.accel, command.Sockets(qmp=far[0].fileno(), serial=far[1].fileno(), ipmi=far[2].fileno())
-        )
+        sockets = command.Sockets(qmp=far[0].fileno(), serial=far[1].fileno(), ipmi=far[2].fileno())
+        self._variables()
+        words = command.command(self.guest, boot, self.accel, sockets, self.faults)
         recorder = Recorder(self.folder, self.state.boots)
         process: asyncio.subprocess.Process | None = None
         tasks: list[asyncio.Task[None]] = []
@@ -227,6 +242,13 @@ class Machine:
         log.info("%s: start %d from %s, process %d", self.guest.name, self.state.boots, boot, process.pid)
         self.on_start()
         return run
+
+    def _variables(self) -> None:
+        """What UEFI keeps, from the factory where it is not there yet. Raises OSError."""
+        kept, fresh = command.variables(self.guest, command.is_secure(self.guest, self.faults))
+        if kept and not (self.folder / kept).exists():
+            shutil.copyfile(fresh, self.folder / f"{kept}.new")
+            (self.folder / f"{kept}.new").replace(self.folder / kept)
 
     async def _end(self) -> None:
         """Ends the process, if there is one, and frees its place."""

@@ -16,7 +16,7 @@ Trap: an interface's name has at most 15 characters.
 
 from __future__ import annotations
 
-from .description import QemuDescription, guests
+from .description import QemuDescription, faults_of, guests, wiring
 
 OUTER, OUTER_BMC = "crowbar0", "crowbar1"
 UP, MGMT = "tor1-up", "mgmt0"
@@ -45,9 +45,9 @@ def inner(description: QemuDescription) -> list[Command]:
         out.append(("link", "add", "tor1-tor2", "type", "veth", "peer", "name", "tor2-tor1"))
         out += _plugged("tor1-tor2", "tor1") + _plugged("tor2-tor1", "tor2")
     for guest in guests(description):
-        for nic in guest.nics:
+        for nic, (switch, _) in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True):
             out.append(("tuntap", "add", "dev", nic.tap, "mode", "tap", "vnet_hdr"))
-            out += _plugged(nic.tap, nic.switch)
+            out += _plugged(nic.tap, switch or nic.switch)
         out.append(("address", "add", f"{guest.bmc_address}/32", "dev", MGMT))
     out.append(("link", "set", MGMT, "up"))
     out.append(("route", "add", f"{description.admin}/32", "dev", MGMT))
@@ -70,8 +70,13 @@ def ports(description: QemuDescription) -> dict[str, tuple[str, str]]:
     """Interface of the rack's namespace -> switch and port that speak LLDP on it."""
     out = {UP: ("tor1", UPLINK_PORT)}
     for guest in guests(description):
-        out |= {nic.tap: (nic.switch, nic.port) for nic in guest.nics}
-    return out
+        out |= {nic.tap: port for nic, port in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True)}
+    return {interface: port for interface, port in out.items() if port[0]}
+
+
+def moved_to(interface: str, switch: str) -> Command:
+    """The cable of a running rack goes into another switch."""
+    return ("link", "set", interface, "master", switch)
 
 
 def _plugged(interface: str, switch: str) -> list[Command]:

@@ -9,6 +9,7 @@ those that had power on start again, as after a power failure.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import logging
 import subprocess
@@ -19,11 +20,15 @@ from typing import Any
 
 import msgspec
 
-from ..bmc import BmcFarm, SimBmc
+from ..bmc import DEAD, Mood
+from ..bmcs import AnyBmc, Bmcs
 from ..counters import Counters
+from ..director import Director
 from ..orders import WrongOrder, mood
+from ..redfish_tree import About
+from ..scenario import Action, Power, Scenario, SetFault
 from . import accel, network
-from .description import Faults, QemuDescription, faults_of, guests
+from .description import Faults, QemuDescription, faults_of, fits, guests, spoiled, wiring
 from .guest import Machine
 from .serial_log import serial_logs
 from .speaker import Speaker
@@ -63,13 +68,16 @@ class _Chassis:
 class QemuRack:
     """The rack of a folder. `start` in the loop that shall drive it, then `close`."""
 
-    def __init__(self, folder: Path, description: QemuDescription) -> None:
-        self.description = description
+    def __init__(self, folder: Path, description: QemuDescription, scenario: Scenario | None = None) -> None:
+        scenario = scenario or Scenario()
+        self.description = spoiled(description, scenario.faults)
+        self._director = Director(scenario, folder, self)
+        self._acting: set[asyncio.Task[None]] = set()
         self.counters = Counters()
         self._folder = folder
-        self._farm = BmcFarm()
+        self._farm = Bmcs(folder)
         self._machines: dict[str, Machine] = {}
-        self._bmcs: dict[str, SimBmc] = {}
+        self._bmcs: dict[str, AnyBmc] = {}
         self._chassis: dict[str, _Chassis] = {}
         self._speaker: Speaker | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -89,21 +97,21 @@ class QemuRack:
             faults = faults_of(description, guest.name)
             machine = Machine(guest, self._folder / "machines" / guest.name, self._accel, slots, self.counters, faults)
             self._machines[guest.name] = machine
+            machine.on_start = functools.partial(self._director.reached, guest.name, ("firmware",), 0)
             access = description.bmc
             chassis = self._chassis[guest.name] = _Chassis(machine, loop, access.user, access.password)
-            bmc = self._bmcs[guest.name] = self._farm.add(
-                guest.bmc_address,
-                623,
-                chassis,
-                mood=mood(faults.bmc),
-                guid=uuid.UUID(guest.uuid),
-                mac=bytes.fromhex(guest.bmc_mac.replace(":", "")),
-            )
+            about = About(guid=uuid.UUID(guest.uuid), vendor=guest.vendor, product=guest.product, serial=guest.serial)
+            where = functools.partial(_at, guest.bmc_address)
+            bmc = self._farm.add(guest.bmc_protocol, where, chassis, mood=_mood(faults), about=about, mac=guest.bmc_mac)
+            self._bmcs[guest.name] = bmc
             machine.execute = _within(bmc)
         for machine in self._machines.values():
             await machine.prepare()
+        if any(machine.state.power for machine in self._machines.values()):
+            self._director.begin()
 
     async def close(self) -> None:
+        self._director.close()
         await asyncio.gather(*(machine.close() for machine in self._machines.values()))
         if self._speaking is not None:
             self._speaking.cancel()
@@ -127,6 +135,7 @@ class QemuRack:
                 pressed = [one for one in self._chosen(who) if not one.state.power]
                 for one in pressed:
                     one.power("on")
+                self._director.begin()
                 return {"pressed": [one.guest.name for one in pressed]}
             case "off" | "reset" | "soft" | "cycle", [who]:
                 for one in (chosen := self._chosen(who)):
@@ -138,6 +147,10 @@ class QemuRack:
                 return {"done": [one.guest.name for one in chosen]}
             case "fault", [who, text]:
                 return await self._fault(who, text)
+            case "reached", [who, percent, *reached] if percent.isdecimal():
+                for one in self._chosen(who):
+                    self._director.reached(one.guest.name, tuple(reached), int(percent))
+                return {}
             case _:
                 raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
 
@@ -148,22 +161,50 @@ class QemuRack:
             raise WrongOrder(f"no machine {who[:50]!r} in this rack")
         return [self._machines[who]]
 
+    def act(self, action: Action, machine: str) -> None:
+        """Carries out a scenario's action (`director.Stage`)."""
+        match action:
+            case Power():
+                for one in self._chosen(action.machine or machine):
+                    one.power(action.how)
+            case SetFault():
+                for one in self._chosen(action.machine or machine):
+                    task = asyncio.create_task(self._set_faults(one, _changed(one, action.faults)))
+                    self._acting.add(task)
+                    task.add_done_callback(self._acting.discard)
+            case _:
+                raise AssertionError(f"the reader lets no {type(action).__name__} pass for QEMU machines")
+
     async def _fault(self, who: str, text: str) -> dict[str, Any]:
         """Faults from now on: the mood of the BMC, cables that are out."""
         try:
             given = msgspec.json.decode(text, type=dict[str, Any])
             chosen = self._chosen(who)
-            new = {one.guest.name: msgspec.convert(msgspec.to_builtins(one.faults) | given, Faults) for one in chosen}
+            new = {one.guest.name: _changed(one, given) for one in chosen}
         except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
             raise WrongOrder(f"not a fault of a QEMU machine: {wrong}") from wrong
         for one in chosen:
-            faults = new[one.guest.name]
-            self._bmcs[one.guest.name].mood = mood(faults.bmc)
-            before, one.faults = one.faults, faults
-            for nic in range(len(one.guest.nics)):
-                if (nic in before.links_down) != (nic in faults.links_down):
-                    await one.link(nic, nic not in faults.links_down)
+            await self._set_faults(one, new[one.guest.name])
         return {"faulty": [one.guest.name for one in chosen]}
+
+    async def _set_faults(self, one: Machine, faults: Faults) -> None:
+        """Raises WrongOrder."""
+        self._bmcs[one.guest.name].mood = _mood(faults)
+        before, one.faults = one.faults, faults
+        for i, (old, new) in enumerate(zip(wiring(one.guest, before), wiring(one.guest, faults), strict=True)):
+            if old != new:
+                await self._plug(one, i, new)
+        if before.disk_fails != faults.disk_fails:
+            await one.fail_disks(faults.disk_fails)
+
+    async def _plug(self, one: Machine, number: int, into: tuple[str, str]) -> None:
+        """Another cable: another switch, another name that it says; without one the machine sees no link."""
+        tap = one.guest.nics[number].tap
+        assert self._speaker is not None
+        self._speaker.plug(tap, into)
+        if into[0]:
+            await asyncio.to_thread(_ip, [network.moved_to(tap, into[0])])
+        await one.link(number, bool(into[0]))
 
     def _status(self) -> dict[str, Any]:
         machines = list(self._machines.values())
@@ -180,10 +221,8 @@ class QemuRack:
 
     def counts(self) -> dict[str, int]:
         """Since this process began."""
-        farm = self._farm.counters
-        of_bmcs = {"bmc-logins": farm.logins, "bmc-packets": farm.packets, "bmc-malformed": farm.malformed, "bmc-refused": farm.refused}
         spoken = {"lldp-sent": self._speaker.sent} if self._speaker is not None else {}
-        return self.counters.all() | of_bmcs | spoken
+        return self.counters.all() | self._farm.counts() | spoken
 
     def _machine(self, one: Machine) -> dict[str, Any]:
         guest, state = one.guest, one.state
@@ -201,6 +240,7 @@ class QemuRack:
             "product": guest.product,
             "firmware": guest.firmware,
             "bmc": guest.bmc_address,
+            "bmc_protocol": guest.bmc_protocol,
             "bios": {},
             "installed": "",
             "hostname": "",
@@ -223,13 +263,33 @@ class QemuRack:
         return out
 
 
-def _within(bmc: SimBmc) -> Any:
+def _at(address: str, port: int) -> tuple[str, int]:
+    return address, port
+
+
+def _within(bmc: AnyBmc) -> Any:
     """The BMC as its own machine reaches it over the bus: no login, all privileges."""
 
     def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
         return bmc.commands.execute(function, command, data, ADMINISTRATOR)
 
     return execute
+
+
+def _changed(one: Machine, given: dict[str, Any]) -> Faults:
+    """Raises WrongOrder, msgspec.ValidationError."""
+    faults = msgspec.convert(msgspec.to_builtins(one.faults) | given, Faults)
+    if faults.disks_mb != one.faults.disks_mb:
+        raise WrongOrder("disks are what they are from the start of a rack on")
+    if wrong := [link for link, cable in faults.cables.items() if not fits(link, cable)]:
+        raise WrongOrder(f"{one.guest.name} cannot have that cable in {wrong[0][:20]!r}")
+    _mood(faults)
+    return faults
+
+
+def _mood(faults: Faults) -> Mood:
+    """Raises WrongOrder."""
+    return DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
 
 
 def _wire(description: QemuDescription) -> None:
@@ -239,7 +299,12 @@ def _wire(description: QemuDescription) -> None:
         if time.monotonic() > end:
             raise OSError(f"the interface {sorted(missing)[0]} did not come to the rack's namespace")
         time.sleep(0.02)
-    lines = "".join(" ".join(words) + "\n" for words in network.inner(description))
+    _ip(network.inner(description))
+
+
+def _ip(commands: list[network.Command]) -> None:
+    """Raises OSError."""
+    lines = "".join(" ".join(words) + "\n" for words in commands)
     done = subprocess.run(["ip", "-batch", "-"], input=lines, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise OSError(f"the rack's wires could not be made: {done.stderr.strip()[:300]}")

@@ -24,10 +24,16 @@ class Speaker:
         self._sock.setblocking(False)
         self.sent = self.failed = 0
 
+    def plug(self, interface: str, port: tuple[str, str]) -> None:
+        """From now on this switch and port speak there; ("", ""): none."""
+        self._frames.pop(interface, None)
+        if port[0]:
+            self._frames[interface] = frame(*port)
+
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            for interface, octets in self._frames.items():
+            for interface, octets in list(self._frames.items()):
                 try:
                     self._sock.sendto(octets, (interface, 0))
                     self.sent += 1

@@ -1,0 +1,259 @@
+"""Files of package mirrors, kept on the admin node: fetched once, by whoever asks first, and given to all who ask while they come.
+
+Rules
+* Only mirrors that the engine names are asked, and only names of files and folders are put behind their URL.
+* What a mirror never changes (packages, and what is named by its checksum) is asked for once. All else (lists, signatures) is asked for
+  again after REFRESH_S, by its tag and date; if the mirror is away, what is kept is given.
+* A file counts when as many octets came as the mirror said, and one that is named by its SHA-256 when it has that. Packages are checked by
+  those who install them, from signed lists.
+* Bounded: MOST octets in all (the longest unused goes first), LEAST_FREE octets are left on the disk, FETCHES at a time, LARGEST of one
+  file. A mirror that sends nothing for SILENCE_S is given up.
+
+Everything runs in the loop of the HTTP service; files are local and not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+from yarl import URL
+
+REFRESH_S = 60.0
+SILENCE_S = 60.0
+CONNECT_S = 15.0
+MOST = 20 << 30
+LEAST_FREE = 1 << 30
+LARGEST = 4 << 30
+FETCHES = 16
+PIECE = 1 << 16
+_LASTING = re.compile(r"/by-hash/|\.(deb|udeb|rpm)$")
+_BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
+
+
+class Unavailable(Exception):
+    """The file cannot be had. `status` of the mirror, 0 where it did not answer; the text says why."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """What stands beside a file: where it is from, and what its mirror said of it."""
+
+    url: str
+    size: int
+    tag: str = ""
+    changed: str = ""
+    """Its ETag and Last-Modified."""
+
+
+class Fetch:
+    """A file that is coming."""
+
+    def __init__(self) -> None:
+        self.size = -1
+        """As the mirror said; -1: it has not said anything yet."""
+        self.have = 0
+        self.part = Path()
+        self.done = False
+        self.failure: Unavailable | None = None
+        self._more = asyncio.Event()
+
+    def told(self) -> None:
+        more, self._more = self._more, asyncio.Event()
+        more.set()
+
+    async def wait(self) -> None:
+        await self._more.wait()
+
+
+class PackageCache:
+    """Kept in `folder`. `counters` gets `packages_*`."""
+
+    def __init__(self, folder: Path, counters: Counter[str], most: int = MOST) -> None:
+        self._folder = folder
+        self._counters = counters
+        self._most = most
+        self._under_way: dict[str, Fetch] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, float] = {}
+        """URL -> when its mirror was asked last (monotonic)."""
+        self._session: aiohttp.ClientSession | None = None
+        self._room = asyncio.Semaphore(FETCHES)
+
+    def kept(self, url: str) -> tuple[Path, int] | None:
+        """The file and its size, where it is whole here and need not be asked for."""
+        found = self._read(url)
+        if found is None or not (_LASTING.search(URL(url).path) or time.monotonic() - self._asked.get(url, -REFRESH_S) < REFRESH_S):
+            return None
+        return self._use(url, found)
+
+    def fetch(self, url: str) -> Fetch:
+        """Begins to fetch the file, or joins those who wait for it."""
+        found = self._under_way.get(url)
+        if found is None:
+            found = self._under_way[url] = Fetch()
+            task = asyncio.get_running_loop().create_task(self._run(url, found))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return found
+
+    async def pieces(self, fetch: Fetch) -> AsyncIterator[bytes]:
+        """The file while it comes. Raises Unavailable."""
+        while fetch.size < 0 and fetch.failure is None:
+            await fetch.wait()
+        if fetch.failure is not None:
+            raise fetch.failure
+        with fetch.part.open("rb") as file:
+            at = 0
+            while at < fetch.size:
+                if at < fetch.have:
+                    piece = file.read(min(PIECE, fetch.have - at))
+                    at += len(piece)
+                    yield piece
+                elif fetch.failure is not None:
+                    raise fetch.failure
+                else:
+                    await fetch.wait()
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    # -- one file ---------------------------------------------------------------------------------------------------
+
+    async def _run(self, url: str, fetch: Fetch) -> None:
+        before = self._read(url)
+        try:
+            async with self._room:
+                await self._fetch(url, fetch, before)
+        except Unavailable as why:
+            fetch.failure = why
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            fetch.failure = Unavailable(0, f"{URL(url).host}: {_words(error)}")
+        except asyncio.CancelledError:
+            fetch.failure = Unavailable(0, "the engine goes down")
+            raise
+        finally:
+            self._under_way.pop(url, None)
+            if fetch.failure is not None:
+                self._counters["packages_failed"] += 1
+                away = fetch.failure.status == 0 or fetch.failure.status >= 500
+                if before is not None and away and fetch.size < 0:
+                    # what is kept is better than nothing
+                    self._counters["packages_stale"] += 1
+                    self._give(url, fetch, before)
+                with contextlib.suppress(FileNotFoundError):
+                    self._place(url, ".part").unlink()
+            fetch.told()
+
+    async def _fetch(self, url: str, fetch: Fetch, before: Kept | None) -> None:
+        if self._session is None:
+            for half in self._folder.glob("*.part"):  # of an engine that was killed
+                half.unlink()
+            limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+            plain = {"Accept-Encoding": "identity"}
+            self._session = aiohttp.ClientSession(timeout=limits, trust_env=True, auto_decompress=False, headers=plain)
+        head = {}
+        if before is not None and before.tag:
+            head["If-None-Match"] = before.tag
+        if before is not None and before.changed:
+            head["If-Modified-Since"] = before.changed
+        self._counters["packages_asked"] += 1
+        async with self._session.get(URL(url, encoded=True), headers=head, max_redirects=5) as answer:
+            if answer.status == 304 and before is not None:
+                self._asked[url] = time.monotonic()
+                self._give(url, fetch, before)
+                return
+            if answer.status != 200:
+                raise Unavailable(answer.status, f"{URL(url).host} answers {answer.status} to {URL(url).path}")
+            await self._take(url, fetch, answer)
+
+    async def _take(self, url: str, fetch: Fetch, answer: aiohttp.ClientResponse) -> None:
+        size = answer.content_length
+        if size is None:
+            raise Unavailable(0, f"{URL(url).host} does not say how long {URL(url).path} is")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if size > LARGEST or size + LEAST_FREE > shutil.disk_usage(self._folder).free:
+            raise Unavailable(0, f"there is no room for {URL(url).path} of {size} octets")
+        fetch.part, digest = self._place(url, ".part"), hashlib.sha256()
+        with fetch.part.open("wb", buffering=0) as file:
+            fetch.size = size
+            fetch.told()
+            async for piece in answer.content.iter_chunked(PIECE):
+                if fetch.have + len(piece) > size:
+                    raise Unavailable(0, f"{URL(url).host} sent more than it said")
+                file.write(piece)
+                digest.update(piece)
+                fetch.have += len(piece)
+                fetch.told()
+        if fetch.have != size:
+            raise Unavailable(0, f"{URL(url).host} sent {fetch.have} octets instead of {size}")
+        if (named := _BY_HASH.search(url)) and named[1] != digest.hexdigest():
+            raise Unavailable(0, f"{URL(url).path} is not what its name says")
+        kept = Kept(url=url, size=size, tag=answer.headers.get("ETag", ""), changed=answer.headers.get("Last-Modified", ""))
+        # the note comes first: without a file of the size that it tells it is worth nothing
+        self._place(url, ".json").write_bytes(msgspec.json.encode(kept))
+        os.replace(fetch.part, self._place(url))
+        fetch.part, fetch.done = self._place(url), True
+        self._asked[url] = time.monotonic()
+        self._counters["packages_octets"] += size
+        self._evict()
+
+    def _give(self, url: str, fetch: Fetch, kept: Kept) -> None:
+        """Lets those who wait have what is kept."""
+        path, size = self._use(url, kept)
+        fetch.part, fetch.size, fetch.have, fetch.done, fetch.failure = path, size, size, True, None
+
+    # -- on the disk ------------------------------------------------------------------------------------------------
+
+    def _place(self, url: str, ending: str = "") -> Path:
+        return self._folder / (hashlib.sha256(url.encode()).hexdigest() + ending)
+
+    def _read(self, url: str) -> Kept | None:
+        try:
+            kept = msgspec.json.decode(self._place(url, ".json").read_bytes(), type=Kept)
+            size = self._place(url).stat().st_size
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return kept if kept.url == url and kept.size == size else None
+
+    def _use(self, url: str, kept: Kept) -> tuple[Path, int]:
+        path = self._place(url)
+        os.utime(path)
+        self._counters["packages_kept"] += 1
+        return path, kept.size
+
+    def _evict(self) -> None:
+        """Removes the longest unused until all is within bounds."""
+        files = [(path.stat(), path) for path in self._folder.iterdir() if not path.suffix]
+        over = sum(stat.st_size for stat, _ in files) - self._most
+        for stat, path in sorted(files, key=lambda one: one[0].st_mtime_ns):
+            if over <= 0:
+                return
+            path.unlink()
+            path.with_suffix(".json").unlink(missing_ok=True)
+            over -= stat.st_size
+            self._counters["packages_evicted"] += 1
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

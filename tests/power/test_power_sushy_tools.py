@@ -1,0 +1,96 @@
+"""The Redfish adapter against somebody else's service: the emulator of OpenStack's sushy-tools, with its fake machines.
+
+It knows no sessions, has no "not ordered" for the boot device, and calls each order continuous. A change of power takes it up to eleven
+seconds, as it takes a server; here one.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import bcrypt
+import pytest
+from redfish_rig import QUICK, redfish
+
+from engine.power import PowerDone, PowerFailed, PowerState, SensorsRead
+from engine.power.redfish import speaks_redfish
+from engine.rehearsal.redfish import certificate
+
+pytestmark = pytest.mark.client
+ONE, TWO = "11111111-9e44-4fa7-8e91-f3527a1ef094", "22222222-9e44-4fa7-8e91-f3527a1ef094"
+_PROGRAM = "import random, sys; random.randint = lambda least, most: least; from sushy_tools.emulator import main; sys.exit(main.main())"
+_CONFIG = """
+SUSHY_EMULATOR_LISTEN_IP = "127.0.0.1"
+SUSHY_EMULATOR_LISTEN_PORT = {port}
+SUSHY_EMULATOR_SSL_CERT = SUSHY_EMULATOR_SSL_KEY = {pem!r}
+SUSHY_EMULATOR_AUTH_FILE = {accounts!r}
+SUSHY_EMULATOR_STATE_DIR = {folder!r}
+SUSHY_EMULATOR_FAKE_DRIVER = True
+SUSHY_EMULATOR_FAKE_SYSTEMS = [
+    {{"uuid": uuid, "name": name, "power_state": "Off", "external_notifier": False, "nics": []}}
+    for name, uuid in (("one", "{one}"), ("two", "{two}"))
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    pytest.importorskip("sushy_tools", reason="sushy-tools is not installed (pip install sushy-tools)")
+    folder: Path = tmp_path_factory.mktemp("sushy")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    accounts = folder / "accounts"
+    accounts.write_text("root:" + bcrypt.hashpw(b"calvin", bcrypt.gensalt(4)).decode() + "\n")
+    config = folder / "emulator.conf"
+    pem = str(certificate(folder))
+    config.write_text(_CONFIG.format(port=port, pem=pem, accounts=str(accounts), folder=str(folder), one=ONE, two=TWO))
+    with (folder / "out").open("w") as out:
+        command = [sys.executable, "-W", "ignore", "-c", _PROGRAM, "--config", str(config)]
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 60
+        while not speaks_redfish("127.0.0.1", port, 5.0):
+            assert process.poll() is None, (folder / "out").read_text()
+            assert time.monotonic() < deadline, (folder / "out").read_text()
+            time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_power(emulator: int) -> None:
+    power = redfish(emulator, uuid=ONE)
+    assert power.set("on") == PowerDone(state=PowerState.ON)
+    assert power.set("cycle") == PowerDone(state=PowerState.ON)
+    assert power.set("soft") == PowerDone(state=PowerState.OFF)
+    assert redfish(emulator, uuid=TWO).read() == PowerDone(state=PowerState.OFF, boot_device="disk", persistent=True, uefi=True)
+
+
+def test_boot(emulator: int) -> None:
+    power = redfish(emulator, uuid=TWO.upper())
+    done = power.boot("network", persistent=True, uefi=False)
+    assert done == PowerDone(state=PowerState.ON, boot_device="network", persistent=True)
+    assert power.set_boot("disk", persistent=True, uefi=True) == PowerDone(state=PowerState.ON, boot_device="disk", persistent=True, uefi=True)
+    refused = power.set_boot("none", persistent=False, uefi=None)
+    assert isinstance(refused, PowerFailed)
+    assert (refused.kind, "HTTP 400" in refused.message) == ("refused", True)
+
+
+def test_the_rest(emulator: int) -> None:
+    power = redfish(emulator, uuid=ONE)
+    assert isinstance(power.identify(5), PowerDone)
+    read = power.sensors()
+    assert isinstance(read, SensorsRead), read
+    assert {sensor.kind for sensor in read.sensors} <= {"Temperature", "Fan", "Voltage", "Power", "Power Supply"}
+
+
+def test_a_wrong_password(emulator: int) -> None:
+    refused = redfish(emulator, QUICK, uuid=ONE, password="wrong").read()
+    assert isinstance(refused, PowerFailed)
+    assert refused.kind == "authentication"
