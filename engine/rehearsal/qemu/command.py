@@ -47,11 +47,17 @@ class Sockets(Struct, frozen=True, kw_only=True):
     """Listens."""
 
 
-def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faults = _SOUND, nice: int = 10) -> list[str]:
-    """The whole command line; `setpriv` kills the process when the rack's process dies, however it does."""
+def bound_to(parent: int, nice: int = 10) -> list[str]:
+    """What stands before a command that shall not outlive process `parent`, whose child it is, however that dies.
+
+    The kernel's signal comes from prctl(2) PR_SET_PDEATHSIG on only: who finds itself with another parent after it came too late."""
+    return ["nice", "-n", str(nice), "setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(parent)]
+
+
+def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faults = _SOUND) -> list[str]:
+    """QEMU and its arguments."""
     out, secure = faults.disks_out, is_secure(guest, faults)
-    words = ["nice", "-n", str(nice), "setpriv", "--pdeathsig", "KILL", "--", QEMU]
-    words += ["-name", guest.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    words = [QEMU, "-name", guest.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     words += ["-machine", f"q35,graphics=off{',smm=on' if secure else ''}", *accelerated(accel)]
     words += ["-m", str(guest.memory_mb), "-smp", str(guest.cpus), "-rtc", "base=utc"]
     words += _firmware(guest, secure)

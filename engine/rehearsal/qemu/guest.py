@@ -201,7 +201,7 @@ class Machine:
         address = bus.getsockname()
         sockets = command.Sockets(qmp=far[0].fileno(), serial=far[1].fileno(), ipmi=far[2].fileno())
         self._variables()
-        words = command.command(self.guest, boot, self.accel, sockets, self.faults)
+        words = [*command.bound_to(os.getpid()), *command.command(self.guest, boot, self.accel, sockets, self.faults)]
         recorder = Recorder(self.folder, self.state.boots)
         process: asyncio.subprocess.Process | None = None
         tasks: list[asyncio.Task[None]] = []
