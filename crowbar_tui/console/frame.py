@@ -58,8 +58,11 @@ def title(desk: Desk, columns: int) -> Line:
     middle = health(desk) if middle is None else middle
     start = width(tuple(crumbs)) + 3
     over = start + width(middle) + 3 + width(corner) - columns
-    if over > 0 and desk.page.corner() is not None:
-        corner = cut(corner, over, width(corner))  # what is being said goes before what it is
+    if over > 0 and desk.page.corner() is not None:  # what is being said goes before what it is
+        while over > 0 and len(corner) > 1:
+            over -= width(corner[:1])
+            corner = corner[1:]
+        corner = cut(corner, max(over, 0), width(corner))
     room = columns - start - width(corner) - 3
     while len(middle) > 1 and width(middle) > room:
         middle = ((middle[1][0].lstrip(), middle[1][1]), *middle[2:])  # problems stand last, and stay

@@ -89,7 +89,9 @@ class NodePage(Struct, frozen=True, kw_only=True):
     cpus: int
     macs: tuple[str, ...]
     bmc: str
-    """Its address, and what it was last talked to by."""
+    """Its address."""
+    bmc_protocol: str
+    """What it was last talked to by; empty: not known."""
     identity: str
     alive: bool
     available: bool
@@ -121,7 +123,8 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         memory_mb=memory if isinstance(memory, int) else 0,
         cpus=cpus if isinstance(cpus, int) else 0,
         macs=node.macs,
-        bmc=f"{node.bmc.address} {node.bmc.protocol}".strip() if node.bmc is not None else "",
+        bmc=node.bmc.address if node.bmc is not None else "",
+        bmc_protocol=node.bmc.protocol if node.bmc is not None else "",
         identity=node.identity,
         alive=node.alive,
         available=node.available,

@@ -153,8 +153,8 @@ class NodeScreen(Listing):
         if boot is None:
             alive = ("answers", "good") if page.alive else ("does not answer", "ask") if r.runs else ("off, or not heard yet", "dim")
             facts = [(" runs  ", "dim"), (r.runs or "nothing known", ""), ("  ", ""), alive]
-            facts += [("  at ", "dim"), (r.address, "")] if r.address else []
-            facts += [("  bmc ", "dim"), (page.bmc, "")] if page.bmc else []
+            facts += [(" at ", "dim"), (r.address, "")] if r.address else []
+            facts += [(f"  {page.bmc_protocol or 'bmc'} ", "dim"), (page.bmc, "")] if page.bmc else []
             facts += [(f"  {count(r.boots, 'boot')}", "dim")]
             return [fit(tuple(facts), columns), *self._why(page, columns)]
         spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
