@@ -29,7 +29,8 @@ def main(store: Path, seconds: float, firmware: str) -> None:
         scene.rack.fault("m1", disks_out=[0])
         found["without"] = scene.cycled(900) | {"seen": look(scene)}
         found["verdict"] = "ready"
-        found["screen"] = [log.read_text(encoding="utf-8", errors="replace")[-6000:] for log in sorted((scene.run.folder / "machines" / "m1").glob("serial-*.log"))[-2:]]
+        consoles = sorted((scene.run.folder / "machines" / "m1").glob("serial-*.log"))[-2:]
+        found["network_first"] = ["Crowbar: going on to the disk" in log.read_text(encoding="utf-8", errors="replace") for log in consoles]
     print(json.dumps(found))
 
 

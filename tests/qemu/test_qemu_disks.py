@@ -27,4 +27,4 @@ def test_a_mirror_is_installed_and_starts_from_either_half(tmp_path: Path, firmw
         assert any("amd64" in line for line in seen)
     assert not any(line.startswith("vdb") for line in found["without"]["seen"]), "one disk is left, and it is called vda now"
     assert found["again"]["boot_id"] != found["without"]["boot_id"]
-    assert all("Crowbar: going on to the disk" in screen for screen in found["screen"]), "the network was asked first"
+    assert found["network_first"] == [True, True], "the network was asked first"
