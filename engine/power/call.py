@@ -1,4 +1,5 @@
-"""One call to a BMC, whatever the protocol: its gate, one login, the work, the logout; and looking until something is so.
+"""One call to a BMC, whatever the protocol: its gate, one login, the work, the logout; looking until something is so; and what is made of
+single switches: a cycle, and a start after a boot order.
 
 An effect never raises: what goes wrong inside is a `PowerFailed` here. A refused login is told to the gate, which then keeps the account
 from being locked.
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
-from . import Pace, PowerFailed, SessionFailed
+from . import Pace, PowerDone, PowerFailed, PowerResult, PowerState, SessionFailed
 from .gate import Gates
 
 log = logging.getLogger(__name__)
@@ -67,3 +68,32 @@ def look_until(
                 raise
             break
     return found
+
+
+# `switch` does `on`, `off` or `soft` and reads back; `rest` waits while the machine is off.
+
+
+def obeyed(action: str, found: PowerState) -> PowerResult:
+    """What an accepted `on`, `off` or `soft` came to, when `found` was seen last."""
+    wanted = PowerState.ON if action == "on" else PowerState.OFF
+    if found is wanted:
+        return PowerDone(state=wanted)
+    how = "asked to shut down" if action == "soft" else f"ordered {wanted.value}"
+    return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and is still {found.value}")
+
+
+def cycled(switch: Callable[[str], PowerResult], rest: Callable[[], None]) -> PowerResult:
+    """Off, seen off, some rest, on, seen on."""
+    off = switch("off")
+    if isinstance(off, PowerFailed):
+        return off
+    rest()
+    return switch("on")
+
+
+def started(ordered: PowerResult, switch: Callable[[str], PowerResult], rest: Callable[[], None]) -> PowerResult:
+    """Makes the machine start with the boot order that was read back: on where it is off, else a cycle."""
+    if isinstance(ordered, PowerFailed):
+        return ordered
+    found = switch("on") if ordered.state is PowerState.OFF else cycled(switch, rest)
+    return found if isinstance(found, PowerFailed) else structs.replace(ordered, state=found.state)

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct
 from pyghmi.exceptions import PyghmiException
 from pyghmi.ipmi import sdr
 from pyghmi.ipmi.command import Command
@@ -42,13 +42,13 @@ from . import (
     SensorsRead,
     SessionFailed,
 )
-from .call import call, look_until
+from .call import call, cycled, look_until, obeyed, started
 from .gate import Gates
 from .ipmi_session import BAD_PACKET, IpmiSession
 
 _CHASSIS, _STORAGE = 0x00, 0x0A
 _STATUS, _CONTROL, _IDENTIFY, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x04, 0x08, 0x09
-_OFF, _ON, _SOFT = 0, 1, 5
+_CONTROLS = {"off": 0, "on": 1, "soft": 5}
 _DEVICE_CODE: dict[BootDevice, int] = {"none": 0, "network": 1, "disk": 2}
 _CODE_DEVICE: dict[int, Device] = {0: "none", 1: "network", 2: "disk"}
 _KEPT_SDRS = 64
@@ -90,15 +90,8 @@ class IpmiPower:
 
     def set(self, action: Action) -> PowerResult:
         def work(session: IpmiSession) -> PowerResult:
-            match action:
-                case "on":
-                    return self._switch(session, _ON, PowerState.ON)
-                case "off":
-                    return self._switch(session, _OFF, PowerState.OFF)
-                case "soft":
-                    return self._switch(session, _SOFT, PowerState.OFF)
-                case "cycle":
-                    return self._cycle(session)
+            switch = self._switch(session)
+            return cycled(switch, self._rest) if action == "cycle" else switch(action)
 
         return self._power(work, self.pace.soft_s if action == "soft" else self.pace.total_s)
 
@@ -107,16 +100,7 @@ class IpmiPower:
 
     def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         def work(session: IpmiSession) -> PowerResult:
-            ordered = self._order(session, device, persistent, uefi)
-            if isinstance(ordered, PowerFailed):
-                return ordered
-            if ordered.state is PowerState.OFF:
-                started = self._switch(session, _ON, PowerState.ON)
-            else:
-                started = self._cycle(session)
-            if isinstance(started, PowerFailed):
-                return started
-            return structs.replace(ordered, state=started.state)
+            return started(self._order(session, device, persistent, uefi), self._switch(session), self._rest)
 
         return self._power(work, self.pace.total_s)
 
@@ -132,22 +116,18 @@ class IpmiPower:
 
     # Writing and reading back
 
-    def _switch(self, session: IpmiSession, control: int, wanted: PowerState) -> PowerResult:
-        if control == _SOFT and _state(session) is wanted:
-            return PowerDone(state=wanted)
-        session.command(_CHASSIS, _CONTROL, [control])
-        found = self._wait(session, lambda: _state(session), lambda state: state is wanted)
-        if found is not wanted:
-            how = "asked to shut down" if control == _SOFT else f"ordered {wanted.value}"
-            return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and is still {found.value}")
-        return PowerDone(state=wanted)
+    def _switch(self, session: IpmiSession) -> Callable[[str], PowerResult]:
+        def switch(action: str) -> PowerResult:
+            wanted = PowerState.ON if action == "on" else PowerState.OFF
+            if action == "soft" and _state(session) is wanted:
+                return PowerDone(state=wanted)
+            session.command(_CHASSIS, _CONTROL, [_CONTROLS[action]])
+            return obeyed(action, self._wait(session, lambda: _state(session), lambda state: state is wanted))
 
-    def _cycle(self, session: IpmiSession) -> PowerResult:
-        off = self._switch(session, _OFF, PowerState.OFF)
-        if isinstance(off, PowerFailed):
-            return off
+        return switch
+
+    def _rest(self) -> None:
         self._sleep(self.pace.rest_s)
-        return self._switch(session, _ON, PowerState.ON)
 
     def _order(self, session: IpmiSession, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         try:

@@ -21,10 +21,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from . import Action, BootDevice, Device, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
-from .call import call, look_until
+from .call import call, cycled, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
 from .redfish_sensors import read_sensors
@@ -76,8 +76,8 @@ class RedfishPower:
 
     def set(self, action: Action) -> PowerResult:
         def work(session: RedfishSession) -> PowerResult:
-            system = self._system(session)
-            return self._cycle(system) if action == "cycle" else self._switch(system, action)
+            switch = self._switch(self._system(session))
+            return cycled(switch, self._rest) if action == "cycle" else switch(action)
 
         return self._call(work, self.pace.soft_s if action == "soft" else self.pace.web_s)
 
@@ -87,11 +87,7 @@ class RedfishPower:
     def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         def work(session: RedfishSession) -> PowerResult:
             system = self._system(session)
-            ordered = self._order(system, device, persistent, uefi)
-            if isinstance(ordered, PowerFailed):
-                return ordered
-            started = self._switch(system, "on") if ordered.state is PowerState.OFF else self._cycle(system)
-            return started if isinstance(started, PowerFailed) else structs.replace(ordered, state=started.state)
+            return started(self._order(system, device, persistent, uefi), self._switch(system), self._rest)
 
         return self._call(work, self.pace.web_s)
 
@@ -115,23 +111,18 @@ class RedfishPower:
 
     # Writing and reading back
 
-    def _switch(self, system: System, action: str) -> PowerResult:
-        wanted = PowerState.ON if action == "on" else PowerState.OFF
-        if _state(system.see()) is wanted:
-            return PowerDone(state=wanted)
-        system.reset(action)
-        found = self._wait(system, _state, lambda state: state is wanted)
-        if found is not wanted:
-            how = "asked to shut down" if action == "soft" else f"ordered {wanted.value}"
-            return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and is still {found.value}")
-        return PowerDone(state=wanted)
+    def _switch(self, system: System) -> Callable[[str], PowerResult]:
+        def switch(action: str) -> PowerResult:
+            wanted = PowerState.ON if action == "on" else PowerState.OFF
+            if _state(system.see()) is wanted:
+                return PowerDone(state=wanted)
+            system.reset(action)
+            return obeyed(action, self._wait(system, _state, lambda state: state is wanted))
 
-    def _cycle(self, system: System) -> PowerResult:
-        off = self._switch(system, "off")
-        if isinstance(off, PowerFailed):
-            return off
+        return switch
+
+    def _rest(self) -> None:
         self._sleep(self.pace.rest_s)
-        return self._switch(system, "on")
 
     def _order(self, system: System, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         system.order_boot(device, persistent, uefi)
