@@ -5,11 +5,17 @@ BIN := $(VENV)/bin
 # tests that take minutes are in `slow`; benchmarks in `bench`
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: rehearse test again check slow qemu bench wheel clean
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
+LOCKS := requirements.lock requirements-dev.lock
 
-$(VENV)/ready: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+.PHONY: rehearse test check newest lock slow qemu bench bench-against wheel deb docs reference pictures clean
+
+# From the locks only. The first one brings the build tools, so that nothing is built with tools that no lock names.
+$(VENV)/ready: pyproject.toml $(LOCKS)
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --require-hashes --no-build-isolation -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
 	touch $@
 
 rehearse: $(VENV)/ready
@@ -17,6 +23,7 @@ rehearse: $(VENV)/ready
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(PYTEST) tests/core/test_architecture.py
 
@@ -24,9 +31,25 @@ check: $(VENV)/ready
 test: check
 	$(PYTEST) -m 'not slow and not qemu' -n 2 --dist loadfile $(ARGS)
 
-# What failed in the last run, once more and alone.
-again: $(VENV)/ready
-	$(PYTEST) -m 'not slow and not qemu' --last-failed --last-failed-no-failures none $(ARGS)
+# Meant for a weekly run: the tests against the newest version of everything that pyproject.toml allows.
+newest: NEWEST := .venv-newest
+newest:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[build,dev]'
+	touch $(NEWEST)/ready
+	$(NEWEST)/bin/python -m pip freeze --exclude-editable
+	$(MAKE) test VENV=$(NEWEST)
+
+# Writes the locks anew, with the newest versions. ARGS: more words for uv, such as `--upgrade-package NAME` with UPGRADE=.
+UPGRADE ?= --upgrade
+lock: export UV_CUSTOM_COMPILE_COMMAND := make lock
+lock: COMPILE = .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) $(UPGRADE) $(ARGS) --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) $(UPGRADE) $(ARGS) --extra build --extra dev --extra docs --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
 slow: $(VENV)/ready
 	$(PYTEST) -m slow $(ARGS)
@@ -45,9 +68,32 @@ qemu: $(VENV)/ready
 bench: $(VENV)/ready
 	for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
+# This tree's figures beside those of another revision, measured in turn: make bench-against REV=COMMIT [BENCH='core rack'] [ROUNDS=3]
+bench-against: export ROUNDS ?= 3
+bench-against: $(VENV)/ready
+	$(BIN)/python tests/bench/against.py $(REV) $(BENCH)
+
 wheel: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet build
-	$(BIN)/python -m build --wheel --outdir dist .
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist .
+
+# The site, in build/site. A warning is an error.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(VENV)/ready
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+# The pages and pictures of docs/ that come from the program's own tables.
+reference: $(VENV)/ready
+	$(BIN)/python -m engine.reasons > docs/reasons.md
+	$(BIN)/python -m engine.core.operator.verbs > docs/verbs.md
+	$(BIN)/python -m engine.core.roles.transitions > docs/states.md
+	$(BIN)/python tests/docs/make.py reference
+
+pictures: $(VENV)/ready
+	$(BIN)/python tests/docs/make.py pictures
+
+# The Debian package for this machine's release and architecture, in dist/.
+deb: $(VENV)/ready
+	$(BIN)/python packaging/deb.py
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-lock dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

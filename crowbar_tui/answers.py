@@ -1,4 +1,5 @@
-"""Asks a running engine, for one node or for many, and prints what it says: a receipt or the reason of a refusal, as text or JSON."""
+"""Sends a command to a running engine, for one or many nodes, and prints the answers as text or JSON: receipts, or refusals with
+reasons."""
 
 from __future__ import annotations
 
@@ -9,18 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engine.face import Attached, AttachError, Reason, Receipt, advice, sentence
+from engine.api.control import Attached, AttachError, Reason, Receipt, advice, sentence
 
 from . import lines
 
 AT_ONCE = 8
-"""Questions that are open at a time; the engine lets one user have twice as many connections."""
+"""Commands in flight at a time. The engine allows one user twice as many connections."""
 
 Ask = Callable[[Attached], Receipt | Reason]
 
 
 def ask_each(store: Path, verb: str, asks: Sequence[tuple[str, Ask]], as_json: bool) -> int:
-    """Ask for each (name, question), answers in the same order. Exit code: 0 all done, 1 something was refused."""
+    """Sends the command for each (name, question), and prints the answers in the same order. Exit code: 0 all done, 1 something was
+    refused."""
     try:
         Attached(store).close()
     except AttachError as error:
@@ -51,7 +53,7 @@ def no_engine(error: AttachError) -> int:
 
 
 def tell(name: str, verb: str, answer: Receipt | Reason, as_json: bool) -> int:
-    """Print one answer; the exit code it stands for."""
+    """Prints one answer. Returns the exit code."""
     if isinstance(answer, Receipt):
         print(json.dumps({"type": "receipt", "node": name, "verb": verb, "message": answer.message}) if as_json else answer.message)
         return 0

@@ -1,78 +1,111 @@
 """The command line: `crowbar [--store DIR] COMMAND`. Exit codes: 0 done; 1 refused, different or not all ready; 2 bad input or bad use.
 
-Commands are imported when one is asked for: a console that attaches needs none of them, and paints half a second earlier.
+A command's module is imported only when that command runs. A console that attaches needs none of them and starts half a second earlier.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from engine.api.process import RightsError, ran_out, tight
 
 from .console.lifecycle import open_console, terminal
+from .rim import Plain
+
+WITH_ENGINE = ("engine", "rehearse", "replay", "setup")
+"""Commands that run an engine."""
 
 
 def parser() -> argparse.ArgumentParser:
-    from engine.face import DEFAULT_STORE
+    from engine.api.control import DEFAULT_STORE
 
-    from .commands import catalogue, doctor, image, look, node, plan, run, setting, setup, topology
+    from . import paths
+    from .commands import catalogue, doctor, image, look, node, packets, plan, run, setting, setup, topology
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
-    top.add_argument("--store", type=Path, default=None, metavar="DIR", help=f"where the engine keeps what it knows ({DEFAULT_STORE})")
+    top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in (setup, run, look, plan, node, setting, topology, catalogue, image, doctor):
+    for group in (setup, run, look, packets, plan, node, setting, topology, catalogue, image, doctor):
         group.add(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command, or the console where there is none; the process's exit code."""
+    """Runs one command, or the console if none is given. Returns the exit code of the process."""
     given = list(sys.argv[1:] if argv is None else argv)
     bare = not given or (len(given) == 2 and given[0] == "--store") or (len(given) == 1 and given[0].startswith("--store="))
-    if bare and terminal():
-        return _console(given[-1].removeprefix("--store=") if given else "")
-    return _command(given)
+    console = bare and terminal()
+    if (console or _command_of(given) in WITH_ENGINE) and (why := tight()):
+        print(f"crowbar: {why}", file=sys.stderr)
+        return 2
+    try:
+        if console:
+            return _console(given[-1].removeprefix("--store=") if given else "")
+        with contextlib.redirect_stdout(Plain(sys.stdout)), contextlib.redirect_stderr(Plain(sys.stderr)):
+            return _command(given)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if why := ran_out(error):
+            print(f"crowbar: {why}", file=sys.stderr)
+            return 2
+        raise
 
 
-def instead(words: Sequence[str]) -> int:
-    """Another command, chosen in the console that has just ended."""
-    sys.argv[1:] = words  # a rehearsal begins itself anew in its network namespace, with the words of the command line
-    return main(words)
+def _command_of(given: Sequence[str]) -> str:
+    """The command's name, without loading all commands. Empty: none."""
+    words = iter(given)
+    for word in words:
+        if word == "--store":
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""
+
+
+def instead(command: Sequence[str]) -> int:
+    """Runs another command, which the user chose in the console that has just ended."""
+    sys.argv[1:] = command  # a rehearsal starts itself again in its network namespace, with the same command line
+    return main(command)
 
 
 def _console(store: str) -> int:
-    from engine.views.show import DEFAULT_STORE, StoreError
+    from engine.api.views import StoreError
+
+    from . import paths
 
     try:
-        return open_console(Path(store) if store else Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser(), instead)
-    except StoreError as error:
+        return open_console(paths.store(paths.path(store) if store else None), instead)
+    except (StoreError, argparse.ArgumentTypeError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
 
 
 def _command(given: Sequence[str]) -> int:
-    from engine.face import DEFAULT_STORE, AttachError, CatalogError, PlanError, ServiceError, StoreError, VaultError
+    from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, ServiceError, StoreError, VaultError
+
+    from . import paths
 
     top = parser()
     arguments = top.parse_args(given)
     if arguments.command is None:
         top.print_help()
         return 2
-    arguments.store_is_default = arguments.store is None and "CROWBAR_STORE" not in os.environ
-    if arguments.store is None:
-        arguments.store = Path(os.environ.get("CROWBAR_STORE", DEFAULT_STORE)).expanduser()
+    arguments.store_is_default = arguments.store is None and not os.environ.get("CROWBAR_STORE")
+    arguments.instead = instead
     try:
+        arguments.store = paths.store(arguments.store)
         return int(arguments.run(arguments))
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (StoreError, ServiceError, VaultError, AttachError) as error:
+    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever read our output has had enough.
+        # The reader of our output has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 

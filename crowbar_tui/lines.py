@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from engine.face import NodeRow, RoleRow, Summary, Why
+from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
-from .console.words import age
+from .console.formats import age
 
 
 def summary(s: Summary, running: bool) -> str:
@@ -17,6 +17,26 @@ def summary(s: Summary, running: bool) -> str:
     out += [f"  {name}: {state}" for name, state in s.deployments.items() if state != "empty"]
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
     return "\n".join(out)
+
+
+def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:
+    """What is wrong with the interface that is served, and why the engine is root."""
+    out = []
+    if interface.get("code"):
+        head = f"  {interface['name'] or interface['address']}: "
+        out += [f"{head}{interface['sentence']}", f"{' ' * len(head)}try: {interface['advice']}"]
+    if rights.get("why_root"):
+        out.append(f"  the engine runs as root: {rights['why_root']}")
+    return out
+
+
+def drops(found: Sequence[dict[str, Any]]) -> list[str]:
+    """What was dropped, by cause, with the last sender; not the fields that cost no answer."""
+    out = []
+    for one in [one for one in found if not one["answered"]][:5]:
+        what = f"{one['protocol'].upper()} packet{'s' if one['count'] != 1 else ''}"
+        out.append(f"  {one['count']} {what} dropped, the last of {one['who']}: {one['fault']}")
+    return out
 
 
 def reason(head: str, why: Why) -> str:
@@ -30,9 +50,7 @@ def nodes(rows: Sequence[NodeRow], now: float) -> str:
     out = [f"{'place':<8} {'node':<{width}} {'state':<20} {'last signal':<12} {'age':>6}  roles  runs"]
     for r in rows:
         done = f"{r.done}/{r.roles}"
-        out.append(
-            f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {age(now - r.signal_at):>6}  {done:<5}  {r.runs}"
-        )
+        out.append(f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {age(now - r.signal_at):>6}  {done:<5}  {r.runs}")
         if r.why is not None:
             out.append(f"{'':<9}{r.why.sentence}")
     return "\n".join(out)
@@ -55,15 +73,36 @@ def told(row: dict[str, Any]) -> str:
     return f"{row['seq']:>7} {row['type']:<13} {who:<18} {row.get('text', '')}".rstrip()
 
 
-def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float) -> str:
+def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence[tuple[str, str]] = ()) -> str:
     out = [f"{node.name}: {node.state}, last signal {node.signal} {age(now - node.signal_at)} ago, runs {node.runs or 'nothing known'}"]
     if node.why is not None:
         out.append(reason("  ", node.why))
+    out += [f"  {label}: {text}" for label, text in facts]
     for r in rows:
         if r.state != "active":
             out.append(f"  {r.role:<18} {r.state}")
             out += [f"    {w.sentence}" for w in r.why]
     return "\n".join(out)
+
+
+def disk_rows(disks: Sequence[Disk]) -> list[str]:
+    """One line per disk: what it is and what it holds; and why it is not taken."""
+    out = []
+    for disk in disks:
+        amount = f"{disk.size / 1e12:.1f} TB" if disk.size >= 1e12 else f"{disk.size / 1e9:.0f} GB" if disk.size else ""
+        held = disk.use or (f"holds {disk.signature}" if disk.signature else "blank" if disk.size else "")
+        state = f", {disk.state}" if disk.state else ""
+        out.append(f"  {disk.name:<10} {disk.serial or disk.wwn or 'no serial':<24} {amount:>9}  {held}{state}".rstrip())
+        out += [f"             not taken: {disk.why}"] if disk.why else []
+    return out
+
+
+def disks_seen(shown: NodePreview, now: float) -> str:
+    """How old it is what is shown of the disks, and why it is not newer."""
+    if shown.asked:
+        return f"as the node reported {age(now - shown.as_of)} ago"
+    old = f"as of {age(now - shown.as_of)} ago" if shown.as_of else "not discovered yet"
+    return f"{old}; not asked now: {sentence(shown.unseen)}" if shown.unseen is not None else old
 
 
 def why_role(row: RoleRow) -> str:

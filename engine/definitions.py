@@ -1,4 +1,4 @@
-"""What barclamps, images and stages say: the fixed part of the vocabulary, read once at start by `catalog`.
+"""The definitions that barclamps, images and stages make: the fixed part of the vocabulary. `catalog` reads them once, at the start.
 
 Nothing here changes while an engine runs. The state of nodes and node roles is in `model`.
 """
@@ -6,15 +6,19 @@ Nothing here changes while an engine runs. The state of nodes and node roles is 
 from __future__ import annotations
 
 import enum
+import re
+from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
 
+PowerAction = Literal["on", "off", "cycle", "soft", "status"]
+"""Power orders that an operator can give."""
 Json = Any  # a value that JSON can hold; it is checked against the attribute's schema where it enters
 
 
 class Stage(Struct, frozen=True, kw_only=True):
-    """A span of a server's life. The order of the stages in `Catalog.stages` is the order of that life."""
+    """A phase of a server's life. `Catalog.stages` lists the stages in the order of that life."""
 
     name: str
     doing: str
@@ -22,15 +26,15 @@ class Stage(Struct, frozen=True, kw_only=True):
     done: str
     """Name of the node's state when they are, e.g. `hardware-installed`."""
     runs: Literal["sledgehammer", "installed"]
-    """Which kind of environment its roles need; `installed` is the image named by attribute `target-os`."""
+    """The kind of environment that its roles need. `installed` is the image that the attribute `target-os` names."""
     gate: bool = False
-    """Entered only when the node is allocated (late binding)."""
+    """True if only an allocated node may enter it (late binding)."""
     power_cycle: bool = True
-    """May the engine power-cycle a node that it lost in this stage?"""
+    """Whether the engine may power-cycle a node that it lost in this stage."""
 
 
 class On(enum.Enum):
-    """Where the parent of a node role is looked for, and made when it is not there."""
+    """Where the engine looks for the parent of a node role, and creates it if it is missing."""
 
     SAME = "same"
     PEERS = "peers"
@@ -40,17 +44,60 @@ class On(enum.Enum):
 
 
 LINKED_KINDS = ("switch",)
-"""Kinds of devices that a server can be known to be linked to (`on: linked:KIND`)."""
-HERE = frozenset({"noop", "local", "device"})
-"""Jigs that work on the admin node: they need neither an environment nor life of the node that they are for."""
+"""Kinds of devices that a server can be linked to (`on: linked:KIND`)."""
+
+
+class JigKind(Struct, frozen=True, kw_only=True):
+    """A way to run a role, with its fixed properties. The adapter of the same name in `engine.jigs` does the work."""
+
+    name: str
+    runs: Literal["admin node", "node in memory", "installed node", "nowhere"]
+    """Where the role's scripts run. `nowhere`: the role has no scripts."""
+    serves: Literal["", "admin", "memory", "installed", "device"] = ""
+    """Whose attempts the jig keeps: the admin node's, those of a server that runs from memory or from its disk, or a device's. The engine
+    tells it when an outcome of these is recorded. Empty: it keeps none."""
+    does: str
+    """The jig's row in `docs/barclamps.md`."""
+    detached: bool = False
+    """Attempts continue when the connection breaks. Destructive roles need such a jig."""
+    alive: bool = False
+    """The node must run the environment of the role's stage, and be alive."""
+    job: bool = True
+    """An attempt counts against the limit `jobs`."""
+
+    @property
+    def scripted(self) -> bool:
+        """True if the role has scripts in its folder."""
+        return self.runs != "nowhere"
+
+
+JIGS = {
+    kind.name: kind
+    for kind in (
+        JigKind(name="agent", runs="node in memory", serves="memory", does="on the node, in sledgehammer", detached=True, alive=True),
+        JigKind(
+            name="script", runs="installed node", serves="installed", does="on the installed node, over SSH", detached=True, alive=True
+        ),
+        JigKind(name="local", runs="admin node", serves="admin", does="on the admin node"),
+        JigKind(name="noop", runs="nowhere", does="no script: a milestone, which is done when its requirements are", job=False),
+        JigKind(
+            name="device",
+            runs="admin node",
+            serves="device",
+            does="on the admin node, for a switch. The script reads `device/name`, `device/id` and `device/address` among its attributes",
+        ),
+    )
+}
+"""Name in a barclamp -> kind of jig. A role whose jig has no adapter fails with the reason `no_jig`."""
+UNKNOWN_JIG = JigKind(name="", runs="nowhere", does="", alive=True)
 
 
 class Requirement(Struct, frozen=True, kw_only=True):
     role: str
     on: On | None = None
-    """None: the same node first, then the deployment, then up the tree; else it is created on the same node."""
+    """None: the same node first, then the deployment, then up the tree; otherwise it is created on the same node."""
     kind: str = ""
-    """With LINKED: the role is wanted on each device of this kind that the node is linked to."""
+    """With LINKED: the role is needed on each device of this kind that the node is linked to."""
 
 
 class Want(Struct, frozen=True, kw_only=True):
@@ -58,20 +105,20 @@ class Want(Struct, frozen=True, kw_only=True):
 
     name: str
     at: str = ""
-    """Path in the role's attributes.json, `a/b/c`; empty: the attribute's own path."""
+    """Path in the role's attributes.json, `a/b/c`. Empty: the attribute's own path."""
 
 
 class Collect(Struct, frozen=True, kw_only=True):
-    """A role that reads the committed values of an attribute of all node roles that want it (wishes)."""
+    """A role that reads the committed values of an attribute from all node roles that want it (wishes)."""
 
     attribute: str
     into: str
     role: str = ""
-    """Only the wishes of this role's node roles; empty: of all."""
+    """Only the wishes of this role's node roles. Empty: those of all roles."""
 
     @property
     def key(self) -> str:
-        """What is summed under one name: `attribute`, or `role/attribute`."""
+        """The key under which values are collected: `attribute`, or `role/attribute`."""
         return f"{self.role}/{self.attribute}" if self.role else self.attribute
 
 
@@ -83,12 +130,12 @@ class AttributeDef(Struct, frozen=True, kw_only=True):
     description: str = ""
     barclamp: str = ""
     role: str = ""
-    """The role that gives it; empty: an attribute of the node or the site."""
+    """The role that gives it. Empty: an attribute of the node or the site."""
     secret: bool = False
-    """Its value is a handle of a sealed secret, opened only by the runner."""
+    """True if its value is a handle of a sealed secret, which only the runner opens."""
 
 
-class RoleDef(Struct, frozen=True, kw_only=True):
+class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     name: str
     barclamp: str
     stage: str
@@ -96,33 +143,44 @@ class RoleDef(Struct, frozen=True, kw_only=True):
     description: str = ""
     requires: tuple[Requirement, ...] = ()
     precedes: tuple[str, ...] = ()
-    """Roles of the same node that run after this one where both are bound; pulls nothing in."""
+    """Roles of the same node that run after this one if both are bound. It binds nothing."""
     provides: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     wants: tuple[Want, ...] = ()
     gives: tuple[str, ...] = ()
     collects: tuple[Collect, ...] = ()
     holds: tuple[str, ...] = ()
-    """Resources held while it runs, besides `node:NAME` and `jobs`: e.g. `admin`."""
+    """Resources that it holds while it runs, besides `node:NAME` and `jobs`: for example `admin`."""
     flags: frozenset[str] = frozenset()
-    """Of FLAGS."""
+    """From FLAGS."""
     verify: bool = False
-    """It has a second look (`verify` script) that tells whether what it does is so, with the same gives."""
+    """True if the role has a `verify` script, which checks whether the role is applied. It reports the same gives."""
     reverify: bool = False
-    """The second look also follows each successful run, so that a wrong claim fails."""
+    """True if `verify` also runs after each successful run, so that a wrong result fails."""
     attempts: int = 1
     delay_s: float = 10.0
-    """Before the second attempt; doubles with each further one."""
+    """Seconds before the second attempt. Doubles with each further one."""
     timeout_s: float = 900.0
     validates: bool = False
     seconds: float = 10.0
-    """Expected duration, until a measured one is there."""
+    """Expected duration in seconds, until the engine has measured one."""
     scripts: str = ""
-    """Folder of its scripts in the barclamp's `roles/`, where that is not its own name (generated roles)."""
+    """Folder of its scripts in the barclamp's `roles/`, if that is not its own name (generated roles)."""
+    tools: tuple[str, ...] = ()
+    """From TOOLS: programs of `images/node` that travel with each of its tasks."""
 
-    @property
+    @cached_property
+    def jig_kind(self) -> JigKind:
+        return JIGS.get(self.jig, UNKNOWN_JIG)
+
+    @cached_property
     def destructive(self) -> bool:
         return "destructive" in self.flags
+
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the attributes that it wants."""
+        return tuple(want.name for want in self.wants)
 
     @property
     def idempotent(self) -> bool:
@@ -133,9 +191,15 @@ FLAGS = frozenset(
     ["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "service", "powersave", "library", "once"]
 )
 
+TOOLS = ("disks",)
+
+
+BOOT_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:=,@+%~-]{0,511}")
+"""One word of a boot script. It has no character that iPXE or GRUB gives a meaning."""
+
 
 class ImageDef(Struct, frozen=True, kw_only=True):
-    """What a node can run: a discovery image, an installable system, the installer of a distribution, or a loader."""
+    """What a node can load or run: a discovery image, a system to install, an installer of a distribution, or a loader."""
 
     name: str
     kind: Literal["discovery", "system", "installer", "loader"]
@@ -145,20 +209,20 @@ class ImageDef(Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     """Use (`kernel`, `initrd`, `root`, `bios`, `efi`) -> file name in the image's folder."""
     arguments: tuple[str, ...] = ()
-    """Kernel arguments, each one typed word."""
+    """Kernel arguments. Each is a BOOT_WORD."""
     synthetic: dict[str, int] = {}
-    """File name -> size in bytes of a file that is made, not shipped: for simulated machines only."""
+    """File name -> size in bytes of a stand-in that is generated, for simulated machines only."""
     installs: str = ""
-    """Of an installer: the system (`target-os`) that it puts on the disk."""
+    """For an installer: the system (`target-os`) that it installs."""
     method: str = ""
-    """Of an installer: the value of `install-method` that chooses it."""
+    """For an installer: the value of `install-method` that selects it."""
     answers: dict[str, str] = {}
-    """Of an installer: name under which a file of answers is served -> its template in the image's folder, or in `images/answers`."""
+    """For an installer: served name of an answers file -> its template in the image's folder, or in `images/answers`."""
     mirror: str = ""
-    """Of an installer: where packages come from, unless `package-mirror` says otherwise."""
+    """For an installer: the mirror for packages, unless `package-mirror` names another."""
 
 
-class Catalog(Struct, frozen=True, kw_only=True):
+class Catalog(Struct, frozen=True, kw_only=True, dict=True):
     roles: dict[str, RoleDef]
     attributes: dict[str, AttributeDef]
     stages: tuple[Stage, ...]
@@ -166,19 +230,73 @@ class Catalog(Struct, frozen=True, kw_only=True):
     folders: dict[str, str] = {}
     """Barclamp or `image:NAME` -> its folder on this machine."""
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Stage -> its position in the order of the stages, from 0."""
+        return {stage.name: i for i, stage in reversed(tuple(enumerate(self.stages)))}
+
+    @cached_property
+    def stage_named(self) -> dict[str, Stage]:
+        """Name -> stage."""
+        return {stage.name: stage for stage in reversed(self.stages)}
+
+    @cached_property
+    def gate(self) -> int:
+        """Position of the first stage that only allocated nodes enter. Without one: the number of stages."""
+        return next((i for i, stage in enumerate(self.stages) if stage.gate), len(self.stages))
+
+    @cached_property
+    def place_of(self) -> dict[str, int]:
+        """Role -> position of its stage. Leaves out roles of an unknown stage."""
+        return {name: self.places[role.stage] for name, role in self.roles.items() if role.stage in self.places}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Attribute -> the roles that want it, sorted by name."""
+        out: dict[str, list[str]] = {}
+        for name in sorted(self.roles):
+            for attribute in dict.fromkeys(want.name for want in self.roles[name].wants):
+                out.setdefault(attribute, []).append(name)
+        return {attribute: tuple(names) for attribute, names in out.items()}
+
+    @cached_property
+    def providers(self) -> dict[str, tuple[str, ...]]:
+        """Name -> the roles that provide it, sorted."""
+        out: dict[str, tuple[str, ...]] = {}
+        for name in sorted(self.roles):
+            for provided in dict.fromkeys(self.roles[name].provides):
+                out[provided] = (*out.get(provided, ()), name)
+        return out
+
+    @cached_property
+    def peer_wanters(self) -> dict[str, tuple[str, ...]]:
+        """Role -> the roles that require it on all peers."""
+        out: dict[str, tuple[str, ...]] = {}
+        for role in self.roles.values():
+            for requirement in role.requires:
+                if requirement.on is On.PEERS:
+                    out[requirement.role] = (*out.get(requirement.role, ()), role.name)
+        return out
+
+    @cached_property
+    def collectors(self) -> dict[str, tuple[str, ...]]:
+        """Key of collected values -> the roles that collect them."""
+        out: dict[str, tuple[str, ...]] = {}
+        for role in self.roles.values():
+            for collect in role.collects:
+                out[collect.key] = (*out.get(collect.key, ()), role.name)
+        return out
+
     def owner(self, attribute: str) -> str:
-        """The role that gives an attribute; empty for one of the node, the site or the engine. KeyError if unknown."""
+        """The role that gives an attribute. Empty for an attribute of the node, the site or the engine. KeyError if unknown."""
         return self.attributes[attribute].role
 
     def requirements(self, role: str) -> tuple[Requirement, ...]:
-        """What a role requires: what it says, and the owners of the attributes that it wants."""
+        """All requirements of a role: the declared ones, and the givers of the attributes that it wants."""
         definition = self.roles[role]
         named = {requirement.role for requirement in definition.requires} | {role}
         implied = dict.fromkeys(self.attributes[want.name].role for want in definition.wants)
         return definition.requires + tuple(Requirement(role=name) for name in implied if name and name not in named)
 
     def stage_index(self, name: str) -> int:
-        for i, stage in enumerate(self.stages):
-            if stage.name == name:
-                return i
-        raise KeyError(name)
+        return self.places[name]

@@ -1,8 +1,8 @@
-"""What shall be done: every effect that `step` orders. The runner carries them out after the commit that records their cause.
+"""The effects: every action that `step` orders. The runner carries them out after the commit that records their cause.
 
-An effect never raises: whatever comes of it is the next event. *Open* effects (Start, BootNode, Probe) are a function of the world
-(`reopen`) and are ordered again after a restart; attempt id, boot generation and probe number make twice the same as
-once. Answers are never open: the client asks again.
+An effect never raises: its outcome is the next event. *Open* effects (Start, BootNode, Probe, SetPower if it parks) follow from the
+world (`reopen`), and the engine orders them again after a restart. Attempt ids, boot generations and probe numbers make a repeated order
+harmless. Answers are never open: the client asks again.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from .definitions import PowerAction
 from .model import Mac, NodeId, RoleName, Way
 from .reasons import Reason
+from .requests import Request
 from .wire.dhcp import DhcpReply
 
 
@@ -21,27 +23,26 @@ class Effect(Struct, frozen=True, kw_only=True, gc=False, tag=True):
 
 
 class SendDhcp(Effect, frozen=True, kw_only=True, gc=False):
-    """Send this reply; where it goes follows from RFC 2131 section 4.1, unless `to` says it."""
+    """Send this reply. RFC 2131 section 4.1 gives the destination, unless `to` names one."""
 
     reply: DhcpReply
     interface: str
     port: int = 67
-    """The one that it leaves from."""
+    """The port that the reply leaves from."""
     to: tuple[str, int] | None = None
 
 
 class Ignore(Effect, frozen=True, kw_only=True, gc=False):
-    """Nothing is answered, and this is why; counted, and shown on Health."""
+    """Send no answer, for this reason. It is counted, and Health shows it."""
 
     reason: Reason
     mac: Mac = ""
 
 
 class BootScript(Effect, frozen=True, kw_only=True, gc=False):
-    """Answer a loader: boot `environment` over the network, or the local disk. With `claim` the script carries the nonce
-    of the request."""
+    """Answer a loader: boot `environment` over the network, or the local disk. With `claim` the script carries the nonce of the request."""
 
-    request: int
+    request: Request
     mac: Mac
     node: NodeId
     """Empty for a machine without identity."""
@@ -49,15 +50,15 @@ class BootScript(Effect, frozen=True, kw_only=True, gc=False):
     disk: bool
     claim: bool
     quirk: str = ""
-    """How its firmware goes on to the disk (`disk-boot`); empty: as its platform does."""
+    """How the firmware continues to the disk (`disk-boot`). Empty: the platform decides."""
     image: str = ""
-    """The image that makes the environment, where it has another name (of another architecture)."""
+    """The image that makes the environment, if its name differs (another architecture)."""
 
 
 class Welcome(Effect, frozen=True, kw_only=True, gc=False):
-    """Answer a hello: the token of (node, boot_id) goes back."""
+    """Answer a hello with the token of (node, boot_id)."""
 
-    request: int
+    request: Request
     node: NodeId
     name: str
     boot_id: str
@@ -66,27 +67,29 @@ class Welcome(Effect, frozen=True, kw_only=True, gc=False):
 class Refuse(Effect, frozen=True, kw_only=True, gc=False):
     """Answer a call or an operator with a refusal."""
 
-    request: int
+    request: Request | None
+    """None: nobody waits."""
     reason: Reason
 
 
 class Accept(Effect, frozen=True, kw_only=True, gc=False):
-    """Answer an operator: it is done, and recorded."""
+    """Answer an operator: the order is done and recorded."""
 
-    request: int
+    request: Request | None
+    """None: nobody waits."""
     message: str
 
 
 class Acknowledge(Effect, frozen=True, kw_only=True, gc=False):
-    """Tell the node that the outcome of `ID.LEG` is recorded (or of no interest any more), so it need not keep it."""
+    """Tell the node that the outcome of `ID.LEG` is recorded or no longer needed, so that the node can delete it."""
 
     attempt: str
     node: NodeId
 
 
 class Start(Effect, frozen=True, kw_only=True, gc=False):
-    """Carry out one leg of an attempt, `ID.LEG`, by the role's jig. With `resume` it was ordered before: the node says what it
-    has of it (running, the outcome, or lost), and starts nothing that it does not know."""
+    """Run one leg of an attempt, `ID.LEG`, with the role's jig. With `resume` it was ordered before: the node reports what it has of
+    it (running, the outcome, or lost), and starts nothing that it does not know."""
 
     attempt: str
     node: NodeId
@@ -96,7 +99,7 @@ class Start(Effect, frozen=True, kw_only=True, gc=False):
 
 
 class BootNode(Effect, frozen=True, kw_only=True, gc=False):
-    """Power order: boot the node this way, read back, and say so with `Powered`."""
+    """Power order: boot the node this way, read the state back, and report with `Powered`."""
 
     node: NodeId
     generation: int
@@ -106,31 +109,29 @@ class BootNode(Effect, frozen=True, kw_only=True, gc=False):
 
 
 class SetPower(Effect, frozen=True, kw_only=True, gc=False):
-    """An operator's power order, or question: carry it out, read back, and say so with `PowerSet`."""
+    """An operator's power order or question: carry it out, read the state back, and report with `PowerSet`."""
 
     node: NodeId
-    action: Literal["on", "off", "cycle", "soft", "status"]
+    action: PowerAction
     who: str
-    request: int = 0
+    request: Request | None = None
 
 
 class Identify(Effect, frozen=True, kw_only=True, gc=False):
-    """Blink the node's light for so many seconds, 0 to 255; 0 ends it. `PowerSet` tells what came of it."""
+    """Blink the node's light for so many seconds, 0 to 255; 0 turns it off. `PowerSet` reports the result."""
 
     node: NodeId
     seconds: int
     who: str
-    request: int = 0
+    request: Request | None = None
 
 
 class Probe(Effect, frozen=True, kw_only=True, gc=False):
-    """Ask the node whether it still runs `boot_id` and answers."""
+    """Ask the node whether it answers and still runs `boot_id`."""
 
     node: NodeId
     probe: int
 
 
 Answer = BootScript | Welcome | Refuse | Accept
-AnyEffect = (
-    SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe
-)
+AnyEffect = SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe

@@ -1,28 +1,28 @@
-"""What happens: every event that `step` takes. Each is a past fact, written by an adapter, an operator or the clock.
+"""The events: everything that `step` takes. Each is a fact of the past, from an adapter, an operator or the clock.
 
-An event travels as `Happened(at, now, event)`: the loop stamps wall time and engine time as it takes the event from its lane.
-Randomness (nonces, ids) comes in the event. Events hold no secrets: a nonce or a credential is reduced to its SHA-256 or to a verdict by
-the adapter that received it, so the journal can hold every event as it is.
+An event travels as `Happened(at, now, event)`: the loop stamps wall time and engine time when it takes the event from its lane. Random
+values (nonces, ids) come in the event. Events hold no secrets: the adapter reduces a nonce or a credential to its SHA-256 or to a
+verdict. So the journal can hold every event unchanged.
 
-`request` is the number under which the adapter waits for an answer; it means nothing after a restart, when the client
-asks again.
+`request` says who waits for an answer (`requests.Request`); None: nobody does.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from .definitions import Json
+from .definitions import Json, PowerAction
 from .model import Mac, NodeId, RoleName
 from .plan import Plan
 from .reasons import Reason
+from .requests import Request
 from .wire.dhcp import DhcpRequest
 
 
 class Event(Struct, frozen=True, kw_only=True, gc=False, tag=True):
-    """Common base of all events; the tag in JSON is the class's name."""
+    """Common base of all events. The tag in JSON is the name of the class."""
 
 
 class Happened(Struct, frozen=True, gc=False):
@@ -37,16 +37,16 @@ class Happened(Struct, frozen=True, gc=False):
 
 
 class DhcpAsked(Event, frozen=True, kw_only=True, gc=False):
-    """A DHCP client asked something on an interface (RFC 2131)."""
+    """A DHCP client sent a request on an interface (RFC 2131)."""
 
     request: DhcpRequest
     interface: str
     port: int = 67
-    """The one that it asked: 67, or 4011 of a proxy."""
+    """The port that received it: 67, or 4011 for a proxy."""
 
 
 class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
-    """Another DHCP server answered on the wire."""
+    """Another DHCP server answered on the network."""
 
     server: str
     server_mac: Mac
@@ -54,17 +54,17 @@ class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Fetched(Event, frozen=True, kw_only=True, gc=False):
-    """A boot file went out whole: `loader` by TFTP or HTTP, `kernel` (with its initrd) and an installer's `answers` by HTTP."""
+    """A boot file was sent completely: `loader` by TFTP or HTTP, `kernel` (with its initrd) and an installer's `answers` by HTTP."""
 
     address: str
     what: Literal["loader", "kernel", "answers"]
 
 
 class ScriptAsked(Event, frozen=True, kw_only=True, gc=False):
-    """A loader asked for its boot script. `nonce` is the SHA-256 (hex) of a fresh random nonce, which goes into the script
-    if the answer is to boot with a claim."""
+    """A loader asked for its boot script. `nonce` is the SHA-256 (hex) of a fresh random nonce. The script contains the nonce if the
+    boot must claim it."""
 
-    request: int
+    request: Request
     mac: Mac
     address: str
     nonce: str
@@ -72,13 +72,13 @@ class ScriptAsked(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Hello(Event, frozen=True, kw_only=True, gc=False):
-    """An environment is up and says which machine it is on."""
+    """An environment is up and identifies its machine."""
 
-    request: int
+    request: Request
     nonce: str = ""
-    """SHA-256 (hex) of the nonce that it showed; empty for an installed system."""
+    """SHA-256 (hex) of the nonce in the hello. Empty for an installed system."""
     credential: NodeId = ""
-    """The node whose credential it showed, verified by the adapter; empty: none or a wrong one."""
+    """The node of the credential in the hello, verified by the adapter. Empty: no credential, or a wrong one."""
     boot_id: str
     environment: str
     uuid: str = ""
@@ -87,21 +87,23 @@ class Hello(Event, frozen=True, kw_only=True, gc=False):
     address: str = ""
     arch: str = ""
     protocol: int = 1
-    """Version of the agent's calls that it speaks."""
+    """Version of the agent protocol that the agent speaks."""
+    clock: int | None = None
+    """The node's clock at boot, in seconds since 1970. None: the agent does not report it."""
 
 
 # -- from nodes (authenticated by their token) --------------------------------------------------------------------
 
 
 class Bye(Event, frozen=True, kw_only=True, gc=False):
-    """The environment goes down in order."""
+    """The environment shuts down in order."""
 
     node: NodeId
     boot_id: str
 
 
 class Outcome(Event, frozen=True, kw_only=True, gc=False):
-    """What became of one leg of an attempt. `attempt` is `ID.LEG`."""
+    """The outcome of one leg of an attempt. `attempt` is `ID.LEG`."""
 
     attempt: str
     node: NodeId
@@ -112,18 +114,18 @@ class Outcome(Event, frozen=True, kw_only=True, gc=False):
     """`again`: seconds until the next leg."""
     failure: Reason | None = None
     unreachable: bool = False
-    """`failed` because the node could not be reached: nothing is known of the attempt."""
+    """True for `failed` because the node could not be reached: then nothing is known of the attempt."""
 
 
 # -- from the engine's own hands ----------------------------------------------------------------------------------
 
 
 Spoken = Literal["", "ipmi", "redfish", "unknown"]
-"""What a BMC was talked to by; `unknown`: it did not answer at all; empty: it was not asked."""
+"""The protocol of the BMC. `unknown`: the BMC did not answer. Empty: nobody asked it."""
 
 
 class Powered(Event, frozen=True, kw_only=True, gc=False):
-    """A power order for boot `generation` was carried out and read back, or failed."""
+    """A power order for boot `generation` was carried out and read back, or it failed."""
 
     node: NodeId
     generation: int
@@ -132,19 +134,21 @@ class Powered(Event, frozen=True, kw_only=True, gc=False):
 
 
 class PowerSet(Event, frozen=True, kw_only=True, gc=False):
-    """What came of an operator's power order (effects SetPower and Identify): the state that was read back, or why not."""
+    """The result of an operator's power order (effects SetPower and Identify): the state that was read back, or the failure."""
 
     node: NodeId
-    action: Literal["on", "off", "cycle", "soft", "status", "identify"]
+    action: PowerAction | Literal["identify"]
     who: str
-    request: int = 0
+    request: Request | None = None
     state: Literal["on", "off", ""] = ""
     failure: Reason | None = None
     bmc: Spoken = ""
+    clock_off_s: int | None = None
+    """Seconds by which the BMC's clock is ahead of the engine's. None: not read."""
 
 
 class Probed(Event, frozen=True, kw_only=True, gc=False):
-    """The answer of probe number `probe`: does the node run `boot_id` and answer?"""
+    """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
     node: NodeId
     probe: int
@@ -152,23 +156,54 @@ class Probed(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Missed(Event, frozen=True, kw_only=True, gc=False):
-    """Nothing was heard of a node that is believed alive for longer than it may be silent."""
+    """A node that counts as alive was silent for too long. An installed system sends nothing by itself, so the engine asks it first;
+    this event follows only if it does not answer (`asked`)."""
+
+    node: NodeId
+    asked: bool = False
+
+
+class NodeDue(Struct, frozen=True, gc=False):
+    """Look at this node: a deadline of its boot, or a probe."""
 
     node: NodeId
 
 
-class Tick(Event, frozen=True, kw_only=True, gc=False):
-    """The engine time of wakes has come. Subjects are node ids, node-role keys joined by `/`, or MACs."""
+class RoleDue(Struct, frozen=True, gc=False):
+    """Look at this node role: its deadline, or the time of its next try."""
 
-    subjects: tuple[str, ...]
+    node: NodeId
+    role: RoleName
+
+
+class SightingDue(Struct, frozen=True, gc=False):
+    """Look at this machine that is not a node yet: the deadline of its boot."""
+
+    mac: Mac
+
+
+Due = NodeDue | RoleDue | SightingDue
+
+
+class Wake(NamedTuple):
+    """At this engine time, look at that."""
+
+    now: float
+    due: Due
+
+
+class Tick(Event, frozen=True, kw_only=True, gc=False):
+    """The engine time of wakes has come."""
+
+    subjects: tuple[Due, ...]
 
 
 class Continue(Event, frozen=True, kw_only=True, gc=False):
-    """The touched list was longer than one step may work on: take up the rest."""
+    """The touched list was too long for one step: work on the rest."""
 
 
 class Started(Event, frozen=True, kw_only=True, gc=False):
-    """The engine started on this store. `installation` is used for a new store only."""
+    """The engine started on this store. `installation` is used only for a new store."""
 
     installation: str
     admin: str
@@ -179,9 +214,9 @@ class Started(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Commit(Event, frozen=True, kw_only=True, gc=False):
-    """Make this plan the wanted state, as the next revision. The same plan again changes nothing."""
+    """Make this plan the goal, as the next revision. The same plan again changes nothing."""
 
-    request: int = 0
+    request: Request | None = None
     who: str
     plan: Plan
 
@@ -189,7 +224,7 @@ class Commit(Event, frozen=True, kw_only=True, gc=False):
 class Operate(Event, frozen=True, kw_only=True, gc=False):
     """An operator's verb on a node or node role (`operate.VERBS`)."""
 
-    request: int = 0
+    request: Request | None = None
     who: str
     verb: str
     node: str
@@ -201,7 +236,7 @@ class Operate(Event, frozen=True, kw_only=True, gc=False):
 class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
     """An operator set (or, with `clear`, removed) a value."""
 
-    request: int = 0
+    request: Request | None = None
     who: str
     layer: Literal["hint", "deployment", "role", "operator"]
     scope: str

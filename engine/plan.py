@@ -1,6 +1,6 @@
-"""What a plan says a rack shall become: typed records, with nothing that reads files (`plan_file` does that).
+"""The plan: typed records for the goal of a rack. `plan_file` reads the files; nothing here does.
 
-The plan in force is the one of the last revision. Secrets are references here, never values.
+The current plan is the one of the last revision. Secrets are references here, never values.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FACTS: dict[str, str] = {
     "nics.speed": "number",
     "kexec": "truth",
 }
-"""What a rule can ask about a node -> kind of value. `place` is the unit in the rack, `memory` MiB, `disks.size` bytes of all
-disks together, `nics.speed` Mbit/s of the fastest, `mac` the one that it booted from."""
+"""Fact that a rule can match -> kind of value. `place` is the unit in the rack, `memory` is in MiB, `disks.size` is bytes of all disks
+together, `nics.speed` is Mbit/s of the fastest port, `mac` is the port that the node booted from."""
 
 NAME_FIELDS = ("place", "rack", "serial", "mac", "number")
-"""What a rule's host name template may hold in braces."""
+"""Fields that a rule's host name template may contain in braces."""
 
 
 class Admin(Struct, frozen=True, kw_only=True):
@@ -51,15 +51,15 @@ class Site(Struct, frozen=True, kw_only=True):
 
 class Expect(Struct, frozen=True, kw_only=True):
     nodes: int = 0
-    """How many servers the rack has; 0: whatever comes."""
+    """How many servers the rack has. 0: any number."""
     within: float = 0.0
     """Seconds; 0: no limit."""
 
 
 class Approve(Struct, frozen=True, kw_only=True):
     wipe: Literal["nothing", "blank", "foreign", "listed", "all"] = "nothing"
-    """Which disks may lose what is on them: `blank` (no partition table or signature), `foreign` (not written by this
-    installation), `listed` (serials in `disks`), `all`."""
+    """Which disks may lose their data: `blank` (no partition table or signature), `foreign` (not written by this installation),
+    `listed` (serials in `disks`), `all`."""
     disks: tuple[str, ...] = ()
 
 
@@ -85,7 +85,7 @@ class Network(Struct, frozen=True, kw_only=True):
     """A /64, `auto`, or empty for IPv4 only."""
     strangers: Literal["ignore", "lease"] = "ignore"
     dhcp: Literal["own", "proxy"] = "own"
-    """`proxy`: another server leases the addresses, this one only tells boot ROMs what to load."""
+    """`proxy`: another server leases the addresses, and the engine only tells boot ROMs what to load."""
 
     @property
     def mask(self) -> str:
@@ -98,7 +98,7 @@ class PlaceDef(Struct, frozen=True, kw_only=True):
     cables: dict[str, str] = {}
     """A node's link (`1g0`, `bmc`) -> `switch:port`."""
     addresses: dict[str, str] = {}
-    """Network -> the address that the node in this place gets there; `plan save` pins them so."""
+    """Network -> the address that the node in this place gets there. `plan save` writes them."""
 
 
 class Rack(Struct, frozen=True, kw_only=True):
@@ -108,13 +108,13 @@ class Rack(Struct, frozen=True, kw_only=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """First match wins, per thing that a rule sets; evaluated when the node is allocated."""
+    """For each thing that a rule sets, the first matching rule counts. Evaluated when the node is allocated."""
 
     match: dict[str, Json] = {}
     """Fact (`disks.count`, `memory`, `product`, `place`, ...) -> a value, or a map of `min`, `max`, `is`, `like`."""
     group: str = ""
     name: str = ""
-    """Template of the node's host name: `{place}`, `{serial}`, `{mac}`, `{number}`."""
+    """Template of the node's host name, with `{place}`, `{serial}`, `{mac}`, `{number}`."""
     attributes: dict[str, Json] = {}
 
 
@@ -135,12 +135,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     deployments: dict[str, DeploymentDef] = {}
     attributes: dict[str, Json] = {}
-    """Of deployment `system`."""
+    """Attributes of deployment `system`."""
     limits: dict[str, int] = field(default_factory=lambda: {"jobs": 64})
     """Resource -> size."""
     secrets: dict[str, dict[str, str]] = {}
     """Name -> {env: VARIABLE} or {file: PATH}."""
     allocate: Literal["auto", "ask"] = "auto"
-    """`auto`: a discovered node that the rules match is allocated by the plan."""
+    """`auto`: the plan allocates a discovered node that the rules match."""
     patience: float = 1.0
-    """Factor on the engine's own deadlines and pauses (`patience`): above 1 for slow firmware, below for rehearsals."""
+    """Factor on the engine's own deadlines and pauses (`patience`): above 1 for slow firmware, below 1 for rehearsals."""

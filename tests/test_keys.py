@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.keys import SECRET_FILE, Keys, Verdict, site_keys
+from engine.trust.tokens import SECRET_FILE, Keys, Verdict, site_keys
 
 KEYS = Keys(b"k" * 32)
 BOOTS = {"n1": "boot-2", "a.b": "boot-9"}
@@ -28,9 +28,20 @@ def test_token_of_an_earlier_boot_and_of_a_deleted_node() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", ".", "..", "n1", "n1.x.y", KEYS.token("n1", "boot-2")[:-1], "n2" + KEYS.token("n1", "boot-2")[2:], "x" * 100_000,
-     KEYS.credential("n1"), "\udc80.\udc80.\udc80", Keys(b"o" * 32).token("n1", "boot-2")],
-)  # fmt: skip
+    [
+        "",
+        ".",
+        "..",
+        "n1",
+        "n1.x.y",
+        KEYS.token("n1", "boot-2")[:-1],
+        "n2" + KEYS.token("n1", "boot-2")[2:],
+        "x" * 100_000,
+        KEYS.credential("n1"),
+        "\udc80.\udc80.\udc80",
+        Keys(b"o" * 32).token("n1", "boot-2"),
+    ],
+)
 def test_forged_tokens(text: str) -> None:
     assert KEYS.check(text, BOOTS.get) == ("", Verdict.FORGED)
 
@@ -72,7 +83,7 @@ def test_a_damaged_secret_is_said_not_replaced(tmp_path: Path, text: str) -> Non
     file = tmp_path / SECRET_FILE
     file.write_text(text)
     file.chmod(0o600)
-    with pytest.raises(ValueError, match="put it back from a backup"):
+    with pytest.raises(ValueError, match="restore it from a backup"):
         site_keys(tmp_path)
     assert file.read_text() == text
 

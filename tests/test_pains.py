@@ -19,35 +19,35 @@ PAINS: dict[str, tuple[str, ...] | str] = {
         "images/test_images_agent.py::test_server_down_then_up",
     ),
     "2 work of an earlier boot is taken up again": (
-        "core/test_core_attempts.py::test_a_restart_after_a_resume_asks_and_does_not_start",
+        "core/test_core_attempt_deaths.py::test_a_restart_after_a_resume_asks_and_does_not_start",
         "images/test_images_attempt.py::test_lost_after_a_reboot",
-        "serve/test_serve_http.py::test_an_old_boot_is_told_apart_from_a_forgery",
+        "serve/test_serve_http_callers.py::test_an_old_boot_is_told_apart_from_a_forgery",
     ),
     "3 no retry of a single action": (
-        "core/test_core_attempts.py::test_a_retry_time_is_lifted_by_its_tick_alone",
-        "core/test_core_operate.py::test_skip_lets_children_go_on_and_a_suspended_attempt_is_ended_by_a_boot",
+        "core/test_core_attempt_ends.py::test_a_retry_time_is_lifted_by_its_tick_alone",
+        "core/test_core_operate_done.py::test_skip_lets_children_go_on_and_a_suspended_attempt_is_ended_by_a_boot",
     ),
     "4 the worker's error never reaches the operator": ("faults/test_faults_machines.py::test_a_disk_that_fails_in_the_install",),
     "4b no progress within a step": (
         "images/test_images_agent.py::test_hello_task_progress_log_result",
-        "core/test_core_boots.py::test_each_signal_is_shown_and_sets_the_next_deadline",
+        "core/test_core_boot_signals.py::test_each_signal_is_shown_and_sets_the_next_deadline",
     ),
     "5 a message lacks the thing that it is about": (
         "core/test_architecture.py::test_every_reason_that_is_given_exists_with_these_fields",
     ),
     "6 inspecting for ever, and then only a time-out": (
-        "core/test_core_boots.py::test_a_sighting_s_deadline_gives_a_reason_and_no_power_action",
+        "core/test_core_boot_strangers.py::test_a_sighting_s_deadline_gives_a_reason_and_no_power_action",
         "core/test_core_advice.py::test_why_of_a_problem_has_the_last_signal",
         "faults/test_faults_machines.py::test_a_node_that_never_calls_back",
     ),
     "7 the system is installed and the callback is lost": (
         "faults/test_faults_network.py::test_packets_are_doubled_reordered_or_calls_repeated",
-        "core/test_core_boots.py::test_a_late_hello_of_an_installed_system_ends_a_problem",
+        "core/test_core_boot_problems.py::test_a_late_hello_of_an_installed_system_ends_a_problem",
     ),
     "8 stuck in a state whose only cure is a restart": (
         "core/test_core_power_verbs.py::test_cycle_is_a_fresh_boot_and_forgets_a_problem",
         "core/test_core_power_verbs.py::test_a_running_attempt_is_not_cut_off_unless_forced",
-        "core/test_core_operate.py::test_skip_lets_children_go_on_and_a_suspended_attempt_is_ended_by_a_boot",
+        "core/test_core_operate_done.py::test_skip_lets_children_go_on_and_a_suspended_attempt_is_ended_by_a_boot",
     ),
     "9 a second DHCP server": (
         "faults/test_faults_network.py::test_a_second_dhcp_server_that_names_a_boot_file",
@@ -55,8 +55,8 @@ PAINS: dict[str, tuple[str, ...] | str] = {
         "doctor/test_doctor_checks.py::test_only_an_offer_to_us_counts",
     ),
     "10 proxy DHCP that a ROM ignores": (
-        "core/test_core_loaders.py::test_port_4011_is_answered_where_it_was_asked_from",
-        "core/test_core_loaders.py::test_a_rom_is_told_what_to_load_and_given_nothing",
+        "core/test_core_proxy.py::test_port_4011_is_answered_where_it_was_asked_from",
+        "core/test_core_proxy.py::test_a_rom_is_told_what_to_load_and_given_nothing",
         "boot/test_boot_proxy.py::test_it_boots_with_the_other_server_s_address",
     ),
     "11 spanning tree and LACP hide a machine at boot": (
@@ -64,17 +64,17 @@ PAINS: dict[str, tuple[str, ...] | str] = {
         "tested is that late is not lost (test_slow_firmware_within_the_deadline_is_waited_for_and_beyond_it_is_a_problem)."
     ),
     "12 the next network boot after the install hangs": (
-        "core/test_core_boots.py::test_an_installed_node_that_asks_the_network_boots_its_disk",
+        "core/test_core_boot_by_itself.py::test_an_installed_node_that_asks_the_network_boots_its_disk",
         "rehearsal/test_rehearsal_rack.py::test_disk_boot_by_the_script_and_by_the_bmc",
         "boot/test_boot_disk.py::test_uefi",
     ),
     "13 a BMC that says yes and does nothing": (
-        "power/test_power_ipmi.py::test_lies_are_found_out_and_the_truth_is_told",
+        "power/test_power_ipmi_moods.py::test_lies_are_found_out_and_the_truth_is_told",
         "faults/test_faults_bmc.py::test_a_bmc_that_does_not_do_it",
     ),
     "14 IPMI under load, locked accounts, power loops": (
         "power/test_power_gate.py::test_refused_logins_wait_longer_each_time_and_a_good_one_forgets",
-        "power/test_power_ipmi.py::test_a_quick_bmc_is_asked_again_quickly",
+        "power/test_power_ipmi_line.py::test_a_quick_bmc_is_asked_again_quickly",
         "power/test_power_ipmi.py::test_hundred_bmcs_from_sixteen_threads",
         "core/test_core_power_verbs.py::test_off_parks_the_node_and_nothing_fights_it",
     ),
@@ -89,12 +89,15 @@ PAINS: dict[str, tuple[str, ...] | str] = {
     "17 discovery that needs packages from outside": (
         "rehearsal/test_rehearsal_namespace.py::test_from_power_off_to_installed_on_real_ports",
     ),
-    "18 slow at a few thousand objects": ("faults/test_faults_large_store.py::test_it_serves_within_two_seconds",),
+    "18 slow at a few thousand objects": (
+        "faults/test_faults_large_store.py::test_it_is_served",
+        "bench/test_bench_core.py::test_a_start_costs_the_same_a_node_in_every_rack",
+    ),
     "19 no connection to the outside is an afterthought": (
         "Nothing here reaches outside while it brings a rack up (see 17); one bundle of everything is not made yet."
     ),
     "20 a loader that hangs on some cards": (
-        "core/test_core_loaders.py::test_each_that_hangs_is_followed_by_the_next_and_the_node_says_so",
+        "core/test_core_loaders_next.py::test_each_that_hangs_is_followed_by_the_next_and_the_node_says_so",
         "core/test_core_loaders.py::test_which_one_answered_is_recorded_and_becomes_the_node_s",
     ),
     "21 a discovery image that is too large": (
@@ -105,8 +108,7 @@ PAINS: dict[str, tuple[str, ...] | str] = {
         "core/test_core_identity.py::test_another_port_of_it_is_no_other_machine",
     ),
     "23 MACs, serials and UUIDs that two machines have": (
-        "faults/test_faults_identity.py::test_twin_serials",
-        "faults/test_faults_identity.py::test_twin_uuids",
+        "faults/test_faults_identity.py::test_twins",
         "faults/test_faults_identity.py::test_two_machines_with_one_mac",
         "core/test_core_identity.py::test_junk_serials_identify_nobody",
     ),
@@ -115,7 +117,7 @@ PAINS: dict[str, tuple[str, ...] | str] = {
         "core/test_core_properties.py::test_the_same_recorded_events_give_the_same_world",
     ),
     "25 a rack that loses DHCP with the link to its head office": "There is no head office: one process on the admin node does all.",
-    "26 a failed machine goes back to the free ones": ("core/test_core_operate.py::test_a_node_with_a_problem_is_not_given_away",),
+    "26 a failed machine goes back to the free ones": ("core/test_core_operate_plan.py::test_a_node_with_a_problem_is_not_given_away",),
     "27 many machines at once": (
         "serve/test_serve_tftp.py::test_a_hundred_clients_at_once",
         "faults/test_faults_large_rack.py::test_with_every_fifth_packet_lost_on_every_protocol_fifty_nodes_become_ready",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.reach import Reach
+from engine.wire.reach import Reach
 
 
 def test_without_a_lane_everything_is_itself() -> None:

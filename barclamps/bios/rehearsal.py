@@ -5,7 +5,7 @@ A setting that the firmware does not know is refused, as real ones do.
 
 from __future__ import annotations
 
-from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
 ACCESS_S = 2.0
 WRITE_S = 4.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 from engine.wire.lldp import Malformed, decode_frame
 
 INVENTORY_S = 3.0
 LISTEN_S = 30.0
 """Switches speak every 30 s (IEEE 802.1AB 10.5.1)."""
 ASK_BMC_S = 1.0
+_OF_A_SWITCH = {"bridge", "router", "repeater", "other"}
 
 
 async def inventory(machine: Machine, task: Task) -> Result:
@@ -22,17 +23,8 @@ async def inventory(machine: Machine, task: Task) -> Result:
             "vendor": one.vendor,
             "memory-mb": one.memory_mb,
             "cpus": one.cpus,
-            "disks": [
-                {
-                    "name": disk.name,
-                    "size": disk.size,
-                    "serial": disk.serial,
-                    "rotational": disk.rotational,
-                    "signature": disk.disk.signature,
-                    "transport": disk.transport,
-                }
-                for disk in machine.disks()
-            ],
+            "disks": machine.listed(),
+            "media": [],
             "nics": [
                 {
                     "name": nic.name,
@@ -66,6 +58,7 @@ async def lldp(machine: Machine, task: Task) -> Result:
                 "port": heard.port_id,
                 "system": heard.system_name,
                 "port_description": heard.port_description,
+                **({"capabilities": list(heard.capabilities)} if set(heard.capabilities) - _OF_A_SWITCH else {}),
             }
         )
     task.print(f"{len(neighbours)} neighbours")
@@ -75,7 +68,12 @@ async def lldp(machine: Machine, task: Task) -> Result:
 async def bmc_discover(machine: Machine, task: Task) -> Result:
     await task.work(ASK_BMC_S)
     one = machine.hardware
-    return Result(gives={"bmc": {"address": one.bmc_address, "mac": one.bmc_mac} if one.bmc_port else {}})
+    found: dict[str, Any] = {"address": one.bmc_address, "mac": one.bmc_mac} if one.bmc_port else {}
+    last = machine.faults.bmc_channel
+    if found and last > 1:
+        empty = [{"channel": n, "address": "", "mac": f"{one.bmc_mac[:-2]}{n:02x}"} for n in range(1, last)]
+        found["channels"] = [*empty, {"channel": last, **found}]
+    return Result(gives={"bmc": found})
 
 
 ROLES: dict[str, Behaviour] = {"inventory": inventory, "lldp": lldp, "bmc-discover": bmc_discover}

@@ -6,7 +6,7 @@ exit code and gives would be. `verify` looks at what is remembered, never at wha
 
 from __future__ import annotations
 
-from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
 
 async def example_motd(machine: Machine, task: Task) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
 FILE = "/etc/chrony/sources.d/crowbar.sources"
 

@@ -9,9 +9,9 @@ import re
 import uuid
 from typing import Any
 
-from engine.rehearsal.host_keys import new_host_key, public_line
-from engine.rehearsal.machine import Behaviour, DiskView, Machine, Result, Task
-from engine.rehearsal.state import System
+from engine.racks.simulated.host_keys import new_host_key, public_line
+from engine.racks.simulated.machine import Behaviour, DiskView, Machine, Result, Task
+from engine.racks.simulated.state import System
 
 LEAST_MB = 1539
 """What the script wants of a disk: a GiB for the system, the EFI system partition, room for the boot loader and the table."""
@@ -22,14 +22,24 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def _target(machine: Machine, task: Task) -> DiskView | None:
-    wanted = str(task.get("root-disk", "") or "")
-    return next((disk for disk in machine.disks() if not wanted or disk.name == wanted), None)
+    """The disk that the engine chose."""
+    return machine.disk_named(task.get("install-disk"))
+
+
+def _not_blank(disk: DiskView, task: Task) -> str:
+    """Why the plan's approval of blank disks does not cover it any more; empty: it does."""
+    held = disk.disk.signature
+    if not task.get("install-disk/blank") or not held or disk.disk.label == task.get("install-disk/label"):
+        return ""
+    only = "the plan approves blank disks only. Look at it, then redeploy os-install"
+    return f"disk {disk.name} is not blank any more: it holds {held}, and {only}"
 
 
 def _gives(disk: DiskView, system: System) -> dict[str, Any]:
     root = uuid.uuid5(uuid.NAMESPACE_URL, f"{disk.serial}/{disk.disk.wipes}")
+    names = {"wwn": disk.wwn, "serial": disk.serial} if disk.wwn else {}
     return {
-        "installed": {"os": system.os, "disk": disk.name, "root": str(root)},
+        "installed": {"os": system.os, "disk": disk.name, "root": str(root), **names},
         "ssh-host-key": public_line(system.host_key),
     }
 
@@ -49,9 +59,10 @@ def _wrong(disk: DiskView, task: Task) -> str:
 async def os_install(machine: Machine, task: Task) -> Result:
     disk = _target(machine, task)
     if disk is None:
-        wanted = task.get("root-disk")
+        wanted = task.get("install-disk/name")
         none = "no disk was found in this machine: is one plugged in, and is its controller switched on?"
-        return Result(exit=1, message=f"disk {wanted} is missing: it is not there any more" if wanted else none)
+        none = task.get("install-disk/refused") or none
+        return Result(exit=1, message=f"disk {wanted} is missing: it is not there any more" if wanted else str(none))
     if task.action == "verify":
         await task.work(2.0)
         wrong = _wrong(disk, task)
@@ -68,6 +79,8 @@ async def os_install(machine: Machine, task: Task) -> Result:
     if disk.size < LEAST_MB << 20:
         system = task.get("target-os")
         return Result(exit=1, message=f"disk {disk.name} is too small: it has {disk.size >> 20} MiB, and {system} needs {LEAST_MB} MiB")
+    if why := _not_blank(disk, task):
+        return Result(exit=1, message=why)
     machine.wipe(disk.disk)
     task.print(f"wiped {disk.name} ({disk.serial})")
 
@@ -111,6 +124,7 @@ def _make_own(machine: Machine, task: Task, disk: DiskView, hostname: str, sha25
         host_key=new_host_key(),
     )
     disk.disk.signature = "gpt"
+    disk.disk.label = str(task.get("install-disk/label") or "")
     disk.disk.system = system
     machine.save()
     return system

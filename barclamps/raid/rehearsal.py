@@ -1,12 +1,13 @@
-"""What `raid-configure` does to a simulated machine: one volume, md0, over its first disks. A volume that is there as wanted is left
-alone; jbod and none leave all disks alone, as the script does.
+"""What `raid-configure` does to a simulated machine: one volume, md0, over the disks that the engine chose. A volume that is there as
+wanted is left alone; jbod and none leave all disks alone, as the script does.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from engine.rehearsal.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.description import DiskDef
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
 LOOK_S = 2.0
 BUILD_S = 20.0
@@ -14,15 +15,26 @@ Wanted = tuple[str, list[str], int]
 """Level, serials of the members, size in bytes."""
 
 
-def planned(machine: Machine, level: str) -> Wanted | None:
+def members(machine: Machine, task: Task) -> list[DiskDef]:
+    """The disks that the engine chose. Raises ValueError where one is missing."""
+    chosen = []
+    for names in task.get("raid-disks/members") or ():
+        key = "serial" if names.get("serial") else "name"
+        found = next((disk for disk in machine.hardware.disks if getattr(disk, key) == names.get(key)), None)
+        if found is None:
+            raise ValueError(f"the disk that was {names.get('name')} is missing")
+        chosen.append(found)
+    return chosen
+
+
+def planned(disks: list[DiskDef], level: str) -> Wanted | None:
     """The volume of a level; None where the disks stay as they are. Raises ValueError for too few disks."""
-    disks = machine.hardware.disks
     serials = [disk.serial for disk in disks]
-    size = min(disk.size for disk in disks)
+    size = min((disk.size for disk in disks), default=0)
     match level:
         case "none" | "jbod":
             return None
-        case "raid0":
+        case "raid0" if len(disks) >= 2:
             return "raid0", serials, size * len(serials)
         case "raid1" if len(disks) >= 2:
             return "raid1", serials[:2], size
@@ -33,8 +45,7 @@ def planned(machine: Machine, level: str) -> Wanted | None:
             raise ValueError(f"{level} cannot be made of {len(disks)} disks")
 
 
-def gives(machine: Machine, level: str, wanted: Wanted | None) -> dict[str, Any]:
-    disks = machine.hardware.disks
+def gives(disks: list[DiskDef], level: str, wanted: Wanted | None) -> dict[str, Any]:
     if level == "jbod":
         found = [{"name": disk.name, "level": "jbod", "disks": [disk.name], "size": disk.size} for disk in disks]
     elif wanted is not None:
@@ -49,7 +60,10 @@ async def raid_configure(machine: Machine, task: Task) -> Result:
     level = str(task.get("raid-wanted/level", "none"))
     await task.work(LOOK_S)
     try:
-        wanted = planned(machine, level)
+        if refused := task.get("raid-disks/refused"):
+            raise ValueError(refused)
+        disks = members(machine, task)
+        wanted = planned(disks, level)
     except ValueError as wrong:
         return Result(exit=2, message=str(wrong))
     there = [(one.level, one.disks, one.size) for one in machine.state.volumes]
@@ -57,13 +71,16 @@ async def raid_configure(machine: Machine, task: Task) -> Result:
     if task.action == "verify" and not so:
         return Result(exit=1, message=f"volumes are {[one[0] for one in there]}, wanted is {level}")
     if task.action != "verify" and not so and wanted is not None:
+        held = [serial for serial in wanted[1] if machine.state.disks[serial].signature not in ("", "raid-member")]
+        if held and task.get("raid-disks/blank"):
+            return Result(exit=1, message=f"disk {held[0]} is not blank any more, and the plan approves blank disks only")
         task.progress(10, "making md0")
         await task.work(BUILD_S)
         if not machine.faults.raid_lies:
             machine.drop_volumes()
             machine.make_volume("md0", *wanted)
         task.print(f"md0: {level} of {len(wanted[1])} disks")
-    return Result(gives=gives(machine, level, wanted))
+    return Result(gives=gives(disks, level, wanted))
 
 
 ROLES: dict[str, Behaviour] = {"raid-configure": raid_configure}

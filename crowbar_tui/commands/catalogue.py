@@ -1,21 +1,24 @@
-"""`crowbar barclamp list` and `check`: what this installation can do."""
+"""`crowbar barclamp list` and `check`: the roles of this installation, and the mistakes of new barclamps."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
-from engine.face import read_catalog, shipped, shipped_folder
+from engine.api.control import read_catalog, shipped, shipped_folder
+
+from ..paths import path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    barclamp = commands.add_parser("barclamp", help="barclamps and their roles").add_subparsers(dest="verb", required=True)
-    listing = barclamp.add_parser("list", help="every role, its stage and jig")
+    barclamp = commands.add_parser("barclamp", help="list the barclamps and their roles, or check new ones").add_subparsers(
+        dest="verb", required=True
+    )
+    listing = barclamp.add_parser("list", help="list every role with its stage and jig")
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=_list)
-    check = barclamp.add_parser("check", help="check a folder of barclamps beside those that are shipped")
-    check.add_argument("folder", type=Path)
+    check = barclamp.add_parser("check", help="check a folder of barclamps together with the shipped ones")
+    check.add_argument("folder", type=path)
     check.set_defaults(run=_check)
 
 
@@ -33,5 +36,5 @@ def _list(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> int:
     folders = [shipped_folder("barclamps"), arguments.folder]
     catalog = read_catalog(folders, [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
-    print(f"right: {len(catalog.roles)} roles")
+    print(f"no mistakes: {len(catalog.roles)} roles")
     return 0

@@ -1,4 +1,4 @@
-"""`crowbar doctor`: is this admin node fit to serve a rack, and what to do if not. Exit code 1 if anything is bad."""
+"""`crowbar doctor`: checks whether this admin node can serve a rack, and says what to do if not. Exit code 1 if any check is bad."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 
-from engine.face import Check, Reader, RealProbes, StoreError, examine, plan_file, shipped, to_json
+from engine.api.control import Check, Reader, RealProbes, StoreError, examine, plan_file, shipped, to_json
+
+from ..paths import path
 
 MARKS = {"ok": "  ok  ", "warn": " warn ", "bad": " BAD  "}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("doctor", help="is this admin node fit: privilege, ports, interface, DHCP, clock, disk, images")
-    command.add_argument("--plan", type=Path, default=None, metavar="FILE", help="whose interface and address (else the committed plan's)")
+    command = commands.add_parser("doctor", help="check this admin node: privileges, ports, interface, DHCP, clock, disk, images")
+    command.add_argument(
+        "--plan", type=path, default=None, metavar="FILE", help="check the interface and address of this plan (default: the committed plan)"
+    )
     command.add_argument("--interface", default="", metavar="IF")
-    command.add_argument("--json", action="store_true", help="one JSON object per check; the last is the summary")
+    command.add_argument("--json", action="store_true", help="print one JSON object per check; the last one is the summary")
     command.set_defaults(run=_run)
 
 
@@ -29,7 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _where(arguments: argparse.Namespace) -> tuple[str, str]:
-    """Interface and address by the plan given, or the one in force."""
+    """The interface and address from the given plan, or from the committed one."""
     if arguments.plan is not None:
         admin = plan_file.read_file(arguments.plan, shipped()).site.admin
         return admin.interface, admin.address
@@ -37,8 +40,8 @@ def _where(arguments: argparse.Namespace) -> tuple[str, str]:
         with Reader(arguments.store) as reader:
             return (reader.plan.site.admin.interface, reader.plan.site.admin.address) if reader.plan is not None else ("", "")
     except StoreError as error:
-        # No store yet is ordinary before the first run; a broken one is told by the check of the store.
-        print(f"crowbar: no plan is known ({error})", file=sys.stderr)
+        # Before the first run there is no store. The check of the store reports a damaged one.
+        print(f"crowbar: there is no plan to check against ({error})", file=sys.stderr)
         return "", ""
 
 
@@ -55,6 +58,6 @@ def tell(checks: Sequence[Check], as_json: bool) -> int:
         print(textwrap.fill(head + check.text, 100, subsequent_indent=" " * len(head), break_on_hyphens=False))
         if check.advice and check.grade != "ok":
             print(f"{'':>{len(head)}}try: {check.advice}")
-    verdict = "fit to serve a rack" if not count["bad"] else "not fit to serve a rack yet"
+    verdict = "this admin node can serve a rack" if not count["bad"] else "this admin node cannot serve a rack yet"
     print(f"\n{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad: {verdict}")
     return 1 if count["bad"] else 0

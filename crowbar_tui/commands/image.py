@@ -1,4 +1,4 @@
-"""`crowbar image list` and `crowbar image build`: what servers boot and what is written to their disks."""
+"""`crowbar image list` and `crowbar image build`: the images that servers boot, and those that are written to their disks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,37 @@ import json
 import sys
 import time
 
-from engine.face import BuildError, build_image, image_states
+from engine.api.control import BuildError, build_image, image_states
+
+from ..paths import path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    image = commands.add_parser("image", help="images: what is there, and making it").add_subparsers(dest="verb", required=True)
-    listing = image.add_parser("list", help="every image: name, version, arch, size, checksum, whether it is whole and of this version")
+    image = commands.add_parser("image", help="list the images, or build one").add_subparsers(dest="verb", required=True)
+    listing = image.add_parser(
+        "list", help="list every image: name, version, architecture, size, checksum, and whether it is complete and of this version"
+    )
     listing.add_argument("--json", action="store_true")
     listing.set_defaults(run=_list)
-    build = image.add_parser("build", help="make images on this machine from Debian's packages, one after the other")
-    build.add_argument("names", nargs="+", metavar="name", help="sledgehammer, debian-12, loader or another that image list shows")
-    build.add_argument("--variant", default="", help="cloud: for virtual machines, small; metal: for servers, with firmware (the default)")
-    build.add_argument("--mirror", default="", metavar="URL", help="take the packages from there, not from this machine's own mirrors")
-    again = "the same packages again: those of LIST, else of the image that is there"
-    build.add_argument("--locked", nargs="?", const="", metavar="LIST", help=again)
-    build.add_argument("--offline", action="store_true", help="from the packages that the last build kept, with no network")
+    build = image.add_parser("build", help="build images from Debian packages on this machine, one after the other")
+    build.add_argument(
+        "names", nargs="+", metavar="name", help="an image that `image list` shows, for example sledgehammer, debian-12 or loader"
+    )
+    build.add_argument(
+        "--variant", default="", help="cloud: small, for virtual machines; metal: for servers, with firmware files (default)"
+    )
+    build.add_argument(
+        "--mirror", default="", metavar="URL", help="download the packages from this mirror (default: this machine's own mirrors)"
+    )
+    again = "use the same package versions again: those in LIST, or those of the present image"
+    build.add_argument("--locked", nargs="?", const="", type=_list_file, metavar="LIST", help=again)
+    build.add_argument("--offline", action="store_true", help="use the packages that the last build kept, without network access")
     build.add_argument("--json", action="store_true")
     build.set_defaults(run=_build)
+
+
+def _list_file(text: str) -> str:
+    return str(path(text)) if text else ""
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -34,7 +48,7 @@ def _list(arguments: argparse.Namespace) -> int:
             print(json.dumps(state))
             continue
         sums = state["sha256"] or {"": "-"}
-        # of several files the last is the large one
+        # the last of several files is the large one
         checksum = list(sums.values())[-1][:12] if isinstance(sums, dict) else "-"
         whole = state["reason"] or (f"whole, but {state['other']}; crowbar image build {state['name']}" if state["other"] else "whole")
         print(f"{state['name']:<22} {state['version']:<8} {state['arch']:<8} {state['size']:>13,} bytes  {checksum:<12}  {whole}")
@@ -42,7 +56,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    """The first that cannot be made ends it: what needs it is not worth making either."""
+    """Builds the images in order. The first failure ends the command, because later images may need the earlier ones."""
     for name in arguments.names:
         if code := _build_one(name, arguments):
             return code
@@ -57,9 +71,7 @@ def _build_one(name: str, arguments: argparse.Namespace) -> int:
             print(f"{time.monotonic() - begin:5.0f} s  {text}", flush=True)
 
     try:
-        built, place = build_image(
-            arguments.store, name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell
-        )
+        built, place = build_image(arguments.store, name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell)
     except BuildError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 1

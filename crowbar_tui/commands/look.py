@@ -1,4 +1,5 @@
-"""`crowbar status, nodes, roles, events, explain`: what is, and why. They read the store beside a running engine, or after it."""
+"""`crowbar status, nodes, roles, events, explain`: the state of the rack and its reasons. They read the store, with or without a running
+engine."""
 
 from __future__ import annotations
 
@@ -10,32 +11,33 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.face import Reader, to_json
+from engine.api.control import Attached, AttachError, Reader, Receipt, to_json
 
 from .. import lines
 from ..console.lifecycle import open_look_back, terminal
+from ..paths import path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     def command(name: str, text: str, run: Any) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text)
-        made.add_argument("--json", action="store_true", help="one JSON object per line")
+        made.add_argument("--json", action="store_true", help="print one JSON object per line")
         made.set_defaults(run=run)
         return made
 
-    command("status", "how the rack is, and what it waits for", _status)
-    command("nodes", "one line per node", _nodes)
-    roles = command("roles", "one line per node role", _roles)
+    command("status", "show the state of the rack and what it waits for", _status)
+    command("nodes", "show one line per node", _nodes)
+    roles = command("roles", "show one line per node role", _roles)
     roles.add_argument("node", nargs="?", default="")
-    events = command("events", "what happened", _events)
-    events.add_argument("--follow", action="store_true", help="go on as it happens")
-    whole = "write the whole journal to a file for crowbar look-back (FILE.gz: packed)"
-    events.add_argument("--export", type=Path, default=None, metavar="FILE", help=whole)
-    events.add_argument("--after", type=int, default=0, metavar="SEQ", help="only what came after this number")
-    back = commands.add_parser("look-back", help="a past run in the console, moment by moment: of a store, or of an exported journal")
-    back.add_argument("where", nargs="?", type=Path, default=None, metavar="STORE|FILE")
+    events = command("events", "show what happened", _events)
+    events.add_argument("--follow", action="store_true", help="print new events as they happen")
+    whole = "write the whole journal to a file for crowbar look-back (FILE.gz: compressed)"
+    events.add_argument("--export", type=path, default=None, metavar="FILE", help=whole)
+    events.add_argument("--after", type=int, default=0, metavar="SEQ", help="show only the events after this number")
+    back = commands.add_parser("look-back", help="replay a past run in the console, from a store or an exported journal")
+    back.add_argument("where", nargs="?", type=path, default=None, metavar="STORE|FILE")
     back.set_defaults(run=_look_back)
-    explain = command("explain", "why a node or a role is as it is; where an attribute's value comes from", _explain)
+    explain = command("explain", "explain why a node or a role is in its state, or where an attribute's value comes from", _explain)
     explain.add_argument("node")
     explain.add_argument("role", nargs="?", default="")
     explain.add_argument("attribute", nargs="?", default="")
@@ -43,12 +45,28 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        summary = reader.summary()
+        summary, running = reader.summary(), reader.running()
+        health = _health(arguments.store) if running else {}
+        drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
+        interface, process = health.get("interface") or {}, health.get("process") or {}
         if arguments.json:
-            print(json.dumps({"type": "status", "running": reader.running(), **to_json(summary)}))
+            told = {"drops": drops, "interface": interface, "process": process}
+            print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
-            print(lines.summary(summary, reader.running()))
+            for line in (lines.summary(summary, running), *lines.process(interface, process), *lines.drops(drops)):
+                print(line)
     return 0
+
+
+def _health(store: Path) -> dict[str, Any]:
+    """The figures of the running engine. Empty if it does not answer: the rest of the status comes from the store."""
+    try:
+        with Attached(store, timeout_s=5.0) as engine:
+            answer = engine.health()
+    except AttachError:
+        return {}
+    body = answer.result if isinstance(answer, Receipt) else None
+    return body if isinstance(body, dict) else {}
 
 
 def _nodes(arguments: argparse.Namespace) -> int:
@@ -77,19 +95,21 @@ def _roles(arguments: argparse.Namespace) -> int:
 
 def _look_back(arguments: argparse.Namespace) -> int:
     if not terminal():
-        print("crowbar: look-back needs a terminal; crowbar events prints what happened", file=sys.stderr)
+        print("crowbar: look-back needs a terminal; without one, use crowbar events", file=sys.stderr)
         return 2
     return open_look_back(arguments.where or arguments.store)
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    path = arguments.export.expanduser()
+    file = arguments.export
     with Reader(arguments.store) as reader:
-        head = reader.export(path, time.time())
-    body = {"type": "export", "file": str(path), "first": head.first, "last": head.last, "octets": path.stat().st_size}
+        head = reader.export(file, time.time())
+    body = {"type": "export", "file": str(file), "first": head.first, "last": head.last, "octets": file.stat().st_size}
     many = head.last - head.first + 1
-    older = f"; {head.first - 1} older ones were pruned" if head.first > 1 else ""
-    print(json.dumps(body) if arguments.json else f"{many} events in {path}{older}: crowbar look-back {shlex.quote(str(path))} opens it")
+    older = f"; {head.first - 1} older events were deleted earlier" if head.first > 1 else ""
+    print(
+        json.dumps(body) if arguments.json else f"{many} events in {file}{older}: open it with crowbar look-back {shlex.quote(str(file))}"
+    )
     return 0
 
 
@@ -108,8 +128,8 @@ def _explain(arguments: argparse.Namespace) -> int:
         if node is None:
             return _no_such(reader, arguments.node)
         if arguments.role and reader.role(arguments.node, arguments.role) is None:
-            known = ", ".join(r.role for r in reader.roles(arguments.node))
-            print(f"crowbar: node {node.name} has no role {arguments.role}; it has {known or 'none'}", file=sys.stderr)
+            having = ", ".join(r.role for r in reader.roles(arguments.node))
+            print(f"crowbar: node {node.name} has no role {arguments.role}; it has {having or 'none'}", file=sys.stderr)
             return 2
         if arguments.attribute:
             layers = reader.attribute(arguments.node, arguments.role, arguments.attribute)
@@ -123,15 +143,20 @@ def _explain(arguments: argparse.Namespace) -> int:
             assert row is not None
             print(json.dumps({"type": "role", **to_json(row)}) if arguments.json else lines.why_role(row))
         else:
-            roles = reader.roles(arguments.node)
+            roles, facts = reader.roles(arguments.node), reader.facts(arguments.node)
             if arguments.json:
-                print(json.dumps({"type": "explain", **to_json(node), "open": [to_json(r) for r in roles if r.why]}))
+                known = [to_json(d) for d in reader.disks(arguments.node)]
+                told = [{"label": label, "text": text} for label, text in facts]
+                still = [to_json(r) for r in roles if r.why]
+                print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known}))
             else:
-                print(lines.why_node(node, roles, time.time()))
+                print(lines.why_node(node, roles, time.time(), facts))
+                if disks := reader.disks(arguments.node):
+                    print("\n".join(["disks:", *lines.disk_rows(disks)]))
     return 0
 
 
 def _no_such(reader: Reader, name: str) -> int:
     known = ", ".join(n.name for n in reader.nodes()[:8])
-    print(f"crowbar: there is no node {name}; known are {known or 'none'}", file=sys.stderr)
+    print(f"crowbar: there is no node {name}; known nodes: {known or 'none'}", file=sys.stderr)
     return 2

@@ -1,71 +1,68 @@
-"""`crowbar node`, `role` and `commit`: what the console's keys do, as commands to the running engine.
+"""`crowbar node`, `role` and `commit`: the console's commands, sent to the running engine.
 
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
     crowbar role NODE ROLE VERB
     crowbar commit PLAN
 
-Every node is asked for, also after a refusal; the exit code is 1 if anything was refused. What may cost disks their content wants `--yes`:
-without it the command says which disks those are, and does nothing.
+The command goes to every node, even after a refusal. The exit code is 1 if anything was refused. A command that may destroy data needs
+`--yes`. Without it the command lists the disks and does nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from engine.face import Reader, StoreError, plan_file, shipped
+from engine.api.control import (
+    Attached,
+    AttachError,
+    Disk,
+    NodePreview,
+    Reader,
+    Receipt,
+    StoreError,
+    commit_plan,
+    plan_file,
+    shipped,
+    to_json,
+)
+from engine.api.views import verbs
 
 from .. import answers, lines
-
-PLAIN = (
-    "allocate", "approve", "available", "ban", "delete", "hold", "redeploy", "reinstall", "release", "reset", "retry", "unavailable",
-    "unban",
-)  # fmt: skip
-WITH_VALUE = {
-    "power": "on, off, cycle, soft or status",
-    "identify": "seconds (60)",
-    "install": "name of a system image (as the plan says)",
-    "replace": "the new node",
-    "merge": "the node that is the same machine",
-    "split": "a UUID, serial or MAC that identifies nothing (all of the node's)",
-}
-NEEDS_VALUE = ("power", "replace", "merge")
-NODE_VERBS = tuple(sorted([*PLAIN, *WITH_VALUE]))
-ROLE_VERBS = ("approve", "redeploy", "retry", "skip")
-DESTROYS = ("install", "redeploy", "reinstall", "reset")
-ONE_ONLY = ("replace", "merge", "split")
+from ..paths import path
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     node = commands.add_parser(
-        "node", help="do something to nodes: power, allocate, hold, reinstall, ...",
+        "node",
+        help="act on nodes: power, allocate, hold, reinstall, ...",
         usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]",
-        description="Verbs: " + ", ".join(f"{v} [{WITH_VALUE[v]}]" if v in WITH_VALUE else v for v in NODE_VERBS),
-    )  # fmt: skip
+        description="Verbs: " + ", ".join(f"{v.name} [{v.takes.what}]" if v.takes else v.name for _, v in sorted(verbs.OF_NODES.items())),
+    )
     node.add_argument("words", nargs="+", metavar="NODE VERB")
-    node.add_argument("--all", action="store_true", help="every server, in place of names")
-    node.add_argument("--group", default="", metavar="NAME", help="every server of a group, in place of names")
-    node.add_argument("--force", action="store_true", help="power: although an attempt is running")
+    node.add_argument("--all", action="store_true", help="every server, instead of names")
+    node.add_argument("--group", default="", metavar="NAME", help="every server of a group, instead of names")
+    node.add_argument("--force", action="store_true", help="for power: also while an attempt runs on the node")
     _common(node, _node)
-    role = commands.add_parser("role", help="do something to one role of nodes: " + ", ".join(ROLE_VERBS))
+    role = commands.add_parser("role", help="act on one role of nodes: " + ", ".join(sorted(verbs.OF_ROLES)))
     role.add_argument("node", metavar="NODE")
     role.add_argument("role", metavar="ROLE")
-    role.add_argument("verb", choices=ROLE_VERBS)
+    role.add_argument("verb", choices=sorted(verbs.OF_ROLES))
     _common(role, _role)
-    commit = commands.add_parser("commit", help="make a plan the wanted state of the running engine")
-    commit.add_argument("plan", type=Path, nargs="?", default=None)
-    commit.add_argument("--revision", type=int, default=0, metavar="N", help="an earlier revision, in place of a file: go back to it")
+    commit = commands.add_parser("commit", help="make a plan the goal of the running engine")
+    commit.add_argument("plan", type=path, nargs="?", default=None)
+    commit.add_argument("--revision", type=int, default=0, metavar="N", help="go back to an earlier revision, instead of a file")
     commit.add_argument("--json", action="store_true")
     commit.set_defaults(run=_commit)
 
 
 def _common(command: argparse.ArgumentParser, run: Any) -> None:
-    command.add_argument("--yes", action="store_true", help="although disks may lose what is on them")
-    command.add_argument("--json", action="store_true", help="one JSON object per node")
+    command.add_argument("--yes", action="store_true", help="confirm that disks may lose their data")
+    command.add_argument("--json", action="store_true", help="print one JSON object per node")
     command.set_defaults(run=run)
 
 
@@ -73,9 +70,9 @@ def _node(arguments: argparse.Namespace) -> int:
     words = list(arguments.words)
     everywhere = arguments.all or bool(arguments.group)
     names = [] if everywhere else [name for name in words.pop(0).split(",") if name]
-    verb, rest = (words[0], words[1:]) if words else ("", [])
-    wrong = _misuse(verb, rest, names, everywhere)
-    if wrong:
+    verb = verbs.find(words[0]) if words else None
+    wrong = _no_verb(words) if verb is None else _misuse(verb, words[1:], names, everywhere)
+    if verb is None or wrong:
         print(f"crowbar: {wrong}", file=sys.stderr)
         return 2
     if everywhere:
@@ -84,80 +81,119 @@ def _node(arguments: argparse.Namespace) -> int:
         if not names:
             print(f"crowbar: no server is {'in group ' + arguments.group if arguments.group else 'known'}", file=sys.stderr)
             return 2
-    if verb in DESTROYS and not arguments.yes:
-        return _would_destroy(arguments, verb, names)
-    value = _value(verb, rest, arguments.force)
-    asks = [(name, lambda engine, name=name: engine.operate(verb, name, value=value)) for name in names]
-    return answers.ask_each(arguments.store, verb, asks, arguments.json)
+    if verb.destroys and not arguments.yes:
+        return _would_destroy(arguments, verb.name, names)
+    value = _value(verb, words[1:], arguments.force)
+    asks = [(name, lambda engine, name=name: engine.operate(verb.name, name, value=value)) for name in names]
+    return answers.ask_each(arguments.store, verb.name, asks, arguments.json)
 
 
-def _misuse(verb: str, rest: list[str], names: list[str], everywhere: bool) -> str:
-    if not verb:
-        return f"say what to do: {', '.join(NODE_VERBS)}"
-    if verb not in NODE_VERBS:
-        near = difflib.get_close_matches(verb, NODE_VERBS, 1)
-        return f"{verb} is no verb for a node" + (f"; did you mean {near[0]}?" if near else f": there are {', '.join(NODE_VERBS)}")
+def _no_verb(words: list[str]) -> str:
+    every = ", ".join(sorted(verbs.OF_NODES))
+    if not words or not words[0]:
+        return f"a verb is missing: {every}"
+    near = verbs.nearest(words[0])
+    return f"{words[0]} is not a verb for nodes" + (f"; did you mean {near}?" if near else f"; the verbs are {every}")
+
+
+def _misuse(verb: verbs.Verb, rest: list[str], names: list[str], everywhere: bool) -> str:
+    takes = verb.takes
     if not names and not everywhere:
         return "name a node, or use --all or --group"
-    if verb in NEEDS_VALUE and not rest:
-        return f"{verb} needs a value: {WITH_VALUE[verb]}"
-    if len(rest) > (1 if verb in WITH_VALUE else 0):
-        return f"too much after {verb}: {' '.join(rest)}"
-    if verb in ONE_ONLY and (everywhere or len(names) != 1):
-        return f"{verb} is for one node"
-    if verb == "identify" and rest and not rest[0].isdecimal():
-        return f"identify takes a number of seconds, not {rest[0]}"
+    if takes is not None and takes.required and not rest:
+        return f"{verb.name} needs a value: {takes.what}"
+    if len(rest) > (1 if takes is not None else 0):
+        return f"too many words after {verb.name}: {' '.join(rest)}"
+    if verb.one and (everywhere or len(names) != 1):
+        return f"{verb.name} takes only one node"
+    if takes is not None and takes.kind == "seconds" and rest and not rest[0].isdecimal():
+        return f"{verb.name} takes a number of seconds, not {rest[0]}"
     return ""
 
 
-def _value(verb: str, rest: list[str], force: bool) -> Any:
-    if not rest:
+def _value(verb: verbs.Verb, rest: list[str], force: bool) -> Any:
+    if not rest or verb.takes is None:
         return None
-    if verb == "identify":
+    if verb.takes.kind == "seconds":
         return int(rest[0])
-    if verb == "power" and force:
+    if verb.takes.kind == "choice" and force:
         return {"action": rest[0], "force": True}
     return rest[0]
 
 
-def _would_destroy(arguments: argparse.Namespace, verb: str, names: list[str]) -> int:
-    """Say which disks; nothing is done. Exit code 1."""
+def _would_destroy(arguments: argparse.Namespace, verb: str, names: list[str], role: str = "") -> int:
+    """Lists the disks as they are now. Changes nothing. Exit code 1."""
+    what = f"{verb} of {role}" if role else verb
     try:
         with Reader(arguments.store) as reader:
+            looks = _looks(arguments.store, names) if reader.running() else {}
             for name in names:
                 row = reader.node(name)
-                if row is None:
+                shown = reader.preview(verb, name, role, looks.get(row.id)) if row is not None else None
+                if row is None or shown is None:
                     print(f"crowbar: there is no node {name}", file=sys.stderr)
                     continue
-                disks = reader.disks(name)
+                lost, kept = (shown.disks, shown.kept) if shown.destroys else _chosen(reader.disks(name))
                 if arguments.json:
-                    told = [{k: d.get(k) for k in ("name", "serial", "size", "signature")} for d in disks]
-                    print(json.dumps({"type": "would-destroy", "node": row.name, "verb": verb, "disks": told}))
+                    print(json.dumps(_as_json(row.name, what, shown, lost, kept)))
                 else:
-                    _tell_disks(verb, row.name, disks)
+                    _tell_disks(what, row.name, shown, lost, kept)
     except StoreError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     if not arguments.json:
-        print(f"nothing was done: add --yes to {verb}", file=sys.stderr)
+        print(f"nothing was changed: to {what}, add --yes", file=sys.stderr)
     return 1
 
 
-def _tell_disks(verb: str, node: str, disks: list[dict[str, Any]]) -> None:
-    if not disks:
-        print(f"{lines.short(node)}: its disks are not known yet")
+def _looks(store: Path, names: list[str]) -> dict[str, Any]:
+    """Node id -> the node's disks as it reports them now. Empty if the engine does not answer; then the store's view is shown."""
+    try:
+        with Attached(store) as engine:
+            answer = engine.disks(names)
+    except AttachError as error:
+        print(f"crowbar: cannot ask the nodes for their disks: {error}", file=sys.stderr)
+        return {}
+    found = answer.result if isinstance(answer, Receipt) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _chosen(disks: list[Disk]) -> tuple[tuple[Disk, ...], tuple[Disk, ...]]:
+    """For a node without bound roles: the disks that an install would take, and the other disks."""
+    return tuple(d for d in disks if d.chosen), tuple(d for d in disks if not d.chosen)
+
+
+def _as_json(node: str, what: str, shown: NodePreview, lost: tuple[Disk, ...], kept: tuple[Disk, ...]) -> dict[str, Any]:
+    keys = ("name", "serial", "wwn", "size", "signature", "use", "state")
+    return {
+        "type": "would-destroy",
+        "node": node,
+        "verb": what,
+        "disks": [{key: getattr(d, key) for key in keys} for d in lost],
+        "kept": [{key: getattr(d, key) for key in (*keys, "why")} for d in kept],
+        "as_of": shown.as_of,
+        "asked": shown.asked,
+        "not_asked": to_json(shown.unseen) if shown.unseen is not None else None,
+    }
+
+
+def _tell_disks(what: str, node: str, shown: NodePreview, lost: tuple[Disk, ...], kept: tuple[Disk, ...]) -> None:
+    if not lost and not kept:
+        print(f"{lines.short(node)}: the engine does not know its disks yet")
         return
-    print(f"{lines.short(node)}: {verb} may destroy what is on")
-    for disk in disks:
-        size = int(disk.get("size") or 0)
-        amount = f"{size / 1e12:.1f} TB" if size >= 1e12 else f"{size / 1e9:.0f} GB"
-        print(f"  {disk.get('name', '?'):<10} {disk.get('serial') or 'no serial':<24} {amount:>9}  {disk.get('signature') or 'blank'}")
+    danger = "may destroy the data on these disks" if lost else "destroys no disk"
+    print(f"{lines.short(node)}: {what} {danger} ({lines.disks_seen(shown, time.time())})")
+    if lost:
+        print("\n".join(lines.disk_rows(lost)))
+    if kept:
+        print("not touched")
+        print("\n".join(lines.disk_rows(kept)))
 
 
 def _role(arguments: argparse.Namespace) -> int:
     names = [name for name in arguments.node.split(",") if name]
-    if arguments.verb == "redeploy" and not arguments.yes and _is_destructive(arguments.role):
-        return _would_destroy(arguments, f"redeploy of {arguments.role}", names)
+    if verbs.OF_ROLES[arguments.verb].destroys and not arguments.yes and _is_destructive(arguments.role):
+        return _would_destroy(arguments, arguments.verb, names, arguments.role)
     asks = [(name, lambda engine, name=name: engine.operate(arguments.verb, name, arguments.role)) for name in names]
     return answers.ask_each(arguments.store, arguments.verb, asks, arguments.json)
 
@@ -175,10 +211,12 @@ def _commit(arguments: argparse.Namespace) -> int:
         with Reader(arguments.store) as reader:
             text = reader.revision(arguments.revision) or ""
         if not text:
-            print(f"crowbar: there is no revision {arguments.revision}; crowbar plan revisions lists them", file=sys.stderr)
+            print(f"crowbar: there is no revision {arguments.revision}; list them with crowbar plan revisions", file=sys.stderr)
             return 1
         name = f"revision-{arguments.revision}.yml"
-        return answers.ask_each(arguments.store, "commit", [("", lambda engine: engine.commit(text, name))], arguments.json)
-    plan_file.read_file(arguments.plan, shipped())  # its mistakes are told here, with exit code 2
+        return answers.ask_each(arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, name))], arguments.json)
+    plan_file.read_file(arguments.plan, shipped())  # the reader prints its mistakes, with exit code 2
     text = arguments.plan.read_text(encoding="utf-8")
-    return answers.ask_each(arguments.store, "commit", [("", lambda engine: engine.commit(text, arguments.plan.name))], arguments.json)
+    return answers.ask_each(
+        arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, arguments.plan.name))], arguments.json
+    )

@@ -1,7 +1,7 @@
-"""`crowbar plan check`: is this plan right (needs no rack and no store)? `plan diff`: what would committing it do? `plan save`: a plan
-from what is.
+"""`crowbar plan check` lists a plan's mistakes, without a rack or a store. `plan diff` shows what its commit would change. `plan save`
+writes the present rack as a plan.
 
-Diff and save read the store, beside a running engine or without one, and change nothing.
+Diff and save read the store, with or without a running engine, and change nothing.
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 
-from engine.face import Diff, PlanError, Reader, advice, plan_file, sentence, shipped, to_json, unfit_secrets
+from engine.api.control import Diff, PlanError, Reader, advice, plan_file, sentence, shipped, to_json, unfit_secrets
 
 from .. import lines
+from ..paths import path
 
 WORDS = {
     "new": ("+", "new"),
     "again": ("~", "runs again"),
-    "drift": ("!", "differs from what is installed: only a redeploy acts on it"),
-    "gone": ("-", "no longer asked for: unbound, what it did stays on the node"),
-    "left": ("-", "no longer asked for, stays"),
+    "drift": ("!", "differs from the installed system; only a redeploy changes it"),
+    "gone": ("-", "no longer in the plan: removed from the engine; its work stays on the node"),
+    "left": ("-", "no longer in the plan, and kept"),
 }
-"""What becomes of a node role -> mark and words."""
+"""Fate of a node role -> mark and words."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    plans = commands.add_parser("plan", help="check a plan, compare it with what is, save one")
+    plans = commands.add_parser("plan", help="check, compare, show or save a plan")
     group = plans.add_subparsers(dest="verb", required=True, metavar="VERB")
-    check = group.add_parser("check", help="say whether a plan is right, and where it is not")
-    check.add_argument("plan", type=Path)
+    check = group.add_parser("check", help="check a plan and list its mistakes")
+    check.add_argument("plan", type=path)
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=_check)
-    diff = group.add_parser("diff", help="what committing a plan would do; exit code 1 if it would do anything")
-    diff.add_argument("plan", type=Path)
+    diff = group.add_parser("diff", help="show what a commit of the plan would change; exit code 1 if anything")
+    diff.add_argument("plan", type=path)
     diff.add_argument("--json", action="store_true")
     diff.set_defaults(run=_diff)
-    revisions = group.add_parser("revisions", help="what was committed, by whom and when")
+    revisions = group.add_parser("revisions", help="list the committed revisions, with their authors and times")
     revisions.add_argument("--json", action="store_true")
     revisions.set_defaults(run=_revisions)
-    show = group.add_parser("show", help="the plan of a revision; crowbar commit --revision N goes back to it")
-    show.add_argument("revision", type=int, nargs="?", default=0, help="its number; the one in force, if not given")
+    show = group.add_parser("show", help="show the plan of a revision; crowbar commit --revision N goes back to it")
+    show.add_argument("revision", type=int, nargs="?", default=0, help="number of the revision (default: the current one)")
     show.set_defaults(run=_show)
-    save = group.add_parser("save", help="a plan of what the rack has become: names and addresses pinned by place")
-    save.add_argument("file", type=Path, nargs="?", default=None, help="where to; standard output if not given")
+    save = group.add_parser("save", help="save the rack as a plan: names and addresses pinned by place")
+    save.add_argument("file", type=path, nargs="?", default=None, help="the file to write (default: standard output)")
     save.set_defaults(run=_save)
 
 
@@ -70,7 +70,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"type": "summary", "ok": True, "networks": len(found.networks), "roles": roles}))
     else:
-        print(f"{arguments.plan.name} is right: {len(found.networks)} networks, {len(found.rules)} rules, {roles} roles wanted")
+        print(f"{arguments.plan.name} has no mistakes: {len(found.networks)} networks, {len(found.rules)} rules, {roles} roles wanted")
     return 0
 
 
@@ -89,20 +89,23 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def told(found: Diff) -> str:
-    """A diff for people."""
+    """The difference, in words for people."""
     if found.same:
-        return f"no difference: it is revision {found.revision}, which is in force"
+        return "\n".join([f"no difference: this plan is the current revision {found.revision}", *(f"  {line}" for line in found.above)])
     if found.refused is not None:
-        return f"it would be refused: {sentence(found.refused)}\n  try: {advice(found.refused)}"
-    out = [f"it would be revision {found.revision}"]
-    out += [f"  {line}" for line in found.plan]
+        return f"the engine would refuse this plan: {sentence(found.refused)}\n  try: {advice(found.refused)}"
+    out = [f"this plan would become revision {found.revision}"]
+    out += [f"  {line}" for line in (*found.plan, *found.above)]
     for change in found.roles:
         mark, note = WORDS[change.what]
         notes = [f"{note}: {change.why}" if change.why else note]
         if change.destructive and change.what == "new":
             notes.append("wipes disks, " + ("approved" if change.approved else "waits for an approval"))
         out.append(f"  {mark} {lines.short(change.node):<14} {change.role:<18} {', '.join(notes)}")
-    out.append(f"{len(found.nodes)} nodes touched, {len(found.roles)} roles, {len(found.destroys)} of them destructive")
+        if change.takes or change.leaves:
+            out.append(f"      takes {', '.join(change.takes) or 'no disk'}")
+            out += [f"      not {one.disk.name}: {sentence(one.reason)}" for one in change.leaves]
+    out.append(f"{len(found.nodes)} nodes and {len(found.roles)} roles change; {len(found.destroys)} of the roles destroy data")
     return "\n".join(out)
 
 
@@ -114,7 +117,7 @@ def _revisions(arguments: argparse.Namespace) -> int:
             print(json.dumps({"type": "revision", "revision": r.number, "who": r.who, "at": r.at, "in_force": r is found[-1]}))
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(r.at))
-            print(f"{r.number:>5}  {r.who:<16} {when}{'  in force' if r is found[-1] else ''}")
+            print(f"{r.number:>5}  {r.who:<16} {when}{'  current' if r is found[-1] else ''}")
     if not found and not arguments.json:
         print("no plan is committed yet")
     return 0
@@ -124,7 +127,7 @@ def _show(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
         text = reader.revision(arguments.revision)
     if text is None:
-        print("crowbar: there is no such revision; crowbar plan revisions lists them", file=sys.stderr)
+        print("crowbar: there is no such revision; list them with crowbar plan revisions", file=sys.stderr)
         return 1
     print(text, end="")
     return 0
@@ -134,7 +137,7 @@ def _save(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
         plan = reader.saved_plan()
     if plan is None:
-        print("crowbar: no plan was committed on this store, so there is nothing to save", file=sys.stderr)
+        print("crowbar: there is nothing to save: no plan was committed on this store", file=sys.stderr)
         return 1
     text = plan_file.write(plan)
     if arguments.file is None:
@@ -143,7 +146,7 @@ def _save(arguments: argparse.Namespace) -> int:
     try:
         arguments.file.write_text(text, encoding="utf-8")
     except OSError as error:
-        print(f"crowbar: {arguments.file} cannot be written ({error.strerror}): choose another file", file=sys.stderr)
+        print(f"crowbar: cannot write {arguments.file} ({error.strerror}): choose another file", file=sys.stderr)
         return 2
     print(f"{arguments.file}: {len(plan.rules)} rules, {len(plan.networks)} networks")
     return 0

@@ -1,4 +1,4 @@
-"""`crowbar rehearse`, `replay` and `engine`: what makes a rack become what a plan says."""
+"""`crowbar rehearse`, `replay` and `engine`: the commands that bring a rack to the state of a plan."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.face import (
+from engine.api.control import (
     Attached,
     AttachError,
     Config,
@@ -30,6 +30,7 @@ from engine.face import (
     Store,
     Story,
     Summary,
+    at_hand,
     begin_anew,
     finished,
     held,
@@ -43,50 +44,58 @@ from engine.face import (
     to_json,
     with_nodes,
 )
+from engine.api.process import REHEARSAL, give_up, keep_root
 
 from .. import lines
 from ..console.lifecycle import open_rehearsal, terminal
+from ..paths import path
 
-KINDS = "simulated: programs that speak like machines; qemu: virtual machines with real firmware, images and disks"
-SCENARIO = "what goes wrong in the virtual rack, and when: a file, or the name of one that is shipped (docs/rehearsal.md)"
+KINDS = "simulated: programs that act like machines; qemu: virtual machines with real firmware, images and disks"
+SCENARIO = "the faults of the virtual rack: a scenario file, or the name of a shipped scenario (docs/rehearsal.md)"
 INSIDE = "CROWBAR_REHEARSAL_INSIDE"
-"""Set for the process that carries the command out in the rack's network namespace, so that it does not begin anew."""
+"""Set for the process inside the rack's network namespace, so that it does not start itself there again."""
 STUCK_S = 5.0
-"""A run is over when nothing moves without a person for so long."""
+"""Seconds without progress after which a run is over, if only a person can help."""
 STOP_S = 30.0
-"""Seconds in which an engine that was asked to stop must have let go of its store."""
+"""Seconds within which an engine must release its store after a request to stop."""
 SILENT_S = 300.0
-"""The same while machines may come back by themselves, at a patience of 1."""
+"""Like STUCK_S, while machines may still come back by themselves. At a patience of 1."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rehearse = commands.add_parser("rehearse", help="bring up a virtual rack, from powered off to ready")
-    rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="how many machines (6)")
+    rehearse.add_argument("--nodes", type=_count, default=None, metavar="N", help="number of machines (default 6)")
     rehearse.add_argument("--kind", choices=["simulated", "qemu"], default="simulated", help=KINDS)
-    rehearse.add_argument("--plan", type=Path, default=None, metavar="FILE")
-    speeds = "times of firmware and tasks are divided by it, or max (10; max without a console)"
+    rehearse.add_argument("--plan", type=path, default=None, metavar="FILE")
+    speeds = "factor by which firmware and tasks run faster, or max (default 10; without a console max)"
     rehearse.add_argument("--speed", type=_speed, default=None, metavar="X", help=speeds)
     rehearse.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     rehearse.add_argument("--seed", type=int, default=1, metavar="N")
-    rehearse.add_argument("--firmware", choices=["alternating", "seabios", "ovmf"], default=None, help="of QEMU machines (alternating)")
-    rehearse.add_argument("--memory", type=int, default=None, metavar="MB", help="of each QEMU machine (2048)")
-    rehearse.add_argument("--headless", action="store_true", help="no console")
-    rehearse.add_argument("--fresh", action="store_true", help="forget an earlier rehearsal on this store")
+    rehearse.add_argument(
+        "--firmware", choices=["alternating", "seabios", "ovmf"], default=None, help="firmware of the QEMU machines (default: alternating)"
+    )
+    rehearse.add_argument("--memory", type=int, default=None, metavar="MB", help="memory of each QEMU machine (default 2048)")
+    rehearse.add_argument("--headless", action="store_true", help="run without the console")
+    rehearse.add_argument("--fresh", action="store_true", help="delete an earlier rehearsal on this store first")
     _network(rehearse)
     _common(rehearse)
     rehearse.set_defaults(run=_rehearse)
-    replay = commands.add_parser("replay", help="carry out a saved plan, headless")
-    replay.add_argument("plan", type=Path)
-    replay.add_argument("--rehearse", type=_rack, default=None, metavar="KIND:N", help="on a virtual rack of N machines, simulated or qemu")
+    replay = commands.add_parser("replay", help="carry out a saved plan, without the console")
+    replay.add_argument("plan", type=path)
+    replay.add_argument(
+        "--rehearse", type=_rack, default=None, metavar="KIND:N", help="use a virtual rack of N machines, simulated or qemu"
+    )
     replay.add_argument("--scenario", default=None, metavar="FILE", help=SCENARIO)
     replay.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
+    _user(replay)
     _network(replay)
     _common(replay)
     replay.set_defaults(run=_replay)
-    engine = commands.add_parser("engine", help="the engine without a console, for systemd; `engine stop` ends the one that runs")
-    engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: end the engine that holds this store")
-    engine.add_argument("--plan", type=Path, default=None, metavar="FILE")
+    engine = commands.add_parser("engine", help="run the engine without the console, for systemd; `engine stop` stops it")
+    engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: stop the running engine of this store")
+    engine.add_argument("--plan", type=path, default=None, metavar="FILE")
     engine.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
+    _user(engine)
     engine.set_defaults(run=_engine)
 
 
@@ -95,12 +104,25 @@ def _network(command: argparse.ArgumentParser) -> None:
         "--network",
         choices=["auto", "namespace", "loopback"],
         default="auto",
-        help="the virtual rack's network: namespaces with the plan's own addresses and ports, where the system allows it, else loopback",
+        help="the virtual rack's network: namespaces with the plan's own addresses, or loopback (default: namespaces where possible)",
     )
 
 
+def _user(command: argparse.ArgumentParser) -> None:
+    text = "if started as root: the user that the engine becomes, or root to stay it (default: the store's owner; for a new store crowbar)"
+    command.add_argument("--user", default="", metavar="NAME", help=text)
+
+
+def _started(arguments: argparse.Namespace, engine: Engine) -> None:
+    """Gives up root, or says why it cannot; then starts the engine. Raises RightsError, and what `Engine.start` raises."""
+    rights = give_up(arguments.store, keys_beside(arguments.store), arguments.user)
+    engine.start()
+    if rights.why_root:
+        print(f"crowbar: the engine runs as root: {rights.why_root}", file=sys.stderr, flush=True)
+
+
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="one JSON object per line; the last is the summary")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line; the last one is the summary")
     command.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
 
 
@@ -146,12 +168,13 @@ def _replay(arguments: argparse.Namespace) -> int:
     if arguments.rehearse is not None:
         kind, nodes = arguments.rehearse
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
+    secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
     engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
-    engine.start()
+    _started(arguments, engine)
     try:
-        answer = engine.commit(plan, getpass.getuser())
+        answer = engine.commit(plan, getpass.getuser(), secrets)
         if isinstance(answer, Refuse):
-            print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
+            print(f"crowbar: the engine refused the plan: {sentence(answer.reason)}", file=sys.stderr)
             return 1
         _remark(arguments.store, plan)
         return _follow(engine, arguments, plan.expect.nodes, plan.expect.within)
@@ -160,19 +183,19 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _remark(store: Path, plan: Any) -> None:
-    """Says what is wrong with the images that the plan's servers will boot, before any does."""
+    """Warns about wrong images of the plan's servers before a server boots one."""
     for line in image_remarks(store, plan):
         print(f"crowbar: {line}", file=sys.stderr, flush=True)
 
 
 def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What QEMU machines shall be other than usual."""
+    """The options that change the QEMU machines."""
     given = {"firmware": getattr(arguments, "firmware", None), "memory_mb": getattr(arguments, "memory", None)}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _scenario(named: str | None) -> str:
-    """The text of a scenario file, or of the shipped one of that name. Raises RackError."""
+    """The text of a scenario file, or of the shipped scenario with that name. Raises RackError."""
     if named is None:
         return ""
     path = Path(named)
@@ -183,13 +206,13 @@ def _scenario(named: str | None) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(one.name.removesuffix(".yml") for one in shipped_ones.iterdir()))
-        raise RackError(f"the scenario {named} cannot be read ({error}); shipped ones: {known}") from error
+        raise RackError(f"cannot read scenario {named} ({error}); shipped scenarios: {known}") from error
 
 
 def _of_this_machine(name: str) -> str:
     known = [one for _, one in socket.if_nameindex()]
     if name not in known:
-        raise argparse.ArgumentTypeError(f"there is no interface {name}; known are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(f"there is no interface {name}; this machine has {', '.join(known)}")
     return name
 
 
@@ -202,7 +225,7 @@ def _on_rack(
 ) -> int:
     store = arguments.store
     if arguments.store_is_default:
-        # Nobody named a store: one for each kind of rack, gone on with until it has come to its end.
+        # Without a named store: one per kind of rack. The next run continues it until its rack was ready.
         store = store.with_name(f"{store.name}-rehearsal-{'' if kind == 'simulated' else kind + '-'}{nodes}-{seed}")
         fresh = fresh or finished(store)
     if fresh and INSIDE not in os.environ:
@@ -211,10 +234,11 @@ def _on_rack(
     try:
         wrong, machines = _scenario(arguments.scenario), _machines(arguments)
         run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network, wrong, kind=kind, machines=machines)
-        words = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
-        if words:
+        command = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
+        if command:
             sys.stdout.flush()
-            os.execve(words[0], words, {**os.environ, INSIDE: "1"})
+            os.execve(command[0], command, {**os.environ, INSIDE: "1"})
+        keep_root(REHEARSAL)
         if shown:
             return open_rehearsal(lambda: run, store)
         if kind == "qemu":
@@ -227,13 +251,13 @@ def _on_rack(
 
 
 def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: float) -> int:
-    """Print what happens until the rack is ready, nothing moves any more, or the time is over."""
+    """Prints events until the rack is ready, nothing moves any more, or the time is over."""
     limit = arguments.timeout or within or 1800.0
     plan = engine.world.plan
     silent_s = max(SILENT_S * (plan.patience if plan is not None else 1.0), 4 * STUCK_S)
     started = time.monotonic()
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     story, printed, stuck_since, verdict = Story(), 0, 0.0, "timeout"
     reader = engine.reader()
@@ -251,7 +275,7 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
             break
         if now - started > limit:
             break
-        # Looking at a thousand nodes takes the engine's interpreter some milliseconds: never more than a twentieth of the time.
+        # A look at a thousand nodes costs the engine's interpreter some milliseconds: spend at most 5 % of the time on it.
         stop.wait(max(0.05, 20 * looked))
         engine.wait(printed, 0.5)
     while (after := _print_new(reader, arguments, story, printed)) > printed:
@@ -278,27 +302,34 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
     missing = max(expect - found.nodes - found.sightings, 0)
     if arguments.json:
         body = {
-            "type": "summary", "verdict": verdict, "nodes": found.nodes, "expected": expect, "ready": found.ready,
-            "failed": found.failed, "seconds": round(seconds, 3), "boots": found.boots, "never_seen": missing,
+            "type": "summary",
+            "verdict": verdict,
+            "nodes": found.nodes,
+            "expected": expect,
+            "ready": found.ready,
+            "failed": found.failed,
+            "seconds": round(seconds, 3),
+            "boots": found.boots,
+            "never_seen": missing,
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
-        }  # fmt: skip
+        }
         print(json.dumps(body), flush=True)
         return
     print(f"\n{found.ready} of {max(expect, found.nodes)} nodes ready in {seconds:.1f} s, {found.boots} boots: {verdict}")
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
     if missing:
-        print(f"  {missing} of {expect} expected machines were never seen: check their power and first cable")
+        print(f"  {missing} of {expect} expected machines never showed up: check their power and their boot cable")
 
 
 def _stop(store: Path) -> int:
-    """Asks the engine of this store to end, and waits until it has."""
+    """Asks the engine of this store to stop, and waits until it has."""
     try:
         engine = Attached(store)
     except AttachError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 1
-    with engine, contextlib.suppress(AttachError):  # it may be gone before its answer is read
+    with engine, contextlib.suppress(AttachError):  # the engine may be gone before we read its answer
         answer = engine.stop()
         if isinstance(answer, Reason):
             print(f"crowbar: {sentence(answer)}", file=sys.stderr)
@@ -306,10 +337,10 @@ def _stop(store: Path) -> int:
     end = time.monotonic() + STOP_S
     while held(store):
         if time.monotonic() > end:
-            print(f"crowbar: the engine was asked to stop {STOP_S:.0f} s ago and still holds {store}: look at its log", file=sys.stderr)
+            print(f"crowbar: {STOP_S:.0f} s after the request to stop, the engine still holds {store}: read its log", file=sys.stderr)
             return 1
         time.sleep(0.05)
-    print("the engine has stopped; machines go on as they are")
+    print("the engine has stopped; the machines keep running")
     return 0
 
 
@@ -317,6 +348,7 @@ def _engine(arguments: argparse.Namespace) -> int:
     if arguments.verb == "stop":
         return _stop(arguments.store)
     plan = plan_file.read_file(arguments.plan, shipped()) if arguments.plan else None
+    secrets = at_hand(plan.secrets, os.environ) if plan is not None else {}  # before the right to read them is given up
     engine = Engine(
         Config(
             store=arguments.store,
@@ -325,15 +357,16 @@ def _engine(arguments: argparse.Namespace) -> int:
             interface=_interface(arguments, plan) if plan else arguments.interface,
         )
     )
-    engine.start()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed ends nothing here: machines are at work
+    _started(arguments, engine)
     try:
         if plan is not None:
-            answer = engine.commit(plan, getpass.getuser())
+            answer = engine.commit(plan, getpass.getuser(), secrets)
             if isinstance(answer, Refuse):
-                print(f"crowbar: the plan was refused: {sentence(answer.reason)}", file=sys.stderr)
+                print(f"crowbar: the engine refused the plan: {sentence(answer.reason)}", file=sys.stderr)
                 return 1
             _remark(arguments.store, plan)
         while not stop.wait(0.5) and not engine.stop_asked.is_set():

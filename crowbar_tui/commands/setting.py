@@ -1,8 +1,7 @@
-"""`crowbar set`: an operator's value of an attribute, for nodes, for one role of a node, or for a deployment. `crowbar log`: what an
-attempt wrote.
+"""`crowbar set` sets an attribute for nodes, for one role of a node, or for a deployment. `crowbar log` prints the log of an attempt.
 
-    crowbar set NODE[,NODE...] ATTRIBUTE VALUE        crowbar set NODE/ROLE ATTRIBUTE VALUE        crowbar set DEPLOYMENT ATTRIBUTE VALUE
-    crowbar set NODE ATTRIBUTE --clear                crowbar set NODE                             (what is set, and by whom)
+crowbar set NODE[,NODE...] ATTRIBUTE VALUE        crowbar set NODE/ROLE ATTRIBUTE VALUE        crowbar set DEPLOYMENT ATTRIBUTE VALUE
+crowbar set NODE ATTRIBUTE --clear                crowbar set NODE                             (list the values and their sources)
 """
 
 from __future__ import annotations
@@ -14,26 +13,27 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.face import PlanError, Reader, attribute_rows, shipped, to_json, typed
+from engine.api.control import PlanError, Reader, attribute_rows, shipped, to_json, typed
 
 from .. import answers, lines
-from ..console.logs import Attempted, LogFile, of_node, tail
-from ..console.words import age
+from ..console import terminal_text
+from ..console.formats import age
+from ..console.logs import TAIL, Attempted, LogFile, of_node, tail
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("set", help="set an attribute of a node, of one of its roles (NODE/ROLE) or of a deployment")
     command.add_argument("scope", metavar="NODE|NODE/ROLE|DEPLOYMENT")
     command.add_argument("attribute", nargs="?", default="")
-    command.add_argument("value", nargs="?", default=None, help="text, or what a plan file would say: 12, true, {level: raid1}")
-    command.add_argument("--clear", action="store_true", help="take the value back: what is below it counts again")
-    command.add_argument("--json", action="store_true", help="one JSON object per line")
+    command.add_argument("value", nargs="?", default=None, help="text, or a value as in a plan file: 12, true, {level: raid1}")
+    command.add_argument("--clear", action="store_true", help="remove the value; the value of the next weaker layer applies again")
+    command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_set)
-    log = commands.add_parser("log", help="what the last attempt of a role wrote, or the serial console of a rehearsal's machine")
+    log = commands.add_parser("log", help="show the log of a role's last attempt, or the serial console of a rehearsal machine")
     log.add_argument("node")
-    log.add_argument("role", nargs="?", default="", help="a role, or `serial`; the one that runs or failed, if not given")
-    log.add_argument("--list", action="store_true", help="which logs there are")
-    log.add_argument("--follow", action="store_true", help="go on as it is written")
+    log.add_argument("role", nargs="?", default="", help="a role, or `serial` (default: the role that runs or failed)")
+    log.add_argument("--list", action="store_true", help="list the logs")
+    log.add_argument("--follow", action="store_true", help="print new lines as they come")
     log.set_defaults(run=_log)
 
 
@@ -59,22 +59,22 @@ def _set(arguments: argparse.Namespace) -> int:
             return 2
     asks = [
         (name, lambda engine, name=name: engine.set_attribute(layer, name, arguments.attribute, value, arguments.clear)) for name in names
-    ]  # fmt: skip
+    ]
     return answers.ask_each(arguments.store, "set", asks, arguments.json)
 
 
 def _layer(reader: Reader, names: list[str]) -> Literal["deployment", "operator"] | None:
-    """Nodes come before deployments. None: one of the names is neither, and that was told."""
+    """Looks the names up, nodes before deployments. None: a name is unknown, and the message is printed."""
     found: set[Literal["deployment", "operator"]] = set()
     for name in names:
         node = reader.world.node_named(name.partition("/")[0])
         if node is None and name not in reader.world.deployments:
             known = ", ".join([*(lines.short(row.name) for row in reader.nodes()[:8]), *sorted(reader.world.deployments)])
-            print(f"crowbar: there is neither a node nor a deployment {name}; known are {known or 'none'}", file=sys.stderr)
+            print(f"crowbar: there is no node or deployment {name}; known: {known or 'none'}", file=sys.stderr)
             return None
         found.add("deployment" if node is None else "operator")
     if len(found) > 1:
-        print("crowbar: name nodes, or deployments, not both", file=sys.stderr)
+        print("crowbar: name either nodes or deployments, not both", file=sys.stderr)
         return None
     return found.pop() if found else None
 
@@ -97,7 +97,7 @@ def _log(arguments: argparse.Namespace) -> int:
         node = reader.world.node_named(arguments.node)
         if node is None:
             known = ", ".join(n.name for n in reader.nodes()[:8])
-            print(f"crowbar: there is no node {arguments.node}; known are {known or 'none'}", file=sys.stderr)
+            print(f"crowbar: there is no node {arguments.node}; known nodes: {known or 'none'}", file=sys.stderr)
             return 2
         mine = [reader.world.node_roles[key] for key in reader.world.roles_of.get(node.id, ())]
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
@@ -109,7 +109,7 @@ def _log(arguments: argparse.Namespace) -> int:
     chosen = _chosen(files, attempted, arguments.role)
     if chosen is None:
         what = f"no log of {arguments.role}" if arguments.role else "no log"
-        print(f"crowbar: {what} is there for {lines.short(node.name)}; see crowbar log {arguments.node} --list", file=sys.stderr)
+        print(f"crowbar: {lines.short(node.name)} has {what}; list its logs with crowbar log {arguments.node} --list", file=sys.stderr)
         return 1
     return _print(chosen.path, arguments.follow)
 
@@ -129,15 +129,17 @@ def _print(path: Path, follow: bool) -> int:
     if follow:
         with path.open("r", encoding="utf-8", errors="replace") as file:
             file.seek(found.size)
+            begun = ""
             try:
                 while True:
-                    text = file.read()
-                    if text:
-                        print(text, end="", flush=True)
-                    else:
+                    text = file.read(TAIL)
+                    whole, end, begun = (begun + text).rpartition("\n")
+                    if len(begun) > TAIL:
+                        whole, end, begun = begun, "\n", ""
+                    if end:
+                        print(*terminal_text.lines(whole), sep="\n", flush=True)
+                    if not text:
                         time.sleep(0.5)
             except KeyboardInterrupt:
                 return 0
     return 0
-
-

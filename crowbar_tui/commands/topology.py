@@ -1,4 +1,4 @@
-"""`crowbar topology`: what is plugged into what, by LLDP, and whether that is what the plan says."""
+"""`crowbar topology`: the cables as LLDP reports them, compared with the plan."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import argparse
 import json
 import time
 
-from engine.face import Link, Reader, Topology, natural, to_json
+from engine.api.control import Link, Reader, Topology, natural, to_json
 
-from ..console.words import age
+from ..console.formats import age
 
 WIDTH = 80
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    command = commands.add_parser("topology", help="links by switch and port, checked against the plan's cables")
-    command.add_argument("--json", action="store_true", help="one JSON object per link; the last is the summary")
+    command = commands.add_parser("topology", help="show the links by switch and port, checked against the plan's cables")
+    command.add_argument("--json", action="store_true", help="print one JSON object per link; the last one is the summary")
     command.set_defaults(run=_run)
 
 
@@ -34,9 +34,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def draw(found: Topology, now: float) -> str:
-    """As text of 80 columns: a paragraph per switch, its ports in order, and a mark for what wants a human."""
+    """The topology as text of 80 columns: a paragraph per switch, its ports in order, and a mark for each link that needs a person."""
     if not found.links:
-        return "no link was heard yet: nodes listen for LLDP while they are discovered"
+        return "no link is known yet: nodes listen for LLDP during discovery"
     out: list[str] = []
     nodes = max(len(link.node) for link in found.links)
     nics = max(len(link.nic or link.link) for link in found.links)
@@ -65,10 +65,11 @@ def draw(found: Topology, now: float) -> str:
 
 
 def _row(port: str, link: Link, nodes: int, nics: int) -> list[str]:
-    mark = " " if link.check == "right" or (link.check == "silent" and link.link == "bmc") else "!"  # few relays tell a BMC's port
+    mark = " " if link.check == "right" or (link.check == "silent" and link.link == "bmc") else "!"  # few relays report the port of a BMC
     if link.switch:
         head = f" {mark} {port} ─ {link.node:<{nodes}} {link.nic:<{nics}}  {link.check}"
-        return [head.rstrip()] if not link.why else _fit(head, link.why)
+        rest = [f"{'':>6}also hears {other}" for other in link.others]
+        return [head.rstrip(), *rest] if not link.why else [*_fit(head, link.why), *rest]
     who = f"{link.node} {link.nic or link.link}"
     head = f" {mark} {port} ─ {'(silent)' if link.up else '(no link)'}  {'plan: ' if link.plan else ''}{who}"
     return _fit(f"{head}:", link.why)

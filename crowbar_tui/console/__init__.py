@@ -1,10 +1,17 @@
-"""The full-screen console.
+"""The full-screen console. A module of this list imports only modules above it.
 
-    source   where the world comes from: an engine in this process, or a store and the socket of one elsewhere; all I/O, in threads
-    desk     the console's state: world, rows, marks, pages, notes; changed by keys and snapshots, without a terminal
-    pages/   one file per screen: state -> lines
-    frame    title, body, next and keys -> all lines of the terminal
-    app      the rim: a Textual app with one widget, `Sheet`, that repaints what changed
+    styled, glyphs, formats, table lines of text, and their parts
+    snapshot   what a source delivers: the world, events and answers to commands
+    source     reads the world from an engine in this process, or from a store and the socket of another process; all I/O, in threads
+    past       a source that shows the past
+    screen     what the state knows of screens: lines, keys, and what commands on them act on
+    state      the console's state: world, rows, marks, the stack of screens, notes; changed by keys and snapshots, without a terminal
+    page       the kinds of pages; `overlays`: menus, questions, the palette
+    pages/     one file per screen: state -> lines
+    keys       the meaning of the keys; `actions`: commands to nodes; `look_back`: the keys of a look back
+    screens    the screens in the order of their digits, and a state with these screens and keys
+    frame      title, body, next and keys -> all lines of the terminal
+    app        the rim: a Textual app with one widget, `LinesWidget`, that repaints the changed lines
 
-Everything but `app`, `sheet` and `source` is plain data in, lines out, so it is tested without a terminal.
+All modules but `app`, `lines_widget` and `source` turn plain data into lines, so the tests need no terminal.
 """

@@ -1,12 +1,13 @@
-"""The rim: a Textual app with one sheet. Keys go to the desk, snapshots come from a watching thread, the sheet repaints what changed.
+"""The rim: a Textual app with one sheet. Keys go to the state, snapshots come from a watching thread, and the sheet repaints what
+changed.
 
-    watch threads  source.wait -> source.snapshot -> one message, and no further one before it was taken in: at most 5 a second, and never
-                   more than half of the time
+    watch threads  source.wait -> source.snapshot -> one message, and the next one only after it was taken in: at most 5 a second, and at
+                   most half of the time
     order threads  one command each, answered by a message
 
 Rules
-* No animation, no mouse, no palette or bindings of Textual's own: every key is the desk's.
-* SIGHUP, SIGTERM and a closed terminal end the app cleanly; Textual restores the terminal, and the engine goes on (`lifecycle`).
+* No animation, no mouse, no palette or bindings of Textual's own: every key belongs to the state.
+* SIGHUP, SIGTERM and a closed terminal end the app cleanly. Textual restores the terminal, and the engine continues (`lifecycle`).
 """
 
 from __future__ import annotations
@@ -25,32 +26,33 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 
-from .desk import Desk, Order
 from .frame import draw
 from .glyphs import ascii_only
+from .lines_widget import LinesWidget
 from .past import PastSource, of_store
-from .sheet import Sheet
-from .source import Said, Setting, Snapshot, Source
+from .screens import console_state, go_where
+from .snapshot import Said, Setting, Snapshot, Source
+from .state import ConsoleState, Order
 from .theme import fitting
 
 log = logging.getLogger(__name__)
 
 PACE_S = 0.2
-"""Least time between two snapshots."""
+"""Shortest time between two snapshots, in seconds."""
 KIND_S = 0.002
-"""Between pieces of a journal that is read through: the engine may be in this process."""
+"""Pause between pieces of a journal while it is read, in seconds: the engine may be in this process."""
 READING = "reading the journal ..."
 TICK_S = 1.0
-"""Ages and the clock."""
+"""Interval at which ages and the clock are repainted, in seconds."""
 
 
 class Took(Message):
-    """A new snapshot, for this desk; the thread that made it waits until it was taken in."""
+    """A new snapshot for this state. The thread that made it waits until the app has taken it in."""
 
-    def __init__(self, snapshot: Snapshot, desk: Desk, taken: threading.Event) -> None:
+    def __init__(self, snapshot: Snapshot, state: ConsoleState, taken: threading.Event) -> None:
         super().__init__()
         self.snapshot = snapshot
-        self.desk = desk
+        self.state = state
         self.taken = taken
 
 
@@ -62,7 +64,7 @@ class Answered(Message):
 
 
 class Done(Message):
-    """A job of the desk is done; with what it returned, or the exception."""
+    """A job of the state is done, with its result or its exception."""
 
     def __init__(self, done: Callable[[Any], None], value: Any) -> None:
         super().__init__()
@@ -71,7 +73,7 @@ class Done(Message):
 
 
 class Broke(Message):
-    """A thread of the console failed: a defect, or a store that cannot be read any more."""
+    """A thread of the console failed: a defect, or a store that can no longer be read."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
@@ -84,11 +86,11 @@ class Table(Screen[None], inherit_bindings=False):
 
 
 class Console(App[str], inherit_bindings=False):
-    """Ends with `leave` or `stop` (the engine as well)."""
+    """The app. Its result is `leave`, or `stop` to stop the engine too."""
 
     BINDINGS: ClassVar[Any] = []
     ENABLE_COMMAND_PALETTE = False
-    CSS = "Sheet { background: ansi_default; color: ansi_default; }"
+    CSS = "LinesWidget { background: ansi_default; color: ansi_default; }"
 
     def __init__(
         self, source: Source, theme: str = "", wall: Callable[[], float] = time.time, first: Snapshot | None = None, watch: bool = True
@@ -96,103 +98,113 @@ class Console(App[str], inherit_bindings=False):
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.source = source
-        self.desk = Desk(first or source.snapshot(), theme or fitting(), wall, source.where)
-        self.desk.send = self._send
-        self.desk.leave = self._leave
-        self.desk.begin = self._begin
-        self.desk.work = self._work
-        self.desk.source = source
-        self.desk.rehearsal = source.where.with_name(source.where.name + ".rack").is_dir()
-        self.desk.redye = lambda: self.sheet.dye(self.desk.theme)
-        self.desk.look_back = self._look_back
-        self.live = self.desk
-        """The desk of the source; `desk` is another one while we look back."""
+        self.state = console_state(first or source.snapshot(), theme or fitting(), wall, source.where)
+        self.state.send = self._send
+        self.state.leave = self._leave
+        self.state.begin = self._begin
+        self.state.work = self._work
+        self.state.source = source
+        self.state.rehearsal = source.where.with_name(source.where.name + ".rack").is_dir()
+        self.state.apply_theme = lambda: self.lines_widget.set_theme(self.state.theme)
+        self.state.look_back = self._look_back
+        self.present = self.state
+        """The state of the source. While we look back, `state` is another one."""
         if isinstance(source, PastSource):
-            self.desk.past = source
-            self.desk.real = wall
-            self.desk.wall = lambda: self.live.snapshot.at
+            self.state.past = source
+            self.state.real = wall
+            self.state.wall = lambda: self.present.snapshot.at
         self._opening = False
-        self.sheet = Sheet(self.desk.theme, ascii_only())
+        self.lines_widget = LinesWidget(self.state.theme, ascii_only())
         self._watch = watch
         self._over = threading.Event()
         self._taken: list[threading.Event] = []
         self.hung_up = False
-        self.words: list[str] = []
-        """The command to carry out after this console."""
+        self._runs_in: asyncio.AbstractEventLoop | None = None
+        self.next_command: list[str] = []
+        """The command to run after this console."""
 
     def get_default_screen(self) -> Screen[None]:
         return Table(id="_default")
 
     def compose(self) -> ComposeResult:
-        yield self.sheet
+        yield self.lines_widget
 
     def on_mount(self) -> None:
-        self.sheet.focus()
+        self.lines_widget.focus()
         self.set_interval(TICK_S, self._tick)
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            # Under a test's event loop, or beside another one, there is no main thread to catch signals in.
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                asyncio.get_running_loop().add_signal_handler(number, self._hang_up)
+        self._runs_in = asyncio.get_running_loop()
+        self.heed_signals()
+        if self.hung_up:
+            self.exit("leave")
         if self._watch:
-            self._watch_over(self.source, self.live)
+            self._watch_over(self.source, self.present)
 
     def on_unmount(self) -> None:
         self._over.set()
-        if self.desk.past is not None:
-            self.desk.past.close()
+        if self.state.past is not None:
+            self.state.past.close()
         for taken in list(self._taken):
             taken.set()
 
-    def _hang_up(self) -> None:
+    def heed_signals(self) -> None:
+        """A closed terminal ends the console from now on, also while it is not drawn yet or no longer: a shell sends SIGHUP after the
+        kernel did, and a handler of the event loop goes with the loop."""
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            with contextlib.suppress(ValueError):  # a test's thread, which catches no signals
+                signal.signal(number, self._hang_up)
+
+    def _hang_up(self, *_: object) -> None:
         self.hung_up = True
-        self.exit("leave")
+        if self._runs_in is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._runs_in.call_soon_threadsafe(self.exit, "leave")
 
     def _leave(self, stop: bool) -> None:
         self.exit("stop" if stop else "leave")
 
-    def _begin(self, words: list[str]) -> None:
-        self.words = words
+    def _begin(self, command: list[str]) -> None:
+        self.next_command = command
         self.exit("stop")
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.desk.page.tick()
+        self.state.page.tick()
         self.paint()
 
     def paint(self) -> None:
         columns, rows = self.size
-        self.sheet.show(draw(self.desk, columns, rows))
+        self.lines_widget.set_lines(draw(self.state, columns, rows))
 
     def on_resize(self, event: events.Resize) -> None:
-        self.sheet.show(draw(self.desk, event.size.width, event.size.height))
+        self.lines_widget.set_lines(draw(self.state, event.size.width, event.size.height))
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys are the desk's before anybody else looks at them; pasted text is typed."""
+        """Gives keys to the state before Textual sees them. Pasted text counts as typed."""
         if isinstance(event, events.Key):
             event.stop()
-            self.desk.press(name_of(event))
+            self.state.press(name_of(event))
             self.paint()
             return
         if isinstance(event, events.Paste):
             event.stop()
-            if self.desk.overlay is not None:
+            if self.state.overlay is not None:
                 for letter in event.text.splitlines()[0][:200] if event.text.strip() else "":
-                    self.desk.press("space" if letter == " " else letter)
+                    self.state.press("space" if letter == " " else letter)
                 self.paint()
             return
         await super().on_event(event)
         if isinstance(event, events.Resize):
-            # Textual hands a new size on by a timer of 8 ms, and its timers skip what they are late for: a process that does not get the
-            # processor in these 8 ms keeps its old size, and every later one waits for that timer.
+            # Textual passes a new size on by a timer of 8 ms, and its timers skip a late turn. A process without the processor in
+            # these 8 ms keeps its old size, and later sizes wait for the same timer.
             self._check_resize()
 
     # -- threads ---------------------------------------------------------------------------------------------------
 
-    def _watch_over(self, source: Source | PastSource, desk: Desk) -> None:
-        threading.Thread(target=self._follow, args=(source, desk), name="console-watch", daemon=True).start()
+    def _watch_over(self, source: Source | PastSource, state: ConsoleState) -> None:
+        threading.Thread(target=self._follow, args=(source, state), name="console-watch", daemon=True).start()
 
-    def _follow(self, source: Source | PastSource, desk: Desk) -> None:
+    def _follow(self, source: Source | PastSource, state: ConsoleState) -> None:
         past = source if isinstance(source, PastSource) else None
         pace = past.pace if past is not None else PACE_S
         taken = threading.Event()
@@ -202,7 +214,7 @@ class Console(App[str], inherit_bindings=False):
                 begun = time.monotonic()
                 snapshot = source.snapshot()
                 taken.clear()
-                self.post_message(Took(snapshot, desk, taken))
+                self.post_message(Took(snapshot, state, taken))
                 if self._over.is_set():
                     return
                 taken.wait()
@@ -221,8 +233,8 @@ class Console(App[str], inherit_bindings=False):
 
     def on_took(self, message: Took) -> None:
         try:
-            message.desk.take(message.snapshot)
-            if message.desk is self.desk:
+            message.state.take(message.snapshot)
+            if message.state is self.state:
                 self.paint()
         finally:
             message.taken.set()
@@ -230,21 +242,21 @@ class Console(App[str], inherit_bindings=False):
     # -- looking back ----------------------------------------------------------------------------------------------
 
     def _look_back(self) -> None:
-        """From now to the past, or back. The live desk goes on taking snapshots, so it is there as it is now."""
-        if self.desk is not self.live:
-            if self.desk.past is not None:
-                self.desk.past.close()
-            self.desk = self.live
+        """Switches between now and the past. The live state keeps taking snapshots, so it is current on return."""
+        if self.state is not self.present:
+            if self.state.past is not None:
+                self.state.past.close()
+            self.state = self.present
             return
-        if self.live.past is not None:
-            self.live.note(Said(False, "there is no present beside this look back", "q leaves; crowbar shows what is now"))
+        if self.present.past is not None:
+            self.present.note(Said(False, "this is only a look back, without the present", "q leaves; run crowbar to see the present"))
         elif not self._opening:
             self._opening = True
-            self.live.note(Said(True, READING))
+            self.present.note(Said(True, READING))
             self._work(self.open_past, self._opened)
 
     def open_past(self) -> PastSource:
-        """The journal of the store, read through. Raises StoreError."""
+        """Reads the whole journal of the store. Raises StoreError."""
         past = of_store(self.source.where)
         while not past.read() and not self._over.is_set():
             time.sleep(KIND_S)
@@ -253,17 +265,17 @@ class Console(App[str], inherit_bindings=False):
     def _opened(self, past: PastSource | Exception) -> None:
         self._opening = False
         if isinstance(past, Exception):
-            self.live.note(Said(False, str(past)))
+            self.present.note(Said(False, str(past)))
             return
-        if self.live.notes and self.live.notes[-1].text == READING:
-            self.live.notes.pop()
-        desk = Desk(past.snapshot(), self.live.theme, self.live.real, self.source.where)
-        desk.past, desk.beside, desk.real = past, self.live, self.live.real
-        desk.wall = lambda: desk.snapshot.at
-        desk.leave, desk.redye, desk.look_back, desk.work = self._leave, self.live.redye, self._look_back, self._work
-        desk.go_where(self.live)
-        self.desk = desk
-        self._watch_over(past, desk)
+        if self.present.notes and self.present.notes[-1].text == READING:
+            self.present.notes.pop()
+        state = console_state(past.snapshot(), self.present.theme, self.present.real, self.source.where)
+        state.past, state.beside, state.real = past, self.present, self.present.real
+        state.wall = lambda: state.snapshot.at
+        state.leave, state.apply_theme, state.look_back, state.work = self._leave, self.present.apply_theme, self._look_back, self._work
+        go_where(state, self.present)
+        self.state = state
+        self._watch_over(past, state)
 
     def _work(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         threading.Thread(target=self._carry_out, args=(job, done), name="console-job", daemon=True).start()
@@ -293,21 +305,21 @@ class Console(App[str], inherit_bindings=False):
                     said = self.source.ask(order.verb, order.node, order.role, order.value)
             except Exception as error:
                 log.exception("an order of the console: %s", order)
-                said = Said(False, f"the console failed over it: {error}")
+                said = Said(False, f"the console failed: {error}")
             if not self._over.is_set():
                 self.post_message(Answered(order, said))
 
     def on_answered(self, message: Answered) -> None:
-        self.desk.answered(message.order, message.said)
+        self.state.answered(message.order, message.said)
         self.paint()
 
     def on_broke(self, message: Broke) -> None:
-        self.desk.note(Said(False, f"the picture stands still: {message.error}", "leave with q and open the console again"))
+        self.state.note(Said(False, f"the screen no longer changes: {message.error}", "press q, then open the console again"))
         self.paint()
 
 
 def name_of(event: events.Key) -> str:
-    """A printable character as itself, `space` by name, others by Textual's name."""
+    """The key's name: a printable character as itself, `space` by name, others by Textual's name."""
     if event.character is not None and event.is_printable and event.character != " ":
         return event.character
     return event.key

@@ -1,7 +1,7 @@
-"""The few characters that are not letters. Two sets: CP437 (what the Linux console and every terminal has) and ASCII.
+"""The few characters that are not letters, in two sets: CP437 (which the Linux console and every terminal has) and ASCII.
 
-There is no third, richer set: a wide terminal gets more columns, not other signs. All screens are drawn with the first
-set; where only ASCII will do, `Sheet` puts the second in as it paints, one for one.
+There is no third, richer set: a wide terminal shows more columns, not other signs. All screens use the first set. If only ASCII works,
+`LinesWidget` replaces each character by its ASCII twin as it paints.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CP437 = frozenset(
     "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■"
     "►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
 )
-"""What may stand on a screen beside ASCII."""
+"""All characters that a screen may contain besides ASCII."""
 
 
 def ascii_only(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether this terminal gets ASCII: asked for, a dumb one, or a locale without UTF-8."""
+    """True if this terminal needs ASCII: by request, as a dumb terminal, or by its locale."""
     env = os.environ if environment is None else environment
     if env.get("CROWBAR_ASCII"):
         return True

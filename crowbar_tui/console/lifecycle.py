@@ -1,12 +1,11 @@
-"""Opens the console, and what becomes of the engine when it is left.
+"""Opens the console, and decides what happens to the engine when the user leaves.
 
-    an engine holds the store      attach to it
-    none does                      start one inside; `q`, a closed terminal or SIGTERM leave it at work without a console; `Q` stops it
+an engine holds the store      attach to it
+no engine holds it             start one inside; `q`, a closed terminal or SIGTERM leave it running without a console; `Q` stops it
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import getpass
 import logging
@@ -19,14 +18,23 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from .guardian import Away, guarded
+from engine.api.process import RightsError, give_up, ran_out
+
+from .supervisor import Away, guarded
 
 if TYPE_CHECKING:
-    from engine.face import Engine
+    from engine.api.control import Engine
 
     from .app import Console
+
+    class Runs(Protocol):
+        """A context manager in which an engine runs."""
+
+        @property
+        def engine(self) -> Engine: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -36,24 +44,31 @@ def terminal() -> bool:
 
 
 def open_console(store: Path, then: Callable[[list[str]], int]) -> int:
-    """`crowbar`: attach, or start an engine inside; where no plan is committed, the wizard lies on top. `then` carries out the command that
-    was chosen there instead. Exit code. Raises StoreError and ServiceError before the screen is touched."""
-    from engine.views.show import held
+    """`crowbar`: attaches, or starts an engine inside. Without a committed plan the wizard opens. `then` runs the command that the
+    user chose there. Returns the exit code. Raises StoreError and ServiceError before it touches the screen."""
+    from engine.api.views import held
 
     _environment()
     if held(store):
         return guarded(lambda away: attached(store, away), then)
 
     def make() -> _Running:
-        from engine.face import Config, Engine, keys_beside
+        from engine.api.control import Config, Engine, keys_beside
 
         return _Running(Engine(Config(store=store, keys=keys_beside(store))))
 
-    return guarded(lambda away: _told(lambda: embedded(make, store, away, first_run=True)), then)
+    def body(away: Away) -> int:
+        from engine.api.control import keys_beside
+
+        if why := give_up(store, keys_beside(store)).why_root:
+            print(f"crowbar: the engine runs as root: {why}", file=sys.stderr, flush=True)
+        return embedded(make, store, away, first_run=True)
+
+    return guarded(lambda away: _told(lambda: body(away)), then)
 
 
 class _Running(AbstractContextManager["_Running"]):
-    """An engine that runs while it is entered; the same shape as a rehearsal."""
+    """An engine that runs inside the context. It has the same shape as a rehearsal."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -66,9 +81,9 @@ class _Running(AbstractContextManager["_Running"]):
         self.engine.stop()
 
 
-def open_rehearsal(make: Callable[[], AbstractContextManager[object]], store: Path) -> int:
-    """`crowbar rehearse`: the same on a rehearsal's engine (`make()` has an `engine` once it is entered)."""
-    from engine.views.show import held
+def open_rehearsal(make: Callable[[], AbstractContextManager[Runs]], store: Path) -> int:
+    """`crowbar rehearse`: the same with a rehearsal's engine (inside its context, `make()` has an `engine`)."""
+    from engine.api.views import held
 
     _environment()
     if held(store):
@@ -77,7 +92,7 @@ def open_rehearsal(make: Callable[[], AbstractContextManager[object]], store: Pa
 
 
 def open_look_back(where: Path) -> int:
-    """`crowbar look-back`: a past run, in the same screens. A store, or an exported journal."""
+    """`crowbar look-back`: a past run in the same screens, from a store or an exported journal."""
     _environment()
     return guarded(lambda _away: _told(lambda: looked_back(where)))
 
@@ -86,17 +101,18 @@ def looked_back(where: Path) -> int:
     from .app import Console
     from .past import of_file, of_store
 
-    gc.disable()  # what is read all stays
+    gc.disable()  # all loaded objects stay alive
     past = of_file(where) if where.is_file() else of_store(where)
     try:
         begun, told = time.monotonic(), False
         while not past.read():
             if time.monotonic() - begun > 1.0:
                 done, all_ = past.progress()
-                print(f"\rcrowbar: reading the journal: {done} of {all_} events", end="", file=sys.stderr, flush=True)
+                # Past the rim of the command line, to which a carriage return is a stranger's.
+                print(f"\rcrowbar: reading the journal: {done} of {all_} events", end="", file=sys.__stderr__, flush=True)
                 told = True
         if told:
-            print(file=sys.stderr)
+            print(file=sys.__stderr__)
         app = Console(past)
     except BaseException:
         past.end()
@@ -108,31 +124,36 @@ def looked_back(where: Path) -> int:
 
 
 def _told(body: Callable[[], int]) -> int:
-    """Errors that are no defects, as a sentence."""
-    from engine.face import AttachError, CatalogError, PlanError, RackError, ServiceError, StoreError, VaultError
+    """Turns errors that are not defects into a sentence."""
+    from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, RackError, ServiceError, StoreError, VaultError
 
     try:
         return body()
-    except (StoreError, ServiceError, VaultError, AttachError, RackError, CatalogError, PlanError) as error:
+    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RackError, CatalogError, PlanError, RightsError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
+    except (OSError, MemoryError, RuntimeError) as error:
+        if why := ran_out(error):
+            print(f"crowbar: {why}", file=sys.stderr)
+            return 2
+        raise
 
 
 def attached(store: Path, away: Away) -> int:
-    """A console on the engine of another process."""
+    """A console for the engine of another process."""
     from .app import Console
     from .source import Elsewhere
 
-    gc.disable()  # a large store is some million objects that all stay: nothing to collect, and much to walk
+    gc.disable()  # a large store has a million objects that all stay: a collection would walk them all and free nothing
     source = Elsewhere(store)
     app = Console(source)
     gc.freeze()
     gc.enable()
-    if app.desk.world.plan is None:
+    if app.state.world.plan is None:
         wizard(app)
     done = app.run(mouse=False)
-    if app.words:
-        away.then(app.words)
+    if app.next_command:
+        away.then(app.next_command)
     elif done == "stop":
         said = source.stop_engine()
         print(f"crowbar: {said.text}", file=sys.stdout if said.ok else sys.stderr)
@@ -143,51 +164,63 @@ def attached(store: Path, away: Away) -> int:
 def wizard(app: Console) -> None:
     from .setup.wizard import Wizard
 
-    app.desk.stack = [Wizard(app.desk)]
+    app.state.stack = [Wizard(app.state)]
 
 
-def embedded(make: Callable[[], AbstractContextManager[object]], store: Path, away: Away, first_run: bool = False) -> int:
-    """A console with its engine in this process."""
+def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away: Away, first_run: bool = False) -> int:
+    """A console with its engine in this process. A terminal that is closed meanwhile, at whatever moment, ends the console only."""
+    early: list[int] = []
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda got, _: early.append(got))
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to(store / "engine.log")
     with make() as running:
-        engine: Engine = running.engine  # type: ignore[attr-defined]
-        from engine.face import EngineHost
+        engine = running.engine
+        from engine.api.control import EngineHost
 
         from .app import Console
         from .source import Embedded
 
         source = Embedded(engine, EngineHost(engine), getpass.getuser())
         app = Console(source)
-        if first_run and app.desk.world.plan is None:
+        app.heed_signals()
+        if first_run and app.state.world.plan is None:
             wizard(app)
-        threading.Thread(target=_end_with, args=(engine, app), name="console-stop", daemon=True).start()
-        done = app.run(mouse=False)
+        ended = threading.Event()
+        threading.Thread(target=_end_with, args=(engine, app, ended), name="console-stop", daemon=True).start()
+        done = "leave" if early or app.hung_up else app.run(mouse=False)
+        ended.set()
         source.close()
         code = app.return_code or 0
-        if app.words:
-            away.then(app.words)
+        if app.next_command:
+            away.then(app.next_command)
             return code
         if done == "stop" or engine.stop_asked.is_set() or engine.failure:
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)
                 return 1
             return code
-        said = f"crowbar: the engine goes on (process {os.getpid()}); crowbar opens the console again"
-        away.leave(store / "engine.log", said if not code else f"{said}\ncrowbar: the console failed, see {store / 'engine.log'}")
+        said = f"crowbar: the engine keeps running (process {os.getpid()}); run crowbar to open the console again"
+        away.leave(
+            store / "engine.log", said if not code else f"{said}\ncrowbar: the console failed; the cause is in {store / 'engine.log'}"
+        )
         _headless(engine)
     return code
 
 
-def _end_with(engine: Engine, app: object) -> None:
-    """Another process asked this engine to stop: the console ends with it."""
+def _end_with(engine: Engine, app: Console, ended: threading.Event) -> None:
+    """If another process asks this engine to stop, the console ends too, at the latest when it has begun."""
     engine.stop_asked.wait()
-    with contextlib.suppress(RuntimeError):  # the console was left before
-        app.call_from_thread(app.exit, "stop")  # type: ignore[attr-defined]
+    while not ended.is_set():
+        try:
+            app.call_from_thread(app.exit, "stop")
+            return
+        except RuntimeError:  # the console does not run yet, or no longer
+            ended.wait(0.05)
 
 
 def _headless(engine: Engine) -> None:
-    """Until somebody asks it to stop."""
+    """Waits until somebody asks the engine to stop."""
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())
@@ -202,7 +235,7 @@ def _headless(engine: Engine) -> None:
 
 
 def _log_to(path: Path) -> None:
-    """Nothing is written to the terminal while the console has it."""
+    """Keeps logs out of the terminal while the console uses it."""
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=4_000_000, backupCount=2, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -219,8 +252,8 @@ def _log_to(path: Path) -> None:
 
 
 def _environment() -> None:
-    """Before Textual is imported: nothing moves by itself, plain consoles are not asked for what they do not have, and the terminal says
-    how large it is: where a shell exports COLUMNS and LINES, these would be believed for ever, whatever it is resized to."""
+    """Prepares the environment before Textual is imported: no animation, no questions to plain consoles. Removes COLUMNS and LINES,
+    because a shell may export them, and they would override every later size of the terminal."""
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")

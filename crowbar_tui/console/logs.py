@@ -1,4 +1,4 @@
-"""Log files that the store and a rehearsal's rack keep: which there are of a node, and their ends. Reads files; called from threads."""
+"""Log files of the store and of a rehearsal's rack: a list per node, and the end of a file. Reads files; runs in threads."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import teletype
+from . import terminal_text
 
 TAIL = 128 * 1024
-"""Octets of a log that are shown."""
+"""Bytes of a log that the console shows."""
 
 
 class LogFile(NamedTuple):
     label: str
     path: Path
     at: float
-    """When something was written last."""
+    """Time of the last write."""
     kind: str
     """`attempt` or `serial`."""
     role: str = ""
@@ -33,13 +33,13 @@ class Attempted(NamedTuple):
 class Tail(NamedTuple):
     lines: tuple[str, ...]
     size: int
-    """Of the file, in octets."""
+    """Size of the file in bytes."""
     cut: bool
-    """The beginning is not shown."""
+    """True if the beginning is not shown."""
 
 
 def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]) -> list[LogFile]:
-    """The logs of its roles' last attempts, newest first, then those of its serial console. `identity`: UUID, serial, MACs."""
+    """Logs of the last attempts of the node's roles, newest first, then those of its serial console. `identity`: UUID, serial, MACs."""
     out = []
     folder = store / "logs"
     for one in attempted:
@@ -54,10 +54,10 @@ def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]
 
 
 def serial(store: Path, identity: Sequence[str]) -> list[LogFile]:
-    """Of a rehearsal's machine; none where there is no rack that keeps them."""
+    """Logs of a rehearsal machine. Empty if no rack keeps any."""
     if not (store.with_name(store.name + ".rack") / "machines").is_dir():
         return []
-    from engine.face import RackError, connect, machine_of, rack_beside, serial_logs
+    from engine.api.control import RackError, connect, machine_of, rack_beside, serial_logs
 
     rack = rack_beside(store)
     try:
@@ -69,11 +69,11 @@ def serial(store: Path, identity: Sequence[str]) -> list[LogFile]:
 
 
 def tail(path: Path, size: int = TAIL) -> Tail:
-    """Raises OSError."""
+    """The end of a file. Raises OSError."""
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         file.seek(max(length - size, 0))
         data = file.read(size)
     if length > size:
         data = data.partition(b"\n")[2]
-    return Tail(tuple(teletype.lines(data.decode("utf-8", "replace"))), length, length > size)
+    return Tail(tuple(terminal_text.lines(data.decode("utf-8", "replace"))), length, length > size)

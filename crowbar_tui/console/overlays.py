@@ -1,29 +1,29 @@
-"""What lies over a screen: menus, questions, the palette, help. A box of lines that takes all keys until it is done with."""
+"""What lies over a screen: menus, questions, the palette, help. An overlay is a box of lines that takes all keys until it closes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from engine.api.views import Disk, NodePreview, Preview, sentence
 
 from . import glyphs as g
-from .ink import Line, Span, clip, fit, line, wrap
-from .words import size
-
-if TYPE_CHECKING:
-    from engine.views.show import Preview
-
-    from .desk import Desk
+from .formats import age, size
+from .state import ConsoleState
+from .styled import Line, Span, clip, fit, line, wrap
 
 
-class Overlay:
+class Box:
+    """An overlay with a frame."""
+
     title = ""
     width = 64
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, state: ConsoleState) -> None:
+        self.state = state
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        """Inside of the box."""
+        """The lines inside the box."""
         raise NotImplementedError
 
     def keys(self) -> str:
@@ -33,11 +33,11 @@ class Overlay:
         raise NotImplementedError
 
     def close(self) -> None:
-        if self.desk.overlay is self:
-            self.desk.overlay = None
+        if self.state.overlay is self:
+            self.state.overlay = None
 
     def box(self, columns: int, rows: int) -> list[Line]:
-        """With its frame; at most as large as the body."""
+        """The box with its frame, at most as large as the body."""
         inner = min(self.width, columns - 6)
         inside = self.lines(inner, rows - 2)[: rows - 2]
         title = f" {clip(self.title, inner - 4)} "
@@ -56,11 +56,11 @@ class Entry(NamedTuple):
     do: Callable[[], None]
 
 
-class Menu(Overlay):
-    """Chosen by key, or by arrows and enter."""
+class Menu(Box):
+    """A menu: the user chooses by key, or with arrows and enter."""
 
-    def __init__(self, desk: Desk, title: str, entries: Sequence[Entry]) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, title: str, entries: Sequence[Entry]) -> None:
+        super().__init__(state)
         self.title = title
         self.entries = list(entries)
         self.index = 0
@@ -99,8 +99,9 @@ class Menu(Overlay):
         entry.do()
 
 
-def told(preview: Preview | None, columns: int) -> list[Line]:
-    """A preview in lines: what runs, and each disk that is lost."""
+def told(preview: Preview | None, columns: int, now: float = 0.0) -> list[Line]:
+    """A preview in lines: the roles that run, each disk that loses its data, and each other disk with the reason. `now`: wall time,
+    for ages."""
     out: list[Line] = []
     for node in preview.nodes if preview is not None else ():
         name = node.node.split(".")[0]
@@ -109,21 +110,37 @@ def told(preview: Preview | None, columns: int) -> list[Line]:
             some = wrap(f"runs {', '.join(node.runs)}", columns - 2, 3)
             out += [line(f"  {text}") for text in some]
         if node.destroys:
-            out.append(line("  ", (f"may destroy what is on its {'disks' if len(node.disks) != 1 else 'disk'}:", "bad")))
+            out.append(line("  ", (f"may destroy the data on {'these disks' if len(node.disks) != 1 else 'this disk'}:", "bad")))
             for d in sorted(node.disks, key=lambda d: not (d.use or d.signature)):
-                held = d.use or (f"holds {d.signature}" if d.signature else "blank")
-                serial = f"{d.serial or 'no serial':<18}"
-                out.append(line("    ", (f"{d.name:<8}", "name"), f" {size(d.size):>6}  ", (serial, "ask"), (f" {held}", "dim")))
+                out.append(_disk(d))
             if not node.disks:
-                out.append(line("    ", ("its disks are not known yet", "ask")))
+                out.append(line("    ", ("it takes no disk" if node.kept else "the engine does not know its disks yet", "ask")))
+            out += [line("  ", (text, "dim")) for text in _seen(node, columns - 2, now)]
+            for d in node.kept:
+                out.append(_disk(d))
+                out += [line("      ", (text, "dim")) for text in wrap(f"not taken: {d.why}", columns - 6, 2)] if d.why else []
     return out
 
 
-class Sure(Overlay):
-    """Yes or no; no is what enter and escape mean."""
+def _disk(d: Disk) -> Line:
+    held = d.state or d.use or (f"holds {d.signature}" if d.signature else "blank" if d.size else d.kind)
+    serial = f"{d.serial or d.wwn or ('no serial' if d.size else ''):<18}"
+    return line("    ", (f"{d.name:<8}", "name"), f" {size(d.size) if d.size else '':>6}  ", (serial, "ask"), (f" {held}", "dim"))
 
-    def __init__(self, desk: Desk, question: str, help: str, preview: Preview | None, do: Callable[[], None]) -> None:
-        super().__init__(desk)
+
+def _seen(node: NodePreview, columns: int, now: float) -> list[str]:
+    if node.asked:
+        return [f"as the node reported {age(now - node.as_of)} ago"]
+    old = f"as of {age(now - node.as_of)} ago" if node.as_of and now else ""
+    why = sentence(node.unseen) if node.unseen is not None else ""
+    return wrap("; ".join(text for text in (old, why) if text), columns, 2) if old or why else []
+
+
+class Sure(Box):
+    """A yes-or-no question. Enter and escape mean no."""
+
+    def __init__(self, state: ConsoleState, question: str, help: str, preview: Preview | None, do: Callable[[], None]) -> None:
+        super().__init__(state)
         self.title = question
         self._help = help
         self._preview = preview
@@ -131,7 +148,7 @@ class Sure(Overlay):
         self._top = 0
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        inside = told(self._preview, columns)
+        inside = told(self._preview, columns, self.state.wall())
         self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
         help_ = [line(text) for text in wrap(self._help, columns)]
         room = max(rows - 1 - len(help_), 1)
@@ -150,27 +167,34 @@ class Sure(Overlay):
             self.close()
 
 
-class Typed(Overlay):
-    """What destroys is typed to confirm."""
+class Typed(Box):
+    """A question before an order that destroys data: the user types a text to confirm."""
 
     width = 72
 
-    def __init__(self, desk: Desk, question: str, preview: Preview, word: str, do: Callable[[], None]) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, question: str, preview: Preview, word: str, do: Callable[[], None]) -> None:
+        super().__init__(state)
         self.title = question
         self._preview = preview
         self._word = word
         self._do = do
         self._top = 0
         self.typed = ""
+        self.asking = False
+        """True while the nodes are being asked for their disks."""
+
+    def show(self, preview: Preview) -> None:
+        """Takes the nodes' answers."""
+        self._preview, self.asking = preview, False
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        inside = told(self._preview, columns)
+        inside = told(self._preview, columns, self.state.wall())
         room = max(rows - 3, 1)
         self._top = max(min(self._top, len(inside) - room), 0)
         seen = inside[self._top : self._top + room]
         more = f"  ({len(inside) - len(seen)} more lines: up, down)" if len(inside) > len(seen) else ""
-        ask = line("type ", (self._word, "ask"), f" to do it:{more}")
+        asking = ("   asking the node for its disks now", "busy") if self.asking else ("", "")
+        ask = line("type ", (self._word, "ask"), f" to do it:{more}", asking)
         return [*seen, line(), ask, line(("> ", "key"), self.typed, (g.FULL, "ask" if self.typed == self._word else "dim"))]
 
     def keys(self) -> str:
@@ -195,14 +219,14 @@ class Command(NamedTuple):
     do: Callable[[], None]
 
 
-class Palette(Overlay):
-    """Everything by name: letters in order are enough."""
+class Palette(Box):
+    """The palette: everything by name. Letters of the name in their order are enough."""
 
     title = "go to, or do"
     width = 70
 
-    def __init__(self, desk: Desk, commands: Sequence[Command]) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, commands: Sequence[Command]) -> None:
+        super().__init__(state)
         self._commands = list(commands)
         self.typed = ""
         self.index = 0
@@ -220,7 +244,7 @@ class Palette(Overlay):
         for i, c in enumerate(hits[top : top + room], top):
             bar = "+" if i == self.index else ""
             out.append(fit(((f" {clip(c.name, 30):<31}", f"name{bar}"), (clip(c.help, columns - 32), f"dim{bar}")), columns, bar))
-        return out if hits else [*out, line(("nothing of that name", "dim"))]
+        return out if hits else [*out, line(("nothing has that name", "dim"))]
 
     def keys(self) -> str:
         return "enter do it   esc back"
@@ -243,13 +267,13 @@ class Palette(Overlay):
             self.index = 0 if self.typed != before else self.index
 
 
-class Asked(Overlay):
-    """Asks for a line: the name of a file, or of a node."""
+class Asked(Box):
+    """Asks for a line of text: the name of a file or of a node, for example."""
 
     width = 72
 
-    def __init__(self, desk: Desk, question: str, do: Callable[[str], None]) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, question: str, do: Callable[[str], None]) -> None:
+        super().__init__(state)
         self.title = question
         self._do = do
         self.typed = ""
@@ -272,7 +296,7 @@ class Asked(Overlay):
 
 
 def fuzzy(needle: str, name: str) -> int | None:
-    """How far from it, less is nearer; None: not all letters come in this order."""
+    """Distance of a name from the typed letters, less is nearer. None: the name lacks letters in this order."""
     name, needle = name.lower(), needle.lower()
     if needle in name:
         return name.index(needle) - (1000 if name.startswith(needle) else 500)
@@ -288,11 +312,11 @@ def fuzzy(needle: str, name: str) -> int | None:
     return gaps
 
 
-class Help(Overlay):
+class Help(Box):
     width = 72
 
-    def __init__(self, desk: Desk, title: str, hints: Sequence[tuple[str, str]]) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, title: str, hints: Sequence[tuple[str, str]]) -> None:
+        super().__init__(state)
         self.title = title
         self._hints = list(hints)
         self._top = 0
@@ -311,28 +335,28 @@ class Help(Overlay):
             self.close()
 
 
-class Filter(Overlay):
-    """`/`: the page narrows as it is typed. Drawn in the key line."""
+class Filter(Box):
+    """`/`: filters the page while the user types. Drawn in the key line."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self.typed = desk.page.needle
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
+        self.typed = state.page.needle
 
     def press(self, key: str) -> None:
         if key == "escape":
-            self.desk.page.filter("")
+            self.state.page.filter("")
             self.close()
         elif key == "enter":
             self.close()
         elif key in ("up", "down", "pageup", "pagedown"):
-            self.desk.page.press(key)
+            self.state.page.press(key)
         else:
             self.typed = edited(self.typed, key)
-            self.desk.page.filter(self.typed)
+            self.state.page.filter(self.typed)
 
 
 def edited(text: str, key: str) -> str:
-    """A line after a key: letters, backspace, ctrl+u."""
+    """A line of text that the user edits: letters, backspace, ctrl+u."""
     if key == "backspace":
         return text[:-1]
     if key in ("ctrl+u", "ctrl+w"):

@@ -1,88 +1,25 @@
-"""What a screen is: lines for its body, keys that it takes, and what commands given on it are for. And the one kind that lists things.
+"""The kinds of pages: screens that read the state. A page is either text to scroll, or a list of things.
 
-`Listing` keeps the cursor on its thing (by `ident`), filters, sorts, and draws only what is seen; a thing may take several lines.
+`Listing` keeps the cursor on its thing (by `ident`), filters, sorts, and draws only the visible part. A thing may take several lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from .ink import Line, barred, line
-
-if TYPE_CHECKING:
-    from engine.views.show import Step
-
-    from .desk import Desk
+from .screen import Screen
+from .state import ConsoleState
+from .styled import Line, barred, line
 
 
-class Subject(NamedTuple):
-    nodes: tuple[str, ...] = ()
-    """Ids."""
-    role: str = ""
-
-
-class Hint(NamedTuple):
-    """A key in the key line and in the help: how it is written, a word, and a sentence."""
-
-    key: str
-    word: str
-    help: str = ""
-
-
-class Page:
-    name = ""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-
-    def ident(self) -> Hashable:
-        return self.name
-
-    def crumb(self) -> str:
-        return self.name
-
-    def middle(self) -> Line | None:
-        """In the title line instead of how the rack is."""
-        return None
-
-    def corner(self) -> Line | None:
-        """In the title line instead of clock and estimate."""
-        return None
-
-    def rule(self) -> str:
-        """Told in the rule under the title: position, filter, sort."""
-        return ""
-
-    def step(self) -> Step | None:
-        """The next step of what is shown, where that is one thing."""
-        return None
-
-    def body(self, columns: int, rows: int) -> list[Line]:
-        raise NotImplementedError
-
-    def hints(self) -> list[Hint]:
-        return []
-
-    def press(self, key: str) -> bool:
-        """True: it was for this screen."""
-        return False
-
-    def subject(self) -> Subject:
-        return Subject()
-
-    def filter(self, needle: str) -> None:
-        """Show only what has these words in it."""
-
-    def tick(self) -> None:
-        """Once a second, while it is the one that is shown."""
-
-    needle = ""
-    filters = False
+class Page(Screen):
+    def __init__(self, state: ConsoleState) -> None:
+        self.state = state
 
 
 class Scroll(Page):
-    """A screen of lines that are read, not chosen from."""
+    """A screen of lines to read, without a cursor."""
 
     top = 0
     _room = 1
@@ -124,8 +61,8 @@ class Listing(Page):
     sorts: Sequence[Sort] = (Sort("", None),)
     empty = "nothing here yet"
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.needle = ""
         self.sort = 0
         self.reverse = False
@@ -133,7 +70,7 @@ class Listing(Page):
         """Ident of the thing under the cursor."""
         self.index = 0
         self.moved = False
-        """Before it is moved, the cursor stays at the top, whatever comes up there."""
+        """True until the user moves the cursor: it stays at the top, whatever comes up there."""
         self.top = 0
         self._seen = 0
         self._room = 10
@@ -145,10 +82,15 @@ class Listing(Page):
         raise NotImplementedError
 
     def key_of(self, thing: Any) -> Hashable:
-        return thing  # type: ignore[no-any-return]
+        key: Hashable = thing
+        return key
 
-    def words(self, thing: Any) -> str:
-        """What the filter looks at."""
+    def nothing(self) -> str:
+        """The text for an empty list."""
+        return self.empty
+
+    def searched_text(self, thing: Any) -> str:
+        """The text that the filter searches."""
         return str(thing)
 
     def heads(self, columns: int) -> list[Line]:
@@ -160,8 +102,8 @@ class Listing(Page):
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def shown(self) -> list[Any]:
-        """Filtered and sorted."""
-        key = (self.desk.version, self.needle, self.sort, self.reverse)
+        """The things after filter and sort."""
+        key = (self.state.version, self.needle, self.sort, self.reverse)
         if self._cache is not None and self._cache[0] == key:
             return self._cache[1]
         out = list(self.things())
@@ -169,7 +111,7 @@ class Listing(Page):
             needle = self.needle.lower()
             keep, needle = (False, needle[1:]) if needle.startswith("!") else (True, needle)
             parts = needle.split()
-            out = [t for t in out if all(p in self.words(t).lower() for p in parts) == keep] if parts else out
+            out = [t for t in out if all(p in self.searched_text(t).lower() for p in parts) == keep] if parts else out
         by = self.sorts[self.sort % len(self.sorts)].key
         if by is not None:
             out.sort(key=by)
@@ -179,7 +121,7 @@ class Listing(Page):
         return out
 
     def chosen(self) -> Any:
-        """The thing under the cursor; None: there is none."""
+        """The thing under the cursor, or None."""
         things = self.shown()
         if not things:
             return None
@@ -196,7 +138,7 @@ class Listing(Page):
             if self.key_of(thing) == self.at:
                 self.index = i
                 return
-        # It is gone: the cursor stays where it was.
+        # The thing is gone: the cursor stays on its line.
         self.index = max(min(self.index, len(things) - 1), 0)
         self.at = self.key_of(things[self.index])
 
@@ -206,7 +148,7 @@ class Listing(Page):
         things = self.shown()
         self._room = room
         if not things:
-            said = f"nothing has {self.needle!r} in it" if self.needle else self.empty
+            said = f"no line contains {self.needle!r}" if self.needle else self.nothing()
             return [*heads, line(), line("  ", (said, "dim"))]
         self._find(things)
         drawn: dict[int, list[Line]] = {}
@@ -230,7 +172,7 @@ class Listing(Page):
         while i < len(things) and len(out) < room:
             out += lines(i)
             i += 1
-        if i >= len(things) and len(out) < room and self.top > 0:  # the end came up: fill from above
+        if i >= len(things) and len(out) < room and self.top > 0:  # the end is visible: fill from above
             while self.top > 0 and len(out) + len(lines(self.top - 1)) <= room:
                 self.top -= 1
                 out = [*lines(self.top), *out]
@@ -260,8 +202,13 @@ class Listing(Page):
 
     def press(self, key: str) -> bool:
         steps = {
-            "up": -1, "k": -1, "down": 1, "j": 1, "pageup": -max(self._room - 2, 1), "pagedown": max(self._room - 2, 1),
-        }  # fmt: skip
+            "up": -1,
+            "k": -1,
+            "down": 1,
+            "j": 1,
+            "pageup": -max(self._room - 2, 1),
+            "pagedown": max(self._room - 2, 1),
+        }
         if key in steps:
             if self.shown():
                 self._find(self.shown())

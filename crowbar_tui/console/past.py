@@ -1,8 +1,9 @@
-"""A source of worlds at a moment: look back. The same snapshots as a live source's, made of a journal; keys move the moment (`playback`).
+"""A look back: a source that shows the world at a past moment. It makes the same snapshots as a live source, from a journal; keys move
+the moment (`playback`).
 
 Rules
-* Commands come from the terminal's thread, and are carried out in the watching one as it makes its next snapshot.
-* Nothing is done to the past: every command is refused with a sentence.
+* Commands come from the terminal's thread. The watching thread carries them out when it makes its next snapshot.
+* Nobody can change the past: every command is refused with a sentence.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine.views.show import (
+from engine.api.views import (
     Catalog,
+    DecodedPacket,
     Journal,
     JournalFile,
     JournalRow,
+    Look,
     Past,
     Pruned,
     Store,
@@ -29,51 +32,30 @@ from engine.views.show import (
     shipped,
 )
 
+from .formats import moment_of
 from .playback import Playback
-from .source import Said, Setting, Snapshot, nodes_of
-from .words import moment_of
+from .snapshot import Moment, Said, Setting, Snapshot, nodes_of
 
 TAIL = 500
-"""Rows before the moment that are told."""
+"""Rows before the moment that the events screen shows."""
 WARM = 300
-"""Rows before these that are read so that what did not change is not told again."""
+"""Rows before those that are read too, so that unchanged states are not reported again."""
 BLOCK = 250
 REMEMBERED = 4 * TAIL
 NEAR = 200
-"""Rows forward after which single nodes are no longer named as changed."""
+"""After a jump over more rows than this, the snapshot no longer names the changed nodes."""
 GROW_S = 0.1
-"""Of each second at most, for what an engine adds."""
+"""Seconds of each second, at most, for reading what an engine adds."""
 CALM_S = 0.2
-"""After a move: to show once more, when what costs much may be made (`Desk`)."""
-REFUSED = "nothing can be done to the past"
-
-
-class Moment(NamedTuple):
-    """Where a look back is."""
-
-    seq: int
-    first: int
-    """Seq before the oldest row that is there."""
-    last: int
-    now: float
-    """Engine time."""
-    begins: float
-    ends: float
-    """Wall times of the oldest and the newest row."""
-    stretch: Stretch
-    told: dict[str, Any]
-    """The last row, in words; empty before the first."""
-    speed: str
-    playing: bool
-    growing: bool
-    """An engine still writes this journal."""
+"""Seconds after a move until one more snapshot, in which expensive values may be computed (`ConsoleState`)."""
+REFUSED = "you cannot change the past"
 
 
 class PastSource:
-    """Raises StoreError where the journal cannot be read. `read` first, until it is true; then snapshots."""
+    """Raises StoreError if the journal cannot be read. Call `read` until it returns true; then take snapshots."""
 
     pace = 0.02
-    """Least time between two snapshots: a key is answered at once."""
+    """Shortest time between two snapshots in seconds: a key gets its answer at once."""
 
     def __init__(self, where: Path, journal: Journal, catalog: Catalog, growing: bool, remark: str = "") -> None:
         self.where = where
@@ -84,7 +66,7 @@ class PastSource:
         self._lines_known: dict[int, dict[str, Any]] = {}
         self._teller = Story()
         self._read_to = -1
-        """Seq of the last row that the teller has read."""
+        """Sequence number of the last row that the teller has read."""
         self._shown: tuple[int, World] | None = None
         self._stretch: tuple[tuple[int, int], Stretch] | None = None
         self._asked: deque[Callable[[Playback], Any]] = deque()
@@ -98,7 +80,7 @@ class PastSource:
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def read(self) -> bool:
-        """The next piece of the journal; true: all was read."""
+        """Reads the next piece of the journal. True: everything is read."""
         try:
             if self._past.read():
                 return False
@@ -109,25 +91,25 @@ class PastSource:
         return True
 
     def progress(self) -> tuple[int, int]:
-        """Rows read, and rows there are."""
+        """Number of rows read, and of all rows."""
         return self._past.last - self._past.first, self._past.total - self._past.first
 
     # -- commands, from any thread ---------------------------------------------------------------------------------
 
     def do(self, what: Callable[[Playback], Any]) -> None:
-        """Move the moment; an answer that is a sentence is shown."""
+        """Moves the moment. The console shows the answer if it is a sentence."""
         with self._wake:
             self._asked.append(what)
             self._wake.notify()
 
     def go_to(self, text: str) -> Said | None:
-        """A time as it is typed; a refusal where it is none."""
+        """Moves to a typed time; refuses a text that is not a time."""
         play = self._play
         assert play is not None
         past = self._past
         at = moment_of(text, play.at(), past.at(past.first), past.at(past.last))
         if at is None:
-            return Said(False, f"{text!r} is no time", "14:05, 14:05:30, 2026-03-01 14:05, +90s, -5m, -2h")
+            return Said(False, f"{text!r} is not a time", "14:05, 14:05:30, 2026-03-01 14:05, +90s, -5m, -2h")
         self.do(lambda p: p.clock(at))
         return None
 
@@ -158,13 +140,13 @@ class PastSource:
             play.playing = False
             play.to(play.seq)
             self._shown = None
-            return self._snapshot(play, Said(False, f"older events were pruned meanwhile: {pruned}"))
+            return self._snapshot(play, Said(False, f"the engine has deleted older events meanwhile: {pruned}"))
 
     def _said(self, answer: Any) -> Said | None:
         return Said(False, answer) if isinstance(answer, str) and answer else None
 
     def _grow(self) -> None:
-        """What was journalled since; at the end and not playing, the moment stays where it is."""
+        """Takes new rows of the journal. At the end, the moment stays unless the look back plays."""
         if not self.growing or time.monotonic() - self._looked < 1.0:
             return
         self._looked = time.monotonic()
@@ -182,24 +164,33 @@ class PastSource:
         if self._stretch is None or self._stretch[0] != size:
             self._stretch = (size, past.stretch())
         moment = Moment(
-            play.seq, past.first, past.last, play.now, past.at(past.first), past.at(past.last), self._stretch[1],
-            self._lines_known.get(play.seq, {}), play.word, play.playing, self.growing,
-        )  # fmt: skip
+            play.seq,
+            past.first,
+            past.last,
+            play.now,
+            past.at(past.first),
+            past.at(past.last),
+            self._stretch[1],
+            self._lines_known.get(play.seq, {}),
+            play.word,
+            play.playing,
+            self.growing,
+        )
         return Snapshot(world, play.seq, told, touched, {}, {}, {}, "past", "", play.at(), anew, moment, said)
 
     def _tell(self, seq: int, before: int) -> tuple[tuple[dict[str, Any], ...], bool, frozenset[str] | None]:
-        """What is told up to this row: rows to add, or all anew; and which nodes changed, where that is known."""
+        """The events up to this row: rows to add, or all of them; and the changed nodes, if known."""
         if seq == before:
             return (), False, frozenset()
         past = self._past
         if past.first <= before < seq <= before + NEAR:
             return self._lines(before, seq), False, _nodes(past.rows(before, seq))
         touched = _nodes(past.rows(seq, before)) if before - NEAR <= seq < before else None
-        begin = (seq - TAIL) // BLOCK * BLOCK  # in blocks, so that a step back finds all that it tells remembered
+        begin = (seq - TAIL) // BLOCK * BLOCK  # in blocks, so that a step back finds its rows in the cache
         return self._lines(max(begin, past.first), seq), True, touched
 
     def _lines(self, after: int, to: int) -> tuple[dict[str, Any], ...]:
-        """Rows in words, remembered. A teller reads rows in order, so where it was not just before it reads what leads there first."""
+        """Rows in words, cached. A teller needs rows in order, so elsewhere it first reads the rows that lead there."""
         known = self._lines_known
         start = next((seq for seq in range(after + 1, to + 1) if seq not in known), 0)
         if start:
@@ -225,6 +216,12 @@ class PastSource:
     def commit(self, text: str, name: str) -> Said:
         return Said(False, REFUSED)
 
+    def disks(self, nodes: list[str]) -> dict[str, Look]:
+        return {}
+
+    def packets(self, who: str, after: int) -> tuple[list[DecodedPacket], int]:
+        return [], after
+
     def stop_engine(self) -> Said:
         return Said(False, REFUSED)
 
@@ -234,21 +231,21 @@ class PastSource:
             self._wake.notify()
 
     def end(self) -> None:
-        """After the last snapshot, in the watching thread."""
+        """Called after the last snapshot, in the watching thread."""
         self._past.close()
 
 
 def of_store(where: Path) -> PastSource:
-    """Of a store, beside its engine or without one. Raises StoreError."""
+    """Opens the journal of a store, with or without a running engine. Raises StoreError."""
     return PastSource(where, Store.read(where), shipped(), growing=True)
 
 
 def of_file(path: Path) -> PastSource:
-    """Of an exported journal. Raises StoreError."""
+    """Opens an exported journal. Raises StoreError."""
     journal = JournalFile(path)
     remark = ""
     if journal.catalog is None:
-        other = "whose barclamps read otherwise: why something waited is told by those of this machine"
+        other = "with other barclamps; the reasons on the screen follow the barclamps of this machine"
         remark = f"written by crowbar {journal.head.program}, {other}"
     return PastSource(path, journal, journal.catalog or shipped(), growing=False, remark=remark)
 
@@ -257,4 +254,4 @@ def _nodes(rows: list[JournalRow]) -> frozenset[str]:
     return frozenset().union(*(nodes_of(row) for row in rows)) if rows else frozenset()
 
 
-__all__ = ["Moment", "PastSource", "StoreError"]
+__all__ = ["PastSource", "StoreError"]

@@ -1,29 +1,30 @@
-"""Where a look back is in its journal, and how fast it goes. No clock: time comes in.
+"""The position of a look back in its journal, and its speed. It reads no clock: the caller passes the time.
 
 Rules
-* The moment has its own clock. On a row it is the row's wall time; between two rows, that of the one before and the engine seconds since.
-  So ages on the screens are those of the moment, a clock that jumped is shown as it jumped, and time in which no engine ran takes none.
-* Playing never waits long: a silence of more than IDLE_S real seconds is left out.
+* The moment has its own clock. On a row it is the row's wall time; between two rows, the earlier row's time plus the engine seconds
+  since. So ages on the screens are those of the moment, a clock that jumped is shown as it jumped, and time without an engine takes no
+  time.
+* Playing never waits long: it skips a silence of more than IDLE_S real seconds.
 """
 
 from __future__ import annotations
 
-from engine.views.show import Past
+from engine.api.views import Past
 
-from .words import count
+from .formats import count
 
 IDLE_S = 10.0
-"""Real seconds of playing in which nothing happens that are waited for."""
+"""Longest silence in real seconds that playing does not skip."""
 LEAD_S = 1.0
 SPEEDS = (1.0, 10.0, 100.0, 0.0)
-"""Times of real time; 0: as fast as it can be shown."""
+"""Factors on real time. 0: as fast as possible."""
 WHOLE_S = 20.0
-"""The whole journal, as fast as that."""
+"""Seconds in which the whole journal plays at the highest speed."""
 MINUTE = 60.0
 
 
 class Playback:
-    """The moment as a number: a row, and engine time between that one and the next."""
+    """The moment as a number: a row, and the engine time since that row."""
 
     def __init__(self, past: Past) -> None:
         self.past = past
@@ -47,19 +48,19 @@ class Playback:
         return self.past.at(self.seq) + max(self.now - self.past.now(self.seq), 0.0)
 
     def to(self, seq: int) -> None:
-        """On this row."""
+        """Moves to this row."""
         self.seq = min(max(seq, self.past.first), self.past.last)
         self.now = self.past.now(self.seq)
         self._carry = 0.0
 
     def to_now(self, now: float) -> None:
-        """At this engine time."""
+        """Moves to this engine time."""
         past = self.past
         self.now = min(max(now, past.now(past.first)), past.now(past.last))
         self.seq = past.by_now(self.now)
 
     def step(self, rows: int) -> str:
-        """So many events on or back; why not, as a sentence, else nothing."""
+        """Moves by so many events. Returns a sentence if that is impossible, else nothing."""
         self.playing = False
         to = self.seq + rows
         if rows < 0 and self.now > self.past.now(self.seq):
@@ -77,7 +78,7 @@ class Playback:
         return f"the journal begins here: {kept}" if gone else "this is the beginning"
 
     def end(self, direction: int) -> str:
-        """To the beginning or the end."""
+        """Moves to the beginning or the end."""
         self.playing = False
         self.to(self.past.last if direction > 0 else self.past.first)
         return self.beginning() if direction < 0 and self.past.first else ""
@@ -107,14 +108,14 @@ class Playback:
         return ""
 
     def clock(self, at: float) -> str:
-        """To a wall time; it is put between the beginning and the end."""
+        """Moves to a wall time, limited to the journal."""
         self.playing = False
         past = self.past
         seq = past.by_clock(at)
         self.to(seq)
         if seq < past.last:
             self.now = min(max(self.now + at - past.at(seq), self.now), past.now(seq + 1))
-        return "" if past.at(past.first) <= at <= past.at(past.last) else "the journal is not of that time: this is the nearest there is"
+        return "" if past.at(past.first) <= at <= past.at(past.last) else "the journal does not cover that time: this is the nearest moment"
 
     def play(self) -> str:
         if not self.playing and self.seq >= self.past.last:
@@ -127,7 +128,7 @@ class Playback:
         return ""
 
     def pass_(self, seconds: float) -> None:
-        """So much real time has gone while it played."""
+        """Advances by so much real time while it plays."""
         if not self.playing:
             return
         past = self.past
@@ -145,7 +146,7 @@ class Playback:
             self.playing = False
 
     def due(self) -> float:
-        """Real seconds until something may look another."""
+        """Real seconds until the screen may change."""
         if not self.playing:
             return 1.0
         if not self.speed or self.seq >= self.past.last:

@@ -1,170 +1,116 @@
-"""Where the console's world comes from, and where its commands go. All I/O of the console is here, called from threads.
+"""Delivers the world to the console and takes its commands. All I/O of the console is here, in threads.
 
-    Embedded   the engine is in this process: its world is one reference, its journal is read from the store
-    Elsewhere  another process holds the store: the journal is followed read-only, commands go over the socket; where no engine runs,
-               the store is shown as it is, and an engine that starts is found again by itself
+    Embedded   the engine is in this process: its world is one reference; the journal comes from the store
+    Elsewhere  another process holds the store: the journal is read from it, and commands go over the socket. Without an engine the store
+               is shown as it is. If an engine starts, the source finds it
 
-A snapshot is one immutable value, taken in the watching thread and handed to the console's; the latest wins.
+A snapshot is one immutable value. The watching thread makes it and passes it to the console. The newest one counts.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
-from engine.views.show import (
+from engine.api.views import (
     Accept,
     Attached,
     AttachError,
     Catalog,
+    DecodedPacket,
+    Decoder,
     Follower,
     JournalRow,
+    Look,
     Operate,
     Reason,
     SetAttribute,
     Store,
     StoreError,
     Story,
-    World,
-    advice,
+    from_json,
+    looks_of,
     sentence,
     shipped,
 )
 
-if TYPE_CHECKING:
-    from engine.face import Engine
+from .snapshot import PacketsError, Said, Setting, Snapshot, TaskProgress, nodes_of, refused
 
-    from .past import Moment
+if TYPE_CHECKING:
+    from engine.api.control import Engine
 
 TAIL = 500
-"""Journal rows that are told at start."""
-LIVE_S = 1.0
-"""Seconds between looks at live values and health."""
+"""Journal rows that are read at the start."""
+VALUES_S = 1.0
+"""Seconds between queries for live values and health."""
 
 
-class Live(NamedTuple):
-    """How far the task of a node is."""
-
-    percent: float
-    text: str
-    at: float
-
-
-class Setting(NamedTuple):
-    """A value of an attribute, to be set or taken back."""
-
-    layer: str
-    """`operator` (of a node, or of `NODE/ROLE`) or `deployment`."""
-    name: str
-    value: Any = None
-    clear: bool = False
-
-
-class Said(NamedTuple):
-    """The answer to a command: a receipt, or a refusal with its reason."""
-
-    ok: bool
-    text: str
-    advice: str = ""
-
-
-class Snapshot(NamedTuple):
-    world: World
-    seq: int
-    told: tuple[dict[str, Any], ...]
-    """What was journalled since the snapshot before, in words."""
-    touched: frozenset[str] | None
-    """Ids of the nodes of which a record changed since then; None: any may have."""
-    progress: dict[str, Live]
-    heard: dict[str, float]
-    """Node id -> seconds since it was last heard, as of `at`."""
-    health: dict[str, Any]
-    state: str
-    """`embedded`, `attached`, `alone` (no engine runs), `failed`, or `past` (a look back)."""
-    trouble: str
-    """Why there is no engine, or why it stopped; empty while all is well."""
-    at: float
-    """Wall time at which it was taken; of a look back, the moment."""
-    anew: bool = False
-    """`told` is all that is told, not what is to be added."""
-    moment: Moment | None = None
-    """Of a look back: where it is."""
-    said: Said | None = None
-    """Something to be told once."""
-
-
-class Source(Protocol):
-    where: Path
-
-    def snapshot(self) -> Snapshot: ...
-    def wait(self, seconds: float) -> None:
-        """Until something was committed after the last snapshot, or the time is over."""
-        ...
-
-    def ask(self, verb: str, node: str, role: str, value: Any) -> Said: ...
-    def set_attribute(self, scope: str, what: Setting) -> Said: ...
-    def commit(self, text: str, name: str) -> Said: ...
-    def stop_engine(self) -> Said: ...
-    def close(self) -> None: ...
-
-
-def nodes_of(row: JournalRow) -> set[str]:
-    """Ids of the nodes that a journal row is about."""
-    out = set()
-    for table, key, _ in row.rows:
-        if table == "nodes":
-            out.add(str(key))
-        elif table == "node_roles":
-            out.add(str(key[0]))
-    return out
-
-
-def refused(reason: Reason) -> Said:
-    return Said(False, sentence(reason), advice(reason))
-
-
-class _Live:
-    """Live values and health, asked at most once in LIVE_S."""
+class _Packets:
+    """Asks for packets, one query after the other. A separate process decodes them."""
 
     def __init__(self) -> None:
-        self.progress: dict[str, Live] = {}
-        self.heard: dict[str, float] = {}
+        self._decoder = Decoder()
+
+    def read(self, ask: Callable[[int], Any], after: int) -> tuple[list[DecodedPacket], int]:
+        """`ask(after)` returns an answer like `attach.protocol.AskPackets`, or a reason."""
+        out: list[DecodedPacket] = []
+        while True:
+            answer = ask(after)
+            if isinstance(answer, Reason):
+                raise PacketsError(sentence(answer))
+            after = int(answer["next"])
+            out += self._decoder.decode([from_json(one) for one in answer["packets"]])
+            if not answer["more"]:
+                return out, after
+
+    def close(self) -> None:
+        self._decoder.close()
+
+
+class _LastValues:
+    """Live values and health, queried at most once in VALUES_S."""
+
+    def __init__(self) -> None:
+        self.progress: dict[str, TaskProgress] = {}
+        self.silence_s: dict[str, float] = {}
         self.health: dict[str, Any] = {}
-        self.taken = -LIVE_S
+        self.taken = -VALUES_S
 
     def due(self) -> bool:
-        return time.monotonic() - self.taken >= LIVE_S
+        return time.monotonic() - self.taken >= VALUES_S
 
     def take(self, progress: dict[str, Any], health: dict[str, Any]) -> None:
         self.taken = time.monotonic()
         nodes = progress.get("nodes") or {}
-        self.progress = {n: Live(v["percent"], v.get("text", ""), v.get("at", 0.0)) for n, v in nodes.items() if "percent" in v}
-        self.heard = {n: float(v["heard"]) for n, v in nodes.items() if "heard" in v}
+        self.progress = {n: TaskProgress(v["percent"], v.get("text", ""), v.get("at", 0.0)) for n, v in nodes.items() if "percent" in v}
+        self.silence_s = {n: float(v["heard"]) for n, v in nodes.items() if "heard" in v}
         self.health = health
 
     def clear(self) -> None:
-        self.progress, self.heard, self.health = {}, {}, {}
+        self.progress, self.silence_s, self.health = {}, {}, {}
 
 
 class Embedded:
-    """The engine of this process. `host` is `face.EngineHost(engine)`: what a console elsewhere gets, this one gets alike."""
+    """The engine of this process. `host` is `control.EngineHost(engine)`: this console gets the same answers as a console elsewhere."""
 
     def __init__(self, engine: Engine, host: Any, who: str) -> None:
         self.where = engine.config.store
         self._engine = engine
         self._host = host
         self._who = who
-        self._live = _Live()
+        self._last_values = _LastValues()
         self._story = Story()
         self._reader = Store.read(self.where)
         self._seq = max(self._reader.last_seq() - TAIL, 0)
         self._first = True
+        self._packets = _Packets()
 
     def snapshot(self) -> Snapshot:
         engine = self._engine
-        # Published after the world was swapped: what the journal has up to here is in the world that is read next.
+        # The engine publishes after it has swapped the world, so the next world contains all rows of the journal up to here.
         seq = engine.seq
         world = engine.world
         told: list[dict[str, Any]] = []
@@ -176,11 +122,13 @@ class Embedded:
             self._seq = rows[-1].seq
         known = None if self._first or seq < self._seq else frozenset(touched)
         self._first = False
-        if self._live.due():
-            self._live.take(self._host.progress(), self._host.health())
-        live = self._live
+        if self._last_values.due():
+            self._last_values.take(self._host.progress(), self._host.health())
+        last = self._last_values
         state = "failed" if engine.failure else "embedded"
-        return Snapshot(world, self._seq, tuple(told), known, live.progress, live.heard, live.health, state, engine.failure, time.time())
+        return Snapshot(
+            world, self._seq, tuple(told), known, last.progress, last.silence_s, last.health, state, engine.failure, time.time()
+        )
 
     def wait(self, seconds: float) -> None:
         self._engine.wait(self._seq, seconds)
@@ -197,11 +145,18 @@ class Embedded:
     def commit(self, text: str, name: str) -> Said:
         return _said(self._host.commit_text(text, name, self._who))
 
+    def disks(self, nodes: list[str]) -> dict[str, Look]:
+        return looks_of(self._host.disks(nodes))
+
+    def packets(self, who: str, after: int) -> tuple[list[DecodedPacket], int]:
+        return self._packets.read(lambda seen: self._host.packets(who, seen), after)
+
     def stop_engine(self) -> Said:
         self._engine.stop_asked.set()
         return Said(True, "the engine stops")
 
     def close(self) -> None:
+        self._packets.close()
         self._reader.close()
 
 
@@ -210,9 +165,9 @@ def _said(answer: Any) -> Said:
 
 
 class Elsewhere:
-    """A store beside, or without, an engine of another process. Raises StoreError where there is no store.
+    """A store, with an engine in another process or without one. Raises StoreError if there is no store.
 
-    Two connections: one that waits for what comes next, one for commands, so that a slow BMC does not hold up the picture."""
+    It has two connections: one waits for news, one sends commands, so that a slow BMC does not delay the screen."""
 
     def __init__(self, where: Path, catalog: Catalog | None = None) -> None:
         self.where = where
@@ -223,9 +178,10 @@ class Elsewhere:
         self._follower = Follower(where, catalog or shipped(), self._tell)
         for row in self._follower.journal(max(self._follower.seq - TAIL, 0), TAIL):
             self._tell(row)
-        self._live = _Live()
+        self._last_values = _LastValues()
         self._wake: Attached | None = None
         self._hand: Attached | None = None
+        self._packets = _Packets()
         self._lock = threading.Lock()
         self._tried = 0.0
         self._trouble = ""
@@ -235,7 +191,7 @@ class Elsewhere:
         self._touched |= nodes_of(row)
 
     def _connect(self) -> Attached | None:
-        """The waiting connection; tried again once a second where nobody answers."""
+        """The waiting connection. Retried once a second while nobody answers."""
         if self._wake is None and time.monotonic() - self._tried >= 1.0:
             self._tried = time.monotonic()
             try:
@@ -250,14 +206,14 @@ class Elsewhere:
         if self._wake is not None:
             self._wake.close()
             self._wake = None
-        self._live.clear()
+        self._last_values.clear()
 
     def snapshot(self) -> Snapshot:
         connection = self._connect()
-        if connection is not None and self._live.due():
+        if connection is not None and self._last_values.due():
             try:
                 progress, health = connection.progress(), connection.health()
-                self._live.take(_result(progress), _result(health))
+                self._last_values.take(_result(progress), _result(health))
             except AttachError as error:
                 self._drop(error)
         self._follower.catch_up()
@@ -265,14 +221,14 @@ class Elsewhere:
         touched, self._touched = frozenset(self._touched), set()
         known = touched if self._loads == self._follower.loads else None
         self._loads = self._follower.loads
-        live = self._live
+        last = self._last_values
         state = "attached" if self._wake is not None else "alone"
-        failure = str(live.health.get("failure", ""))
+        failure = str(last.health.get("failure", ""))
         if failure:
             state = "failed"
         trouble = failure or self._trouble
         follower = self._follower
-        return Snapshot(follower.world, follower.seq, told, known, live.progress, live.heard, live.health, state, trouble, time.time())
+        return Snapshot(follower.world, follower.seq, told, known, last.progress, last.silence_s, last.health, state, trouble, time.time())
 
     def wait(self, seconds: float) -> None:
         if self._wake is None:
@@ -290,7 +246,30 @@ class Elsewhere:
         return self._order(lambda hand: hand.set_attribute(what.layer, scope, what.name, what.value, what.clear))
 
     def commit(self, text: str, name: str) -> Said:
-        return self._order(lambda hand: hand.commit(text, name))
+        from engine.api.control import commit_plan  # all of the engine, which a console that only looks does not load
+
+        return self._order(lambda hand: commit_plan(hand, text, name))
+
+    def disks(self, nodes: list[str]) -> dict[str, Look]:
+        """Uses a separate connection, so that no command waits for it."""
+        try:
+            with Attached(self.where) as engine:
+                return looks_of(_result(engine.disks(nodes)))
+        except AttachError:
+            return {}
+
+    def packets(self, who: str, after: int) -> tuple[list[DecodedPacket], int]:
+        """Uses a separate connection, so that no command waits for it."""
+        try:
+            with Attached(self.where, timeout_s=10.0) as engine:
+
+                def ask(seen: int) -> Any:
+                    answer = engine.packets(who, seen)
+                    return answer if isinstance(answer, Reason) else answer.result
+
+                return self._packets.read(ask, after)
+        except AttachError as error:
+            raise PacketsError(str(error)) from error
 
     def stop_engine(self) -> Said:
         return self._order(lambda hand: hand.stop())
@@ -307,13 +286,14 @@ class Elsewhere:
                     if self._hand is not None:
                         self._hand.close()
                         self._hand = None
-                    # A connection to an engine that has gone since tells nothing about the one that is there now; but a command that was
-                    # taken is not given twice.
+                    # A broken connection to a former engine says nothing about the present one, so try again. But never send a command
+                    # twice that was already taken.
                     if fresh or not again or "does not answer" in str(error):
                         return Said(False, str(error))
         return Said(False, "no engine answers")
 
     def close(self) -> None:
+        self._packets.close()
         self._follower.close()
         for connection in (self._wake, self._hand):
             if connection is not None:
@@ -325,4 +305,4 @@ def _result(answer: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-__all__ = ["Elsewhere", "Embedded", "Live", "Said", "Snapshot", "Source", "StoreError"]
+__all__ = ["Elsewhere", "Embedded", "StoreError"]

@@ -1,7 +1,7 @@
-"""Columns: which of them fit, how wide each is, and the lines of head and rows. Pure.
+"""Columns: which of them fit, their widths, and the lines of head and rows. Pure.
 
-A column has a least width and may grow; those with `wide` come in only where the terminal has so many columns. What is
-left over goes to the columns that grow, in proportion.
+A column has a minimum width and may grow. A column with `wide` appears only in terminals with so many columns. Columns that grow share
+the free space in proportion.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from .ink import Line, Span, clip
+from .styled import Line, Span, clip
 
 GAP = 2
 
@@ -21,10 +21,10 @@ class Col(NamedTuple):
     right: bool = False
     grow: int = 0
     most: int = 0
-    """It grows no wider than this; 0: as wide as there is room."""
+    """Widest width. 0: no limit."""
     wide: int = 0
     gap: int = GAP
-    """Cells between it and the column before."""
+    """Cells between this column and the previous one."""
 
 
 Cell = Span | str | Line
@@ -64,7 +64,7 @@ def head(of: Layout) -> Line:
 
 
 def row(of: Layout, cells: Mapping[str, Cell]) -> Line:
-    """Cells by the key of their column; text that is too long is clipped."""
+    """A row from cells by the key of their column. Long text is clipped."""
     out: list[Span] = []
     for i, (c, room) in enumerate(of):
         if i:
@@ -74,24 +74,24 @@ def row(of: Layout, cells: Mapping[str, Cell]) -> Line:
             out.append(_set(cell, "", room, c.right))
         elif cell and isinstance(cell[0], tuple):
             out += _spans(cell, room)
-        elif cell:
-            out.append(_set(cell[0], cell[1], room, c.right))  # type: ignore[arg-type]
+        elif cell and isinstance(cell[1], str):
+            out.append(_set(cell[0], cell[1], room, c.right))
         else:
             out.append((" " * room, ""))
     return tuple(out)
 
 
-def _set(text: str, ink: str, room: int, right: bool) -> Span:
+def _set(text: str, style: str, room: int, right: bool) -> Span:
     text = clip(text, room)
-    return (text.rjust(room) if right else text.ljust(room), ink)
+    return (text.rjust(room) if right else text.ljust(room), style)
 
 
 def _spans(cell: Line, room: int) -> list[Span]:
     out = []
-    for text, ink in cell:
+    for text, style in cell:
         piece = text[:room]
         room -= len(piece)
-        out.append((piece, ink))
+        out.append((piece, style))
     if room:
         out.append((" " * room, ""))
     return out

@@ -1,1 +1,1 @@
-"""The Unix socket between an engine and the consoles and commands of other processes: words, either end, and what the engine answers."""
+"""The Unix socket between an engine and the consoles and commands of other processes: messages, client and server."""

@@ -19,12 +19,13 @@ from msgspec import Struct
 
 from ..definitions import Json
 from ..reasons import Reason
-from .server import POWER_S, AttachError, short_path
-from .words import (
+from .protocol import (
     LINE,
     SOCKET,
     AnyRequest,
+    AskDisks,
     AskHealth,
+    AskPackets,
     AskProgress,
     DoCommit,
     DoOperate,
@@ -34,13 +35,14 @@ from .words import (
     Stop,
     Wait,
 )
+from .server import POWER_S, AttachError, short_path
 
 PATIENCE_S = POWER_S + 10.0
-"""Longer than the engine takes for the slowest request, so that its own answer comes first."""
+"""Seconds. Longer than the engine takes for the slowest request, so that the engine's own answer comes first."""
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
-    """It is done, in words, or what was asked for."""
+    """The order was carried out: a sentence, or the requested data."""
 
     message: str = ""
     result: Json = None
@@ -52,7 +54,7 @@ _decode = msgspec.json.Decoder(Reply).decode
 
 
 class Attached:
-    """A connection to the engine of a store. Raises AttachError where no engine answers, or it goes away."""
+    """A connection to the engine of a store. Raises AttachError if no engine answers, or if it stops."""
 
     def __init__(self, store: Path, timeout_s: float = PATIENCE_S) -> None:
         self._store = store
@@ -69,13 +71,11 @@ class Attached:
             raise AttachError(f"no engine runs on {store}: start one with `crowbar engine` or open the console with `crowbar`") from error
         except PermissionError as error:
             self._socket.close()
-            raise AttachError(
-                f"you may not operate the engine of {store}: ask to be put into the group of that directory, or use sudo"
-            ) from error
+            raise AttachError(f"you may not operate the engine of {store}: join the group of that directory, or use sudo") from error
         except OSError as error:
             self._socket.close()
             why = error.strerror or str(error)
-            raise AttachError(f"the engine's socket {store / SOCKET} cannot be used ({why}): start the engine again") from error
+            raise AttachError(f"cannot use the engine's socket {store / SOCKET} ({why}): restart the engine") from error
 
     def __enter__(self) -> Attached:
         return self
@@ -87,22 +87,24 @@ class Attached:
         self._socket.close()
 
     def ask(self, request: AnyRequest) -> Answer:
-        """Send a request and wait for its answer."""
+        """Sends a request and waits for its answer."""
         self._number += 1
         number = self._number
         line = msgspec.json.encode(msgspec.structs.replace(request, id=number))
         end = time.monotonic() + self._timeout_s
         try:
-            with contextlib.suppress(BrokenPipeError):  # it may have said why before it hung up
+            with contextlib.suppress(BrokenPipeError):  # it may have sent a reason before it closed
                 self._socket.sendall(line + b"\n")
             while True:
                 reply = _decode(self._line(end))
                 if reply.id in (number, 0):
                     break
         except TimeoutError as error:
-            raise AttachError(f"the engine of {self._store} does not answer: look at its log") from error
+            raise AttachError(f"the engine of {self._store} does not answer: read its log") from error
         except (OSError, msgspec.MsgspecError) as error:
-            raise AttachError(f"the engine of {self._store} went away ({error}): see `crowbar status`, then ask again") from error
+            raise AttachError(
+                f"the engine of {self._store} stopped or closed the connection ({error}): run `crowbar status`, then try again"
+            ) from error
         if reply.ok:
             return Receipt(message=reply.message, result=reply.result)
         return reply.reason or Reason("refused", {"message": reply.sentence})
@@ -127,8 +129,9 @@ class Attached:
     def operate(self, verb: str, node: str, role: str = "", value: Json = None) -> Answer:
         return self.ask(DoOperate(verb=verb, node=node, role=role, value=value))
 
-    def commit(self, text: str, name: str = "plan") -> Answer:
-        return self.ask(DoCommit(plan=text, name=name))
+    def commit(self, text: str, name: str = "plan", secrets: dict[str, str] | None = None) -> Answer:
+        """`secrets`: name -> what is found where the plan says (`api.control.commit_plan` reads them, with the rights of who asks)."""
+        return self.ask(DoCommit(plan=text, name=name, secrets=secrets or {}))
 
     def set_attribute(
         self, layer: Literal["hint", "deployment", "role", "operator"], scope: str, name: str, value: Json = None, clear: bool = False
@@ -140,6 +143,13 @@ class Attached:
 
     def progress(self) -> Answer:
         return self.ask(AskProgress())
+
+    def disks(self, nodes: list[str]) -> Answer:
+        """`result`: node id -> a `core.disk_now.Look` as plain data."""
+        return self.ask(AskDisks(nodes=nodes))
+
+    def packets(self, of: str = "", after: int = 0) -> Answer:
+        return self.ask(AskPackets(of=of, after=after))
 
     def wait(self, seq: int, seconds: float = 10.0) -> Answer:
         return self.ask(Wait(seq=seq, seconds=seconds))

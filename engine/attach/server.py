@@ -1,24 +1,23 @@
-"""The socket by which other processes give a running engine commands: the command line, a second console.
+"""The socket on which other processes give commands to a running engine: the command line, a second console.
 
     STORE/engine.sock   Unix stream socket, JSON lines (`attach_words`)
 
 Rules
-* Who asks is the user of the peer's process, as the kernel says (SO_PEERCRED), never what the peer writes. That name is the *who* in the
-  journal.
-* Who may ask is said by the file system: the socket is of mode 0600, and 0660 with the group of the store's directory where that group may
-  enter the directory (`chmod 0710 STORE; chgrp operators STORE`). Root and the engine's own user always may.
-* Everything is bounded: clients, clients of one user, the length of a line, the time in which a begun line must be whole and in which an
-  answer must be taken. A client beyond that is told why, where it still listens, and dropped. A connected client that says nothing costs a
-  thread that sleeps.
-* What is not understood is refused with a reason and the connection goes on; only a line that is too long ends it, since nobody knows
-  where it ends.
+* The caller is the user of the peer's process, from the kernel (SO_PEERCRED), never from what the peer writes. That name is the *who* in
+  the journal.
+* The file system decides who may connect. The socket has mode 0600. It has mode 0660 and the group of the store's directory if that
+  group may enter the directory (`chmod 0710 STORE; chgrp operators STORE`). Root and the engine's own user always may.
+* Everything is bounded: clients, clients of one user, the length of a line, and the time to finish a line and to read an answer. A
+  client beyond a limit gets the reason, if it still reads, and is dropped. A silent client costs only a sleeping thread.
+* A request that the engine does not understand is refused with a reason, and the connection continues. Only a line that is too long ends
+  it, because nobody knows where it ends.
 
-Why a thread per client: an answer may take half a minute (a BMC that shuts a system down), and must not keep the next client waiting.
-There are few.
+Why a thread per client: an answer may take half a minute (a BMC that shuts a system down), and must not delay the next client. There are
+few clients.
 
-Traps: a socket's path holds 107 octets, and stores are in deep folders, so both sides go through /proc/self/fd. The mode is set on the
-socket before it has a name (Linux takes it over in `bind`), so that at no moment anybody else can connect. A socket file that is left over
-from a killed engine is in nobody's use: this engine holds the store's lock.
+Traps: the path of a socket holds 107 bytes, and stores may be in deep folders, so both sides go through /proc/self/fd. The mode is set
+before the socket has a name (Linux keeps it in `bind`), so that at no moment anyone else can connect. A socket file of a killed engine
+is unused: this engine holds the store's lock.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol, assert_never
@@ -41,16 +40,19 @@ from typing import Protocol, assert_never
 import msgspec
 
 from .. import reasons
+from ..core.operator.verbs import is_slow
 from ..definitions import Json
 from ..effects import Accept, Refuse
 from ..events import Commit, Operate, SetAttribute
 from ..reasons import Reason
-from .words import (
+from .protocol import (
     LINE,
     SOCKET,
     VERSION,
     AnyRequest,
+    AskDisks,
     AskHealth,
+    AskPackets,
     AskProgress,
     DoCommit,
     DoOperate,
@@ -66,10 +68,10 @@ log = logging.getLogger(__name__)
 CLIENTS = 32
 CLIENTS_OF_ONE = 16
 PATIENCE_S = 10.0
-"""A line that was begun must be whole, and an answer must be taken, within so many seconds."""
+"""Seconds within which a client must finish a line, and read an answer."""
 ASK_S = 30.0
 POWER_S = 90.0
-"""A soft shutdown is read back for half a minute, after other calls to that BMC had their turn."""
+"""Seconds. A soft shutdown is read back for half a minute, after other calls to that BMC."""
 WAIT_S = 30.0
 
 _decode = msgspec.json.Decoder(AnyRequest).decode
@@ -77,20 +79,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Host(Protocol):
-    """What the socket needs of the engine."""
+    """What the socket needs from the engine."""
 
     @property
     def failure(self) -> str: ...
     def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
-    def commit_text(self, text: str, name: str, who: str) -> Accept | Refuse: ...
+    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> dict[str, Json]: ...
     def progress(self) -> dict[str, Json]: ...
+    def disks(self, nodes: list[str]) -> dict[str, Json]: ...
+
+    def packets(self, of: str, after: int) -> dict[str, Json] | Reason: ...
     def ask_to_stop(self, who: str) -> None: ...
 
 
 class AttachError(Exception):
-    """The socket cannot be made, or no engine answers on it. Its text is one sentence with what to do."""
+    """The socket cannot be created, or no engine answers on it. The text is one sentence with advice."""
 
 
 @contextlib.contextmanager
@@ -106,12 +111,12 @@ def short_path(directory: Path) -> Iterator[str]:
 def program_version() -> str:
     try:
         return version("crowbar-tui")
-    except PackageNotFoundError:  # a checkout that was not installed
+    except PackageNotFoundError:  # a checkout that is not installed
         return "0"
 
 
 class AttachService:
-    """Serves the socket of one engine. `start` raises AttachError; `stop` drops all clients."""
+    """Serves the socket of one engine. `start` raises AttachError. `stop` drops all clients."""
 
     def __init__(self, directory: Path, host: Host, user_of: Callable[[int], str] | None = None) -> None:
         self._directory = directory
@@ -123,7 +128,7 @@ class AttachService:
         self._listener: socket.socket | None = None
         self._inode = 0
         self.dropped: dict[str, int] = {}
-        """Why clients were dropped -> how many."""
+        """Cause -> number of clients that were dropped for it."""
 
     def start(self) -> None:
         path = self._directory / SOCKET
@@ -142,7 +147,7 @@ class AttachService:
             listener.listen(CLIENTS)
         except OSError as error:
             listener.close()
-            raise AttachError(f"the socket {path} cannot be made ({error.strerror}): check who owns the store's directory") from error
+            raise AttachError(f"cannot create the socket {path} ({error.strerror}): check the owner of the store's directory") from error
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), name="attach", daemon=True).start()
 
@@ -160,7 +165,7 @@ class AttachService:
                 client.shutdown(socket.SHUT_RDWR)
         path = self._directory / SOCKET
         with contextlib.suppress(OSError):
-            if path.stat().st_ino == self._inode:  # not that of an engine that came after
+            if path.stat().st_ino == self._inode:  # not the socket of an engine that started later
                 path.unlink()
 
     @property
@@ -177,7 +182,7 @@ class AttachService:
                 if self._stopping.is_set() or listener.fileno() < 0:
                     return
                 log.warning("attach: accept: %s", error)
-                self._stopping.wait(0.2)  # out of descriptors: some will come back
+                self._stopping.wait(0.2)  # no free descriptors: some will be closed
                 continue
             try:
                 self._admit(client)
@@ -197,9 +202,9 @@ class AttachService:
         if full:
             self._count("too_many")
             limit = CLIENTS_OF_ONE if of_one >= CLIENTS_OF_ONE else CLIENTS
-            client.settimeout(0)  # it is given an answer if it can take one at once
+            client.settimeout(0)  # it gets an answer if it can read one at once
             with contextlib.suppress(OSError):
-                client.send(_line(_refusal(0, reasons.too_many(what="clients attached:", count=limit, limit=limit))))
+                client.send(_line(_refusal(0, reasons.too_many(what="the number of attached clients,", count=limit, limit=limit))))
             client.close()
             return
         threading.Thread(target=self._serve, args=(client, self._user_of(uid)), name=f"attach-{uid}", daemon=True).start()
@@ -228,7 +233,7 @@ class AttachService:
                 if time.monotonic() > begun + PATIENCE_S:
                     raise TimeoutError
             else:
-                client.settimeout(None)  # between requests a client may be silent for as long as it likes
+                client.settimeout(None)  # between requests a client may be silent for any time
             received = client.recv(65536)
             if not received:
                 return
@@ -243,7 +248,7 @@ class AttachService:
                     _send(client, self._answer(line, who))
             if len(pending) > LINE or (b"\n" in pending):
                 self._count("too_long")
-                _send(client, _refusal(0, reasons.too_many(what="octets of a line:", count=len(pending), limit=LINE)))
+                _send(client, _refusal(0, reasons.too_many(what="the length of a line in bytes,", count=len(pending), limit=LINE)))
                 return
 
     def _count(self, why: str) -> None:
@@ -276,11 +281,11 @@ class AttachService:
                 here |= {"user": who, "failure": host.failure}
                 return Reply(id=request.id, ok=True, message="an engine is here", result=here)
             case DoOperate():
-                limit = POWER_S if request.verb in ("power", "identify") else ASK_S
+                limit = POWER_S if is_slow(request.verb, request.role) else ASK_S
                 operate = Operate(who=who, verb=request.verb, node=request.node, role=request.role, value=request.value)
                 return _reply(request.id, host.ask(operate, limit))
             case DoCommit():
-                return _reply(request.id, host.commit_text(request.plan, request.name, who))
+                return _reply(request.id, host.commit_text(request.plan, request.name, who, request.secrets))
             case DoSetAttribute():
                 event = SetAttribute(
                     who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
@@ -290,6 +295,11 @@ class AttachService:
                 return Reply(id=request.id, ok=True, result=host.health() | {"attached": self.clients, "dropped": dict(self.dropped)})
             case AskProgress():
                 return Reply(id=request.id, ok=True, result=host.progress())
+            case AskDisks():
+                return Reply(id=request.id, ok=True, result=host.disks(request.nodes))
+            case AskPackets():
+                found = host.packets(request.of, request.after)
+                return _refusal(request.id, found) if isinstance(found, Reason) else Reply(id=request.id, ok=True, result=found)
             case Wait():
                 seconds = min(max(request.seconds, 0.0), WAIT_S)
                 return Reply(id=request.id, ok=True, result={"seq": host.wait(request.seq, seconds)})
@@ -302,7 +312,7 @@ class AttachService:
 
 
 def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
-    """The user's name. In a user namespace (a rehearsal without privilege) the kernel tells the number inside; the name belongs to the one
+    """The user's name. In a user namespace (a rehearsal without root) the kernel reports the id inside; the name belongs to the id
     outside (user_namespaces(7))."""
     try:
         for line in uid_map.read_text(encoding="ascii").splitlines():
@@ -319,7 +329,7 @@ def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
 
 
 def _envelope(line: bytes) -> tuple[int, int]:
-    """Number and version of a request that is not understood, as far as it has them."""
+    """Number and version of a request that the engine does not understand, if it has them."""
     try:
         whole = msgspec.json.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -343,13 +353,15 @@ def _line(reply: Reply) -> bytes:
 
 
 def _send(client: socket.socket, reply: Reply) -> None:
-    """All of it within PATIENCE_S in total (a plain `sendall` has that much for each piece). Raises TimeoutError and OSError."""
+    """Sends everything within PATIENCE_S in total (a plain `sendall` allows that for each piece). Raises TimeoutError and OSError."""
     data = memoryview(_line(reply))
     end = time.monotonic() + PATIENCE_S
     client.settimeout(0)
+    ready = select.poll()  # `select` refuses descriptors above 1023, which a thousand agents use up
+    ready.register(client, select.POLLOUT)
     while data:
         left = end - time.monotonic()
-        if left <= 0 or not select.select([], [client], [], left)[1]:
+        if left <= 0 or not ready.poll(left * 1000):
             raise TimeoutError
         try:
             data = data[client.send(data) :]

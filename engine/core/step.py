@@ -5,8 +5,9 @@
         rows = step(work, happened)        # what the journal records of it
     world = work.finish()                  # work.effects, work.wakes
 
-Each event is first applied (by the module that owns its subject), then everything it touched is settled: the life-cycle looks at the nodes,
-the annealer at the node roles, until nothing is left or the limit of one step is reached (`work.rest`: a Continue shall follow).
+Each event is first applied by the module that owns its subject. Then everything that it touched is settled: the life-cycle looks at the
+nodes, and the annealer at the node roles, until nothing is left or the limit of one step is reached (`work.rest`: a Continue must
+follow).
 """
 
 from __future__ import annotations
@@ -23,41 +24,48 @@ from ..events import (
     Continue,
     DhcpAsked,
     DhcpOverheard,
+    Due,
     Fetched,
     Happened,
     Hello,
     Missed,
+    NodeDue,
     Operate,
     Outcome,
     Powered,
     PowerSet,
     Probed,
+    RoleDue,
     ScriptAsked,
     SetAttribute,
+    SightingDue,
     Started,
     Tick,
 )
 from ..model import Deployment, Kind, Node, Sighting, Signal
 from ..reasons import Reason
-from . import annealer, boot, disk_boot, leases, life, loaders
-from .ban import is_banned
-from .bind import allocate, commit, start_admin
-from .hello import hello
-from .learn import bmc_speaks
-from .operate import operate, set_attribute
-from .outcomes import outcome
-from .power_verbs import power_set
-from .reopen import reopen
-from .rules import choose
-from .stages import DISCOVERY, over_network, wanted_stage
-from .work import Change, Checkpoint, Work
+from ..requests import Request
+from .boot import boot, disk_boot, leases, loaders
+from .boot.ban import is_banned
+from .boot.hello import hello
+from .hardware.learn import bmc_clock, bmc_speaks
+from .operator.operate import operate, set_attribute
+from .operator.power import power_set
+from .plan.bind import allocate, commit, start_admin
+from .plan.rules import choose
+from .plan.values import put_plan_values
+from .roles import annealer, life
+from .roles.outcomes import outcome
+from .roles.reopen import renewed, reopen
+from .roles.stages import DISCOVERY, over_network, wanted_stage
+from .world.work import Change, Checkpoint, Work
 
 ROUNDS = 50
-"""Most rounds of life-cycle and annealer in one step; more would mean that the two undo each other."""
+"""Most rounds of life-cycle and annealer in one step. More would mean that the two undo each other."""
 
 
 def step(w: Work, happened: Happened) -> list[Change]:
-    """Apply one event and settle what it touched. Returns the rows that changed, in the order in which they first did."""
+    """Applies one event and settles what it touched. Returns the changed rows, in the order of their first change."""
     w.at, w.now, w.starts = happened.at, happened.now, 0
     w.looks = 0
     _apply(w, cast(AnyEvent, happened.event))
@@ -66,10 +74,9 @@ def step(w: Work, happened: Happened) -> list[Change]:
 
 
 def settle(w: Work) -> None:
-    """Let the life-cycle and the annealer look at what was touched."""
+    """Lets the life-cycle and the annealer look at what was touched."""
     for _ in range(ROUNDS):
-        looked = list(w.looked)
-        w.looked.clear()
+        looked, w.looked = w.looked, {}
         for node_id in looked:
             _allocate_discovered(w, node_id)
             life.advance(w, node_id)
@@ -80,9 +87,11 @@ def settle(w: Work) -> None:
 
 
 def _allocate_discovered(w: Work, node_id: str) -> None:
-    """The plan allocates a discovered node that its rules match, where it says `allocate: auto`."""
-    node: Node | None = w.nodes.get(node_id)
-    if node is None or node.kind is not Kind.SERVER or node.allocated or w.plan is None or w.plan.allocate != "auto":
+    """With `allocate: auto`, the plan allocates a discovered node that its rules match."""
+    if w.plan is None or w.plan.allocate != "auto":
+        return
+    node = w.nodes.get(node_id)
+    if node is None or node.kind is not Kind.SERVER or node.allocated:
         return
     keys = w.roles_of.get(node_id) or ()
     if w.plan.rules and not choose(w, w.plan, node).matched:
@@ -96,7 +105,7 @@ def _allocate_discovered(w: Work, node_id: str) -> None:
         w.put_node(replace(w.nodes[node_id], notice=refused))
 
 
-def _apply(w: Work, event: AnyEvent) -> None:
+def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each event, which mypy holds complete
     match event:
         case DhcpAsked():
             leases.dhcp(w, event)
@@ -117,14 +126,15 @@ def _apply(w: Work, event: AnyEvent) -> None:
                 boot.powered(w, node, event.generation, event.failure)
         case PowerSet():
             bmc_speaks(w, event.node, event.bmc)
+            bmc_clock(w, event.node, event.clock_off_s)
             power_set(w, event)
         case Probed():
             life.probed(w, event)
         case Missed():
             life.missed(w, event)
         case Tick():
-            for subject in event.subjects:
-                _tick(w, subject)
+            for due in event.subjects:
+                _tick(w, due)
         case Continue():
             pass
         case Started():
@@ -145,7 +155,7 @@ def _apply(w: Work, event: AnyEvent) -> None:
             assert_never(event)
 
 
-def _answer(w: Work, before: Checkpoint, request: int, refused: Reason | None, message: str) -> None:
+def _answer(w: Work, before: Checkpoint, request: Request | None, refused: Reason | None, message: str) -> None:
     if refused is None:
         w.order(Accept(request=request, message=message))
         return
@@ -154,7 +164,7 @@ def _answer(w: Work, before: Checkpoint, request: int, refused: Reason | None, m
 
 
 def _undo(w: Work, before: Checkpoint, refused: Reason | None) -> None:
-    """A refused operation leaves nothing behind but its answer."""
+    """A refused operation leaves only its answer."""
     if refused is None:
         return
     answer = [e for e in w.effects if isinstance(e, Refuse)][-1:]
@@ -163,7 +173,7 @@ def _undo(w: Work, before: Checkpoint, refused: Reason | None) -> None:
 
 
 def _signal(w: Work, address: str, signal: Signal) -> None:
-    """A boot file went to an address: whose lease is it?"""
+    """A boot file went to an address: finds the owner of the lease."""
     lease = w.leases.get(address)
     if lease is None:
         return
@@ -171,13 +181,13 @@ def _signal(w: Work, address: str, signal: Signal) -> None:
     if node_id is not None:
         boot.node_signal(w, w.nodes[node_id], signal)
         return
-    sighting: Sighting | None = w.sightings.get(lease.mac)
+    sighting = w.sightings.get(lease.mac)
     if sighting is not None and sighting.boot is not None:
         boot.sighting_signal(w, sighting, signal)
 
 
 def _script(w: Work, event: ScriptAsked) -> None:
-    """What a machine boots is decided now, as it asks."""
+    """Decides what a machine boots now, as it asks."""
     if is_banned(w, event.mac):
         w.order(_boot_script(event, "", "", disk=True))
         return
@@ -211,29 +221,35 @@ def _boot_script(event: ScriptAsked, node: str, environment: str, disk: bool, qu
     )
 
 
-def _tick(w: Work, subject: str) -> None:
-    if "/" in subject:
-        node_id, _, role = subject.partition("/")
-        annealer.tick(w, (node_id, role))
-    elif ":" in subject:
-        sighting = w.sightings.get(subject)
-        if sighting is not None:
-            boot.sighting_deadline(w, sighting)
-    else:
-        node = w.nodes.get(subject)
-        if node is not None:
-            life.tick(w, node)
+def _tick(w: Work, due: Due) -> None:
+    match due:
+        case RoleDue():
+            annealer.tick(w, (due.node, due.role))
+        case SightingDue():
+            sighting = w.sightings.get(due.mac)
+            if sighting is not None:
+                boot.sighting_deadline(w, sighting)
+        case NodeDue():
+            node = w.nodes.get(due.node)
+            if node is not None:
+                life.tick(w, node)
+        case _:
+            assert_never(due)
 
 
 def _started(w: Work, event: Started) -> None:
-    """The engine is up on this store: order again what is open, set the wakes again, look at everything."""
+    """The engine runs on this store: orders again what is open, sets the wakes again, and looks at everything."""
     w.put(replace(w.meta, installation=w.meta.installation or event.installation, starts=w.meta.starts + 1))
     if "system" not in w.deployments:
         w.put(Deployment(name="system"))
     start_admin(w, event.admin)
-    for node in sorted(w.all("nodes"), key=lambda n: n.id):
+    if w.plan is not None:
+        put_plan_values(w, w.plan)
+    for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)
-    for sighting in sorted(w.all("sightings"), key=lambda s: s.mac):
+    for sighting in sorted(w.all(Sighting), key=lambda s: s.mac):
         if sighting.boot is not None and not sighting.node:
-            w.wake(sighting.boot.deadline, sighting.mac)
+            waits = renewed(w, sighting.boot)
+            w.put_sighting(replace(sighting, boot=waits))
+            w.wake(waits.deadline, SightingDue(sighting.mac))

@@ -1,1 +1,1 @@
-"""The files that people write: plans, barclamps, images, with the place and the nearest known key of every mistake."""
+"""The files that people write: plans, barclamps, images. Each mistake comes with its place and the nearest known key."""

@@ -1,7 +1,7 @@
-"""Reads `barclamp.yml` of one barclamp's folder into the tables of a catalogue; docs/barclamps.md explains its keys.
+"""Reads `barclamp.yml` of one barclamp's folder into the tables of a catalogue. docs/barclamps.md explains its keys.
 
-What can be checked only when all barclamps are read (names of roles and attributes of others) is left in `Tables` with
-the spot where it stands, for `catalog` to resolve.
+Some checks need all barclamps (names of other barclamps' roles and attributes). For these, `Tables` keeps the names with their places in
+the file, and `catalog` checks them later.
 """
 
 from __future__ import annotations
@@ -11,48 +11,62 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from ..core.network_roles import TEMPLATE, network_of
-from ..definitions import FLAGS, LINKED_KINDS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
+from ..core.plan.network_roles import TEMPLATE, network_of
+from ..definitions import FLAGS, JIGS, LINKED_KINDS, TOOLS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
+from .element import Element
 from .mistakes import Mistakes, shown
-from .spot import Spot
 from .yaml_source import load
 
-JIGS = ("agent", "script", "local", "noop", "device", "ansible")
-SCRIPTED = ("agent", "script", "local", "device")
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
-DETACHED = ("agent", "script")
-"""Jigs whose attempts outlive the connection: only these may carry out what destroys."""
 
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
 ROLE_KEYS = (
-    "name", "stage", "jig", "description", "requires", "precedes", "provides", "conflicts", "wants", "gives",
-    "collects", "holds", "flags", "verify", "reverify", "retry", "timeout", "validate", "takes",
-)  # fmt: skip
+    "name",
+    "stage",
+    "jig",
+    "description",
+    "requires",
+    "precedes",
+    "provides",
+    "conflicts",
+    "wants",
+    "gives",
+    "collects",
+    "holds",
+    "flags",
+    "verify",
+    "reverify",
+    "retry",
+    "timeout",
+    "validate",
+    "takes",
+    "tools",
+)
 
 
 class Pending(Struct):
-    """A role with the spots of the words that can be checked only when all barclamps are read."""
+    """A role, with the places of the words that can be checked only when all barclamps are read."""
 
     role: RoleDef
-    spot: Spot
-    roles: list[tuple[Spot, str]]
-    attributes: list[tuple[Spot, str]]
+    element: Element
+    roles: list[tuple[Element, str]]
+    attributes: list[tuple[Element, str]]
 
 
 class Tables(Struct):
-    """What the barclamps that were read so far define."""
+    """The definitions of the barclamps read so far."""
 
     folders: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, AttributeDef] = field(default_factory=dict)
-    spots: dict[str, Spot] = field(default_factory=dict)
-    """Attribute -> where its path is said."""
+    elements: dict[str, Element] = field(default_factory=dict)
+    """Attribute -> the place of its path in the file."""
     pending: dict[str, Pending] = field(default_factory=dict)
-    needs: list[tuple[Spot, str]] = field(default_factory=list)
-    """Barclamps that must be there."""
+    needs: list[tuple[Element, str]] = field(default_factory=list)
+    """Barclamps that must exist."""
 
 
 class BarclampFile:
-    """One barclamp.yml on its way into the tables."""
+    """Reads one barclamp.yml into the tables."""
 
     def __init__(self, folder: Path, stages: tuple[Stage, ...], mistakes: Mistakes, into: Tables) -> None:
         self.folder = folder
@@ -66,22 +80,22 @@ class BarclampFile:
         tree = load(self.file, self.mistakes)
         if tree is None:
             return
-        keys = Spot(tree, str(self.file), self.mistakes).fields(("barclamp", "attributes", "roles"), ("barclamp",))
+        keys = Element(tree, str(self.file), self.mistakes).fields(("barclamp", "attributes", "roles"), ("barclamp",))
         if "barclamp" in keys:
             self._head(keys["barclamp"])
-        for spot in keys.each("attributes"):
-            self._attribute(spot)
-        for spot in keys.each("roles"):
-            self._role(spot)
+        for element in keys.each("attributes"):
+            self._attribute(element)
+        for element in keys.each("roles"):
+            self._role(element)
 
-    def _head(self, spot: Spot) -> None:
-        keys = spot.fields(("name", "version", "description", "requires"), ("name", "version"))
+    def _head(self, element: Element) -> None:
+        keys = element.fields(("name", "version", "description", "requires"), ("name", "version"))
         if "name" in keys:
             name = keys["name"].name("a barclamp's name")
             if name != self.folder.name:
                 keys["name"].fail(f"expected the name of its folder, {self.folder.name!r}, not {shown(name)}")
             elif name in self.into.folders:
-                keys["name"].fail(f"barclamp {shown(name)} is there already, in {self.into.folders[name]}")
+                keys["name"].fail(f"barclamp {shown(name)} already exists, in {self.into.folders[name]}")
         if "version" in keys:
             keys["version"].integer(1, 1)
         keys.describe()
@@ -89,22 +103,22 @@ class BarclampFile:
             self.into.needs.append((need, need.text("a barclamp's name")))
         self.into.folders[self.name] = str(self.folder)
 
-    def _attribute(self, spot: Spot) -> None:
-        keys = spot.fields(("name", "path", "schema", "default", "description", "secret"), ("name", "schema"))
+    def _attribute(self, element: Element) -> None:
+        keys = element.fields(("name", "path", "schema", "default", "description", "secret"), ("name", "schema"))
         if "name" not in keys:
             return
         name = keys["name"].name("an attribute's name")
         if name in self.into.attributes:
-            keys["name"].fail(f"attribute {shown(name)} is there already, in barclamp {self.into.attributes[name].barclamp}")
+            keys["name"].fail(f"attribute {shown(name)} already exists, in barclamp {self.into.attributes[name].barclamp}")
             return
         schema = keys["schema"].schema() if "schema" in keys else {}
         secret = keys["secret"].truth() if "secret" in keys else False
         if secret and "default" in keys:
             keys["default"].fail("a secret has no default: its value comes from the plan's secrets")
-        self.into.spots[name] = keys.get("path", keys["name"])
+        self.into.elements[name] = keys.get("path", keys["name"])
         self.into.attributes[name] = AttributeDef(
             name=name,
-            path=keys["path"].name("a path as a/b/c", _PATH, 200) if "path" in keys else name,
+            path=keys["path"].name("a path like a/b/c", _PATH, 200) if "path" in keys else name,
             schema=schema,
             default=keys["default"].fits(schema) if "default" in keys else None,
             description=keys.describe(),
@@ -112,20 +126,20 @@ class BarclampFile:
             secret=secret,
         )
 
-    def _role(self, spot: Spot) -> None:
-        keys = spot.fields(ROLE_KEYS, ("name", "stage", "jig"))
+    def _role(self, element: Element) -> None:
+        keys = element.fields(ROLE_KEYS, ("name", "stage", "jig"))
         if not {"name", "stage", "jig"} <= keys.keys():
             return
         name = keys["name"].name("a role's name")
         if name in self.into.pending:
-            keys["name"].fail(f"role {shown(name)} is there already, in barclamp {self.into.pending[name].role.barclamp}")
+            keys["name"].fail(f"role {shown(name)} already exists, in barclamp {self.into.pending[name].role.barclamp}")
             return
         if network_of(name) and self.name != TEMPLATE:
-            keys["name"].fail("names that begin with network- are kept for the networks of a plan")
-        words: list[tuple[Spot, str]] = []
-        wanted: list[tuple[Spot, str]] = []
+            keys["name"].fail("names that begin with network- are reserved for the networks of a plan")
+        words: list[tuple[Element, str]] = []
+        wanted: list[tuple[Element, str]] = []
 
-        def names(key: str, into: list[tuple[Spot, str]]) -> tuple[str, ...]:
+        def names(key: str, into: list[tuple[Element, str]]) -> tuple[str, ...]:
             found = [(item, item.text()) for item in keys.each(key, "a list of names")]
             into.extend(found)
             return tuple(text for _, text in found)
@@ -153,50 +167,52 @@ class BarclampFile:
             timeout_s=keys["timeout"].duration(zero=False) if "timeout" in keys else 900.0,
             validates=keys["validate"].truth() if "validate" in keys else False,
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
+            tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
         )
-        self.into.pending[name] = Pending(role, spot, words, wanted)
+        self.into.pending[name] = Pending(role, element, words, wanted)
         self._sense(role, keys)
 
-    def _requirement(self, spot: Spot, words: list[tuple[Spot, str]]) -> Requirement:
-        if isinstance(spot.json(), dict):
-            keys = spot.fields(("role", "on"), ("role",))
+    def _requirement(self, element: Element, words: list[tuple[Element, str]]) -> Requirement:
+        if isinstance(element.json(), dict):
+            keys = element.fields(("role", "on"), ("role",))
             if "role" not in keys:
                 return Requirement(role="")
             words.append((keys["role"], role := keys["role"].text("a role's name")))
             on, _, kind = keys["on"].choice(_PLACES).partition(":") if "on" in keys else ("", "", "")
             return Requirement(role=role, on=On(on) if on else None, kind=kind)
-        words.append((spot, role := spot.text("a role's name, or {role: NAME, on: WHERE}")))
+        words.append((element, role := element.text("a role's name, or {role: NAME, on: WHERE}")))
         return Requirement(role=role)
 
-    def _want(self, spot: Spot, wanted: list[tuple[Spot, str]]) -> Want:
-        if isinstance(spot.json(), dict):
-            keys = spot.fields(("name", "at"), ("name",))
+    def _want(self, element: Element, wanted: list[tuple[Element, str]]) -> Want:
+        if isinstance(element.json(), dict):
+            keys = element.fields(("name", "at"), ("name",))
             if "name" not in keys:
                 return Want(name="")
             wanted.append((keys["name"], name := keys["name"].text("an attribute's name")))
-            return Want(name=name, at=keys["at"].name("a path as a/b/c", _PATH, 200) if "at" in keys else "")
-        wanted.append((spot, name := spot.text("an attribute's name, or {name: NAME, at: PATH}")))
+            return Want(name=name, at=keys["at"].name("a path like a/b/c", _PATH, 200) if "at" in keys else "")
+        wanted.append((element, name := element.text("an attribute's name, or {name: NAME, at: PATH}")))
         return Want(name=name)
 
-    def _collect(self, spot: Spot, words: list[tuple[Spot, str]], wanted: list[tuple[Spot, str]]) -> Collect:
-        keys = spot.fields(("attribute", "into", "role"), ("attribute", "into"))
+    def _collect(self, element: Element, words: list[tuple[Element, str]], wanted: list[tuple[Element, str]]) -> Collect:
+        keys = element.fields(("attribute", "into", "role"), ("attribute", "into"))
         if not {"attribute", "into"} <= keys.keys():
             return Collect(attribute="", into="")
         wanted.append((keys["attribute"], name := keys["attribute"].text("an attribute's name")))
         if "role" in keys:
             words.append((keys["role"], keys["role"].text("a role's name")))
         role = keys["role"].text("a role's name") if "role" in keys else ""
-        return Collect(attribute=name, into=keys["into"].name("a path as a/b/c", _PATH, 200), role=role)
+        return Collect(attribute=name, into=keys["into"].name("a path like a/b/c", _PATH, 200), role=role)
 
-    def _sense(self, role: RoleDef, keys: dict[str, Spot]) -> None:
-        """What must agree within a role, and with the files of its folder."""
+    def _sense(self, role: RoleDef, keys: dict[str, Element]) -> None:
+        """Checks that the keys of a role agree with each other and with the files of its folder."""
         if role.reverify and not role.verify:
-            keys["reverify"].fail("a role that is looked at again after each run needs verify: true")
-        if role.destructive and role.jig not in DETACHED:
-            keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {' or '.join(DETACHED)}")
+            keys["reverify"].fail("a role with reverify needs verify: true")
+        if role.destructive and not role.jig_kind.detached:
+            fit = " or ".join(kind.name for kind in JIGS.values() if kind.detached)
+            keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
-        if role.jig not in SCRIPTED:
+        if not role.jig_kind.scripted:
             return
         scripts = self.folder / "roles" / role.name
         for script, wanted, key in (("run", True, "name"), ("verify", role.verify, "verify")):
@@ -204,4 +220,4 @@ class BarclampFile:
             if wanted and not there:
                 keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
             elif there and not wanted:
-                keys["name"].fail(f"the script roles/{role.name}/{script} is there, but the role lacks verify: true")
+                keys["name"].fail(f"the script roles/{role.name}/{script} exists, but the role lacks verify: true")

@@ -1,17 +1,16 @@
-"""Reads the folders of barclamps and images, and the stages, into a `Catalog`; refuses mistakes, all in one go.
+"""Reads the folders of barclamps and images, and the stages, into a `Catalog`. Reports all mistakes together.
 
-A barclamp is a folder with `barclamp.yml` and `roles/ROLE/run` (and `verify`); an image is a folder with `image.yml`.
-What each key means is in docs/barclamps.md.
+A barclamp is a folder with `barclamp.yml` and `roles/ROLE/run` (and `verify`). An image is a folder with `image.yml`. docs/barclamps.md
+explains every key.
 
 Rules
-* Words are checked against what is known at the place where they stand: stages, jigs, flags, roles, attributes. A role
-  `network-NAME` is known wherever the abstract role `network` is; whether that network exists, the plan tells.
-* An attribute is declared once and given by at most one role, and no path lies inside another's, since all of them may
-  meet in one attributes.json.
-* What would never come true is refused here: roles that require each other (with the attributes that they want counted
-  in, and `precedes`), and roles that require one of a later stage on the same node.
-* Folders without a barclamp.yml or image.yml are not ours and are passed over; the shipped folders are Python packages
-  only so that the wheel carries them.
+* Words are checked where they stand: stages, jigs, flags, roles, attributes. A role `network-NAME` is known wherever the abstract role
+  `network` is. The plan tells whether that network exists.
+* An attribute is declared once, and at most one role gives it. No path lies inside another, because all of them may be in one
+  attributes.json.
+* Requirements that could never be met are refused: roles that require each other (including the attributes that they want, and
+  `precedes`), and roles that require a role of a later stage on the same node.
+* Folders without a barclamp.yml or image.yml are skipped. The shipped folders are Python packages only so that the wheel contains them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from ..core.network_roles import TEMPLATE, network_of
+from ..core.plan.network_roles import TEMPLATE, network_of
 from ..definitions import Catalog, ImageDef, On
 from .barclamp_file import BarclampFile, Pending, Tables
 from .image_file import read_image, read_stages
@@ -30,17 +29,17 @@ from .mistakes import CatalogError, Mistakes, shown
 
 
 def shipped() -> Catalog:
-    """The catalogue of what travels with the program. Raises CatalogError."""
+    """The catalogue that is shipped with the program. Raises CatalogError."""
     return read([shipped_folder("barclamps")], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
 
 
 def shipped_folder(package: str) -> Path:
-    """Where a data package (`barclamps`, `images`, `engine`) is installed."""
+    """The folder in which a data package (`barclamps`, `images`, `engine`) is installed."""
     return Path(str(importlib.resources.files(package)))
 
 
 def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file: Path) -> Catalog:
-    """Folders of barclamps, folders of images and the file of stages. Raises CatalogError with every mistake found."""
+    """Reads folders of barclamps, folders of images and the file of stages. Raises CatalogError with every mistake."""
     mistakes = Mistakes()
     stages = read_stages(stages_file, mistakes)
     tables = Tables()
@@ -76,12 +75,12 @@ def _folders(parents: Iterable[Path], holds: str) -> Iterator[Path]:
 def _owners(tables: Tables) -> None:
     attributes = tables.attributes
     for one in tables.pending.values():
-        for spot, name in one.attributes:
+        for element, name in one.attributes:
             attribute = attributes.get(name)
-            if attribute is None or name not in one.role.gives or spot.path.split(".")[-2:-1] != ["gives"]:
+            if attribute is None or name not in one.role.gives or element.path.split(".")[-2:-1] != ["gives"]:
                 continue
             if attribute.role and attribute.role != one.role.name:
-                spot.fail(f"attribute {shown(name)} is given by role {attribute.role!r} already")
+                element.fail(f"role {attribute.role!r} already gives attribute {shown(name)}")
                 continue
             attributes[name] = structs.replace(attribute, role=one.role.name)
 
@@ -94,27 +93,27 @@ def _paths(tables: Tables) -> None:
             other = owner.get("/".join(parts[:length]))
             if other is not None:
                 there = tables.attributes[other].path
-                tables.spots[name].fail(f"path {attribute.path!r} lies on that of attribute {other!r}, {there!r}")
+                tables.elements[name].fail(f"path {attribute.path!r} overlaps the path of attribute {other!r}, {there!r}")
                 break
         owner.setdefault(attribute.path, name)
 
 
 def _resolve(tables: Tables) -> None:
-    for spot, name in tables.needs:
+    for element, name in tables.needs:
         if name not in tables.folders:
-            spot.unknown("barclamp", name, [one for one in tables.folders if ":" not in one])
+            element.unknown("barclamp", name, [one for one in tables.folders if ":" not in one])
     roles = tables.pending.keys() | {name for one in tables.pending.values() for name in one.role.provides}
     for one in tables.pending.values():
-        for spot, name in one.roles:
+        for element, name in one.roles:
             if name and name not in roles and not (network_of(name) and TEMPLATE in roles):
-                spot.unknown("role", name, roles)
-        for spot, name in one.attributes:
+                element.unknown("role", name, roles)
+        for element, name in one.attributes:
             if name and name not in tables.attributes:
-                spot.unknown("attribute", name, tables.attributes)
+                element.unknown("attribute", name, tables.attributes)
 
 
 def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
-    """No role waits for itself, and none for a later stage of its own node."""
+    """Refuses a role that waits for itself, or for a later stage of its own node."""
     after: dict[str, list[str]] = {name: [] for name in catalog.roles}
     for name, role in catalog.roles.items():
         for need in catalog.requirements(name):
@@ -123,18 +122,18 @@ def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
                 after[name].append(parent)
                 other = catalog.roles[parent]
                 if need.on in (None, On.SAME) and catalog.stage_index(other.stage) > catalog.stage_index(role.stage):
-                    pending[name].spot.at(("requires",)).fail(
+                    pending[name].element.at(("requires",)).fail(
                         f"role {name!r} of stage {role.stage!r} would wait for {parent!r} of later stage {other.stage!r}"
                     )
         for later in role.precedes:
             if later in after:
                 after[later].append(name)
     for chain in _cycles(after):
-        pending[chain[0]].spot.fail("these roles would wait for each other: " + " -> ".join(chain))
+        pending[chain[0]].element.fail("these roles would wait for each other: " + " -> ".join(chain))
 
 
 def _cycles(after: dict[str, list[str]]) -> Iterator[list[str]]:
-    """Each chain of a depth-first walk that comes back to itself, without recursion."""
+    """Every cycle that a depth-first walk finds, without recursion."""
     state: dict[str, int] = {}
     for start in after:
         if start in state:

@@ -1,11 +1,12 @@
-"""The first plan of a site: what the wizard asked, as a commented plan file. `plan_file.read` judges it, so a field is wrong here exactly
-when it is wrong in a file that somebody wrote by hand.
+"""The first plan of a site: turns the wizard's answers into a commented plan file. `plan_file.read` checks it, so a field is wrong here
+exactly when it would be wrong in a file.
 
-Answers are text as it was typed. A word goes into the file as it stands where YAML reads it as that word, else in quotes: what is typed can
-make a value wrong, never the file another one.
+Answers are the typed text. A word is written plain if YAML reads it as that word, and quoted otherwise. So a typed text can make a value
+wrong, but never change the rest of the file.
 
-Proposals follow from the admin node's own address: the free room of its subnet, off the address, the router and the first few addresses
-(switches and the like have them), a third for machines that boot and the rest for what they keep.
+The proposals follow from the admin node's own address. They use the free space of its subnet, without the address, the router and the
+first few addresses (which switches and the like often have). A third is for machines that boot, the rest for addresses that machines
+keep.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NAME = "plan.yml"
 NO_SYSTEM = ""
 """As `Answers.system`: machines are discovered, and nothing is installed."""
 LEFT_FREE = 10
-"""Addresses at the low end that are not proposed, where there is room."""
+"""Addresses at the low end that are not proposed, if there is room."""
 WIDTH = 72
 """Columns of comments."""
 MOST = 4096
@@ -35,7 +36,7 @@ _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n",
 
 
 class Answers(Struct, frozen=True, kw_only=True):
-    """What was asked; all as typed. Empty is: leave it out, where it may be left out."""
+    """The answers, as typed. Empty: left out, if the key is optional."""
 
     name: str = ""
     domain: str = ""
@@ -78,43 +79,67 @@ PATHS: dict[str, str] = {
     "allocate": "allocate",
     "system": "deployments.cloud.attributes.target-os",
 }
-"""Field -> where it stands in the plan."""
+"""Field -> its place in the plan."""
 
 
 def compose(a: Answers) -> str:
     """The text of the plan file."""
-    user = [f"  bmc-user: {{{a.user_from}: {_word(a.user)}}}"] if a.user_from and a.user else []
-    secret = [f"  bmc-password: {{{a.password_from}: {_word(a.password)}}}"] if a.password_from and a.password else []
     lines = [
         *_said(
-            "What this rack shall become. `crowbar plan check FILE` tells every mistake, `crowbar plan diff FILE` what a commit would do, "
-            "`crowbar commit FILE` makes it so. All keys: docs/plan.md."
+            "The goal for this rack. `crowbar plan check FILE` lists mistakes, `crowbar plan diff FILE` shows what a commit would change, "
+            "`crowbar commit FILE` commits it. All keys: docs/plan.md."
         ),
         "crowbar: 1",
         "",
-        *_said("This site, and the admin node: the interface and the address from which the rack is served."),
+        *_site(a),
+        *_machines(a),
+        *_networks(a),
+        *_rules(a),
+        *_deployments(a),
+        *_secrets(a),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _site(a: Answers) -> list[str]:
+    return [
+        *_said("This site, and the admin node: its interface to the rack, and its address there."),
         "site:",
         f"  name: {_word(a.name)}",
         *([f"  domain: {_word(a.domain)}"] if a.domain else []),
         f"  admin: {{{f'interface: {_word(a.interface)}, ' if a.interface else ''}address: {_word(a.address)}}}",
         "",
     ]
+
+
+def _machines(a: Answers) -> list[str]:
+    """How many servers are expected, which of their disks may be wiped, and who takes them."""
     if a.nodes and a.nodes != "0":
-        lines += [*_said("So many servers are there; the rack is done when all are ready."), f"expect: {{nodes: {_word(a.nodes)}}}", ""]
+        expected = [
+            *_said("The number of servers. The rack is done when all of them are ready."),
+            f"expect: {{nodes: {_word(a.nodes)}}}",
+            "",
+        ]
     else:
-        lines += [*_said("How many servers are there? Without this line, whatever comes."), "# expect: {nodes: 6}", ""]
-    lines += [
+        expected = [*_said("The number of servers. Without this line, any number."), "# expect: {nodes: 6}", ""]
+    return [
+        *expected,
         *_said(
-            "Disks that may lose what is on them: nothing; blank (no partition table or signature); foreign (not written by this "
+            "Disks that may lose their data: nothing; blank (no partition table or signature); foreign (not written by this "
             "installation); listed (serials under `disks`); all."
         ),
         f"approve: {{wipe: {_word(a.wipe)}}}",
         "",
-        *_said("auto: a machine that a rule below matches is taken when it is discovered. ask: it waits for the operator's word."),
+        *_said("auto: the engine takes a discovered machine that a rule below matches. ask: it waits for the operator."),
         f"allocate: {_word(a.allocate)}",
         "",
+    ]
+
+
+def _networks(a: Answers) -> list[str]:
+    lines = [
         "networks:",
-        *_said("Servers boot here. `dhcp` is for machines that boot, `host` for addresses that they keep.", "  "),
+        *_said("Servers boot here. `dhcp`: addresses for machines that boot. `host`: addresses that they keep.", "  "),
         "  admin:",
         f"    subnet: {_word(a.subnet)}",
         *([f"    router: {_word(a.router)}"] if a.router else []),
@@ -128,8 +153,11 @@ def compose(a: Answers) -> str:
             "    conduit: bmc",
             *_ranges({"host": a.bmc_host}),
         ]
-    lines += [
-        "",
+    return [*lines, ""]
+
+
+def _rules(a: Answers) -> list[str]:
+    return [
         *_said(
             "The first rule that matches names a machine and puts it into a group, when it is taken. {} matches all. Facts to ask for: "
             "place, product, memory, disks.count and others."
@@ -137,7 +165,12 @@ def compose(a: Answers) -> str:
         "rules:",
         f"  - {{match: {{}}, group: compute, name: {_word(a.names)}}}",
         "",
-        *_said("What runs on them, and with which settings. `crowbar barclamp list` shows the roles that there are."),
+    ]
+
+
+def _deployments(a: Answers) -> list[str]:
+    lines = [
+        *_said("Their roles and settings. `crowbar barclamp list` shows all roles."),
         "deployments:",
         "  cloud:",
     ]
@@ -145,16 +178,22 @@ def compose(a: Answers) -> str:
         lines += [f"    attributes: {{target-os: {_word(a.system)}}}", "    roles:"]
         lines += ["      network-admin: all", "      ntp-client: all", "      ready: all"]
     else:
-        lines += _said("Nothing yet: machines are discovered. To install them: {ntp-client: all, ready: all}", "    ")
+        lines += _said("No role yet, so machines are only discovered. To install them: {ntp-client: all, ready: all}", "    ")
         lines += ["    roles: {}"]
-    if user or secret:
-        told = "Where secrets come from. A value is never written here; it is read when the plan is committed, and kept sealed."
-        lines += ["", *_said(told), "secrets:", *user, *secret]
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _secrets(a: Answers) -> list[str]:
+    user = [f"  bmc-user: {{{a.user_from}: {_word(a.user)}}}"] if a.user_from and a.user else []
+    secret = [f"  bmc-password: {{{a.password_from}: {_word(a.password)}}}"] if a.password_from and a.password else []
+    if not user and not secret:
+        return []
+    told = "Sources of the secrets. Never write a value here: the engine reads it at each commit and keeps it sealed."
+    return ["", *_said(told), "secrets:", *user, *secret]
 
 
 def _said(text: str, indent: str = "") -> list[str]:
-    """A comment of lines that a screen of 80 columns holds."""
+    """A comment, in lines that fit a screen of 80 columns."""
     return textwrap.wrap(text, WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False)
 
 
@@ -164,14 +203,14 @@ def _ranges(ranges: dict[str, str]) -> list[str]:
 
 
 def _word(text: str) -> str:
-    """As YAML takes it for this text (and a number for a number)."""
+    """The text as YAML must write it, so that it is read as this text (or as a number, if it is one)."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and not text.endswith("-"):
         return text
     return json.dumps("".join(c if c.isprintable() else "?" for c in text), ensure_ascii=True)
 
 
 def mistakes(a: Answers, catalog: Catalog) -> dict[str, str]:
-    """Field -> what is wrong with it, in the words of `crowbar plan check`. What belongs to no field has the key `` (empty)."""
+    """Field -> its mistake, in the words of `crowbar plan check`. The key `` (empty) has the mistakes that belong to no field."""
     try:
         read(compose(a), NAME, catalog)
     except PlanError as error:
@@ -183,7 +222,7 @@ def mistakes(a: Answers, catalog: Catalog) -> dict[str, str]:
 
 
 def told(mistake: PlanMistake) -> str:
-    """Its words without the place."""
+    """The mistake's words without its place."""
     return mistake.expected + (f"; did you mean {mistake.nearest!r}?" if mistake.nearest else "")
 
 
@@ -209,8 +248,8 @@ class Proposal(Struct, frozen=True, kw_only=True):
 
 
 def propose(interface_address: str, router: str = "", taken: tuple[str, ...] = ()) -> Proposal | None:
-    """From `ADDRESS/PREFIX` of the admin node's interface. `taken`: subnets of its other interfaces. None: it is no such address, or its
-    subnet has no room."""
+    """Proposals from `ADDRESS/PREFIX` of the admin node's interface. `taken`: subnets of its other interfaces. None: not a usable
+    address, or its subnet has no room."""
     try:
         own = IPv4Interface(interface_address)
     except ValueError:
@@ -231,7 +270,7 @@ def propose(interface_address: str, router: str = "", taken: tuple[str, ...] = (
 
 
 def count(text: str) -> int:
-    """How many addresses `FIRST-LAST` holds; 0: it is none."""
+    """Number of addresses in `FIRST-LAST`. 0: not a range."""
     first, _, last = text.partition("-")
     low, high = _address(first.strip()), _address(last.strip())
     return int(high) - int(low) + 1 if low is not None and high is not None and high >= low else 0
@@ -273,7 +312,7 @@ def _split(subnet: IPv4Network, used: set[IPv4Address | None]) -> tuple[str, str
 
 
 def _next(subnet: IPv4Network, taken: list[IPv4Network]) -> IPv4Network | None:
-    """The next subnet of the same size that nobody has."""
+    """The next free subnet of the same size."""
     size = subnet.num_addresses
     for step in (*range(1, 9), *range(-1, -9, -1)):
         start = int(subnet.network_address) + step * size

@@ -1,4 +1,4 @@
-"""Reads `image.yml` of one image's folder and the file of stages: see docs/barclamps.md for their keys."""
+"""Reads `image.yml` of one image's folder, and the file of stages. docs/barclamps.md explains the keys."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from ..boot_script import WORD
-from ..definitions import ImageDef, Stage
+from ..definitions import BOOT_WORD, ImageDef, Stage
+from .element import Element
 from .mistakes import Mistakes, shown
-from .spot import Spot
 from .yaml_source import load
 
 _LOADERS = ("efi-arm64", "bios-second", "efi-second", "efi-signed", "efi-grub", "efi-arm64-grub")
@@ -29,7 +28,7 @@ _KINDS: dict[str, Literal["discovery", "system", "installer", "loader"]] = {
 }
 
 OPTIONAL = (*_LOADERS, "live")
-"""Of these, what an image may be without."""
+"""Those that are optional."""
 
 METHODS = ("preseed", "autoinstall", "kickstart")
 """Ways in which a distribution's own installer takes answers."""
@@ -38,7 +37,7 @@ _INSTALLER_ALSO = ("mirror",)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MIRROR = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _ARGUMENT = re.compile(r"([A-Za-z0-9_./:=,@+%~-]|\{(answers|image|mirror)\})+")
-"""Of an installer: the engine puts in the URL of the answers, of the image's files, and of the packages."""
+"""For an installer: the engine replaces these by the URLs of the answers, of the image's files, and of the packages."""
 _WORD_OF_STATE = re.compile(r"[a-z]+(-[a-z]+)*")
 _STAGE_KEYS = ("name", "doing", "done", "runs", "gate", "power-cycle")
 _STAGE_NEEDS = _STAGE_KEYS[:4]
@@ -49,10 +48,10 @@ def read_stages(file: Path, mistakes: Mistakes) -> tuple[Stage, ...]:
     tree = load(file, mistakes)
     if tree is None:
         return ()
-    top = Spot(tree, str(file), mistakes)
+    top = Element(tree, str(file), mistakes)
     out: list[Stage] = []
-    for spot in top.fields(("stages",), ("stages",)).each("stages"):
-        keys = spot.fields(_STAGE_KEYS, _STAGE_NEEDS)
+    for element in top.fields(("stages",), ("stages",)).each("stages"):
+        keys = element.fields(_STAGE_KEYS, _STAGE_NEEDS)
         if not keys.keys() >= set(_STAGE_NEEDS):
             continue
         stage = Stage(
@@ -64,9 +63,9 @@ def read_stages(file: Path, mistakes: Mistakes) -> tuple[Stage, ...]:
             power_cycle=keys["power-cycle"].truth() if "power-cycle" in keys else True,
         )
         if any(stage.name == other.name for other in out):
-            keys["name"].fail(f"stage {shown(stage.name)} is there already")
+            keys["name"].fail(f"stage {shown(stage.name)} already exists")
         elif stage.runs == "sledgehammer" and any(other.runs == "installed" for other in out):
-            keys["runs"].fail("a stage that runs in sledgehammer cannot follow one of the installed system")
+            keys["runs"].fail("a stage in sledgehammer cannot follow a stage in the installed system")
         out.append(stage)
     if not out and not mistakes.found:
         top.fail("expected at least one stage")
@@ -80,40 +79,40 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
     if tree is None:
         return
     known = ("name", "kind", "version", "arch", "description", "files", "arguments", "synthetic", *_INSTALLER, *_INSTALLER_ALSO)
-    keys = Spot(tree, str(file), mistakes).fields(known, ("name", "kind", "files"))
+    keys = Element(tree, str(file), mistakes).fields(known, ("name", "kind", "files"))
     if not {"name", "kind", "files"} <= keys.keys():
         return
     name = keys["name"].name("an image's name")
     if name != folder.name:
         keys["name"].fail(f"expected the name of its folder, {folder.name!r}, not {shown(name)}")
     if name in images:
-        keys["name"].fail(f"image {shown(name)} is there already, in {folders['image:' + name]}")
+        keys["name"].fail(f"image {shown(name)} already exists, in {folders['image:' + name]}")
     kind = keys["kind"].choice(tuple(FILES))
     uses = keys["files"].fields(FILES[kind], tuple(use for use in FILES[kind] if use not in OPTIONAL))
-    files = {use: spot.name("a file name", _FILE, 100) for use, spot in uses.items()}
+    files = {use: element.name("a file name", _FILE, 100) for use, element in uses.items()}
     synthetic = {}
-    for made, spot in keys["synthetic"].entries().items() if "synthetic" in keys else ():
+    for made, element in keys["synthetic"].entries().items() if "synthetic" in keys else ():
         if made not in files.values():
-            spot.unknown("file", made, files.values())
-        synthetic[made] = spot.size()
+            element.unknown("file", made, files.values())
+        synthetic[made] = element.size()
     argument = "a kernel argument without spaces, quotes or $"
-    pattern = _ARGUMENT if kind == "installer" else WORD
-    arguments = tuple(spot.name(argument, pattern, 200) for spot in keys.each("arguments"))
+    pattern = _ARGUMENT if kind == "installer" else BOOT_WORD
+    arguments = tuple(element.name(argument, pattern, 200) for element in keys.each("arguments"))
     for key in _INSTALLER:
         if (key in keys) != (kind == "installer"):
-            keys.get(key, keys["kind"]).fail(f"expected {key!r} of an installer, and of an installer only")
+            keys.get(key, keys["kind"]).fail(f"an installer needs {key!r}, and only an installer may have it")
     answers = {}
-    for served, spot in keys["answers"].entries().items() if "answers" in keys else ():
+    for served, element in keys["answers"].entries().items() if "answers" in keys else ():
         if not _FILE.fullmatch(served):
-            spot.fail("expected a file name as the key")
-        answers[served] = spot.name("the file name of a template", _FILE, 100)
+            element.fail("expected a file name as the key")
+        answers[served] = element.name("the file name of a template", _FILE, 100)
         if not any(place.is_file() for place in answer_templates(folder, answers[served])):
-            spot.fail(f"there is no template {shown(answers[served])} in the image's folder, nor in images/answers")
+            element.fail(f"there is no template {shown(answers[served])} in the image's folder, nor in images/answers")
     folders["image:" + name] = str(folder)
     images[name] = ImageDef(
         name=name,
         kind=_KINDS[kind],
-        version=keys["version"].name("a version without spaces", WORD) if "version" in keys else "",
+        version=keys["version"].name("a version without spaces", BOOT_WORD) if "version" in keys else "",
         arch=keys["arch"].choice(("x86_64", "aarch64")) if "arch" in keys else "x86_64",
         description=keys.describe(),
         files=files,
@@ -127,5 +126,5 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
 
 
 def answer_templates(folder: Path, name: str) -> tuple[Path, ...]:
-    """Where the template of a file of answers is looked for: the image's own folder, then `images/answers`."""
+    """Folders in which the template of an answers file may be: the image's own folder, then `images/answers`."""
     return folder / name, Path(__file__).resolve().parents[2] / "images" / "answers" / name

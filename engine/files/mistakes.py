@@ -1,8 +1,8 @@
-"""Mistakes in what people write: each says where it is, what was expected there and what was probably meant.
+"""Mistakes in files that people write. Each says where it is, what was expected there, and what was probably meant.
 
 Rules
-* All mistakes of one reading are collected, up to `LIMIT`; one that follows from another is not reported.
-* A sentence is lower case, without a full stop; what was written is quoted with `shown`, cut short, never a secret.
+* All mistakes of one reading are collected, up to `LIMIT`. A mistake that follows from another is not reported.
+* A sentence is in lower case, without a full stop. `shown` quotes the written text, shortened, and never a secret.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class PlanMistake(Struct, frozen=True, kw_only=True):
     line: int
     """Counted from 1."""
     path: str
-    """Keys from the top, joined by dots; list items by their number from 0: `roles.0.wants`. Empty: all of it."""
+    """Keys from the top, joined by dots; list items by their number from 0: `roles.0.wants`. Empty: the whole document."""
     expected: str
     nearest: str = ""
-    """The known word that is closest to what was written; empty: none is close."""
+    """The known word closest to the written one. Empty: none is close."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}: {self.path}: " if self.path else f"{self.file}:{self.line}: "
@@ -34,7 +34,7 @@ class PlanMistake(Struct, frozen=True, kw_only=True):
 
 
 class PlanError(ValueError):
-    """What was read is not usable. `mistakes` is never empty; the text has one line for each."""
+    """The file is not usable. `mistakes` is never empty; the text has one line for each."""
 
     def __init__(self, mistakes: Iterable[PlanMistake]) -> None:
         self.mistakes = tuple(mistakes)
@@ -53,7 +53,7 @@ class Mistakes:
         self.left_out = 0
 
     def add(self, mistake: PlanMistake) -> None:
-        """Notes a mistake; its words are cut short and lose what a terminal would obey, since keys come from strangers."""
+        """Adds a mistake. Its words are shortened, and control characters removed, because keys come from strangers."""
         mistake = structs.replace(mistake, path=_harmless(mistake.path, 200), expected=_harmless(mistake.expected, 400))
         if mistake in self.found:
             return
@@ -63,7 +63,7 @@ class Mistakes:
             self.left_out += 1
 
     def end(self, error: type[PlanError] = PlanError) -> None:
-        """Raise `error` if there are any."""
+        """Raises `error` if there are any."""
         if self.found:
             files = list(dict.fromkeys(mistake.file for mistake in self.found))
             raise error(sorted(self.found, key=lambda mistake: (files.index(mistake.file), mistake.line)))
@@ -82,12 +82,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """What was written, quoted and cut short."""
+    """The written text, quoted and shortened."""
     text = repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 def listed(names: Iterable[str]) -> str:
-    """Known words for a sentence, cut short."""
+    """A list of known words for a sentence, shortened."""
     every = sorted(names)
     return ", ".join(every[:12]) + (f" and {len(every) - 12} more" if len(every) > 12 else "") if every else "none"

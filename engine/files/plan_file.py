@@ -1,12 +1,12 @@
 """YAML text to a `Plan`, and back: `read(write(plan), ...) == plan`.
 
-Every mistake names its line and its path, what was expected, and the nearest known word; all of them come in one go.
-What each key means is in docs/plan.md. `plan_networks` and `plan_deployments` read those two, `plan_write` writes.
+Every mistake names its line and path, what was expected, and the nearest known word. All mistakes are reported together. docs/plan.md
+explains the keys. `plan_networks` and `plan_deployments` read those two parts; `plan_write` writes.
 
 Rules
-* A secret is a reference to an environment variable or a file. A value that stands there instead is refused and never
-  quoted, since mistakes are printed and logged.
-* Rules ask about known facts only, and a host name template can name fields, nothing else.
+* A secret is a reference to an environment variable or a file. A value in its place is refused and never quoted, because mistakes are
+  printed and logged.
+* Rules may match only known facts, and a host name template may contain only the known fields.
 """
 
 from __future__ import annotations
@@ -16,22 +16,34 @@ from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
 
-from ..core.network_roles import network_roles
+from ..core.hardware.port_names import canonical_port
+from ..core.plan.network_roles import network_roles
 from ..definitions import Catalog, Json
 from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, Rack, Rule, Site
+from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
 from .plan_networks import CONDUIT, read_networks
 from .plan_write import write
-from .spot import LABEL, NAME, Fields, Spot
 from .yaml_source import load, parse
 
 __all__ = ["PlanError", "PlanMistake", "read", "read_file", "write"]
 
 KEYS = (
-    "crowbar", "site", "expect", "approve", "allocate", "networks", "racks", "rules", "deployments", "attributes",
-    "limits", "secrets", "patience",
-)  # fmt: skip
+    "crowbar",
+    "site",
+    "expect",
+    "approve",
+    "allocate",
+    "networks",
+    "racks",
+    "rules",
+    "deployments",
+    "attributes",
+    "limits",
+    "secrets",
+    "patience",
+)
 _MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
 _PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}")
@@ -41,25 +53,25 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 def read_file(path: Path, catalog: Catalog) -> Plan:
-    """The plan in a file. Raises PlanError, also where the file cannot be read."""
+    """Reads the plan in a file. Raises PlanError, also if the file cannot be read."""
     mistakes = Mistakes()
     tree = load(path, mistakes, path.name)
     mistakes.end()
     assert tree is not None
-    return _plan(Spot(tree, path.name, mistakes), catalog, mistakes)
+    return _plan(Element(tree, path.name, mistakes), catalog, mistakes)
 
 
 def read(text: str, filename: str, catalog: Catalog) -> Plan:
-    """The plan in a text; `filename` is what mistakes call it. Raises PlanError."""
+    """Reads the plan in a text. Mistakes name the file `filename`. Raises PlanError."""
     mistakes = Mistakes()
     tree = parse(text, filename, mistakes)
     if tree is None:
         mistakes.end()
     assert tree is not None
-    return _plan(Spot(tree, filename, mistakes), catalog, mistakes)
+    return _plan(Element(tree, filename, mistakes), catalog, mistakes)
 
 
-def _plan(top: Spot, catalog: Catalog, mistakes: Mistakes) -> Plan:
+def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     keys = top.fields(KEYS, ("crowbar", "site", "networks"))
     if "crowbar" in keys:
         keys["crowbar"].integer(1, 1)
@@ -91,8 +103,8 @@ def _plan(top: Spot, catalog: Catalog, mistakes: Mistakes) -> Plan:
 # -- the small parts ----------------------------------------------------------------------------------------------
 
 
-def _site(spot: Spot) -> Site:
-    keys = spot.fields(("name", "domain", "admin"), ("name", "admin"))
+def _site(element: Element) -> Site:
+    keys = element.fields(("name", "domain", "admin"), ("name", "admin"))
     admin = Admin()
     if "admin" in keys:
         own = keys["admin"].fields(("interface", "address"), ("address",))
@@ -108,20 +120,20 @@ def _site(spot: Spot) -> Site:
     )
 
 
-def _expect(spot: Spot) -> Expect:
-    keys = spot.fields(("nodes", "within"))
+def _expect(element: Element) -> Expect:
+    keys = element.fields(("nodes", "within"))
     return Expect(
         nodes=keys["nodes"].integer(0, 100_000) if "nodes" in keys else 0,
         within=keys["within"].duration() if "within" in keys else 0.0,
     )
 
 
-def _approve(spot: Spot) -> Approve:
-    keys = spot.fields(("wipe", "disks"))
+def _approve(element: Element) -> Approve:
+    keys = element.fields(("wipe", "disks"))
     wipe = keys["wipe"].choice(("nothing", "blank", "foreign", "listed", "all")) if "wipe" in keys else "nothing"
     disks = keys.texts("disks", "the serial of a disk")
     if wipe == "listed" and not disks:
-        spot.fail("wipe: listed expects the disks' serials under the key 'disks'")
+        element.fail("wipe: listed expects the disks' serials under the key 'disks'")
     elif disks and wipe != "listed":
         keys["disks"].fail("a list of disks goes with wipe: listed")
     return Approve(wipe=cast(Literal["nothing", "blank", "foreign", "listed", "all"], wipe), disks=disks)
@@ -129,16 +141,16 @@ def _approve(spot: Spot) -> Approve:
 
 def _limits(keys: Fields) -> dict[str, int]:
     out = {}
-    for name, spot in keys["limits"].entries().items() if "limits" in keys else ():
+    for name, element in keys["limits"].entries().items() if "limits" in keys else ():
         if not _RESOURCE.fullmatch(name):
-            spot.fail("expected a resource as jobs or uplink:tor1")
-        out[name] = spot.integer(1, 100_000)
+            element.fail("expected a resource like jobs or uplink:tor1")
+        out[name] = element.integer(1, 100_000)
     return out
 
 
-def _secrets(spot: Spot) -> dict[str, dict[str, str]]:
+def _secrets(element: Element) -> dict[str, dict[str, str]]:
     out: dict[str, dict[str, str]] = {}
-    for name, secret in spot.entries().items():
+    for name, secret in element.entries().items():
         if not NAME.fullmatch(name):
             secret.fail(f"expected the name of a secret, not {shown(name)}")
         given = secret.json()
@@ -153,6 +165,8 @@ def _secrets(spot: Spot) -> dict[str, dict[str, str]]:
             reference.fail(f"expected {'the name of an environment variable' if kind == 'env' else 'a path'}")
         elif kind == "env" and not _VARIABLE.fullmatch(text):
             reference.fail("expected the name of an environment variable")
+        elif kind == "file" and not text.startswith("/"):
+            reference.fail("expected an absolute path: the engine reads it, and runs in another directory than yours")
         else:
             out[name] = {kind: text}
     return out
@@ -165,23 +179,21 @@ def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[Rack, ...]:
     racks: list[Rack] = []
     pinned: set[str] = set()
     ports: dict[str, str] = {}
-    for spot in keys.each("racks"):
-        own = spot.fields(("name", "units", "places"), ("name",))
+    for element in keys.each("racks"):
+        own = element.fields(("name", "units", "places"), ("name",))
         name = own["name"].name("a rack's name", LABEL) if "name" in own else ""
         if name and any(name == rack.name for rack in racks):
-            own["name"].fail(f"rack {shown(name)} is there already")
+            own["name"].fail(f"rack {shown(name)} already exists")
         units = own["units"].integer(1, 60) if "units" in own else 42
         places = _places(own["places"], units, ports, networks, pinned) if "places" in own else ()
         racks.append(Rack(name=name, units=units, places=places))
     return tuple(racks)
 
 
-def _places(
-    spot: Spot, units: int, ports: dict[str, str], networks: dict[str, Network], pinned: set[str]
-) -> tuple[PlaceDef, ...]:
+def _places(element: Element, units: int, ports: dict[str, str], networks: dict[str, Network], pinned: set[str]) -> tuple[PlaceDef, ...]:
     places: list[PlaceDef] = []
     taken: dict[int, int] = {}
-    for text, place in spot.entries().items():
+    for text, place in element.entries().items():
         keys = place.fields(("height", "cables", "addresses"))
         height = keys["height"].integer(1, 20) if "height" in keys else 1
         unit = int(text) if text.isdecimal() and len(text) < 4 else 0
@@ -189,38 +201,40 @@ def _places(
             place.fail(f"expected a unit from 1 to {units}, not {shown(text)}")
             continue
         if unit + height - 1 > units:
-            place.fail(f"it would end at unit {unit + height - 1} of a rack of {units}")
+            place.fail(f"it would end at unit {unit + height - 1}, and the rack has {units} units")
         for one in range(unit, unit + height):
             if one in taken:
-                place.fail(f"unit {one} is taken by the place at {taken[one]}")
+                place.fail(f"the place at {taken[one]} already occupies unit {one}")
                 break
             taken[one] = unit
         cables = {}
         for link, cable in keys["cables"].entries().items() if "cables" in keys else ():
             if not CONDUIT.fullmatch(link) or "," in link or link[0] in "+-?":
-                cable.fail("expected a node's link as 1g0, 10g1 or bmc")
+                cable.fail("expected a node's link like 1g0, 10g1 or bmc")
             port = cable.name("switch:port", _PORT, 127)
-            if port in ports:
-                cable.fail(f"port {port} has a cable already, at {ports[port]}")
+            switch, _, number = port.partition(":")
+            same = f"{switch.lower()}:{canonical_port(number)}"
+            if port and same in ports:
+                cable.fail(f"port {port} already has a cable, at {ports[same]}")
             elif port:
-                ports[port] = cable.path
+                ports[same] = cable.path
             cables[link] = port
         addresses = _pins(keys["addresses"], networks, pinned) if "addresses" in keys else {}
         places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses))
     return tuple(places)
 
 
-def _pins(spot: Spot, networks: dict[str, Network], pinned: set[str]) -> dict[str, str]:
-    """Network -> address of the node in a place. Each address is given once, and is one that the network gives to hosts."""
+def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> dict[str, str]:
+    """Network -> address of the node in a place. Each address is given once, and lies in the network's host range."""
     out: dict[str, str] = {}
-    for name, one in spot.entries().items():
+    for name, one in element.entries().items():
         network, address = networks.get(name), one.address()
         if network is None:
             one.unknown("network", name, networks)
         elif address is not None and ("host" not in network.ranges or str(address) not in network.ranges["host"]):
             one.fail(f"{address} is not in the host range of network {name}")
         elif str(address) in pinned:
-            one.fail(f"{address} is given to another place already")
+            one.fail(f"another place already has {address}")
         elif address is not None:
             pinned.add(str(address))
             out[name] = str(address)
@@ -232,8 +246,8 @@ def _pins(spot: Spot, networks: dict[str, Network], pinned: set[str]) -> dict[st
 
 def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
     out = []
-    for spot in keys.each("rules"):
-        own = spot.fields(("match", "group", "name", "attributes"), ("match",))
+    for element in keys.each("rules"):
+        own = element.fields(("match", "group", "name", "attributes"), ("match",))
         out.append(
             Rule(
                 match=_match(own["match"]) if "match" in own else {},
@@ -245,9 +259,9 @@ def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
     return tuple(out)
 
 
-def _match(spot: Spot) -> dict[str, Json]:
+def _match(element: Element) -> dict[str, Json]:
     out: dict[str, Json] = {}
-    for fact, wanted in spot.entries("a map from facts to values; {} matches every node").items():
+    for fact, wanted in element.entries("a map from facts to values; {} matches every node").items():
         kind = FACTS.get(fact)
         if kind is None:
             wanted.unknown("fact", fact, FACTS)
@@ -268,8 +282,8 @@ def _match(spot: Spot) -> dict[str, Json]:
     return out
 
 
-def _fact_value(spot: Spot, kind: str) -> None:
-    value = spot.json()
+def _fact_value(element: Element, kind: str) -> None:
+    value = element.json()
     truth = isinstance(value, bool)
     right = {
         "number": isinstance(value, int | float) and not truth,
@@ -278,16 +292,16 @@ def _fact_value(spot: Spot, kind: str) -> None:
     }
     if not right[kind]:
         what = {"number": "a number", "text": "text", "truth": "true or false"}[kind]
-        spot.fail(f"expected {what}, not {shown(value)}")
+        element.fail(f"expected {what}, not {shown(value)}")
 
 
-def _name_template(spot: Spot) -> str:
-    """A host name with fields in braces; nothing of a field but its name, since a format can reach into objects."""
-    text = spot.text("a host name, with fields as {place} or {serial}", 100)
+def _name_template(element: Element) -> str:
+    """A host name with fields in braces. Only the plain field name is allowed, because a format can reach into objects."""
+    text = element.text("a host name, with fields like {place} or {serial}", 100)
     try:
         parts = list(Formatter().parse(text))
     except ValueError:
-        spot.fail(f"expected a host name whose braces are closed, not {shown(text)}")
+        element.fail(f"expected a host name whose braces are closed, not {shown(text)}")
         return text
     label = ""
     for literal, name, form, conversion in parts:
@@ -296,9 +310,9 @@ def _name_template(spot: Spot) -> str:
             continue
         label += "0"
         if name not in NAME_FIELDS:
-            spot.unknown("field", name, NAME_FIELDS)
+            element.unknown("field", name, NAME_FIELDS)
         elif form or conversion:
-            spot.fail(f"expected {{{name}}} and nothing else in the braces")
+            element.fail(f"expected {{{name}}} and nothing else in the braces")
     if text and not LABEL.fullmatch(label):
-        spot.fail(f"expected a host name of a-z, 0-9 and -, at most 63 long, not {shown(text)}")
+        element.fail(f"expected a host name of a-z, 0-9 and -, at most 63 long, not {shown(text)}")
     return text

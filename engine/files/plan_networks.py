@@ -1,8 +1,8 @@
-"""The networks of a plan: addresses that are right each by itself, and do not get in each other's way.
+"""The networks of a plan: valid addresses that do not conflict.
 
 Rules
-* Subnets are disjoint. A range lies inside its subnet, without the network's and the broadcast address, and off the
-  other ranges, the router and the admin node.
+* Subnets are disjoint. A range lies inside its subnet, without the network address and the broadcast address. It contains neither the
+  router nor the admin node, and overlaps no other range.
 * The admin node's address lies in the network `admin`.
 """
 
@@ -13,8 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Literal
 
 from ..plan import Network, Range
+from .element import NAME, Element, Fields
 from .mistakes import shown
-from .spot import NAME, Fields, Spot
 
 ADMIN = "admin"
 MAX_NAME = 32
@@ -24,11 +24,11 @@ CONDUIT = re.compile(r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[
 _KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers", "dhcp")
 
 
-def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
-    """The networks, checked; `admin` is the address of the admin node, empty if it is not usable."""
+def read_networks(element: Element, admin: str) -> dict[str, Network]:
+    """The networks, checked. `admin` is the address of the admin node; empty if it is not usable."""
     out: dict[str, Network] = {}
     subnets: dict[str, IPv4Network] = {}
-    for name, network in spot.entries("a map from names to networks").items():
+    for name, network in element.entries("a map from names to networks").items():
         if not NAME.fullmatch(name) or len(name) > MAX_NAME:
             network.fail(f"expected a network's name, at most {MAX_NAME} long, not {shown(name)}")
         keys = network.fields(_KEYS, ("subnet",))
@@ -49,7 +49,7 @@ def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
             ranges=ranges,
             router=str(router or ""),
             vlan=keys["vlan"].integer(0, 4094) if "vlan" in keys else 0,
-            conduit=keys["conduit"].name("links as 1g0, +10g0,+10g1 or bmc", CONDUIT) if "conduit" in keys else "1g0",
+            conduit=keys["conduit"].name("links like 1g0, +10g0,+10g1 or bmc", CONDUIT) if "conduit" in keys else "1g0",
             v6prefix=_v6prefix(keys["v6prefix"]) if "v6prefix" in keys else "",
             strangers=_strangers(keys),
             dhcp=_dhcp(keys),
@@ -61,8 +61,8 @@ def read_networks(spot: Spot, admin: str) -> dict[str, Network]:
     return out
 
 
-def _subnet(spot: Spot) -> IPv4Network | None:
-    text = spot.text("a subnet as 192.168.124.0/24")
+def _subnet(element: Element) -> IPv4Network | None:
+    text = element.text("a subnet like 192.168.124.0/24")
     if not text:
         return None
     try:
@@ -74,13 +74,13 @@ def _subnet(spot: Spot) -> IPv4Network | None:
             meant = str(IPv4Network(text, strict=False)) if "/" in text else ""
         except ValueError:
             meant = ""
-        spot.fail(f"expected a subnet as 192.168.124.0/24, not {shown(text)}", meant)
+        element.fail(f"expected a subnet like 192.168.124.0/24, not {shown(text)}", meant)
         return None
     if not 8 <= subnet.prefixlen <= 30:
-        spot.fail(f"expected a subnet from /8 to /30, not {shown(text)}")
+        element.fail(f"expected a subnet from /8 to /30, not {shown(text)}")
         return None
     if "." in text.partition("/")[2]:
-        spot.fail(f"expected a prefix length, not a mask, in {shown(text)}", str(subnet))
+        element.fail(f"expected a prefix length, not a mask, in {shown(text)}", str(subnet))
         return None
     return subnet
 
@@ -92,51 +92,51 @@ def _at_edge(address: IPv4Address, subnet: IPv4Network) -> bool:
 def _router(keys: Fields, subnet: IPv4Network, admin: str) -> IPv4Address | None:
     if "router" not in keys:
         return None
-    spot = keys["router"]
-    router = spot.address()
+    element = keys["router"]
+    router = element.address()
     if router is None:
         return None
     if router not in subnet:
-        spot.fail(f"router {router} is not in {subnet}")
+        element.fail(f"router {router} is not in {subnet}")
     elif _at_edge(router, subnet):
-        spot.fail(f"router {router} is the network's or the broadcast address of {subnet}")
+        element.fail(f"router {router} is the network's or the broadcast address of {subnet}")
     elif str(router) == admin:
-        spot.fail(f"router {router} is the admin node's address; leave the router out if the admin node is not one")
+        element.fail(f"router {router} is the admin node's address; leave the router out if the admin node does not route")
     return router
 
 
 def _ranges(keys: Fields, subnet: IPv4Network, router: IPv4Address | None, admin: str) -> dict[str, Range]:
     out: dict[str, Range] = {}
     bounds: dict[str, tuple[IPv4Address, IPv4Address]] = {}
-    for name, spot in keys["ranges"].entries("a map from names to ranges").items() if "ranges" in keys else ():
+    for name, element in keys["ranges"].entries("a map from names to ranges").items() if "ranges" in keys else ():
         if not NAME.fullmatch(name):
-            spot.fail(f"expected a range's name as dhcp or host, not {shown(name)}")
-        both = _range(spot)
+            element.fail(f"expected a range's name, dhcp or host, not {shown(name)}")
+        both = _range(element)
         if both is None:
             continue
         first, last = both
         outside = [one for one in both if one not in subnet or _at_edge(one, subnet)]
         inside = {other: there for other, there in bounds.items() if first <= there[1] and there[0] <= last}
         if first > last:
-            spot.fail(f"the range ends before it begins: {first} is above {last}")
+            element.fail(f"the range ends before it begins: {first} is above {last}")
         elif outside and outside[0] in subnet:
-            spot.fail(f"{outside[0]} is the network's or the broadcast address of {subnet}")
+            element.fail(f"{outside[0]} is the network's or the broadcast address of {subnet}")
         elif outside:
-            spot.fail(f"{outside[0]} is not in {subnet}")
+            element.fail(f"{outside[0]} is not in {subnet}")
         elif inside:
             other, there = next(iter(inside.items()))
-            spot.fail(f"range {first}-{last} overlaps range {other!r}, {there[0]}-{there[1]}")
+            element.fail(f"range {first}-{last} overlaps range {other!r}, {there[0]}-{there[1]}")
         elif admin and first <= IPv4Address(admin) <= last:
-            spot.fail(f"the admin node's address {admin} is in this range")
+            element.fail(f"the admin node's address {admin} is in this range")
         elif router and first <= router <= last:
-            spot.fail(f"router {router} is in this range")
+            element.fail(f"router {router} is in this range")
         bounds[name] = both
         out[name] = Range(first=str(first), last=str(last))
     return out
 
 
-def _range(spot: Spot) -> tuple[IPv4Address, IPv4Address] | None:
-    text = spot.text("a range as 192.168.124.21-192.168.124.80")
+def _range(element: Element) -> tuple[IPv4Address, IPv4Address] | None:
+    text = element.text("a range like 192.168.124.21-192.168.124.80")
     parts = [part.strip() for part in text.split("-")]
     try:
         if len(parts) != 2:
@@ -144,22 +144,22 @@ def _range(spot: Spot) -> tuple[IPv4Address, IPv4Address] | None:
         return IPv4Address(parts[0]), IPv4Address(parts[1])
     except ValueError:
         if text:
-            spot.fail(f"expected a range as 192.168.124.21-192.168.124.80, not {shown(text)}")
+            element.fail(f"expected a range like 192.168.124.21-192.168.124.80, not {shown(text)}")
         return None
 
 
-def _v6prefix(spot: Spot) -> str:
+def _v6prefix(element: Element) -> str:
     """`auto`, or a /64 (RFC 4291 section 2.5.4) in its canonical text."""
-    text = spot.text("auto or a prefix as fd00:1:2:3::/64")
+    text = element.text("auto or a prefix like fd00:1:2:3::/64")
     if text in ("", "auto"):
         return text
     try:
         prefix = IPv6Network(text)
     except ValueError:
-        spot.fail(f"expected auto or a prefix as fd00:1:2:3::/64, not {shown(text)}")
+        element.fail(f"expected auto or a prefix like fd00:1:2:3::/64, not {shown(text)}")
         return ""
     if prefix.prefixlen != 64:
-        spot.fail(f"expected a /64, not {shown(text)}")
+        element.fail(f"expected a /64, not {shown(text)}")
     return str(prefix)
 
 
@@ -171,5 +171,5 @@ def _strangers(keys: Fields) -> Literal["ignore", "lease"]:
 def _dhcp(keys: Fields) -> Literal["own", "proxy"]:
     proxy = "dhcp" in keys and keys["dhcp"].choice(("own", "proxy")) == "proxy"
     if proxy and "ranges" in keys and "dhcp" in keys["ranges"].entries():
-        keys["dhcp"].fail("another server leases the addresses of this network: it has no dhcp range here")
+        keys["dhcp"].fail("another server leases the addresses of this network (dhcp: proxy), so it cannot have a dhcp range")
     return "proxy" if proxy else "own"

@@ -1,7 +1,7 @@
-"""A `Plan` as YAML text that a person can read and edit, and that `plan_file.read` takes back to an equal plan.
+"""Writes a `Plan` as YAML text that a person can read and edit, and that `plan_file.read` turns back into an equal plan.
 
-What has its default is left out. Small maps and lists stand on one line. A word that YAML 1.1 or our own reading would
-take for something else is quoted.
+Keys with their default value are left out. Small maps and lists stand on one line. A word is quoted if YAML 1.1 or our own reader would
+read it as something else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import yaml
 
 from ..definitions import Json
 from ..plan import Approve, DeploymentDef, Network, Plan, Rack, Rule
-from .spot import duration_text
+from .element import duration_text
 from .yaml_source import FLOAT, INTEGER
 
 _WIDTH = 110
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what either reading would not take for text."""
+    """Quotes a word that one of the readers would not take for text."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  PyYAML's signature
         return True
@@ -31,7 +31,7 @@ for _tag, _pattern in (("int", INTEGER), ("float", FLOAT)):
 
 
 _BREAKS = frozenset("\n\r\x85\u2028\u2029\ufeff")
-"""PyYAML folds these where a text is not in double quotes, and its readers do not agree on how they come back."""
+"""PyYAML folds these in text without double quotes, and its readers disagree on how they come back."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -69,7 +69,7 @@ def write(plan: Plan) -> str:
 
 
 def _set(**values: Json) -> dict[str, Json]:
-    """What is not empty."""
+    """The entries that are not empty."""
     return {name: value for name, value in values.items() if value not in ("", 0, None, {}, [])}
 
 

@@ -1,5 +1,5 @@
-"""A value that somebody typed, by the schema that it must fit: text stays text where text is wanted, else it is read as in a plan file
-(`{level: raid1}`, `[a, b]`, `12`, `true`); and back, as one line that reads as the same value."""
+"""A typed value, read by its schema: text stays text if the schema wants text; otherwise it is read as in a plan file (`{level: raid1}`,
+`[a, b]`, `12`, `true`). And back: a line that reads as the same value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .yaml_source import parse, plain
 
 
 def typed(text: str, schema: dict[str, Json]) -> Json:
-    """Raises PlanError where it is not even YAML."""
+    """Raises PlanError if it is not even YAML."""
     kinds = schema.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if not kinds and "enum" in schema:

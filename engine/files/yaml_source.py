@@ -1,20 +1,20 @@
-"""YAML from people to a tree that knows its lines: safe, bounded, and without surprises.
+"""YAML from people to a tree that knows its lines: safe and bounded.
 
-The tree is built from the parser's events, not by PyYAML's constructors, so nothing but maps, lists and words can come
-of it, nothing recurses, and each bound holds while the text is still being read.
+The tree is built from the parser's events, not by PyYAML's constructors. So it can contain only maps, lists and words, nothing recurses,
+and each limit holds while the text is still being read.
 
 Rules
 * At most 1 MiB of text, 32 levels, 50,000 things. One document. Keys are words, each given once.
-* No tags, anchors, aliases or merges: a plan that needs them is better written out, and an alias can blow up a small
-  file.
-* Words mean what YAML 1.2's core schema says: only true and false are truths, so that the keys `on` and `no` and the
-  time `12:30` stay words, which YAML 1.1 would turn into other things. Keys are always text.
+* No tags, anchors, aliases or merges: an alias can blow up a small file, and a plan is easier to read without them.
+* Words mean what YAML 1.2's core schema says: only `true` and `false` are booleans. So the keys `on` and `no` and the time `12:30` stay
+  words, which YAML 1.1 would turn into other things. Keys are always text.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Word(Struct, frozen=True):
-    """A scalar: its line, what was written, and what that means."""
+    """A scalar: its line, the written text, and its value."""
 
     line: int
     text: str
@@ -72,13 +72,13 @@ def plain(tree: Tree) -> Json:
 
 
 def load(path: Path, mistakes: Mistakes, name: str = "") -> Tree | None:
-    """Read a file; what is wrong with it is added to `mistakes` under `name` (or its path), and None comes back."""
+    """Reads a file. If something is wrong, adds it to `mistakes` under `name` (or its path) and returns None."""
     name = name or str(path)
     try:
         with path.open("rb") as stream:
             octets = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        mistakes.add(_mistake(name, 1, f"the file cannot be read: {error.strerror or error}"))
+        mistakes.add(_mistake(name, 1, f"cannot read the file: {error.strerror or error}"))
         return None
     try:
         text = octets.decode("utf-8-sig")
@@ -92,13 +92,12 @@ def load(path: Path, mistakes: Mistakes, name: str = "") -> Tree | None:
 
 
 def parse(text: str, name: str, mistakes: Mistakes) -> Tree | None:
-    """YAML text to a tree. None: it is not usable, and `mistakes` says why. A key given twice is noted, the first one
-    counts, and the reading goes on."""
+    """YAML text to a tree. None: it is not usable, and `mistakes` says why. For a key given twice, the first one counts."""
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         mistakes.add(_mistake(name, 1, f"expected at most {MAX_BYTES} bytes"))
         return None
     try:
-        return _build(yaml.parse(text, Loader=_Loader), name, mistakes)
+        return _build(_events(text), name, mistakes)
     except _Refused as refused:
         mistakes.add(_mistake(name, refused.line, str(refused)))
     except yaml.MarkedYAMLError as error:
@@ -112,6 +111,34 @@ def parse(text: str, name: str, mistakes: Mistakes) -> Tree | None:
         reason = getattr(error, "reason", "it does not parse")
         mistakes.add(_mistake(name, line, f"this is not YAML: {reason}"))
     return None
+
+
+def _events(text: str) -> Iterator[Any]:
+    """The parser's events, the same for every version of PyYAML.
+
+    Since 6.0.4 libyaml refuses a depth of 1,000 while its scanner looks ahead, before `_build` has seen the 33rd level. The
+    text before that place is not too deep for libyaml: its events are read instead, so `_build` refuses it in its own words.
+    """
+    given = 0
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            given += 1
+            yield event
+        return
+    except yaml.MarkedYAMLError as error:
+        if not _too_deep(error) or error.problem_mark is None:
+            raise
+        mark = error.problem_mark
+    try:
+        yield from islice(yaml.parse(text[: mark.index], Loader=_Loader), given, None)
+    except yaml.MarkedYAMLError as error:
+        if not _too_deep(error):
+            raise
+    raise _Refused(mark.line + 1, f"expected at most {MAX_DEPTH} levels")
+
+
+def _too_deep(error: yaml.MarkedYAMLError) -> bool:
+    return "nesting depth" in str(error.problem)
 
 
 class _Refused(Exception):
@@ -130,7 +157,7 @@ class _Open:
         self.key: Word | None = None
 
     def take(self, item: Tree) -> Word | None:
-        """Put an item in its place; a key that is there already comes back."""
+        """Puts an item in its place. Returns a key that already exists."""
         if isinstance(self.tree, Listing):
             self.tree.items.append(item)
         elif self.key is None:
@@ -159,7 +186,7 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
             holder = stack[-1].tree
             first = holder.lines[twice.text] if isinstance(holder, Mapping) else 0
             path = ".".join((*_path(stack), twice.text))
-            expected = f"the key is there already, on line {first}"
+            expected = f"the key already exists, on line {first}"
             mistakes.add(PlanMistake(file=name, line=twice.line, path=path, expected=expected))
 
     for event in events:
@@ -176,7 +203,7 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
             continue
         line = event.start_mark.line + 1
         if kind is yaml.AliasEvent or event.anchor is not None:
-            raise _Refused(line, "anchors and aliases (& and *) are not allowed; write it out")
+            raise _Refused(line, "anchors and aliases (& and *) are not allowed; repeat the text instead")
         if event.tag not in (None, "!"):
             raise _Refused(line, f"tags ({event.tag[:40]}) are not allowed")
         things += 1
@@ -194,7 +221,7 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
 
 
 def _path(stack: list[_Open]) -> list[str]:
-    """Path of the innermost open thing."""
+    """Path of the innermost open map or list."""
     parts = []
     for holder in stack[:-1]:
         if isinstance(holder.tree, Listing):
@@ -205,7 +232,7 @@ def _path(stack: list[_Open]) -> list[str]:
 
 
 def _meaning(text: str, line: int) -> str | int | float | bool | None:
-    """Of an unquoted word, by the core schema of YAML 1.2 (section 10.3.2); infinities, unknown to JSON, are text."""
+    """Value of an unquoted word, by the core schema of YAML 1.2 (section 10.3.2). Infinities, which JSON does not know, are text."""
     if text in NULLS:
         return None
     if text in TRUTHS:

@@ -1,9 +1,8 @@
-"""Jigs: the ways to carry out a role. One file per jig.
+"""Jigs: the ways to run a role. One file per jig.
 
-A jig is given orders by the runner after the commit that records them, and tells what became of each by one
-`events.Outcome`, given to the callback `submit`. It never raises for what a node does, never decides what follows,
-and keeps nothing that the node's own record of its attempts does not hold: after a restart the engine orders
-everything again, and the same id given twice is carried out once.
+The runner gives orders to a jig after the commit that records them. The jig reports the outcome of each order by one `events.Outcome` to
+the callback `submit`. It never raises because of a node, never decides what follows, and keeps nothing that the node's own record of its
+attempts does not hold. After a restart the engine orders everything again; the same id is carried out only once.
 """
 
 from __future__ import annotations
@@ -15,21 +14,20 @@ from ..events import Outcome
 from .order import Order
 
 Submit = Callable[[Outcome], bool]
-"""Give an outcome to the engine. False: its lane is full; offer it again a little later."""
+"""Passes an outcome to the engine. False: its lane is full; try again a little later."""
 
 
 class Jig(Protocol):
-    """`start` and `acknowledge` return at once and may be called from any thread."""
+    """`start` and `acknowledge` return at once. Any thread may call them."""
 
     def start(self, order: Order) -> None:
-        """Carry out one leg; with `order.start.resume` only learn what became of it. The same leg again re-orders
-        it."""
+        """Carries out one leg. With `order.start.resume` it only finds out what became of the leg. The same leg again repeats the order."""
 
     def acknowledge(self, attempt: str, node: str) -> None:
-        """The outcome of `ID.LEG` is recorded: the node need not keep it. Best effort."""
+        """The outcome of `ID.LEG` is recorded, so the node may delete it. Best effort."""
 
     def close(self) -> None:
-        """Stop working; what runs on nodes goes on there."""
+        """Stops the jig. Tasks on nodes continue."""
 
 
 __all__ = ["Jig", "Order", "Submit"]

@@ -1,18 +1,17 @@
-"""The one line of JSON that `attempt` prints (images/node/attempt): bytes of a node -> a typed record.
+"""The one line of JSON that `attempt` prints (images/node/attempt), as a typed record.
 
-The node is not trusted: the line is bounded, the fields are typed, and anything else raises ValueError with a
-sentence.
+The node is not trusted: the line is bounded, the fields are typed, and anything else raises ValueError with a sentence.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from ..definitions import Json
-from .outcome import Ended
+from ..wire.agent import Ended, State
 
 MAX_LINE = 384 * 1024
 
@@ -21,7 +20,7 @@ class AttemptState(Struct, frozen=True, kw_only=True):
     """State of one leg on a node."""
 
     id: Annotated[str, Meta(max_length=128)]
-    state: Literal["running", "ended", "lost", "acknowledged", "unstarted"]
+    state: State
     exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
     gives: dict[str, Json] = {}
     error: Annotated[str, Meta(max_length=512)] = ""
@@ -36,7 +35,7 @@ _decoder = msgspec.json.Decoder(AttemptState)
 
 
 def parse_state(line: bytes, attempt: str) -> AttemptState:
-    """The state of `attempt` that this line tells. Raises ValueError."""
+    """Parses the line of `attempt`. Raises ValueError."""
     if len(line) > MAX_LINE:
         raise ValueError(f"attempt printed {len(line)} bytes, more than {MAX_LINE}")
     try:

@@ -1,13 +1,11 @@
-"""The tar of one task: the role's scripts, `attributes.json` and `task.json`, as `attempt start` and the agent take
-it.
+"""The tar of one task, in the form that `attempt start` and the agent take: the role's scripts, `attributes.json` and `task.json`.
 
-* The entry is always `run`. For a verify the role's file `verify` is put there, so that the node's side knows one
-  entry only; the other files are there under their own names for both.
-* The same order gives the same bytes: entries sorted, owner root, time 0. Nothing of this machine's owners and times
-  leaves it.
-* Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is
-  refused: a barclamp must not be a way to send the engine's files to a node.
-* MAX_FILES and MAX_BYTES bound it: tasks are pulled by a thousand nodes at once. Images go by HTTP.
+* The entry is always `run`. For a verify, `run` holds the role's file `verify`, so that the node knows only one entry. The other files
+  keep their names.
+* The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
+* Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
+  must not be a way to send the engine's files to a node.
+* MAX_FILES and MAX_BYTES limit it, because a thousand nodes fetch tasks at once. Images go by HTTP.
 
 Raises BundleError with a sentence.
 """
@@ -26,12 +24,14 @@ from .order import Order
 
 MAX_FILES = 500
 MAX_BYTES = 8 * 1024 * 1024
+TOOLS = Path(__file__).parents[2] / "images" / "node"
+"""Folder of the programs that a role's `tools` name."""
 MADE = frozenset({"attributes.json", "task.json"})
 IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
 
 
 class BundleError(Exception):
-    """The task of a role cannot be packed; the text says why."""
+    """The task of a role cannot be packed. The text says why."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +44,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bundle(order: Order) -> bytes:
-    """The tar for this order. Reads the role's folder; no other input."""
+    """The tar for this order. Reads the role's folder and nothing else."""
     files = _files(Path(order.folder)) if order.folder else {}
     entry = order.start.action
     if entry not in files:
         raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
     files["run"] = files[entry]
+    for tool in order.role.tools:
+        if tool in files:
+            raise BundleError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
+        files[tool] = (TOOLS / tool, 0o755)
     task = Task(
         role=order.role.name,
         barclamp=order.barclamp or order.role.barclamp,
@@ -71,7 +75,7 @@ def _files(folder: Path) -> dict[str, tuple[Path, int]]:
     try:
         root = folder.resolve(strict=True)
     except OSError as error:
-        raise BundleError(f"the folder {folder} of the role cannot be read: {error.strerror}") from None
+        raise BundleError(f"cannot read the role's folder {folder}: {error.strerror}") from None
     found: dict[str, tuple[Path, int]] = {}
     size = 0
     for here, folders, names in os.walk(root):

@@ -1,19 +1,17 @@
-"""Which line of a task's log says why it failed: pure, for `reasons.script_failed`.
+"""Finds the line of a task's log that says why it failed, for `reasons.script_failed`. Pure.
 
-A person reads it in one line of a table at the rack, so one line it is, of at most 160 characters, with nothing in
-it that a terminal acts on.
+A person reads it in one line of a table at the rack. So it is one line of at most 160 characters, without control sequences.
 
-Rules, first match wins:
-* A Python traceback: the first line after it that is not indented (`ValueError: ...`); of chained ones the last,
-  which is what ended the program.
-* The first line that complains (`error`, `failed`, `cannot`, `no such`, ... as words). The first, since later ones
-  tend to be its consequences. Lines that say that all is well (`0 errors`, `no error`) or that a shell traces (`+
-  ...`) do not complain.
+Rules, the first match wins:
+* A Python traceback: the first line after it that is not indented (`ValueError: ...`). Of chained ones the last, because that one ended
+  the program.
+* The first line that complains (`error`, `failed`, `cannot`, `no such`, ... as words). The first, because later ones tend to be its
+  consequences. Lines that report success (`0 errors`, `no error`) or that a shell traces (`+ ...`) do not complain.
 * The last line that is not blank.
-* What the exit code alone tells: signal, not executable, not found.
+* What the exit code tells: signal, not executable, not found.
 
-Trap: the tail of a log may begin in the middle of a line; `cut=True` says so and drops it. Colour codes and carriage
-returns of progress bars are removed before anything is matched.
+Trap: the tail of a log may begin in the middle of a line. `cut=True` says so and drops that line. Colour codes and the carriage returns
+of progress bars are removed first.
 """
 
 from __future__ import annotations
@@ -44,18 +42,17 @@ _TRACEBACK = "Traceback (most recent call last):"
 
 
 def clean(text: str) -> str:
-    """The text without escape sequences, control and direction characters: what a terminal may be given. Tabs become
-    spaces."""
+    """The text without escape sequences, control and direction characters, safe for a terminal. Tabs become spaces."""
     return _CONTROL.sub("", _ESCAPES.sub("", text)).replace("\t", " ").replace("\n", " ")
 
 
 def shorten(text: str, limit: int = MAX_LINE) -> str:
-    """At most `limit` characters of it."""
+    """At most `limit` characters of the text."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def lines_of(log: str, cut: bool = False) -> list[str]:
-    """The log's lines, cleaned, right-stripped; of a line that was overwritten by carriage returns the last state."""
+    """The lines of the log, cleaned and right-stripped. A line that carriage returns overwrote has its last state."""
     raw = log.replace("\r\n", "\n").split("\n")
     if cut and len(raw) > 1:
         raw = raw[1:]
@@ -63,22 +60,22 @@ def lines_of(log: str, cut: bool = False) -> list[str]:
 
 
 def first_cause(log: str, exit_code: int, cut: bool = False) -> str:
-    """The line of `log` that says best why the task ended with `exit_code`; never empty."""
+    """The line of `log` that explains best why the task ended with `exit_code`. Never empty."""
     lines = [line for line in lines_of(log, cut) if line.strip()]
     line = _after_traceback(lines) or _complaint(lines) or (lines[-1] if lines else "")
     return shorten(line.strip()) if line.strip() else of_exit(exit_code)
 
 
 def of_exit(exit_code: int) -> str:
-    """What the exit code tells by itself (POSIX shell, section 2.8.2)."""
+    """The meaning of the exit code alone (POSIX shell, section 2.8.2)."""
     if exit_code == 126:
-        return "it could not be executed, and wrote nothing"
+        return "the system could not execute it, and it wrote nothing"
     if exit_code == 127:
         return "command not found, and it wrote nothing"
     if 128 < exit_code < 192:
-        return f"it was ended by signal {exit_code - 128}, and wrote nothing"
+        return f"signal {exit_code - 128} ended it, and it wrote nothing"
     if exit_code < 0:
-        return f"it was ended by signal {-exit_code}, and wrote nothing"
+        return f"signal {-exit_code} ended it, and it wrote nothing"
     return "it wrote nothing"
 
 

@@ -1,23 +1,22 @@
-"""Follows attempts that run detached on some host: start, poll, copy the log, tell the outcome. The jigs `script`
-(host behind SSH) and `local` (this machine) are this, with a channel each.
+"""Follows attempts that run detached on a host: start, poll, copy the log, report the outcome. The jigs `script` (host behind SSH) and
+`local` (this machine) use it, each with its own channel.
 
-A thousand attempts may be followed at a time, by few threads: nobody waits in a thread. Each followed attempt has a
-*turn* now and then, in a worker; between turns it lies in a heap of times.
+A few threads follow a thousand attempts: no thread waits. Each followed attempt gets a *turn* now and then in a worker. Between turns it
+lies in a heap, sorted by time.
 
-* Poll distance: an eighth of the attempt's age, 0.05 s to 5 s. So a short task is seen to end at once, a long one
-  costs next to nothing, and the outcome is late by an eighth at most.
-* A turn: start or ask; copy what is new of the log (bounded while it runs, so that one chatty task does not hold a
-  worker); then lie down again, or tell.
-* One outcome per order. An order for a leg that is followed already replaces the former: its turn, should one be
-  under way, notices and is silent. A resumed leg that runs is told once as `running`, then followed.
-* What a channel raises: `ChannelLost` carries the reason, told as `failed, unreachable`, and following ends: the
-  engine probes the node and orders again. A role that cannot be packed is a failure of the role.
-* Outcomes that find the lane full are offered again after 0.2 s.
-* `acknowledge` is a best-effort call to the host by a worker; one that cannot be delivered leaves a record there,
-  which the host bounds itself.
+* Poll interval: an eighth of the attempt's age, 0.05 s to 5 s. So the end of a short task is seen at once, a long task costs next to
+  nothing, and an outcome is late by an eighth at most.
+* A turn: start or ask; copy the new part of the log (bounded while the task runs, so that one chatty task does not occupy a worker);
+  then wait for the next turn, or report.
+* One outcome per order. An order for a leg that is already followed replaces the former order; a turn that is under way notices this and
+  stays silent. A resumed leg that runs is reported once as `running`, then followed.
+* Exceptions of a channel: `ChannelLost` carries the reason, reported as `failed, unreachable`, and following ends. The engine then
+  probes the node and orders again. A role that cannot be packed is a failure of the role.
+* If the engine's lane is full, the outcome is offered again after 0.2 s.
+* `acknowledge` is a best-effort call to the host by a worker. If it fails, a record stays on the host, which bounds these itself.
 
-The node enforces the time limit. Trap: a worker blocked on a host that does not answer is bounded by the channel's
-own time-outs only, so those must be shorter than patience.
+The node enforces the time limit. Trap: only the channel's own time-outs free a worker that waits for a silent host, so they must be
+shorter than our patience.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ FULL_S = 0.2
 CHUNK = 64 * 1024
 CHUNKS_A_TURN = 16
 MAX_CHUNKS = 1024
-"""Of a log, in all: what the node may keep at most."""
+"""Most bytes of a log in all, as the node keeps."""
 
 Progress = Callable[[NodeId, str, int, str], None]
 """Node, attempt, percent, text."""
@@ -59,11 +58,11 @@ log = logging.getLogger(__name__)
 
 
 def ignore_progress(_node: NodeId, _attempt: str, _percent: int, _text: str) -> None:
-    """Nobody wants to know."""
+    """Ignores progress."""
 
 
 class ChannelLost(Exception):
-    """The host could not be reached, or what it said made no sense; nothing is known of the attempt."""
+    """The host could not be reached, or its answer was invalid. Nothing is known of the attempt."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reasons.sentence(reason))
@@ -80,7 +79,7 @@ class Channel(Protocol):
         """`attempt wait ID 0`."""
 
     def read_log(self, order: Order, offset: int) -> bytes:
-        """`attempt log`: at most 64 KiB from this byte on."""
+        """`attempt log`: at most 64 KiB from this byte."""
 
     def forget(self, order: Order) -> None:
         """`attempt ack`."""
@@ -97,12 +96,11 @@ class _Job:
         self.chunks = 0
         self.told_running = False
         self.ready: Outcome | None = None
-        """An outcome that is still to be told."""
+        """An outcome that is not reported yet."""
 
 
 class Detached:
-    """Follows attempts over `channel`. `progress(node, attempt, percent, text)` is called when a look tells
-    something new."""
+    """Follows attempts over `channel`. Calls `progress(node, attempt, percent, text)` when a turn finds something new."""
 
     def __init__(
         self,
@@ -122,7 +120,7 @@ class Detached:
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
         self._orders: dict[str, Order] = {}
-        """Of all that is not acknowledged: where to send the acknowledgement."""
+        """For everything unacknowledged: where to send the acknowledgement."""
         self._heap: list[tuple[float, int, str, _Job]] = []
         self._tie = itertools.count()
         self._changed = threading.Condition()
@@ -151,7 +149,7 @@ class Detached:
         self._logs.close(attempt)
 
     def close(self) -> None:
-        """Ends the threads; a turn under way is let end. What runs on hosts goes on there."""
+        """Ends the threads after their present turn. Tasks on hosts continue."""
         with self._changed:
             self._closed = True
             self._jobs.clear()
@@ -162,7 +160,7 @@ class Detached:
 
     @property
     def followed(self) -> int:
-        """How many attempts are being followed."""
+        """Number of followed attempts."""
         with self._changed:
             return len(self._jobs)
 
@@ -191,14 +189,14 @@ class Detached:
         except ChannelLost as lost:
             event = not_reached(attempt, job.order.node.id, lost.reason)
         except Exception as error:
-            # A defect of this program must not leave an attempt that nobody follows.
+            # A defect of this program must not leave an attempt unfollowed.
             log.exception("following attempt %s broke", attempt)
             why = reasons.unreachable_node(node=job.order.node.name, address="", message=f"the engine broke: {type(error).__name__}")
             event = not_reached(attempt, job.order.node.id, why)
         with self._changed:
             if self._jobs.get(attempt) is not job:
                 return
-        # Outside the lock: submit may block for a moment, and it may answer with an acknowledgement at once.
+        # Outside the lock: submit may block for a moment, and may answer with an acknowledgement at once.
         told = event is None or self._submit(event)
         with self._changed:
             if self._closed or self._jobs.get(attempt) is not job:
@@ -217,7 +215,7 @@ class Detached:
             self._push(now + min(max(POLL_LEAST_S, (now - job.begun) / 8), POLL_MOST_S), attempt, job)
 
     def _advance(self, job: _Job) -> Outcome | None:
-        """One turn's work. Returns what is to be told, None: nothing yet."""
+        """The work of one turn. Returns the outcome to report. None: not yet."""
         order = job.order
         if job.first and not order.start.resume:
             try:

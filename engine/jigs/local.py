@@ -1,10 +1,9 @@
-"""Jig `local`: roles carried out on the admin node itself, by the same `attempt` tool that nodes have.
+"""Jig `local`: runs roles on the admin node itself, with the same `attempt` tool as on nodes.
 
-So it has the same promises: the same id never starts twice, the task survives the engine (own session, own process
-group), the outcome is kept until acknowledged, and what ran when the machine went down is lost. Its records are in
-`HOME/attempts`.
+So it makes the same promises: the same id never starts twice, the task survives the engine (own session, own process group), the outcome
+is kept until acknowledged, and a task that runs when the machine goes down is lost. Its records are in `HOME/attempts`.
 
-The tool gets a bare environment: what is in the engine's (accounts of BMCs, for one) does not reach scripts.
+The tool gets a bare environment: values of the engine's environment (BMC accounts, for example) do not reach scripts.
 """
 
 from __future__ import annotations
@@ -21,16 +20,15 @@ from .logs import Logs
 from .order import Order
 
 CALL_S = 60.0
-"""A call of the tool returns in well under a second; only a dying disk makes it last."""
+"""Seconds. A call of the tool returns in well under a second, unless a disk is dying."""
 ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
 
 
 class LocalChannel:
-    """`attempt` as a child process. `home` holds its records; `root` prefixes what scripts touch (tests and
-    rehearsals)."""
+    """`attempt` as a child process. `home` holds its records; `root` prefixes the paths of scripts (tests and rehearsals)."""
 
     def __init__(self, home: Path, root: str = "", tool: Path = ATTEMPT) -> None:
-        self._home = home
+        self._home = home.absolute()  # the tool runs in /
         self._root = root
         self._tool = tool
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +79,7 @@ def _lost(order: Order, message: str) -> reasons.Reason:
 
 
 class LocalJig(Detached):
-    """Carries out roles here. Few at a time: the engine limits them by resource `admin`."""
+    """Runs roles here. Few at a time: the engine limits them by the resource `admin`."""
 
     def __init__(
         self,

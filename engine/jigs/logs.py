@@ -1,19 +1,18 @@
 """The log of each attempt: one file `ID.LEG.log`, in the order of the node's own log, bounded, with secrets masked.
 
-Nodes say at which byte of *their* log a piece begins. A piece may come twice (a lost answer), overlap, or leave a
-gap; what is already there is skipped, and a gap is said in the file. As masking changes lengths, the place in the
-file is not the place in the node's log: the latter is kept in memory and in a small file beside (`ID.LEG.at`), so
-that a restarted engine goes on where it was.
+Nodes say at which byte of *their* log a piece begins. A piece may come twice (a lost answer), overlap, or leave a gap. Known bytes are
+skipped, and the file notes a gap. Masking changes lengths, so a position in the file is not the position in the node's log. The latter
+is kept in memory and in a small file (`ID.LEG.at`), so that a restarted engine continues there.
 
-* Masking: each secret's bytes become `***`. A secret may lie across two pieces: the end of a piece that could be the
-  beginning of a secret is held back until the next piece, or `close`, decides. Secrets shorter than 4 bytes are not
-  masked: they would turn the log into asterisks and tell by where they stand.
-* Bounds: MAX_BYTES a file, a cut is said once; MAX_OPEN files in memory, the longest unused is closed first.
-* Only an attempt that was opened is written to: a node cannot make files here.
+* Masking: each secret's bytes become `***`. A secret may span two pieces: if the end of a piece could begin a secret, it is held back
+  until the next piece, or `close`, decides. Secrets shorter than 4 bytes are not masked: that would turn the log into asterisks, whose
+  places would reveal the secret.
+* Bounds: MAX_BYTES per file, with one note at the cut; MAX_OPEN files in memory, the longest unused is closed first.
+* Only an attempt that was opened is written: a node cannot create files here.
+* `sweep` limits all logs together, by age and by size. It never removes an open one.
 
-Log bytes are a convenience, not the truth: a disk that is full must not end an attempt, so an OSError is counted
-(`failures`) and told once by `trouble`. Thread-safe: the HTTP loop, workers and the engine write different attempts
-at the same time.
+Logs are a convenience: a full disk must not end an attempt. So an OSError is counted (`failures`) and reported once by `trouble`.
+Thread-safe: the HTTP loop, workers and the engine write different attempts at the same time.
 """
 
 from __future__ import annotations
@@ -27,6 +26,9 @@ from pathlib import Path
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_OPEN = 4096
+KEEP_S = 90 * 86400.0
+KEEP_BYTES = 1024 * 1024 * 1024
+"""Limits of the folder: seconds since the last write to a log, and bytes of all logs together."""
 MASK = b"***"
 MIN_SECRET = 4
 
@@ -34,12 +36,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def is_attempt_name(text: str) -> bool:
-    """Is this the form of an `ID.LEG`, and safe as a file name?"""
+    """True if the text has the form of an `ID.LEG`, and is safe as a file name."""
     return _NAME.fullmatch(text) is not None
 
 
 class Masker:
-    """Replaces secrets in a stream of pieces. Holds back no more than the beginning of a secret."""
+    """Replaces secrets in a stream of pieces. Holds back at most the beginning of a secret."""
 
     __slots__ = ("_held", "_pattern", "_secrets")
 
@@ -47,7 +49,7 @@ class Masker:
         found = {s.encode("utf-8", "surrogateescape") for s in secrets}
         # A secret of several lines is printed line by line.
         found |= {line.strip() for secret in found for line in secret.split(b"\n")}
-        # Longest first: a secret that contains another is replaced whole.
+        # Longest first, so that a secret that contains another one is replaced as a whole.
         self._secrets = sorted((s for s in found if len(s) >= MIN_SECRET), key=lambda s: (-len(s), s))
         self._pattern = re.compile(b"|".join(re.escape(s) for s in self._secrets)) if self._secrets else None
         self._held = b""
@@ -57,7 +59,7 @@ class Masker:
 
     @property
     def held(self) -> int:
-        """Bytes that were fed and not yet given back."""
+        """Bytes that were fed and not returned yet."""
         return len(self._held)
 
     def feed(self, data: bytes) -> bytes:
@@ -68,8 +70,8 @@ class Masker:
         at = 0
         while True:
             match = self._pattern.search(data, at)
-            # Where could a secret begin that the present end cuts off? Looked for before the match is taken: a
-            # shorter secret may be found inside a longer one that is not whole yet.
+            # Where could a secret begin that this piece's end cuts off? This is checked before the match is taken, because a shorter secret
+            # may lie inside a longer one that is not complete yet.
             open_at = self._open(data, at)
             if match is None or open_at <= match.start():
                 break
@@ -85,8 +87,7 @@ class Masker:
         return self._pattern.sub(MASK, held) if self._pattern is not None else held
 
     def _open(self, data: bytes, at: int) -> int:
-        """The first place from `at` on where all of the rest is a proper beginning of a secret; the end if there is
-        none."""
+        """The first place from `at` where the whole rest is a proper beginning of a secret. The end if there is none."""
         longest = len(self._secrets[0]) if self._secrets else 0
         for start in range(max(at, len(data) - longest + 1), len(data)):
             rest = data[start:]
@@ -101,7 +102,7 @@ class _Log:
     def __init__(self, masker: Masker, at: int, size: int) -> None:
         self.masker = masker
         self.at = at
-        """Bytes of the node's log that have been taken, those held back included."""
+        """Bytes of the node's log taken so far, including those held back."""
         self.size = size
         self.full = size >= MAX_BYTES
 
@@ -117,18 +118,17 @@ class Logs:
         self._lock = threading.Lock()
         self.failures = 0
         self.trouble = ""
-        """The last error of the disk, as a sentence; empty: none."""
+        """The last error of the disk, as a sentence. Empty: none."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, attempt: str) -> Path:
-        """The log's file. Raises ValueError for a name that is no `ID.LEG`."""
+        """The log's file. Raises ValueError for a name that is not an `ID.LEG`."""
         if not is_attempt_name(attempt):
             raise ValueError(f"{attempt!r} is not the name of an attempt")
         return self._folder / f"{attempt}.log"
 
     def open(self, attempt: str, secrets: Sequence[str]) -> None:
-        """Take pieces of this attempt from now on, with these values masked. Again is allowed, and changes
-        nothing."""
+        """Takes pieces of this attempt from now on, with these values masked. A second call changes nothing."""
         path = self.path(attempt)
         with self._lock:
             if attempt in self._open:
@@ -142,14 +142,14 @@ class Logs:
                 self._append(name, oldest, oldest.masker.flush())
 
     def position(self, attempt: str) -> int | None:
-        """The byte of the node's log from which the next piece is wanted; None: not open."""
+        """The byte of the node's log from which the next piece is wanted. None: not open."""
         with self._lock:
             log = self._open.get(attempt)
             return log.at if log else None
 
     def write(self, attempt: str, offset: int, data: bytes) -> int | None:
-        """Take a piece that begins at byte `offset` of the node's log. Answers the byte from which on the next is
-        wanted; None: that attempt is not open, and nothing was written."""
+        """Takes a piece that begins at byte `offset` of the node's log. Returns the byte from which the next piece is wanted.
+        None: that attempt is not open, and nothing was written."""
         with self._lock:
             log = self._open.get(attempt)
             if log is None:
@@ -168,14 +168,14 @@ class Logs:
             return log.at
 
     def flush(self, attempt: str) -> None:
-        """The task has ended: what was held back is written, so that it can be read."""
+        """The task has ended: writes what was held back, so that people can read it."""
         with self._lock:
             log = self._open.get(attempt)
             if log is not None and log.masker.held:
                 self._append(attempt, log, log.masker.flush())
 
     def close(self, attempt: str) -> None:
-        """Nothing more comes: what was held back is written."""
+        """No more pieces come: writes what was held back."""
         with self._lock:
             log = self._open.pop(attempt, None)
             if log is not None:
@@ -192,11 +192,41 @@ class Logs:
         except FileNotFoundError:
             return "", False
 
+    def sweep(self, now: float, keep_s: float = KEEP_S, keep_bytes: int = KEEP_BYTES) -> int:
+        """Removes logs without a write since `now - keep_s` (seconds since 1970), then the oldest ones until the rest has at
+        most `keep_bytes`. Returns the number of removed logs. An open one stays, whatever its size."""
+        found: dict[str, tuple[float, int]] = {}
+        with self._lock:
+            try:
+                for file in os.scandir(self._folder):
+                    attempt, dot, kind = file.name.rpartition(".")
+                    if dot and kind in ("log", "at"):
+                        at, size = found.get(attempt, (0.0, 0))
+                        seen = file.stat(follow_symlinks=False)
+                        found[attempt] = (max(at, seen.st_mtime), size + seen.st_size)
+                return self._remove(found, now - keep_s, keep_bytes)
+            except OSError as error:
+                self.failures += 1
+                self.trouble = f"old logs cannot be removed: {error.strerror or error}"
+                return 0
+
+    def _remove(self, found: dict[str, tuple[float, int]], oldest: float, keep_bytes: int) -> int:
+        total = sum(found[attempt][1] for attempt in found.keys() & self._open.keys())
+        removed = 0
+        for attempt in sorted(found.keys() - self._open.keys(), key=lambda a: found[a], reverse=True):
+            at, size = found[attempt]
+            total += size
+            if at < oldest or total > keep_bytes:
+                for kind in ("log", "at"):
+                    (self._folder / f"{attempt}.{kind}").unlink(missing_ok=True)
+                removed += 1
+        return removed
+
     def _position(self, attempt: str) -> int:
         try:
             return max(0, int((self._folder / f"{attempt}.at").read_text()))
         except (FileNotFoundError, ValueError):
-            # Torn by a crash: what is there is kept, and the node's log follows once more.
+            # Torn by a crash: keep what exists, and append the node's log once more.
             return 0
 
     def _append(self, attempt: str, log: _Log, text: bytes) -> None:

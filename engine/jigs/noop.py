@@ -1,4 +1,4 @@
-"""Jig `noop`: milestones. There is nothing to do, so it is done at once; being able to start was the point."""
+"""Jig `noop`: milestones. They have no work of their own, so each is done as soon as it may start."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from .order import Order
 
 
 class NoopJig:
-    """Ends each order at once, with nothing given."""
+    """Ends each order at once, without gives."""
 
     def __init__(self, submit: Submit) -> None:
         self._submit = submit
 
     def start(self, order: Order) -> None:
-        # An outcome that finds its lane full is ordered again by the attempt's deadline.
+        # If the engine's lane is full, the engine orders it again at the attempt's deadline.
         self._submit(Outcome(attempt=order.attempt, node=order.node.id, what="done"))
 
     def acknowledge(self, attempt: str, node: str) -> None:
-        """Nothing is kept."""
+        """Keeps nothing."""
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Runs nothing."""

@@ -1,4 +1,4 @@
-"""What a jig gets to carry out one leg of an attempt: the effect, and what the runner computed for it."""
+"""The order for one leg of an attempt: the effect, and what the runner computed for it."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ if TYPE_CHECKING:
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One leg of an attempt, ready to be carried out. Its repr names it and shows nothing of what it carries:
-    attributes hold opened secrets."""
+    """One leg of an attempt, ready to run. Its repr hides the content, because attributes hold opened secrets."""
 
     start: Start
     node: Node
-    """As it was committed when the effect ran; `node.boot_id` is the boot that the order is for."""
+    """The node as committed when the effect ran. `node.boot_id` is the boot that the order is for."""
     role: RoleDef
     barclamp: str = ""
     folder: str = ""
-    """Folder of the role's scripts on this machine; empty for a jig that needs none."""
+    """Folder of the role's scripts on this machine. Empty for a jig that needs none."""
     attributes: dict[str, Json] = {}
-    """Nested by the attributes' paths, secrets opened."""
+    """Attributes nested by their paths, with opened secrets."""
     secrets: tuple[str, ...] = ()
-    """Values that are masked in the log."""
+    """Values to mask in the log."""
     sealed: tuple[str, ...] = ()
     """Names of the attributes that hold opened secrets."""
     timeout_s: float = 900.0
-    """Enforced where the task runs; 0: over already."""
+    """Time limit in seconds, enforced where the task runs. 0: already over."""
     target: SshTarget | None = None
-    """Where and how the node's installed system is reached; None when it has no address."""
+    """Address and keys of the node's installed system. None if it has no address."""
 
     @property
     def attempt(self) -> str:

@@ -1,34 +1,31 @@
-"""What an ended task means: exit code, gives and log of a node -> `events.Outcome`. Pure; used by the agent, script
-and local jigs.
+"""What an ended task means: exit code, gives and log of a node -> `events.Outcome`. Pure. Used by the jigs agent, script and local.
 
 | exit | of a run | of a verify |
 |---|---|---|
-| 0 | done | it is so |
-| 1 | failed | it is not so (`verify_failed`) |
+| 0 | done | the role is applied |
+| 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
-| 124 | ran over its time | ran over its time |
+| 124 | over its time limit | over its time limit |
 | others | failed | could not tell: failed |
 
-A success must give what the role promises, neither less nor more: a role that forgets a give would stop its children
-later, with a reason that leads nowhere. So a success with wrong gives is a failure (`bad_result`). What a task that
-did not succeed gave is dropped.
+A success must give exactly the attributes that the role declares. A role that forgets one would stop its children later, with a
+misleading reason. So a success with wrong gives is a failure (`bad_result`). The gives of an unsuccessful task are dropped.
 
-Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and git of a fatal error: a
-script that calls git must not end with git's code.
+Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and what git returns for a fatal error. A script that
+calls git must not end with git's code.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
-
 from .. import reasons
 from ..definitions import Json, RoleDef
 from ..events import Outcome
 from ..model import NodeId
+from ..wire.agent import Ended
 from .cause import clean, first_cause, shorten
 
 DONE = 0
@@ -42,30 +39,8 @@ DEFAULT_AFTER_S = 10.0
 MAX_AFTER_S = 86400.0
 
 
-class Ended(Struct, frozen=True, kw_only=True, gc=False):
-    """What a node says of one leg of an attempt, as `attempt wait` and `POST /agent/result` have it."""
-
-    state: Literal["ended", "running", "lost", "unstarted", "acknowledged"] = "ended"
-    """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once, and
-    asks again because its store was put back: what that outcome was is lost."""
-    exit: int | None = None
-    error: str = ""
-    """What the node's own record says is wrong: a start that failed, gives that are no JSON object."""
-    gives: dict[str, Json] = {}
-    message: str = ""
-    """One sentence of the task or the node about the end, if there is one; untrusted."""
-    log: str = ""
-    """Tail of the log, decoded with replacement."""
-    cut: bool = False
-    """The tail may begin in the middle of a line."""
-    after: float | None = None
-    """Seconds until the next leg, for `again`; None: as the role says, and 0 when the machine reboots in between."""
-
-
-def outcome(
-    *, attempt: str, node: NodeId, role: RoleDef, action: Literal["run", "verify"], timeout_s: float, ended: Ended
-) -> Outcome:
-    """The event that tells the engine. `attempt` is `ID.LEG`."""
+def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run", "verify"], timeout_s: float, ended: Ended) -> Outcome:
+    """The event for the engine. `attempt` is `ID.LEG`."""
     if ended.state == "running":
         return Outcome(attempt=attempt, node=node, what="running")
     if ended.state == "unstarted":
@@ -98,12 +73,12 @@ def failed(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
 
 
 def not_reached(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
-    """Nothing is known of the attempt: the node could not be talked to."""
+    """Nothing is known of the attempt: the node could not be reached."""
     return Outcome(attempt=attempt, node=node, what="failed", failure=why, unreachable=True)
 
 
 def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
-    """What is wrong with the names of what a task gave; empty when nothing is."""
+    """What is wrong with the names of a task's gives. Empty: nothing."""
     missing = [name for name in role.gives if name not in gives]
     if missing:
         return "it does not give " + ", ".join(missing)
@@ -120,5 +95,5 @@ def _words(text: str) -> str:
 def _after(given: float | None, role: RoleDef, reboot: bool) -> float:
     if given is None:
         return 0.0 if reboot else min(role.delay_s, DEFAULT_AFTER_S)
-    # A comparison with NaN is false, so NaN falls to the bound.
+    # A comparison with NaN is false, so NaN falls to the limit.
     return given if 0.0 <= given <= MAX_AFTER_S else MAX_AFTER_S

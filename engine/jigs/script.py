@@ -1,13 +1,12 @@
-"""Jig `script`: roles carried out in a node's installed system, over SSH, by the node's own `attempt` tool.
+"""Jig `script`: runs roles in a node's installed system, over SSH, with the node's own `attempt` tool.
 
-All of the following is `detached.Detached`; here is the way to the node. Nothing waits on the node: each look is one
-short command over the connection that is kept anyway, so a thousand attempts need a few workers and no thread each.
+`detached.Detached` does the following; this is the channel to the node. Nothing waits for the node: each look is one short command over
+a kept connection, so a thousand attempts need a few workers and no thread each.
 
-* A node without the tool gets it, once, on a start: an install of another maker may lack it, and an older one may
-  have been put there.
-* The node could not be talked to, or said what is no state: `failed, unreachable`, with the reason. The engine
-  probes, and orders again with `resume`. That the command may have begun needs no care here: the same id starts once.
-* The tool refused the start itself: a failure of the attempt.
+* A node without the tool gets it once, at a start: an install by another method may lack it, or have an older one.
+* If the node cannot be reached, or its answer is not a state: `failed, unreachable`, with the reason. The engine probes, and orders
+  again with `resume`. The command may have begun; that does no harm, because the same id starts once.
+* If the tool refuses the start: a failure of the attempt.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .local import ATTEMPT
 from .logs import Logs
 from .order import Order
 from .ssh import SshFailed, SshPool
-from .ssh_attempts import TOOL, AttemptFault, Attempts, Told
+from .ssh_attempts import TOOL, Answer, AttemptFault, Attempts
 
 
 class SshChannel:
@@ -60,7 +59,7 @@ class SshChannel:
             raise ChannelLost(reasons.no_address(node=order.node.name or order.node.id))
         return Attempts(self._pool, order.node.id, order.target, self._tool)
 
-    def _state(self, order: Order, told: Told) -> AttemptState:
+    def _state(self, order: Order, told: Answer) -> AttemptState:
         return told if isinstance(told, AttemptState) else self._lost(order, told)
 
     def _lost(self, order: Order, told: AttemptFault | SshFailed) -> NoReturn:
@@ -68,7 +67,7 @@ class SshChannel:
 
 
 def why_lost(order: Order, told: AttemptFault | SshFailed) -> reasons.Reason:
-    """The reason that a person reads."""
+    """The failure as a reason for people."""
     node = order.node.name or order.node.id
     address = order.node.address or (order.target.address if order.target is not None else "")
     if isinstance(told, SshFailed) and told.kind == "host_key":
@@ -78,7 +77,7 @@ def why_lost(order: Order, told: AttemptFault | SshFailed) -> reasons.Reason:
 
 
 class ScriptJig(Detached):
-    """Carries out roles on installed systems."""
+    """Runs roles on installed systems."""
 
     def __init__(
         self,

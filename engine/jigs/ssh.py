@@ -1,24 +1,25 @@
 """Commands on nodes over SSH: one kept connection per node, shared by all threads.
 
-What comes of a command is a value: `SshDone`, or `SshFailed` with a kind. Which kinds leave a doubt matters more than why:
+The result of a command is a value: `SshDone`, or `SshFailed` with a kind. The kind says whether the command may have run:
 
 | kind | the command |
 |---|---|
 | unreachable, refused, authentication, host_key | did not start |
 | timeout, dropped | may have run, or may be running: ask the node's `attempt` |
 
-* The host key is pinned: another one is `host_key` and nothing is sent. Without a pin (`host_key=None`) that is the answer as well, unless
-  the caller says `trust_first=True`; the key that was seen comes back in either case, for a person to compare or the caller to pin.
+* The host key is pinned: for another key the result is `host_key`, and nothing is sent. Without a pin (`host_key=None`) the result is
+  the same, unless the caller says `trust_first=True`. The result has the key that was seen, for a person to compare or for the caller to
+  pin.
 * argv is data: SSH carries one string, which the node's shell splits again, so `shlex.join` quotes each word.
-* Output is bounded and what is above is dropped, with `cut` set; the command goes on.
-* A kept connection that turns out dead before the command was sent is made anew, once: nothing has run. After that, never.
-* Idle connections are closed by whoever uses the pool next, or by `close_idle`.
+* Output is bounded. The rest is dropped, with `cut` set, and the command continues.
+* If a kept connection turns out dead before the command was sent, it is made again, once: nothing has run. After that, never.
+* The next user of the pool closes idle connections, or `close_idle` does.
 
-Traps: paramiko's `start_client(timeout)` returns silently when time is up, `exec_command` waits for the reply without limit (a timer closes
-the channel), and `recv_exit_status` without one too. A channel's `fileno` is ready for good after EOF. A peer that lost power sends no FIN,
-so keepalives together with TCP_USER_TIMEOUT end the connection. A server that closes in its exec handler can overtake the reply; see
-rehearsal/sshd.py. paramiko writes tracebacks to its logger for what is an ordinary end here, and to stderr without a handler, which would
-hit the console's screen: its logger is silenced, since all is in the answer.
+Traps: paramiko's `start_client(timeout)` returns silently at the time-out. `exec_command` and `recv_exit_status` wait for the reply
+without limit, so a timer closes the channel. A channel's `fileno` is ready forever after EOF. A peer that lost power sends no FIN, so
+keepalives and TCP_USER_TIMEOUT end the connection. A server that closes in its exec handler can overtake the reply; see
+racks/simulated/sshd.py. paramiko logs tracebacks for ordinary ends, without a handler to stderr, which is the console's screen: its
+logger is silenced, because the result says everything.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ from .ssh_talk import Talk
 CONNECT_S = 10.0
 IDLE_S = 60.0
 MAX_IDLE = 32
-"""Idle connections that are kept: the thread that paramiko gives each wakes ten times a second, so a thousand of them cost a
-core on either side. Making one anew costs about 8 ms."""
+"""Idle connections that are kept. paramiko's thread for each wakes ten times a second, so a thousand of them cost a processor core on
+either side. A new connection costs about 8 ms."""
 SWEEP_S = 10.0
 KEEPALIVE_S = 15
 DEAD_PEER_S = 30
@@ -55,13 +56,13 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class SshTarget(Struct, frozen=True, kw_only=True, gc=False):
-    """Where and how a node's installed system is reached."""
+    """Address, user and keys of a node's installed system."""
 
     address: str
     port: int = 22
     user: str = "root"
     host_key: str | None = None
-    """The pinned key, `ssh-ed25519 AAAA...` (a comment may follow); None: not known yet."""
+    """The pinned key, `ssh-ed25519 AAAA...` (a comment may follow). None: not known yet."""
 
 
 class SshDone(Struct, frozen=True, kw_only=True, gc=False):
@@ -73,11 +74,11 @@ class SshDone(Struct, frozen=True, kw_only=True, gc=False):
     host_key: str
     """The key that the node showed."""
     cut: bool = False
-    """There was more output than is kept."""
+    """True if there was more output than is kept."""
 
 
 class SshFailed(Struct, frozen=True, kw_only=True, gc=False):
-    """It did not; see the table above for what that means."""
+    """The command did not end by itself; the table above says what each kind means."""
 
     kind: Kind
     message: str
@@ -86,12 +87,12 @@ class SshFailed(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def begun(self) -> bool:
-        """May the command have run?"""
+        """True if the command may have run."""
         return self.kind in ("timeout", "dropped")
 
 
 class _Line:
-    """The connection to one node. `lock` is held while it is being made; the rest is guarded by the pool's lock."""
+    """The connection to one node. `lock` is held while it is being made; the pool's lock guards the rest."""
 
     __slots__ = ("busy", "lock", "peer", "seen", "transport", "used")
 
@@ -105,7 +106,7 @@ class _Line:
 
 
 class SshPool:
-    """Kept connections, keyed by node id. Thread-safe; `run` blocks its caller only."""
+    """Kept connections, by node id. Thread-safe; `run` blocks only its caller."""
 
     def __init__(
         self,
@@ -135,7 +136,7 @@ class SshPool:
         trust_first: bool = False,
         stdout_bytes: int = STDOUT_BYTES,
     ) -> SshDone | SshFailed:
-        """Run one command on a node. `timeout_s` covers everything, connecting included."""
+        """Runs one command on a node. `timeout_s` covers everything, including the connection."""
         deadline = self._clock() + timeout_s
         with self._lock:
             if self._closed:
@@ -162,14 +163,14 @@ class SshPool:
                 self.close_idle()
 
     def boot_id(self, node: str, target: SshTarget, timeout_s: float = 10.0) -> str:
-        """The kernel's boot id of the node, empty when it cannot be asked."""
+        """The kernel's boot id of the node. Empty if it cannot be asked."""
         found = self.run(node, target, ["cat", "/proc/sys/kernel/random/boot_id"], timeout_s=timeout_s, stdout_bytes=256)
         if isinstance(found, SshFailed) or found.exit != 0:
             return ""
         return found.stdout.decode("ascii", "replace").strip()
 
     def close(self, node: str) -> None:
-        """Close the connection to a node, if there is one. Commands under way there end as `dropped`."""
+        """Closes the connection to a node, if there is one. Commands under way end as `dropped`."""
         with self._lock:
             line = self._lines.get(node)
             transport = line.transport if line is not None else None
@@ -177,7 +178,7 @@ class SshPool:
             self._drop(line, transport)
 
     def close_idle(self) -> int:
-        """Close what has not been used for `idle_s`, is dead, or is beyond the MAX_IDLE used last. Returns how many."""
+        """Closes connections that are dead, unused for `idle_s`, or beyond the MAX_IDLE used last. Returns their number."""
         now = self._clock()
         idle: list[paramiko.Transport] = []
         with self._lock:
@@ -194,7 +195,7 @@ class SshPool:
         return len(idle)
 
     def close_all(self) -> None:
-        """For good: later commands are refused here."""
+        """Closes the pool: later commands are refused."""
         with self._lock:
             self._closed = True
             lines = list(self._lines.values())
@@ -205,16 +206,14 @@ class SshPool:
 
     @property
     def connections(self) -> int:
-        """How many connections are up."""
+        """Number of open connections."""
         with self._lock:
             return sum(1 for line in self._lines.values() if line.transport is not None and line.transport.is_active())
 
     # -- connecting -----------------------------------------------------------------------------------------------
 
-    def _connected(
-        self, line: _Line, target: SshTarget, deadline: float, trust_first: bool
-    ) -> tuple[paramiko.Transport, bool] | SshFailed:
-        """The connection, and whether it was there already."""
+    def _connected(self, line: _Line, target: SshTarget, deadline: float, trust_first: bool) -> tuple[paramiko.Transport, bool] | SshFailed:
+        """The connection, and whether it already existed."""
         if not line.lock.acquire(timeout=max(0.0, deadline - self._clock())):
             return SshFailed(kind="unreachable", message="another command is still connecting to it")
         try:
@@ -265,7 +264,7 @@ class SshPool:
         seen = ""
         try:
             if target.host_key is not None:
-                # Else a node with several keys shows the one that it likes best.
+                # Otherwise a node with several keys shows the one it prefers.
                 transport.get_security_options().key_types = _types(target.host_key)
             transport.start_client(timeout=left)
             if not transport.initial_kex_done:
@@ -342,9 +341,7 @@ class SshPool:
                     return SshFailed(kind="dropped", message="the command ended without an exit code", host_key=seen)
                 self._drop(line, transport)
                 return SshFailed(kind="dropped", message="the connection ended while the command ran", host_key=seen)
-            return SshDone(
-                exit=channel.exit_status, stdout=bytes(talk.stdout), stderr=bytes(talk.stderr), host_key=seen, cut=talk.cut
-            )
+            return SshDone(exit=channel.exit_status, stdout=bytes(talk.stdout), stderr=bytes(talk.stderr), host_key=seen, cut=talk.cut)
         finally:
             with suppress(OSError, EOFError):  # it says goodbye over the connection, which may be gone
                 channel.close()
@@ -365,11 +362,11 @@ def _judge(seen: str, pinned: str | None, trust_first: bool) -> SshFailed | None
         return SshFailed(kind="host_key", message="its host key is not known here", host_key=seen)
     if seen.split()[:2] == pinned.split()[:2]:
         return None
-    return SshFailed(kind="host_key", message="it showed another host key than the pinned one", host_key=seen)
+    return SshFailed(kind="host_key", message="it showed a different host key from the pinned one", host_key=seen)
 
 
 def _end(transport: paramiko.Transport) -> None:
-    """Close it. paramiko leaves the socket of a connection that ended by itself to the garbage collector."""
+    """Closes it. paramiko leaves the socket of a connection that ended by itself to the garbage collector."""
     transport.close()
     transport.sock.close()
 

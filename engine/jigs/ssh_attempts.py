@@ -1,8 +1,8 @@
 """The node's `attempt` tool (images/node/attempt) over SSH: start, wait, log, ack, with typed answers.
 
-An answer is the state that the node told, or why there is none: `SshFailed` (the node could not be talked to) or `AttemptFault` (it was,
-and what it said is no state). After an SshFailed that is `begun`, call `wait`: the node knows whether the start arrived. `start` with the
-same id does no harm either way, except after a reboot into a memory-only image, which has forgotten what it ran.
+An answer is the node's state, or the reason why there is none: `SshFailed` (the node could not be reached) or `AttemptFault` (it
+answered, but not with a state). After an SshFailed that is `begun`, call `wait`: the node knows whether the start arrived. A repeated
+`start` with the same id does no harm, except after a reboot into a memory-only image, which has forgotten what it ran.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .attempt_state import MAX_LINE, AttemptState, parse_state
 from .ssh import SshDone, SshFailed, SshPool, SshTarget
 
 TOOL = ("/usr/lib/crowbar/attempt",)
-"""Where an install puts the tool on a node."""
+"""Path at which an install puts the tool on a node."""
 LOG_CHUNK = 65536
 MAX_WAIT_S = 3600
 MAX_TIMEOUT_S = 604800
@@ -29,11 +29,11 @@ class AttemptFault(Struct, frozen=True, kw_only=True, gc=False):
     """The node answered, but not with a state."""
 
     kind: Literal["no_tool", "refused", "garbled"]
-    """`no_tool`: put it there with `install`; `refused`: bad use or an ack of a running attempt; `garbled`: not what the tool prints."""
+    """`no_tool`: put it there with `install`; `refused`: bad use, or an ack of a running attempt; `garbled`: not the tool's output."""
     message: str
 
 
-Told = AttemptState | AttemptFault | SshFailed
+Answer = AttemptState | AttemptFault | SshFailed
 
 
 class Attempts:
@@ -45,17 +45,17 @@ class Attempts:
         self._target = target
         self._tool = tuple(tool)
 
-    def start(self, attempt: str, task: bytes, limit_s: int, timeout_s: float = 120.0) -> Told:
-        """Give it a task (the tar of `bundle`), `limit_s` seconds from 1 to a week, enforced by the node."""
+    def start(self, attempt: str, task: bytes, limit_s: int, timeout_s: float = 120.0) -> Answer:
+        """Gives it a task (the tar of `bundle`). The node enforces `limit_s` seconds, from 1 to a week."""
         return self._ask(["start", attempt, str(min(max(1, limit_s), MAX_TIMEOUT_S))], attempt, task, timeout_s)
 
-    def wait(self, attempt: str, seconds: int = 0) -> Told:
+    def wait(self, attempt: str, seconds: int = 0) -> Answer:
         """Its state, after `seconds` or as soon as it has ended."""
         seconds = min(max(0, seconds), MAX_WAIT_S)
         return self._ask(["wait", attempt, str(seconds)], attempt, b"", seconds + _ANSWER_S)
 
     def log(self, attempt: str, offset: int) -> bytes | AttemptFault | SshFailed:
-        """At most 64 KiB of its output from this byte on; empty: no more yet."""
+        """At most 64 KiB of its output from this byte. Empty: no more yet."""
         done = self._pool.run(
             self._node, self._target, [*self._tool, "log", attempt, str(offset)], timeout_s=_ANSWER_S, stdout_bytes=LOG_CHUNK
         )
@@ -63,22 +63,22 @@ class Attempts:
             return done
         return done.stdout if done.exit == 0 else self._fault(done)
 
-    def ack(self, attempt: str) -> Told:
-        """Its outcome is recorded: forget it."""
+    def ack(self, attempt: str) -> Answer:
+        """Its outcome is recorded: the node may delete it."""
         return self._ask(["ack", attempt], attempt, b"", _ANSWER_S)
 
     def install(self, tool: bytes, timeout_s: float = 60.0) -> AttemptFault | SshFailed | None:
-        """Put the tool in its place, whole or not at all. None: it is there."""
+        """Installs the tool, completely or not at all. None: it is installed."""
         done = self._pool.run(self._node, self._target, ["sh", "-c", _INSTALL, "install", self._tool[-1]], tool, timeout_s)
         if isinstance(done, SshFailed):
             return done
         return None if done.exit == 0 else self._fault(done)
 
-    def _ask(self, words: list[str], attempt: str, stdin: bytes, timeout_s: float) -> Told:
+    def _ask(self, words: list[str], attempt: str, stdin: bytes, timeout_s: float) -> Answer:
         done = self._pool.run(self._node, self._target, [*self._tool, *words], stdin, timeout_s, stdout_bytes=MAX_LINE + 1)
         if isinstance(done, SshFailed):
             return done
-        # 1 says that it could not be done, and the state says why; an ack of a running attempt shows as such.
+        # exit code 1 says that it failed, and the state says why; an ack of a running attempt shows as such
         if done.exit not in (0, 1) or not done.stdout.strip():
             return self._fault(done)
         try:

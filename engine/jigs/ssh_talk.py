@@ -1,7 +1,7 @@
 """Input and output of one SSH command, moved without a thread of its own.
 
-Standard input, output and errors go over one channel with a window each; a command that fills one while the other side waits on another
-would stop both, so none is waited for alone. The caller calls `turn` until `over`.
+Standard input, output and errors share one channel, each with its own window. If a command fills one window while the other side waits
+on another, both would stop. So this never waits for one of them alone. The caller calls `turn` until `over`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PIECE = 32768
 
 
 class Talk:
-    """Input and output of one command, none of which may wait for the other."""
+    """Input and output of one command. None of them may wait for another."""
 
     def __init__(self, channel: paramiko.Channel, stdin: bytes, stdout_bytes: int) -> None:
         self.stdout = bytearray()
@@ -33,9 +33,9 @@ class Talk:
         channel.setblocking(0)
 
     def turn(self, left_s: float) -> None:
-        """Move what can be moved, else wait, a second at most."""
+        """Moves what can be moved, or waits a second at most."""
         channel = self._channel
-        # Looked at first: what arrived before the end is in the buffers by now.
+        # Checked first: what arrived before the end is in the buffers by now.
         ended = channel.closed or (channel.eof_received and channel.exit_status != -1)
         moved = self._send() if self._sending else False
         moved |= self._take(channel.recv_ready, channel.recv, self.stdout, self._stdout_bytes)
@@ -45,7 +45,7 @@ class Talk:
         if ended:
             self.over = True
         elif self._sending:
-            # The window's opening is signalled to writers that block, and to nobody else.
+            # The opening of the window wakes only writers that block.
             self._poll.poll(5)
         elif channel.eof_received:
             channel.status_event.wait(min(left_s, 1.0))
@@ -67,8 +67,8 @@ class Talk:
         except TimeoutError:
             return self._sent > before
         except (OSError, EOFError):
-            # It does not want its input any more, which is its right, and its exit code tells; or the connection is gone (paramiko says
-            # EOFError where the socket is closed under a message), and that there is no exit code tells.
+            # Either the command closed its input, which it may, and its exit code tells the result; or the connection is gone (paramiko
+            # raises EOFError if the socket is closed under a message), and the missing exit code tells.
             self._sending = False
             return True
         if self._channel.closed:

@@ -1,14 +1,12 @@
-"""What the engine asks of a machine's power, and what it may be told: the `Power` protocol and its result records.
+"""Power control of a machine: the `Power` protocol and its result records.
 
 Rules
-* Calls block (worker pool threads make them), are bounded in time, and never raise: a failure is a `PowerFailed` with
-  its kind.
-* What a BMC says it did is a claim. Each write is read back; `PowerDone` holds what was read, never what was asked for.
-* No message holds a password. No message names the BMC's address: who reports it knows it.
-* Calls to one BMC are serial, limited in rate, and backed off after refused logins (`gate`): three bad passwords lock
-  an account.
+* Calls block (threads of the worker pool make them), have a time limit, and never raise: a failure is a `PowerFailed` with its kind.
+* A BMC's success report is a claim. Each write is read back; `PowerDone` holds what was read, never what was ordered.
+* No message holds a password. No message names the BMC's address, because the caller knows it.
+* Calls to one BMC are serial, limited in rate, and delayed after refused logins (`gate`): three bad passwords lock an account.
 
-Not here: which node, which generation, whether it may be cycled. That is decided before a power order leaves.
+Not here: which node, which generation, whether it may be power-cycled. That is decided before a power order leaves.
 """
 
 from __future__ import annotations
@@ -21,8 +19,10 @@ from msgspec import Struct
 __all__ = [
     "Action",
     "BootDevice",
+    "Clock",
     "Device",
     "FailureKind",
+    "LeftOut",
     "Pace",
     "Power",
     "PowerDone",
@@ -36,11 +36,11 @@ __all__ = [
 ]
 
 Action = Literal["on", "off", "cycle", "soft"]
-"""`cycle` ends on whatever it was before; `soft` asks the operating system to shut down."""
+"""`cycle` ends in the state that it began with; `soft` asks the operating system to shut down."""
 BootDevice = Literal["network", "disk", "none"]
-"""What can be ordered; `none` takes an order back, so that the firmware's own sequence holds."""
+"""Boot devices that can be ordered. `none` withdraws an order, so that the firmware's own sequence applies."""
 Device = Literal["network", "disk", "none", "other"]
-"""What can be read back: `other` is an order of somebody else (CD, firmware setup, ...)."""
+"""Boot devices that can be read back. `other` is somebody else's order (CD, firmware setup, ...)."""
 FailureKind = Literal["unreachable", "refused", "authentication", "timeout", "not_obeyed", "unsupported"]
 
 
@@ -50,30 +50,42 @@ class PowerState(enum.StrEnum):
 
 
 class Pace(Struct, frozen=True, kw_only=True, gc=False):
-    """How long a call may take, in seconds. Read-back polls start at `poll_s / 8` and double up to `poll_s`."""
+    """Time limits of a call, in seconds. Read-back polls start at `poll_s / 8` and double up to `poll_s`."""
 
     total_s: float = 20.0
-    """The whole call: login, write, read back, logout; waiting for one's turn at this BMC has as much again."""
+    """The whole call: login, write, read back, logout. Waiting for the turn at this BMC may take as long again."""
     web_s: float = 30.0
-    """The same by Redfish, where each look is a request that takes a small BMC up to a second."""
+    """The same by Redfish, where each request takes a small BMC up to a second."""
     greet_s: float = 5.0
-    """Silence from the first packet on for this long is `unreachable`."""
+    """Silence for this long from the first packet is `unreachable`."""
     soft_s: float = 30.0
     """Total for `soft`: an operating system takes longer than a chassis."""
     sensors_s: float = 30.0
-    """Total for `sensors`: a repository has hundreds of records, some BMCs give ten in a second."""
+    """Total for `sensors`: a repository has hundreds of records, and some BMCs give ten in a second."""
     poll_s: float = 0.4
     rest_s: float = 1.0
-    """Time off in a cycle. IPMI 2.0 section 28.3 wants a second at least, so that supplies and disks notice."""
+    """Time off in a cycle. IPMI 2.0 section 28.3 asks for a second at least, so that supplies and disks notice."""
+
+
+class Clock(Struct, frozen=True, kw_only=True, gc=False):
+    """A BMC's own clock."""
+
+    shows: str
+    """Date and time in the BMC's own format."""
+    off_s: float
+    """Seconds by which it is ahead of the engine's; negative: behind. Exact to about a second plus the duration of the call."""
 
 
 class PowerDone(Struct, frozen=True, kw_only=True, gc=False, tag="done"):
-    """It was done and has been read back. A field that the call did not read is None (or false)."""
+    """The order was carried out and read back. A field that the call did not read is None (or false)."""
 
     state: PowerState | None = None
     boot_device: Device | None = None
     persistent: bool = False
     uefi: bool = False
+    pending: bool = False
+    """True if the boot order was read back where the BMC keeps the order for the next start."""
+    clock: Clock | None = None
 
 
 class PowerFailed(Struct, frozen=True, kw_only=True, gc=False, tag="failed"):
@@ -89,18 +101,20 @@ class PowerFailed(Struct, frozen=True, kw_only=True, gc=False, tag="failed"):
     kind: FailureKind
     message: str
     retry_in_s: float = 0.0
-    """A call before this time is over will fail without touching the BMC; 0: at any time."""
+    """Seconds within which a call will fail without contacting the BMC; 0: call at any time."""
 
 
 PowerResult = PowerDone | PowerFailed
 
 
 class SessionFailed(Exception):
-    """Carries its `PowerFailed` from a protocol's depths to the border of the adapter."""
+    """Carries its `PowerFailed` from deep inside a protocol to the edge of the adapter."""
 
-    def __init__(self, kind: FailureKind, message: str) -> None:
+    def __init__(self, kind: FailureKind, message: str, *, passing: bool = False) -> None:
+        """`passing`: the same request may work in a moment, for example when a BMC is busy or restarts."""
         super().__init__(message)
         self.failed = PowerFailed(kind=kind, message=message)
+        self.passing = passing
 
 
 class Sensor(Struct, frozen=True, kw_only=True, gc=False):
@@ -113,34 +127,43 @@ class Sensor(Struct, frozen=True, kw_only=True, gc=False):
     ok: bool = True
 
 
+class LeftOut(Struct, frozen=True, kw_only=True, gc=False):
+    """A sensor that a BMC lists and that is not among the results, with the reason."""
+
+    name: str
+    why: str
+
+
 class SensorsRead(Struct, frozen=True, kw_only=True, gc=False, tag="sensors"):
-    """All present sensors; an empty tuple is a BMC that has none."""
+    """All present sensors. An empty tuple: the BMC has none."""
 
     sensors: tuple[Sensor, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    clock: Clock | None = None
 
 
 SensorResult = SensorsRead | PowerFailed
 
 
 class Power(Protocol):
-    """One BMC. Safe to call from any thread; a second call waits for the first."""
+    """One BMC. Any thread may call it; a second call waits for the first."""
 
     def read(self) -> PowerResult:
         """State and boot device as they are now."""
 
     def set(self, action: Action) -> PowerResult:
-        """Done when the state reads back as wanted. `cycle` is off, seen off, on, seen on: a cycle that
-        the BMC does by itself cannot be told from one that it only claims."""
+        """Done when the state reads back as wanted. `cycle` is off, seen off, on, seen on, because a cycle by the BMC itself
+        cannot be told from a cycle that it only claims."""
 
     def set_boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
-        """Device for the next boot, or with `persistent` for all; `uefi` None: as the machine's firmware is set. Done when the
-        device reads back; the two flags are reported as read and not insisted upon, since many BMCs do not keep them."""
+        """Device for the next boot, or with `persistent` for all boots; `uefi` None: the machine's firmware mode. Done when the
+        device reads back. The two flags are reported as read and not enforced, because many BMCs do not keep them."""
 
     def boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
-        """`set_boot`, then `set("cycle")`, in one login; a machine that is off is only switched on."""
+        """`set_boot`, then `set("cycle")`, in one login. A machine that is off is only powered on."""
 
     def identify(self, seconds: int) -> PowerResult:
-        """Blink for so many seconds, 0 to 255; 0 ends it. Done means that it said yes: IPMI has no way to read it back, Redfish
-        knows no time, so that its light stays on until 0."""
+        """Blinks for so many seconds, 0 to 255; 0 turns it off. Done means that the BMC agreed: IPMI cannot read it back.
+        Redfish knows no duration, so its light stays on until 0."""
 
     def sensors(self) -> SensorResult: ...

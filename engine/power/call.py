@@ -1,8 +1,8 @@
-"""One call to a BMC, whatever the protocol: its gate, one login, the work, the logout; looking until something is so; and what is made of
-single switches: a cycle, and a start after a boot order.
+"""One call to a BMC, for every protocol: its gate, one login, the work, the logout; polling until a state is reached; and the
+combinations of single orders: a cycle, and a start after a boot order.
 
-An effect never raises: what goes wrong inside is a `PowerFailed` here. A refused login is told to the gate, which then keeps the account
-from being locked.
+An effect never raises: an error inside becomes a `PowerFailed` here. The gate learns of a refused login, and then keeps the account from
+being locked.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def call(
     log_in: Callable[[float], AbstractContextManager[_S]],
     work: Callable[[_S], _T],
 ) -> _T | PowerFailed:
-    """What `work` returns, or why not. `log_in` is given the deadline (monotonic) and raises `SessionFailed`."""
+    """The result of `work`, or why there is none. `log_in` gets the deadline (monotonic) and raises `SessionFailed`."""
     with gates.enter(*where, credential, total_s) as gate:
         if isinstance(gate, PowerFailed):
             return gate
@@ -46,16 +46,16 @@ def call(
             with session as entered:
                 return work(entered)
         except SessionFailed as error:
+            if error.failed.kind == "authentication":  # a session was lost in the middle, and the BMC no longer accepts its account
+                return structs.replace(error.failed, retry_in_s=gates.refused(gate))
             return error.failed
-        except Exception as error:  # what comes here is a mistake of ours or of a library's
+        except Exception as error:  # an error here is a defect of ours or of a library
             log.exception("talking to the BMC at %s:%d failed", *where)
             return PowerFailed(kind="unsupported", message=f"its answer could not be handled ({type(error).__name__})")
 
 
-def look_until(
-    look: Callable[[], _T], good: Callable[[_T], bool], deadline: float, pace: Pace, sleep: Callable[[float], None]
-) -> _T:
-    """Looks until good or the time is over; returns what was seen last, even if the BMC fell silent."""
+def look_until(look: Callable[[], _T], good: Callable[[_T], bool], deadline: float, pace: Pace, sleep: Callable[[float], None]) -> _T:
+    """Polls until good or the time is over. Returns the last state, even if the BMC fell silent."""
     pause = pace.poll_s / 8
     found = look()
     while not good(found) and time.monotonic() + pause < deadline:
@@ -73,17 +73,18 @@ def look_until(
 # `switch` does `on`, `off` or `soft` and reads back; `rest` waits while the machine is off.
 
 
-def obeyed(action: str, found: PowerState) -> PowerResult:
-    """What an accepted `on`, `off` or `soft` came to, when `found` was seen last."""
+def obeyed(action: str, found: PowerState | None) -> PowerResult:
+    """The result of an accepted `on`, `off` or `soft`, when `found` was the last state. None: unknown."""
     wanted = PowerState.ON if action == "on" else PowerState.OFF
     if found is wanted:
         return PowerDone(state=wanted)
     how = "asked to shut down" if action == "soft" else f"ordered {wanted.value}"
-    return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and is still {found.value}")
+    now = "does not say whether it has power" if found is None else f"is still {found.value}"
+    return PowerFailed(kind="not_obeyed", message=f"{how}, it said yes and {now}")
 
 
 def cycled(switch: Callable[[str], PowerResult], rest: Callable[[], None]) -> PowerResult:
-    """Off, seen off, some rest, on, seen on."""
+    """Off, seen off, a pause, on, seen on."""
     off = switch("off")
     if isinstance(off, PowerFailed):
         return off
@@ -92,7 +93,7 @@ def cycled(switch: Callable[[str], PowerResult], rest: Callable[[], None]) -> Po
 
 
 def started(ordered: PowerResult, switch: Callable[[str], PowerResult], rest: Callable[[], None]) -> PowerResult:
-    """Makes the machine start with the boot order that was read back: on where it is off, else a cycle."""
+    """Starts the machine with the boot order that was read back: on if it is off, a cycle otherwise."""
     if isinstance(ordered, PowerFailed):
         return ordered
     found = switch("on") if ordered.state is PowerState.OFF else cycled(switch, rest)

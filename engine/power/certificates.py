@@ -1,25 +1,30 @@
-"""Certificates of BMCs, remembered as SSH remembers host keys: the first one seen at an address is kept, another one is refused.
+"""Certificates of BMCs, remembered as SSH remembers host keys: the first one seen at an address is kept, and another one is refused.
 
-Why not verified: a BMC comes with a certificate that it made itself, for a name that nobody gave it. Why not accepted blindly: a password
-goes over that line. So whoever stood in the way from the first call on is not found, and whoever comes later is.
+Why no verification: a BMC makes its own certificate, for a name that nobody gave it. Why no blind trust: a password goes over that line.
+So an attacker who was there from the first call is not noticed, and one who comes later is.
 
-The file has a line per BMC, `ADDRESS:PORT SHA256-IN-HEX`, and is read at each call: a BMC that got another certificate is accepted after
-its line was deleted.
+The file has a line per BMC, `ADDRESS:PORT SHA256-IN-HEX`, and is read at each call. Delete the line of a BMC with a new certificate, and
+the engine accepts the new one. A damaged line is reported and not skipped, because otherwise the next certificate would be trusted.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 import threading
 from pathlib import Path
 
+from ..files import key_file
+from ..files.key_file import KeyFileError
+
 MOST = 16 * 1024 * 1024
-"""Octets of the file that are looked at; some 160,000 BMCs."""
+"""Most bytes of the file that are read: some 160,000 BMCs."""
+REMEDY = "delete the damaged lines, or put the file back from a backup; a BMC without a line is believed the next certificate that it shows"
+_LINE = re.compile(r"(\S+) ([0-9a-f]{64})")
 
 
 class Certificates:
-    """Thread-safe. Without a file they are remembered for as long as this lives."""
+    """Thread-safe. Without a file the certificates are remembered as long as this object lives."""
 
     def __init__(self, file: Path | None = None) -> None:
         self.file = file
@@ -27,30 +32,32 @@ class Certificates:
         self._known: dict[str, str] = {}
 
     def accepts(self, address: str, port: int, certificate: bytes) -> bool:
-        """Is this (DER) the certificate known at that address? The first one is, and is kept. Raises OSError."""
+        """True if this (DER) is the certificate known at that address. The first one is accepted and kept. Raises OSError, KeyFileError."""
         name, mark = f"{address}:{port}", hashlib.sha256(certificate).hexdigest()
         with self._lock:
-            known = self._read().get(name)
-            if known is None:
-                self._keep(name, mark)
-            return known in (None, mark)
+            known = self._read()
+            if name not in known:
+                self._keep({**known, name: mark})
+            return known.get(name, mark) == mark
 
     def _read(self) -> dict[str, str]:
         if self.file is None:
             return self._known
         try:
-            with self.file.open("rb") as file:
-                text = file.read(MOST).decode("ascii", errors="replace")
+            text = key_file.read(self.file, REMEDY, private=False, may_be_empty=True, most=MOST)
         except FileNotFoundError:
             return {}
-        return {words[0]: words[1] for line in text.splitlines() if len(words := line.split()) == 2}
+        out = {}
+        for number, line in enumerate(text.decode("ascii", errors="replace").splitlines(), 1):
+            if line.strip():
+                found = _LINE.fullmatch(line.strip())
+                if found is None:
+                    raise KeyFileError(f"line {number} of {self.file} is damaged: {REMEDY}")
+                out[found[1]] = found[2]
+        return out
 
-    def _keep(self, name: str, mark: str) -> None:
+    def _keep(self, known: dict[str, str]) -> None:
         if self.file is None:
-            self._known[name] = mark
+            self._known = known
             return
-        handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(handle, "ab") as file:
-            file.write(f"{name} {mark}\n".encode())
-            file.flush()
-            os.fsync(file.fileno())
+        key_file.replace(self.file, "".join(f"{name} {mark}\n" for name, mark in known.items()).encode())

@@ -1,8 +1,8 @@
-"""A BMC without a network, for tests of everything above `Power`. Three moods, as the real ones have:
+"""A BMC without a network, for tests of everything above `Power`. It has three moods, like real BMCs:
 
 works   obeys at once
-empty   says yes and does nothing: what is read back never changes
-broken  nobody answers
+empty   accepts orders and does nothing: the state never changes
+broken  does not answer
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Mood = Literal["works", "empty", "broken"]
 
 
 class FakePower:
-    """`Power` in memory. `calls` is what was asked, in order; `mood` may be changed at any time."""
+    """`Power` in memory. `calls` has the orders, in order; `mood` may change at any time."""
 
     def __init__(self, mood: Mood = "works", state: PowerState = PowerState.OFF) -> None:
         self.mood: Mood = mood
@@ -72,9 +72,7 @@ class FakePower:
     def _order(self, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
         if self.mood == "works":
             real = device != "none"
-            self.now = PowerDone(
-                state=self.now.state, boot_device=device, persistent=persistent and real, uefi=bool(uefi) and real
-            )
+            self.now = PowerDone(state=self.now.state, boot_device=device, persistent=persistent and real, uefi=bool(uefi) and real)
         if self.now.boot_device != device:
             return PowerFailed(
                 kind="not_obeyed",

@@ -1,18 +1,18 @@
-"""Who may talk to a BMC, and when: one call at a time, so many a second, and a growing pause after refused logins.
+"""Limits calls to a BMC: one call at a time, so many per second, and a growing pause after refused logins.
 
-Why: BMCs are small. Two sessions at once confuse some of them, a burst of logins makes others drop packets, and most
-lock an account after three to five bad passwords, for all users of that account.
+Why: BMCs are small. Two sessions at once confuse some of them, and a burst of logins makes others drop packets. Most lock an account
+after three to five bad passwords, for all users of that account.
 
 Rules
-* A gate belongs to an address and port, whoever calls and with whichever account.
-* After the n-th refused login in a row the next is allowed `first_s * 2**(n-1)` later, at most `longest_s`. Till then
-  a call fails at once with `retry_in_s`. A good login forgets all.
-* Another account or password may be tried at once (an operator corrected it), but only while fewer than `free_tries`
-  logins in a row were refused: past that everybody waits, so that no guessing goes through here.
-* What is kept of a credential is a keyed hash, to see that it is another one.
-* The table is bounded: the gate unused for longest goes, one without refusals first.
+* A gate belongs to an address and port, for every caller and every account.
+* After the n-th refused login in a row the next one is allowed `first_s * 2**(n-1)` later, at most `longest_s`. Until then a call fails
+  at once with `retry_in_s`. A good login resets the count.
+* Another account or password may be tried at once (an operator corrected it), but only while fewer than `free_tries` logins in a row
+  were refused. After that every account waits, so that nobody can guess through this gate.
+* Of a credential only a keyed hash is kept, to notice that it changed.
+* The table is bounded: the gate unused for longest is dropped, one without refusals first.
 
-Time comes from `now` and `sleep`; the waits for a turn are bounded by the caller's `patience_s`, by real time.
+Time comes from `now` and `sleep`. The caller's `patience_s` limits the wait for a turn, in real time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Limits(Struct, frozen=True, kw_only=True, gc=False):
     burst: int = 8
     """Calls that may follow each other without a pause."""
     per_s: float = 2.0
-    """Calls a second after that."""
+    """Calls per second after that."""
     first_s: float = 60.0
     longest_s: float = 1800.0
     free_tries: int = 3
@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Gate:
-    """Of one BMC. `lock` is held for a whole call; the other fields are touched only by who holds it."""
+    """The gate of one BMC. `lock` is held for a whole call; only its holder touches the other fields."""
 
     __slots__ = ("credential", "failures", "lock", "tokens", "tokens_at", "until", "used")
 
@@ -74,12 +74,12 @@ class Gates:
 
     @property
     def size(self) -> int:
-        """Gates kept. No `__len__`: an empty table would be false, and `gates or Gates()` two tables."""
+        """Number of kept gates. No `__len__`: an empty table would be false, and `gates or Gates()` would make two tables."""
         return len(self._gates)
 
     @contextmanager
     def enter(self, address: str, port: int, credential: bytes, patience_s: float) -> Iterator[Gate | PowerFailed]:
-        """Yields the gate, held, or why not. `credential` is anything that differs when the account does."""
+        """Yields the gate, held, or why not. `credential` is any value that differs when the account does."""
         gate = self._gate((address, port))
         if not gate.lock.acquire(timeout=max(0.0, patience_s)):
             yield PowerFailed(kind="timeout", message=f"another call has had this BMC for {patience_s:g} s")
@@ -91,7 +91,7 @@ class Gates:
             gate.lock.release()
 
     def refused(self, gate: Gate) -> float:
-        """A login was refused; returns the pause in seconds. The gate must be held."""
+        """A login was refused. Returns the pause in seconds. The gate must be held."""
         gate.failures += 1
         pause = min(self.limits.longest_s, self.limits.first_s * 2.0 ** min(gate.failures - 1, 30))
         gate.until = self._now() + pause

@@ -1,18 +1,18 @@
-"""Power by IPMI 2.0 over LAN: the one place that logs in to a BMC, writes, reads back and logs out.
+"""Power by IPMI 2.0 over LAN: the only code that logs in to a BMC, writes, reads back and logs out.
 
 Rules
-* A call is one session: gate, login, write, read back until it is so or the time is over, logout. Nothing stays open
-  between calls.
-* Each thread drives its own session (`ipmi_session` says why there is neither a pyghmi thread nor a lock around
-  pyghmi), so 32 threads are 32 BMCs at a time; one BMC is one call at a time (`gate`).
-* `cycle` is off, seen off, `rest_s`, on, seen on. The chassis command "power cycle" is not used: a BMC that only says
-  yes cannot be told from one that was quick, and many answer D5h while the machine is off.
-* Only commands that may be repeated are sent (on, off, soft, set this device), since a lost answer makes us send again.
-* Addresses are numeric, so that no resolver can hold a thread.
+* A call is one session: gate, login, write, read back until the state is reached or the time is over, logout. Nothing stays open between
+  calls.
+* Each thread drives its own session (`ipmi_session` says why there is neither a pyghmi thread nor a lock around pyghmi). So 32 threads
+  serve 32 BMCs at a time, and one BMC gets one call at a time (`gate`).
+* `cycle` is off, seen off, `rest_s`, on, seen on. The chassis command "power cycle" is not used: a BMC that only claims it cannot be
+  told from a quick one, and many answer D5h while the machine is off.
+* Only commands that may be repeated are sent (on, off, soft, set this device), because a lost answer makes us send again.
+* A completion code is a claim too: a refused order counts as done if it reads back as done.
+* Addresses are numeric, so that no resolver can block a thread.
 
-Boot flags are parameter 5 of IPMI 2.0 table 28-14. Before they are set, the BMC's 60 s limit on their validity is
-lifted (parameter 3), as ipmitool and pyghmi do: a server takes minutes to come to its boot loader. The next boot
-clears them unless persistent.
+Boot flags are parameter 5 of IPMI 2.0 table 28-14. Before they are set, the BMC's 60 s limit on their validity is lifted (parameter 3),
+as ipmitool and pyghmi do: a server takes minutes to reach its boot loader. The next boot clears them unless they are persistent.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ _CONTROLS = {"off": 0, "on": 1, "soft": 5}
 _DEVICE_CODE: dict[BootDevice, int] = {"none": 0, "network": 1, "disk": 2}
 _CODE_DEVICE: dict[int, Device] = {0: "none", 1: "network", 2: "disk"}
 _KEPT_SDRS = 64
+_LAG_POLLS = 4
 _T = TypeVar("_T")
 
 
 class IpmiTarget(Struct, frozen=True, kw_only=True, gc=False):
-    """Where a BMC is and who we are there. User at most 16 bytes, password and key 20 (IPMI 2.0 22.25, 22.28,
-    22.30)."""
+    """Address and account of a BMC. User at most 16 bytes, password and key 20 (IPMI 2.0 22.25, 22.28, 22.30)."""
 
     address: str
     port: int = 623
@@ -70,7 +70,7 @@ class IpmiTarget(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IpmiPower:
-    """`Power` of one BMC. Make as many as you like; those that share `gates` never meet at one BMC."""
+    """`Power` of one BMC. Any number of these may exist; those that share `gates` never call one BMC at the same time."""
 
     def __init__(
         self,
@@ -121,10 +121,19 @@ class IpmiPower:
             wanted = PowerState.ON if action == "on" else PowerState.OFF
             if action == "soft" and _state(session) is wanted:
                 return PowerDone(state=wanted)
-            session.command(_CHASSIS, _CONTROL, [_CONTROLS[action]])
+            try:
+                session.command(_CHASSIS, _CONTROL, [_CONTROLS[action]])
+            except SessionFailed as refusal:  # many answer D5h or FFh to an order for the present state
+                if refusal.failed.kind not in ("refused", "unsupported") or not self._soon(session, wanted):
+                    raise
             return obeyed(action, self._wait(session, lambda: _state(session), lambda state: state is wanted))
 
         return switch
+
+    def _soon(self, session: IpmiSession, wanted: PowerState) -> bool:
+        """True if the machine is as wanted now, or within a few polls: its state may lag behind a button that a person pushed."""
+        until = min(session.deadline, time.monotonic() + _LAG_POLLS * self.pace.poll_s)
+        return look_until(lambda: _state(session), lambda state: state is wanted, until, self.pace, self._sleep) is wanted
 
     def _rest(self) -> None:
         self._sleep(self.pace.rest_s)
@@ -135,14 +144,16 @@ class IpmiPower:
         except SessionFailed as error:
             if error.failed.kind not in ("refused", "unsupported"):
                 raise
-            # Some BMCs do not know parameter 3; the flags themselves may well work, and they are read back.
+            # Some BMCs do not know parameter 3. The flags themselves may still work, and they are read back.
         flags = 0x80 | (0x40 if persistent else 0) | (0x20 if uefi else 0)
-        session.command(_CHASSIS, _SET_BOOT, [5, 0 if device == "none" else flags, _DEVICE_CODE[device] << 2, 0, 0, 0])
+        try:
+            session.command(_CHASSIS, _SET_BOOT, [5, 0 if device == "none" else flags, _DEVICE_CODE[device] << 2, 0, 0, 0])
+        except SessionFailed as refusal:  # the wrong completion code for an order that was accepted, or that holds already
+            if refusal.failed.kind != "refused" or not _reads(session, device, persistent):
+                raise
         found = self._wait(session, lambda: _boot_order(session), lambda order: order[0] == device)
         if found[0] != device:
-            return PowerFailed(
-                kind="not_obeyed", message=f"boot device set to {device}, it said yes and reads back {found[0]}"
-            )
+            return PowerFailed(kind="not_obeyed", message=f"boot device set to {device}, it said yes and reads back {found[0]}")
         return PowerDone(state=_state(session), boot_device=found[0], persistent=found[1], uefi=found[2])
 
     def _wait(self, session: IpmiSession, look: Callable[[], _T], good: Callable[[_T], bool]) -> _T:
@@ -176,9 +187,7 @@ def _unsayable(target: IpmiTarget) -> PowerFailed | None:
     if not 0 < target.port < 65536:
         return PowerFailed(kind="unreachable", message=f"{target.port} is not a port")
     if len(target.user.encode()) > 16 or len(target.password.encode()) > 20 or len((target.kg or "").encode()) > 20:
-        return PowerFailed(
-            kind="unsupported", message="IPMI takes user names of up to 16 bytes, passwords and keys of up to 20"
-        )
+        return PowerFailed(kind="unsupported", message="IPMI takes user names of up to 16 bytes, passwords and keys of up to 20")
     return None
 
 
@@ -201,6 +210,15 @@ def _boot_order(session: IpmiSession) -> tuple[Device, bool, bool]:
     return _CODE_DEVICE.get(data[3] >> 2 & 0xF, "other"), bool(flags & 0x40), bool(flags & 0x20)
 
 
+def _reads(session: IpmiSession, device: BootDevice, persistent: bool) -> bool:
+    """True if that is the boot order now."""
+    try:
+        found = _boot_order(session)
+    except SessionFailed:
+        return False
+    return found[0] == device and found[1] == (persistent and device != "none")
+
+
 def _read(session: IpmiSession) -> PowerResult:
     state = _state(session)
     try:
@@ -208,12 +226,12 @@ def _read(session: IpmiSession) -> PowerResult:
     except SessionFailed as error:
         if error.failed.kind not in ("refused", "unsupported"):
             raise
-        return PowerDone(state=state)  # parameter 5 is optional; what the machine does with its power is not
+        return PowerDone(state=state)  # parameter 5 is optional; the power state is not
     return PowerDone(state=state, boot_device=device, persistent=persistent, uefi=uefi)
 
 
 class _Decoder(Command):  # type: ignore[misc]
-    """pyghmi's sensor records over our session; the vendors' extras stay out, they speak HTTPS on their own."""
+    """pyghmi's sensor records over our session. The vendors' extras are left out, because they speak HTTPS."""
 
     def __init__(self, session: IpmiSession) -> None:
         self.ipmi_session = session

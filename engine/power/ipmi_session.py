@@ -55,6 +55,7 @@ BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struc
 _ADMINISTRATOR, _OPERATOR = 4, 3
 
 _BAD_CHECK = 0x0F
+_BUSY = (0xC0, 0xC3, 0xCE, 0xD2)
 # RMCP+ status codes (IPMI 2.0 table 13-15) that say the account is not accepted.
 _ACCOUNT = tuple(constants.rmcp_codes[code] for code in (0x9, 0xA, 0xC, 0xD, 0xF))
 
@@ -66,13 +67,11 @@ class IpmiSession(Session):  # type: ignore[misc]
         made: IpmiSession = object.__new__(cls)
         return made
 
-    def __init__(
-        self, address: str, port: int, user: str, password: str, kg: str | None, *, deadline: float, greet_s: float
-    ) -> None:
+    def __init__(self, address: str, port: int, user: str, password: str, kg: str | None, *, deadline: float, greet_s: float) -> None:
         """Logs in. `address` is numeric. Raises `SessionFailed`; the socket is closed then."""
         self.deadline = deadline
         self.greeted_by = min(deadline, time.monotonic() + greet_s)
-        self.heard = False
+        self.answered = False
         self.malformed = 0
         self.failure: SessionFailed | None = None
         self.patience = self.first_s = self.rakp_s = _RETRY_S
@@ -137,7 +136,7 @@ class IpmiSession(Session):  # type: ignore[misc]
 
     def raw_command(self, netfn: int, command: int, data: Sequence[int] = (), rslun: int = 0, **_unused: Any) -> Any:
         """As pyghmi's, without callbacks: `{"code", "data", "netfn", "command"}` and `error` if the code is not 0.
-        Node busy (C0h, C3h) is asked again until the deadline."""
+        Node busy (C0h, C3h), no answer to give (CEh) and a BMC that is starting (D2h) are asked again until the deadline."""
         while True:
             if not self.logged:
                 raise self.failure or SessionFailed("timeout", "the session was lost")
@@ -148,7 +147,7 @@ class IpmiSession(Session):  # type: ignore[misc]
             self.patience = max(self.first_s, self.patience / 2)  # else a few lost packets early make each later one cost seconds
             response: dict[str, Any] = self.lastresponse
             self.lastresponse = None
-            if response["code"] not in (0xC0, 0xC3):
+            if response["code"] not in _BUSY:
                 return response
             if time.monotonic() + self.patience > self.deadline:
                 raise SessionFailed("refused", "busy till the end")
@@ -256,9 +255,9 @@ class IpmiSession(Session):  # type: ignore[misc]
             if done():
                 return
             now = time.monotonic()
-            end = self.deadline if self.heard else self.greeted_by
+            end = self.deadline if self.answered else self.greeted_by
             if now >= end:
-                raise SessionFailed("timeout" if self.heard else "unreachable", "no answer in time")
+                raise SessionFailed("timeout" if self.answered else "unreachable", "no answer in time")
             if self.expiration is not None and now >= self.expiration:
                 self._timedout()
                 continue
@@ -268,9 +267,9 @@ class IpmiSession(Session):  # type: ignore[misc]
             except TimeoutError:
                 continue
             except OSError as error:
-                raise SessionFailed("timeout" if self.heard else "unreachable", _words(error)) from error
+                raise SessionFailed("timeout" if self.answered else "unreachable", _words(error)) from error
             if packet[:1] == b"\x06" and packet[2:4] == b"\xff\x07":
-                self.heard = True
+                self.answered = True
                 self._answered()
                 self._take(packet)
 

@@ -1,17 +1,17 @@
-"""Power by Redfish (DMTF DSP0266, DSP2046): writes what a `ComputerSystem` shall do, and reads back what it does.
+"""Power by Redfish (DMTF DSP0266, DSP2046): writes what a `ComputerSystem` must do, and reads back what it does.
 
 Rules
-* A call is one login: gate, login, write, read back until it is so or the time is over, logout (`redfish_session`).
-* `cycle` is off, seen off, `rest_s`, on, seen on, as by IPMI and for the same reason: a restart that the BMC only claims looks like one
-  that was quick. So of the ResetTypes only those are used that end in a state that can be read.
-* What it is already is not ordered: many services answer that with an error.
-* PoweringOn and PoweringOff are on the way: what they come from counts until they are there.
-* Several systems behind one service (blades, sleds): the one with the node's UUID, else with its serial; a single one is taken as it is.
-* A boot device that was accepted and does not read back is `not_obeyed`; there are services that answer 200 and change nothing.
+* A call is one login: gate, login, write, read back until the state is reached or the time is over, logout (`redfish_session`).
+* `cycle` is off, seen off, `rest_s`, on, seen on, as by IPMI and for the same reason: a restart that the BMC only claims looks like a
+  quick one. So only those ResetTypes are used that end in a readable state.
+* The present state is not ordered again, because many services answer that with an error. If a person pushed the button in between, the
+  order is refused and the machine is as wanted: the state that is read back counts, whatever the answer was.
+* PoweringOn and PoweringOff are transitions: the previous state counts until they end. A null state is waited for.
+* A task (202) only explains: the state that is read back counts. A task that failed ends the wait; a task that vanished says nothing.
+* A BMC that restarts in the middle is asked again until the time is over.
+* A boot device that was accepted and does not read back is `not_obeyed`: some services answer 200 and change nothing.
 
-What services take differs, so what they say about it is asked: ResetTypes by `ResetType@Redfish.AllowableValues` or `@Redfish.ActionInfo`,
-targets by `BootSourceOverrideTarget@Redfish.AllowableValues`. The boot mode is sent only where it differs from what is shown, and left out
-when the service refuses it: some servers count a change of it as a change of their BIOS set-up.
+`redfish_find` chooses the system; `redfish_system` writes to it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import TypeVar
 
 from msgspec import Struct
 
-from . import Action, BootDevice, Device, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
+from . import Action, BootDevice, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
 from .call import call, cycled, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
-from .redfish_sensors import read_sensors
-from .redfish_session import Json, Line, RedfishSession, path_of, service_root
+from .redfish_find import find_system
+from .redfish_line import Line, service_root
+from .redfish_sensors import read_clock, read_sensors
+from .redfish_session import RedfishSession
+from .redfish_system import System
 
 PORT = 443
+_MUTE_POLLS = 5
+"""How often a system that reports no power state is asked again before an order."""
 _T = TypeVar("_T")
-_RESETS: dict[str, tuple[str, ...]] = {"on": ("On", "ForceOn"), "off": ("ForceOff",), "soft": ("GracefulShutdown",)}
-_STATES = {"On": PowerState.ON, "PoweringOff": PowerState.ON, "Paused": PowerState.ON, "Off": PowerState.OFF, "PoweringOn": PowerState.OFF}
-_DEVICES: dict[str, Device] = {"None": "none", "Pxe": "network", "UefiHttp": "network", "Hdd": "disk"}
-_TARGETS: dict[str, tuple[str, ...]] = {"network": ("Pxe", "UefiHttp"), "disk": ("Hdd",)}
-_SYSTEMS = 64
 
 
 class RedfishTarget(Struct, frozen=True, kw_only=True, gc=False):
-    """Where a Redfish service is and who we are there; `uuid` and `serial` choose among several systems."""
+    """Address and account of a Redfish service; `uuid` and `serial` choose among several systems."""
 
     address: str
     port: int = PORT
@@ -54,7 +55,7 @@ class RedfishTarget(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RedfishPower:
-    """`Power` of one BMC. Make as many as you like; those that share `gates` never meet at one BMC."""
+    """`Power` of one BMC. Any number of these may exist; those that share `gates` never call one BMC at the same time."""
 
     def __init__(
         self,
@@ -64,15 +65,26 @@ class RedfishPower:
         certificates: Certificates,
         pace: Pace | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`now`: the engine's clock, seconds since 1970, for a comparison with the BMC's."""
         self.target = target
         self.pace = pace or Pace()
         self._gates = gates
         self._certificates = certificates
         self._sleep = sleep
+        self._now = now
 
     def read(self) -> PowerResult:
-        return self._call(lambda session: _done(self._system(session).see()), self.pace.web_s)
+        def work(session: RedfishSession) -> PowerResult:
+            system = self._system(session)
+            self._state(system)
+            clock = None
+            with suppress(SessionFailed):
+                clock = read_clock(session, system.seen, self._now)
+            return system.done(system.order(), clock)
+
+        return self._call(work, self.pace.web_s)
 
     def set(self, action: Action) -> PowerResult:
         def work(session: RedfishSession) -> PowerResult:
@@ -102,38 +114,113 @@ class RedfishPower:
                 system.change({"IndicatorLED": "Blinking" if lit else "Off"})
             else:
                 return PowerFailed(kind="unsupported", message="it has no light that could be lit")
-            return PowerDone(state=_state(system.see()))
+            return PowerDone(state=self._state(system))
 
         return self._call(work, self.pace.web_s)
 
     def sensors(self) -> SensorResult:
-        return self._call(lambda session: read_sensors(session, self._system(session).see()), self.pace.sensors_s)
+        def work(session: RedfishSession) -> SensorResult:
+            system = self._system(session)
+            system.see()
+            return read_sensors(session, system.path, system.seen, self._now)
+
+        return self._call(work, self.pace.sensors_s)
 
     # Writing and reading back
 
     def _switch(self, system: System) -> Callable[[str], PowerResult]:
         def switch(action: str) -> PowerResult:
             wanted = PowerState.ON if action == "on" else PowerState.OFF
-            if _state(system.see()) is wanted:
+            if self._state(system) is wanted:
                 return PowerDone(state=wanted)
-            system.reset(action)
-            return obeyed(action, self._wait(system, _state, lambda state: state is wanted))
+            kinds, refusal, again = system.reset_types(action), None, True
+            while kinds:
+                try:
+                    system.reset(kinds[0])
+                except SessionFailed as error:
+                    if self._is_there(system, wanted, error):
+                        return PowerDone(state=wanted)
+                    refusal = refusal or error
+                    if not (error.passing and again):
+                        kinds.pop(0)
+                    again = again and not error.passing
+                else:
+                    return self._arrived(system, action, wanted)
+            assert refusal is not None  # there is a type, else `reset_types` raises
+            raise refusal
 
         return switch
+
+    def _is_there(self, system: System, wanted: PowerState, refusal: SessionFailed) -> bool:
+        """True if the machine is as wanted although the order was refused or its answer lost. Raises if no other order is possible."""
+        try:
+            if refusal.failed.kind != "authentication" and system.glimpse() and system.state is wanted:
+                return True
+            if refusal.passing or system.is_moving_to(wanted):
+                self._wait(system, lambda: system.state is not None and not system.is_moving_to(wanted))
+        except SessionFailed:
+            raise refusal from None
+        if system.trouble is not None or not (refusal.passing or refusal.failed.kind in ("refused", "unsupported")):
+            raise refusal
+        return system.state is wanted
+
+    def _arrived(self, system: System, action: str, wanted: PowerState) -> PowerResult:
+        """The result of an accepted order."""
+        self._wait(system, lambda: system.state is wanted)
+        if system.trouble is not None:
+            said = system.trouble.failed
+            return PowerFailed(kind="timeout", message=f"ordered {action}, it said yes, and cannot be read back: {said.message}")
+        if system.state is not wanted and (why := system.task_failed()):
+            return PowerFailed(kind="refused", message=f"ordered {action}, it said yes, and {why}")
+        return obeyed(action, system.state)
+
+    def _state(self, system: System) -> PowerState:
+        """The state before any order. Raises `SessionFailed` if the BMC keeps reporting none."""
+
+        def look() -> PowerState | None:
+            system.see()
+            return system.state
+
+        until = min(system.session.deadline, time.monotonic() + _MUTE_POLLS * self.pace.poll_s)
+        found = look_until(look, lambda state: state is not None, until, self.pace, self._sleep)
+        if found is None:
+            raise SessionFailed("refused", "its system does not say whether it has power")
+        return found
 
     def _rest(self) -> None:
         self._sleep(self.pace.rest_s)
 
     def _order(self, system: System, device: BootDevice, persistent: bool, uefi: bool | None) -> PowerResult:
-        system.order_boot(device, persistent, uefi)
-        found = self._wait(system, _boot_order, lambda order: order is not None and order[0] == device)
-        if found is None or found[0] != device:
-            reads = "nothing" if found is None else found[0]
-            return PowerFailed(kind="not_obeyed", message=f"boot device set to {device}, it said yes and reads back {reads}")
-        return _done(system.seen)
+        def good() -> bool:
+            order = system.order(device)
+            return order is not None and order.device == device
 
-    def _wait(self, system: System, what: Callable[[dict[str, Json]], _T], good: Callable[[_T], bool]) -> _T:
-        return look_until(lambda: what(system.see()), good, system.session.deadline, self.pace, self._sleep)
+        try:
+            system.order_boot(device, persistent, uefi)
+        except SessionFailed as refusal:
+            if not (refusal.passing and system.glimpse() and good()):
+                raise
+        self._wait(system, good)
+        if system.trouble is not None:
+            raise system.trouble
+        if good() and system.keep_mode():
+            self._wait(system, good)
+        found = system.order(device)
+        if found is None or found.device != device:
+            if why := system.task_failed():
+                return PowerFailed(kind="refused", message=f"boot device set to {device}, it said yes, and {why}")
+            reads = "nothing" if found is None else found.device
+            return PowerFailed(kind="not_obeyed", message=f"boot device set to {device}, it said yes and reads back {reads}")
+        self._state(system)
+        return system.done(found)
+
+    def _wait(self, system: System, good: Callable[[], bool]) -> None:
+        """Polls until the system shows the wanted state, its task failed, or the time is over."""
+
+        def look() -> bool:
+            return system.glimpse() and (good() or system.task_failed() != "")
+
+        look_until(look, bool, system.session.deadline, self.pace, self._sleep)
 
     def _call(self, work: Callable[[RedfishSession], _T], total_s: float) -> _T | PowerFailed:
         target = self.target
@@ -152,81 +239,11 @@ class RedfishPower:
         return call(self._gates, (target.address, target.port), credential, total_s, log_in, work)
 
     def _system(self, session: RedfishSession) -> System:
-        members = session.get(session.root["Systems"]).body.get("Members")
-        if not isinstance(members, list) or not 0 < len(members) <= _SYSTEMS:
-            raise SessionFailed("unsupported", "it tells of no system that could be switched")
-        if len(members) == 1:
-            return System(session, path_of(members[0]))
-        found = [(path_of(one), session.get(one).body) for one in members]
-        for name, own in (("UUID", self.target.uuid), ("SerialNumber", self.target.serial)):
-            for path, body in found:
-                if own and str(body.get(name, "")).lower() == own.lower():
-                    return System(session, path)
-        raise SessionFailed("unsupported", f"it has {len(members)} systems, and none with this node's UUID or serial")
-
-
-class System:
-    """One `ComputerSystem`, seen again for each question."""
-
-    def __init__(self, session: RedfishSession, path: str) -> None:
-        self.session = session
-        self._path = path
-        self._etag = ""
-        self.seen: dict[str, Json] = {}
-
-    def see(self) -> dict[str, Json]:
-        answer = self.session.get(self._path)
-        self._etag, self.seen = answer.etag, answer.body
-        return answer.body
-
-    def change(self, body: Json) -> None:
-        self.session.patch(self._path, body, self._etag)
-
-    def reset(self, action: str) -> None:
-        """`on`, `off` or `soft`, by a ResetType that the service takes."""
-        about = _member(_member(self.seen, "Actions"), "#ComputerSystem.Reset")
-        if not about:
-            raise SessionFailed("unsupported", "its system takes no power orders")
-        allowed = self._reset_types(about)
-        kind = next((one for one in _RESETS[action] if not allowed or one in allowed), "")
-        if not kind:
-            raise SessionFailed("unsupported", f"its system cannot be switched {action}: it takes {_listed(allowed)}")
-        self.session.post(about.get("target"), {"ResetType": kind})
-
-    def order_boot(self, device: BootDevice, persistent: bool, uefi: bool | None) -> None:
-        boot = _member(self.see(), "Boot")
-        if device == "none":
-            self.change({"Boot": {"BootSourceOverrideEnabled": "Disabled"}})
-            return
-        allowed = _strings(boot.get("BootSourceOverrideTarget@Redfish.AllowableValues"))
-        target = next((one for one in _TARGETS[device] if not allowed or one in allowed), "")
-        if not target:
-            raise SessionFailed("unsupported", f"its system cannot be told to boot from {device}: it takes {_listed(allowed)}")
-        order = {"BootSourceOverrideEnabled": "Continuous" if persistent else "Once", "BootSourceOverrideTarget": target}
-        mode = "" if uefi is None else "UEFI" if uefi else "Legacy"
-        if mode and boot.get("BootSourceOverrideMode") not in (None, mode):
-            try:
-                self.change({"Boot": {**order, "BootSourceOverrideMode": mode}})
-                return
-            except SessionFailed as error:
-                if error.failed.kind != "refused":
-                    raise
-        self.change({"Boot": order})
-
-    def _reset_types(self, about: dict[str, Json]) -> frozenset[str]:
-        """Those that the service says it takes; empty: it does not say."""
-        named = _strings(about.get("ResetType@Redfish.AllowableValues"))
-        if named or not isinstance(about.get("@Redfish.ActionInfo"), str):
-            return named
-        parameters = self.session.get(about["@Redfish.ActionInfo"]).body.get("Parameters")
-        for one in parameters if isinstance(parameters, list) else []:
-            if isinstance(one, dict) and one.get("Name") == "ResetType":
-                return _strings(one.get("AllowableValues"))
-        return frozenset()
+        return System(session, find_system(session, self.target.uuid, self.target.serial))
 
 
 def speaks_redfish(address: str, port: int, within_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:
-    """Does a Redfish service answer there? Asks without a login, and gives up after `within_s`."""
+    """True if a Redfish service answers there. Asks without a login, and gives up after `within_s`."""
     if unsayable(address, port) is not None:
         return False
     line = Line(address, port, deadline=time.monotonic() + within_s, greet_s=within_s, sleep=sleep, certificates=None)
@@ -240,48 +257,9 @@ def speaks_redfish(address: str, port: int, within_s: float, sleep: Callable[[fl
 
 
 def unsayable(address: str, port: int) -> PowerFailed | None:
-    """Why nothing can be asked there."""
+    """Why the service cannot be used."""
     try:
         ipaddress.ip_address(address)
     except ValueError:
         return PowerFailed(kind="unreachable", message="its address is not an IP address")
     return None if 0 < port < 65536 else PowerFailed(kind="unreachable", message=f"{port} is not a port")
-
-
-def _member(tree: dict[str, Json], name: str) -> dict[str, Any]:
-    found = tree.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _strings(found: Json) -> frozenset[str]:
-    return frozenset(one for one in found if isinstance(one, str)) if isinstance(found, list) else frozenset()
-
-
-def _listed(words: frozenset[str]) -> str:
-    return ", ".join(sorted(word for word in words if word.isascii() and word.isalnum()))[:160]
-
-
-def _state(system: dict[str, Json]) -> PowerState:
-    said = system.get("PowerState")
-    if not isinstance(said, str) or said not in _STATES:
-        raise SessionFailed("refused", "its system does not say whether it has power")
-    return _STATES[said]
-
-
-def _boot_order(system: dict[str, Json]) -> tuple[Device, bool, bool] | None:
-    """(device, persistent, uefi); None: it does not say."""
-    boot = _member(system, "Boot")
-    enabled, target = boot.get("BootSourceOverrideEnabled"), boot.get("BootSourceOverrideTarget")
-    if not isinstance(enabled, str):
-        return None
-    device = _DEVICES.get(target, "other") if isinstance(target, str) else "none"
-    if enabled == "Disabled" or device == "none":
-        return "none", False, False
-    return device, enabled == "Continuous", boot.get("BootSourceOverrideMode") == "UEFI"
-
-
-def _done(system: dict[str, Json]) -> PowerDone:
-    order = _boot_order(system)
-    if order is None:
-        return PowerDone(state=_state(system))
-    return PowerDone(state=_state(system), boot_device=order[0], persistent=order[1], uefi=order[2])

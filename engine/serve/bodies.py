@@ -1,5 +1,5 @@
-"""Bodies of the agent's calls: JSON -> typed, bounded records. What does not fit is a `BadBody` with a sentence that
-names the place.
+"""Bodies of the agent's calls: JSON -> typed, bounded records. A body that does not fit raises `BadBody` with a sentence that names the
+place.
 
 Unknown fields are ignored, so that an older engine serves a newer agent. MACs come out in lower case with colons.
 """
@@ -7,20 +7,22 @@ Unknown fields are ignored, so that an older engine serves a newer agent. MACs c
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from ..definitions import Json
 from ..model import Mac
+from ..wire.agent import State
 
 GIVES_BYTES = 256 * 1024
 LOG_BYTES = 64 * 1024
 TAIL_CHARS = 16 * 1024
+CLOCK_MAX = 2**36
 
 SHOWN = r"^[^\x00-\x1f\x7f-\x9f]*\Z"
-"""Without control characters: these texts reach a person's terminal."""
+"""Text without control characters, because people read it on a terminal."""
 Text = Annotated[str, Meta(max_length=256, pattern=SHOWN)]
 AttemptName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")]
 MacText = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}\Z")]
@@ -42,9 +44,11 @@ class HelloBody(Struct, frozen=True, kw_only=True):
     macs: Annotated[tuple[MacText, ...], Meta(max_length=64)] = ()
     arch: Annotated[str, Meta(max_length=32, pattern=SHOWN)] = ""
     address: Text = ""
-    """What the node takes for its address. Not believed: the peer's is used."""
+    """The address that the node thinks it has. Not trusted: the peer's address counts."""
     protocol: Annotated[int, Meta(ge=0, le=1_000_000)] = 1
-    """Version of these calls that the agent speaks."""
+    """Version of the agent protocol that the agent speaks."""
+    clock: msgspec.Raw = msgspec.Raw(b"null")
+    """The node's clock at boot, in seconds since 1970 (`parse_clock`)."""
 
 
 class ProgressBody(Struct, frozen=True, kw_only=True):
@@ -55,7 +59,7 @@ class ProgressBody(Struct, frozen=True, kw_only=True):
 
 class ResultBody(Struct, frozen=True, kw_only=True):
     id: AttemptName
-    state: Literal["ended", "running", "lost", "unstarted", "acknowledged"] = "ended"
+    state: State = "ended"
     exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
     gives: msgspec.Raw = msgspec.Raw(b"{}")
     message: Annotated[str, Meta(max_length=4096)] = ""
@@ -80,7 +84,7 @@ def parse(kind: type[Body], data: bytes) -> Body:
     """Raises BadBody."""
     try:
         found = _decoders[kind].decode(data)
-        # Text that cannot be written again (lone surrogates) would raise much later, where it is stored.
+        # Text that cannot be encoded (lone surrogates) would raise much later, when it is stored.
         msgspec.json.encode(found)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise BadBody(_said(error)) from None
@@ -100,8 +104,19 @@ def parse_gives(raw: msgspec.Raw) -> dict[str, Json]:
     return gives
 
 
+_clock = msgspec.json.Decoder(Annotated[int, Meta(ge=0, le=CLOCK_MAX)] | Annotated[float, Meta(ge=0, le=CLOCK_MAX)])
+
+
+def parse_clock(raw: msgspec.Raw) -> int | None:
+    """None for anything but a time from 1970 to 4147: an odd clock never costs a hello."""
+    try:
+        return int(_clock.decode(raw))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError, ValueError):
+        return None
+
+
 def parse_mac(text: str) -> Mac | None:
-    """A MAC with colons, dashes or nothing between its octets; None for anything else."""
+    """A MAC with colons, dashes or nothing between its bytes. None for anything else."""
     if not _MAC.fullmatch(text):
         return None
     digits = re.sub("[:-]", "", text).lower()

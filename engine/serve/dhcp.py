@@ -1,27 +1,26 @@
-"""The DHCP socket: one thread hears, any thread answers.
+"""The DHCP socket: one thread receives, any thread answers.
 
-The thread waits for packets, takes all that wait (at most 64) without blocking, decodes them and gives them to `submit`
-in one call, so that the engine records a boot storm in few commits. Nothing is decided here.
+The thread waits for packets, takes all that have arrived (at most 64) without blocking, decodes them and passes them to `submit` in one
+call. So the engine records a boot storm in few commits. Nothing is decided here.
 
 Where a reply goes (RFC 2131 4.1, in this order; `destination` is the pure rule):
-* to the relay that passed the request on: giaddr, port 67, or the port that it sent from where it asks so (RFC 8357);
-* a NAK is broadcast: the client's address is what is in doubt;
+* to the relay that passed the request on: giaddr, port 67, or the port that it sent from if it asks for that (RFC 8357);
+* a NAK is broadcast, because the client's address is in doubt;
 * to the address that the client says it holds (ciaddr), port 68;
-* broadcast, where the client asks for it, or where there is no packet socket;
-* else as an Ethernet frame to the client's MAC and its address to be, since it does not answer ARP yet.
-A reply with a destination of its own goes there: PXE clients that ask port 4011 are answered where they asked from.
+* by broadcast, if the client asks for it, or if there is no packet socket;
+* otherwise as an Ethernet frame to the client's MAC and its future address, because it does not answer ARP yet.
+A reply with its own destination goes there: PXE clients that ask port 4011 get the answer at the port they asked from.
 
 Rules
-* Hears one interface only: by SO_BINDTODEVICE, else (no privilege) by the interface index that IP_PKTINFO gives.
-  Without `interface` it hears what the bound address hears: the rehearsed rack on loopback, where `route` maps the
-  rack's addresses to local ones.
-* No SO_REUSEADDR: with UDP it lets two servers share a port and each lose half of the clients. A second server is an
-  error at start.
-* Nothing here waits or retries on behalf of a client, it asks again: a full lane, a full send buffer, a vanished
-  interface are counted.
+* It hears only one interface: by SO_BINDTODEVICE, or without privilege by the interface index from IP_PKTINFO. Without `interface` it
+  hears what the bound address hears: the rehearsal rack on loopback, where `route` maps the rack's addresses to local ones.
+* No SO_REUSEADDR: with UDP it lets two servers share a port, and each loses half of the clients. A second server is an error at the
+  start.
+* Nothing here waits or retries for a client, because the client asks again. A full lane, a full send buffer and a vanished interface are
+  counted.
 
-Traps: a socket bound to one address of the machine hears no broadcast, so on a real network `bind` is 0.0.0.0. After a
-link went down the socket reports ENETDOWN once; the thread must live on.
+Traps: a socket bound to one address of the machine hears no broadcast, so on a real network `bind` is 0.0.0.0. After a link went down
+the socket reports ENETDOWN once; the thread must continue.
 """
 
 from __future__ import annotations
@@ -38,26 +37,21 @@ from threading import Lock, Thread
 from msgspec import Struct
 
 from engine.serve import ServiceError, cannot_listen
-from engine.wire.dhcp import (
-    CLIENT_PORT,
-    MAX_PACKET,
-    DhcpKind,
-    DhcpReply,
-    DhcpRequest,
-    Malformed,
-    decode,
-    encode,
-)
+from engine.wire.dhcp import CLIENT_PORT, MAX_PACKET, DhcpKind, DhcpReply, DhcpRequest, Malformed, Odd, decode, encode
 from engine.wire.frame import udp_frame
+from engine.wire.recording import NOBODY, Recorder
 
 __all__ = ["DhcpCounters", "DhcpService", "destination"]
 
 Address = tuple[str, int]
 BATCH = 64
 GATHER_S = 0.001
-"""In a storm more are let come together before they are taken: a wake for each packet costs the engine's thread more than the packet."""
+"""Seconds. In a storm, packets are collected for this time before they are taken: waking the engine's thread for each packet costs more
+than the packet."""
 BROADCAST = "255.255.255.255"
-_BUFFER = 4 << 20  # octets; some 5,000 packets of a storm wait here
+ODDS = 8
+"""Most odd fields of one packet that are counted."""
+_BUFFER = 4 << 20  # bytes; some 5,000 packets of a storm wait here
 _PKTINFO = Packing("=i4s4s")
 _IP_PKTINFO = 8  # linux/in.h; not in the socket module of Python 3.11
 
@@ -68,7 +62,8 @@ class DhcpCounters(Struct, frozen=True, kw_only=True, gc=False):
     """Since start. received = handed over + sum(malformed) + elsewhere + dropped + failed."""
 
     received: int = 0
-    malformed: dict[str, int] = {}  # by the reasons of engine.wire.dhcp
+    malformed: dict[str, int] = {}  # dropped, by the reasons of engine.wire.dhcp
+    odd: dict[str, int] = {}  # fields that were ignored, by fault
     elsewhere: int = 0  # heard on another interface
     dropped: int = 0  # the lane was full
     failed: int = 0  # lost because `submit` raised
@@ -97,11 +92,10 @@ def destination(reply: DhcpReply, *, frames: bool) -> tuple[Address, bool]:
 
 
 class DhcpService:
-    """DHCP on one interface and address; a second instance serves port 4011.
+    """DHCP on one interface and address. A second instance serves port 4011.
 
-    `submit` gets the packets that waited together, each with the time by `clock` at which the batch was taken, and
-    returns how many of them, from the front, it accepted. It is called on the service's thread and must not block.
-    """
+    `submit` gets the packets that waited together, each with the time by `clock` at which the batch was taken. It returns how many
+    of them, from the front, it accepted. It runs on the service's thread and must not block."""
 
     def __init__(
         self,
@@ -111,7 +105,9 @@ class DhcpService:
         submit: Callable[[list[tuple[DhcpRequest, float]]], int],
         route: Callable[[str, int], Address] = _here,
         clock: Callable[[], float] = time.time,
+        record: Recorder = NOBODY,
     ) -> None:
+        self._record = record
         self._interface = interface
         self._bind = bind
         self._submit = submit
@@ -120,17 +116,18 @@ class DhcpService:
         self._socket: socket.socket | None = None
         self._frames: socket.socket | None = None
         self._from_mac = b""
-        self._index = 0  # of the interface, where packets are to be filtered by it
+        self._index = 0  # index of the interface, if packets must be filtered by it
         self._thread: Thread | None = None
         self._wake: int | None = None
         self._send_lock = Lock()  # also keeps stop() from closing a socket under a sender
         self._received = self._elsewhere = self._dropped = self._failed = 0
         self._sent = self._send_errors = self._receive_errors = self._batches = 0
         self._malformed: dict[str, int] = {}
+        self._odd: dict[str, int] = {}
 
     @property
     def address(self) -> Address:
-        """Where it listens; tells the port where 0 was asked for."""
+        """The address that it listens on, with the port that the kernel chose for 0."""
         if self._socket is None:
             return self._bind
         host, port = self._socket.getsockname()
@@ -138,7 +135,7 @@ class DhcpService:
 
     @property
     def sends_frames(self) -> bool:
-        """Whether a client without an address is answered by unicast; else by broadcast."""
+        """True if a client without an address gets its answer by unicast, otherwise by broadcast."""
         return self._frames is not None
 
     @property
@@ -147,6 +144,7 @@ class DhcpService:
         return DhcpCounters(
             received=self._received,
             malformed=dict(self._malformed),
+            odd=dict(self._odd),
             elsewhere=self._elsewhere,
             dropped=self._dropped,
             failed=self._failed,
@@ -157,7 +155,7 @@ class DhcpService:
         )
 
     def start(self) -> None:
-        """Open the sockets and begin. Raises ServiceError."""
+        """Opens the sockets and starts. Raises ServiceError."""
         if self._thread is not None:
             raise ServiceError("DHCP is already running: stop it before starting it again")
         listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -174,7 +172,7 @@ class DhcpService:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop hearing, then close. Replies sent after it count as errors. May be called twice."""
+        """Stops receiving, then closes. Replies sent after that count as errors. A second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None or self._wake is None:
             return
@@ -189,7 +187,7 @@ class DhcpService:
             self._socket = self._frames = None
 
     def send(self, replies: Sequence[tuple[DhcpReply, Address | None]]) -> int:
-        """Send each reply, to the given destination or by the rule; from any thread. Returns how many left."""
+        """Sends each reply, to its own destination or by the rule; from any thread. Returns how many left."""
         sent = 0
         with self._send_lock:
             for reply, explicit in replies:
@@ -198,6 +196,7 @@ class DhcpService:
                     sent += 1
                 except (OSError, ValueError) as why:  # ValueError: a field that has no place on the wire
                     self._send_errors += 1
+                    self._record.cause("dhcp", _octets(reply.to.mac), f"the reply could not be sent: {why}")
                     log.debug("reply not sent", extra={"action": "dhcp send", "node": reply.to.mac, "cause": str(why)})
             self._sent += sent
         return sent
@@ -209,7 +208,7 @@ class DhcpService:
         (host, port), as_frame = (explicit, False) if explicit else destination(reply, frames=self._frames is not None)
         if as_frame and self._frames is not None:
             frame = udp_frame(
-                to_mac=bytes.fromhex(reply.to.mac.replace(":", "")),
+                to_mac=_octets(reply.to.mac),
                 from_mac=self._from_mac,
                 source=(reply.server_id or self.address[0], self.address[1]),
                 destination=(host, port),
@@ -222,6 +221,7 @@ class DhcpService:
             self._socket.sendmsg([packet], [through], socket.MSG_DONTWAIT, (host, port))
         else:
             self._socket.sendto(packet, socket.MSG_DONTWAIT, self._route(host, port))
+        self._record.sent("dhcp", packet[28:34], (reply.server_id or self._bind[0], self._bind[1]), (host, port), packet)
 
     def _open(self, listening: socket.socket) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
@@ -245,7 +245,7 @@ class DhcpService:
             return None
         frames: socket.socket | None = None
         try:
-            # Protocol 0: it sends, and hears nothing.
+            # Protocol 0: it sends, and receives nothing.
             frames = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             frames.bind((self._interface, 0))
         except OSError as why:
@@ -277,6 +277,7 @@ class DhcpService:
         batch: list[tuple[DhcpRequest, float]] = []
         at = self._clock()
         index = self._index
+        odds: list[Odd] = []
         for _ in range(BATCH):
             try:
                 if index:
@@ -294,22 +295,39 @@ class DhcpService:
                 log.debug("not received", extra={"action": "dhcp receive", "cause": str(why)})
                 break
             self._received += 1
+            who = data[28:34] if len(data) >= 34 else socket.inet_aton(source[0])
+            self._record.received("dhcp", who, source, self._bind, data)
             try:
-                batch.append((decode(data, source), at))
+                batch.append((decode(data, source, odds), at))
             except Malformed as refused:
                 self._malformed[refused.reason] = self._malformed.get(refused.reason, 0) + 1
+                self._record.lost("dhcp", who, refused.reason, refused.option)
+            if odds:
+                self._note(who, odds)
         return batch
+
+    def _note(self, who: bytes, odds: list[Odd]) -> None:
+        for fault, option in odds[:ODDS]:
+            self._odd[fault] = self._odd.get(fault, 0) + 1
+            self._record.odd("dhcp", who, fault, option)
+        odds.clear()
 
     def _hand_over(self, batch: list[tuple[DhcpRequest, float]]) -> None:
         self._batches += 1
         try:
             accepted = self._submit(batch)
         except Exception:
-            # A mistake in the engine's inbox must not end the service for the whole rack.
+            # A defect in the engine's inbox must not end the service for the whole rack.
             self._failed += len(batch)
             log.exception("the engine took no packets", extra={"action": "dhcp submit"})
             return
         self._dropped += len(batch) - accepted
+        for request, _ in batch[accepted:]:
+            self._record.cause("dhcp", _octets(request.mac), "the engine was busy: too many packets waited")
+
+
+def _octets(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
 
 
 def _came_by(index: int, control: list[tuple[int, int, bytes]]) -> bool:

@@ -25,25 +25,24 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from ..effects import Acknowledge, BootScript, Effect, Refuse, Welcome
-from ..events import Event
-from ..keys import Keys
 from ..model import NodeId
 from . import ServiceError, cannot_listen
-from .http_agent import AgentCalls, Live, Mailbox
+from .backend import Backend
+from .http_agent import AgentCalls
 from .http_answers import Answers
 from .http_boot import BootCalls
 from .http_gate import Gate
-from .http_guard import Guard, Limits
+from .http_guard import FAREWELL_S, Guard, Limits
 from .http_images import ImageFile
-from .http_install import Answers as InstallAnswers
 from .http_install import InstallCalls
-from .http_packages import PackageCalls, Upstream
+from .http_packages import PackageCalls
 
-__all__ = ["HttpService", "ImageFile", "Limits", "Live", "Mailbox"]
+__all__ = ["Backend", "HttpService", "ImageFile", "Limits", "Sites"]
 
 BACKLOG = 1024
 SPARE_DESCRIPTORS = 256
@@ -53,63 +52,33 @@ HANDSHAKE_S = 10.0
 log = logging.getLogger(__name__)
 
 
-class HttpService:
-    """Serves on `sites` (host, port; port 0 takes a free one) from `start` to `stop`."""
+class Sites(Struct, frozen=True, kw_only=True):
+    """Where the service listens, and where it keeps packages. Host and port; port 0 takes a free one."""
 
-    def __init__(
-        self,
-        *,
-        sites: Sequence[tuple[str, int]],
-        keys: Keys,
-        submit: Callable[[Event], bool],
-        boot_id_of: Callable[[NodeId], str | None],
-        image: Callable[[str, str], ImageFile | None],
-        boot_script: Callable[[BootScript, str], str],
-        boot_menu: Callable[[BootScript, str], str] = lambda _effect, _nonce: "",
-        site_image: Callable[[], bytes] = lambda: b"",
-        first_menu: Callable[[], bytes] = lambda: b"",
-        install_answers: InstallAnswers = lambda _hash, _nonce, _file: None,
-        tool: Callable[[str], bytes | None] = lambda _name: None,
-        packages: Path | None = None,
-        upstream: Upstream = lambda _mirror, _path: None,
-        mailbox: Mailbox,
-        live: Live,
-        address_of: Callable[[str], str] = lambda peer: peer,
-        limits: Limits = Limits(),  # noqa: B008  frozen
-        secure_sites: Sequence[tuple[str, int]] = (),
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        """All callbacks are called in the service's thread and must be quick. `submit` answers False when the lane
-        is full; `boot_id_of` the committed boot_id of a node; `boot_script(effect, nonce)` renders what the engine
-        decided, with an empty nonce where there is no claim, `boot_menu` the same for GRUB; `site_image` is the site's initramfs,
-        `first_menu` what GRUB asks for first;
-        `install_answers` renders a file of answers of an installer, `tool` gives what it fetches besides (`http_install`);
-        `packages` is the folder of kept packages, `upstream` the URL of a file of a mirror (`http_packages`);
-        `secure_sites` are served by TLS with `tls`; `address_of` turns a peer's host into an address of the
-        plan (`Reach.back`)."""
-        self._sites = list(sites)
-        self._secure_sites = list(secure_sites) if tls is not None else []
-        self._tls = tls
+    clear: tuple[tuple[str, int], ...]
+    secure: tuple[tuple[str, int], ...] = ()
+    """Served by TLS."""
+    tls: ssl.SSLContext | None = None
+    """Needed where there is a secure site."""
+    packages: Path | None = None
+    """Folder of the packages that are kept; None: none are served."""
+
+
+class HttpService:
+    """Serves from `start` to `stop`. What it needs of the engine is in `Backend`."""
+
+    def __init__(self, backend: Backend, sites: Sites, limits: Limits = Limits()) -> None:  # noqa: B008  frozen
+        self._sites = sites
         self._limits = limits
         self._counters: Counter[str] = Counter()
         self._answers = Answers(limits.pending)
-        self._gate = Gate(
-            keys=keys,
-            submit=submit,
-            boot_id_of=boot_id_of,
-            public_image=lambda name, file: _is_public(image(name, file)),
-            address_of=address_of,
-            contact=live.contact,
-            limits=limits,
-            answers=self._answers,
-            counters=self._counters,
-        )
-        self._agents = AgentCalls(self._gate, mailbox, live)
-        BootCalls(self._gate, image, boot_script, boot_menu, site_image, first_menu)
-        InstallCalls(self._gate, install_answers, tool)
-        self._packages = PackageCalls(self._gate, packages, upstream)
+        self._gate = Gate(backend, limits, self._answers, self._counters)
+        self._agents = AgentCalls(self._gate, backend)
+        BootCalls(self._gate, backend)
+        InstallCalls(self._gate, backend.texts)
+        self._packages = PackageCalls(self._gate, sites.packages, backend.upstream)
         self._gate.complete()
-        mailbox.listen(self._wake, self._answers.told)
+        backend.mailbox.listen(self._wake, self._answers.told)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -123,14 +92,15 @@ class HttpService:
         """Listens, or raises ServiceError and holds nothing."""
         sockets: list[socket.socket] = []
         try:
-            for site in self._sites + self._secure_sites:
+            for site in self._sites.clear + self._sites.secure:
                 sockets.append(_listen(site))
         except ServiceError:
             for one in sockets:
                 one.close()
             raise
         addresses = [one.getsockname()[:2] for one in sockets]
-        self.addresses, self.secure_addresses = addresses[: len(self._sites)], addresses[len(self._sites) :]
+        clear = len(self._sites.clear)
+        self.addresses, self.secure_addresses = addresses[:clear], addresses[clear:]
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(sockets, ready), name="http", daemon=True)
         self._thread.start()
@@ -186,11 +156,17 @@ class HttpService:
         self._gate.guard = guard
         self._answers.attach(loop)
         self._loop = loop
-        servers = [await loop.create_server(guard, sock=one, backlog=BACKLOG) for one in sockets[: len(self._sites)]]
-        for one in sockets[len(self._sites) :]:
+        clear = len(self._sites.clear)
+        servers = [await loop.create_server(guard, sock=one, backlog=BACKLOG) for one in sockets[:clear]]
+        for one in sockets[clear:]:
             servers.append(
                 await loop.create_server(
-                    guard, sock=one, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
+                    guard,
+                    sock=one,
+                    backlog=BACKLOG,
+                    ssl=self._sites.tls,
+                    ssl_handshake_timeout=HANDSHAKE_S,
+                    ssl_shutdown_timeout=FAREWELL_S,
                 )
             )
         ready.set()
@@ -221,10 +197,6 @@ def _listen(site: tuple[str, int]) -> socket.socket:
         sock.close()
         raise cannot_listen("HTTP", "tcp", site, error) from error
     return sock
-
-
-def _is_public(image: ImageFile | None) -> bool:
-    return image is not None and image.kind in ("discovery", "installer", "loader")
 
 
 def _fit(limits: Limits) -> Limits:

@@ -1,57 +1,36 @@
-"""The calls of agents: hello, then, by their token, commands, tasks, progress, logs, results and bye."""
+"""The calls of agents: hello; then, with their token, commands, tasks, progress, logs, results and bye."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import re
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, Protocol
 
 from aiohttp import web
 
 from .. import reasons
-from ..definitions import Json
 from ..effects import Welcome
 from ..events import Bye, Hello
 from ..model import NodeId
-from .bodies import BadBody, ByeBody, HelloBody, ProgressBody, ResultBody, parse_gives
+from ..wire.agent import Ended
+from .backend import Backend
+from .bodies import BadBody, ByeBody, HelloBody, ProgressBody, ResultBody, parse_clock, parse_gives
 from .http_answers import TooMany
 from .http_gate import Call, Gate, Refusal, as_json, busy
 
 _ATTEMPT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _OFFSET = re.compile(r"[0-9]{1,12}")
-
-
-class Mailbox(Protocol):
-    """The agents' mailboxes (`jigs.agent.AgentJig`, where each method is described)."""
-
-    def listen(self, wake: Callable[[NodeId], None], told: Callable[[NodeId, str], bool]) -> None: ...
-    def take(self, node: NodeId, boot_id: str) -> tuple[dict[str, Json] | None, float]: ...
-    def knows(self, node: NodeId, attempt: str) -> bool: ...
-    def progress(self, node: NodeId, attempt: str) -> bool: ...
-    def task(self, node: NodeId, attempt: str, secure: bool) -> bytes | None: ...
-    def posted(self, node: NodeId, attempt: str, said: dict[str, Json]) -> Literal["wait", "told", "full"]: ...
-
-
-class Live(Protocol):
-    """Last values that are not events. Called in the HTTP loop: quick, and never raising."""
-
-    def contact(self, node: NodeId) -> None:
-        """The node was heard of now, and proved who it is."""
-
-    def progress(self, node: NodeId, attempt: str, percent: float, text: str) -> None: ...
-
-    def log(self, node: NodeId, attempt: str, offset: int, data: bytes) -> int | None:
-        """A piece of the log. Returns the byte from which on more is wanted; None: nothing was taken."""
+_SECONDS = re.compile(r"[0-9]{1,4}")
 
 
 class AgentCalls:
-    def __init__(self, gate: Gate, mailbox: Mailbox, live: Live) -> None:
+    def __init__(self, gate: Gate, backend: Backend) -> None:
         self._gate = gate
-        self._mailbox = mailbox
-        self._live = live
+        self._backend = backend
+        self._mailbox = backend.mailbox
         self._polls: dict[NodeId, asyncio.Future[bool]] = {}
         self._closing = False
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="http-task")
@@ -66,7 +45,7 @@ class AgentCalls:
         }
 
     def release(self) -> None:
-        """Agents that wait are sent home."""
+        """Sends waiting agents home."""
         self._closing = True
         for poll in self._polls.values():
             if not poll.done():
@@ -76,7 +55,7 @@ class AgentCalls:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def wake(self, node: NodeId) -> None:
-        """Something new is in this node's mailbox."""
+        """This node's mailbox has something new."""
         poll = self._polls.get(node)
         if poll is not None and not poll.done():
             poll.set_result(True)
@@ -88,8 +67,8 @@ class AgentCalls:
         nonce = hashlib.sha256(body.nonce.encode()).hexdigest() if body.nonce and not body.credential else ""
         address = gate.address(call)
         answer = await gate.ask(
-            lambda number: Hello(
-                request=number,
+            lambda request: Hello(
+                request=request,
                 nonce=nonce,
                 credential=known,
                 boot_id=body.boot_id,
@@ -100,28 +79,30 @@ class AgentCalls:
                 address=address,
                 arch=body.arch,
                 protocol=body.protocol,
+                clock=parse_clock(body.clock),
             )
         )
         if not isinstance(answer, Welcome):
             raise TypeError(f"{type(answer).__name__} is no answer to a hello")
-        self._live.contact(answer.node)
+        self._backend.contact(answer.node)
         token = gate.keys.token(answer.node, answer.boot_id, safe=call.secure)
-        return as_json({"node": answer.node, "token": token, "name": answer.name})
+        poll = math.ceil(gate.limits.poll_s)
+        return as_json({"node": answer.node, "token": token, "name": answer.name, "poll": poll, "time": int(time.time())})
 
     async def next(self, call: Call) -> web.StreamResponse:
         node, boot_id = call.caller.node, call.caller.boot_id
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._gate.limits.poll_s
+        until = loop.time() + self._held_s(call)
         former = self._polls.get(node)
         if former is not None and not former.done():
-            # The agent asks anew: the connection of its former question is dead, or soon will be.
+            # The agent asks again: the connection of its former poll is dead, or soon will be.
             former.set_result(False)
         while True:
-            if self._gate.boot_id_of(node) != boot_id:
+            if self._backend.boot_id_of(node) != boot_id:
                 raise Refusal(410, "old_boot", reasons.sentence(reasons.old_boot()))
-            body, soon = self._mailbox.take(node, boot_id)
-            if body is not None:
-                return as_json(body)
+            command, soon = self._mailbox.take(node, boot_id)
+            if command is not None:
+                return as_json(command)
             left = until - loop.time()
             if left <= 0 or self._closing:
                 break
@@ -134,6 +115,16 @@ class AgentCalls:
             if poll.done() and not poll.result():
                 break
         return web.Response(status=204)
+
+    def _held_s(self, call: Call) -> float:
+        """Seconds for which this poll is held: as the welcome said, but not longer than the agent waits. Its welcome may come
+        from an engine with another plan."""
+        wait = call.request.query.get("wait")
+        if wait is None:
+            return self._gate.limits.poll_s
+        if not _SECONDS.fullmatch(wait):
+            raise Refusal(400, "bad_query", "wait is not a number of seconds")
+        return min(self._gate.limits.poll_s, int(wait))
 
     async def task(self, call: Call) -> web.StreamResponse:
         node, attempt = call.caller.node, call.segments["id"]
@@ -150,7 +141,7 @@ class AgentCalls:
         node = call.caller.node
         if not self._mailbox.progress(node, body.id):
             raise _late(409, body.id)
-        self._live.progress(node, body.id, body.percent, body.text)
+        self._backend.progress(node, body.percent, body.text)
         return as_json({})
 
     async def log(self, call: Call) -> web.StreamResponse:
@@ -160,7 +151,7 @@ class AgentCalls:
             raise Refusal(400, "bad_query", "id or offset is not one")
         data = await self._gate.read(call)
         node = call.caller.node
-        wanted = self._live.log(node, attempt, int(offset), data) if self._mailbox.knows(node, attempt) else None
+        wanted = self._backend.log(attempt, int(offset), data) if self._mailbox.knows(node, attempt) else None
         if wanted is None:
             raise _late(409, attempt)
         return as_json({"offset": wanted})
@@ -176,18 +167,18 @@ class AgentCalls:
             future = gate.answers.expect_acknowledgement(node, body.id)
         except TooMany:
             raise busy("too_many_pending") from None
-        said: dict[str, Json] = {
-            "state": body.state,
-            "exit": body.exit,
-            "gives": gives,
-            "error": body.error,
-            "message": body.message,
-            "log": body.log_tail,
-            "cut": bool(body.log_tail),
-            "after": body.after,
-        }
+        ended = Ended(
+            state=body.state,
+            exit=body.exit,
+            gives=gives,
+            error=body.error,
+            message=body.message,
+            log=body.log_tail,
+            cut=bool(body.log_tail),
+            after=body.after,
+        )
         try:
-            match self._mailbox.posted(node, body.id, said):
+            match self._mailbox.posted(node, body.id, ended):
                 case "full":
                     raise busy("lane_full")
                 case "told":

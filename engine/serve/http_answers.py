@@ -1,10 +1,8 @@
-"""Calls that wait for the engine: numbers given out in the HTTP loop, answers from the engine's thread.
+"""Calls that wait for the engine: the HTTP loop assigns numbers, the engine's thread answers.
 
-A number means nothing after a restart. Numbers begin at FIRST, so that those of other adapters (operators on the
-socket), which begin at 1, are never taken for one of these.
+A number means nothing after a restart.
 
-`expect`, `expect_acknowledgement` and what they return belong to the loop; `answer` may be called from any thread,
-and answers what it is asked in order.
+`expect`, `expect_acknowledgement` and their results belong to the loop. Any thread may call `answer`.
 """
 
 from __future__ import annotations
@@ -14,8 +12,8 @@ from collections import OrderedDict
 
 from ..effects import Acknowledge, BootScript, Effect, Refuse, Welcome
 from ..model import NodeId
+from ..requests import Asker, Request
 
-FIRST = 1 << 32
 REMEMBERED = 4096
 
 
@@ -27,29 +25,29 @@ class Answers:
     def __init__(self, most: int) -> None:
         self._most = most
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._number = FIRST
+        self._number = 0
         self._calls: dict[int, asyncio.Future[Effect]] = {}
         self._results: dict[tuple[NodeId, str], list[asyncio.Future[Effect]]] = {}
         self._told: OrderedDict[tuple[NodeId, str], None] = OrderedDict()
         self.waiting = 0
 
     def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """The loop that waits; None: nobody waits any more."""
+        """The loop that waits. None: nobody waits any more."""
         self._loop = loop
 
     # -- in the loop ----------------------------------------------------------------------------------------------
 
-    def expect(self) -> tuple[int, asyncio.Future[Effect]]:
-        """A number for an event, and the future of its answer. Raises TooMany."""
+    def expect(self) -> tuple[Request, asyncio.Future[Effect]]:
+        """The request of an event, and the future of its answer. Raises TooMany."""
         self._enter()
         self._number += 1
         future: asyncio.Future[Effect] = asyncio.get_running_loop().create_future()
         self._calls[self._number] = future
-        return self._number, future
+        return Request(Asker.HTTP, self._number), future
 
-    def forget(self, number: int) -> None:
-        """The call is over, answered or not."""
-        if self._calls.pop(number, None) is not None:
+    def forget(self, request: Request) -> None:
+        """The call is over, with or without an answer."""
+        if self._calls.pop(request.number, None) is not None:
             self.waiting -= 1
 
     def expect_acknowledgement(self, node: NodeId, attempt: str) -> asyncio.Future[Effect]:
@@ -75,7 +73,7 @@ class Answers:
     # -- from any thread ------------------------------------------------------------------------------------------
 
     def answer(self, effect: Effect) -> bool:
-        """Gives an answer to the call that waits for it. False: it is not for a call of this service."""
+        """Gives an answer to the call that waits for it. False: it is for another service."""
         if isinstance(effect, Acknowledge):
             key = (effect.node, effect.attempt)
             if key not in self._results:
@@ -83,7 +81,7 @@ class Answers:
             self._told[key] = None
             while len(self._told) > REMEMBERED:
                 self._told.popitem(last=False)
-        elif not isinstance(effect, BootScript | Welcome | Refuse) or effect.request <= FIRST:
+        elif not isinstance(effect, BootScript | Welcome | Refuse) or effect.request is None or effect.request.asker is not Asker.HTTP:
             return False
         loop = self._loop
         if loop is not None:
@@ -95,7 +93,7 @@ class Answers:
         return True
 
     def told(self, node: NodeId, attempt: str) -> bool:
-        """Does the node learn of this acknowledgement as the answer to a call? Asked once per acknowledgement."""
+        """True if the node gets this acknowledgement as the answer to a call. Asked once per acknowledgement."""
         key = (node, attempt)
         return self._told.pop(key, key) is None or key in self._results
 
@@ -103,7 +101,8 @@ class Answers:
         if isinstance(effect, Acknowledge):
             futures = self._results.get((effect.node, effect.attempt), [])
         else:
-            future = self._calls.get(getattr(effect, "request", 0))
+            request = getattr(effect, "request", None)
+            future = self._calls.get(request.number) if isinstance(request, Request) else None
             futures = [future] if future is not None else []
         for one in futures:
             if not one.done():

@@ -1,4 +1,4 @@
-"""The calls of loaders and installers: boot script and image files."""
+"""The calls of loaders and installers: boot scripts and image files."""
 
 from __future__ import annotations
 
@@ -7,59 +7,76 @@ import logging
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from .. import reasons
 from ..effects import BootScript
 from ..events import Fetched, ScriptAsked
+from .backend import Backend
 from .bodies import parse_mac
 from .http_gate import Call, Gate, Refusal
 from .http_images import ImageFile, send
 
 FETCHERS = 8192
 """Peers whose half-fetched image is remembered."""
+LINE = 300
+"""Most characters of a path that are recorded."""
 BOOT_FILES = frozenset({"kernel", "initrd"})
 
 _UUID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
 
 
 class BootCalls:
-    def __init__(
-        self,
-        gate: Gate,
-        image: Callable[[str, str], ImageFile | None],
-        boot_script: Callable[[BootScript, str], str],
-        boot_menu: Callable[[BootScript, str], str],
-        site_image: Callable[[], bytes],
-        first_menu: Callable[[], bytes],
-    ) -> None:
+    def __init__(self, gate: Gate, backend: Backend) -> None:
         self._gate = gate
-        self._image = image
-        self._boot_script = boot_script
-        self._boot_menu = boot_menu
-        self._site_image = site_image
-        self._first_menu = first_menu
+        self._record = backend.record
+        self._texts = backend.texts
+        self._image = backend.image
         self._fetched: OrderedDict[tuple[str, str], set[str]] = OrderedDict()
-        gate.handlers |= {"script": self.script, "grub": self.grub, "menu": self.menu, "site": self.site, "image": self.image}
+        calls = {"script": self.script, "grub": self.grub, "menu": self.menu, "site": self.site, "image": self.image}
+        gate.handlers |= {name: self._recorded(call) for name, call in calls.items()}
+
+    def _recorded(self, handler: Handler) -> Handler:
+        """The call. Its request line and the reason of a refusal go to the recorder. Headers, other queries and answers do not,
+        because they may hold secrets."""
+
+        async def call(given: Call) -> web.StreamResponse:
+            request = given.request
+            peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+            who = self._record.of(peer[0]) if peer else b""
+            if peer:
+                mac = parse_mac(request.query.get("mac", ""))
+                path = request.rel_url.raw_path[:LINE] + (f"?mac={mac}" if mac else "")
+                words = f"{request.method} {path} HTTP/1.1\r\n\r\n"
+                self._record.received("http", who, (peer[0], peer[1]), ("", 80), words.encode("ascii", "replace"))
+            try:
+                return await handler(given)
+            except Refusal as refused:
+                self._record.cause("http", who, f"refused ({refused.status}): {refused.message}")
+                raise
+
+        return call
 
     async def script(self, call: Call) -> web.StreamResponse:
-        """For iPXE."""
-        return await self._decided(call, self._boot_script)
+        """The script for iPXE."""
+        return await self._decided(call, self._texts.script)
 
     async def grub(self, call: Call) -> web.StreamResponse:
-        """The same for GRUB, as its configuration."""
-        return await self._decided(call, self._boot_menu)
+        """The configuration for GRUB."""
+        return await self._decided(call, self._texts.menu)
 
     async def menu(self, call: Call) -> web.StreamResponse:  # noqa: ARG002
-        """What GRUB asks for first where it was loaded by HTTP: the same that it finds by TFTP."""
-        return web.Response(body=self._first_menu(), content_type="text/plain", headers={"Cache-Control": "no-store"})
+        """The first configuration for a GRUB that was loaded by HTTP: the same that it finds by TFTP."""
+        return web.Response(body=self._texts.first_menu(), content_type="text/plain", headers={"Cache-Control": "no-store"})
 
     async def site(self, call: Call) -> web.StreamResponse:  # noqa: ARG002
-        return web.Response(body=self._site_image(), content_type="application/octet-stream", headers={"Cache-Control": "no-store"})
+        return web.Response(body=self._texts.site(), content_type="application/octet-stream", headers={"Cache-Control": "no-store"})
 
     async def _decided(self, call: Call, render: Callable[[BootScript, str], str]) -> web.StreamResponse:
         query = call.request.query
@@ -67,13 +84,11 @@ class BootCalls:
         if mac is None:
             raise Refusal(400, "bad_query", "mac is not a MAC")
         if not _UUID.fullmatch(uuid):
-            # Firmware without one sends what it likes; the MAC is enough.
+            # Firmware without a UUID sends anything here; the MAC is enough.
             uuid = ""
         nonce = secrets.token_hex(16)
         shown, address = hashlib.sha256(nonce.encode()).hexdigest(), self._gate.address(call)
-        answer = await self._gate.ask(
-            lambda number: ScriptAsked(request=number, mac=mac, address=address, nonce=shown, uuid=uuid.lower())
-        )
+        answer = await self._gate.ask(lambda asked: ScriptAsked(request=asked, mac=mac, address=address, nonce=shown, uuid=uuid.lower()))
         if not isinstance(answer, BootScript):
             raise TypeError(f"{type(answer).__name__} is no answer to a loader")
         text = render(answer, nonce if answer.claim else "")
@@ -98,7 +113,7 @@ class BootCalls:
         return response
 
     def _went_out(self, address: str, name: str, image: ImageFile) -> None:
-        """Its last byte was sent. For a boot the kernel and the initrd both must be."""
+        """The last byte was sent. A boot needs both kernel and initrd."""
         if image.kind == "loader":
             self._tell(Fetched(address=address, what="loader"))
         elif image.kind in ("discovery", "installer") and image.use in BOOT_FILES:
@@ -115,5 +130,5 @@ class BootCalls:
         try:
             self._gate.tell(event)
         except Refusal:
-            # The file is out, so there is nobody to refuse. The engine does without the signal: the next one comes.
+            # The file was sent, so there is nobody to refuse. The engine can do without this signal: the next one will come.
             self._gate.counters["fetched_lost"] += 1

@@ -1,5 +1,5 @@
-"""The gate that every call passes: route, caller, body within its bounds, the engine's answer; and the shape of
-every refusal. In the HTTP loop."""
+"""The gate that every call passes: route, caller, bounded body, the engine's answer; and the form of every refusal. Runs in the HTTP
+loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from .. import reasons
 from ..definitions import Json
 from ..effects import Effect, Refuse
 from ..events import Event
-from ..keys import Keys, Verdict
 from ..model import NodeId
+from ..requests import Request
+from ..trust.tokens import Verdict
+from .backend import Backend
 from .bodies import BadBody, Body, parse
 from .http_answers import Answers, TooMany
 from .http_guard import Guard, Limits, peer_of
-from .http_images import Cut
+from .http_images import Cut, ImageFile
 from .routes import ROUTES, Route, Who, find
 
 log = logging.getLogger(__name__)
@@ -39,16 +41,16 @@ class Refusal(Exception):
 
 
 class Caller(Struct, frozen=True):
-    """Proved by a token; both empty for a call that needs none."""
+    """The caller, proved by a token. Both are empty for a call that needs none."""
 
     node: NodeId = ""
     boot_id: str = ""
     safe: bool = False
-    """Its token was never in clear."""
+    """True if its token was never sent in clear."""
 
 
 class Call(Struct, frozen=True):
-    """A call that passed."""
+    """A call that passed the gate."""
 
     request: web.BaseRequest
     route: Route
@@ -58,7 +60,7 @@ class Call(Struct, frozen=True):
 
     @property
     def secure(self) -> bool:
-        """Did it come over TLS?"""
+        """True if it came over TLS."""
         transport = self.request.transport
         return transport is not None and transport.get_extra_info("sslcontext") is not None
 
@@ -67,30 +69,14 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 class Gate:
-    def __init__(
-        self,
-        *,
-        keys: Keys,
-        submit: Callable[[Event], bool],
-        boot_id_of: Callable[[NodeId], str | None],
-        public_image: Callable[[str, str], bool],
-        address_of: Callable[[str], str],
-        contact: Callable[[NodeId], None],
-        limits: Limits,
-        answers: Answers,
-        counters: Counter[str],
-    ) -> None:
-        self.keys = keys
-        self.boot_id_of = boot_id_of
-        self.contact = contact
+    def __init__(self, backend: Backend, limits: Limits, answers: Answers, counters: Counter[str]) -> None:
+        self.backend = backend
+        self.keys = backend.keys
         self.limits = limits
         self.answers = answers
         self.counters = counters
         self.handlers: dict[str, Handler] = {}
         self.guard: Guard | None = None
-        self._submit = submit
-        self._public_image = public_image
-        self._address_of = address_of
 
     def complete(self) -> None:
         """Raises ValueError unless exactly the routes of the table have handlers."""
@@ -131,31 +117,30 @@ class Gate:
         return response
 
     def _caller(self, request: web.BaseRequest, route: Route, segments: dict[str, str]) -> Caller:
-        if route.who in (Who.PUBLIC, Who.NONCE):  # the handler looks at the nonce, which proves a boot and no caller
+        if route.who in (Who.PUBLIC, Who.NONCE):  # the handler checks the nonce, which proves a boot but no caller
             return Caller()
-        # An image that is not there is refused like one that needs a token: what is there is told to those only who
-        # may know.
-        if route.who is Who.IMAGE and self._public_image(segments["image"], segments["file"]):
+        # A missing image gets the same refusal as one that needs a token: only callers who may know learn what exists.
+        if route.who is Who.IMAGE and _is_public(self.backend.image(segments["image"], segments["file"])):
             return Caller()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
-        if route.who is Who.IMAGE and (reader := self.keys.check_ticket(token, segments["image"], self.boot_id_of)):
-            self.contact(reader)
-            return Caller(reader, self.boot_id_of(reader) or "")
-        node, verdict = self.keys.check(token, self.boot_id_of)
+        if route.who is Who.IMAGE and (reader := self.keys.check_ticket(token, segments["image"], self.backend.boot_id_of)):
+            self.backend.contact(reader)
+            return Caller(reader, self.backend.boot_id_of(reader) or "")
+        node, verdict = self.keys.check(token, self.backend.boot_id_of)
         if verdict is Verdict.FORGED:
             raise Refusal(401, "unauthorised", reasons.sentence(reasons.unauthorised(route=route.path)))
         if verdict is Verdict.OLD_BOOT:
             sentence = reasons.sentence(reasons.old_boot())
             if route.name == "result":
-                # Acknowledged, else it would be sent for ever.
+                # Acknowledged, otherwise the agent would send it forever.
                 raise Refusal(200, "old_boot", sentence, {"acknowledged": True})
             raise Refusal(410, "old_boot", sentence)
-        self.contact(node)
-        return Caller(node, self.boot_id_of(node) or "", self.keys.is_safe(token))
+        self.backend.contact(node)
+        return Caller(node, self.backend.boot_id_of(node) or "", self.keys.is_safe(token))
 
     async def read(self, call: Call) -> bytes:
-        """The body, within the route's bounds. Raises Refusal."""
+        """The body, within the route's limits. Raises Refusal."""
         most = call.route.body
         too_large = Refusal(413, "too_large", f"a body here has at most {most} bytes")
         if (call.request.content_length or 0) > most:
@@ -180,40 +165,43 @@ class Gate:
         except BadBody as bad:
             raise Refusal(400, "bad_body", str(bad)) from None
 
-    async def ask(self, event: Callable[[int], Event]) -> Effect:
-        """Gives an event, made with a number, to the engine and waits for its answer. Raises Refusal, also for one
-        by the engine."""
+    async def ask(self, event: Callable[[Request], Event]) -> Effect:
+        """Gives an event with its request to the engine and waits for its answer. Raises Refusal, also for a refusal by the engine."""
         try:
-            number, future = self.answers.expect()
+            request, future = self.answers.expect()
         except TooMany:
             raise busy("too_many_pending") from None
         try:
-            self.tell(event(number))
+            self.tell(event(request))
             async with asyncio.timeout(self.limits.answer_s):
                 answer = await future
         except TimeoutError:
             raise busy("no_answer") from None
         finally:
-            self.answers.forget(number)
+            self.answers.forget(request)
         if isinstance(answer, Refuse):
             raise Refusal(403, answer.reason.code, reasons.sentence(answer.reason))
         return answer
 
     def tell(self, event: Event) -> None:
         """Gives an event to the engine. Raises Refusal."""
-        if not self._submit(event):
+        if not self.backend.submit(event):
             raise busy("lane_full")
 
     def address(self, call: Call) -> str:
-        """The peer's address of the plan."""
-        return self._address_of(peer_of(call.request.transport))
+        """The peer's address, in the addresses of the plan."""
+        return self.backend.address_of(peer_of(call.request.transport))
+
+
+def _is_public(image: ImageFile | None) -> bool:
+    return image is not None and image.kind in ("discovery", "installer", "loader")
 
 
 def busy(code: str) -> Refusal:
     return Refusal(503, code, "the engine is busy: ask again")
 
 
-def as_json(body: dict[str, Json], status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def as_json(body: dict[str, Json] | Struct, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     headers = {"Cache-Control": "no-store", **(headers or {})}
     return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json", headers=headers)
 
@@ -226,6 +214,6 @@ def _refused(refusal: Refusal) -> web.Response:
         headers["WWW-Authenticate"] = "Bearer"
     response = as_json({"code": refusal.code, "message": refusal.message, **refusal.more}, refusal.status, headers)
     if refusal.status in (408, 413):
-        # What is left of the body is not worth reading.
+        # The rest of the body is not worth reading.
         response.force_close()
     return response

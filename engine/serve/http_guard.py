@@ -1,11 +1,14 @@
-"""What bounds strangers before a request is there: connections in all and per peer, the time until the first
-request, sizes of heads.
+"""Limits for strangers before their first request: total connections, connections per peer, the time until the first request, sizes of
+heads.
 
-aiohttp waits for the first request of a connection for ever, and a keep-alive that sends a head byte by byte is not
-ended by its timer: both hold a descriptor at no cost to the sender. Here every connection has HEAD_S for each head,
-from its making or its last answer's keep-alive.
+aiohttp waits forever for the first request of a connection, and its timer does not end a keep-alive that sends a head byte by byte. Both
+hold a descriptor at no cost to the sender. Here every connection has HEAD_S for each head, from its start or from the end of its last
+answer.
 
-A connection that is one too many is closed at once, and counted.
+A connection over the limit is closed at once and counted.
+
+TLS ends a connection with a farewell that the peer answers. Many peers never do, and a loop that is closed meanwhile leaves the socket
+open: `shutdown` waits for the farewells, and cuts what is left.
 """
 
 from __future__ import annotations
@@ -19,9 +22,12 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
+FAREWELL_S = 1.0
+"""How long a peer of TLS may take to answer a farewell."""
+
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Of the HTTP service. Times in seconds."""
+    """Limits of the HTTP service. Times in seconds."""
 
     connections: int = 4096
     per_peer: int = 64
@@ -30,17 +36,17 @@ class Limits(Struct, frozen=True, kw_only=True):
     keep_alive_s: float = 30.0
     """From an answer to the end of the next request's head."""
     body_s: float = 20.0
-    """For a body, whole."""
+    """For a whole body."""
     poll_s: float = 50.0
-    """How long `next` waits for a command."""
+    """How long `next` waits for a command. Older agents give up after 80 s, later ones 30 s after the time in their welcome."""
     answer_s: float = 10.0
     """How long a call waits for the engine."""
     pending: int = 4096
-    """Calls that wait for the engine."""
+    """Calls that may wait for the engine."""
 
 
 class Protocol(RequestHandler):
-    """One connection; counts what aiohttp refuses by itself (heads that are no HTTP, or too long)."""
+    """One connection. Counts what aiohttp refuses by itself (heads that are not HTTP, or too long)."""
 
     def handle_error(
         self,
@@ -83,7 +89,8 @@ class Guard(web.Server):
         self.limits = limits
         self.counters = counters
         self._peers: Counter[str] = Counter()
-        self._of: dict[RequestHandler, str] = {}
+        self._of: dict[RequestHandler, tuple[str, asyncio.Transport]] = {}
+        self._none_left: asyncio.Future[None] | None = None
         self._timers: dict[RequestHandler, asyncio.TimerHandle] = {}
 
     def __call__(self) -> RequestHandler:
@@ -101,24 +108,38 @@ class Guard(web.Server):
             transport.abort()
             return
         self._peers[peer] += 1
-        self._of[handler] = peer
+        self._of[handler] = (peer, transport)
         self._expect(handler, self.limits.head_s)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
         self.began(handler)
-        peer = self._of.pop(handler, None)
-        if peer is not None:
+        peer, _ = self._of.pop(handler, ("", None))
+        if peer in self._peers:
             self._peers[peer] -= 1
             if not self._peers[peer]:
                 del self._peers[peer]
+        if not self._of and self._none_left is not None and not self._none_left.done():
+            self._none_left.set_result(None)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  aiohttp's own name
+        """Ends each connection; `timeout`: seconds for the answers that are being made. No socket is open when it returns."""
+        await super().shutdown(timeout)
+        if not self._of:
+            return
+        self._none_left = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._none_left], timeout=FAREWELL_S)
+        for _, transport in list(self._of.values()):
+            transport.abort()
+        if self._of:
+            await self._none_left
 
     @property
     def open(self) -> int:
         return len(self._of)
 
     def began(self, handler: RequestHandler) -> None:
-        """The head of a request is there."""
+        """The head of a request has arrived."""
         timer = self._timers.pop(handler, None)
         if timer is not None:
             timer.cancel()
@@ -140,6 +161,6 @@ class Guard(web.Server):
 
 
 def peer_of(transport: asyncio.BaseTransport | None) -> str:
-    """The peer's address, empty when the connection is gone already."""
+    """The peer's address. Empty if the connection is already gone."""
     name = transport.get_extra_info("peername") if transport is not None else None
     return str(name[0]) if name else ""

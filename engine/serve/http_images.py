@@ -1,13 +1,10 @@
-"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as
-ETag.
+"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as ETag.
 
-No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The
-file must have the size that the catalogue knows, else nothing of it is sent (`image_damaged`).
+No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The file must have the
+size in the catalogue, otherwise nothing of it is sent (`image_damaged`).
 
-* One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416
-  with the size.
-* `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins
-  two versions.
+* One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416 with the size.
+* `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins two versions.
 * Sent in pieces of PIECE bytes, each with a deadline: a client that reads slower than PIECE / PIECE_S is cut off.
 """
 
@@ -30,12 +27,12 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 class ImageFile(Struct, frozen=True, kw_only=True):
-    """A file of an image as the catalogue knows it."""
+    """A file of an image, from the catalogue."""
 
     path: str
     size: int
     sha256: str
-    """Hex."""
+    """In hex."""
     kind: Literal["discovery", "system", "installer", "loader"]
     use: str = ""
     """`kernel`, `initrd`, `root`, `bios`, `efi`."""
@@ -46,7 +43,7 @@ class Cut(Exception):
 
 
 def ranged(header: str, size: int) -> tuple[int, int] | Literal["beyond"] | None:
-    """(first, count) of a Range header; None: send the whole; `beyond`: nothing of it is there."""
+    """(first, count) of a Range header. None: send the whole file. `beyond`: the range lies outside of it."""
     match = _RANGE.fullmatch(header.strip())
     if match is None:
         return None
@@ -64,13 +61,13 @@ def ranged(header: str, size: int) -> tuple[int, int] | Literal["beyond"] | None
 
 
 def names_tag(header: str, sha256: str) -> bool:
-    """Does an If-None-Match header name this file's tag (weak comparison, RFC 9110 8.8.3.2)?"""
+    """True if an If-None-Match header names this file's tag (weak comparison, RFC 9110 8.8.3.2)."""
     return header.strip() == "*" or sha256 in _TAG.findall(header)
 
 
 async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamResponse, bool]:
-    """Answers GET or HEAD. Returns the response, and whether the file went out to its end. Raises Cut, and OSError
-    or ValueError for a file that is not what the catalogue says, before anything was sent."""
+    """Answers GET or HEAD. Returns the response, and whether the file was sent to its end. Raises Cut, and OSError or ValueError for
+    a file that differs from the catalogue, before anything was sent."""
     tag = f'"{image.sha256}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", "Cache-Control": "no-cache"}
     asked = request.headers
@@ -110,7 +107,7 @@ async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamRe
                 at += sent
             await response.write_eof()
         except (TimeoutError, OSError, RuntimeError) as error:
-            # RuntimeError: the loop's word for a transport that is closing.
+            # RuntimeError is the loop's word for a transport that is closing.
             if request.transport is not None:
                 request.transport.abort()
             raise Cut from error

@@ -1,8 +1,8 @@
-"""Packages for installers, by way of the engine: `/packages/MIRROR/PATH`, as a mirror has it. A rack needs no way out for them, and a
-mirror is asked once for what a hundred machines install (`package_cache`).
+"""Packages for installers, through the engine: `/packages/MIRROR/PATH`, with the mirror's own paths. So a rack needs no way to the
+Internet for them, and a mirror is asked once for what a hundred machines install (`package_cache`).
 
-MIRROR is a name that the engine turns into a URL; others are refused, so that nobody is given the rest of the world. Whoever may boot may
-read packages: they are public, and each is checked from signed lists by who installs it.
+MIRROR is a name that the engine turns into a URL. Other names are refused, so that the engine is no open proxy. Any booting machine may
+read packages: they are public, and the installer checks each one from signed lists.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from .http_gate import Call, Gate, Refusal
 from .http_images import PIECE_S, Cut, ImageFile, send
 from .package_cache import Fetch, PackageCache, Unavailable
 
-Upstream = Callable[[str, str], str | None]
-"""A mirror's name, a path -> the URL of the file; None: it is of no mirror that may be asked."""
-
 
 class PackageCalls:
-    def __init__(self, gate: Gate, folder: Path | None, upstream: Upstream) -> None:
+    def __init__(self, gate: Gate, folder: Path | None, upstream: Callable[[str, str], str | None]) -> None:
         self._cache = PackageCache(folder, gate.counters) if folder is not None else None
         self._upstream = upstream
         gate.handlers |= {"packages": self.packages}

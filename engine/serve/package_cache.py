@@ -1,15 +1,15 @@
-"""Files of package mirrors, kept on the admin node: fetched once, by whoever asks first, and given to all who ask while they come.
+"""Files of package mirrors, kept on the admin node: fetched once, for the first machine that asks, and sent to all others meanwhile.
 
 Rules
-* Only mirrors that the engine names are asked, and only names of files and folders are put behind their URL.
-* What a mirror never changes (packages, and what is named by its checksum) is asked for once. All else (lists, signatures) is asked for
-  again after REFRESH_S, by its tag and date; if the mirror is away, what is kept is given.
-* A file counts when as many octets came as the mirror said, and one that is named by its SHA-256 when it has that. Packages are checked by
-  those who install them, from signed lists.
-* Bounded: MOST octets in all (the longest unused goes first), LEAST_FREE octets are left on the disk, FETCHES at a time, LARGEST of one
+* Only mirrors that the engine names are asked, and only names of files and folders are appended to their URL.
+* Files that a mirror never changes (packages, and files named by their checksum) are fetched once. All others (lists, signatures) are
+  checked again after REFRESH_S, by tag and date. If the mirror does not answer, the kept file is sent.
+* A file is complete when as many bytes came as the mirror said, and a file named by its SHA-256 when it has that checksum. Installers
+  check packages from signed lists.
+* Bounded: MOST bytes in all (the longest unused goes first), LEAST_FREE bytes stay free on the disk, FETCHES at a time, LARGEST for one
   file. A mirror that sends nothing for SILENCE_S is given up.
 
-Everything runs in the loop of the HTTP service; files are local and not waited for.
+Everything runs in the loop of the HTTP service; files are local, so it does not wait for them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
 
 
 class Unavailable(Exception):
-    """The file cannot be had. `status` of the mirror, 0 where it did not answer; the text says why."""
+    """The file is not available. `status` is the mirror's, 0 if it did not answer. The text says why."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -51,7 +51,7 @@ class Unavailable(Exception):
 
 
 class Kept(Struct, frozen=True, kw_only=True):
-    """What stands beside a file: where it is from, and what its mirror said of it."""
+    """The note beside a file: its URL, and the mirror's headers."""
 
     url: str
     size: int
@@ -61,11 +61,11 @@ class Kept(Struct, frozen=True, kw_only=True):
 
 
 class Fetch:
-    """A file that is coming."""
+    """A file that is being fetched."""
 
     def __init__(self) -> None:
         self.size = -1
-        """As the mirror said; -1: it has not said anything yet."""
+        """The size that the mirror reported; -1: unknown yet."""
         self.have = 0
         self.part = Path()
         self.done = False
@@ -90,19 +90,19 @@ class PackageCache:
         self._under_way: dict[str, Fetch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[str, float] = {}
-        """URL -> when its mirror was asked last (monotonic)."""
+        """URL -> time of the last request to its mirror (monotonic)."""
         self._session: aiohttp.ClientSession | None = None
         self._room = asyncio.Semaphore(FETCHES)
 
     def kept(self, url: str) -> tuple[Path, int] | None:
-        """The file and its size, where it is whole here and need not be asked for."""
+        """The file and its size, if it is complete and fresh here."""
         found = self._read(url)
         if found is None or not (_LASTING.search(URL(url).path) or time.monotonic() - self._asked.get(url, -REFRESH_S) < REFRESH_S):
             return None
         return self._use(url, found)
 
     def fetch(self, url: str) -> Fetch:
-        """Begins to fetch the file, or joins those who wait for it."""
+        """Starts to fetch the file, or joins others who wait for it."""
         found = self._under_way.get(url)
         if found is None:
             found = self._under_way[url] = Fetch()
@@ -112,7 +112,7 @@ class PackageCache:
         return found
 
     async def pieces(self, fetch: Fetch) -> AsyncIterator[bytes]:
-        """The file while it comes. Raises Unavailable."""
+        """The file while it arrives. Raises Unavailable."""
         while fetch.size < 0 and fetch.failure is None:
             await fetch.wait()
         if fetch.failure is not None:
@@ -130,7 +130,7 @@ class PackageCache:
                     await fetch.wait()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Stops all fetches."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -158,7 +158,7 @@ class PackageCache:
                 self._counters["packages_failed"] += 1
                 away = fetch.failure.status == 0 or fetch.failure.status >= 500
                 if before is not None and away and fetch.size < 0:
-                    # what is kept is better than nothing
+                    # a kept file is better than none
                     self._counters["packages_stale"] += 1
                     self._give(url, fetch, before)
                 with contextlib.suppress(FileNotFoundError):
@@ -167,7 +167,7 @@ class PackageCache:
 
     async def _fetch(self, url: str, fetch: Fetch, before: Kept | None) -> None:
         if self._session is None:
-            for half in self._folder.glob("*.part"):  # of an engine that was killed
+            for half in self._folder.glob("*.part"):  # left by an engine that was killed
                 half.unlink()
             limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
             plain = {"Accept-Encoding": "identity"}
@@ -210,7 +210,7 @@ class PackageCache:
         if (named := _BY_HASH.search(url)) and named[1] != digest.hexdigest():
             raise Unavailable(0, f"{URL(url).path} is not what its name says")
         kept = Kept(url=url, size=size, tag=answer.headers.get("ETag", ""), changed=answer.headers.get("Last-Modified", ""))
-        # the note comes first: without a file of the size that it tells it is worth nothing
+        # the note comes first: without a file of the noted size it is worth nothing
         self._place(url, ".json").write_bytes(msgspec.json.encode(kept))
         os.replace(fetch.part, self._place(url))
         fetch.part, fetch.done = self._place(url), True
@@ -219,7 +219,7 @@ class PackageCache:
         self._evict()
 
     def _give(self, url: str, fetch: Fetch, kept: Kept) -> None:
-        """Lets those who wait have what is kept."""
+        """Lets those who wait have the kept file."""
         path, size = self._use(url, kept)
         fetch.part, fetch.size, fetch.have, fetch.done, fetch.failure = path, size, size, True, None
 
@@ -243,7 +243,7 @@ class PackageCache:
         return path, kept.size
 
     def _evict(self) -> None:
-        """Removes the longest unused until all is within bounds."""
+        """Removes the longest unused files until all limits hold."""
         files = [(path.stat(), path) for path in self._folder.iterdir() if not path.suffix]
         over = sum(stat.st_size for stat, _ in files) - self._most
         for stat, path in sorted(files, key=lambda one: one[0].st_mtime_ns):

@@ -1,9 +1,8 @@
-"""The route table of the HTTP service: every path that is answered, who may call it, and how much it may send. Deny
-by default: what is not here is refused, and a route cannot be written down without saying who may call it.
+"""The route table of the HTTP service: every path, who may call it, and how much it may send. Deny by default: other paths are refused,
+and a route cannot be defined without its caller.
 
 A path is its exact text, with `{name}` for one segment of the characters in SEGMENT, and at the end `{name*}` for several of those in
-PART. Nothing is decoded: `%2e`, `//`
-or `..` match no route.
+PART. Nothing is decoded: `%2e`, `//` or `..` match no route.
 """
 
 from __future__ import annotations
@@ -17,30 +16,30 @@ from .bodies import GIVES_BYTES, LOG_BYTES
 
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 PART = r"[A-Za-z0-9](?:[A-Za-z0-9._~+^:-]|%2[Bb]|%3[Aa]|%5[Ee]|%7[Ee]){0,199}"
-"""As mirrors name packages."""
+"""One part of a path in a mirror: the characters in names of packages and their folders."""
 
 
 class Who(enum.Enum):
     """Who may call a route."""
 
     PUBLIC = "public"
-    """Anybody on the admin network: it tells nothing that the boot ROM of any machine must not know."""
+    """Anyone on the admin network: the answer holds only what the boot ROM of any machine must know."""
     NONCE = "nonce"
-    """Who shows the nonce of an open boot of an installer in the path; worthless after that boot's hello."""
+    """Anyone who shows the nonce of an installer's open boot in the path. Worthless after that boot's hello."""
     TOKEN = "token"
     """The present boot of a node, by its token."""
     IMAGE = "image"
-    """As the image says: loaders, discovery images and installers are public, systems need a token."""
+    """As the image says: loaders, discovery images and installers are public; systems need a token."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
     name: str
-    """Of the handler in `http_calls`, and of the counters."""
+    """Name of the handler in `http_calls`, and of the counters."""
     methods: tuple[str, ...]
     path: str
     who: Who
     body: int = 0
-    """Most bytes of a body; 0: none is taken."""
+    """Most bytes of a body. 0: no body."""
 
 
 ROUTES: tuple[Route, ...] = (
@@ -63,7 +62,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 SAME = {f"/image/loader//{file}": f"/image/loader/{file}" for file in ("grubx64.efi", "grubaa64.efi")}
-"""So shim asks for GRUB, where firmware loaded it by HTTP."""
+"""shim asks for GRUB like this if firmware loaded it by HTTP"""
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -1,21 +1,21 @@
-"""The TFTP socket: one epoll thread, many transfers, read only, and only what the engine offers.
+"""The TFTP socket: one epoll thread, many transfers, read only, and only files that the engine offers.
 
-A request's file name goes to `resolve` and nowhere else: what is sent are octets held in memory, never a file of this
-machine by a client's name. `resolve` and `fetched` are called on the service's thread and must be quick.
+A request's file name goes to `resolve` and nowhere else: the service sends bytes held in memory, never a file of this machine by a
+client's name. `resolve` and `fetched` run on the service's thread and must be quick.
 
-Each transfer has a socket of its own, connected to the client, on an ephemeral port (the TID of RFC 1350 4). The kernel
-then keeps strangers and other transfers apart, gives each its own queue, and reports a client that went away. A shared
-port would pass firewalls more easily, but the admin network has none between engine and rack, and one busy client
-could crowd out the others. The socket is bound to the address that the request was sent to, as a boot ROM drops
-answers from another one.
+Each transfer has its own socket, connected to the client, on an ephemeral port (the TID of RFC 1350 4). So the kernel keeps strangers
+and other transfers apart, gives each its own queue, and reports a client that went away. A shared port would pass firewalls more easily,
+but the admin network has none between engine and rack, and one busy client could crowd out the others. The socket is bound to the
+address that the request was sent to, because a boot ROM drops answers from another one.
 
 Rules
-* At most `max_transfers` at once and `max_per_peer` of one address; beyond, ERROR 0 "busy", and boot ROMs ask again.
-* A request that comes again while nothing was acknowledged is the client's own repetition and starts nothing. After
-  that it is a client that began anew from the same port (boot ROMs do): the old transfer ends.
-* netascii is refused: a boot loader with changed line ends is no boot loader. Writes are refused.
-* A probe of the size (OACK, then ERROR or silence) ends with 0 octets and `ok` false, counts as `probed`, and is no
-  failure.
+* At most `max_transfers` at once and `max_per_peer` for one address. Beyond that, ERROR 0 "busy"; boot ROMs ask again.
+* A repeated request before any acknowledgement is the client's own repetition and starts nothing. After that, the client began again
+  from the same port (boot ROMs do): the old transfer ends.
+* A boot ROM may read past the end of option 67 and append bytes to a name. Such a request gets the file that the name begins with, if
+  `resolve` says so (`TftpFile.name`), and is counted in `tails`.
+* netascii is refused, because it would change the line ends of a boot loader. Writes are refused.
+* A probe of the size (OACK, then ERROR or silence) ends with 0 bytes and `ok` false, counts as `probed`, and is not a failure.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from msgspec import Struct
 
 from engine.serve import ServiceError, cannot_listen
 from engine.wire import tftp
+from engine.wire.recording import NOBODY, Recorder
 from engine.wire.tftp import Error, Malformed, Read, Write
 from engine.wire.tftp_transfer import Limits, State, Transfer
 
@@ -48,9 +49,11 @@ log = logging.getLogger(__name__)
 
 
 class TftpFile(Struct, frozen=True, kw_only=True, gc=False):
-    """What a name stands for: octets, which must not change while they are held."""
+    """The content of a name: bytes, which must not change while they are held."""
 
     body: bytes | memoryview
+    name: str = ""
+    """The name that the request was taken for, if it differs from the requested one."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True, gc=False):
@@ -61,11 +64,12 @@ class Refusal(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TftpCounters(Struct, frozen=True, kw_only=True, gc=False):
-    """Since start, but `active`, which is now."""
+    """Counts since the start, except `active`, which is the present number."""
 
     requests: int = 0  # packets to the service's port
     malformed: dict[str, int] = {}  # by the reasons of engine.wire.tftp
     repeated: int = 0  # a client's own repetition
+    tails: int = 0  # names that were served without the appended bytes
     refused: dict[str, int] = {}  # write, mode, busy, peer_busy, not_offered, no_socket, broken
     active: int = 0
     done: int = 0
@@ -78,11 +82,15 @@ class TftpCounters(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _Active:
-    """A transfer on its way."""
+    """A transfer that is running."""
 
-    __slots__ = ("peer", "request", "sock", "started", "transfer")
+    __slots__ = ("name", "peer", "request", "sock", "started", "transfer", "who")
 
-    def __init__(self, sock: socket.socket, transfer: Transfer, peer: Address, request: Read, started: float) -> None:
+    def __init__(
+        self, sock: socket.socket, transfer: Transfer, peer: Address, request: Read, started: float, name: str, who: bytes
+    ) -> None:
+        self.name = name
+        self.who = who
         self.sock = sock
         self.transfer = transfer
         self.peer = peer
@@ -93,9 +101,8 @@ class _Active:
 class TftpService:
     """TFTP on one address.
 
-    `resolve(filename, peer_ip)` says what is served. `fetched(peer_ip, filename, octets, seconds, ok)` tells how each
-    transfer ended: the acknowledged octets, and whether they were all.
-    """
+    `resolve(filename, peer_ip)` returns the content. `fetched(peer_ip, filename, octets, seconds, ok)` reports the end of each
+    transfer: the acknowledged bytes, and whether they were all."""
 
     def __init__(
         self,
@@ -107,7 +114,9 @@ class TftpService:
         max_transfers: int = 512,
         max_per_peer: int = 8,
         limits: Limits = Limits(),  # noqa: B008
+        record: Recorder = NOBODY,
     ) -> None:
+        self._record = record
         self._bind = bind
         self._resolve = resolve
         self._fetched = fetched
@@ -124,12 +133,13 @@ class TftpService:
         self._per_peer: dict[str, int] = {}
         self._malformed: dict[str, int] = {}
         self._refused: dict[str, int] = {}
+        self._tails = 0
         self._requests = self._repeated = self._done = self._failed = self._probed = 0
         self._octets = self._resent = self._send_errors = self._callback_errors = 0
 
     @property
     def address(self) -> Address:
-        """Where it listens; tells the port where 0 was asked for."""
+        """The address that it listens on, with the port that the kernel chose for 0."""
         if self._socket is None:
             return self._bind
         host, port = self._socket.getsockname()
@@ -142,6 +152,7 @@ class TftpService:
             requests=self._requests,
             malformed=dict(self._malformed),
             repeated=self._repeated,
+            tails=self._tails,
             refused=dict(self._refused),
             active=len(self._active),
             done=self._done,
@@ -154,7 +165,7 @@ class TftpService:
         )
 
     def start(self) -> None:
-        """Open the socket and begin. Raises ServiceError."""
+        """Opens the socket and starts. Raises ServiceError."""
         if self._thread is not None:
             raise ServiceError("TFTP is already running: stop it before starting it again")
         listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -175,7 +186,7 @@ class TftpService:
         self._thread.start()
 
     def stop(self) -> None:
-        """End all transfers, each with its `fetched`, and close. May be called twice."""
+        """Ends all transfers, each with its `fetched`, and closes. A second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None or self._wake is None or self._epoll is None or self._socket is None:
             return
@@ -208,7 +219,7 @@ class TftpService:
                         self._end(one, now)
                     return
                 else:
-                    found = active.get(fd)  # it may have ended by an event of this round
+                    found = active.get(fd)  # an event of this round may have ended it
                     if found is not None:
                         self._heard(found, now)
             if now >= sweep:
@@ -227,6 +238,8 @@ class TftpService:
             one.transfer.message = str(why)
             self._end(one, now)
             return
+        if packet[:2] == b"\0\5":
+            self._record.received("tftp", one.who, one.peer, self._bind, packet)
         self._send(one, one.transfer.receive(packet, now))
         if one.transfer.state is not State.RUNNING:
             self._end(one, now)
@@ -236,7 +249,7 @@ class TftpService:
             for packet in packets:
                 one.sock.send(packet)
         except OSError:
-            # A full buffer, or a client that closed its port: the next event or the time-out deals with it.
+            # A full buffer, or a client that closed its port: the next event or the time-out handles it.
             self._send_errors += 1
 
     def _requested(self, listening: socket.socket, now: float) -> None:
@@ -249,10 +262,13 @@ class TftpService:
                 log.debug("not received", extra={"action": "tftp receive", "cause": str(why)})
                 return
             self._requests += 1
+            who = self._record.of(source[0])
+            self._record.received("tftp", who, source, self._bind, packet)
             try:
                 asked = tftp.decode(packet)
             except Malformed as refused:
                 self._malformed[refused.reason] = self._malformed.get(refused.reason, 0) + 1
+                self._record.lost("tftp", who, refused.reason)
                 if packet[:2] in (b"\0\1", b"\0\2"):  # never an error for an error
                     self._answer(listening, source, Error(code=tftp.ILLEGAL, message=f"malformed: {refused.reason}"))
                 continue
@@ -262,6 +278,7 @@ class TftpService:
                 self._begin(listening, source, _sent_to(control), asked, now)
             else:
                 self._malformed["opcode"] = self._malformed.get("opcode", 0) + 1
+                self._record.lost("tftp", who, "opcode")
 
     def _begin(self, listening: socket.socket, peer: Address, here: str, asked: Read, now: float) -> None:
         before = self._active.get(self._peers.get(peer, -1))
@@ -288,14 +305,21 @@ class TftpService:
         if sock is None:
             self._refuse(listening, peer, "no_socket", Error(code=0, message="busy, ask again"))
             return
-        one = _Active(sock, Transfer(asked, found.body, self._limits), peer, asked, now)
+        who = self._record.of(peer[0])
+        if found.name:
+            self._tails += 1
+            self._record.odd("tftp", who, "tail")
+        one = _Active(sock, Transfer(asked, found.body, self._limits), peer, asked, now, found.name or asked.filename, who)
         fd = sock.fileno()
         self._active[fd] = one
         self._peers[peer] = fd
         self._per_peer[peer[0]] = self._per_peer.get(peer[0], 0) + 1
         if self._epoll is not None:
             self._epoll.register(fd, select.EPOLLIN)
-        self._send(one, one.transfer.start(now))
+        first = one.transfer.start(now)
+        if first and first[0][:2] == b"\0\6":
+            self._record.sent("tftp", who, self._bind, peer, first[0])
+        self._send(one, first)
 
     def _unwelcome(self, peer: Address, asked: Read) -> tuple[str, Error] | None:
         if len(self._active) >= self._max_transfers:
@@ -341,26 +365,31 @@ class TftpService:
             self._probed += 1
         else:
             self._failed += 1
+            why = transfer.message or "no answer"
+            self._record.cause("tftp", one.who, f"the transfer of {one.name} ended after {octets} octets: {why}")
         try:
-            self._fetched(ip, one.request.filename, octets, now - one.started, done)
+            self._fetched(ip, one.name, octets, now - one.started, done)
         except Exception:
             log.exception("the end of a transfer was not taken", extra={"action": "tftp fetched"})
             self._callback_errors += 1
 
     def _refuse(self, listening: socket.socket, peer: Address, reason: str, error: Error) -> None:
         self._refused[reason] = self._refused.get(reason, 0) + 1
+        self._record.cause("tftp", self._record.of(peer[0]), f"refused: {error.message}")
         self._answer(listening, peer, error)
 
     def _answer(self, listening: socket.socket, peer: Address, error: Error) -> None:
+        packet = tftp.encode(error)
+        self._record.sent("tftp", self._record.of(peer[0]), self._bind, peer, packet)
         try:
-            listening.sendto(tftp.encode(error), peer)
+            listening.sendto(packet, peer)
         except OSError as why:
             self._send_errors += 1
             log.debug("error not sent", extra={"action": "tftp refuse", "cause": str(why)})
 
 
 def _sent_to(control: list[tuple[int, int, bytes]]) -> str:
-    """The local address that a datagram came to ("" where the kernel does not say)."""
+    """The local address that a datagram came to ("" if the kernel does not say)."""
     for level, kind, value in control:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
             return socket.inet_ntoa(_PKTINFO.unpack_from(value)[1])

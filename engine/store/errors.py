@@ -1,8 +1,8 @@
-"""What can go wrong with a store, as one sentence that says what to do.
+"""Errors of a store, each as one sentence with advice.
 
-Two families, because they end differently: a `StoreError` is about the place (disk, file, permission, another
-engine) and stops the engine with its sentence; `Unstorable` is about one event of a batch and costs only that event.
-After either one the store is as it was before the call.
+There are two families, because they end differently. A `StoreError` is about the place (disk, file, permission, another engine) and
+stops the engine with its sentence. `Unstorable` is about one event of a batch and costs only that event. After either one the store is
+as it was before the call.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ OF_THE_ROWS = (
 
 
 class StoreError(Exception):
-    """The store cannot be used. The message is one sentence with what to do, fit for a person."""
+    """The store cannot be used. The message is one sentence with advice, for people."""
 
 
 class Unstorable(Exception):
-    """An event of a batch, or a row that it changed, cannot be written down. `index` is its place in the batch, None
-    where only the batch is known to hold such a one."""
+    """An event of a batch, or a row that it changed, cannot be stored. `index` is its position in the batch; None if only the batch
+    is known to hold such an event."""
 
     def __init__(self, index: int | None, message: str) -> None:
         super().__init__(message)
@@ -45,58 +45,46 @@ class Unstorable(Exception):
 
 
 def _full(path: Path) -> StoreError:
-    return StoreError(
-        f"the disk of {path} is full: free some space, then start again; all that was promised is recorded"
-    )
+    return StoreError(f"the disk of {path} is full: free some space, then start again; no confirmed change is lost")
 
 
 def from_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
-    """The sentence for what SQLite said about the file at `path`."""
-    # The low octet is the primary code (sqlite.org/rescode.html); errors of Python's own making have none.
+    """The sentence for an SQLite error about the file at `path`."""
+    # The low byte is the primary code (sqlite.org/rescode.html). Errors that Python makes itself have none.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _FULL:
         return _full(path)
     if code in _DAMAGED:
-        return StoreError(
-            f"{path} is not a store, or is damaged ({error}): move it away to begin anew, or put a copy of it back"
-        )
+        return StoreError(f"{path} is not a store, or is damaged ({error}): restore a copy of it, or move it away to start a new one")
     if code in _DENIED:
-        return StoreError(
-            f"{path} may not be written by this user ({error}): run as the user that owns it, or give --store another "
-            "directory"
-        )
+        return StoreError(f"this user may not write {path} ({error}): run as the user that owns it, or give --store another directory")
     if code in _BUSY:
-        return StoreError(f"another program holds {path} locked: stop it, then start again")
+        return StoreError(f"another program has locked {path}: stop it, then start again")
     if code == sqlite3.SQLITE_CANTOPEN:
-        return StoreError(
-            f"{path} cannot be opened: check that it is a file, and that this user may read and write it and its "
-            "directory"
-        )
+        return StoreError(f"cannot open {path}: check that it is a file, and that this user may read and write it and its directory")
     if code == sqlite3.SQLITE_IOERR:
         return StoreError(
-            f"the disk of {path} failed ({getattr(error, 'sqlite_errorname', error)}): check the disk and its free "
-            "space, then start again"
+            f"the disk of {path} failed ({getattr(error, 'sqlite_errorname', error)}): check the disk and its free space, then start again"
         )
-    return StoreError(f"the store {path} cannot be used ({error}): restore a copy of it, or report this")
+    return StoreError(f"cannot use the store {path} ({error}): restore a copy of it, or report this")
 
 
 def from_os(error: OSError, path: Path) -> StoreError:
-    """The sentence for what the operating system said about the directory or file at `path`."""
+    """The sentence for an operating system error about the directory or file at `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _full(path)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(
-            f"{path} may not be written by this user ({error.strerror}): run as the user that owns it, or give --store "
-            "another directory"
+            f"this user may not write {path} ({error.strerror}): run as the user that owns it, or give --store another directory"
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return StoreError(f"{path} is not a directory: give --store a directory")
-    return StoreError(f"{path} cannot be used as a store ({error.strerror}): give --store another directory")
+    return StoreError(f"cannot use {path} as a store ({error.strerror}): give --store another directory")
 
 
 @contextmanager
 def files_of(directory: Path) -> Iterator[None]:
-    """Whatever the operating system says about files in or beside the store's directory becomes a StoreError."""
+    """Turns any operating system error about files in or beside the store's directory into a StoreError."""
     try:
         yield
     except OSError as error:

@@ -1,17 +1,19 @@
-"""A whole journal as a file of JSON lines, to look back at on another machine (`crowbar events --export FILE`, `crowbar look-back FILE`).
+"""A whole journal as a file of JSON lines, for a look back on another machine (`crowbar events --export FILE`, `crowbar look-back
+FILE`).
 
     {"type": "journal", "version": 1, "program": ..., "installation": ..., "first": ..., "last": ..., "at": ...}
-    {"type": "barclamps", "catalog": ...}                        what the barclamps said there: by it is told why something waited
-    {"type": "base", "table": ..., "key": ..., "row": ...}      each record that was there before the first row
+    {"type": "barclamps", "catalog": ...}                        the barclamps there: they explain why something waited
+    {"type": "base", "table": ..., "key": ..., "row": ...}      each record that existed before the first row
     {"type": "row", "seq": ..., "at": ..., "now": ..., "event": ..., "fields": ..., "rows": ...}
-    {"type": "end", "base": ..., "rows": ..., "sha256": ...}    of all octets before this line
+    {"type": "end", "base": ..., "rows": ..., "sha256": ...}    of all bytes before this line
 
 Rules
-* A row says what the store's own row says, redacted once more: the journal holds no secret by design, and whatever is called like one and
-  has a text as its value leaves as `(redacted)`. Names of sealed secrets and references to where one comes from stay.
-* A file is written beside its name and renamed when it is whole, mode 0600; one that is there is not overwritten. `.gz` is compressed.
-* Reading is bounded and typed: so many lines, so long, in order, without a gap, whole (`end` tells). Rows stay in the file; where each
-  begins is remembered. A compressed file is unpacked to a temporary one, bounded as well.
+* A row has the content of the store's own row, redacted once more. The journal holds no secret by design; in addition, every text under
+  a name of a secret becomes `(redacted)`. Names of sealed secrets and references to their sources stay.
+* A file is written under a temporary name and renamed when it is complete, mode 0600. An existing file is not overwritten. `.gz` is
+  compressed.
+* Reading is bounded and typed: number and length of lines, their order without a gap, completeness (by `end`). Rows stay in the file;
+  only their positions are kept in memory. A compressed file is unpacked to a temporary one, bounded too.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import gzip
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import zlib
 from array import array
@@ -38,9 +41,15 @@ from .store import JournalRow, Store, Tables
 
 VERSION = 1
 LINE_MAX = 64 * 1024 * 1024
-"""Octets of a line: a commit that binds ten thousand roles is one row."""
+"""Bytes of a line: a commit that binds ten thousand roles is one row."""
 ROWS_MAX = 2_000_000
 FILE_MAX = 16 * 1024**3
+PACKED = 200
+"""A packed journal unpacks to at most so many times its size: journals come to 5 to 30 times, and a file of zeros to a thousand."""
+SMALL = 64 * 1024 * 1024
+"""Octets up to which that is not looked at."""
+ROOM = 256 * 1024 * 1024
+"""Octets that unpacking leaves free in the folder for temporary files."""
 PIECE = 1000
 REDACTED = "(redacted)"
 _SECRET = re.compile(r"(^|[-_ ])(passw(or)?d|passphrase|secret|token|private[-_]?key|community|credential)s?($|[-_ ])", re.IGNORECASE)
@@ -51,10 +60,10 @@ class Head(Struct, frozen=True, kw_only=True, tag="journal"):
     program: str
     installation: str
     first: int
-    """Seq of the first row; one more than `last` where there is none."""
+    """Sequence number of the first row. `last` + 1 if there is none."""
     last: int
     at: float
-    """When it was exported."""
+    """Time of the export."""
 
 
 class Barclamps(Struct, frozen=True, kw_only=True, tag="barclamps"):
@@ -91,9 +100,9 @@ _row = msgspec.json.Decoder(Line)
 
 
 def export(store: Store, path: Path, catalog: Catalog, program: str, at: float) -> Head:
-    """Write the whole journal of this store. Raises StoreError."""
+    """Writes the whole journal of this store. Raises StoreError."""
     if path.exists():
-        raise StoreError(f"{path} is there already: name another file, or remove it")
+        raise StoreError(f"{path} already exists: name another file, or delete it")
     part = path.with_name(f".{path.name}.part")
     try:
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as raw:
@@ -106,7 +115,7 @@ def export(store: Store, path: Path, catalog: Catalog, program: str, at: float) 
             os.fsync(raw.fileno())
         part.rename(path)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
+        raise StoreError(f"cannot write {path} ({error.strerror or error}): choose another place") from error
     finally:
         part.unlink(missing_ok=True)
     return head
@@ -125,9 +134,13 @@ def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: floa
         last = store.last_seq()
         meta = list(store.load()["meta"].values())
         head = Head(
-            version=VERSION, program=program, installation=getattr(meta[0], "installation", "") if meta else "",
-            first=folded + 1, last=last, at=at,
-        )  # fmt: skip
+            version=VERSION,
+            program=program,
+            installation=getattr(meta[0], "installation", "") if meta else "",
+            first=folded + 1,
+            last=last,
+            at=at,
+        )
         put(head)
         put(Barclamps(catalog=msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(catalog, folders={}), order="sorted"))))
         base = 0
@@ -147,7 +160,7 @@ def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: floa
 
 
 def _redacted(value: Any) -> Any:
-    """The same without texts under a name of a secret, at any depth; a record with `name` and `value` counts as such a pair."""
+    """The same without texts under a name of a secret, at any depth. A record with `name` and `value` counts as such a pair."""
     if isinstance(value, dict):
         out = {k: REDACTED if isinstance(v, str) and v and _SECRET.search(k) else _redacted(v) for k, v in value.items()}
         if isinstance(value.get("name"), str) and isinstance(value.get("value"), str) and _SECRET.search(value["name"]):
@@ -162,19 +175,19 @@ def _redacted(value: Any) -> Any:
 
 
 class JournalFile:
-    """An exported journal, opened: what `views.past.Past` reads. Raises StoreError for whatever is not such a file."""
+    """An exported journal, opened for `views.past.Past`. Raises StoreError for any other file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             self._file = _opened(path)
         except (OSError, EOFError, zlib.error) as error:
-            raise StoreError(f"{path} cannot be read ({getattr(error, 'strerror', None) or error}): check its name") from error
+            raise StoreError(f"cannot read {path} ({getattr(error, 'strerror', None) or error}): check its name") from error
         try:
             self._check()
         except OSError as error:
             self._file.close()
-            raise StoreError(f"{path} cannot be read ({error.strerror or error}): check the disk") from error
+            raise StoreError(f"cannot read {path} ({error.strerror or error}): check the disk") from error
         except BaseException:
             self._file.close()
             raise
@@ -186,11 +199,11 @@ class JournalFile:
         self.close()
 
     def _check(self) -> None:
-        """Read it once: typed, in order, whole."""
+        """Reads it once and checks types, order and completeness."""
         self._tables: Tables = {table: {} for table in CODECS}
         self._begins = array("Q")
         self.catalog: Catalog | None = None
-        """What the barclamps said where it was written; None: as this program cannot read it."""
+        """The barclamps where it was written. None: this program cannot read them."""
         head: Head | None = None
         end: End | None = None
         whole = hashlib.sha256()
@@ -202,42 +215,51 @@ class JournalFile:
                 what = f"line {number} of {self.path} is not a line of an exported journal ({error})"
                 raise StoreError(f"{what}: export it again with crowbar events --export") from error
             if end is not None:
-                raise self._wrong(number, "it goes on after its end")
+                raise self._wrong(number, "it continues after its end")
             match one:
                 case Head() if head is None:
-                    head = one
-                    if one.version > VERSION:
-                        known = f"this program knows up to {VERSION}"
-                        raise StoreError(f"{self.path} is of version {one.version}, {known}: use the newer program")
+                    head = self._known(one)
                 case _ if head is None:
                     raise self._wrong(number, "it does not begin with a head line")
                 case Barclamps() if number == 2:
-                    with contextlib.suppress(msgspec.MsgspecError):  # of another version: the rows may be read all the same
+                    with contextlib.suppress(msgspec.MsgspecError):  # of another version: the rows may still be readable
                         self.catalog = msgspec.json.decode(one.catalog, type=Catalog)
                 case Base() if not self._begins:
                     base += 1
-                    try:
-                        codec = CODECS[one.table]
-                        self._tables[one.table][codec.key_from_json(one.key)] = codec.from_json(one.row)
-                    except (KeyError, msgspec.MsgspecError) as error:
-                        raise self._wrong(number, f"a record that this program does not know ({error})") from error
+                    self._keep(one, number)
                 case Line() if one.seq == head.first + len(self._begins):
                     if len(self._begins) >= ROWS_MAX:
                         raise self._wrong(number, f"more than {ROWS_MAX} rows")
                     self._begins.append(at)
-                case End():
+                case End() if (one.base, one.rows, one.sha256) == (base, len(self._begins), whole.hexdigest()):
                     end = one
-                    if (one.base, one.rows, one.sha256) != (base, len(self._begins), whole.hexdigest()):
-                        raise self._wrong(number, "what is in it is not what was written")
+                case End():
+                    raise self._wrong(number, "its content differs from what was exported")
                 case _:
-                    raise self._wrong(number, "a line that does not follow from the one before")
+                    raise self._wrong(number, "a line that does not follow the previous line")
             whole.update(text)
             at += len(text)
+        self.head = self._whole(head, end)
+
+    def _known(self, head: Head) -> Head:
+        if head.version > VERSION:
+            raise StoreError(f"{self.path} is of version {head.version}, this program knows up to {VERSION}: use the newer program")
+        return head
+
+    def _keep(self, record: Base, number: int) -> None:
+        """A record that was there before the first row."""
+        try:
+            codec = CODECS[record.table]
+            self._tables[record.table][codec.key_from_json(record.key)] = codec.from_json(record.row)
+        except (KeyError, msgspec.MsgspecError) as error:
+            raise self._wrong(number, f"a record that this program does not know ({error})") from error
+
+    def _whole(self, head: Head | None, end: End | None) -> Head:
         if head is None or end is None:
             raise StoreError(f"{self.path} is {'empty' if head is None else 'cut off'}: copy it or export it again")
         if head.last != head.first + len(self._begins) - 1:
             raise StoreError(f"{self.path} does not hold the rows that its head line names: export it again")
-        self.head = head
+        return head
 
     def _wrong(self, number: int, what: str) -> StoreError:
         return StoreError(f"line {number} of {self.path}: {what}; export it again with crowbar events --export")
@@ -281,12 +303,17 @@ def _opened(path: Path) -> BinaryIO:
 def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
     out = cast(BinaryIO, tempfile.TemporaryFile(prefix="crowbar-journal-"))  # noqa: SIM115  closed by JournalFile
     try:
+        most = min(max(SMALL, PACKED * os.fstat(file.fileno()).st_size), FILE_MAX)
         with gzip.GzipFile(fileobj=file, mode="rb") as packed:
             size = 0
             while piece := packed.read(1 << 20):
                 size += len(piece)
-                if size > FILE_MAX:
-                    raise StoreError(f"{path} is too large for a journal")
+                if size > most:
+                    raise StoreError(f"{path} is no packed journal: it unpacks to more than {most >> 20} MiB")
+                if size % (16 << 20) < len(piece) and shutil.disk_usage(tempfile.gettempdir()).free < ROOM:
+                    raise StoreError(
+                        f"{path} cannot be unpacked: {tempfile.gettempdir()} has less than {ROOM >> 20} MiB left. Free some space there"
+                    )
                 out.write(piece)
         out.seek(0)
     except BaseException:
@@ -298,5 +325,5 @@ def _unpacked(file: BinaryIO, path: Path) -> BinaryIO:
 def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
     while text := file.readline(LINE_MAX + 1):
         if len(text) > LINE_MAX:
-            raise StoreError(f"{path} has a line of more than {LINE_MAX >> 20} MiB: it is no exported journal")
+            raise StoreError(f"{path} has a line of more than {LINE_MAX >> 20} MiB: it is not an exported journal")
         yield text

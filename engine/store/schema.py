@@ -1,24 +1,26 @@
-"""The tables of a store and how records become rows: all of it derived from `model.TABLES` and `model.KEYS`.
+"""The tables of a store, and how records become rows: all derived from `model.TABLES` and `model.KEYS`.
 
 Rules
-* One column per field: text, numbers and enum values as they are, everything else (structs, tuples, maps, JSON) as
-  JSON text; None is NULL. STRICT tables, NOT NULL where the field cannot be None, so a wrong value is refused when
-  it is written.
-* A record that gains a field with a default needs no migration: `reconcile` adds the column. Any other change of a
-  record needs a function in MIGRATIONS.
-* A record that lost a field is a migration too: the left-over column is refused, because its NOT NULL would fail
-  later, in the middle of a run.
+* One column per field: text, numbers and enum values as they are, everything else (structs, tuples, maps, JSON) as JSON text; None is
+  NULL. Tables are STRICT, and columns NOT NULL if the field cannot be None, so a wrong value is refused when it is written.
+* A record that gains a field with a default needs no migration: `reconcile` adds the column. Any other change of a record needs a
+  function in MIGRATIONS.
+* A record that loses a field needs a migration too: the left-over column is refused, because its NOT NULL would fail later, in the
+  middle of a run.
 
-Traps: SQLite knows no booleans (they come back as 0 and 1), and turns NaN into NULL. A fresh file has user_version
-0, so making all tables is the first migration.
+* Each row has a sum (`sums`). A migration that changes rows of a table sets their `crc` to NULL.
+
+Traps: SQLite knows no booleans (they come back as 0 and 1), and turns NaN into NULL. A fresh file has user_version 0, so making all
+tables is the first migration.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 import sqlite_utils
@@ -27,8 +29,13 @@ from msgspec import inspect, structs
 from ..definitions import Json
 from ..model import KEYS, TABLES, Row
 from .errors import StoreError
+from .sums import CRC, seed
 
-Values = tuple[Any, ...]
+Key = Hashable
+Change = tuple[str, Key, Row | None]
+"""Table, key and record; None: the row is deleted."""
+Tables = dict[str, dict[Key, Row]]
+Values = Sequence[Any]
 Encode = Callable[[Any], Any]
 
 _encode = msgspec.json.Encoder().encode
@@ -55,9 +62,9 @@ def _enum_value(value: Any) -> Any:
 
 
 class Column:
-    """How one field is kept: SQL type, NULL or not, and the two ways of conversion (None: as it is)."""
+    """How one field is stored: SQL type, NULL or not, and the two conversions (None: unchanged)."""
 
-    __slots__ = ("decode", "default", "encode", "name", "nullable", "sql", "type")
+    __slots__ = ("decode", "default", "encode", "name", "nullable", "sql", "type", "usual", "usual_text")
 
     def __init__(self, field: inspect.Field) -> None:
         self.name = field.encode_name
@@ -83,6 +90,9 @@ class Column:
             case _:
                 self.encode, self.decode = to_json, _decode
         self.default: Any = msgspec.NODEFAULT
+        self.usual: Any = field.default
+        """Most fields of most records hold this very object, whose text is known."""
+        self.usual_text = None if self.usual is msgspec.NODEFAULT else self.to_sql(self.usual)
         if field.default is not msgspec.NODEFAULT:
             self.default = field.default
         elif field.default_factory is not msgspec.NODEFAULT:
@@ -92,9 +102,18 @@ class Column:
         return self.encode(value) if self.encode is not None and value is not None else value
 
 
+class Odd(NamedTuple):
+    """A record with a wrong sum, or without one."""
+
+    table: str
+    key: Hashable
+    record: Row
+    summed: bool
+
+
 class Codec:
-    """Rows of one table and records of one type. Keys are those of the world's maps (`model.KEYS`); the one row of a
-    table without key fields has the key ()."""
+    """Rows of one table and records of one type. Keys are those of the world's maps (`model.KEYS`). The one row of a table without
+    key fields has the key ()."""
 
     def __init__(self, table: str, record: type[Row], keys: tuple[str, ...]) -> None:
         self.table = table
@@ -104,11 +123,14 @@ class Codec:
         assert isinstance(info, inspect.StructType)
         self._key: Callable[[Row], Hashable] = attrgetter(*keys) if keys else _no_key
         self.columns = tuple(Column(f) for f in info.fields)
-        self._fixups = tuple((i, c.encode) for i, c in enumerate(self.columns) if c.encode is not None)
+        self.seed = seed(table)
+        self._enums = tuple(i for i, c in enumerate(self.columns) if c.encode is _enum_value)
+        self._texts = tuple((i, c.usual, c.usual_text) for i, c in enumerate(self.columns) if c.encode is to_json)
         names = [c.name for c in self.columns]
         key_columns = keys or (ONE,)
         if not keys:
             names.append(ONE)
+        names.append(CRC)
         places = ", ".join("?" * len(names))
         set_ = ", ".join(f"{_quote(n)} = excluded.{_quote(n)}" for n in names if n not in key_columns)
         # `ON CONFLICT DO UPDATE` keeps the row and its index entry; REPLACE would delete and insert both.
@@ -116,18 +138,30 @@ class Codec:
             f"INSERT INTO {_quote(table)} ({', '.join(map(_quote, names))}) VALUES ({places}) "
             f"ON CONFLICT ({', '.join(map(_quote, key_columns))}) DO UPDATE SET {set_}"
         )
+        self.seal = f"UPDATE {_quote(table)} SET {CRC} = ? WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
         self.delete = f"DELETE FROM {_quote(table)} WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
 
-    def to_row(self, record: Row) -> Values:
-        """Values for `upsert`. Raises TypeError or ValueError for what JSON cannot hold."""
-        values: list[Any] = list(structs.astuple(record))
-        for i, encode in self._fixups:
-            value = values[i]
-            if value is not None:
-                values[i] = encode(value)
-        if not self.keys:
-            values.append(1)
-        return tuple(values)
+    def sum_of(self, text: bytes) -> int:
+        """The sum of a record, of its JSON."""
+        return crc32(text, self.seed)
+
+    def to_rows(self, records: Iterable[tuple[Row, bytes]]) -> list[Values]:
+        """Values for `upsert`, of records and their JSON. Raises TypeError or ValueError for what JSON cannot hold."""
+        out: list[Values] = []
+        enums, texts, one, start = self._enums, self._texts, () if self.keys else (1,), self.seed
+        for record, text in records:
+            values: list[Any] = [*structs.astuple(record), *one, crc32(text, start)]
+            for i in enums:
+                if values[i] is not None:
+                    values[i] = values[i]._value_  # what `value` gives, without its descriptor
+            for i, usual, usual_text in texts:
+                value = values[i]
+                if value is usual:
+                    values[i] = usual_text
+                elif value is not None:
+                    values[i] = _encode(value).decode()
+            out.append(values)
+        return out
 
     def to_key_row(self, key: Hashable) -> Values:
         """Values for `delete`."""
@@ -147,22 +181,27 @@ class Codec:
         """The record of a journal row. Raises msgspec.ValidationError."""
         return msgspec.convert(row, self.record)
 
-    def rows(self, conn: sqlite3.Connection) -> Iterator[tuple[Hashable, Row]]:
-        """All records of the table, strictly decoded. A column that is not there yet (a store opened read-only
-        before an engine of this version reconciled it) leaves the field at its default. Raises msgspec.MsgspecError,
+    def rows(self, conn: sqlite3.Connection, odd: list[Odd] | None = None) -> Iterator[tuple[Hashable, Row]]:
+        """All records of the table, strictly decoded. Adds those without their sum to `odd`. A missing column (a store opened
+        read-only before an engine of this version reconciled it) leaves the field at its default. Raises msgspec.MsgspecError,
         sqlite3.Error."""
         there = set(column_names(conn, self.table))
         columns = [c for c in self.columns if c.name in there]
         names = [c.name for c in columns]
         decoders = [(c.name, c.decode) for c in columns if c.decode is not None]
-        for values in conn.execute(f"SELECT {', '.join(map(_quote, names))} FROM {_quote(self.table)}"):
+        start = self.seed
+        summed = CRC if CRC in there else "NULL"
+        for *values, crc in conn.execute(f"SELECT {', '.join(map(_quote, names))}, {summed} FROM {_quote(self.table)}"):
             fields = dict(zip(names, values, strict=True))
             for name, decode in decoders:
                 value = fields[name]
                 if value is not None:
                     fields[name] = decode(value)
             record = msgspec.convert(fields, self.record)
-            yield self.key_of(record), record
+            key = self._key(record)
+            if odd is not None and crc != crc32(_encode(record), start):
+                odd.append(Odd(self.table, key, record, crc is not None))
+            yield key, record
 
 
 CODECS: dict[str, Codec] = {table: Codec(table, record, KEYS[table]) for table, record in TABLES.items()}
@@ -197,7 +236,12 @@ def _create_all(db: sqlite_utils.Database) -> None:
     db.conn.execute("INSERT INTO info VALUES ('folded', 0)")
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all]
+def _add_sums(db: sqlite_utils.Database) -> None:
+    for table in (*CODECS, "journal", "journal_base"):
+        db.conn.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {CRC} INTEGER")
+
+
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums]
 """Number n takes a store from user_version n to n + 1."""
 
 
@@ -206,8 +250,8 @@ def version(conn: sqlite3.Connection) -> int:
 
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring the store to this program's version. Raises StoreError for a newer store, sqlite3.Error; a migration
-    that fails leaves the store as it was before it."""
+    """Migrates the store to this program's version. Raises StoreError for a newer store, sqlite3.Error. A failed migration leaves
+    the store as it was before it."""
     check_not_newer(conn)
     db = sqlite_utils.Database(conn, execute_plugins=False)
     for number in range(version(conn), len(MIGRATIONS)):
@@ -221,15 +265,15 @@ def check_not_newer(conn: sqlite3.Connection) -> None:
     found = version(conn)
     if found > len(MIGRATIONS):
         raise StoreError(
-            f"the store is of version {found}, this program knows up to {len(MIGRATIONS)}: use the newer program, or "
+            f"the store has version {found}, and this program knows versions up to {len(MIGRATIONS)}: use the newer program, or "
             "give --store another directory"
         )
 
 
 def reconcile(conn: sqlite3.Connection) -> None:
-    """Add the columns of fields that are new and have a default. Raises StoreError where a migration is missing."""
+    """Adds the columns of new fields with a default. Raises StoreError if a migration is missing."""
     for codec in CODECS.values():
-        there = set(column_names(conn, codec.table)) - ({ONE} if not codec.keys else set())
+        there = set(column_names(conn, codec.table)) - ({ONE, CRC} if not codec.keys else {CRC})
         for column in codec.columns:
             if column.name in there:
                 continue
@@ -237,6 +281,7 @@ def reconcile(conn: sqlite3.Connection) -> None:
                 raise _other_version(codec.table, column.name)
             with transaction(conn):
                 _add_column(conn, codec.table, column)
+                conn.execute(f"UPDATE {_quote(codec.table)} SET {CRC} = NULL")
         surplus = there - {c.name for c in codec.columns}
         if surplus:
             raise _other_version(codec.table, min(surplus))
@@ -261,8 +306,8 @@ def _other_version(table: str, column: str) -> StoreError:
 
 
 class transaction:
-    """`with transaction(conn):` one write transaction on a connection in autocommit mode; undone whole when anything is
-    raised, an error of COMMIT itself included (a full disk shows there)."""
+    """`with transaction(conn):` one write transaction on a connection in autocommit mode. It is undone completely if anything is
+    raised, including an error of COMMIT itself (a full disk shows there)."""
 
     __slots__ = ("conn",)
 
@@ -286,3 +331,17 @@ class transaction:
         # After SQLITE_FULL or an I/O error SQLite has often undone it by itself already.
         if self.conn.in_transaction:
             self.conn.execute("ROLLBACK")
+
+
+def statements(pending: dict[str, dict[Key, tuple[Row, bytes] | None]]) -> list[tuple[str, Sequence[Values]]]:
+    """SQL and values for each table's deleted and changed rows. The bytes are the record's JSON."""
+    out: list[tuple[str, Sequence[Values]]] = []
+    for table, rows in pending.items():
+        codec = CODECS[table]
+        kept = codec.to_rows([row for row in rows.values() if row is not None])
+        gone = [codec.to_key_row(key) for key, row in rows.items() if row is None] if len(kept) < len(rows) else ()
+        if gone:
+            out.append((codec.delete, gone))
+        if kept:
+            out.append((codec.upsert, kept))
+    return out

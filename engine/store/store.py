@@ -1,106 +1,126 @@
-"""What survives: the tables of the world and the journal, in one SQLite file, written by one thread in group commits.
+"""The durable state: the tables of the world and the journal, in one SQLite file, written by one thread in group commits.
 
 Rules
-* Current state in tables is the truth; a journal row says which event changed which rows to what. Both are written
-  in one transaction, fully synced, before anything of it is promised to anybody.
-* `seq` has no gaps: the number after the last row is given out only by a commit that succeeded.
-* Retention is bounded: `prune` folds the oldest journal rows into `journal_base`, so that base plus journal is the
-  tables at any time (`verify`).
-* One engine per store, held by a lock (`store_file`). Readers need none.
-* Many upserts of one row in a batch are written once, the last one; their journal rows all stay.
+* The tables hold the current state. A journal row says which event changed which rows to what. Both are written in one transaction,
+  fully synced, before anything of it is promised to anybody.
+* `seq` has no gaps: only a successful commit assigns the number after the last row.
+* Retention is bounded: `prune` folds the oldest journal rows into `journal_base`, so that base plus journal equal the tables at any time
+  (`verify`).
+* One engine per store, held by a lock (`file`). Readers need no lock.
+* Many upserts of one row in a batch are written once; all their journal rows stay.
+* An event that changed only last values (`model.LAST_VALUES`) has no journal row. Its rows are as durable as all others: a lease is
+  renewed before the answer leaves. So the tables may be newer than the journal in those fields, and in no others.
+* Engine time is that of the last commit: in its row, or in `info` if it has none, at least every STAMP_S.
 
 Traps
-* The connection is in autocommit mode and every transaction is explicit; sqlite-utils' own write methods would commit
-  early. A reader that keeps a transaction open keeps the WAL from shrinking: all reads here are short.
-* A commit that failed in fsync may still be found after a restart. That is right: its effects were not run, and open
-  effects are a function of the world.
+* The connection is in autocommit mode and every transaction is explicit, because sqlite-utils' own write methods would commit early. A
+  reader that keeps a transaction open keeps the WAL from shrinking: all reads here are short.
+* A commit that failed in fsync may still be found after a restart. That is right: its effects were not run, and open effects follow from
+  the world.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from math import ceil, inf
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
 
-from ..definitions import Json
-from ..events import Commit, Happened, Operate, PowerSet, SetAttribute, Started
-from ..model import Row
-from .errors import OF_THE_ROWS, StoreError, Unstorable, from_sqlite
-from .file import FILE, connect, open_for_reading, open_for_writing, prepare, take_lock
-from .schema import CODECS, to_json, transaction
+from ..events import Happened
+from ..model import Row, same_but_last
+from . import check
+from .errors import OF_THE_ROWS, StoreError, Unstorable, from_os, from_sqlite
+from .file import (
+    FILE,
+    LOCK,
+    Promised,
+    Watch,
+    begin,
+    check_not_older,
+    connect,
+    held,
+    is_begun,
+    open_for_reading,
+    open_for_writing,
+    prepare,
+    promised,
+    take_lock,
+)
+from .journal import JournalRow, base, fold, following, replayed, verify
+from .news import is_news, journalled
+from .schema import CODECS, Change, Key, Odd, Tables, statements, transaction
 
-Key = Hashable
-Change = tuple[str, Key, Row | None]
-"""Table, key and record; None: the row is deleted."""
 T = TypeVar("T")
-Tables = dict[str, dict[Key, Row]]
 
-ALWAYS = (Commit, Operate, PowerSet, SetAttribute, Started)
-"""Events that are journalled even when they change nothing: somebody asked, and it shall be seen that they did."""
+EVERY = 64
+"""Each commit checks whether the log that it went to is the one on the disk. Every so many commits check all files, as an idle loop
+does."""
+STAMP_S = 600.0
+"""Most seconds of engine time that a kill loses on a rack where nothing happens."""
+_STAMP = "INSERT INTO info VALUES ('now', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 PRUNE_AT_ONCE = 256
 """Journal rows folded in one piece: some milliseconds."""
 
+_encode = msgspec.json.Encoder().encode
+
 __all__ = ["Change", "JournalRow", "Store", "StoreError", "Tables", "Unstorable"]
-
-
-class JournalRow(Struct, frozen=True, kw_only=True, gc=False):
-    """One event and what it changed. `fields` is the event as JSON (its class in `type`), `rows` a list of [table,
-    key, row or None], both as plain data; `changes` gives records."""
-
-    seq: int
-    at: float
-    now: float
-    event: str
-    fields: dict[str, Json]
-    rows: list[tuple[str, Json, dict[str, Json] | None]]
-
-    def changes(self) -> list[Change]:
-        """Raises KeyError (a table of another version) and msgspec.ValidationError."""
-        out: list[Change] = []
-        for table, key, row in self.rows:
-            codec = CODECS[table]
-            out.append((table, codec.key_from_json(key), None if row is None else codec.from_json(row)))
-        return out
-
-
-_rows_decoder = msgspec.json.Decoder(list[tuple[str, Any, dict[str, Any] | None]])
-_raw_rows_decoder = msgspec.json.Decoder(list[tuple[str, msgspec.Raw, msgspec.Raw]])
-_fields_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class Store:
     """An open store. Use `open`, `read` or `memory`; `close` when done. Not for two threads at once."""
 
-    def __init__(self, path: Path, conn: sqlite3.Connection, lock: int | None = None) -> None:
+    def __init__(self, path: Path, conn: sqlite3.Connection, lock: int | None = None, told: Promised | None = None) -> None:
         self.path = path
         self._conn = conn
         self._lock = lock
+        self._told = told
+        self._watch = Watch()
         self._closed = False
+        self._stamped = -inf
 
     # -- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
     def open(cls, directory: Path | str) -> Store:
-        """Open the store in this directory for writing; it is made where it is missing (0700, files 0600). Raises
-        StoreError: another engine, unreadable, not a store, newer version, full disk."""
+        """Opens the store in this directory for writing, after a check (`check.at_start`). Creates a missing one (0700, files
+        0600). Raises StoreError: another engine, unreadable, damaged, newer version, full disk."""
         directory = Path(directory)
-        lock = take_lock(directory)
+        with ExitStack() as undo:
+            lock = take_lock(directory)
+            undo.callback(os.close, lock)
+            # SQLite puts its other files beside the target of a link.
+            path = Path(os.path.realpath(directory / FILE))
+            there = is_begun(path)
+            if there:
+                cls._check(path, promised(directory))
+            told = Promised(directory)
+            undo.callback(told.close)
+            if not there:
+                told.write(0)
+                begin(path)
+            store = cls(path, open_for_writing(path), lock, told)._loaded()
+            store._watch = Watch(Path(f"{path}-wal"), path, Path(f"{path}-shm"), directory.absolute() / LOCK)
+            undo.pop_all()
+        store._tell()
+        return store
+
+    @staticmethod
+    def _check(path: Path, until: int) -> None:
+        conn = open_for_reading(path)
         try:
-            path = directory / FILE
-            return cls(path, open_for_writing(path), lock)._loaded()
-        except BaseException:
-            os.close(lock)
-            raise
+            check.at_start(conn, path, until)
+        finally:
+            conn.close()
 
     @classmethod
     def memory(cls) -> Store:
-        """A store that is gone when it is closed, for tests."""
+        """A store for tests that is gone when it is closed."""
         path = Path(":memory:")
         conn = connect(str(path), path, uri=False)
         prepare(conn)
@@ -108,24 +128,56 @@ class Store:
 
     @classmethod
     def read(cls, directory: Path | str) -> Store:
-        """Open it read-only and without the lock, beside an engine that writes. Raises StoreError."""
-        path = Path(directory) / FILE
-        return cls(path, open_for_reading(path))._loaded()
+        """Opens it read-only and without the lock, beside an engine that writes. Raises StoreError."""
+        path = Path(os.path.realpath(Path(directory) / FILE))
+        until = promised(Path(directory))  # before the store, which an engine may be writing
+        conn = open_for_reading(path)
+        try:
+            with check.telling(path):
+                check_not_older(conn, path)
+            if not held(Path(directory)):  # an engine has checked it at its start
+                check.at_start(conn, path, until)
+            store = cls(path, conn)._loaded()
+            check.reaches(store.seq, until, path)
+        except BaseException:
+            conn.close()
+            raise
+        return store
 
     def _loaded(self) -> Store:
         try:
-            self._seq, self._rows = self._count()
-        except sqlite3.Error as error:
+            with check.telling(self.path):
+                self._seq, self._rows = self._count()
+        except StoreError:
             self._conn.close()
-            raise from_sqlite(error, self.path) from error
+            raise
         return self
 
+    def look(self, many: int | None = None) -> None:
+        """Raises StoreError if a file of the store is no longer the one on the disk. `many` 1: only the write-ahead log."""
+        lost = self._watch.lost(many)
+        if lost:
+            raise StoreError(
+                f"another program deleted or replaced {lost} while the engine ran, so nothing after change {self._seq} "
+                "is saved: stop that program, run crowbar doctor, then start the engine again"
+            )
+
+    def _tell(self) -> None:
+        if self._told is not None:
+            try:
+                self._told.write(self._seq)
+            except OSError as error:
+                raise from_os(error, self.path) from error
+
     def close(self) -> None:
-        """Close it, and let the next engine have it. Twice is as good as once."""
+        """Closes it, and lets the next engine have it. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
         self._conn.close()
+        if self._told is not None:
+            self._told.close()
+            self._told = None
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -140,13 +192,12 @@ class Store:
 
     @property
     def seq(self) -> int:
-        """Number of the last committed journal row, 0 before the first. A reader sees the writer's last one by
-        `last_seq`."""
+        """Number of the last committed journal row, 0 before the first. A reader gets the writer's last one by `last_seq`."""
         return self._seq
 
     @property
     def rows(self) -> int:
-        """How many rows the journal holds now."""
+        """Number of rows in the journal now."""
         return self._rows
 
     def last_seq(self) -> int:
@@ -154,48 +205,77 @@ class Store:
         return self._read(self._count)[0]
 
     def now(self) -> float:
-        """Engine time, in seconds, of the last journal row; 0.0 where there is none."""
-        row = self._read(lambda: self._conn.execute("SELECT now FROM journal ORDER BY seq DESC LIMIT 1").fetchone())
-        return float(row[0]) if row else 0.0
+        """Engine time, in seconds, of the last commit; 0.0 without one."""
+
+        def times() -> list[float]:
+            found = self._conn.execute("SELECT now FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+            stamp = self._conn.execute("SELECT value / 1000.0 FROM info WHERE name = 'now'").fetchone()
+            return [float(row[0]) for row in (found, stamp) if row is not None]
+
+        return max(self._read(times), default=0.0)
 
     def load(self) -> Tables:
-        """All tables, key -> record, strictly decoded. Raises StoreError, also for a row that is no record."""
+        """All tables, key -> record, strictly decoded. Raises StoreError, also for a row that is not a record or differs from
+        what the engine wrote."""
         return self.snapshot()[0]
 
     def snapshot(self) -> tuple[Tables, int]:
-        """All tables and the seq that they stand for, of one moment. Raises StoreError."""
+        """All tables and their sequence number, of one moment. Raises StoreError."""
+
+        odd: list[Odd] = []
 
         def tables() -> tuple[Tables, int]:
-            return {table: dict(codec.rows(self._conn)) for table, codec in CODECS.items()}, self._count()[0]
+            found = {table: dict(codec.rows(self._conn, odd)) for table, codec in CODECS.items()}
+            self._compare(odd)
+            return found, self._count()[0]
 
-        return self._read(tables)
+        out = self._read(tables)
+        if odd and self._lock is not None:
+            self._seal(odd)
+        return out
+
+    def _compare(self, odd: list[Odd]) -> None:
+        """Records with another sum must equal the journal's, except for last values, which it may not know. Raises StoreError."""
+        doubted = [one for one in odd if one.summed]
+        if not doubted:
+            return
+        told, _ = replayed(self._conn, self.path)
+        for one in doubted:
+            if not same_but_last(one.table, told[one.table].get(one.key), one.record):
+                raise check.damaged(self.path, f"row {one.key!r} of {one.table} differs from what the engine wrote")
+
+    def _seal(self, odd: list[Odd]) -> None:
+        """Gives these records their sums."""
+        try:
+            with transaction(self._conn):
+                for one in odd:
+                    codec = CODECS[one.table]
+                    self._conn.execute(codec.seal, (codec.sum_of(_encode(one.record)), *codec.to_key_row(one.key)))
+        except sqlite3.Error as error:
+            raise self._closed_or(error) from error
 
     def journal(self, after: int = 0, limit: int = 1000) -> list[JournalRow]:
-        """Rows with seq > `after`, oldest first, at most `limit`. Rows that were pruned are not there: the first seq
-        tells. Raises StoreError."""
-        sql = "SELECT seq, at, now, event, fields, rows FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
-        return self._read(lambda: [_journal_row(row) for row in self._conn.execute(sql, (after, limit))])
+        """Rows with seq > `after`, oldest first, at most `limit`. Deleted rows are missing: the first seq tells. Raises StoreError."""
+        sql = f"SELECT {check.EVENTS} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
+        return self._read(lambda: following(self._conn.execute(sql, (after, limit)), self.path))
+
+    def table(self, name: str) -> dict[Key, Row]:
+        """The records of one table. Raises StoreError."""
+        return self._read(lambda: dict(CODECS[name].rows(self._conn)))
 
     def base(self) -> tuple[Tables, int]:
-        """What was before the oldest row of the journal, and the seq that it stands for (0: nothing was pruned). Raises StoreError."""
+        """The state before the oldest row of the journal, and its sequence number (0: nothing was deleted). Raises StoreError."""
 
         def tables() -> tuple[Tables, int]:
             (folded,) = self._conn.execute("SELECT value FROM info WHERE name = 'folded'").fetchone()
-            return self._base(), int(folded)
+            return base(self._conn, self.path), int(folded)
 
         return self._read(tables)
 
-    def _base(self) -> Tables:
-        sums: Tables = {table: {} for table in CODECS}
-        for table, key, row in self._conn.execute('SELECT "of", "key", "row" FROM journal_base'):
-            codec = CODECS[table]
-            sums[table][codec.key_from_json(msgspec.json.decode(key))] = codec.from_json(msgspec.json.decode(row))
-        return sums
-
     @contextmanager
     def still(self) -> Iterator[None]:
-        """All reads inside are of one moment, whatever is written meanwhile. Keep it short: the write-ahead log cannot shrink. Raises
-        StoreError."""
+        """All reads inside are of one moment, whatever is written meanwhile. Keep it short: the write-ahead log cannot shrink.
+        Raises StoreError."""
         try:
             self._conn.execute("BEGIN")
         except sqlite3.Error as error:
@@ -207,34 +287,13 @@ class Store:
                 self._conn.execute("COMMIT")
 
     def verify(self) -> list[str]:
-        """What is wrong with the store, one sentence each; empty: the tables are the sum of base and journal, and
-        seq has no gap. Reads everything: for tests, `crowbar doctor` and after a repair. Raises StoreError."""
-        return self._read(self._verify)
+        """What is wrong with the store, one sentence each. Empty: the tables equal base plus journal, and seq has no gap. Reads
+        everything: for tests, `examine` and after a repair. Raises StoreError."""
+        return self._read(lambda: verify(self._conn, self.path))
 
-    def _verify(self) -> list[str]:
-        conn = self._conn
-        wrong = []
-        (folded,) = conn.execute("SELECT value FROM info WHERE name = 'folded'").fetchone()
-        sums = self._base()
-        expected = folded + 1
-        now = 0.0
-        for row in conn.execute("SELECT seq, at, now, event, fields, rows FROM journal ORDER BY seq"):
-            if row[0] != expected:
-                wrong.append(f"journal: seq {expected} is followed by {row[0]}")
-            if row[2] < now:
-                wrong.append(f"journal: engine time goes back at seq {row[0]}")
-            expected, now = row[0] + 1, row[2]
-            for table, key, record in _journal_row(row).changes():
-                if record is None:
-                    sums[table].pop(key, None)
-                else:
-                    sums[table][key] = record
-        for table, codec in CODECS.items():
-            there = dict(codec.rows(conn))
-            for key in sorted(there.keys() | sums[table].keys(), key=repr):
-                if there.get(key) != sums[table].get(key):
-                    wrong.append(f"{table} {key!r}: the table has {there.get(key)}, the journal {sums[table].get(key)}")
-        return wrong
+    def examine(self) -> list[str]:
+        """The same, after all checks of SQLite and of the references between rows: for `crowbar doctor`. Raises StoreError."""
+        return self._read(lambda: check.full(self._conn)) or self.verify()
 
     def _count(self) -> tuple[int, int]:
         last, rows = self._conn.execute("SELECT max(seq), count(*) FROM journal").fetchone()
@@ -243,23 +302,19 @@ class Store:
         return int(last), int(rows)
 
     def _read(self, what: Callable[[], T]) -> T:
-        """Call `what` in one read transaction, so that all it reads is of one moment."""
+        """Calls `what` in one read transaction, so that all its reads are of one moment."""
         try:
-            if self._conn.in_transaction:  # `still`
-                return what()
-            self._conn.execute("BEGIN")
-            try:
-                return what()
-            finally:
-                if self._conn.in_transaction:
-                    self._conn.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise self._closed_or(error) from error
-        except (msgspec.MsgspecError, KeyError, ValueError) as error:
-            raise StoreError(
-                f"{self.path} holds a row that is no record of this program ({error}): use the version that wrote it, "
-                "or put a copy of the store back"
-            ) from error
+            with check.telling(self.path):
+                if self._conn.in_transaction:  # `still`
+                    return what()
+                self._conn.execute("BEGIN")
+                try:
+                    return what()
+                finally:
+                    if self._conn.in_transaction:
+                        self._conn.execute("COMMIT")
+        except StoreError as error:
+            raise (self._closed_error() if self._closed else error) from error.__cause__
 
     def _closed_error(self) -> StoreError:
         return StoreError(f"the store {self.path} is closed: start the engine again")
@@ -270,91 +325,67 @@ class Store:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def commit(self, batch: Sequence[tuple[Happened, Sequence[Change]]]) -> int:
-        """Record these events and what they changed, in one synced transaction; returns the last seq. Raises
-        StoreError, or Unstorable for an event that cannot be written; then nothing of the batch is recorded."""
+        """Records these events and their changes in one synced transaction. Returns the last seq. Raises StoreError, or
+        Unstorable for an event that cannot be stored; then nothing of the batch is recorded."""
         seq = self._seq
-        journal: list[tuple[int, float, float, str, str, str]] = []
-        pending: dict[str, dict[Key, Row | None]] = {}
+        journal: list[tuple[int, float, float, str, str, str, int]] = []
+        pending: defaultdict[str, dict[Key, tuple[Row, bytes] | None]] = defaultdict(dict)
+        encode, raw = _encode, msgspec.Raw
         for index, (happened, changes) in enumerate(batch):
-            event = happened.event
-            if not changes and not isinstance(event, ALWAYS):
-                continue
             try:
-                fields, rows = to_json(event), to_json(changes)
-                seq += 1
-                journal.append((seq, happened.at, happened.now, type(event).__name__, fields, rows))
+                told: list[tuple[str, Key, msgspec.Raw | None]] = []
                 for table, key, record in changes:
-                    pending.setdefault(table, {})[key] = record
+                    if record is None:
+                        told.append((table, key, None))
+                        pending[table][key] = None
+                    else:
+                        text = encode(record)  # once: its sum and the journal's row are of these octets
+                        told.append((table, key, raw(text)))
+                        pending[table][key] = (record, text)
+                if is_news(happened.event, changes):
+                    seq += 1
+                    journal.append(journalled(seq, happened, told))
             except (TypeError, ValueError, msgspec.MsgspecError) as error:
-                raise Unstorable(index, f"{type(event).__name__} cannot be written down: {error}") from error
-        if not journal:
+                raise Unstorable(index, f"{type(happened.event).__name__} cannot be stored: {error}") from error
+        if not journal and not pending and (not batch or batch[-1][0].now < self._stamped + STAMP_S):
+            self.look(1)
             return seq
         if self._closed:
             raise self._closed_error()
         try:
-            statements = _statements(pending)
+            orders = statements(pending)
         except (TypeError, ValueError, KeyError, AttributeError, msgspec.MsgspecError) as error:
-            raise Unstorable(None, f"a row cannot be written down: {error}") from error
+            raise Unstorable(None, f"a row cannot be stored: {error}") from error
         conn = self._conn
         try:
             with transaction(conn):
-                for sql, values in statements:
+                for sql, values in orders:
                     conn.executemany(sql, values)
-                conn.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", journal)
+                conn.executemany(f"INSERT INTO journal ({check.EVENTS}) VALUES (?, ?, ?, ?, ?, ?, ?)", journal)
+                if not journal:  # otherwise the last row has it
+                    conn.execute(_STAMP, (ceil(batch[-1][0].now * 1000),))
         except OF_THE_ROWS as error:
-            raise Unstorable(None, f"a row cannot be written down: {error}") from error
+            raise Unstorable(None, f"a row cannot be stored: {error}") from error
         except sqlite3.Error as error:
             raise self._closed_or(error) from error
+        self.look(None if seq // EVERY != self._seq // EVERY else 1)  # after the commit: a log that was deleted before holds nothing of it
         self._seq = seq
+        self._stamped = batch[-1][0].now
         self._rows += len(journal)
+        if journal:
+            self._tell()
         return seq
 
     def prune(self, keep: int, at_once: int = PRUNE_AT_ONCE) -> int:
-        """Fold the oldest rows of the journal into its base until `keep` (at least 1) are left, at most `at_once` in
-        this call; returns how many. Call it again while it returns something. Raises StoreError."""
+        """Folds the oldest rows of the journal into its base until `keep` (at least 1) are left, at most `at_once` in this call.
+        Returns how many. Call it again while it returns something. Raises StoreError."""
         many = min(self._rows - max(keep, 1), at_once)
         if many <= 0:
             return 0
-        conn = self._conn
         try:
-            with transaction(conn):
-                state: dict[tuple[str, str], str | None] = {}
-                oldest = conn.execute("SELECT seq, rows FROM journal ORDER BY seq LIMIT ?", (many,)).fetchall()
-                last = oldest[-1][0]
-                for _, rows in oldest:
-                    for table, key, row in _raw_rows_decoder.decode(rows):
-                        text = bytes(row).decode()
-                        state[(table, bytes(key).decode())] = None if text == "null" else text
-                gone = [key for key, row in state.items() if row is None]
-                conn.executemany('DELETE FROM journal_base WHERE "of" = ? AND "key" = ?', gone)
-                conn.executemany(
-                    'INSERT INTO journal_base ("of", "key", "row") VALUES (?, ?, ?) '
-                    'ON CONFLICT ("of", "key") DO UPDATE SET "row" = excluded."row"',
-                    [(*key, row) for key, row in state.items() if row is not None],
-                )
-                conn.execute("DELETE FROM journal WHERE seq <= ?", (last,))
-                conn.execute("UPDATE info SET value = ? WHERE name = 'folded'", (last,))
+            with transaction(self._conn):
+                fold(self._conn, self.path, many)
         except sqlite3.Error as error:
             raise self._closed_or(error) from error
         self._rows -= many
         return many
-
-
-def _statements(pending: dict[str, dict[Key, Row | None]]) -> list[tuple[str, list[tuple[Any, ...]]]]:
-    out = []
-    for table, rows in pending.items():
-        codec = CODECS[table]
-        gone = [codec.to_key_row(key) for key, record in rows.items() if record is None]
-        kept = [codec.to_row(record) for record in rows.values() if record is not None]
-        if gone:
-            out.append((codec.delete, gone))
-        if kept:
-            out.append((codec.upsert, kept))
-    return out
-
-
-def _journal_row(row: tuple[int, float, float, str, str, str]) -> JournalRow:
-    seq, at, now, event, fields, rows = row
-    return JournalRow(
-        seq=seq, at=at, now=now, event=event, fields=_fields_decoder.decode(fields), rows=_rows_decoder.decode(rows)
-    )

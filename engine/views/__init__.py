@@ -1,1 +1,1 @@
-"""What people are shown, each a function of the world (and the journal): no view keeps anything, and none changes anything."""
+"""What people see, as functions of the world and the journal. A view stores nothing and changes nothing."""

@@ -1,36 +1,42 @@
-"""The one next step: what a person can do now that helps the rack most, in one line. Pure.
+"""The next step: the one action that helps the rack most now, in one line. Pure.
 
 Rules
-* There is always a step; when nobody is needed it says so, and what is going on.
-* What stops most nodes comes first: a cause shared by several nodes is told once, with their number. Then what waits for a word of the
-  operator, then what was never seen, then cables, then waiting itself.
-* It is cheap: fields are scanned, and `blockers` is asked only of the few roles where it decides. 1,000 nodes cost some milliseconds.
+* There is always a step. If nobody has to act, it says so, and what is going on.
+* What stops most nodes comes first. A cause that several nodes share is reported once, with their number. Then come approvals and other
+  orders that wait for the operator, then machines that never showed up, then cables, then plain waiting.
+* It is cheap: it scans fields, and calls `blockers` only for the few roles where that decides. 1,000 nodes cost some milliseconds.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ..core.boot import expected
-from ..core.derive import committed, done
-from ..core.guards import blockers
-from ..core.stages import may_enter, wanted_stage
-from ..core.topology import Topology, topology
-from ..core.world import World
+from ..core.boot.signals import expected
+from ..core.hardware.topology import Topology, topology
+from ..core.roles.derive import committed, done
+from ..core.roles.guards import blockers
+from ..core.roles.stages import may_enter, wanted_stage
+from ..core.roles.transitions import doubted
+from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
-from ..reasons import Reason, advice, sentence
+from ..reasons import Reason, advice, is_failure, sentence
 
 FIRMWARE_S = 420.0
-"""Seconds from the commit of a plan in which machines may not have been heard yet."""
+"""Seconds after the commit of a plan in which machines may still be silent."""
 MACHINES = ("boot-rom", "ipxe", "sledgehammer")
-"""Classes of sightings that will be nodes."""
+"""Classes of sightings that will become nodes."""
+
+
+_COMMAND = re.compile(r" \(crowbar [^)]*\)")
+"""A command in the advice, in parentheses. The console has a key for it, and the line has no room."""
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """`kind`: `plan`, `mend`, `approve`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line; `node` and
-    `role` are where the console goes for it; `verb` is the operator's verb that it ends in, if there is one."""
+    """`kind`: `plan`, `mend`, `approve`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line. The
+    console goes to `node` and `role`. `verb` is the operator's verb that the step needs, if any."""
 
     kind: str
     text: str
@@ -38,11 +44,11 @@ class Step(Struct, frozen=True, kw_only=True):
     role: str = ""
     verb: str = ""
     many: int = 1
-    """How many nodes it helps."""
+    """Number of nodes that it helps."""
 
     @property
     def human(self) -> bool:
-        """Somebody has to do something."""
+        """True if a person has to act."""
         return self.kind not in ("wait", "done")
 
 
@@ -51,7 +57,7 @@ def short(name: str) -> str:
 
 
 def next_step(world: World, links: Topology | None = None) -> Step:
-    """`links`: the topology, where the caller has it already."""
+    """`links`: the topology, if the caller already has it."""
     if world.plan is None:
         return Step(kind="plan", text="no plan is committed: type :setup to make one")
     servers = [n for n in world.nodes.values() if n.kind is Kind.SERVER]
@@ -68,18 +74,18 @@ def next_step(world: World, links: Topology | None = None) -> Step:
 
 
 def _mend(world: World, servers: list[Node]) -> Step | None:
-    """Problems and errors; the cause that most nodes share, by the words of the advice."""
+    """Problems and errors: the cause that most nodes share, by the words of the advice."""
     causes: dict[tuple[str, str], list[tuple[Node, str, Reason]]] = {}
     for node in servers:
         if node.problem is not None:
             causes.setdefault((node.problem.code, advice(node.problem)), []).append((node, "", node.problem))
     for role in _unfinished(world):
         broken = role.state is State.ERROR
-        if not broken and not (role.recheck and role.state is State.ACTIVE):
+        if not broken and not doubted(role):
             continue
         reason = blockers(world, role, first=True)
         owner = world.nodes.get(role.node)
-        if owner is not None and reason and reason[0].code in ("failed", "unverifiable"):
+        if owner is not None and reason and is_failure(reason[0].code):
             told = role.failure if broken and role.failure is not None else reason[0]
             causes.setdefault((told.code, role.role), []).append((owner, role.role, told))
     if not causes:
@@ -95,7 +101,7 @@ def _mend(world: World, servers: list[Node]) -> Step | None:
 
 
 def _advice(reason: Reason, role: str) -> str:
-    told = advice(reason)
+    told = _COMMAND.sub("", advice(reason))
     if not told:
         return f"{sentence(reason)}; press r to try again" if not role else f"{role}: {sentence(reason)}; r tries again"
     if "retry" in told:
@@ -121,8 +127,8 @@ def _approve(world: World, servers: list[Node]) -> Step | None:
     many = len({n.id for n, _ in chosen})
     who = short(node.name) if many == 1 else f"{short(node.name)} and {many - 1} more"
     if one is None:
-        return Step(kind="approve", text=f"{who}: going back a stage needs a yes: press a", node=node.name, verb="approve", many=many)
-    text = f"{who}: {one.role} destroys what is on the disks: press a to see them and approve"
+        return Step(kind="approve", text=f"{who}: going back a stage needs an approval: press a", node=node.name, verb="approve", many=many)
+    text = f"{who}: {one.role} destroys the data on the disks: press a to see them and approve"
     return Step(kind="approve", text=text, node=node.name, role=one.role, verb="approve", many=many)
 
 
@@ -135,7 +141,7 @@ def _barred(world: World, node: Node) -> str:
 
 
 def _allocate(world: World, servers: list[Node]) -> Step | None:
-    """Only discovered nodes wait for it."""
+    """Discovered nodes that wait for an allocation."""
     free = [n for n in servers if not n.allocated and n.stage and n.boot is None and n.available and not wanted_stage(world, n)]
     if not free:
         return None
@@ -148,9 +154,9 @@ def _allocate(world: World, servers: list[Node]) -> Step | None:
 
 def _release(servers: list[Node]) -> Step | None:
     for nodes, word, verb in (
-        ([n for n in servers if n.off is not None], "switched off by an operator: press p to power on", "power"),
-        ([n for n in servers if n.hold], "on hold: press h to let it go on", "release"),
-        ([n for n in servers if not n.available], "not available: press v when the engine may work on it", "available"),
+        ([n for n in servers if n.off is not None], "powered off by an operator: press p to power on", "power"),
+        ([n for n in servers if n.hold], "on hold: press h to release it", "release"),
+        ([n for n in servers if not n.available], "unavailable: press v to give it back to the engine", "available"),
     ):
         if nodes:
             node = min(nodes, key=lambda n: _natural(n.name))
@@ -160,7 +166,7 @@ def _release(servers: list[Node]) -> Step | None:
 
 
 def lost(world: World) -> list[Sighting]:
-    """Machines that were seen and are not nodes."""
+    """Sightings that are not nodes."""
     found = [s for s in world.sightings.values() if not s.node and s.kind in MACHINES and not s.banned]
     return sorted(found, key=lambda s: s.mac)
 
@@ -182,8 +188,8 @@ def _power(world: World, servers: list[Node]) -> Step | None:
         left = expect - seen
         if _newest(world, servers) - max((r.at for r in world.revisions.values()), default=0.0) < FIRMWARE_S:
             return None  # a large server takes minutes to its first packet
-        word = "machine was" if left == 1 else "machines were"
-        return Step(kind="power", text=f"{left} of {expect} expected {word} never seen: check power and first cable", many=left)
+        word = "machine" if left == 1 else "machines"
+        return Step(kind="power", text=f"{left} of {expect} expected {word} never showed up: check their power and boot cable", many=left)
     return None
 
 
@@ -210,16 +216,16 @@ def _rest(world: World, servers: list[Node]) -> Step:
     unborn = lost(world)
     expect = world.plan.expect.nodes if world.plan is not None else 0
     if len(servers) + len(unborn) < expect:
-        return Step(kind="wait", text=f"nothing to do yet: {len(servers) + len(unborn)} of {expect} expected machines were seen so far")
+        return Step(kind="wait", text=f"nothing to do yet: {len(servers) + len(unborn)} of {expect} expected machines seen so far")
     if not left and not unborn:
         admin = world.nodes.get("admin")
         if admin is not None and wanted_stage(world, admin):
-            return Step(kind="wait", text=f"nothing to do: {short(admin.name)} (this machine) is being made ready")
+            return Step(kind="wait", text=f"nothing to do: the engine prepares {short(admin.name)} (this machine)")
         who = f"all {len(servers)} nodes are" if len(servers) != 1 else "the node is"
         return Step(kind="done", text=f"nothing to do: {who} ready")
     if not left:
         many = len(unborn)
-        return Step(kind="wait", text=f"nothing to do: {many} machine{'s' if many > 1 else ''} on the way to a first hello")
+        return Step(kind="wait", text=f"nothing to do: {many} machine{'s' if many > 1 else ''} booting for the first time")
     slow = min(left, key=lambda n: (n.signal_at if n.boot is None else n.boot.at, n.name))
     boot = slow.boot
     what = f"booting {boot.environment}, next {expected(boot)}" if boot is not None else f"in stage {slow.stage or 'discovery'}"

@@ -1,32 +1,43 @@
-"""The attributes that a node's roles read, or that a deployment sets: value, where it comes from, and of which kind it is. Pure."""
+"""The attributes that a node's roles read or that a deployment sets: value, source and kind. Pure."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.attributes import HANDLES, layers
-from ..core.typed import kind
-from ..core.world import World
+from ..core.roles.attributes import HANDLES, layers
+from ..core.roles.typed import kind
+from ..core.world.world import World
 from ..definitions import AttributeDef, Json
 from ..model import Node
 
-COMPUTED = frozenset({
-    "hostname", "domain", "admin-network", "network", "admin-address", "admin-subnets", "engine-url", "engine-key", "image", "credential",
-})  # fmt: skip
-"""What the engine says itself (`attributes.engine_value`): nothing for a deployment to set."""
+COMPUTED = frozenset(
+    {
+        "hostname",
+        "domain",
+        "admin-network",
+        "network",
+        "admin-address",
+        "admin-subnets",
+        "engine-url",
+        "engine-key",
+        "image",
+        "credential",
+    }
+)
+"""Values that the engine computes (`attributes.engine_value`). A deployment cannot set them."""
 
 
 class AttributeRow(Struct, frozen=True, kw_only=True):
     name: str
     value: Json
     layer: str
-    """The layer that wins; empty: none has a value."""
+    """The layer that wins. Empty: none has a value."""
     by: str
     """Who or what set it."""
     own: bool
-    """It is set right here by an operator, and can be taken back."""
+    """True if an operator set it at exactly this scope, so that it can be cleared."""
     kind: str
-    """What its values are, in words."""
+    """The kind of its values, in words."""
     description: str
     secret: bool
     readers: tuple[str, ...]
@@ -34,7 +45,7 @@ class AttributeRow(Struct, frozen=True, kw_only=True):
 
 
 def node_attributes(world: World, node: Node, only: str = "") -> list[AttributeRow]:
-    """Of a node; `only`: as this role of it sees them. By name; what roles give each other is left out."""
+    """The attributes of a node, by name. `only`: as this role of it sees them. Leaves out what roles give each other."""
     reads: dict[str, list[str]] = {}
     for key in sorted(world.roles_of.get(node.id, ())):
         definition = world.catalog.roles.get(key[1])
@@ -59,7 +70,7 @@ def node_attributes(world: World, node: Node, only: str = "") -> list[AttributeR
 
 
 def attribute_rows(world: World, scope: str) -> list[AttributeRow]:
-    """Of `NODE`, `NODE/ROLE` or `DEPLOYMENT`; none where there is no such thing."""
+    """The attributes of `NODE`, `NODE/ROLE` or `DEPLOYMENT`. Empty if that does not exist."""
     name, _, role = scope.partition("/")
     node = world.node_named(name)
     return node_attributes(world, node, role) if node is not None else deployment_attributes(world, scope)
@@ -70,7 +81,7 @@ def _roles(world: World, node: Node) -> list[Json]:
 
 
 def deployment_attributes(world: World, deployment: str) -> list[AttributeRow]:
-    """What can be set for a deployment: all attributes that bound roles read, with the value that it sets itself, or the default."""
+    """The attributes that a deployment can set: all that bound roles read, with the deployment's own value or the default."""
     readers: dict[str, list[str]] = {}
     for role in sorted(world.bound):
         definition = world.catalog.roles.get(role)
@@ -81,13 +92,14 @@ def deployment_attributes(world: World, deployment: str) -> list[AttributeRow]:
         attribute = world.catalog.attributes.get(name)
         if attribute is None or attribute.role or name in COMPUTED:
             continue
-        found = world.attributes.get(("deployment", deployment, name))
+        own = world.attributes.get(("setting", deployment, name))
+        found = own or world.attributes.get(("deployment", deployment, name))
         layer, by, value = "default", attribute.barclamp, attribute.default
         if found is not None:
-            layer, by, value = "deployment", found.who, found.value
-        if found is None and attribute.default is None:
+            layer, by, value = found.layer, found.who, found.value
+        elif attribute.default is None:
             layer, by = "", ""
-        out.append(_row(attribute, value, layer, by, found is not None, tuple(roles)))
+        out.append(_row(attribute, value, layer, by, own is not None, tuple(roles)))
     return out
 
 

@@ -1,39 +1,42 @@
-"""Why: the chain of blockers from a thing that waits to its root, and what is known about the root. Pure.
+"""Why something waits: the chain of blockers down to its root, and the known facts about the root. Pure.
 
-    ntp-client       blocked   it requires network-admin
-      network-admin  blocked   it requires os-install
+    ntp-client       blocked   waiting for network-admin
+      network-admin  blocked   waiting for os-install
         os-install   error     attempt 3 of 3 failed: ...
 
 Rules
-* A link of the chain is a node role (or the node) with the engine's own sentence. What it requires follows below it; a role of a later
-  stage is followed by what is left of the present one. Each thing comes once, so that the chain ends whatever the world holds.
-* The root is the first link that waits for nothing else in the chain. `facts` are about its node: last signal, what should come next, what
-  was refused meanwhile. Times are wall times; the reader makes ages of them.
+* A link of the chain is a node role (or the node) with the engine's own sentence. The role that it waits for follows below it. Below a
+  role of a later stage comes an unfinished role of the present stage. Each thing comes once, so the chain always ends.
+* The root is the first link that waits for nothing else in the chain. `facts` are about its node: last signal, expected signal, refusals
+  meanwhile. Times are wall times; the reader turns them into ages.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.boot import expected_next, within
-from ..core.derive import committed, done, shown_state
-from ..core.guards import blockers
-from ..core.stages import node_state
-from ..core.world import World
+from .. import reasons
+from ..core.boot.signals import expected_next, within
+from ..core.roles.derive import committed, done, shown_state
+from ..core.roles.guards import blockers
+from ..core.roles.stages import node_state
+from ..core.world.world import World
 from ..model import Node, NodeRole, State
-from ..reasons import Reason, advice, sentence
+from ..reasons import Reason, advice, is_elsewhere, sentence
+from .facts import node_facts
 
 DEEPEST = 24
-_FOLLOWS = ("parent", "stale_parent", "stage", "environment", "held")
-"""Codes of reasons that lie in something else."""
-_OF_THE_NODE = ("not_available", "on_hold", "powered_off", "problem", "booting", "unreachable")
-"""Codes of reasons that hold for all of a node: nothing further is behind them."""
+_OF_THE_NODE = {
+    kind.code
+    for kind in (reasons.not_available, reasons.on_hold, reasons.powered_off, reasons.problem, reasons.booting, reasons.unreachable)
+}
+"""Codes of reasons that hold for the whole node: no further cause lies behind them."""
 
 
 class WhyLink(Struct, frozen=True, kw_only=True):
     depth: int
     subject: str
-    """Role, or `role on node` where the node is another one; empty: a further reason of the link above."""
+    """Role, or `role on node` for another node. Empty: a further reason of the link above."""
     state: str
     sentence: str
     advice: str
@@ -44,7 +47,7 @@ class WhyFact(Struct, frozen=True, kw_only=True):
     label: str
     text: str
     at: float = 0.0
-    """Wall time it speaks of; 0: none."""
+    """Wall time of the fact. 0: none."""
 
 
 class WhyChain(Struct, frozen=True, kw_only=True):
@@ -52,14 +55,14 @@ class WhyChain(Struct, frozen=True, kw_only=True):
     links: tuple[WhyLink, ...]
     facts: tuple[WhyFact, ...]
     advice: str
-    """What to try, of the root; empty: waiting is right."""
+    """Advice for the root. Empty: waiting is right."""
     node: str
     """Where the root is."""
     role: str
 
 
 def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
-    """Of a node role; without a role, of what the node waits for in the end."""
+    """The chain of a node role. Without a role: of the last role that the node waits for."""
     start = world.node_roles.get((node.id, role)) if role else _last(world, node)
     out: list[WhyLink] = []
     roots: list[tuple[Node, NodeRole | None, Reason]] = []
@@ -81,9 +84,13 @@ def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
     if role == "" and node_state(world, node) != "ready":
         question = f"why is {short(node.name)} not ready?"
     return WhyChain(
-        question=question, links=tuple(out), facts=tuple(_facts(world, at, found, reason)), advice=told, node=at.name,
+        question=question,
+        links=tuple(out),
+        facts=tuple(_facts(world, at, found, reason)),
+        advice=told,
+        node=at.name,
         role=found.role if found is not None else "",
-    )  # fmt: skip
+    )
 
 
 def short(name: str) -> str:
@@ -91,7 +98,7 @@ def short(name: str) -> str:
 
 
 def _last(world: World, node: Node) -> NodeRole | None:
-    """What is not done and comes last: all else leads to it."""
+    """The last unfinished role of the node: all others lead to it."""
     roles = [world.node_roles[k] for k in world.roles_of.get(node.id) or ()]
     left = [r for r in roles if committed(r) and not done(world, r)]
     return min(left, key=lambda r: (-_stage(world, r), r.rank, r.role)) if left else None
@@ -126,7 +133,7 @@ def _follow(
     if not found:
         out.append(WhyLink(depth=depth, subject=subject, state=state, sentence="nothing blocks it", advice="", code=""))
         return
-    own = [r for r in found if r.code not in _FOLLOWS]
+    own = [r for r in found if not is_elsewhere(r.code)]
     way = None if own and own[0].code in _OF_THE_NODE else _next(world, node, role, found, seen)
     telling = own[0] if own else found[0]
     if not own and way is not None:
@@ -140,8 +147,8 @@ def _follow(
 
 
 def _next(world: World, node: Node, role: NodeRole, found: list[Reason], seen: set[tuple[str, str]]) -> NodeRole | None:
-    """What to look at after this one: what it requires (a failed one first, then the one that comes last, as that leads
-    over the most), else what is left of the node's present stage."""
+    """The next link: an unfinished requirement (a failed one first, then the one that comes last, because it leads over most
+    others), or an unfinished role of the node's present stage."""
     parents = [p for k in role.parents if (p := world.node_roles.get(k)) is not None and not done(world, p) and k not in seen]
     if parents:
         return min(parents, key=lambda p: (p.state is not State.ERROR, p.rank, p.key))
@@ -151,7 +158,7 @@ def _next(world: World, node: Node, role: NodeRole, found: list[Reason], seen: s
 
 
 def _present(world: World, node: Node, seen: set[tuple[str, str]]) -> list[NodeRole]:
-    """What is left of the stage in which the node is; the worst first, one is enough."""
+    """The worst unfinished role of the node's present stage."""
     roles = [world.node_roles[k] for k in world.roles_of.get(node.id) or () if k not in seen]
     left = [r for r in roles if committed(r) and not done(world, r)]
     if not left:
@@ -173,7 +180,7 @@ def _facts(world: World, node: Node, role: NodeRole | None, reason: Reason | Non
         if boot.failure is not None:
             out.append(WhyFact(label="power order", text=sentence(boot.failure)))
     elif role is not None and role.state is State.TRANSITION:
-        out.append(WhyFact(label="expected next", text=f"the outcome of attempt {role.attempt}.{role.leg}", at=role.started))
+        out.append(WhyFact(label="expected next", text=f"the result of attempt {role.attempt}.{role.leg}", at=role.started))
     if role is not None and role.state is State.ERROR and role.attempt:
         out.append(WhyFact(label="attempt", text=f"{role.attempt}.{role.leg}, try {role.tries}", at=role.ended))
     if node.notice is not None and node.notice is not reason:
@@ -183,4 +190,4 @@ def _facts(world: World, node: Node, role: NodeRole | None, reason: Reason | Non
         out.append(WhyFact(label="it runs", text=f"{node.runs}, {answers}, address {node.address or 'none'}"))
     if reason is not None and reason.code == "power_failed" and node.bmc is not None:
         out.append(WhyFact(label="bmc", text=f"{node.bmc.address} {node.bmc.mac}".strip()))
-    return out
+    return out + [WhyFact(label=label, text=text) for label, text in node_facts(world, node)]

@@ -1,7 +1,7 @@
-"""How long it will take: measured on nodes of the same family that have finished. Pure.
+"""How long the rack will take, measured on finished nodes of the same family. Pure.
 
-A node's time runs from its first attempt to its last outcome. Of a node that still works, what is left is the median of its family less
-what it has used. Before two of a family have finished nothing is known, and that is what is said.
+A node's time runs from its first attempt to its last outcome. For a node at work, the remaining time is the median of its family minus
+the time so far. Before two nodes of a family have finished, the estimate is unknown, and the console says so.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from statistics import median
 
 from msgspec import Struct
 
-from ..core.derive import committed, node_done
-from ..core.world import World
+from ..core.roles.derive import committed, node_done
+from ..core.world.world import World
 from ..model import Kind, Node, State
 
 ENOUGH = 2
-"""Finished nodes of a family before it has an estimate."""
+"""Finished nodes that a family needs for an estimate."""
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
     seconds: float | None
-    """Until the last node that can be estimated is ready; None: nothing is known."""
+    """Seconds until the last node with an estimate is ready. None: unknown."""
     unknown: int
-    """Nodes at work of which nothing is known."""
+    """Nodes at work without an estimate."""
     working: int
 
 
 def span(world: World, node: Node) -> tuple[float, float]:
-    """Wall times of its first start and its last end; zeros: nothing ran yet."""
+    """Wall times of its first start and its last end. Zeros: nothing ran yet."""
     first = last = 0.0
     for key in world.roles_of.get(node.id) or ():
         role = world.node_roles[key]
@@ -39,7 +39,7 @@ def span(world: World, node: Node) -> tuple[float, float]:
 
 
 def _failed(world: World, node: Node) -> bool:
-    """It waits for a person, who takes as long as a person takes."""
+    """True if it waits for a person, whose time nobody can estimate."""
     return any(world.node_roles[k].state is State.ERROR for k in world.roles_of.get(node.id) or ())
 
 

@@ -1,28 +1,33 @@
-"""Follows a store from another process: a world that is kept current from the journal, without asking the engine.
+"""Follows a store from another process: keeps a world current from the journal, without asking the engine.
 
-Tables are read once, as of one moment; after that each journal row's changes are put on top, as the engine did. A journal that was pruned
-beyond what was seen, or a row of another version, makes it read the tables again. Not for two threads at once.
+It reads the tables once, as of one moment, and then applies each journal row's changes as the engine did. It reads the tables again if
+rows that it has not seen were deleted, or if a row is of another version. Not for two threads at once.
 
-Trap: the world's memory of work to do (`queues`, `touched`) is the engine's own; a follower's is empty, and nobody may step it.
+Trap: the lists of work to do (`queues`, `touched`) belong to the engine. A follower's lists are empty, and nobody may step its world.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import ValidationError
 
-from ..core.work import Work
-from ..core.world import World
+from ..core.world.load import load_world
+from ..core.world.work import Work
+from ..core.world.world import World
 from ..definitions import Catalog
+from ..model import LAST_VALUES, same_but_last
 from ..store.store import JournalRow, Store
 
 BATCH = 1000
+LAST_S = 60.0
+"""Seconds between two reads of the last values, which the journal does not contain (`model.LAST_VALUES`)."""
 
 
 class Follower:
-    """Raises StoreError where the store cannot be read. `told` gets each row once, in order."""
+    """Raises StoreError if the store cannot be read. `told` gets each row once, in order."""
 
     def __init__(self, directory: Path, catalog: Catalog, told: Callable[[JournalRow], None] | None = None) -> None:
         self._catalog = catalog
@@ -31,7 +36,8 @@ class Follower:
         self.world: World
         self.seq = 0
         self.loads = 0
-        """How often the tables were read: all may be another after that."""
+        """Number of times that the tables were read. After a change of it, anything may differ."""
+        self._looked = time.monotonic()
         self._load()
 
     def close(self) -> None:
@@ -40,10 +46,10 @@ class Follower:
     def _load(self) -> None:
         self.loads += 1
         tables, self.seq = self._store.snapshot()
-        self.world = World.load(self._catalog, tables)
+        self.world = load_world(self._catalog, tables)
 
     def catch_up(self) -> bool:
-        """Take in what was committed since; False: nothing was."""
+        """Takes in new commits. False: there were none."""
         moved = False
         while rows := self._store.journal(self.seq, BATCH):
             moved = True
@@ -56,7 +62,24 @@ class Follower:
                     self._told(row)
             if len(rows) < BATCH:
                 break
-        return moved
+        if moved or time.monotonic() - self._looked < LAST_S:
+            return moved
+        self._looked = time.monotonic()
+        return self._take_last()
+
+    def _take_last(self) -> bool:
+        """Takes in the last values of records whose other fields are current."""
+        work, many = Work(self.world), 0
+        for table in LAST_VALUES:
+            mine = getattr(self.world, table)
+            for key, row in self._store.table(table).items():
+                old = mine.get(key)
+                if old is not None and old != row and same_but_last(table, old, row):
+                    work.put(row)
+                    many += 1
+        if many:
+            self.world = work.finish(keep_touched=False)
+        return bool(many)
 
     def _apply(self, rows: list[JournalRow]) -> None:
         work = Work(self.world)

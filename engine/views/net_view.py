@@ -1,4 +1,4 @@
-"""Networks: ranges and how full they are, and who has which address. Pure."""
+"""Networks with their ranges and how full they are, and all addresses in use. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from msgspec import Struct
 
-from ..core.world import World
+from ..core.world.world import World
 
 
 class RangeView(Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ class AddressRow(Struct, frozen=True, kw_only=True):
     kind: str
     """`fixed`, or the state of a lease: `offered`, `bound`, `declined`."""
     node: str
-    """Name; empty: not a node."""
+    """Name of the node. Empty: not a node."""
     mac: str
     until: float
     """Engine time at which a lease ends; 0 for a fixed one."""
@@ -58,10 +58,16 @@ def networks(world: World) -> tuple[NetworkView, ...]:
             ranges.append(RangeView(name=name, first=one.first, last=one.last, size=len(one), used=sum(first <= a <= last for a in mine)))
         out.append(
             NetworkView(
-                name=network.name, subnet=network.subnet, router=network.router, vlan=network.vlan, conduit=network.conduit,
-                v6=network.v6prefix, strangers=network.strangers, ranges=tuple(ranges),
+                name=network.name,
+                subnet=network.subnet,
+                router=network.router,
+                vlan=network.vlan,
+                conduit=network.conduit,
+                v6=network.v6prefix,
+                strangers=network.strangers,
+                ranges=tuple(ranges),
             )
-        )  # fmt: skip
+        )
     return tuple(out)
 
 

@@ -6,14 +6,22 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..core.boot import SIGNALS, TRIES, expected_next
-from ..core.derive import committed, done
-from ..core.patience import deadline_s
-from ..core.stages import stage_index
-from ..core.topology import Link, Topology, topology
-from ..core.world import World
+from ..core.boot.boot import TRIES
+from ..core.boot.identity import known_by
+from ..core.boot.patience import deadline_s
+from ..core.boot.signals import SIGNALS, expected_next
+from ..core.hardware.disk_choice import Choice, media_left, member_choice, root_choice
+from ..core.hardware.disk_now import Look, disks_now, seen, system_on
+from ..core.hardware.topology import Link, Topology, topology
+from ..core.hardware.written import volumes_of
+from ..core.roles.attributes import effective
+from ..core.roles.derive import committed, done
+from ..core.roles.stages import stage_index
+from ..core.world.world import World
 from ..definitions import Json
 from ..model import Boot, Loader, Node, NodeRole, Signal, State
+from ..reasons import sentence
+from .facts import node_facts
 from .summary import NodeRow, RoleRow, node_row, role_row
 
 
@@ -31,7 +39,7 @@ class BootLine(Struct, frozen=True, kw_only=True):
     signal: str
     state: Literal["seen", "last", "next", "todo"]
     within: float
-    """Seconds after the one before; 0 for the first."""
+    """Seconds after the previous signal; 0 for the first."""
 
 
 class BootView(Struct, frozen=True, kw_only=True):
@@ -68,11 +76,20 @@ class Nic(Struct, frozen=True, kw_only=True):
 class Disk(Struct, frozen=True, kw_only=True):
     name: str
     size: int
-    """Octets."""
+    """Bytes."""
     serial: str
     kind: str
     signature: str
     use: str
+    wwn: str = ""
+    paths: tuple[str, ...] = ()
+    remote: bool = False
+    chosen: bool = False
+    """The installed (or wanted) system, if this disk or its volume holds it."""
+    why: str = ""
+    """Why the engine does not take this disk."""
+    state: str = ""
+    """Empty: healthy."""
 
 
 class NodePage(Struct, frozen=True, kw_only=True):
@@ -82,7 +99,7 @@ class NodePage(Struct, frozen=True, kw_only=True):
     arch: str
     firmware: str
     loader: str
-    """Which loader answered last, and how it was loaded: `snponly.efi by pxe-uefi`; empty: none yet."""
+    """The last loader that worked, and how it was loaded: `snponly.efi by pxe-uefi`. Empty: none yet."""
     loaders_failed: tuple[str, ...]
     vendor: str
     memory_mb: int
@@ -91,7 +108,9 @@ class NodePage(Struct, frozen=True, kw_only=True):
     bmc: str
     """Its address."""
     bmc_protocol: str
-    """What it was last talked to by; empty: not known."""
+    """The protocol that worked last. Empty: unknown."""
+    bmc_clock_off_s: int
+    """Seconds by which its clock is ahead of the engine's. 0: within a minute, or not read."""
     identity: str
     alive: bool
     available: bool
@@ -105,11 +124,16 @@ class NodePage(Struct, frozen=True, kw_only=True):
     roles: tuple[RoleLine, ...]
     nics: tuple[Nic, ...]
     disks: tuple[Disk, ...]
+    clock_off: int | None = None
+    """Seconds by which its clock was ahead of the engine's at its last hello. None: not reported."""
+    facts: tuple[tuple[str, str], ...] = ()
+    """Odd facts about the machine that stop nothing: label and sentence (`facts`)."""
 
 
 def node_page(world: World, node: Node, links: Topology | None = None) -> NodePage:
     roles = roles_in_order(world, node.id)
-    found = {link.nic: link for link in (links or topology(world)).links if link.node == node.name.split(".")[0]}
+    links = links or topology(world)
+    found = {link.nic: link for link in links.links if link.node == node.name.split(".")[0]}
     vendor, memory, cpus = (gave(world, node.id, name) for name in ("vendor", "memory-mb", "cpus"))
     return NodePage(
         row=node_row(world, node),
@@ -125,7 +149,8 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         macs=node.macs,
         bmc=node.bmc.address if node.bmc is not None else "",
         bmc_protocol=node.bmc.protocol if node.bmc is not None else "",
-        identity=node.identity,
+        bmc_clock_off_s=node.bmc.clock_off_s if node.bmc is not None else 0,
+        identity=known_by(world, node),
         alive=node.alive,
         available=node.available,
         allocated=node.allocated,
@@ -138,22 +163,24 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         roles=tuple(_role(world, r) for r in roles),
         nics=tuple(_nics(world, node, found)),
         disks=tuple(disks(world, node.id)),
+        clock_off=node.clock_off,
+        facts=node_facts(world, node, links),
     )
 
 
 def loader_words(loader: Loader | None) -> str:
-    """A loader in words; one without a file is the ROM's own iPXE."""
+    """A loader in words. One without a file is the ROM's own iPXE."""
     return f"{loader.file or 'iPXE of the ROM'} by {loader.way}" if loader is not None else ""
 
 
 def roles_in_order(world: World, node: str) -> list[NodeRole]:
-    """Of a node, in the order in which they run: by stage, then longest path first."""
+    """Roles of a node in the order in which they run: by stage, then longest path first."""
     mine = [world.node_roles[k] for k in world.roles_of.get(node, ())]
     return sorted(mine, key=lambda r: (_stage(world, r), -r.rank, r.role))
 
 
 def gave(world: World, node: str, name: str) -> Json:
-    """What a role of the node reported under this name; None: nothing yet."""
+    """The value that a role of the node reported under this name. None: nothing yet."""
     owner = world.catalog.attributes[name].role if name in world.catalog.attributes else ""
     role = world.node_roles.get((node, owner)) if owner else None
     return role.gave.get(name) if role is not None else None
@@ -181,10 +208,14 @@ def _stages(world: World, node: Node, roles: list[NodeRole]) -> list[StageLife]:
         ends = [r.ended for r in mine if r.ended]
         out.append(
             StageLife(
-                name=stage.name, state=state, done=len(finished), roles=len(mine), began=min(starts, default=0.0),
+                name=stage.name,
+                state=state,
+                done=len(finished),
+                roles=len(mine),
+                began=min(starts, default=0.0),
                 ended=max(ends, default=0.0) if state == "done" else 0.0,
             )
-        )  # fmt: skip
+        )
     return out
 
 
@@ -204,17 +235,27 @@ def boot_view(boot: Boot, world: World) -> BootView:
             state = "next"
         lines.append(BootLine(signal=signal.value, state=state, within=deadline_s(world, seconds)))
     return BootView(
-        generation=boot.generation, environment=boot.environment, way=boot.way.value, ordered=boot.ordered, tries=boot.tries, of=TRIES,
-        at=boot.at, lines=tuple(lines),
-    )  # fmt: skip
+        generation=boot.generation,
+        environment=boot.environment,
+        way=boot.way.value,
+        ordered=boot.ordered,
+        tries=boot.tries,
+        of=TRIES,
+        at=boot.at,
+        lines=tuple(lines),
+    )
 
 
 def _role(world: World, role: NodeRole) -> RoleLine:
     definition = world.catalog.roles.get(role.role)
     return RoleLine(
-        row=role_row(world, role), began=role.started, ended=role.ended if role.ended >= role.started else 0.0,
-        destructive=definition is not None and definition.destructive, approved=role.approved, revision=role.revision,
-    )  # fmt: skip
+        row=role_row(world, role),
+        began=role.started,
+        ended=role.ended if role.ended >= role.started else 0.0,
+        destructive=definition is not None and definition.destructive,
+        approved=role.approved,
+        revision=role.revision,
+    )
 
 
 def _nics(world: World, node: Node, found: dict[str, Link]) -> list[Nic]:
@@ -227,28 +268,51 @@ def _nics(world: World, node: Node, found: dict[str, Link]) -> list[Nic]:
     return out
 
 
-def disks(world: World, node: str) -> list[Disk]:
-    """Of a node, with what each is used for: the volume that it is part of, the system that it holds."""
-    told, volumes, system = (gave(world, node, name) for name in ("disks", "volumes", "installed"))
-    use: dict[str, str] = {}
-    for volume in volumes if isinstance(volumes, list) else ():
-        if isinstance(volume, dict):
-            for disk in volume.get("disks", ()):
-                use[str(disk)] = f"{volume.get('name')} {volume.get('level', '')}".strip()
-    holds = str(system.get("disk", "")) if isinstance(system, dict) else ""
+def disks(world: World, node: str, look: Look | None = None) -> list[Disk]:
+    """Disks of a node, as the engine knows them (or as the node reported them just now: `look`), with their use, and why each is not
+    the install disk. Last, without a size: devices that look like disks but are not."""
+    found = world.nodes.get(node)
+    if found is None:
+        return []
+    known, _ = disks_now(world, found)
+    if look is not None and look.at:
+        known = seen(known, look)
+    choice = choice_of(world, found)
+    taken = {one.name for one in choice.taken} | ({*choice.volume.disks} if choice.volume is not None else set())
+    inside = {name: volume for volume in volumes_of(world, node) for name in volume.disks}
     out = []
-    for disk in told if isinstance(told, list) else ():
-        if not isinstance(disk, dict):
-            continue
-        name = str(disk.get("name", ""))
-        part = use.get(name, "")
-        if holds and holds in (name, part.split(" ")[0]):
-            part = f"{part or name}, {system.get('os')}"
-        kind = str(disk.get("transport", "")) + (" hdd" if disk.get("rotational") else " ssd" if "rotational" in disk else "")
+    for one in known:
+        volume, why = inside.get(one.name), choice.why(one.name)
+        parts = [f"{volume.name} {volume.level}" if volume is not None else "", system_on(world, found, one)]
+        use = ", ".join(part for part in (parts if parts[0] or not parts[1] else (one.name, parts[1])) if part)
+        if one.used and not use:
+            use = f"in use: {one.used}"
+        spin = {True: " hdd", False: " ssd", None: ""}[one.rotational]
         out.append(
             Disk(
-                name=name, size=int(disk.get("size") or 0), serial=str(disk.get("serial", "")), kind=kind.strip(),
-                signature=str(disk.get("signature", "")), use=part,
+                name=one.name,
+                size=one.size,
+                serial=one.serial,
+                kind=f"{one.transport}{spin}".strip(),
+                signature=one.signature,
+                use=use,
+                wwn=one.wwn,
+                paths=one.paths,
+                remote=one.remote,
+                chosen=one.name in taken,
+                state=one.state,
+                why=sentence(why) if why is not None and one.name not in taken else "",
             )
-        )  # fmt: skip
+        )
+    for name, reason in media_left(world, node):
+        out.append(Disk(name=name, size=0, serial="", kind="media", signature="", use="", why=sentence(reason)))
     return out
+
+
+def choice_of(world: World, node: Node) -> Choice:
+    """The disks that the node's next destructive role takes: the members of a volume to make, or the system's disk."""
+    raid, install = (world.node_roles.get((node.id, role)) for role in ("raid-configure", "os-install"))
+    wanted = effective(world, raid, "raid-wanted") if raid is not None else None
+    if raid is not None and raid.state is not State.ACTIVE and isinstance(wanted, dict) and str(wanted.get("level")).startswith("raid"):
+        return member_choice(world, node, wanted)
+    return root_choice(world, node, effective(world, install, "root-disk") if install is not None else None)

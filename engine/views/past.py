@@ -1,21 +1,21 @@
-"""The worlds of a journal, moment by moment: what *look back* shows. Rows are applied, no code of the engine is run again.
+"""The worlds of a journal, moment by moment, for *look back*. It applies rows; it does not run the engine's code again.
 
     past = Past(journal, catalog)
-    while past.read(): ...                        # once through, some seconds for a large one; later for what was added
+    while past.read(): ...                        # once through, some seconds for a large one; later for new rows
     world = past.world(seq)                       # as it was after that row
 
-One pass reads every row once: it keeps the time of each, where problems began and ended, which rows changed which node, and every so many
-rows the world itself. A world is persistent maps, so a kept one costs what was changed since the one before. A moment is the nearest kept
-world before it, and the rows from there on.
+One pass reads every row once. It keeps the time of each row, where problems began and ended, which rows changed which node, and, every
+so many rows, the world itself. A world consists of persistent maps, so a kept world costs only the changes since the previous one. A
+moment is the nearest kept world before it, plus the rows from there on.
 
 Rules
-* A moment is the seq of a row; `first` is before the oldest one: an empty store, or what was pruned, folded together.
-* Everything is bounded: KEPT worlds (when there are more, every other one goes), PROBLEMS problems. Rows stay where they are, and are read
-  when they are needed.
-* A journal that is pruned while it is looked at loses its beginning here too (`Pruned`).
-* A plan makes another catalogue, and with it another index of nearly everything: at a revision the world is loaded anew from its tables.
+* A moment is the sequence number of a row. `first` is before the oldest row: an empty store, or the deleted rows, folded together.
+* Everything is bounded: at most KEPT worlds (above that, every other one is dropped) and PROBLEMS problems. Rows stay in the journal and
+  are read when needed.
+* If rows are deleted from the journal meanwhile, the beginning is lost here too (`Pruned`).
+* A plan makes another catalogue, and with it new indexes. So at a revision the world is loaded again from its tables.
 
-Trap: the world's memory of work to do (`queues`, `touched`) is the engine's own; here it is empty, and nobody may step these worlds.
+Trap: the lists of work to do (`queues`, `touched`) belong to the engine. Here they are empty, and nobody may step these worlds.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from msgspec import Struct, ValidationError
 
-from ..core.work import Work
-from ..core.world import World
+from ..core.world.load import load_world
+from ..core.world.work import Work
+from ..core.world.world import World
 from ..definitions import Catalog
-from ..model import KEYS, Node, NodeRole, State
+from ..model import KEYS, Key, Node, NodeRole, State
 from ..reasons import Reason
 from ..store.errors import StoreError
 from ..store.store import Change, JournalRow, Tables
@@ -38,10 +39,10 @@ from ..store.store import Change, JournalRow, Tables
 PIECE = 500
 """Rows that one `read` takes: some tens of milliseconds."""
 EVERY = 250
-"""Rows between kept worlds, as long as there are not too many."""
+"""Rows between kept worlds, until there are too many."""
 KEPT = 256
 FINE, FINE_KEPT = 16, 48
-"""Rows between worlds that are remembered where somebody looks, and how many of these."""
+"""Rows between the worlds that are cached near the viewed moment, and the number of these."""
 PROBLEMS = 10_000
 
 
@@ -55,11 +56,11 @@ class Journal(Protocol):
 
 
 class Pruned(Exception):
-    """Rows that are needed were pruned meanwhile: the journal begins later now (`Past.first`)."""
+    """Needed rows were deleted meanwhile: the journal begins later now (`Past.first`)."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Something went wrong in this row: a node got a problem, or a role of it failed."""
+    """A problem began in this row: a node got a problem, or one of its roles failed."""
 
     seq: int
     node: str
@@ -75,13 +76,13 @@ class Stretch(Struct, frozen=True, kw_only=True):
     begins: float
     ends: float
     problems: tuple[float, ...]
-    """When each began."""
+    """Begin of each problem."""
     bad: tuple[tuple[float, float], ...]
-    """From when to when at least one stood."""
+    """Spans in which at least one problem existed."""
 
 
 class Past:
-    """Raises StoreError where rows cannot be read. Not for two threads at once."""
+    """Raises StoreError if rows cannot be read. Not for two threads at once."""
 
     def __init__(self, journal: Journal, catalog: Catalog) -> None:
         self._journal = journal
@@ -90,13 +91,13 @@ class Past:
         self._begin()
 
     def _begin(self) -> None:
-        """From the base on, whatever was known."""
+        """Starts again from the base."""
         tables, self.first = self._journal.base()
         self.last = self.first
-        """Seq of the last row that was read."""
+        """Sequence number of the last row that was read."""
         self.total = max(self._journal.last_seq(), self.first)
-        """Seq of the last row that is there."""
-        self._tip = World.load(self._catalog, tables)
+        """Sequence number of the last existing row."""
+        self._tip = load_world(self._catalog, tables)
         self._seqs: list[int] = [self.first]
         self._worlds: list[World] = [self._tip]
         self._every = EVERY
@@ -107,7 +108,7 @@ class Past:
         self.problems.clear()
         self._bad = {n.id: "" for n in self._tip.nodes.values() if n.problem is not None} | {
             r.key: "" for r in self._tip.node_roles.values() if r.state is State.ERROR
-        }  # fmt: skip
+        }
         self._spans: list[tuple[float, float]] = []
         self._bad_since: float | None = None
 
@@ -117,7 +118,7 @@ class Past:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def read(self, many: int = PIECE) -> bool:
-        """Take in the next rows; False: there is no further one at present."""
+        """Takes in the next rows. False: there are none at present."""
         rows = self._journal.journal(self.last, many)
         if not rows:
             self.total = max(self.last, self.first)
@@ -180,10 +181,10 @@ class Past:
                 tables[table].pop(key, None)
             else:
                 tables[table][key] = record
-        return World.load(self._catalog, tables)
+        return load_world(self._catalog, tables)
 
     def _note(self, row: JournalRow, changes: Sequence[Change], before: Work) -> None:
-        """Remember when it was, whom it is about and what went wrong in it."""
+        """Records the row's time, its nodes, and its problems."""
         self._at.append(row.at)
         self._now.append(row.now)
         self._high.append(max(row.at, self._high[-1]) if self._high else row.at)
@@ -191,7 +192,7 @@ class Past:
         for table, key, record in changes:
             if table == "nodes":
                 about.add(str(key))
-                was = before.nodes.get(key)
+                was = before.nodes.get(str(key))
                 if isinstance(record, Node) and record.problem is not None:
                     if was is None or was.problem is None:
                         self._went_wrong(row, record.id, "", record.problem)
@@ -199,8 +200,9 @@ class Past:
                 else:
                     self._bad.pop(str(key), None)
             elif table == "node_roles":
-                about.add(str(key[0]))  # type: ignore[index]  # of that table, a pair
-                role = before.node_roles.get(key)
+                node_id, name = cast(Key, key)
+                about.add(node_id)
+                role = before.node_roles.get((node_id, name))
                 if isinstance(record, NodeRole) and record.state is State.ERROR:
                     if role is None or role.state is not State.ERROR:
                         self._went_wrong(row, record.node, record.role, record.failure)
@@ -222,8 +224,7 @@ class Past:
     # -- moments ---------------------------------------------------------------------------------------------------
 
     def world(self, seq: int, near: tuple[int, World] | None = None) -> World:
-        """As it was after row `seq`, which is put between `first` and `last`. `near`: a moment that the caller has, and its world. Raises
-        Pruned."""
+        """The world after row `seq`, limited to `first` ... `last`. `near`: a moment that the caller has, with its world. Raises Pruned."""
         seq = min(max(seq, self.first), self.last)
         if seq == self.last:
             return self._tip
@@ -242,7 +243,7 @@ class Past:
         return world
 
     def _remember(self, seq: int, world: World) -> None:
-        """A world between two kept ones: who steps back comes by again."""
+        """Caches a world between two kept ones, because a step back comes this way again."""
         if len(self._fine) >= FINE_KEPT:
             del self._fine[next(iter(self._fine))]
         self._fine[seq] = world
@@ -259,7 +260,7 @@ class Past:
         return out
 
     def _lose(self) -> None:
-        """The oldest rows are gone: so are the moments there."""
+        """Handles that the oldest rows were deleted: their moments are gone too."""
         tables, first = self._journal.base()
         if first <= self.first:
             raise StoreError("the journal has a gap: look at it with crowbar doctor")
@@ -269,12 +270,12 @@ class Past:
             self.first = first
             self._fine.clear()
             i = bisect_left(self._seqs, first)
-            self._seqs, self._worlds = [first, *self._seqs[i:]], [World.load(self._catalog, tables), *self._worlds[i:]]
+            self._seqs, self._worlds = [first, *self._seqs[i:]], [load_world(self._catalog, tables), *self._worlds[i:]]
             self.problems = [p for p in self.problems if p.seq > first]
         raise Pruned(f"the journal begins at {self.first + 1} now")
 
     def at(self, seq: int) -> float:
-        """Wall time of a row; of `first`, that of the row after it; 0: there is no row."""
+        """Wall time of a row. For `first`: that of the next row. 0: there is no row."""
         return self._at[self._place(seq)] if self._at else 0.0
 
     def now(self, seq: int) -> float:
@@ -289,7 +290,7 @@ class Past:
         return max(self._zero + bisect_right(self._now, now), self.first)
 
     def by_clock(self, at: float) -> int:
-        """The last row at this wall time. Of a clock that was put back, the latest time that it had shown counts."""
+        """The last row at this wall time. If a clock was set back, the latest time that it had shown counts."""
         return max(self._zero + bisect_right(self._high, at), self.first)
 
     # -- where to go -----------------------------------------------------------------------------------------------

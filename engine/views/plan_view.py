@@ -1,4 +1,4 @@
-"""The plan in force: deployments and how far they are, revisions, and the plan's own text. Pure."""
+"""The current plan: deployments and their progress, revisions, and the plan's own text. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 
 from msgspec import Struct, convert
 
-from ..core.derive import done
-from ..core.world import World
+from ..core.roles.derive import done
+from ..core.world.world import World
 from ..files.plan_write import write
 from ..model import Revision, State
 from ..plan import Plan
@@ -24,7 +24,7 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     error: int
     proposed: int
     wants: tuple[tuple[str, str], ...]
-    """What the plan binds: role, and on which nodes in the plan's words."""
+    """The roles that the plan binds, and their nodes in the plan's words."""
 
 
 class RevisionView(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ class PlanPage(Struct, frozen=True, kw_only=True):
     revisions: tuple[RevisionView, ...]
     """Newest first."""
     text: str
-    """YAML, as `crowbar plan save` writes it; empty: no plan is committed."""
+    """YAML, as `crowbar plan save` writes it. Empty: no plan is committed."""
 
 
 def revision_text(revision: Revision) -> str:
@@ -76,10 +76,17 @@ def plan_page(world: World) -> PlanPage:
             wants = tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else ()
             out.append(
                 DeploymentView(
-                    name=name, parent=parent, depth=depth, state=states.get(name, "empty"), roles=mine["roles"], done=mine["done"],
-                    error=mine["error"], proposed=mine["proposed"], wants=wants,
+                    name=name,
+                    parent=parent,
+                    depth=depth,
+                    state=states.get(name, "empty"),
+                    roles=mine["roles"],
+                    done=mine["done"],
+                    error=mine["error"],
+                    proposed=mine["proposed"],
+                    wants=wants,
                 )
-            )  # fmt: skip
+            )
             grow(name, depth + 1)
 
     grow("", 0)

@@ -1,18 +1,27 @@
-"""What an operator's verb would do before it is done: which roles run again, which disks lose what is on them, which nodes reboot. Pure.
+"""What an operator's verb would do: which roles run again, which disks lose their data, which nodes reboot. Pure.
 
-It tells the worst that the verb allows: a role that destroys counts with all disks of the node that are known, because which of them it
-takes is decided on the node.
+The disks are those that the engine's own choice gives the roles (`core.disk_choice`). So the preview names exactly what the node will
+write, and gives a reason for each disk that keeps its data. If a node was asked (`looks`), the preview shows its disks as it reported
+them a moment ago; otherwise as the engine knows them, with the age of that knowledge.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from ..core.derive import committed
-from ..core.stages import stage_index
-from ..core.world import World
+from ..core.hardware.disk_choice import lost_by
+from ..core.hardware.disk_now import Look, disks_now
+from ..core.hardware.disks import Disk as CoreDisk
+from ..core.operator.verbs import Verb, find
+from ..core.roles.attributes import effective
+from ..core.roles.derive import committed
+from ..core.roles.stages import stage_index
+from ..core.world.world import World
 from ..definitions import RoleDef
 from ..model import Node, NodeRole, State
+from ..reasons import Reason
 from .node_view import Disk, disks, roles_in_order
 
 
@@ -22,10 +31,18 @@ class NodePreview(Struct, frozen=True, kw_only=True):
     runs: tuple[str, ...]
     """Roles that run, or run again."""
     destroys: tuple[str, ...]
-    """Those of them that destroy what is on disks."""
+    """Those of them that destroy data on disks."""
     disks: tuple[Disk, ...]
-    """What is lost; empty: nothing."""
+    """Disks that lose their data. Empty: none, or unknown."""
+    kept: tuple[Disk, ...] = ()
+    """The other disks, each with the reason why it is not taken."""
     reboots: bool
+    as_of: float = 0.0
+    """Wall time of the disks' data. 0: nothing is known."""
+    asked: bool = False
+    """True if the node itself was asked and this is its answer."""
+    unseen: Reason | None = None
+    """Why it did not answer."""
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -37,37 +54,50 @@ class Preview(Struct, frozen=True, kw_only=True):
         return any(n.destroys for n in self.nodes)
 
 
-def preview(world: World, verb: str, nodes: list[Node], role: str = "") -> Preview:
-    """Of `reset`, `reinstall`, `redeploy`, `approve`, `install` and `delete`; other verbs run no role."""
-    return Preview(verb=verb, nodes=tuple(_one(world, verb, node, role) for node in nodes))
+def preview(world: World, verb: str, nodes: list[Node], role: str = "", looks: Mapping[str, Look] | None = None) -> Preview:
+    """By the table of verbs (`Verb.runs`, `Verb.reboots`). `looks`: what nodes said of their disks, by node id."""
+    row = find(verb, role)
+    return Preview(verb=verb, nodes=tuple(_one(world, row, node, role, (looks or {}).get(node.id)) for node in nodes))
 
 
-def _one(world: World, verb: str, node: Node, only: str) -> NodePreview:
-    chosen = [r for r in roles_in_order(world, node.id) if (not only or r.role == only) and _runs(world, verb, r, bool(only))]
-    broken = [r.role for r in chosen if (d := world.catalog.roles.get(r.role)) is not None and d.destructive]
+def _one(world: World, verb: Verb | None, node: Node, only: str, look: Look | None) -> NodePreview:
+    chosen = [r for r in roles_in_order(world, node.id) if (not only or r.role == only) and verb is not None and _runs(world, verb, r)]
+    broken = [r for r in chosen if (d := world.catalog.roles.get(r.role)) is not None and d.destructive]
+    shown = disks(world, node.id, look) if broken else []
+    lost = {one.name for role in broken for one in _lost(world, node, role)}
     return NodePreview(
         node=node.name,
         place=f"{node.place.rack}:{node.place.unit}" if node.place is not None else "",
         runs=tuple(r.role for r in chosen),
-        destroys=tuple(broken),
-        disks=tuple(disks(world, node.id)) if broken else (),
-        reboots=verb in ("reset", "reinstall", "redeploy"),
+        destroys=tuple(r.role for r in broken),
+        disks=tuple(one for one in shown if one.name in lost),
+        kept=tuple(one for one in shown if one.name not in lost),
+        reboots=verb is not None and verb.reboots,
+        as_of=(look.at if look is not None and look.at else disks_now(world, node)[1]) if broken else 0.0,
+        asked=look is not None and look.at > 0,
+        unseen=look.unseen if look is not None else None,
     )
 
 
-def _runs(world: World, verb: str, role: NodeRole, alone: bool) -> bool:
+def _lost(world: World, node: Node, role: NodeRole) -> list[CoreDisk]:
+    return lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, "raid-wanted"))
+
+
+def _runs(world: World, verb: Verb, role: NodeRole) -> bool:
     definition: RoleDef | None = world.catalog.roles.get(role.role)
     if definition is None or not committed(role):
         return False
     stage = stage_index(world, definition.stage) or 0
     install = stage_index(world, "install")
-    match verb:
-        case "approve":
+    match verb.runs:
+        case "unapproved":
             return definition.destructive and role.state is not State.ACTIVE and not role.approved
-        case "redeploy":
-            return alone or stage > 0
-        case "reset":
+        case "after first stage":
+            return stage > 0
+        case "itself":
+            return True
+        case "first stage":
             return stage == 0
-        case "reinstall" | "install":
+        case "from install":
             return stage >= (install if install is not None else len(world.catalog.stages) - 1)
     return False

@@ -1,15 +1,15 @@
-"""Racks as they stand: what is in which unit and how it is. Pure.
+"""Racks as they stand: the machine in each unit and its state. Pure.
 
-The plan says where places are and how high; nodes say where they found themselves (from their cables). A node without a known place is
-listed beside the racks, because it has to be looked for. Switches stand where the plan's cables end; the plan gives them no unit.
+The plan says where places are and how high. Nodes report where they are (from their cables). A node without a known place is listed
+beside the racks, because somebody has to find it. Switches stand where the plan's cables end; the plan gives them no unit.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.topology import Topology
-from ..core.world import World
+from ..core.hardware.topology import Topology
+from ..core.world.world import World
 from ..model import Kind
 from .advice import lost, short
 from .summary import NodeRow, node_row, servers
@@ -17,7 +17,7 @@ from .summary import NodeRow, node_row, servers
 
 class Slot(Struct, frozen=True, kw_only=True):
     unit: int
-    """The lowest unit that it takes."""
+    """The lowest unit that it occupies."""
     height: int
     node: NodeRow | None
     """None: the plan has a place here, and no node was found in it."""
@@ -33,13 +33,13 @@ class RackView(Struct, frozen=True, kw_only=True):
 class RackRoom(Struct, frozen=True, kw_only=True):
     racks: tuple[RackView, ...]
     elsewhere: tuple[NodeRow, ...]
-    """Nodes whose place is not known."""
+    """Nodes without a known place."""
     unborn: tuple[str, ...]
-    """MACs of machines that are no nodes yet."""
+    """MACs of machines that are not nodes yet."""
     cables: dict[str, int]
     """Check -> number of links."""
     switches: tuple[tuple[str, int], ...]
-    """Name, and ports on which a node was heard."""
+    """Name, and the ports on which a node was heard."""
 
 
 def rack_room(world: World, links: Topology) -> RackRoom:
@@ -62,5 +62,5 @@ def rack_room(world: World, links: Topology) -> RackRoom:
         elsewhere=tuple(r for k, r in rows.items() if k not in shown),
         unborn=tuple(s.mac for s in lost(world)),
         cables=dict(links.checks),
-        switches=tuple((short(s.name), s.heard) for s in links.switches),
+        switches=tuple((short(s.name), s.ports_seen) for s in links.switches),
     )

@@ -1,7 +1,8 @@
 """Nodes by roles, and the annealer's lists. Pure.
 
-Cost: the letters of one node ask `blockers` of its waiting roles, some 10 us each, so a console asks for the rows that it shows. The lists
-are exact for what failed and what runs; of what waits only so many are told apart as `todo` and `blocked`, the rest is counted as waiting.
+Cost: the letters of one node call `blockers` for its waiting roles, some 10 us each, so a console asks only for the visible rows. The
+lists are exact for failed and running roles. Of the waiting roles only a limited number is divided into `todo` and `blocked`; the rest
+counts as waiting.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ from collections import Counter
 
 from msgspec import Struct
 
-from ..core.derive import committed, done, shown_state
-from ..core.guards import blockers, order
-from ..core.world import World
+from ..core.roles.derive import committed, done, shown_state
+from ..core.roles.guards import blockers, order
+from ..core.roles.transitions import runs
+from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, State
 from ..reasons import sentence
 from .summary import servers
 
 LETTERS = {
-    "active": "A", "transition": "T", "todo": "t", "blocked": "b", "error": "E", "proposed": "p", "skipped": "s",
-}  # fmt: skip
+    "active": "A",
+    "transition": "T",
+    "todo": "t",
+    "blocked": "b",
+    "error": "E",
+    "proposed": "p",
+    "skipped": "s",
+}
 """Shown state -> its letter in the matrix."""
 ABSENT = "."
 TOLD = 200
@@ -29,7 +37,7 @@ class Column(Struct, frozen=True, kw_only=True):
     role: str
     stage: str
     nodes: int
-    """On how many nodes it is bound."""
+    """Number of nodes that have it."""
 
 
 class Waiting(Struct, frozen=True, kw_only=True):
@@ -44,13 +52,13 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
 class Lists(Struct, frozen=True, kw_only=True):
     lines: tuple[Waiting, ...]
-    """Errors, transitions, to do, blocked, in this order."""
+    """Errors, transitions, todo, blocked, in this order."""
     counts: dict[str, int]
-    """Shown state -> node roles; `waiting`: those not told apart."""
+    """Shown state -> node roles; `waiting`: the undivided ones."""
 
 
 def columns(world: World) -> tuple[Column, ...]:
-    """Roles that are bound anywhere, in the order in which they run."""
+    """Roles that any node has, in the order in which they run."""
     stages = [s.name for s in world.catalog.stages]
     found: dict[str, list[float]] = {}
     for role in world.node_roles.values():
@@ -73,13 +81,13 @@ def cells(world: World, node: str, roles: tuple[Column, ...]) -> str:
 
 
 def state_of(world: World, role: NodeRole) -> str:
-    """The shown state, by as little as decides it."""
+    """The shown state, computed as cheaply as possible."""
     waits = role.state is State.WAITING or (role.state is State.ACTIVE and not done(world, role))
     return shown_state(world, role, blocked=bool(blockers(world, role, first=True)) if waits else False)
 
 
 def bearers(world: World) -> list[Node]:
-    """Nodes that have roles: this machine first, then devices and servers by place and name as everywhere."""
+    """Nodes that have roles: this machine first, then devices and servers by place and name."""
     others = [n for n in world.nodes.values() if n.kind is not Kind.SERVER and world.roles_of.get(n.id)]
     return [*sorted(others, key=lambda n: (n.kind is not Kind.ADMIN, n.name)), *servers(world)]
 
@@ -90,7 +98,7 @@ def lists(world: World, told: int = TOLD) -> Lists:
     for role in world.node_roles.values():
         if role.state is State.ERROR:
             errors.append(role)
-        elif role.state is State.TRANSITION and not role.resume:
+        elif runs(role):
             running.append(role)
         elif committed(role) and not done(world, role):
             waiting.append(role)
@@ -104,7 +112,9 @@ def lists(world: World, told: int = TOLD) -> Lists:
     for role in waiting[:told]:
         found = blockers(world, role, first=True)
         state = shown_state(world, role, blocked=bool(found))
-        apart.setdefault(state, []).append(_line(world, role, state, sentence(found[0]) if found else "it starts with the next free turn"))
+        apart.setdefault(state, []).append(
+            _line(world, role, state, sentence(found[0]) if found else "it starts as soon as a slot is free")
+        )
     for state, some in apart.items():
         counts[state] += len(some)
         lines += some

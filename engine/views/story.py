@@ -1,7 +1,7 @@
-"""A journal row, told: what happened, to which node, and what changed. For `crowbar events`, JSON lines and the console's stream.
+"""A journal row in words: what happened, to which node, and what changed. For `crowbar events`, JSON lines and the console's stream.
 
-Works on the row alone (plain data), so a row of another version, or of an exported journal, can be told as well. Names
-of nodes come from a table that `Story` keeps as it reads.
+It needs only the row (plain data), so it also works for a row of another version or of an exported journal. Names of nodes come from a
+table that `Story` keeps as it reads.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Story:
         self._states: dict[tuple[str, str], str] = {}
 
     def tell(self, row: JournalRow) -> dict[str, Json]:
-        """One JSON object: `seq`, `at`, `type`, `node` (name or empty), `text`, and what of the rest applies: `roles` (role -> new state),
+        """One JSON object: `seq`, `at`, `type`, `node` (name or empty), `text`, and if they apply: `roles` (role -> new state),
         `signal`, `stage`, `problem`, `mac`, `reason`."""
         out: dict[str, Json] = {"seq": row.seq, "at": round(row.at, 3), "type": _WORDS.sub("-", row.event).lower(), "node": ""}
         words: list[str] = []
@@ -37,7 +37,7 @@ class Story:
                 self._names[node_id] = str(body["name"])
                 words += self._node(out, body)
             elif table == "nodes":
-                words.append(f"{self._names.get(str(key), key)} forgotten")
+                words.append(f"{self._names.get(str(key), key)} deleted")
             elif table == "node_roles":
                 words += self._role(out, cast(list[str], key), body)
             elif table == "sightings" and body is not None:
@@ -57,7 +57,7 @@ class Story:
             scope, slash, role = str(row.fields.get("scope", "")).partition("/")
             out["node"] = self._names.get(scope, "") or str(out["node"])
             whose = f"{role} on {self._names.get(scope, scope)}" if slash else self._names.get(scope, scope)
-            verb = "takes back" if row.fields.get("clear") else "sets"
+            verb = "clears" if row.fields.get("clear") else "sets"
             words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')} of {whose}")
         if row.event == "Operate":
             words.insert(0, f"{row.fields.get('who')}: {row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip())

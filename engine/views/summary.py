@@ -1,24 +1,24 @@
-"""What is shown of a world: plain records, with the words of the functions that decide. The console and the command
-line print these, and compute nothing themselves.
-"""
+"""A summary of the world: plain records, with the words of the functions that decide. The console and the command line print these and
+compute nothing themselves."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.annealer import blockers
-from ..core.attributes import layers
-from ..core.boot import expected
-from ..core.derive import committed, done, shown_state
-from ..core.stages import may_enter, node_state, wanted_stage
-from ..core.world import World
+from ..core.boot.signals import expected
+from ..core.roles.annealer import blockers
+from ..core.roles.attributes import layers
+from ..core.roles.derive import committed, done, shown_state
+from ..core.roles.stages import may_enter, node_state, wanted_stage
+from ..core.roles.transitions import runs
+from ..core.world.world import World
 from ..definitions import Json
 from ..model import Kind, Node, NodeRole, Sighting, State
-from ..reasons import Reason, advice, powered_off, sentence
+from ..reasons import Reason, advice, is_elsewhere, needs_person, parent, powered_off, sentence, stage
 
 
 class Why(Struct, frozen=True, kw_only=True):
-    """A reason, ready to be read: code and fields for programs, sentence and advice for people."""
+    """A reason, ready to read: code and fields for programs, sentence and advice for people."""
 
     code: str
     fields: dict[str, Json]
@@ -46,12 +46,12 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     since: float
     done: int
     roles: int
-    """Committed node roles, and how many of them are done."""
+    """Committed node roles, and the number of those that are done."""
     boots: int
     why: Why | None
-    """Why it does not go on; None for a node that is ready, or works."""
+    """Why it does not continue. None for a node that is ready or at work."""
     task: str = ""
-    """The role that runs on it; empty: none."""
+    """The role that runs on it. Empty: none."""
     task_since: float = 0.0
     """Wall time at which its attempt started."""
 
@@ -69,29 +69,29 @@ class RoleRow(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """How the rack is."""
+    """The state of the rack."""
 
     nodes: int
     ready: int
     failed: int
-    """Nodes with a problem or a node role in error."""
+    """Nodes with a problem or a failed node role."""
     boots: int
     waiting: dict[str, Why]
-    """Name of each node that is not ready -> why."""
+    """Name of each node that is not ready -> the reason."""
     sightings: int
-    """Machines that were seen and are not nodes."""
+    """Sightings that are not nodes."""
     deployments: dict[str, str]
     """Deployment -> its state: `active`, `error`, `working` or `empty`."""
 
 
 def servers(world: World) -> list[Node]:
-    """Servers, in the order in which they are shown: by place, then name."""
+    """Servers in the order in which they are shown: by place, then name."""
     found = [n for n in world.nodes.values() if n.kind is Kind.SERVER]
     return sorted(found, key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), _natural(n.name)))
 
 
 def _natural(name: str) -> tuple[str, int, str]:
-    """node-9 before node-10."""
+    """Sorts node-9 before node-10."""
     head = name.split(".")[0]
     digits = len(head) - len(head.rstrip("0123456789"))
     number = int(head[-digits:]) if 0 < digits < 10 else -1
@@ -101,7 +101,7 @@ def _natural(name: str) -> tuple[str, int, str]:
 def node_row(world: World, node: Node) -> NodeRow:
     roles = [r for k in world.roles_of.get(node.id) or () if committed(r := world.node_roles[k])]
     boot = node.boot
-    task = next((r for r in roles if r.state is State.TRANSITION and not r.resume), None)
+    task = next((r for r in roles if runs(r)), None)
     return NodeRow(
         id=node.id,
         name=node.name,
@@ -125,7 +125,7 @@ def node_row(world: World, node: Node) -> NodeRow:
 
 
 def node_why(world: World, node: Node) -> Why | None:
-    """The one reason that tells most about a node that does not go on by itself, or None."""
+    """The most informative reason of a node that does not continue by itself, or None."""
     if node.problem is not None:
         return why(node.problem)
     if node.off is not None:
@@ -142,12 +142,12 @@ def node_why(world: World, node: Node) -> Why | None:
     for role in committed_roles(world, node):
         if done(world, role):
             continue
-        if role.state is State.TRANSITION and not role.resume:
+        if runs(role):
             return None
         reasons = blockers(world, role, first=True)
         if not reasons:
             return None
-        weight = 0 if role.state is State.ERROR else 1 if reasons[0].code in HUMAN else 3 if reasons[0].code in _FOLLOWS else 2
+        weight = 0 if role.state is State.ERROR else 1 if needs_person(reasons[0].code) else 3 if is_elsewhere(reasons[0].code) else 2
         if worst is None or weight < worst[0]:
             worst = (weight, why(reasons[0]))
     return worst[1] if worst else None
@@ -189,9 +189,9 @@ def summary(world: World) -> Summary:
         waiting[node.name] = found or Why(code="working", fields={}, sentence=_working(world, node))
     lost = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
     for sighting in lost:
-        waiting[sighting.mac] = why(sighting.reason) if sighting.reason else Why(
-            code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting)
-        )  # fmt: skip
+        waiting[sighting.mac] = (
+            why(sighting.reason) if sighting.reason else Why(code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting))
+        )
     return Summary(
         nodes=len(nodes),
         ready=ready,
@@ -231,13 +231,13 @@ def deployment_states(world: World) -> dict[str, str]:
 
 
 def explain_attribute(world: World, role: NodeRole, name: str) -> list[dict[str, Json]]:
-    """Each layer that has a value, weakest first; the last one wins."""
+    """Each layer with a value, weakest first; the last one wins."""
     return [{"layer": layer, "by": by, "value": value} for layer, by, value in layers(world, role, name)]
 
 
 def settled(world: World, expect: int) -> str:
-    """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent` (the
-    same, but for machines that were not seen yet or say nothing, which may come back by themselves), or empty."""
+    """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent`
+    (the same, but silent or unseen machines may come back by themselves), or empty."""
     nodes = servers(world)
     states = [node_state(world, n) for n in nodes]
     admin = world.nodes.get("admin")
@@ -260,16 +260,12 @@ def settled(world: World, expect: int) -> str:
     return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
 
 
-_FOLLOWS = ("parent", "stale_parent", "stage", "held", "environment")
-"""Codes of reasons that something else tells better."""
-HUMAN = frozenset(
-    "failed unverifiable approval no_disk not_allocated problem on_hold not_available backward role_unknown parent_missing proposed".split()
-)
-"""Codes of reasons that only a person lifts."""
+_LOOKED_AT = (parent.code, stage.code)
+"""Reasons that lie in other roles, which are examined themselves."""
 
 
 def _waits_for_a_person(world: World, node: Node) -> bool:
-    """Nothing on the node runs, waits for a time, or can start by itself."""
+    """True if nothing on the node runs, waits for a time, or can start by itself."""
     if node.problem is not None or node.hold or node.off is not None or not node.available:
         return True
     if node.boot is not None or node.probe:
@@ -280,6 +276,6 @@ def _waits_for_a_person(world: World, node: Node) -> bool:
         if role.state is State.TRANSITION or role.retry_at is not None:
             return False
         reasons = blockers(world, role)
-        if not any(r.code in HUMAN or r.code in ("parent", "stage", "unreachable") for r in reasons):
+        if not any(needs_person(r.code) or r.code in _LOOKED_AT for r in reasons):
             return False
     return True

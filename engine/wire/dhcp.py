@@ -1,35 +1,39 @@
 """DHCPv4 (RFC 2131, 2132) with what network boot needs: PXE (RFC 4578), relays (RFC 3046, 8357), user class (RFC 3004).
 
-Server: `decode` bytes to `DhcpRequest`, `encode` a `DhcpReply` to bytes. The rehearsed nodes use the other side of the
-same records, `encode_request` and `decode_reply`: `decode(encode_request(r)) == r` and `decode_reply(encode(r)) == r`.
+The engine decodes bytes to a `DhcpRequest` (`decode`) and encodes a `DhcpReply` to bytes (`encode`). Simulated machines use the other side
+of the same records: `encode_request` and `decode_reply`. `decode(encode_request(r)) == r` and `decode_reply(encode(r)) == r`.
 
 Rules
-* Decoding raises nothing but `Malformed`, with one of these reasons: short, oversize, op, hardware, cookie, kind,
-  option_truncated, option_length, overload, client_id, relay. What is only descriptive (host name, classes, UUID,
-  architecture) is dropped when it is not well-typed; what decides an address makes the packet malformed.
-* What is echoed is at most 255 octets, so that no request can make a reply too long to send.
-* Ethernet only (htype 1, hlen 6); no plain BOOTP: without the magic cookie and a kind nothing is leased.
-* A reply is at least 300 octets, as relays and old ROMs expect (RFC 1542 2.1), at most 1472, one Ethernet frame.
-* A NAK carries nothing but server, message and echoes (RFC 2131 table 3); through a relay it has the broadcast bit
-  (4.3.2).
+* A request is refused only if a field is bad that the answer needs. `decode` raises only `Malformed`, with one of these reasons: short,
+  oversize, op, hardware, cookie, kind, and server_id of a REQUEST. Without server_id nobody knows whose offer the client took.
+* Every other field that cannot be read counts as absent, and is noted in `odds`.
+* The engine echoes at most 255 octets of client id and 512 of option 82. So no request makes a reply too long to send.
+* Ethernet only: the first six octets of chaddr are the MAC of one machine. A wrong hlen and htype 6 (IEEE 802) are echoed.
+* There is no plain BOOTP: without the magic cookie and a kind, the engine leases nothing.
+* A reply has at least 300 octets, as relays and old ROMs expect (RFC 1542 2.1), and at most 1472, which fit into one Ethernet frame.
+* A NAK carries only server, message and echoes (RFC 2131 table 3). Through a relay it has the broadcast bit (4.3.2).
 
-Traps: boot ROMs read the file name from the `file` field, UEFI HTTP boot from option 67, so both are written; over 127
-octets only the option has room. Option 82 goes last (RFC 3046 2.1). The client id is echoed (RFC 6842), as clients
-match replies by it.
+Traps
+* Boot ROMs read the file name from the `file` field, UEFI HTTP boot reads it from option 67. So both are written. A name over 127 octets
+  fits only into the option.
+* Option 82 goes last (RFC 3046 2.1). The client id is echoed (RFC 6842), because clients match replies by it.
+* A pad follows every text; `dhcp_options` says why. Both fields of the head always end with NUL.
 
-A plain struct codec: a template per reply gained nothing, and scapy, the referee in the tests, is ten times slower.
-The file is long because the two directions of a record are read side by side.
+The codec uses plain structs. A template for each reply was not faster, and scapy, which the tests compare with, is ten times slower. Both
+directions of a record are in one file, so that a reader sees them side by side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from struct import Struct as Packing
+from typing import Any
 
 from msgspec import Struct
 
 from engine.wire import dhcp_options as opt
-from engine.wire.dhcp_options import address, address_octets, option, swapped_uuid
+from engine.wire.dhcp_options import Odd, address, address_octets, option, swapped_uuid, text_option
 from engine.wire.malformed import Malformed
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "DhcpReply",
     "DhcpRequest",
     "Malformed",
+    "Odd",
     "ReplyTo",
     "decode",
     "decode_reply",
@@ -50,6 +55,8 @@ SERVER_PORT, CLIENT_PORT, PROXY_PORT = 67, 68, 4011
 MAX_PACKET = 4096  # a request above this is refused unread
 MAX_REPLY = 1472
 MIN_PACKET = 300
+MAX_RELAY = 512
+"""Octets of option 82 that are echoed."""
 
 _HEAD = Packing("!BBBBIHH4s4s4s4s6s10x64s128s4s")
 _COOKIE = b"\x63\x82\x53\x63"
@@ -97,6 +104,11 @@ class DhcpRequest(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
     uuid: str | None = None  # option 97; see dhcp_options.uuid for the byte order
     relay: str = ""  # option 82 in hex, to be echoed
     relay_port_asked: bool = False  # RFC 8357: answer to the relay's source port
+    link: str = ""  # link selection of a relay (RFC 3527): an address of the client's subnet
+    override: str = ""  # server identifier override of a relay (RFC 5107)
+    subnet: str = ""  # option 118 (RFC 3011): the subnet that the client wants an address of
+    htype: int = 1
+    hlen: int = 6
     parameters: tuple[int, ...] = ()
     max_size: int = 0  # option 57, octets, 0 for not given
     vendor_options: str = ""  # option 43 in hex: the boot item on port 4011
@@ -116,6 +128,8 @@ class ReplyTo(Struct, frozen=True, kw_only=True, gc=False):
     relay_port: int = SERVER_PORT  # never on the wire; where the relay hears
     relay: str = ""
     client_id: str = ""
+    htype: int = 1
+    hlen: int = 6
 
 
 class DhcpReply(Struct, frozen=True, kw_only=True, gc=False):
@@ -141,6 +155,7 @@ class DhcpReply(Struct, frozen=True, kw_only=True, gc=False):
     vendor_options: str = ""  # option 43 in hex (PXE: 060108 is "no discovery, boot the file")
     uuid: str | None = None  # option 97, echoed as RFC 4578 2.3 says
     ipxe_options: str = ""  # option 175 in hex (b00101: there is no proxy to wait for)
+    subnet: str = ""  # option 118, echoed where the address was chosen by it
     message: str = ""
 
 
@@ -155,29 +170,27 @@ def reply_to(request: DhcpRequest) -> ReplyTo:
         relay_port=request.source_port or SERVER_PORT if request.relay_port_asked else SERVER_PORT,
         relay=request.relay,
         client_id=request.client_id,
+        htype=request.htype,
+        hlen=request.hlen,
     )
 
 
-def decode(data: bytes, source: tuple[str, int] = ("", 0)) -> DhcpRequest:
-    """A client's packet (BOOTREQUEST) that came from `source`. Raises Malformed."""
-    if len(data) < 240:
-        raise Malformed("short")
-    if len(data) > MAX_PACKET:
-        raise Malformed("oversize")
-    op, htype, hlen, hops, xid, secs, flags, ciaddr, _, _, giaddr, mac, _, _, cookie = _HEAD.unpack_from(data)
-    if op != 1:
-        raise Malformed("op")
-    _check(htype, hlen, mac, cookie)
-    found = opt.read(data, 240)
-    get = found.get
-    kind = _ASKS.get(get(opt.KIND, b""))
+def decode(data: bytes, source: tuple[str, int] = ("", 0), odds: list[Odd] | None = None) -> DhcpRequest:
+    """A client's packet (BOOTREQUEST) that came from `source`. What was taken as absent is added to `odds`. Raises Malformed."""
+    odds = [] if odds is None else odds
+    (_, htype, hlen, hops, xid, secs, flags, ciaddr, _, _, giaddr, mac, _, _, _), found = _open(data, 1, odds)
+    kind = _ASKS.get(opt.fixed(found, opt.KIND, 1, odds) or b"")
     if kind is None:
-        raise Malformed("kind")
-    arch, relay = get(opt.ARCH), get(opt.RELAY, b"")
-    if len(relay) > 255:
-        raise Malformed("relay")
-    vendor_options = get(opt.VENDOR_OPTIONS, b"")
-    return DhcpRequest(
+        raise Malformed("kind", opt.KIND)
+    server_id = opt.one_address(found, opt.SERVER_ID, odds)
+    if odds and not server_id and kind is DhcpKind.REQUEST and any(odd.option == opt.SERVER_ID for odd in odds):
+        raise Malformed("server_id", opt.SERVER_ID)
+    relay = _bounded(found, opt.RELAY, MAX_RELAY, odds)
+    sub = opt.suboptions(relay) if relay else {}
+    by_relay = sub if giaddr != b"\0\0\0\0" else {}  # only a relay's word counts, never a client's
+    host, vendor, user, arch, guid, wanted, message = map(found.get, _DESCRIBED)
+    client_id = _bounded(found, opt.CLIENT_ID, 255, odds)
+    request = DhcpRequest(
         kind=kind,
         xid=xid,
         mac=mac.hex(":"),
@@ -186,23 +199,71 @@ def decode(data: bytes, source: tuple[str, int] = ("", 0)) -> DhcpRequest:
         broadcast=flags & _BROADCAST != 0,
         ciaddr=address(ciaddr),
         giaddr=address(giaddr),
-        requested=opt.one_address(found, opt.REQUESTED),
-        server_id=opt.one_address(found, opt.SERVER_ID),
-        client_id=_client_id(found),
-        hostname=opt.hostname(get(opt.HOSTNAME)),
-        vendor_class=opt.text(get(opt.VENDOR_CLASS)),
-        user_class=opt.user_classes(get(opt.USER_CLASS)),
+        requested=opt.one_address(found, opt.REQUESTED, odds),
+        server_id=server_id,
+        client_id=client_id.hex(),
+        hostname=opt.hostname(host),
+        vendor_class=opt.text(vendor),
+        user_class=opt.user_classes(user),
         arch=arch[0] << 8 | arch[1] if arch and len(arch) % 2 == 0 else None,
-        uuid=opt.uuid(get(opt.UUID)),
+        uuid=opt.uuid(guid),
         relay=relay.hex(),
-        relay_port_asked=bool(relay) and opt.asks_relay_port(relay),
-        parameters=tuple(get(opt.PARAMETERS, b"")[:255]),
-        max_size=opt.number(found, opt.MAX_SIZE, 2),
-        vendor_options=vendor_options.hex() if len(vendor_options) <= 255 else "",
-        message=opt.text(get(opt.MESSAGE)),
+        relay_port_asked=opt.RELAY_SOURCE_PORT in sub,
+        link=opt.sub_address(by_relay, opt.LINK_SELECTION, odds) if by_relay else "",
+        override=opt.sub_address(by_relay, opt.SERVER_OVERRIDE, odds) if by_relay else "",
+        subnet=opt.one_address(found, opt.SUBNET, odds),
+        parameters=tuple(wanted[:255]) if wanted else (),
+        max_size=opt.number(found, opt.MAX_SIZE, 2, odds),
+        vendor_options=_bounded(found, opt.VENDOR_OPTIONS, 255, odds).hex(),
+        message=opt.text(message),
         source_ip=source[0],
         source_port=source[1],
+        htype=htype,
+        hlen=hlen,
     )
+    if (
+        (host is not None and not request.hostname)
+        or (vendor is not None and not request.vendor_class)
+        or (user is not None and not request.user_class)
+        or (arch is not None and request.arch is None)
+        or (guid is not None and request.uuid is None)
+        or (message and not request.message)
+        or wanted == b""
+        or (len(client_id) < 2 and opt.CLIENT_ID in found)
+    ):
+        _note(request, found, odds)
+    return request
+
+
+_DESCRIBED = (opt.HOSTNAME, opt.VENDOR_CLASS, opt.USER_CLASS, opt.ARCH, opt.UUID, opt.PARAMETERS, opt.MESSAGE)
+_TYPED: tuple[tuple[int, str, int], ...] = (
+    (opt.HOSTNAME, "hostname", 1),
+    (opt.VENDOR_CLASS, "vendor_class", 1),
+    (opt.USER_CLASS, "user_class", 1),
+    (opt.ARCH, "arch", 2),
+    (opt.UUID, "uuid", 17),
+    (opt.PARAMETERS, "parameters", 1),
+    (opt.CLIENT_ID, "client_id", 2),
+    (opt.MESSAGE, "message", 0),
+)
+"""Options that only describe, their fields, and the least octets that their definition allows."""
+
+
+def _note(request: DhcpRequest, found: dict[int, bytes], odds: list[Odd]) -> None:
+    """Options that were sent and came to nothing, or are shorter than they may be."""
+    for code, name, least in _TYPED:
+        raw = found.get(code)
+        if raw is not None and (len(raw) < least or (raw and getattr(request, name) in ("", (), None))):
+            odds.append(Odd("length" if len(raw) < least else "value", code))
+
+
+def _bounded(found: dict[int, bytes], code: int, most: int, odds: list[Odd]) -> bytes:
+    """A value that is echoed or kept: at most so many octets, else it is absent."""
+    raw = found.get(code, b"")
+    if len(raw) > most:
+        odds.append(Odd("too_long", code))
+        return b""
+    return raw
 
 
 def encode(reply: DhcpReply) -> bytes:
@@ -213,36 +274,11 @@ def encode(reply: DhcpReply) -> bytes:
     if reply.server_id:
         put(b"\x36\x04" + address_octets(reply.server_id))
     if not nak:
-        if reply.lease_s:
-            put(b"\x33\x04" + _U32.pack(reply.lease_s))
-        if reply.t1_s:
-            put(b"\x3a\x04" + _U32.pack(reply.t1_s))
-        if reply.t2_s:
-            put(b"\x3b\x04" + _U32.pack(reply.t2_s))
-        if reply.mask:
-            put(b"\x01\x04" + address_octets(reply.mask))
-        if reply.routers:
-            put(option(opt.ROUTERS, b"".join(map(address_octets, reply.routers))))
-        if reply.dns:
-            put(option(opt.DNS, b"".join(map(address_octets, reply.dns))))
-        if reply.hostname:
-            put(option(opt.HOSTNAME, reply.hostname.encode("ascii")))
-        if reply.domain:
-            put(option(opt.DOMAIN, reply.domain.encode("ascii")))
-        if reply.ntp:
-            put(option(opt.NTP, b"".join(map(address_octets, reply.ntp))))
-        if reply.tftp_server:
-            put(option(opt.TFTP_SERVER, reply.tftp_server.encode("ascii")))
-        if reply.filename:
-            put(option(opt.FILENAME, reply.filename.encode("ascii")))
-        if reply.vendor_options:
-            put(option(opt.VENDOR_OPTIONS, bytes.fromhex(reply.vendor_options)))
-        if reply.ipxe_options:
-            put(option(opt.IPXE, bytes.fromhex(reply.ipxe_options)))
+        _put_lease(reply, put)
     if reply.vendor_class:
-        put(option(opt.VENDOR_CLASS, reply.vendor_class.encode("ascii")))
+        put(text_option(opt.VENDOR_CLASS, reply.vendor_class))
     if reply.message:
-        put(option(opt.MESSAGE, reply.message.encode("ascii")))
+        put(text_option(opt.MESSAGE, reply.message))
     if reply.uuid is not None:
         put(b"\x61\x11" + opt.uuid_octets(reply.uuid))
     if to.client_id:
@@ -252,8 +288,8 @@ def encode(reply: DhcpReply) -> bytes:
     out.append(b"\xff")
     head = _HEAD.pack(
         2,
-        1,
-        6,
+        to.htype,
+        to.hlen,
         0,
         to.xid,
         0,
@@ -271,6 +307,38 @@ def encode(reply: DhcpReply) -> bytes:
     if len(packet) > MAX_REPLY:
         raise ValueError(f"DHCP reply of {len(packet)} octets is more than {MAX_REPLY}")
     return packet.ljust(MIN_PACKET, b"\0")
+
+
+def _put_lease(reply: DhcpReply, put: Callable[[bytes], None]) -> None:
+    """What an offer and an ACK carry, and a NAK does not."""
+    if reply.lease_s:
+        put(b"\x33\x04" + _U32.pack(reply.lease_s))
+    if reply.t1_s:
+        put(b"\x3a\x04" + _U32.pack(reply.t1_s))
+    if reply.t2_s:
+        put(b"\x3b\x04" + _U32.pack(reply.t2_s))
+    if reply.mask:
+        put(b"\x01\x04" + address_octets(reply.mask))
+    if reply.routers:
+        put(option(opt.ROUTERS, b"".join(map(address_octets, reply.routers))))
+    if reply.dns:
+        put(option(opt.DNS, b"".join(map(address_octets, reply.dns))))
+    if reply.hostname:
+        put(text_option(opt.HOSTNAME, reply.hostname))
+    if reply.domain:
+        put(text_option(opt.DOMAIN, reply.domain))
+    if reply.ntp:
+        put(option(opt.NTP, b"".join(map(address_octets, reply.ntp))))
+    if reply.tftp_server:
+        put(text_option(opt.TFTP_SERVER, reply.tftp_server))
+    if reply.filename:
+        put(text_option(opt.FILENAME, reply.filename))
+    if reply.vendor_options:
+        put(option(opt.VENDOR_OPTIONS, bytes.fromhex(reply.vendor_options)))
+    if reply.ipxe_options:
+        put(option(opt.IPXE, bytes.fromhex(reply.ipxe_options)))
+    if reply.subnet:
+        put(b"\x76\x04" + address_octets(reply.subnet))
 
 
 def encode_request(request: DhcpRequest) -> bytes:
@@ -299,6 +367,8 @@ def encode_request(request: DhcpRequest) -> bytes:
         put(option(opt.PARAMETERS, bytes(request.parameters)))
     if request.vendor_options:
         put(option(opt.VENDOR_OPTIONS, bytes.fromhex(request.vendor_options)))
+    if request.subnet:
+        put(option(opt.SUBNET, address_octets(request.subnet)))
     if request.message:
         put(option(opt.MESSAGE, request.message.encode("ascii")))
     if request.relay:
@@ -306,8 +376,8 @@ def encode_request(request: DhcpRequest) -> bytes:
     out.append(b"\xff")
     head = _HEAD.pack(
         1,
-        1,
-        6,
+        request.htype,
+        request.hlen,
         request.hops,
         request.xid,
         request.secs,
@@ -326,21 +396,14 @@ def encode_request(request: DhcpRequest) -> bytes:
 
 def decode_reply(data: bytes) -> DhcpReply:
     """A server's packet (BOOTREPLY), as a client reads it. Raises Malformed."""
-    if len(data) < 240:
-        raise Malformed("short")
-    if len(data) > MAX_PACKET:
-        raise Malformed("oversize")
-    fields = _HEAD.unpack_from(data)
-    op, htype, hlen, _, xid, _, flags, ciaddr, yiaddr, siaddr, giaddr, mac, sname, file, cookie = fields
-    if op != 2:
-        raise Malformed("op")
-    _check(htype, hlen, mac, cookie)
-    found = opt.read(data, 240)
+    odds: list[Odd] = []
+    (_, htype, hlen, _, xid, _, flags, ciaddr, yiaddr, siaddr, giaddr, mac, sname, file, _), found = _open(data, 2, odds)
     get = found.get
-    kind = _TELLS.get(get(opt.KIND, b""))
+    kind = _TELLS.get(opt.fixed(found, opt.KIND, 1, odds) or b"")
     if kind is None:
-        raise Malformed("kind")
-    overload = get(opt.OVERLOAD, b"\0")[0]
+        raise Malformed("kind", opt.KIND)
+    overload = (get(opt.OVERLOAD) or b"\0")[0]
+    overload = overload if overload <= 3 else 0
     return DhcpReply(
         kind=kind,
         to=ReplyTo(
@@ -350,18 +413,20 @@ def decode_reply(data: bytes) -> DhcpReply:
             ciaddr=address(ciaddr),
             giaddr=address(giaddr),
             relay=get(opt.RELAY, b"").hex(),
-            client_id=_client_id(found),
+            client_id=_bounded(found, opt.CLIENT_ID, 255, odds).hex(),
+            htype=htype,
+            hlen=hlen,
         ),
         yiaddr=address(yiaddr),
         siaddr=address(siaddr),
-        server_id=opt.one_address(found, opt.SERVER_ID),
-        lease_s=opt.number(found, opt.LEASE, 4),
-        t1_s=opt.number(found, opt.T1, 4),
-        t2_s=opt.number(found, opt.T2, 4),
-        mask=opt.one_address(found, opt.MASK),
-        routers=opt.addresses(found, opt.ROUTERS),
-        dns=opt.addresses(found, opt.DNS),
-        ntp=opt.addresses(found, opt.NTP),
+        server_id=opt.one_address(found, opt.SERVER_ID, odds),
+        lease_s=opt.number(found, opt.LEASE, 4, odds),
+        t1_s=opt.number(found, opt.T1, 4, odds),
+        t2_s=opt.number(found, opt.T2, 4, odds),
+        mask=opt.one_address(found, opt.MASK, odds),
+        routers=opt.addresses(found, opt.ROUTERS, odds),
+        dns=opt.addresses(found, opt.DNS, odds),
+        ntp=opt.addresses(found, opt.NTP, odds),
         domain=opt.text(get(opt.DOMAIN)),
         hostname=opt.hostname(get(opt.HOSTNAME)),
         filename=opt.text(get(opt.FILENAME), 1024) or ("" if overload & 1 else _field_text(file)),
@@ -370,24 +435,28 @@ def decode_reply(data: bytes) -> DhcpReply:
         vendor_options=get(opt.VENDOR_OPTIONS, b"").hex(),
         ipxe_options=get(opt.IPXE, b"").hex(),
         uuid=opt.uuid(get(opt.UUID)),
+        subnet=opt.one_address(found, opt.SUBNET, odds),
         message=opt.text(get(opt.MESSAGE)),
     )
 
 
-def _check(htype: int, hlen: int, mac: bytes, cookie: bytes) -> None:
-    if htype != 1 or hlen != 6 or mac[0] & 1 or mac == _NO_MAC:
+def _open(data: bytes, wanted: int, odds: list[Odd]) -> tuple[tuple[Any, ...], dict[int, bytes]]:
+    """The fields of the head, and the options, of a packet whose `op` is the wanted one. Raises Malformed."""
+    if len(data) < 240:
+        raise Malformed("short")
+    if len(data) > MAX_PACKET:
+        raise Malformed("oversize")
+    head = _HEAD.unpack_from(data)
+    if head[0] != wanted:
+        raise Malformed("op")
+    htype, hlen, mac = head[1], head[2], head[11]
+    if htype not in (1, 6) or mac[0] & 1 or mac == _NO_MAC:
         raise Malformed("hardware")
-    if cookie != _COOKIE:
+    if head[14] != _COOKIE:
         raise Malformed("cookie")
-
-
-def _client_id(found: dict[int, bytes]) -> str:
-    raw = found.get(opt.CLIENT_ID)
-    if not raw:
-        return ""
-    if len(raw) > 255:
-        raise Malformed("client_id")
-    return raw.hex()
+    if htype != 1 or hlen != 6:
+        odds.append(Odd("hardware", 0))
+    return head, opt.read(data, 240, odds)
 
 
 def _field(value: str, size: int) -> bytes:

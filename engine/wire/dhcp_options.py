@@ -2,13 +2,22 @@
 
 Rules
 * RFC 2131 4.1 / RFC 2132 9.3: option overload (52) makes `file`, then `sname`, more room for options, in that order.
-* RFC 3396: a code that comes more than once is one long value, concatenated in order of appearance, over all areas.
-* A value that runs past its area is malformed. A missing END is not: some boot ROMs end with the packet.
+* RFC 3396: several options with one code are one long value, in order of appearance over all areas. If a value of fixed size (53, 57)
+  appears several times, the first one counts.
+* Reading never fails. An option that cannot be read counts as not sent, and is noted in `odds`. A value that runs past its area is
+  one of them. A missing END is not: some boot ROMs end with the packet.
 * Addresses are dotted text, and "" stands for 0.0.0.0, because on this wire all zeros means "not given".
 
-Traps: options 66 and 67 may end with NUL, and so may host names (RFC 2132 2: the receiver must cope). iPXE and others
-send option 77 as bare text, where RFC 3004 wants a list of counted strings; both are read, the counted form first, as
-only it can fail.
+Traps
+* Options 66 and 67 and host names may end with NUL. RFC 2132 2 asks the receiver to accept it.
+* iPXE and others send option 77 as plain text, but RFC 3004 defines a list of counted strings. Both are read. The counted form is tried
+  first, because only it can fail.
+
+Clients disagree whether a text ends with NUL:
+* Some boot ROMs read a text as a C string and continue into the next option. They asked TFTP for `undionly.kpxe` and the octets after it.
+* Other clients take a NUL inside the length as part of the name: switches that install themselves, some HTTP firmware. RFC 2132 2 says
+  not to send one.
+So `text_option` puts the NUL after the option, as a pad option (RFC 2132 3.1), which is not part of the value. Both then read the same.
 """
 
 from __future__ import annotations
@@ -16,14 +25,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from struct import Struct, error
-
-from engine.wire.malformed import Malformed
+from typing import NamedTuple
 
 PAD, MASK, ROUTERS, DNS, HOSTNAME, DOMAIN = 0, 1, 3, 6, 12, 15
 IPXE = 175  # encapsulated options of iPXE (ipxe.org/howto/dhcpd)
 NTP, VENDOR_OPTIONS, REQUESTED, LEASE, OVERLOAD, KIND, SERVER_ID, PARAMETERS = 42, 43, 50, 51, 52, 53, 54, 55
 MESSAGE, MAX_SIZE, T1, T2, VENDOR_CLASS, CLIENT_ID, TFTP_SERVER, FILENAME = 56, 57, 58, 59, 60, 61, 66, 67
-USER_CLASS, RELAY, ARCH, UUID, END = 77, 82, 93, 97, 255
+USER_CLASS, RELAY, ARCH, UUID, SUBNET, END = 77, 82, 93, 97, 118, 255  # 118: subnet selection, RFC 3011
+LINK_SELECTION, SERVER_OVERRIDE = 5, 11  # suboptions of 82, RFC 3527 and RFC 5107: one address each
 RELAY_SOURCE_PORT = 19  # suboption of 82, RFC 8357 5.2: no value, its presence is the message
 
 _NONE = b"\0\0\0\0"
@@ -31,25 +40,31 @@ _UUID_HEAD = Struct("<IHH")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\Z")
 
 
-def read(data: bytes, start: int) -> dict[int, bytes]:
-    """Options of a whole packet `data` whose option area begins at `start` (240); sname is at 44, file at 108.
+class Odd(NamedTuple):
+    """Something of a packet that was taken as absent. `fault` is one of `engine.wire.faults.DHCP_ODD`; `option` is 0 for the head."""
 
-    Raises Malformed: option_truncated, overload.
-    """
+    fault: str
+    option: int
+
+
+def read(data: bytes, start: int, odds: list[Odd]) -> dict[int, bytes]:
+    """Options of a whole packet `data` whose option area begins at `start` (240); sname is at 44, file at 108."""
     found: dict[int, bytes] = {}
-    _read_area(data, start, len(data), found)
-    overload = found.get(OVERLOAD)
-    if overload is not None:
-        if len(overload) != 1 or not 1 <= overload[0] <= 3:
-            raise Malformed("overload")
-        if overload[0] & 1:
-            _read_area(data, 108, 236, found)
-        if overload[0] & 2:
-            _read_area(data, 44, 108, found)
+    _read_area(data, start, len(data), found, odds)
+    if OVERLOAD in found:
+        areas = fixed(found, OVERLOAD, 1, odds)
+        overload = areas[0] if areas else 0
+        if overload > 3 or (areas and not overload):
+            odds.append(Odd("value", OVERLOAD))
+            overload = 0
+        if overload & 1:
+            _read_area(data, 108, 236, found, odds)
+        if overload & 2:
+            _read_area(data, 44, 108, found, odds)
     return found
 
 
-def _read_area(data: bytes, at: int, end: int, found: dict[int, bytes]) -> None:
+def _read_area(data: bytes, at: int, end: int, found: dict[int, bytes], odds: list[Odd]) -> None:
     while at < end:
         code = data[at]
         at += 1
@@ -57,14 +72,25 @@ def _read_area(data: bytes, at: int, end: int, found: dict[int, bytes]) -> None:
             continue
         if code == END:
             return
-        if at >= end:
-            raise Malformed("option_truncated")
-        stop = at + 1 + data[at]
+        stop = at + 1 + data[at] if at < end else end + 1
         if stop > end:
-            raise Malformed("option_truncated")
+            odds.append(Odd("truncated", code))
+            return
         value = data[at + 1 : stop]
         found[code] = found[code] + value if code in found else value
         at = stop
+
+
+def fixed(found: dict[int, bytes], code: int, size: int, odds: list[Odd]) -> bytes | None:
+    """A value of `size` octets, the first where it was sent more than once; None where it is absent or of another size."""
+    raw = found.get(code)
+    if raw is None or len(raw) == size:
+        return raw
+    if raw and len(raw) % size == 0:
+        odds.append(Odd("repeated", code))
+        return raw[:size]
+    odds.append(Odd("length", code))
+    return None
 
 
 def option(code: int, value: bytes) -> bytes:
@@ -73,6 +99,13 @@ def option(code: int, value: bytes) -> bytes:
         return bytes((code, len(value))) + value
     parts = (value[i : i + 255] for i in range(0, len(value), 255))
     return b"".join(bytes((code, len(part))) + part for part in parts)
+
+
+def text_option(code: int, value: str) -> bytes:
+    """A text on the wire, and the pad behind it that ends it for who reads it as a C string. Raises ValueError for what is not ASCII."""
+    if "\0" in value:
+        raise ValueError(f"a text of option {code} has a NUL in it")
+    return option(code, value.encode("ascii")) + b"\0"
 
 
 def address(raw: bytes) -> str:
@@ -94,34 +127,25 @@ def address_octets(text: str) -> bytes:
     return raw
 
 
-def one_address(found: dict[int, bytes], code: int) -> str:
-    """The address in an option, "" where it is absent. Raises Malformed: option_length."""
-    raw = found.get(code)
-    if raw is None:
-        return ""
-    if len(raw) != 4:
-        raise Malformed("option_length")
-    return address(raw)
+def one_address(found: dict[int, bytes], code: int, odds: list[Odd]) -> str:
+    """The address in an option, "" where it is absent."""
+    raw = fixed(found, code, 4, odds)
+    return address(raw) if raw else ""
 
 
-def addresses(found: dict[int, bytes], code: int) -> tuple[str, ...]:
-    """The list of addresses in an option. Raises Malformed: option_length."""
-    raw = found.get(code)
-    if raw is None:
-        return ()
+def addresses(found: dict[int, bytes], code: int, odds: list[Odd]) -> tuple[str, ...]:
+    """The list of addresses in an option."""
+    raw = found.get(code, b"")
     if len(raw) % 4:
-        raise Malformed("option_length")
+        odds.append(Odd("length", code))
+        return ()
     return tuple([address(raw[i : i + 4]) for i in range(0, len(raw), 4)])
 
 
-def number(found: dict[int, bytes], code: int, size: int) -> int:
-    """An unsigned number of `size` octets, 0 where it is absent. Raises Malformed: option_length."""
-    raw = found.get(code)
-    if raw is None:
-        return 0
-    if len(raw) != size:
-        raise Malformed("option_length")
-    return int.from_bytes(raw, "big")
+def number(found: dict[int, bytes], code: int, size: int, odds: list[Odd]) -> int:
+    """An unsigned number of `size` octets, 0 where it is absent."""
+    raw = fixed(found, code, size, odds)
+    return int.from_bytes(raw, "big") if raw else 0
 
 
 def text(raw: bytes | None, limit: int = 255) -> str:
@@ -193,19 +217,33 @@ def swapped_uuid(canonical: str) -> str:
     return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
 
 
-def asks_relay_port(relay: bytes) -> bool:
-    """Whether option 82 holds the relay source port suboption (RFC 8357)."""
+def suboptions(relay: bytes) -> dict[int, bytes]:
+    """Of option 82 (RFC 3046 2): code -> value, the first of each. One that runs past the end, and what follows, is left out."""
+    found: dict[int, bytes] = {}
     at = 0
     while at + 1 < len(relay):
-        if relay[at] == RELAY_SOURCE_PORT:
-            return True
-        at += 2 + relay[at + 1]
-    return False
+        stop = at + 2 + relay[at + 1]
+        if stop > len(relay):
+            break
+        found.setdefault(relay[at], relay[at + 2 : stop])
+        at = stop
+    return found
+
+
+def sub_address(found: dict[int, bytes], code: int, odds: list[Odd]) -> str:
+    """The address in a suboption of option 82, "" where it is absent or 0.0.0.0."""
+    raw = found.get(code)
+    if raw is None:
+        return ""
+    if len(raw) != 4:
+        odds.append(Odd("suboption", RELAY))
+        return ""
+    return address(raw)
 
 
 def relay_port(relay: str) -> str:
     """`REMOTE:CIRCUIT` of option 82 in hex (RFC 3046 3.1 and 3.2), each as text where it is printable, else in hex; empty without a circuit
-    id. What a relay puts there is its own choice: names, numbers, or both in one."""
+    id. What a relay puts there is its own choice: names, numbers, or both in one. It is only shown, so what was cut off is shown too."""
     body, at = bytes.fromhex(relay), 0
     found: dict[int, str] = {}
     while at + 1 < len(body):

@@ -1,10 +1,10 @@
-"""An Ethernet frame around a UDP datagram, for clients that have no address yet and so answer no ARP (RFC 2131 4.1).
+"""An Ethernet frame around a UDP datagram, for clients that have no address yet and so do not answer ARP (RFC 2131 4.1).
 
-Pure; IPv4 without options, not fragmented, at most 1472 octets of payload. The sum of 16-bit words in ones' complement
-is the number itself modulo 65535, which `int` does at C speed (RFC 1071 1; a sum of 0 stands for 0xFFFF).
+Pure. IPv4 without options, not fragmented, at most 1472 octets of payload. The ones' complement sum of 16-bit words is the number itself
+modulo 65535, which `int` computes at the speed of C (RFC 1071 1; a sum of 0 stands for 0xFFFF).
 
-Trap: where the sum's complement is 0, IP wants 0x0000 (RFC 791 3.1) and UDP 0xFFFF (RFC 768). The kernel takes either; udhcpc and
-dhclient compare and drop the frame, and as addresses and length make the sum, every reply for that address.
+Trap: if the complement of the sum is 0, IP wants 0x0000 (RFC 791 3.1) and UDP wants 0xFFFF (RFC 768). The kernel accepts both. udhcpc and
+dhclient compare the sum and drop the frame. Addresses and length make the sum, so they drop every reply for that address.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ def checksum(octets: bytes) -> int:
     return 0xFFFF - int.from_bytes(octets, "big") % 0xFFFF
 
 
-def udp_frame(
-    *, to_mac: bytes, from_mac: bytes, source: tuple[str, int], destination: tuple[str, int], payload: bytes
-) -> bytes:
+def udp_frame(*, to_mac: bytes, from_mac: bytes, source: tuple[str, int], destination: tuple[str, int], payload: bytes) -> bytes:
     """The frame, without its check sequence. Raises ValueError for what is not an IPv4 address."""
     from_ip, to_ip = address_octets(source[0]), address_octets(destination[0])
     length = 8 + len(payload)

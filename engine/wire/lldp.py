@@ -1,20 +1,20 @@
 """LLDP (IEEE 802.1AB-2016): frames <-> `LldpNeighbour`, the other end of a cable as it describes itself.
 
-Rules (clause 9.2.7.7, the well-formedness of a received LLDPDU)
-* The first three TLVs are chassis id, port id and time to live, once each, else the whole unit is malformed. So it is
-  when a TLV runs past its end, or an id has no octets or more than 255.
-* An optional TLV that is badly formed inside is left out and counted in `discarded`; of a doubled one the first counts.
-  TLVs that this program does not read (802.3, MED, other organisations) are passed over, whatever they hold.
-* An End TLV ends it; one may be missing (optional since 2009). Octets behind it are Ethernet padding.
-* Malformed reasons: short, ethertype, oversize, tlv_truncated, order, repeated, chassis_id, port_id, ttl.
+Rules
+* A neighbour is its chassis id and its port id. A unit is malformed if one of them is absent, empty, or longer than 255 octets.
+* No other fault drops the unit. The standard (clause 9.2.7.7) drops more, but a switch with one bad TLV still shows where a cable goes.
+* A badly formed TLV is left out and counted in `discarded`: a TLV that runs past the end of the unit, a second id or time to live, one
+  out of order, a bad optional TLV. Of two equal TLVs the first counts. A unit without a time to live has the usual one.
+* TLVs that this program does not read (802.3, MED, other organisations) are skipped, whatever they hold.
+* An id of an undefined subtype counts as one that its sender made up (`LOCAL`).
+* An End TLV ends the unit. It may be missing (optional since 2009). Octets after it are Ethernet padding.
+* Malformed reasons: short, ethertype, oversize, chassis_id, port_id.
 
-Rendering: a MAC as aa:bb:cc:dd:ee:ff, an address as the `ipaddress` module writes it, names as text. Text is UTF-8 by the
-standard; what is not printable is shown as hex, as some NIC firmware sends raw octets under subtype "local". Trap:
-trailing NULs and spaces are common on switches and carry no meaning, they are cut; line ends within a system description
-become spaces.
+Rendering: a MAC as aa:bb:cc:dd:ee:ff, an address as the `ipaddress` module writes it, names as text. Text is UTF-8 by the standard. Text
+that is not printable is shown as hex, because some NIC firmware sends raw octets under subtype "local". Trap: many switches send NULs and
+spaces at the end; they are cut. Line ends within a system description become spaces.
 
-Bounds: 1500 octets, 8 management addresses. CDP and the other vendors' own protocols are not LLDP and are refused by
-their ethertype.
+Bounds: 1500 octets, 8 management addresses. CDP and other vendors' protocols are not LLDP. Their ethertype differs, so they are refused.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ ETHERTYPE = 0x88CC
 NEAREST_BRIDGE = bytes.fromhex("0180c200000e")
 MAX_PDU = 1500
 MAX_MANAGEMENT = 8
+USUAL_TTL_S = 121
+"""Of a unit that says none: msgTxHold times msgTxInterval, and one (9.2.5.22)."""
 _VLAN_TAGS = (0x8100, 0x88A8)
-_IEEE_8021 = b"\x00\x80\xc2"
+_IEEE_8021_PVID = b"\x00\x80\xc2\x01"
+"""IEEE 802.1, Port VLAN ID (802.1AB-2016, annex D)."""
 
 
 class ChassisKind(IntEnum):
@@ -75,12 +78,22 @@ class LldpNeighbour(Struct, frozen=True, kw_only=True, gc=False):
     capabilities: tuple[str, ...] = ()  # that are enabled
     management: tuple[str, ...] = ()
     vlan: int | None = None  # untagged VLAN of the port (802.1 PVID)
-    discarded: int = 0  # optional TLVs that were badly formed
+    discarded: int = 0  # TLVs that were badly formed or in the wrong place
 
 
 _CAPABILITIES = (
-    "other", "repeater", "bridge", "wlan", "router", "telephone", "docsis", "station", "cvlan", "svlan", "relay",
-)  # fmt: skip
+    "other",
+    "repeater",
+    "bridge",
+    "wlan",
+    "router",
+    "telephone",
+    "docsis",
+    "station",
+    "cvlan",
+    "svlan",
+    "relay",
+)
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
 _TEXTS = {4: "port_description", 5: "system_name", 6: "system_description"}
 
@@ -102,25 +115,48 @@ def decode(pdu: bytes) -> LldpNeighbour:
     """An LLDPDU, the octets behind the ethertype. Raises Malformed."""
     if len(pdu) > MAX_PDU:
         raise Malformed("oversize")
-    tlvs = _split(pdu)
-    if [kind for kind, _ in tlvs[:3]] != [1, 2, 3]:
-        raise Malformed("order")
-    if any(kind in (1, 2, 3) for kind, _ in tlvs[3:]):
-        raise Malformed("repeated")
-    chassis, port, ttl = (value for _, value in tlvs[:3])
-    if not 2 <= len(chassis) <= 256 or chassis[0] not in ChassisKind._value2member_map_:
-        raise Malformed("chassis_id")
-    if not 2 <= len(port) <= 256 or port[0] not in PortKind._value2member_map_:
-        raise Malformed("port_id")
+    tlvs, discarded = _split(pdu)
+    heads: dict[int, bytes] = {}
+    rest: list[tuple[int, bytes]] = []
+    for place, (kind, value) in enumerate(tlvs, 1):
+        if kind > 3:
+            rest.append((kind, value))
+            continue
+        discarded += kind != place
+        heads.setdefault(kind, value)
+    chassis, port, ttl = heads.get(1, b""), heads.get(2, b""), heads.get(3, b"")
+    if not 2 <= len(chassis) <= 256:
+        raise Malformed("chassis_id", 1)
+    if not 2 <= len(port) <= 256:
+        raise Malformed("port_id", 2)
     if len(ttl) < 2:
-        raise Malformed("ttl")
-    chassis_kind, port_kind = ChassisKind(chassis[0]), PortKind(port[0])
+        discarded += 1
+    ttl_s = int.from_bytes(ttl[:2], "big") if len(ttl) >= 2 else USUAL_TTL_S
+    chassis_kind = ChassisKind(chassis[0]) if chassis[0] in ChassisKind._value2member_map_ else ChassisKind.LOCAL
+    port_kind = PortKind(port[0]) if port[0] in PortKind._value2member_map_ else PortKind.LOCAL
+    texts, capabilities, management, vlan, bad = _optional(rest)
+    return LldpNeighbour(
+        chassis_kind=chassis_kind,
+        chassis_id=_identity(chassis_kind is ChassisKind.MAC, chassis_kind is ChassisKind.ADDRESS, chassis[1:]),
+        port_kind=port_kind,
+        port_id=_identity(port_kind is PortKind.MAC, port_kind is PortKind.ADDRESS, port[1:]),
+        ttl_s=ttl_s,
+        capabilities=capabilities or (),
+        management=tuple(management),
+        vlan=vlan,
+        discarded=discarded + bad,
+        **texts,
+    )
+
+
+def _optional(tlvs: list[tuple[int, bytes]]) -> tuple[dict[str, str], tuple[str, ...] | None, list[str], int | None, int]:
+    """Texts, capabilities, management addresses, VLAN, and how many TLVs were badly formed."""
+    discarded = 0
     texts: dict[str, str] = {}
     capabilities: tuple[str, ...] | None = None
     management: list[str] = []
     vlan: int | None = None
-    discarded = 0
-    for kind, value in tlvs[3:]:
+    for kind, value in tlvs:
         if kind in _TEXTS:
             if len(value) > 255:
                 discarded += 1
@@ -141,23 +177,12 @@ def decode(pdu: bytes) -> LldpNeighbour:
         elif kind == 127:
             if len(value) < 4:
                 discarded += 1
-            elif value[:4] == _IEEE_8021 + b"\x01":
+            elif value[:4] == _IEEE_8021_PVID:
                 if len(value) != 6 or (number := int.from_bytes(value[4:], "big")) > 4094:
                     discarded += 1
                 elif vlan is None and number:  # 0: the port has none
                     vlan = number
-    return LldpNeighbour(
-        chassis_kind=chassis_kind,
-        chassis_id=_identity(chassis_kind is ChassisKind.MAC, chassis_kind is ChassisKind.ADDRESS, chassis[1:]),
-        port_kind=port_kind,
-        port_id=_identity(port_kind is PortKind.MAC, port_kind is PortKind.ADDRESS, port[1:]),
-        ttl_s=int.from_bytes(ttl[:2], "big"),
-        capabilities=capabilities or (),
-        management=tuple(management),
-        vlan=vlan,
-        discarded=discarded,
-        **texts,
-    )
+    return texts, capabilities, management, vlan, discarded
 
 
 def encode(neighbour: LldpNeighbour) -> bytes:
@@ -182,7 +207,7 @@ def encode(neighbour: LldpNeighbour) -> bytes:
         # Interface numbering 1 (unknown), number 0, no object id (8.5.9).
         out.append(_tlv(8, bytes((len(raw),)) + raw + b"\x01" + bytes(5)))
     if neighbour.vlan is not None:
-        out.append(_tlv(127, _IEEE_8021 + b"\x01" + neighbour.vlan.to_bytes(2, "big")))
+        out.append(_tlv(127, _IEEE_8021_PVID + neighbour.vlan.to_bytes(2, "big")))
     pdu = b"".join(out) + b"\0\0"
     if len(pdu) > MAX_PDU:
         raise ValueError(f"LLDPDU of {len(pdu)} octets is more than {MAX_PDU}")
@@ -194,21 +219,22 @@ def encode_frame(neighbour: LldpNeighbour, *, from_mac: bytes, to_mac: bytes = N
     return (to_mac + from_mac + ETHERTYPE.to_bytes(2, "big") + encode(neighbour)).ljust(60, b"\0")
 
 
-def _split(pdu: bytes) -> list[tuple[int, bytes]]:
+def _split(pdu: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The TLVs, and how many (0 or 1) ran past the end."""
     found: list[tuple[int, bytes]] = []
     at, end = 0, len(pdu)
     while at < end:
         if at + 2 > end:
-            raise Malformed("tlv_truncated")
+            return found, 1
         head = pdu[at] << 8 | pdu[at + 1]
         kind, stop = head >> 9, at + 2 + (head & 0x1FF)
         if kind == 0:
             break
         if stop > end:
-            raise Malformed("tlv_truncated")
+            return found, 1
         found.append((kind, pdu[at + 2 : stop]))
         at = stop
-    return found
+    return found, 0
 
 
 def _tlv(kind: int, value: bytes) -> bytes:

@@ -1,7 +1,7 @@
-"""The one exception of the codecs: bytes that are not what they claim to be.
+"""The only exception of the codecs: the bytes are not what they claim to be.
 
-`reason` is a short code out of a small fixed set per codec, never text from the packet, so that a service can count
-refusals by reason without an attacker growing the table.
+`reason` is a short code from a small fixed set for each codec, never text from the packet. So a service can count refusals by reason, and
+an attacker cannot make the table grow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 class Malformed(ValueError):
     """the packet is not well-formed; look at the sender, nothing was taken from it"""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, option: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.option = option
+        """The option or TLV that is at fault; 0: none."""

@@ -1,12 +1,14 @@
 """TFTP packets (RFC 1350) and their options (RFC 2347 to 2349, 7440): bytes <-> records.
 
 Rules
-* `decode` reads all six packets or raises `Malformed` with one of: short, oversize, opcode, text, filename, mode,
-  option, code.
-* Options that this program does not know, or whose value is out of range, are left out, as if the client had not asked
-  (RFC 2347: the server acknowledges only what it takes). Names are case-insensitive; values are decimal.
-* A request is at most 512 octets (RFC 2347), a file name printable ASCII; what it may name is decided elsewhere, and it
-  is never a path of this machine.
+* `decode` reads all six packets or raises `Malformed` with one of: short, oversize, opcode, text, filename, mode.
+* Options that this program does not know or cannot read are left out, as if the client had not sent them. Examples: a value that is not
+  a number or is out of range, a name without a value, an option given twice. RFC 2347: the server acknowledges only what it accepts.
+* Names of options are case-insensitive, and values are decimal.
+* A request needs only a file name and a mode. The last NUL may be missing, and there may be several between the two.
+* A request has at most 512 octets (RFC 2347). A file name is printable ASCII. Any other octet is read as `UNREADABLE`, so that no control
+  character of a stranger reaches a screen. Other code decides what a name means. It is never a path of this machine.
+* An ERROR with an undefined code ends the transfer, as any ERROR does.
 
 Trap: block numbers are 16 bits and wrap to 0; `tftp_transfer` keeps the true ones.
 """
@@ -27,6 +29,9 @@ NOT_DEFINED, NOT_FOUND, ACCESS, DISK_FULL, ILLEGAL, UNKNOWN_ID, EXISTS, NO_USER,
 DEFAULT_BLOCK: Final = 512
 MAX_REQUEST, MAX_MESSAGE = 512, 256
 MAX_PACKET = 65468  # the largest block of RFC 2348 and its header
+
+UNREADABLE: Final = "\ufffd"
+"""Stands in a file name for an octet that is not printable ASCII. No name that is served has it."""
 
 _HEAD = Packing("!HH")
 _LIMITS = {"blksize": (8, 65464), "timeout": (1, 255), "tsize": (0, 2**40), "windowsize": (1, 65535)}
@@ -87,17 +92,13 @@ def decode(packet: bytes) -> Packet:
     if opcode == DATA:
         return Data(block=number, payload=packet[4:])
     if opcode == ERROR:
-        if number > BAD_OPTION:
-            raise Malformed("code")
+        number = number if number <= BAD_OPTION else NOT_DEFINED
         words = packet[4 : 4 + MAX_MESSAGE].partition(b"\0")[0].decode("ascii", "replace")
         return Error(code=number, message="".join(c if c.isprintable() else "?" for c in words))
     if opcode in (RRQ, WRQ):
         if len(packet) > MAX_REQUEST:
             raise Malformed("oversize")
-        filename, mode, *rest = _strings(packet, least=2)
-        if not filename:
-            raise Malformed("filename")
-        mode = mode.lower()
+        filename, mode, rest = _request(packet)
         if mode not in _MODES:
             raise Malformed("mode")
         if opcode == WRQ:
@@ -106,7 +107,7 @@ def decode(packet: bytes) -> Packet:
     if opcode == OACK:
         if len(packet) > MAX_REQUEST:
             raise Malformed("oversize")
-        return Oack(**_options(_strings(packet, least=0)))
+        return Oack(**_options(packet[2:].removesuffix(b"\0").split(b"\0")))
     raise Malformed("opcode")
 
 
@@ -137,40 +138,28 @@ def ack(block: int) -> bytes:
     return _HEAD.pack(ACK, block & 0xFFFF)
 
 
-def _strings(packet: bytes, *, least: int) -> list[str]:
-    body = packet[2:]
-    if not body.endswith(b"\0"):
+def _request(packet: bytes) -> tuple[str, str, list[bytes]]:
+    """File name, mode in lower case, and the words of the options."""
+    filename, _, rest = packet[2:].partition(b"\0")
+    mode, _, options = rest.lstrip(b"\0").partition(b"\0")
+    if not mode:
         raise Malformed("text")
-    words = body[:-1].split(b"\0") if len(body) > 1 else []
-    while len(words) > least and not words[-1]:
-        words.pop()  # padding
-    if len(words) < least:
-        raise Malformed("text")
-    found = []
-    for word in words:
-        if not word.isascii():
-            raise Malformed("text")
-        one = word.decode("ascii")
-        if not one.isprintable():
-            raise Malformed("text")
-        found.append(one)
-    return found
+    if not filename:
+        raise Malformed("filename")
+    shown = "".join([chr(octet) if 32 <= octet < 127 else UNREADABLE for octet in filename])
+    return shown, mode.decode("ascii", "replace").lower(), options.removesuffix(b"\0").split(b"\0")
 
 
-def _options(words: list[str]) -> dict[str, int]:
-    if len(words) % 2:
-        raise Malformed("option")
+def _options(words: list[bytes]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name, value in zip(words[::2], words[1::2], strict=True):
-        limits = _LIMITS.get(name.lower())
-        if limits is None or not value.isdecimal() or len(value) > 13:
+    for raw, value in zip(words[::2], words[1::2], strict=False):  # a last name without a value asks for nothing
+        name = raw.decode("ascii", "replace").lower()
+        limits = _LIMITS.get(name)
+        if limits is None or not value.isdigit() or len(value) > 13:
             continue
         number = int(value)
         if limits[0] <= number <= limits[1]:
-            key = "timeout_s" if name.lower() == "timeout" else name.lower()
-            if key in found:
-                raise Malformed("option")  # RFC 2347: an option may be given once
-            found[key] = number
+            found.setdefault("timeout_s" if name == "timeout" else name, number)  # RFC 2347: an option may be given once
     return found
 
 

@@ -1,27 +1,25 @@
 """One TFTP transfer as a state machine, without sockets: `Transfer` sends a file, `Fetch` gets one.
 
-Each call takes the time in seconds (any clock that never goes back) and returns the packets to send now; the owner
-sends them to the peer, calls `receive` for what the peer says, and `tick` once `deadline` has passed, until `state` is
-not RUNNING. The objects are mutable, one per transfer, because there is one call per block: some 60,000 a second in a
-boot storm.
+Each call takes the time in seconds (any clock that never goes back) and returns the packets to send now. The owner sends them to the peer.
+It calls `receive` for each packet of the peer, and `tick` once `deadline` has passed, until `state` is not RUNNING. The objects are
+mutable, one per transfer, because there is one call per block: some 60,000 a second in a boot storm.
 
 Rules of the sender
-* Only an ACK that moves the window on sends anything. A duplicate ACK does nothing, ever: two copies of one ACK would
-  double every packet from there to the end ("Sorcerer's Apprentice", RFC 1123 4.2.3.1).
-* Otherwise data is sent again only when the time-out has passed, the whole window, at most `retries` times in a row
-  without progress. The time-out is what the client negotiated, else 1 s, and four times the client's mean answer time once that is known
-  (at least 0.05 s), for a client without windows would else take minutes for a megabyte over a line that loses a few packets; it
-  doubles to 4 s. Quick repetitions do not count as tries until they come to 1 s.
-* An ACK within the window means that the rest was lost: the next window starts behind it (RFC 7440 4).
-* Blocks are counted without end; on the wire they wrap from 65535 to 0, as all clients of today expect.
+* Only an ACK that advances the window makes the sender send. A duplicate ACK never does: otherwise two copies of one ACK would double
+  every packet from there to the end ("Sorcerer's Apprentice", RFC 1123 4.2.3.1).
+* After a time-out the sender sends the whole window again, at most `retries` times in a row without progress.
+* The time-out is the one that the client negotiated, else 1 s. Once the client's mean answer time is known, it is four times that, at
+  least 0.05 s. With 1 s, a client without windows takes minutes for a megabyte over a line that loses a few packets. The time-out
+  doubles up to 4 s. Repetitions after less than 1 s do not count as tries.
+* An ACK within the window means that the rest was lost. The next window starts after it (RFC 7440 4).
+* The count of blocks has no limit. On the wire it wraps from 65535 to 0, as all present clients expect.
 * A file whose size is a multiple of the block ends with an empty block.
 
-The receiver acknowledges a gap once, and a window that comes again once, never a doubled block within a window: to the
-sender that ACK would be progress. After DONE it still acknowledges a last block that comes again (RFC 1350 6), as long
-as its owner listens.
+The receiver acknowledges a gap once, and a repeated window once. It never acknowledges a doubled block within a window: the sender would
+take that ACK for progress. After DONE it still acknowledges a repeated last block (RFC 1350 6), as long as its owner listens.
 
-Trap: boot ROMs ask once for the size only (tsize) and abort with an ERROR after the OACK, or go silent. That is a
-probe (`is_probe`), no failure.
+Trap: boot ROMs first ask only for the size (tsize). After the OACK they abort with an ERROR or fall silent. That is a probe (`is_probe`),
+not a failure.
 """
 
 from __future__ import annotations
@@ -63,10 +61,26 @@ class Transfer:
     """The sending side of one transfer of `body` for `request`."""
 
     __slots__ = (
-        "_acked", "_at", "_body", "_fixed", "_limits", "_mean", "_oack", "_quick", "_sent", "_tries",
-        "blksize", "deadline", "ignored", "message",
-        "resent", "state", "timeout_s", "total", "window",
-    )  # fmt: skip
+        "_acked",
+        "_at",
+        "_body",
+        "_fixed",
+        "_limits",
+        "_mean",
+        "_oack",
+        "_quick",
+        "_sent",
+        "_tries",
+        "blksize",
+        "deadline",
+        "ignored",
+        "message",
+        "resent",
+        "state",
+        "timeout_s",
+        "total",
+        "window",
+    )
 
     def __init__(self, request: Read, body: bytes | memoryview, limits: Limits = Limits()) -> None:  # noqa: B008
         self._body = memoryview(body)

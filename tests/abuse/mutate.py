@@ -5,7 +5,24 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
-ODD = (b"\0", b"\xff", b"\xff" * 4, b"\0" * 8, b"\n", b"\r\n", b"../", b"%00", b"%2e%2e", b"\x7f\xff", b"\x80\0", b"{{7*7}}", b"$(id)", b"';", b"\\ud800", b"[" * 50)
+ODD = (
+    b"\0",
+    b"\xff",
+    b"\xff" * 4,
+    b"\0" * 8,
+    b"\n",
+    b"\r\n",
+    b"../",
+    b"%00",
+    b"%2e%2e",
+    b"\x7f\xff",
+    b"\x80\0",
+    b"{{7*7}}",
+    b"$(id)",
+    b"';",
+    b"\\ud800",
+    b"[" * 50,
+)
 
 
 def mutations(seeds: Sequence[bytes], many: int, seed: int, longest: int = 4096) -> Iterator[bytes]:

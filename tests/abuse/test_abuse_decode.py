@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from mutate import mutations
 
-from engine.core.leases import SIGHTINGS
+from engine.core.boot.leases import SIGHTINGS
 from engine.core.step import step
-from engine.core.work import Work
-from engine.core.world import World
+from engine.core.world.work import Work
+from engine.core.world.world import World
 from engine.effects import Ignore, SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.files.catalog import shipped
@@ -24,12 +24,13 @@ from engine.serve.http_images import names_tag, ranged
 from engine.serve.routes import find
 from engine.wire import dhcp, lldp, tftp
 from engine.wire.dhcp import DhcpKind, DhcpRequest
+from engine.wire.faults import DHCP_LOST
 from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind
 from engine.wire.malformed import Malformed
 from engine.wire.tftp_transfer import State, Transfer
 
 MANY = 100_000
-DHCP_REASONS = {"short", "oversize", "op", "hardware", "cookie", "kind", "option_truncated", "option_length", "overload", "client_id", "relay"}
+DHCP_REASONS = set(DHCP_LOST)
 PLAN = """crowbar: 1
 site: {name: a, admin: {address: 192.168.124.10}}
 networks: {admin: {subnet: 192.168.124.0/24, ranges: {dhcp: 192.168.124.21-192.168.124.80}, strangers: lease}}
@@ -38,13 +39,20 @@ deployments: {}
 
 
 def dhcp_seeds() -> list[bytes]:
-    rom = {"vendor_class": "PXEClient:Arch:00007:UNDI:003016", "arch": 7, "uuid": "4c4c4544-0042-3510-8052-b4c04f4e3432", "parameters": (1, 3, 6, 66, 67)}
+    rom = {
+        "vendor_class": "PXEClient:Arch:00007:UNDI:003016",
+        "arch": 7,
+        "uuid": "4c4c4544-0042-3510-8052-b4c04f4e3432",
+        "parameters": (1, 3, 6, 66, 67),
+    }
     out = []
     for i, kind in enumerate((DhcpKind.DISCOVER, DhcpKind.REQUEST, DhcpKind.DECLINE, DhcpKind.RELEASE, DhcpKind.INFORM)):
         mac = f"52:54:00:00:00:{i:02x}"
         out.append(dhcp.encode_request(DhcpRequest(kind=kind, xid=i, mac=mac, requested="192.168.124.30", **rom)))  # type: ignore[arg-type]
         out.append(dhcp.encode_request(DhcpRequest(kind=kind, xid=i, mac=mac, ciaddr="192.168.124.31", hostname="a", user_class=("iPXE",))))
-        relayed = DhcpRequest(kind=kind, xid=i, mac=mac, giaddr="192.168.124.1", relay="0104deadbeef1300", server_id="192.168.124.10", client_id="01aa")
+        relayed = DhcpRequest(
+            kind=kind, xid=i, mac=mac, giaddr="192.168.124.1", relay="0104deadbeef1300", server_id="192.168.124.10", client_id="01aa"
+        )
         out.append(dhcp.encode_request(relayed))
     return out
 
@@ -88,9 +96,13 @@ def test_tftp_packets_are_read_or_refused_and_move_no_transfer_where_it_may_not_
     seeds = [
         tftp.encode(tftp.Read(filename="undionly.kpxe", mode="octet", blksize=1468, tsize=0, windowsize=16)),
         tftp.encode(tftp.Read(filename="undionly.kpxe", mode="octet")),
-        tftp.encode(tftp.Write(filename="x", mode="octet")), tftp.data(1, b"x" * 512), tftp.ack(1), tftp.ack(65535),
-        tftp.encode(tftp.Error(code=1, message="no")), tftp.encode(tftp.Oack(blksize=1468, tsize=7)),
-    ]  # fmt: skip
+        tftp.encode(tftp.Write(filename="x", mode="octet")),
+        tftp.data(1, b"x" * 512),
+        tftp.ack(1),
+        tftp.ack(65535),
+        tftp.encode(tftp.Error(code=1, message="no")),
+        tftp.encode(tftp.Oack(blksize=1468, tsize=7)),
+    ]
     body = bytes(300_000)
     counted: Counter[str] = Counter()
     transfer, sent = Transfer(tftp.Read(filename="x", mode="octet", windowsize=4), body), 0
@@ -119,12 +131,23 @@ def test_lldp_frames_are_read_or_refused() -> None:
     kinds = [(ChassisKind.MAC, "52:54:00:00:00:01", PortKind.INTERFACE_NAME, "swp3"), (ChassisKind.LOCAL, "c", PortKind.LOCAL, "7")]
     seeds = [
         lldp.encode_frame(
-            LldpNeighbour(chassis_kind=ck, chassis_id=c, port_kind=pk, port_id=p, ttl_s=120, port_description="to n1", system_name="tor1",
-                          system_description="a switch", capabilities=("bridge",), management=("192.168.124.2",), vlan=7),
+            LldpNeighbour(
+                chassis_kind=ck,
+                chassis_id=c,
+                port_kind=pk,
+                port_id=p,
+                ttl_s=120,
+                port_description="to n1",
+                system_name="tor1",
+                system_description="a switch",
+                capabilities=("bridge",),
+                management=("192.168.124.2",),
+                vlan=7,
+            ),
             from_mac=b"\x52\x54\0\0\0\1",
         )
         for ck, c, pk, p in kinds
-    ]  # fmt: skip
+    ]
     counted: Counter[str] = Counter()
     for frame in mutations(seeds, MANY, seed=3):
         try:
@@ -146,7 +169,14 @@ def texts(seeds: Sequence[str], seed: int, many: int = MANY) -> list[str]:
 
 
 def test_http_paths_and_headers_are_matched_or_refused() -> None:
-    paths = ["/boot/script", "/image/sledgehammer/vmlinuz", "/image/loader/undionly.kpxe", "/agent/hello", "/agent/task/ab-1.0", "/agent/next"]
+    paths = [
+        "/boot/script",
+        "/image/sledgehammer/vmlinuz",
+        "/image/loader/undionly.kpxe",
+        "/agent/hello",
+        "/agent/task/ab-1.0",
+        "/agent/next",
+    ]
     counted: Counter[str] = Counter()
     for path in texts(paths, 4):
         found = find(path)
@@ -171,12 +201,29 @@ def test_http_paths_and_headers_are_matched_or_refused() -> None:
 
 def test_agent_reports_are_typed_or_refused() -> None:
     said: list[Any] = [
-        {"nonce": "n" * 32, "boot_id": "b-1", "environment": "sledgehammer", "uuid": "4c4c", "serial": "S1", "macs": ["52:54:00:aa:00:01"], "arch": "x86_64"},
+        {
+            "nonce": "n" * 32,
+            "boot_id": "b-1",
+            "environment": "sledgehammer",
+            "uuid": "4c4c",
+            "serial": "S1",
+            "macs": ["52:54:00:aa:00:01"],
+            "arch": "x86_64",
+        },
         {"id": "ab-1.0", "percent": 40, "text": "half"},
-        {"id": "ab-1.0", "exit": 0, "state": "ended", "message": "m", "log_tail": "x",
-         "gives": {"disks": [{"name": "sda", "size": 10**12, "signature": ""}], "nics": [{"name": "eth0", "neighbours": [{"port": "swp1", "system": None}]}]}},
+        {
+            "id": "ab-1.0",
+            "exit": 0,
+            "state": "ended",
+            "message": "m",
+            "log_tail": "x",
+            "gives": {
+                "disks": [{"name": "sda", "size": 10**12, "signature": ""}],
+                "nics": [{"name": "eth0", "neighbours": [{"port": "swp1", "system": None}]}],
+            },
+        },
         {"reason": "stopping"},
-    ]  # fmt: skip
+    ]
     seeds = [json.dumps(one).encode() for one in said]
     kinds: tuple[Any, ...] = (HelloBody, ProgressBody, ResultBody, ByeBody)
     counted: Counter[str] = Counter()

@@ -18,7 +18,7 @@ import pytest
 from mutate import mutations
 from test_abuse_decode import dhcp_seeds
 
-from engine.core.leases import SIGHTINGS
+from engine.core.boot.leases import SIGHTINGS
 from engine.wire import dhcp, tftp
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
 
@@ -47,8 +47,12 @@ class Target:
         with (path / "err").open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "tests/net/net_engine.py"), str(path / "store"), str(path / "plan.yml"), f"lane:{lane}"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                bufsize=1,
+            )
         self.errors = path / "err"
         assert self._line() == {"ready": True}
 
@@ -87,9 +91,13 @@ class Target:
     def gets_an_address(self, number: int) -> DhcpReply:
         """A machine that boots, through the relay of the lane."""
         asked = DhcpRequest(
-            kind=DhcpKind.DISCOVER, xid=number, mac=f"0a:00:00:00:{number >> 8:02x}:{number & 255:02x}", giaddr="192.168.124.1",
-            vendor_class="PXEClient:Arch:00007:UNDI:003016", arch=7,
-        )  # fmt: skip
+            kind=DhcpKind.DISCOVER,
+            xid=number,
+            mac=f"0a:00:00:00:{number >> 8:02x}:{number & 255:02x}",
+            giaddr="192.168.124.1",
+            vendor_class="PXEClient:Arch:00007:UNDI:003016",
+            arch=7,
+        )
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
             relay.bind((f"127.{self.lane}.124.1", 20067))
             relay.settimeout(1.0)
@@ -170,15 +178,20 @@ def strangers(many: int) -> Iterator[bytes]:
     for i in range(many):
         mac = f"06:00:{i >> 24 & 255:02x}:{i >> 16 & 255:02x}:{i >> 8 & 255:02x}:{i & 255:02x}"
         yield dhcp.encode_request(
-            DhcpRequest(kind=DhcpKind.DISCOVER, xid=i, mac=mac, giaddr="192.168.124.1", vendor_class="PXEClient:Arch:00000:UNDI:002001", arch=0)
+            DhcpRequest(
+                kind=DhcpKind.DISCOVER, xid=i, mac=mac, giaddr="192.168.124.1", vendor_class="PXEClient:Arch:00000:UNDI:002001", arch=0
+            )
         )
 
 
 def flood_tftp(target: Target, many: int, seed: int) -> None:
     seeds = [
-        tftp.encode(tftp.Read(filename="undionly.kpxe", blksize=1468, windowsize=16)), tftp.encode(tftp.Read(filename="../../../etc/passwd")),
-        tftp.encode(tftp.Write(filename="x")), tftp.ack(1), tftp.data(1, b"x" * 100),
-    ]  # fmt: skip
+        tftp.encode(tftp.Read(filename="undionly.kpxe", blksize=1468, windowsize=16)),
+        tftp.encode(tftp.Read(filename="../../../etc/passwd")),
+        tftp.encode(tftp.Write(filename="x")),
+        tftp.ack(1),
+        tftp.data(1, b"x" * 100),
+    ]
     counted = target.ask("counters")["TftpService"]
     sent = pour((target.host, 20069), mutations(seeds, many, seed), lambda: target.ask("counters")["TftpService"]["requests"])
     after = target.until(lambda c: c["TftpService"]["requests"] >= counted["requests"] + sent)["TftpService"]
@@ -191,10 +204,12 @@ def flood_tftp(target: Target, many: int, seed: int) -> None:
 def flood_http(target: Target, many: int, seed: int) -> None:
     """Each on a connection of its own, closed in the middle by every fourth client."""
     seeds = [
-        b"GET /boot/script?mac=52:54:00:aa:00:01 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /image/loader/snponly.efi HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n",
-        b'POST /agent/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n{"boot_id":"x","environment":"y","z":[]}', b"GET /agent/next HTTP/1.1\r\nAuthorization: Bearer n1.00.11\r\n\r\n",
+        b"GET /boot/script?mac=52:54:00:aa:00:01 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /image/loader/snponly.efi HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n",
+        b'POST /agent/hello HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n{"boot_id":"x","environment":"y","z":[]}',
+        b"GET /agent/next HTTP/1.1\r\nAuthorization: Bearer n1.00.11\r\n\r\n",
         b"POST /agent/result HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    ]  # fmt: skip
+    ]
     statuses: dict[bytes, int] = {}
     for number, request in enumerate(mutations(seeds, many, seed)):
         try:

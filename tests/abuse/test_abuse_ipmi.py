@@ -22,9 +22,9 @@ from mutate import mutations
 from engine.power import Pace, PowerDone, PowerFailed, SensorsRead, call, ipmi, ipmi_session
 from engine.power.gate import Gates, Limits
 from engine.power.ipmi import IpmiPower, IpmiTarget
-from engine.rehearsal.bmc import OBEDIENT, SimBmc
-from engine.rehearsal.bmc import Counters as BmcCounters
-from engine.rehearsal.bmc_session import BAD_PACKET
+from engine.racks.bmc.ipmi import OBEDIENT, SimBmc
+from engine.racks.bmc.ipmi import Counters as BmcCounters
+from engine.racks.bmc.session import BAD_PACKET
 
 MANY = 100_000
 TOTAL_S = 30.0
@@ -85,7 +85,9 @@ class Site:
             if not self.inside or self.rng.randrange(100) >= self.percent:
                 return code, said
             self.spoiled += 1
-            return (self.rng.randrange(256) if self.rng.randrange(8) == 0 else code), next(mutations([said, bytes(16)], 2, self.rng.random()))[:200]  # type: ignore[call-overload]
+            return (self.rng.randrange(256) if self.rng.randrange(8) == 0 else code), next(
+                mutations([said, bytes(16)], 2, self.rng.random())
+            )[:200]  # type: ignore[call-overload]
 
         self.bmc.commands.execute = execute  # type: ignore[method-assign]
 
@@ -151,12 +153,20 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
     monkeypatch.setattr(ipmi_session, "socket", SimpleNamespace(socket=site.client, **names))
     monkeypatch.setattr(ipmi_session, "time", site.clock)
     monkeypatch.setattr(call, "time", site.clock)
-    gates = Gates(limits=Limits(burst=10**9, first_s=0.0, longest_s=0.0, free_tries=10**9), now=site.clock.monotonic, sleep=site.clock.sleep)
+    gates = Gates(
+        limits=Limits(burst=10**9, first_s=0.0, longest_s=0.0, free_tries=10**9), now=site.clock.monotonic, sleep=site.clock.sleep
+    )
     power = IpmiPower(IpmiTarget(address="10.0.0.7", user="admin", password="secret"), gates=gates, pace=PACE, sleep=site.clock.sleep)
     calls: tuple[Any, ...] = (
-        power.read, lambda: power.set("on"), lambda: power.set("off"), lambda: power.set("cycle"), lambda: power.set_boot("network", False, True),
-        lambda: power.boot("disk", True, False), lambda: power.identify(5), power.sensors,
-    )  # fmt: skip
+        power.read,
+        lambda: power.set("on"),
+        lambda: power.set("off"),
+        lambda: power.set("cycle"),
+        lambda: power.set_boot("network", False, True),
+        lambda: power.boot("disk", True, False),
+        lambda: power.identify(5),
+        power.sensors,
+    )
     site.percent = 0
     assert power.set("on") == PowerDone(state=ipmi.PowerState.ON), "the wire works"
     counted: Counter[str] = Counter()

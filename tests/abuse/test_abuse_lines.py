@@ -13,24 +13,40 @@ import msgspec
 import pytest
 from mutate import mutations
 
+from engine.attach.protocol import LINE, VERSION, Reply
 from engine.attach.server import AttachService, _line
-from engine.attach.words import LINE, VERSION, Reply
 from engine.effects import Accept
 from engine.jigs.attempt_state import MAX_LINE, AttemptState, parse_state
-from engine.rehearsal.process import _Control
-from engine.rehearsal.rack import WrongOrder
+from engine.racks.process import _Control
+from engine.racks.simulated.rack import WrongOrder
 
 MANY = 100_000
 DEEP = b"[" * 60_000
-ODD = [b"", b"\n", b"null", b"0", b"[]", b"{}", b'"x"', b"\xff\xfe", b'{"id":"\\ud800"}', DEEP, b'{"a":' * 10_000, b"1" * 5000, b"-" * 5000, b'{"id":1e999}']
+ODD = [
+    b"",
+    b"\n",
+    b"null",
+    b"0",
+    b"[]",
+    b"{}",
+    b'"x"',
+    b"\xff\xfe",
+    b'{"id":"\\ud800"}',
+    DEEP,
+    b'{"a":' * 10_000,
+    b"1" * 5000,
+    b"-" * 5000,
+    b'{"id":1e999}',
+]
 
 
 def test_lines_of_attempt_are_typed_or_refused() -> None:
     said: list[dict[str, Any]] = [
         {"id": "ab-1.0", "state": "running", "percent": 40, "text": "half"},
         {"id": "ab-1.0", "state": "ended", "exit": 0, "gives": {"disks": [{"name": "sda", "size": 10**12}], "addresses": ["10.0.0.1/24"]}},
-        {"id": "ab-1.0", "state": "lost", "error": "it was killed"}, {"id": "ab-1.0", "state": "acknowledged"},
-    ]  # fmt: skip
+        {"id": "ab-1.0", "state": "lost", "error": "it was killed"},
+        {"id": "ab-1.0", "state": "acknowledged"},
+    ]
     counted: Counter[str] = Counter()
     for line in [*ODD, b" " * (MAX_LINE + 1), *mutations([json.dumps(one).encode() for one in said], MANY, seed=8)]:
         try:
@@ -90,11 +106,11 @@ class Host:
 
     def ask(self, event: Any, _limit: float) -> Accept:
         self.asked[type(event).__name__] += 1
-        return Accept(request=0, message="yes")
+        return Accept(request=None, message="yes")
 
-    def commit_text(self, _text: str, _name: str, _who: str) -> Accept:
+    def commit_text(self, _text: str, _name: str, _who: str, _secrets: Any = None) -> Accept:
         self.asked["commit"] += 1
-        return Accept(request=0, message="yes")
+        return Accept(request=None, message="yes")
 
     def health(self) -> dict[str, Any]:
         return {}
@@ -113,10 +129,19 @@ class Host:
 def test_lines_to_the_attach_socket_are_answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     said: list[dict[str, Any]] = [
         {"crowbar": VERSION, "id": 7, "do": "operate", "verb": "power", "node": "node-3", "value": "off"},
-        {"crowbar": VERSION, "id": 8, "do": "commit", "plan": "crowbar: 1\n"}, {"id": 9, "do": "wait", "seq": 4, "seconds": 0.5},
-        {"id": 10, "do": "set-attribute", "layer": "operator", "scope": "n1", "name": "x", "value": {"a": [1, 2]}}, {"do": "health"}, {"do": "ping"},
-    ]  # fmt: skip
-    more = [b'{"id":1' + b"0" * 40 + b',"do":"ping"}', b'{"id":18446744073709551616}', b'{"id":-1,"do":5}', b'{"crowbar":1' + b"0" * 30 + b"}", b"[" * (LINE - 1)]
+        {"crowbar": VERSION, "id": 8, "do": "commit", "plan": "crowbar: 1\n"},
+        {"id": 9, "do": "wait", "seq": 4, "seconds": 0.5},
+        {"id": 10, "do": "set-attribute", "layer": "operator", "scope": "n1", "name": "x", "value": {"a": [1, 2]}},
+        {"do": "health"},
+        {"do": "ping"},
+    ]
+    more = [
+        b'{"id":1' + b"0" * 40 + b',"do":"ping"}',
+        b'{"id":18446744073709551616}',
+        b'{"id":-1,"do":5}',
+        b'{"crowbar":1' + b"0" * 30 + b"}",
+        b"[" * (LINE - 1),
+    ]
     host = Host()
     server = AttachService(tmp_path, host)  # type: ignore[arg-type]
     counted: Counter[bool] = Counter()

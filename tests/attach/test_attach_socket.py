@@ -1,9 +1,10 @@
-"""The socket by which other processes command an engine: who asks, what is refused, and that nobody can stop or stall it."""
+"""The socket by which other processes command an engine: who may ask, what is refused, and that no client can stop or delay it."""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import threading
 import time
@@ -16,11 +17,12 @@ import pytest
 from engine import reasons
 from engine.attach import server as attach
 from engine.attach.client import Attached, Receipt
+from engine.attach.protocol import LINE, SOCKET
 from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
-from engine.attach.words import LINE, SOCKET
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, SetAttribute
 from engine.reasons import Reason
+from engine.requests import Asker, Request
 
 
 class FakeHost:
@@ -39,14 +41,14 @@ class FakeHost:
         if isinstance(event, Operate) and event.node == "bug":
             raise ValueError("a defect")
         if isinstance(event, Operate) and event.node == "slow":
-            assert self.gate.wait(20)
+            assert self.gate.wait(60)
         if isinstance(event, Operate) and event.node == "broken":
-            return Refuse(request=-1, reason=reasons.busy(node="broken", what="it is booting"))
-        return Accept(request=-1, message="done")
+            return Refuse(request=Request(Asker.OPERATOR, 1), reason=reasons.busy(node="broken", what="it is booting"))
+        return Accept(request=Request(Asker.OPERATOR, 1), message="done")
 
-    def commit_text(self, text: str, name: str, who: str) -> Accept | Refuse:
+    def commit_text(self, text: str, name: str, who: str, secrets: Any = None) -> Accept | Refuse:
         self.asked.append((text, name, who))
-        return Accept(request=0, message="committed")
+        return Accept(request=None, message="committed")
 
     def wait(self, seq: int, timeout_s: float) -> int:
         return seq + 1
@@ -57,11 +59,16 @@ class FakeHost:
     def progress(self) -> dict[str, Any]:
         return self.big  # type: ignore[no-any-return]
 
+    def packets(self, of: str, after: int) -> dict[str, Any] | Reason:
+        if of == "nobody":
+            return reasons.unknown_thing(what="node, MAC or address", name=of, nearest="n1")
+        return {"packets": [], "next": after + 1, "more": False}
+
     def ask_to_stop(self, who: str) -> None:
         self.stopped = who
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come about in time"
@@ -84,7 +91,7 @@ def service(tmp_path: Path, host: FakeHost) -> Iterator[AttachService]:
 
 def raw(store: Path) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(10)
+    made.settimeout(60)
     with attach.short_path(store) as path:
         made.connect(path)
     return made
@@ -121,6 +128,10 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         assert health.result == {"events": 3, "attached": 1, "dropped": {}}
         assert engine.progress() == Receipt(result={"nodes": {}})
         assert engine.wait(41) == Receipt(result={"seq": 42})
+        assert engine.packets(after=7) == Receipt(result={"packets": [], "next": 8, "more": False})
+        refused = engine.packets("nobody")
+        assert isinstance(refused, Reason)
+        assert refused.code == "unknown_thing"
         ping = engine.ping()
         assert isinstance(ping, Receipt)
         assert ping.result["user"] == who
@@ -165,11 +176,19 @@ def test_names_of_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"\xff\xfe\n", b"{\n", b"[]\n", b'"x"\n', b"{}\n", b'{"id":3,"do":"rm"}\n', b'{"id":3,"do":"operate"}\n',
-        b'{"id":3,"do":"operate","verb":1,"node":"n"}\n', b'{"id":3,"do":"ping","more":1}\n', b"[" * 5000 + b"\n",
+        b"\xff\xfe\n",
+        b"{\n",
+        b"[]\n",
+        b'"x"\n',
+        b"{}\n",
+        b'{"id":3,"do":"rm"}\n',
+        b'{"id":3,"do":"operate"}\n',
+        b'{"id":3,"do":"operate","verb":1,"node":"n"}\n',
+        b'{"id":3,"do":"ping","more":1}\n',
+        b"[" * 5000 + b"\n",
         b'{"id":3,"do":"set-attribute","layer":"engine","scope":"n1","name":"x"}\n',
     ],
-)  # fmt: skip
+)
 def test_nonsense_is_refused_and_the_talk_goes_on(tmp_path: Path, service: AttachService, host: FakeHost, line: bytes) -> None:
     with raw(tmp_path) as client:
         reply = said(client, line)
@@ -246,7 +265,7 @@ def test_who_drips_a_line_is_dropped_too(tmp_path: Path, service: AttachService,
     monkeypatch.setattr(attach, "PATIENCE_S", 0.3)
     with raw(tmp_path) as client:
         client.settimeout(0.02)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         dropped = False
         while not dropped:
             assert time.monotonic() < end
@@ -338,5 +357,21 @@ def test_an_engine_that_goes_away_is_a_sentence(tmp_path: Path, host: FakeHost) 
     with Attached(tmp_path) as engine:
         assert isinstance(engine.ping(), Receipt)
         made.stop()
-        with pytest.raises(AttachError, match="went away"):
+        with pytest.raises(AttachError, match="stopped or closed the connection"):
             engine.ping()
+
+
+def test_an_answer_leaves_on_a_high_descriptor(tmp_path: Path, service: AttachService) -> None:
+    """A thousand agents hold that many connections; select(2) knows only the descriptors up to 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 1300:
+        pytest.skip(f"needs 1300 open files, the hard limit is {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1300), hard))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Attached(tmp_path) as engine:
+            assert isinstance(engine.ping(), Receipt)
+    finally:
+        for handle in taken:
+            os.close(handle)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

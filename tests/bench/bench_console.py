@@ -21,63 +21,106 @@ import tempfile
 import termios
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from engine.core.world.load import load_world
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
+
+from limits import figure, run, waiting_for
 
 RATE = 200
 SIZES = (1000, 5000)
 IDLE_S, STORM_S, KEYS = 5.0, 6.0, 40
+LIMIT_S = 300.0
+"""Of one size."""
+
+
+ROLES = ("inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "ntp-client", "ready")
 
 
 def make(store: Path, nodes: int) -> None:
-    """A store with so many nodes and nine roles each, most of them at work."""
+    """A store with a plan, so many nodes and their roles, most of them at work."""
+    from msgspec import to_builtins
+
     from engine.events import Happened, Started
+    from engine.files import plan_file
     from engine.files.catalog import shipped
-    from engine.model import Kind, Meta, Node, NodeRole, Place, Signal, State
+    from engine.model import Meta, Revision
     from engine.store.store import Store
 
     catalog = shipped()
-    names = [n for n in ("inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "ntp-client", "ready") if n in catalog.roles]
+    names = [n for n in ROLES if n in catalog.roles]
     now = time.time()
-    changes: list[Any] = [("meta", (), Meta(installation="bench", nodes=nodes))]
-    for i in range(nodes):
-        node = f"n{i}"
-        mac = f"52:54:00:{i >> 16 & 255:02x}:{i >> 8 & 255:02x}:{i & 255:02x}"
-        changes.append((
-            "nodes", node,
-            Node(
-                id=node, name=f"node-{i}.r1.example.net", kind=Kind.SERVER, serial=f"S{i}", macs=(mac,), family="PowerEdge R640", stage="hardware",
-                runs="sledgehammer", boot_id="b", alive=True, allocated=True, place=Place(rack=f"r{i // 40}", unit=i % 40 + 1),
-                signal=Signal.HELLO, signal_at=now - 100, since=now - 50,
-            ),
-        ))  # fmt: skip
-        before: tuple[Any, ...] = ()
-        for j, name in enumerate(names):
-            state = State.ACTIVE if j < 3 else State.TRANSITION if j == 3 else State.WAITING
-            role = NodeRole(
-                node=node, role=name, deployment="system", state=state, parents=before, rank=100.0 - j, approved="op", started=now - 60, ended=now - 55,
-                since=now - 60, attempt=f"b-{i}",
-            )  # fmt: skip
-            changes.append(("node_roles", (node, name), role))
-            before = ((node, name),)
+    plan = to_builtins(plan_file.read_file(ROOT / "crowbar_tui" / "plans" / "one-node.yml", catalog), enc_hook=list)
+    changes: list[Any] = [
+        ("meta", (), Meta(installation="bench", nodes=nodes)),
+        ("revisions", 1, Revision(number=1, who="bench", at=now, plan=plan)),  # without a plan the console opens its wizard
+    ]
+    for number in range(nodes):
+        changes.append(("nodes", f"n{number}", _node(number, now)))
+        changes += [("node_roles", (role.node, role.role), role) for role in _roles(number, names, now)]
     with Store.open(store) as opened:
         opened.commit([(Happened(now, 1.0, Started(installation="bench", admin="admin")), changes)])
+
+
+def _node(number: int, now: float) -> Any:
+    from engine.model import Kind, Node, Place, Signal
+
+    return Node(
+        id=f"n{number}",
+        name=f"node-{number}.r1.example.net",
+        kind=Kind.SERVER,
+        serial=f"S{number}",
+        macs=(f"52:54:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}",),
+        family="PowerEdge R640",
+        stage="hardware",
+        runs="sledgehammer",
+        boot_id="b",
+        alive=True,
+        allocated=True,
+        place=Place(rack=f"r{number // 40}", unit=number % 40 + 1),
+        signal=Signal.HELLO,
+        signal_at=now - 100,
+        since=now - 50,
+    )
+
+
+def _roles(number: int, names: list[str], now: float) -> Iterator[Any]:
+    """A chain: three are done, one is at work, the others wait."""
+    from engine.model import NodeRole, State
+
+    before: tuple[Any, ...] = ()
+    for place, name in enumerate(names):
+        yield NodeRole(
+            node=f"n{number}",
+            role=name,
+            deployment="system",
+            state=State.ACTIVE if place < 3 else State.TRANSITION if place == 3 else State.WAITING,
+            parents=before,
+            rank=100.0 - place,
+            approved="op",
+            started=now - 60,
+            ended=now - 55,
+            since=now - 60,
+            attempt=f"b-{number}",
+        )
+        before = ((f"n{number}", name),)
 
 
 class Storm:
     """Commits RATE changes a second while it is on: roles that go from active to transition and back."""
 
     def __init__(self, store: Path) -> None:
-        from engine.core.world import World
         from engine.files.catalog import shipped
         from engine.store.store import Store
 
         self.store = Store.open(store)
-        self.world = World.load(shipped(), self.store.load())
+        self.world = load_world(shipped(), self.store.load())
         self.seq = self.store.seq
         self.on = threading.Event()
         self._said = threading.Condition()
@@ -85,7 +128,7 @@ class Storm:
     def run(self) -> None:
         from msgspec.structs import replace
 
-        from engine.core.work import Work
+        from engine.core.world.work import Work
         from engine.events import Happened, Outcome
         from engine.model import State
 
@@ -190,11 +233,20 @@ class Screen:
         """Seconds from now until these words have come."""
         begun = time.monotonic()
         seen = b""
-        while words not in seen:
-            if time.monotonic() - begun > seconds:
-                raise SystemExit(f"{words!r} did not come; the terminal says {seen[-300:]!r}")
-            seen = seen[-4096:] + self.read(1.0)
+        with waiting_for(f"{words!r} on the terminal"):
+            while words not in seen:
+                if time.monotonic() - begun > seconds:
+                    raise SystemExit(f"{words!r} did not come in {seconds:g} s; the terminal says {seen[-300:]!r}")
+                data = self.read(1.0)
+                if not data and self.ended():
+                    raise SystemExit(f"the program ended before {words!r} came; the terminal says {seen[-300:]!r}")
+                seen = seen[-4096:] + data
         return time.monotonic() - begun
+
+    def ended(self) -> bool:
+        if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self.pid = 0
+        return not self.pid
 
     def drain(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -202,7 +254,7 @@ class Screen:
             self.read(end - time.monotonic())
 
     def worker(self) -> int:
-        """The process that draws: the guardian's child, or the program itself."""
+        """The process that draws: the supervisor's child, or the program itself."""
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
                 if int(stat.read_text().rpartition(")")[2].split()[1]) == self.pid:
@@ -210,13 +262,18 @@ class Screen:
         return self.pid
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self.fd, b"q")
-        self.drain(1.0)
-        with contextlib.suppress(OSError):
-            os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.waitpid(self.pid, 0)
+        """Ends the program and the process that draws."""
+        pids = {self.worker(), self.pid} - {0}
+        if self.pid:
+            with contextlib.suppress(OSError):
+                os.write(self.fd, b"q")
+            self.drain(1.0)
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        if self.pid:
+            with contextlib.suppress(OSError):
+                os.waitpid(self.pid, 0)
         os.close(self.fd)
 
 
@@ -254,8 +311,15 @@ def keys(screen: Screen) -> list[float]:
     return sorted(out)
 
 
-def measure(name: str, nodes: int, store: Path, words: list[str], other: int | None) -> None:
+def measure(name: str, nodes: int, words: list[str], other: int | None) -> None:
     screen = Screen(*words)
+    try:
+        _measure(screen, name, nodes, other)
+    finally:
+        screen.close()
+
+
+def _measure(screen: Screen, name: str, nodes: int, other: int | None) -> None:
     first = screen.wait(b"node-0", 120.0)
     screen.drain(2.0)
     pid = screen.worker()
@@ -268,10 +332,6 @@ def measure(name: str, nodes: int, store: Path, words: list[str], other: int | N
     storm = keys(screen)
     os.kill(stormy, signal.SIGUSR2)
     rss = memory(pid)
-    screen.close()
-    if pid != screen.pid:
-        with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGKILL)
     p95 = int(KEYS * 0.95) - 1
     print(
         f"{name:<9}{nodes:>6} nodes  first paint {first:5.2f} s  idle {idle * 100:4.1f} % {quiet:5.0f} B/s  "
@@ -279,23 +339,40 @@ def measure(name: str, nodes: int, store: Path, words: list[str], other: int | N
         f"in the storm p50 {storm[KEYS // 2] * 1000:4.0f} p95 {storm[p95] * 1000:4.0f} ms  {rss} MB",
         flush=True,
     )
+    for what, value, unit in (
+        ("first paint", first, "s"),
+        ("idle", idle * 100, "% of a core"),
+        (f"{RATE} changes a second", busy * 100, "% of a core"),
+        ("key to screen, p50", still[KEYS // 2] * 1000, "ms"),
+        ("key to screen in the storm, p50", storm[KEYS // 2] * 1000, "ms"),
+        ("memory", rss, "MB"),
+    ):
+        figure(f"{what}, {name}, {nodes:,} nodes", value, unit)
+
+
+def sizes() -> list[int]:
+    return [int(a) for a in sys.argv[1:]] or list(SIZES)
 
 
 def main() -> None:
-    if len(sys.argv) == 3 and sys.argv[1] in ("hold", "inside"):
-        {"hold": hold, "inside": inside}[sys.argv[1]](Path(sys.argv[2]))
-        return
-    for nodes in [int(a) for a in sys.argv[1:]] or SIZES:
+    for nodes in sizes():
         with tempfile.TemporaryDirectory() as folder:
             store = Path(folder) / "store"
             make(store, nodes)
             with subprocess.Popen([sys.executable, __file__, "hold", str(store)], stdout=subprocess.PIPE) as holder:
-                assert holder.stdout is not None
-                holder.stdout.readline()
-                measure("attached", nodes, store, [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store)], holder.pid)
-                holder.kill()
-            measure("embedded", nodes, store, [sys.executable, __file__, "inside", str(store)], None)
+                try:
+                    assert holder.stdout is not None
+                    with waiting_for("the process that holds the store"):
+                        if not holder.stdout.readline():
+                            raise SystemExit("the process that holds the store ended before it was ready")
+                    measure("attached", nodes, [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store)], holder.pid)
+                finally:
+                    holder.kill()
+            measure("embedded", nodes, [sys.executable, __file__, "inside", str(store)], None)
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 3 and sys.argv[1] in ("hold", "inside"):
+        {"hold": hold, "inside": inside}[sys.argv[1]](Path(sys.argv[2]))
+    else:
+        raise SystemExit(run("console", main, LIMIT_S * len(sizes())))

@@ -18,12 +18,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "net"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "net"), str(Path(__file__).resolve().parent)]
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from limits import figure, run, waiting_for
 from net_lab import ADMIN, EngineProcess, Lab, cpu_s, plan_text, program, stop, wait_for, why_no_lab
 
 SIZE = 100 << 20
+LIMIT_S = 600.0
 ROUNDS = {8: 3, 200: 1}
 NGINX = """daemon off; worker_processes auto; pid {folder}/nginx.pid; error_log /dev/null; worker_rlimit_nofile 4096;
 events {{ worker_connections 2048; }}
@@ -46,7 +48,8 @@ def built_image(folder: Path) -> None:
 def fetch(lab: Lab, clients: int, path: str) -> None:
     lines = "\n".join(f"192.168.1.{i % 200 + 1}" for i in range(clients))
     words = f"xargs -P {clients} -I HERE curl -sSf --interface HERE -o /dev/null http://{ADMIN}{path}".split()
-    lab.run("clients", *words, input=lines, timeout_s=120)
+    with waiting_for(f"{clients} clients to fetch {path}"):
+        lab.run("clients", *words, input=lines, timeout_s=120)
 
 
 def measured(lab: Lab, pid: int, clients: int, path: str) -> tuple[float, float]:
@@ -72,7 +75,9 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> N
         best: dict[tuple[int, str], tuple[float, float]] = {}
         for clients, rounds in ROUNDS.items():
             for _ in range(rounds):
-                engine = EngineProcess(lab, directory / "store", plan_text(subnet="192.168.0.0/16", dhcp="192.168.128.1-192.168.129.254"), "built")
+                engine = EngineProcess(
+                    lab, directory / "store", plan_text(subnet="192.168.0.0/16", dhcp="192.168.128.1-192.168.129.254"), "built"
+                )
                 fetch(lab, 1, "/image/sledgehammer/initrd.img")
                 found = measured(lab, engine.process.pid, clients, "/image/sledgehammer/initrd.img")
                 best[(clients, "engine")] = min(best.get((clients, "engine"), found), found)
@@ -84,13 +89,17 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> N
                 best[(clients, "nginx")] = min(best.get((clients, "nginx"), found), found)
                 stop(server)
         say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {SIZE:,} octets a client\n")
-        say("| clients | engine, s | GB/s | its CPU, s | nginx, s | GB/s | its CPU, s | engine's time / nginx's |\n|---|---|---|---|---|---|---|---|")
+        say(
+            "| clients | engine, s | GB/s | its CPU, s | nginx, s | GB/s | its CPU, s | engine's time / nginx's |\n|---|---|---|---|---|---|---|---|"
+        )
         for clients in ROUNDS:
             (ours, our_cpu), (theirs, their_cpu) = best[(clients, "engine")], best[(clients, "nginx")]
             gigabytes = clients * SIZE / 1e9
             speeds = [f"{seconds:.2f} | {gigabytes / seconds:.2f} | {cpu:.2f}" for seconds, cpu in ((ours, our_cpu), (theirs, their_cpu))]
             say(f"| {clients} | {' | '.join(speeds)} | {ours / theirs:.2f} |")
+            figure(f"{clients} clients, seconds", ours, "s")
+            figure(f"{clients} clients, engine's CPU", our_cpu, "s")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run("http", main, LIMIT_S))

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "install")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "install"), str(ROOT / "tests" / "bench")]
 
 import debian_machine as lab
+from limits import figure, run, waiting_for
 
 from engine.model import State
 from engine.views.summary import settled
@@ -46,16 +47,18 @@ def main(system: str = "debian-13") -> None:
     for method in WISHES:
         with tempfile.TemporaryDirectory() as folder:
             begun = time.monotonic()
-            found[method] = bring_up(system, method, Path(folder) / "site")
+            with waiting_for(f"a machine installed by {method}"):
+                found[method] = bring_up(system, method, Path(folder) / "site")
             print(f"{method}: ready after {time.monotonic() - begun:.0f} s", file=sys.stderr)
     stages = ("hello", "discovered", "order", "installed", "system", "ready")
     print(f"{system:<10}" + "".join(f"{stage:>12}" for stage in stages))
     for method, times in found.items():
         print(f"{method:<10}" + "".join(f"{times[stage]:>12}" for stage in stages))
+        figure(f"{method}, ready", times["ready"], "s")
     for what, first, last in (("order to installed", "order", "installed"), ("discovered to the system's hello", "discovered", "system")):
         took = {method: times[last] - times[first] for method, times in found.items()}
         print(f"{what}: image {took['image']} s, installer {took['preseed']} s, {took['preseed'] / max(took['image'], 1):.1f} times")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    raise SystemExit(run("install", lambda: main(*sys.argv[1:]), 2 * MOST_S))

@@ -13,14 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.core.world.load import load_world
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests" / "bench"))
+
+from limits import figure, run
 
 if TYPE_CHECKING:
     from crowbar_tui.console.playback import Playback
 
 STEP_MS, JUMP_MS = 20.0, 300.0
+LIMIT_S = 900.0
 
 
 def resident() -> float:
@@ -34,7 +39,6 @@ def fill(where: Path, nodes: int, rows: int) -> None:
     from msgspec.structs import replace
 
     from engine import reasons
-    from engine.core.world import World
     from engine.events import Happened, Outcome
     from engine.files.catalog import shipped
     from engine.model import State
@@ -43,7 +47,7 @@ def fill(where: Path, nodes: int, rows: int) -> None:
     make(where, nodes)
     chance = random.Random(1)
     with Store.open(where) as store:
-        world = World.load(shipped(), store.load())
+        world = load_world(shipped(), store.load())
         roles, servers = dict(world.node_roles), dict(world.nodes)
         keys, now, at = sorted(roles), 1.0, time.time()
         batch = []
@@ -53,7 +57,9 @@ def fill(where: Path, nodes: int, rows: int) -> None:
             now += chance.expovariate(20.0)
             state = State.TRANSITION if role.state is not State.TRANSITION else State.ERROR if chance.random() < 0.01 else State.ACTIVE
             failure = reasons.failed(role=role.role, attempt=1, of=1, message="exit code 3") if state is State.ERROR else None
-            roles[key] = role = replace(role, state=state, since=at + now, started=at + now, failure=failure, gave={"disks": ["sda"] * 8, "n": i})
+            roles[key] = role = replace(
+                role, state=state, since=at + now, started=at + now, failure=failure, gave={"disks": ["sda"] * 8, "n": i}
+            )
             servers[node.id] = node = replace(node, signal_at=at + now)
             event = Outcome(attempt=f"{role.attempt}.0", node=node.id, what="done")
             batch.append((Happened(at + now, now, event), [("node_roles", key, role), ("nodes", node.id, node)]))
@@ -64,9 +70,9 @@ def fill(where: Path, nodes: int, rows: int) -> None:
 
 
 def measure(nodes: int, rows: int) -> bool:
-    from crowbar_tui.console.desk import Desk
     from crowbar_tui.console.frame import draw
     from crowbar_tui.console.past import of_store
+    from crowbar_tui.console.screens import console_state
 
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
@@ -81,22 +87,24 @@ def measure(nodes: int, rows: int) -> bool:
             if source.read():
                 break
             longest = max(longest, time.thread_time() - piece)
-        desk = Desk(source.snapshot(), wall=lambda: 0.0)
-        desk.past = source
+        state = console_state(source.snapshot(), wall=lambda: 0.0)
+        state.past = source
         opened = time.thread_time() - begun
         gc.freeze()
         gc.enable()
         print(f"{nodes} nodes, {rows} events, store {size:.0f} MB")
         print(f"  read through           {opened:8.2f} s, longest piece {longest * 1000:.0f} ms, {len(source._past._seqs)} worlds kept")
-        print(f"  memory                 {resident() - before:8.0f} MB more")
+        print(f"  memory                 {resident() - before:8.0f} MB more", flush=True)
+        figure("read through", opened, "s")
+        figure("memory", resident() - before, "MB")
 
         def times(many: int, what: Callable[[int], Callable[[Playback], object]]) -> list[float]:
             out = []
             for i in range(many):
                 source.do(what(i))
                 start = time.thread_time()
-                desk.take(source.snapshot())
-                draw(desk, 80, 24)
+                state.take(source.snapshot())
+                draw(state, 80, 24)
                 out.append((time.thread_time() - start) * 1000)
             return sorted(out)
 
@@ -106,14 +114,17 @@ def measure(nodes: int, rows: int) -> bool:
         anywhere = [chance.randint(0, last) for _ in range(100)]
         for name, aim, some in (
             ("one event back", STEP_MS, times(200, lambda _: lambda p: p.step(-1))),
-            ("one event on", STEP_MS, times(200, lambda _: lambda p: p.step(1))),
+            ("one event forward", STEP_MS, times(200, lambda _: lambda p: p.step(1))),
             ("one minute back", JUMP_MS, times(30, lambda _: lambda p: p.minutes(-1))),
-            ("problem before", JUMP_MS, times(50, lambda _: lambda p: p.problem(-1))),
+            ("previous problem", JUMP_MS, times(50, lambda _: lambda p: p.problem(-1))),
             ("anywhere", JUMP_MS, times(100, lambda i: lambda p: p.to(anywhere[i]))),
         ):
             p95 = some[int(len(some) * 0.95)]
             good = good and statistics.median(some) < aim
-            print(f"  {name:<20} p50 {statistics.median(some):6.1f}   p95 {p95:6.1f}   max {some[-1]:6.1f} ms   (aim {aim:.0f})")
+            print(
+                f"  {name:<20} p50 {statistics.median(some):6.1f}   p95 {p95:6.1f}   max {some[-1]:6.1f} ms   (aim {aim:.0f})", flush=True
+            )
+            figure(f"{name}, p50", statistics.median(some), "ms")
         print(f"  memory after all that  {resident() - before:8.0f} MB more")
         source.end()
     return good
@@ -121,4 +132,4 @@ def measure(nodes: int, rows: int) -> bool:
 
 if __name__ == "__main__":
     given = [int(word) for word in sys.argv[1:]]
-    raise SystemExit(0 if measure(given[0] if given else 1000, given[1] if len(given) > 1 else 50_000) else 1)
+    raise SystemExit(run("past", lambda: measure(given[0] if given else 1000, given[1] if len(given) > 1 else 50_000), LIMIT_S))

@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
 
-from engine.rehearsal import kinds
-from engine.rehearsal.qemu.description import QemuDescription, guests
+from limits import figure, run, waiting_for
+
+from engine.racks import kinds
+from engine.racks.qemu.description import QemuDescription, guests
 from engine.store.store import JournalRow, Store
 
 STAGES = ("dhcp", "loader", "script", "kernel", "hello", "discovered", "installed", "system", "ready")
@@ -120,10 +122,13 @@ def brought_up(nodes: int, folder: Path) -> Path:
     words = [sys.executable, str(ROOT / "tests" / "qemu" / "scene_measure.py"), str(store), str(nodes), str(1800 + 600 * nodes)]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     began = time.monotonic()
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
+    with waiting_for(f"{nodes} QEMU machines to be ready"):
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path})
     took = time.monotonic() - began
     if done.returncode or not done.stdout.strip():
-        print(f"{nodes} machines: exit {done.returncode} after {took:.0f} s: {(done.stderr.strip().splitlines() or ['nothing was said'])[-1]}")
+        print(
+            f"{nodes} machines: exit {done.returncode} after {took:.0f} s: {(done.stderr.strip().splitlines() or ['nothing was said'])[-1]}"
+        )
         return store
     found = json.loads(done.stdout.splitlines()[-1])
     print(f"{nodes} machines: {found['verdict']} after {took:.0f} s {found.get('why', '')}")
@@ -139,7 +144,7 @@ def show_cost(found: dict[str, Any], nodes: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    from engine.rehearsal.qemu import missing
+    from engine.racks.qemu import missing
 
     if not arguments or all(word.isdigit() for word in arguments):
         if lacking := missing():
@@ -149,7 +154,10 @@ def main(arguments: list[str]) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 store = brought_up(int(word), Path(folder))
                 if (store / "store.db").exists():
-                    show(table(store))
+                    show(found := table(store))
+                    ready = [row["ready"] for row in found.values() if "ready" in row]
+                    if ready:
+                        figure(f"ready, {word} machines", statistics.median(ready), "s")
         return
     for word in arguments:
         print(f"== {word}")
@@ -157,4 +165,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    racks = [int(word) for word in sys.argv[1:] if word.isdigit()] or [1]
+    raise SystemExit(run("qemu", lambda: main(sys.argv[1:]), sum(2100 + 600 * nodes for nodes in racks)))

@@ -26,14 +26,23 @@ from typing import Any
 
 from net_lab import HERE, Lab, stop
 
-from engine.site_image import Entry, cpio
+from engine.netboot.site_image import Entry, cpio
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE = ROOT / "images" / "node"
 IPXE = Path("/usr/lib/ipxe")
 OVMF = Path("/usr/share/OVMF")
 AAVMF = Path("/usr/share/AAVMF")
-MODULES = ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "failover", "net_failover", "virtio_net")
+MODULES = (
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "failover",
+    "net_failover",
+    "virtio_net",
+)
 MAC = "52:54:00:00:00:01"
 UUID = "4c4c4544-0001-1002-8003-000000000001"
 STARVED = "IO-APIC + timer doesn't work"
@@ -68,13 +77,27 @@ exit 0
 def why_not(*files: str) -> str:
     """What is missing to boot machines, in one sentence; empty: nothing. `files` beside what every boot needs."""
     packages = {
-        "qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox", "wget": "wget", "udhcpc": "udhcpc", "apt-get": "apt",
-        "dpkg-deb": "dpkg", "qemu-system-aarch64": "qemu-system-arm", "dnsmasq": "dnsmasq-base", "grub-mkimage": "grub-common", "mkfs.vfat": "dosfstools", "mcopy": "mtools",
-        str(IPXE / "undionly.kpxe"): "ipxe", str(OVMF / "OVMF_CODE_4M.fd"): "ovmf", str(OVMF / "OVMF_CODE_4M.secboot.fd"): "ovmf",
-        "/usr/lib/shim/shimx64.efi.signed": "shim-signed", "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed": "grub-efi-amd64-signed",
-        "/usr/lib/grub/x86_64-efi/normal.mod": "grub-efi-amd64-bin", "/usr/lib/grub/i386-pc/normal.mod": "grub-pc-bin",
-        "/usr/share/AAVMF/AAVMF_CODE.fd": "qemu-efi-aarch64", "/dev/net/tun": "a kernel with tun",
-    }  # fmt: skip
+        "qemu-system-x86_64": "qemu-system-x86",
+        "busybox": "busybox",
+        "wget": "wget",
+        "udhcpc": "udhcpc",
+        "apt-get": "apt",
+        "dpkg-deb": "dpkg",
+        "qemu-system-aarch64": "qemu-system-arm",
+        "dnsmasq": "dnsmasq-base",
+        "grub-mkimage": "grub-common",
+        "mkfs.vfat": "dosfstools",
+        "mcopy": "mtools",
+        str(IPXE / "undionly.kpxe"): "ipxe",
+        str(OVMF / "OVMF_CODE_4M.fd"): "ovmf",
+        str(OVMF / "OVMF_CODE_4M.secboot.fd"): "ovmf",
+        "/usr/lib/shim/shimx64.efi.signed": "shim-signed",
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed": "grub-efi-amd64-signed",
+        "/usr/lib/grub/x86_64-efi/normal.mod": "grub-efi-amd64-bin",
+        "/usr/lib/grub/i386-pc/normal.mod": "grub-pc-bin",
+        "/usr/share/AAVMF/AAVMF_CODE.fd": "qemu-efi-aarch64",
+        "/dev/net/tun": "a kernel with tun",
+    }
     wanted = ("qemu-system-x86_64", "busybox", "wget", "udhcpc", "apt-get", "dpkg-deb", str(IPXE / "undionly.kpxe"), "/dev/net/tun", *files)
     missing = [packages[file] for file in wanted if not (Path(file).exists() if file.startswith("/") else shutil.which(file))]
     return f"not installed: {' '.join(dict.fromkeys(missing))}" if missing else ""
@@ -119,7 +142,9 @@ def initramfs(kernel: Path, init: str = INIT) -> bytes:
     names = {entry.name for entry in entries}
     entries += [Entry(name=name, mode=0o755) for name in ("usr/lib", "usr/lib/crowbar", "modules", "etc") if name not in names]
     entries += [Entry(name=f"modules/{name}.ko", mode=0o644, content=there[name].read_bytes()) for name in MODULES if name in there]
-    entries += [Entry(name=f"usr/lib/crowbar/{name}", mode=0o755, content=(NODE / name).read_bytes()) for name in ("agent", "attempt", "attribute")]
+    entries += [
+        Entry(name=f"usr/lib/crowbar/{name}", mode=0o755, content=(NODE / name).read_bytes()) for name in ("agent", "attempt", "attribute")
+    ]
     entries += [Entry(name="init", mode=0o755, content=init.replace("MODULES", " ".join(n for n in MODULES if n in there)).encode())]
     entries += [Entry(name="dhcp", mode=0o755, content=DHCP.encode())]
     entries += [Entry(name="bin/sh", mode=0o755, content=Path(shutil.which("busybox") or "").read_bytes())]
@@ -222,7 +247,20 @@ class Machine:
     def __init__(self, lab: Lab, program: str, tap: str, serial: Path, words: tuple[str, ...]) -> None:
         self.serial = serial
         words = tuple(word.replace("TAP", tap) for word in words)
-        line = ("nice", "-n", "10", program, "-accel", "tcg,thread=multi", "-nographic", "-monitor", "none", "-serial", f"file:{serial}", *words)
+        line = (
+            "nice",
+            "-n",
+            "10",
+            program,
+            "-accel",
+            "tcg,thread=multi",
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            f"file:{serial}",
+            *words,
+        )
         self._errors = serial.with_suffix(".err")
         with self._errors.open("w") as errors:
             self.process = lab.popen("server", *line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
@@ -239,7 +277,9 @@ class Machine:
                 return shown
             problem = unless() or (f"it ended: {self._errors.read_text()}" if self.process.poll() is not None else "")
             if time.monotonic() > end or problem:
-                raise AssertionError(f"no {text!r} on the console ({problem or f'{seconds:g} s'}):\n{shown[-3000:]}\n{self._errors.read_text()[-500:]}")
+                raise AssertionError(
+                    f"no {text!r} on the console ({problem or f'{seconds:g} s'}):\n{shown[-3000:]}\n{self._errors.read_text()[-500:]}"
+                )
             time.sleep(0.2)
 
     def end(self) -> None:
@@ -279,9 +319,12 @@ def ovmf(folder: Path, code: str = "OVMF_CODE_4M.fd", variables: str = "OVMF_VAR
     own = folder / "vars.fd"
     shutil.copyfile(OVMF / variables, own)
     return (
-        "-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / code}", "-drive", f"if=pflash,format=raw,unit=1,file={own}",
+        "-drive",
+        f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF / code}",
+        "-drive",
+        f"if=pflash,format=raw,unit=1,file={own}",
         *_off("IPv6PXESupport"),
-    )  # fmt: skip
+    )
 
 
 def flash_arm64(folder: Path) -> tuple[str, ...]:

@@ -33,14 +33,17 @@ def system(kernel: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, system: dict[str, bytes]) -> Iterator[Callable[..., boot_rig.Site]]:
+def begin(tmp_path: Path, system: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., boot_rig.Site]]:
     """Starts the engine with these loaders and this plan; ended with the test, machines and all."""
     lab = net_lab.why_no_lab()
     if lab:
         pytest.skip(lab)
     sites: list[boot_rig.Site] = []
 
-    def start(loaders: dict[str, bytes] | None = None, plan: str = "", *, before: Callable[[boot_rig.Site], None] = lambda _: None) -> boot_rig.Site:
+    def start(
+        loaders: dict[str, bytes] | None = None, plan: str = "", *, before: Callable[[boot_rig.Site], None] = lambda _: None
+    ) -> boot_rig.Site:
+        monkeypatch.delenv("CROWBAR_IMAGES", raising=False)  # the engine's images are those of its store
         boot_rig.image(tmp_path / "store", "sledgehammer", system)
         boot_rig.image(tmp_path / "store", "loader", loaders or boot_rig.ipxe())
         site = boot_rig.Site(tmp_path, plan or net_lab.plan_text("ignore"))

@@ -11,8 +11,9 @@ import pytest
 from boot_rig import Machine, Site, flash_arm64, nic, why_not
 from net_lab import wait_for
 
-from engine.face import Reader
-from engine.images import image_states, images_folder
+from engine.api.control import Reader
+from engine.files.paths import images_folder
+from engine.images.shelf import image_states
 
 pytestmark = [pytest.mark.slow, pytest.mark.net, pytest.mark.qemu]
 

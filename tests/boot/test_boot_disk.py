@@ -57,7 +57,9 @@ def test_bios(begin: Callable[..., Site], tmp_path: Path, quirk: str) -> None:
 @pytest.mark.parametrize("quirk", ["", "exit-1", "grub"])
 def test_uefi(begin: Callable[..., Site], tmp_path: Path, quirk: str) -> None:
     signed = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"
-    for missing in (why_not(str(OVMF / "OVMF_CODE_4M.fd"), "grub-mkimage", "/usr/lib/grub/x86_64-efi/normal.mod", signed, "mkfs.vfat", "mcopy"),):
+    for missing in (
+        why_not(str(OVMF / "OVMF_CODE_4M.fd"), "grub-mkimage", "/usr/lib/grub/x86_64-efi/normal.mod", signed, "mkfs.vfat", "mcopy"),
+    ):
         if missing:
             pytest.skip(missing)
     site = begin(ipxe() | {"grubx64.efi": Path(signed).read_bytes()})
@@ -65,5 +67,3 @@ def test_uefi(begin: Callable[..., Site], tmp_path: Path, quirk: str) -> None:
     site.ask(f"installed {node} {quirk}")
     words = (*nic(romfile="", bootindex="1"), *ovmf(tmp_path), *disk(efi_disk(tmp_path / "disk.raw", tmp_path)))
     site.machine(*pc(), *words).shows(MARK)
-
-

@@ -13,7 +13,7 @@ import pytest
 from boot_rig import IPXE, NODE, OVMF, Site, flash_arm64, hello, image, ipxe, nic, no_pxe, ovmf, packed, pc, secure, why_not
 from net_lab import wait_for
 
-from engine.site_image import Entry, cpio
+from engine.netboot.site_image import Entry, cpio
 
 pytestmark = [pytest.mark.slow, pytest.mark.net]
 
@@ -58,14 +58,18 @@ def test_uefi_by_http(begin: Callable[..., Site], tmp_path: Path) -> None:
 def test_secure_boot(begin: Callable[..., Site], tmp_path: Path) -> None:
     """The firmware refuses iPXE, which is recorded; reset, it is given shim, which starts GRUB, which starts the kernel: each one signed."""
     needs(str(OVMF / "OVMF_CODE_4M.secboot.fd"), str(SHIM), str(GRUB))
-    site = begin(ipxe() | {"ipxe.efi": (IPXE / "ipxe.efi").read_bytes(), "shimx64.efi": SHIM.read_bytes(), "grubx64.efi": GRUB.read_bytes()})
+    site = begin(
+        ipxe() | {"ipxe.efi": (IPXE / "ipxe.efi").read_bytes(), "shimx64.efi": SHIM.read_bytes(), "grubx64.efi": GRUB.read_bytes()}
+    )
     first = site.machine(*pc(), *nic(romfile=""), *ovmf(tmp_path, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"), *secure())
     wait_for(lambda: [s for s in site.ask("sightings") if "ipxe.efi" in s["loaders_failed"]], "a refused loader", 300.0)
     first.end()
     seen = site.ask("sightings")[0]
     assert "Access Denied" in first.console()
     assert seen["loaders_failed"] == ["snponly.efi", "ipxe.efi"]
-    assert (seen["reason"]["code"], seen["reason"]["fields"]["next"]) == ("loader_reset", "shimx64.efi"), "by HTTP there is nothing that it takes"
+    assert (seen["reason"]["code"], seen["reason"]["fields"]["next"]) == ("loader_reset", "shimx64.efi"), (
+        "by HTTP there is nothing that it takes"
+    )
     console = hello(site, *pc(), *nic(romfile=""), *ovmf(tmp_path, "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"), *secure())
     assert "Secure boot enabled" in console or "secureboot: Secure boot enabled" in console
     node = node_of(site, console)
@@ -108,9 +112,15 @@ def arm64(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no mirror of Debian in /etc/apt/sources.list.d")
     (folder / "sources.list").write_text(f"deb [arch=arm64] {mirror} bookworm main\n")
     options = [
-        "APT::Architecture=arm64", "APT::Architectures::=arm64", f"Dir::State={folder}/state", f"Dir::State::status={folder}/status",
-        f"Dir::Cache={folder}/cache", "Dir::Etc::sourceparts=/dev/null", f"Dir::Etc::sourcelist={folder}/sources.list", "APT::Sandbox::User=root",
-    ]  # fmt: skip
+        "APT::Architecture=arm64",
+        "APT::Architectures::=arm64",
+        f"Dir::State={folder}/state",
+        f"Dir::State::status={folder}/status",
+        f"Dir::Cache={folder}/cache",
+        "Dir::Etc::sourceparts=/dev/null",
+        f"Dir::Etc::sourcelist={folder}/sources.list",
+        "APT::Sandbox::User=root",
+    ]
     words = [part for option in options for part in ("-o", option)]
     if subprocess.run(["apt-get", *words, "update"], capture_output=True, check=False).returncode:
         pytest.skip("the mirror has nothing for arm64")
@@ -137,7 +147,9 @@ def test_arm64(begin: Callable[..., Site], tmp_path: Path, arm64: Path) -> None:
     folders = ("bin", "etc", "modules", "usr", "usr/lib", "usr/lib/crowbar")
     system = [Entry(name=name, mode=0o755) for name in folders]
     system += [Entry(name=f"modules/{name}.ko", mode=0o644, content=modules[name].read_bytes()) for name in present]
-    system += [Entry(name=f"usr/lib/crowbar/{name}", mode=0o755, content=(NODE / name).read_bytes()) for name in ("agent", "attempt", "attribute")]
+    system += [
+        Entry(name=f"usr/lib/crowbar/{name}", mode=0o755, content=(NODE / name).read_bytes()) for name in ("agent", "attempt", "attribute")
+    ]
     programs = {"bin/busybox": (arm64 / "bin/busybox").read_bytes(), "bin/sh": (arm64 / "bin/busybox").read_bytes()}
     programs |= {"init": init.encode(), "dhcp": DHCP.encode()}
     system += [Entry(name=name, mode=0o755, content=content) for name, content in programs.items()]

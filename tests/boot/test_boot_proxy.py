@@ -26,8 +26,19 @@ def beside(site: Site) -> None:
         site.lab.run("other", "ip", *words)
     site.lab.run("server", "ip", "link", "set", "o0", "master", "br0", "up")
     leases = site.folder / "dnsmasq.leases"
-    line = (dnsmasq, "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=o1", "--bind-interfaces", "--no-ping",
-            "--dhcp-range=192.168.124.100,192.168.124.150,1h", f"--dhcp-leasefile={leases}", "--log-facility=-", "--user=root")  # fmt: skip
+    line = (
+        dnsmasq,
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--interface=o1",
+        "--bind-interfaces",
+        "--no-ping",
+        "--dhcp-range=192.168.124.100,192.168.124.150,1h",
+        f"--dhcp-leasefile={leases}",
+        "--log-facility=-",
+        "--user=root",
+    )
     with (site.folder / "dnsmasq.log").open("w") as said:
         site.lab.popen("other", *line, stdout=said, stderr=said)
     wait_for(lambda: "DHCP, IP range" in (site.folder / "dnsmasq.log").read_text(), "dnsmasq")

@@ -14,7 +14,7 @@ import pytest
 from boot_rig import Site, hello, nic, pc
 from net_lab import ADMIN, program, wait_for
 
-from engine.keys import site_keys
+from engine.trust.tokens import site_keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.net, pytest.mark.client]
 
@@ -32,7 +32,9 @@ def test_a_boot_leaves_no_secret_on_the_wire(begin: Callable[..., Site], tmp_pat
     keys = site_keys(folder)
     token = keys.token(node["id"], node["boot_id"], safe=True)
     secrets = {"token": token, "its secret part": token.rpartition(".")[2], "credential": keys.credential(node["id"])}
-    secrets |= {f"line {i} of {file}": line for file in ("ca.key", "server.pem", "engine_ed25519") for i, line in enumerate(lines(folder / file))}
+    secrets |= {
+        f"line {i} of {file}": line for file in ("ca.key", "server.pem", "engine_ed25519") for i, line in enumerate(lines(folder / file))
+    }
     secrets |= {name: (folder / name).read_text().strip() for name in ("site.key", "seal.key")}
     places = {"wire": sent, "console": console.encode(), "engine's log": (tmp_path / "engine.log").read_bytes()}
     places |= {str(file): file.read_bytes() for file in site.store.rglob("*") if file.is_file() and "images" not in file.parts}
@@ -45,8 +47,25 @@ def test_a_boot_leaves_no_secret_on_the_wire(begin: Callable[..., Site], tmp_pat
     assert not any(nonce.encode() in body for where, body in places.items() if where not in ("wire", "console"))
     # Whoever listened says hello with it: refused, and shown on the node.
     assert hashlib.sha256(nonce.encode()).hexdigest() == node["claim"]
-    said = {"nonce": nonce, "boot_id": "another", "environment": "sledgehammer", "uuid": node["uuid"], "serial": "SN1", "macs": node["macs"]}
-    words = ("curl", "-s", "-w", "%{http_code}", "-H", "Content-Type: application/json", "-d", json.dumps(said), f"http://{ADMIN}/agent/hello")
+    said = {
+        "nonce": nonce,
+        "boot_id": "another",
+        "environment": "sledgehammer",
+        "uuid": node["uuid"],
+        "serial": "SN1",
+        "macs": node["macs"],
+    }
+    words = (
+        "curl",
+        "-s",
+        "-w",
+        "%{http_code}",
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        json.dumps(said),
+        f"http://{ADMIN}/agent/hello",
+    )
     answer = site.lab.run("server", *words).stdout
     assert answer.endswith("403"), answer
     assert "second_claim" in answer

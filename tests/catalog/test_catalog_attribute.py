@@ -79,10 +79,22 @@ def test_keys_and_leaves(awk: str, tmp_path: Path) -> None:
     _, out = attribute(awk, "-l", "", str(file))
     leaves = dict(line.split("\t", 1) for line in out.decode().splitlines())
     assert {path: json.loads(raw) for path, raw in leaves.items()} == {
-        "text": DOCUMENT["text"], "lines": "one\ntwo", "numbers/0": 0, "numbers/1": -1, "numbers/2": 12345678901234567890,
-        "numbers/3": -0.0015, "words/0": True, "words/1": False, "words/2": None, "empty/map": {}, "empty/list": [],
-        "empty/text": "", "deep/a/b/0/c": "found", "deep/a/b/1/c": None, "space key": 1,
-    }  # fmt: skip
+        "text": DOCUMENT["text"],
+        "lines": "one\ntwo",
+        "numbers/0": 0,
+        "numbers/1": -1,
+        "numbers/2": 12345678901234567890,
+        "numbers/3": -0.0015,
+        "words/0": True,
+        "words/1": False,
+        "words/2": None,
+        "empty/map": {},
+        "empty/list": [],
+        "empty/text": "",
+        "deep/a/b/0/c": "found",
+        "deep/a/b/1/c": None,
+        "space key": 1,
+    }
     assert attribute(awk, "-l", "deep", str(file))[1] == b'deep/a/b/0/c\t"found"\ndeep/a/b/1/c\tnull\n'
 
 

@@ -90,9 +90,9 @@ def test_a_member_with_data_is_not_started_anew_because_a_peer_came(node: Any) -
     assert f'ETCD_INITIAL_CLUSTER="{CLUSTER}"\n' in node.read(FILE)
     assert restarts(node) == 1
     (node.root / "active").unlink()
-    assert "etcd is not at work" in node.run("etcd-member", wanted(), "verify").err
+    assert "etcd is not running" in node.run("etcd-member", wanted(), "verify").err
     assert node.run("etcd-member", wanted()).code == 0
-    assert restarts(node) == 2, "but it is where it is not at work"
+    assert restarts(node) == 2, "but it is restarted where it does not run"
 
 
 def test_one_that_comes_later_joins(node: Any) -> None:
@@ -102,7 +102,9 @@ def test_one_that_comes_later_joins(node: Any) -> None:
     assert done.code == 0, done.err
     text = node.read(FILE)
     joined = "c-10.r1.test=http://10.0.0.81:2380,c-11.r1.test=http://10.0.0.82:2380"
-    assert f'ETCD_INITIAL_CLUSTER="{joined}"\nETCD_INITIAL_CLUSTER_STATE="existing"\n' in text, "as the cluster knows itself, or etcd refuses"
+    assert f'ETCD_INITIAL_CLUSTER="{joined}"\nETCD_INITIAL_CLUSTER_STATE="existing"\n' in text, (
+        "as the cluster knows itself, or etcd refuses"
+    )
     node.write("healthy", "10.0.0.81\n10.0.0.82\n")
     assert node.run("etcd-member", wanted(), "verify").code == 0
     again = node.run("etcd-member", wanted())

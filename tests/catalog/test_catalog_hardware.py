@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from engine.core.hardware.disk_choice import members
+from engine.core.hardware.disks import read
+from engine.reasons import sentence
+
 # -- bios ---------------------------------------------------------------------------------------------------------
 
 ATTRIBUTES = "sys/class/firmware-attributes/dell-wmi-sysman/attributes"
@@ -70,7 +74,7 @@ def disk(name: str, size: int) -> dict[str, Any]:
     return {"name": name, "size": size, "serial": "S" + name, "rotational": True, "signature": "", "transport": "sas"}
 
 
-DISKS = [disk("nvme0n1", 50), disk("sda", 4096000), disk("sdb", 4096000), disk("sdc", 4096000), disk("sdd", 4096000)]
+DISKS = [disk("nvme0n1", 50 << 20), disk("sda", 4096000), disk("sdb", 4096000), disk("sdc", 4096000), disk("sdd", 4096000)]
 
 MDADM = r"""
 md="$CROWBAR_ROOT/dev/md/crowbar0"
@@ -94,7 +98,18 @@ def rack(machine: Any) -> None:
     machine.tool("wipefs", "")
     for one in DISKS:
         machine.write(f"dev/{one['name']}")
-        machine.write(f"sys/block/{one['name']}/size", "1\n")
+        machine.write(f"sys/block/{one['name']}/size", f"{one['size'] // 512}\n")
+        machine.write(f"sys/block/{one['name']}/serial", f"{one['serial']}\n")
+
+
+def wants(level: str, disks: list[Any] = DISKS, blank: bool = False) -> dict[str, Any]:
+    """What the engine gives to the role: its own choice."""
+    found = members("n1", read(disks), level)
+    named = [{"name": d.name, "wwn": d.wwn, "serial": d.serial, "path": d.path, "size": d.size} for d in found.taken]
+    chosen: dict[str, Any] = {"members": named, "blank": blank}
+    if found.refused is not None:
+        chosen["refused"] = sentence(found.refused)
+    return {"raid-wanted": {"level": level}, "disks": disks, "raid-disks": chosen}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +118,7 @@ def rack(machine: Any) -> None:
 )
 def test_raid_is_made_once(machine: Any, level: str, members: list[str], metadata: str) -> None:
     rack(machine)
-    wanted = {"raid-wanted": {"level": level}, "disks": DISKS}
+    wanted = wants(level)
     assert machine.run("raid-configure", wanted, "verify").code == 1
     done = machine.run("raid-configure", wanted)
     assert done.code == 0, done.err
@@ -121,9 +136,9 @@ def test_raid_is_made_once(machine: Any, level: str, members: list[str], metadat
 
 def test_raid_of_another_level_is_made_anew(machine: Any) -> None:
     rack(machine)
-    machine.run("raid-configure", {"raid-wanted": {"level": "raid0"}, "disks": DISKS})
+    machine.run("raid-configure", wants("raid0"))
     machine.write("sys/block/sda/holders/md127")
-    wanted = {"raid-wanted": {"level": "raid1"}, "disks": DISKS}
+    wanted = wants("raid1")
     assert machine.run("raid-configure", wanted, "verify").code == 1
     (machine.root / "dev/md/crowbar0").unlink()
     assert machine.run("raid-configure", wanted).code == 0
@@ -132,10 +147,10 @@ def test_raid_of_another_level_is_made_anew(machine: Any) -> None:
 
 def test_raid_leaves_disks_alone(machine: Any) -> None:
     rack(machine)
-    none = machine.run("raid-configure", {"raid-wanted": {"level": "none"}, "disks": DISKS})
+    none = machine.run("raid-configure", wants("none"))
     assert (none.code, none.gives) == (0, {"volumes": []})
-    jbod = machine.run("raid-configure", {"raid-wanted": {"level": "jbod"}, "disks": DISKS})
-    assert jbod.gives["volumes"][0] == {"name": "nvme0n1", "level": "jbod", "disks": ["nvme0n1"], "size": 50}
+    jbod = machine.run("raid-configure", wants("jbod"))
+    assert jbod.gives["volumes"][0] == {"name": "nvme0n1", "level": "jbod", "disks": ["nvme0n1"], "size": 50 << 20}
     assert len(jbod.gives["volumes"]) == 5
     assert machine.calls == []
 
@@ -143,21 +158,21 @@ def test_raid_leaves_disks_alone(machine: Any) -> None:
 @pytest.mark.parametrize(
     ("level", "disks", "line"),
     [
-        ("raid1", DISKS[:2], "raid1 needs two disks"),
-        ("raid10", DISKS[:4], "raid10 needs four disks"),
+        ("raid1", DISKS[:2], "cannot make raid1 on n1: it needs 2 disks of one size, and only 1 can be used"),
+        ("raid10", DISKS[:4], "cannot make raid10 on n1: it needs 4 disks of one size, and only 3 can be used"),
         ("raid7", DISKS, "'raid7' is not known"),
     ],
 )
 def test_raid_says_what_is_missing(machine: Any, level: str, disks: list[Any], line: str) -> None:
     rack(machine)
-    done = machine.run("raid-configure", {"raid-wanted": {"level": level}, "disks": disks})
+    done = machine.run("raid-configure", wants(level, disks))
     assert done.code == 1
     assert line in done.err
 
 
 def test_raid_keeps_off_what_is_in_use(machine: Any) -> None:
     rack(machine)
-    wanted = {"raid-wanted": {"level": "raid1"}, "disks": DISKS}
+    wanted = wants("raid1")
     machine.write("sys/block/sda/holders/dm-0")
     assert "sda is held by dm-0" in machine.run("raid-configure", wanted).err
     (machine.root / "sys/block/sda/holders/dm-0").unlink()
@@ -174,5 +189,5 @@ def test_what_has_nothing_to_do_says_so(machine: Any) -> None:
     firmware(machine)
     assert "no setting is wanted" in machine.run("bios-configure", {"bios-wanted": {}}).out
     rack(machine)
-    jbod = machine.run("raid-configure", {"raid-wanted": {"level": "jbod"}, "disks": DISKS})
+    jbod = machine.run("raid-configure", wants("jbod"))
     assert jbod.out == "raid-configure: nothing to do: jbod leaves the disks as they are\n"

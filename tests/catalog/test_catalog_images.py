@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from engine.boot_script import QUIRKS, render_boot, render_disk, render_disk_menu, render_first_menu, render_menu, word
-from engine.core import disk_boot
-from engine.core.loaders import candidates
+from engine.core.boot.loaders import candidates
 from engine.core.step import step
-from engine.core.work import Work
-from engine.core.world import World
+from engine.core.world.work import Work
+from engine.core.world.world import World
 from engine.definitions import Catalog
 from engine.effects import SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
-from engine.images import Shelf, image_states, open_images, synthetic_bytes
-from engine.loader_files import with_loaders_there
+from engine.images.loaders import with_loaders_there
+from engine.images.shelf import Shelf, image_states, open_images, synthetic_bytes
+from engine.netboot.script import render_boot, render_disk, render_disk_menu, render_first_menu, render_menu, word
+from engine.netboot.templates import TemplateWrong
+from engine.quirks import DISK_BOOT
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 PLAN = """crowbar: 1
@@ -61,16 +62,16 @@ def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> N
 def test_every_loader_that_dhcp_offers_is_served(whole: Catalog, tmp_path: Path) -> None:
     """By TFTP from memory and by HTTP; a machine that is told of a file that is not there would wait for ever."""
     whole = with_loaders_there(whole, tmp_path, synthetic=True)
-    desk = Work(World.new(whole))
-    offered = {name for arch in (None, *range(64)) for name in candidates(desk, arch)}
-    step(desk, Happened(1.0, 1.0, Started(installation="i", admin="admin")))
-    step(desk, Happened(1.0, 1.0, Commit(who="test", plan=read(PLAN, "plan.yml", whole))))
+    rig = Work(World.new(whole))
+    offered = {name for arch in (None, *range(64)) for name in candidates(rig, arch)}
+    step(rig, Happened(1.0, 1.0, Started(installation="i", admin="admin")))
+    step(rig, Happened(1.0, 1.0, Commit(who="test", plan=read(PLAN, "plan.yml", whole))))
     for vendor in ("PXEClient", "HTTPClient"):
         for arch in (None, *range(64)):
-            desk.effects.clear()
+            rig.effects.clear()
             asked = DhcpRequest(kind=DhcpKind.DISCOVER, xid=1, mac="52:54:00:00:00:01", vendor_class=f"{vendor}:Arch", arch=arch)
-            step(desk, Happened(2.0, 2.0, DhcpAsked(request=asked, interface="eth0")))
-            offered |= {one.reply.filename.rpartition("/")[2] for one in desk.effects if isinstance(one, SendDhcp)}
+            step(rig, Happened(2.0, 2.0, DhcpAsked(request=asked, interface="eth0")))
+            offered |= {one.reply.filename.rpartition("/")[2] for one in rig.effects if isinstance(one, SendDhcp)}
     assert len(offered) >= 3
     assert all(offered)
     images = open_images(whole, tmp_path, synthetic=True)
@@ -158,7 +159,7 @@ def test_states_write_nothing(tmp_path: Path) -> None:
     states = {state["name"]: state for state in image_states(tmp_path / "none")}
     assert not (tmp_path / "none").exists()
     assert states["debian-12"]["whole"] is False
-    assert states["debian-12"]["reason"] == "image debian-12 is not there"
+    assert states["debian-12"]["reason"] == "image debian-12 is missing"
     built(tmp_path)
     states = {state["name"]: state for state in image_states(tmp_path)}
     assert (states["debian-12"]["whole"], states["debian-12"]["size"]) == (True, 4)
@@ -185,13 +186,11 @@ def test_boot_script_of_another_image(whole: Catalog, tmp_path: Path) -> None:
 
 
 def test_templates_cannot_reach_objects(whole: Catalog, tmp_path: Path) -> None:
-    from jinja2.exceptions import SecurityError, UndefinedError
-
     image = whole.images["sledgehammer"]
-    for text, error in (("{{ url.__class__.__mro__ }}", SecurityError), ("{{ secret }}", UndefinedError)):
-        template = tmp_path / f"{error.__name__}.j2"
+    for text, error in (("{{ url.__class__.__mro__ }}", "SecurityError"), ("{{ secret }}", "UndefinedError")):
+        template = tmp_path / f"{error}.j2"
         template.write_text(text)
-        with pytest.raises(error):
+        with pytest.raises(TemplateWrong, match=error):
             render_boot(image, URL, NONCE, template=template)
 
 
@@ -233,8 +232,13 @@ def test_disk_menu_names_files_only() -> None:
     assert menu.splitlines()[-1] == "exit"
 
 
-def test_the_quirks_of_the_core_are_those_that_can_be_rendered() -> None:
-    assert set(disk_boot.QUIRKS) == set(QUIRKS) - {""}
+def test_the_values_of_disk_boot_are_those_of_the_table() -> None:
+    """The attribute allows, the page lists and the script renders the same ones."""
+    assert shipped().attributes["disk-boot"].schema["enum"] == list(filter(None, DISK_BOOT))
+    page = (Path(__file__).parents[2] / "docs" / "boot.md").read_text(encoding="utf-8")
+    assert [name for name in filter(None, DISK_BOOT) if f"| `{name}` |" not in page] == []
+    for name in DISK_BOOT:
+        assert render_disk(name, URL).startswith("#!ipxe")
 
 
 @pytest.mark.parametrize(
@@ -249,10 +253,17 @@ def test_words_that_could_be_more(bad: str) -> None:
 @pytest.mark.parametrize(
     ("url", "nonce"),
     [
-        ("http://x/y", NONCE), ("http://x\nchain", NONCE), ("ftp://x", NONCE), ("http://${x}", NONCE), ("http://", NONCE),
-        (URL, "abc"), (URL, "g" * 32), (URL, NONCE + "\n"), (URL, NONCE.upper()),
+        ("http://x/y", NONCE),
+        ("http://x\nchain", NONCE),
+        ("ftp://x", NONCE),
+        ("http://${x}", NONCE),
+        ("http://", NONCE),
+        (URL, "abc"),
+        (URL, "g" * 32),
+        (URL, NONCE + "\n"),
+        (URL, NONCE.upper()),
     ],
-)  # fmt: skip
+)
 def test_urls_and_nonces_that_are_not_fit(whole: Catalog, url: str, nonce: str) -> None:
     with pytest.raises(ValueError, match=r"URL|nonce"):
         render_boot(whole.images["sledgehammer"], url, nonce)

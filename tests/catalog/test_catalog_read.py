@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine import plan as plan_words
-from engine.core.network_roles import network_of, network_roles
-from engine.core.rules import facts
-from engine.core.world import World
+from engine.core.plan.network_roles import network_of, network_roles
+from engine.core.plan.rules import facts
+from engine.core.world.world import World
 from engine.definitions import Catalog, On, Requirement
 from engine.files import catalog
 from engine.files.catalog import shipped, shipped_folder
@@ -28,16 +28,30 @@ def whole() -> Catalog:
 
 def test_shipped_roles(whole: Catalog) -> None:
     assert set(whole.roles) == {
-        "inventory", "lldp", "bmc-discover", "bios-configure", "raid-configure", "os-install", "network", "ntp-server", "ntp-client",
-        "ready", "example-motd", "etcd-member", "etcd-ready",
-    }  # fmt: skip
+        "inventory",
+        "lldp",
+        "bmc-discover",
+        "bios-configure",
+        "raid-configure",
+        "os-install",
+        "network",
+        "ntp-server",
+        "ntp-client",
+        "ready",
+        "example-motd",
+        "etcd-member",
+        "etcd-ready",
+    }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
     assert [stage.power_cycle for stage in whole.stages] == [True, True, True, False]
     assert {name: image.kind for name, image in whole.images.items() if image.kind != "installer"} == {
-        "sledgehammer": "discovery", "sledgehammer-arm64": "discovery", "debian-12": "system", "debian-13": "system",
+        "sledgehammer": "discovery",
+        "sledgehammer-arm64": "discovery",
+        "debian-12": "system",
+        "debian-13": "system",
         "loader": "loader",
-    }  # fmt: skip
+    }
     assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3
@@ -103,47 +117,83 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ("barclamp: {nam: a, version: 1}\n", "a/barclamp.yml:1: barclamp.nam: unknown key; did you mean 'name'?"),
         ("barclamp: {name: b, version: 1}\n", "a/barclamp.yml:1: barclamp.name: expected the name of its folder, 'a', not 'b'"),
         ("barclamp: {name: a, version: 2}\n", "a/barclamp.yml:1: barclamp.version: expected a whole number from 1 to 1, not 2"),
-        ("barclamp: {name: a, version: 1, requires: [netwrk]}\n",
-         "a/barclamp.yml:1: barclamp.requires.0: unknown barclamp 'netwrk'; did you mean 'network'?"),
-        (HEAD + "roles:\n  - {name: x, stage: sytem, jig: noop}\n",
-         "a/barclamp.yml:3: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: ansibel}\n",
-         "a/barclamp.yml:3: roles.0.jig: unknown jig 'ansibel'; did you mean 'ansible'?"),
-        (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ntp-clint, on: same}]\n",
-         "a/barclamp.yml:6: roles.0.requires.0.role: unknown role 'ntp-clint'; did you mean 'ntp-client'?"),
-        (HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ready, on: sme}]\n",
-         "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, wants: [disk]}\n",
-         "a/barclamp.yml:3: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, gives: [disks]}\n",
-         "a/barclamp.yml:3: roles.0.gives.0: attribute 'disks' is given by role 'inventory' already"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destruktive]}\n",
-         "a/barclamp.yml:3: roles.0.flags.0: unknown flag 'destruktive'; did you mean 'destructive'?"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destructive]}\n",
-         "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",
-         "a/barclamp.yml:3: roles.0.name: expected the script roles/x/run, which is missing"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, reverify: true}\n",
-         "a/barclamp.yml:3: roles.0.reverify: a role that is looked at again after each run needs verify: true"),
+        (
+            "barclamp: {name: a, version: 1, requires: [netwrk]}\n",
+            "a/barclamp.yml:1: barclamp.requires.0: unknown barclamp 'netwrk'; did you mean 'network'?",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: sytem, jig: noop}\n",
+            "a/barclamp.yml:3: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: scirpt}\n",
+            "a/barclamp.yml:3: roles.0.jig: unknown jig 'scirpt'; did you mean 'script'?",
+        ),
+        (
+            HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ntp-clint, on: same}]\n",
+            "a/barclamp.yml:6: roles.0.requires.0.role: unknown role 'ntp-clint'; did you mean 'ntp-client'?",
+        ),
+        (
+            HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ready, on: sme}]\n",
+            "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, wants: [disk]}\n",
+            "a/barclamp.yml:3: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, gives: [disks]}\n",
+            "a/barclamp.yml:3: roles.0.gives.0: role 'inventory' already gives attribute 'disks'",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destruktive]}\n",
+            "a/barclamp.yml:3: roles.0.flags.0: unknown flag 'destruktive'; did you mean 'destructive'?",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destructive]}\n",
+            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",
+            "a/barclamp.yml:3: roles.0.name: expected the script roles/x/run, which is missing",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, reverify: true}\n",
+            "a/barclamp.yml:3: roles.0.reverify: a role with reverify needs verify: true",
+        ),
         (HEAD + "roles:\n  - {name: ready, stage: system, jig: noop}\n", None),
-        (HEAD + "roles:\n  - {name: network-x, stage: system, jig: noop}\n",
-         "a/barclamp.yml:3: roles.0.name: names that begin with network- are kept for the networks of a plan"),
-        (HEAD + "roles:\n  - {name: x, stage: system, jig: noop, timeout: 5 min}\n",
-         "a/barclamp.yml:3: roles.0.timeout: expected a duration above 0s as 30s, 15m, 1h or 2d, not '5 min'"),
-        (HEAD + "roles:\n  - {name: x, stage: hardware, jig: noop, requires: [ready]}\n",
-         "a/barclamp.yml:3: roles.0.requires: role 'x' of stage 'hardware' would wait for 'ready' of later stage 'system'"),
+        (
+            HEAD + "roles:\n  - {name: network-x, stage: system, jig: noop}\n",
+            "a/barclamp.yml:3: roles.0.name: names that begin with network- are reserved for the networks of a plan",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, timeout: 5 min}\n",
+            "a/barclamp.yml:3: roles.0.timeout: expected a duration above 0s like 30s, 15m, 1h or 2d, not '5 min'",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: hardware, jig: noop, requires: [ready]}\n",
+            "a/barclamp.yml:3: roles.0.requires: role 'x' of stage 'hardware' would wait for 'ready' of later stage 'system'",
+        ),
         (HEAD + "attributes:\n  - {name: q, schema: {type: intger}}\n", None),
-        (HEAD + "attributes:\n  - {name: q, schema: {type: integer}, default: x}\n",
-         "a/barclamp.yml:3: attributes.0.default: expected a whole number, not 'x'"),
-        (HEAD + "attributes:\n  - {name: q, schema: {$ref: 'http://x/y'}}\n",
-         "a/barclamp.yml:3: attributes.0.schema: a schema may refer to parts of itself only ($ref: '#/...')"),
-        (HEAD + "attributes:\n  - {name: q, schema: {}, secret: true, default: x}\n",
-         "a/barclamp.yml:3: attributes.0.default: a secret has no default: its value comes from the plan's secrets"),
-        (HEAD + "attributes:\n  - {name: q, path: disks/count, schema: {}}\n",
-         "a/barclamp.yml:3: attributes.0.path: path 'disks/count' lies on that of attribute 'disks', 'disks'"),
+        (
+            HEAD + "attributes:\n  - {name: q, schema: {type: integer}, default: x}\n",
+            "a/barclamp.yml:3: attributes.0.default: expected a whole number, not 'x'",
+        ),
+        (
+            HEAD + "attributes:\n  - {name: q, schema: {$ref: 'http://x/y'}}\n",
+            "a/barclamp.yml:3: attributes.0.schema: a schema may refer to parts of itself only ($ref: '#/...')",
+        ),
+        (
+            HEAD + "attributes:\n  - {name: q, schema: {}, secret: true, default: x}\n",
+            "a/barclamp.yml:3: attributes.0.default: a secret has no default: its value comes from the plan's secrets",
+        ),
+        (
+            HEAD + "attributes:\n  - {name: q, path: disks/count, schema: {}}\n",
+            "a/barclamp.yml:3: attributes.0.path: path 'disks/count' overlaps the path of attribute 'disks', 'disks'",
+        ),
         (HEAD + "attributes:\n  - {name: disks, schema: {}}\n", None),
     ],
-)  # fmt: skip
+)
 def test_one_mistake(tmp_path: Path, text: str, line: str | None) -> None:
     found = mistakes(tmp_path, text)
     assert len(found) == 1
@@ -163,7 +213,7 @@ def test_a_schema_that_is_none_is_told_at_its_word(tmp_path: Path) -> None:
 def test_scripts_and_verify_agree(tmp_path: Path) -> None:
     text = HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n  - {name: y, stage: system, jig: script, verify: true}\n"
     assert mistakes(tmp_path, text, "x/run", "x/verify", "y/run") == [
-        "a/barclamp.yml:3: roles.0.name: the script roles/x/verify is there, but the role lacks verify: true",
+        "a/barclamp.yml:3: roles.0.name: the script roles/x/verify exists, but the role lacks verify: true",
         "a/barclamp.yml:4: roles.1.verify: expected the script roles/y/verify, which is missing",
     ]
 
@@ -209,16 +259,22 @@ def test_mistakes_are_bounded_and_come_from_all_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("stages: [{name: a, doing: b, done: c, runs: sledgehamer}]",
-         "1: stages.0.runs: expected one of sledgehammer, installed, not 'sledgehamer'; did you mean 'sledgehammer'?"),
-        ("stages: [{name: a, doing: b, done: c, runs: installed}, {name: d, doing: b, done: c, runs: sledgehammer}]",
-         "1: stages.1.runs: a stage that runs in sledgehammer cannot follow one of the installed system"),
+        (
+            "stages: [{name: a, doing: b, done: c, runs: sledgehamer}]",
+            "1: stages.0.runs: expected one of sledgehammer, installed, not 'sledgehamer'; did you mean 'sledgehammer'?",
+        ),
+        (
+            "stages: [{name: a, doing: b, done: c, runs: installed}, {name: d, doing: b, done: c, runs: sledgehammer}]",
+            "1: stages.1.runs: a stage in sledgehammer cannot follow a stage in the installed system",
+        ),
         ("stages: []", "1: expected at least one stage"),
         ("stage: []", "1: stage: unknown key; did you mean 'stages'?"),
-        ("stages: [{name: a, doing: b, done: c, runs: installed}, {name: a, doing: b, done: c, runs: installed}]",
-         "1: stages.1.name: stage 'a' is there already"),
+        (
+            "stages: [{name: a, doing: b, done: c, runs: installed}, {name: a, doing: b, done: c, runs: installed}]",
+            "1: stages.1.name: stage 'a' already exists",
+        ),
     ],
-)  # fmt: skip
+)
 def test_stages(tmp_path: Path, text: str, line: str) -> None:
     file = tmp_path / "stages.yml"
     file.write_text(text)
@@ -232,24 +288,41 @@ def test_stages(tmp_path: Path, text: str, line: str) -> None:
     [
         ("{name: i, kind: system, files: {rot: x}}", "1: files.rot: unknown key; did you mean 'root'?"),
         ("{name: i, kind: system, files: {root: ../x}}", "1: files.root: expected a file name, not '../x'"),
-        ("{name: i, kind: discovery, files: {kernel: k, initrd: i}, arguments: ['a b']}",
-         "1: arguments.0: expected a kernel argument without spaces, quotes or $, not 'a b'"),
+        (
+            "{name: i, kind: discovery, files: {kernel: k, initrd: i}, arguments: ['a b']}",
+            "1: arguments.0: expected a kernel argument without spaces, quotes or $, not 'a b'",
+        ),
         ("{name: i, kind: system, files: {root: x}, synthetic: {y: 1}}", "1: synthetic.y: unknown file 'y'; known: x"),
-        ("{name: i, kind: system, files: {root: x}, synthetic: {x: much}}",
-         "1: synthetic.x: expected a size as 1048576, 512 KiB or 20 MiB, not 'much'"),
-        ("{name: i, kind: system, files: {root: x}, method: preseed}", "1: method: expected 'method' of an installer, and of an installer only"),
-        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed}",
-         "1: kind: expected 'answers' of an installer, and of an installer only"),
-        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preesed, answers: {a: kickstart.j2}}",
-         "1: method: expected one of preseed, autoinstall, kickstart, not 'preesed'; did you mean 'preseed'?"),
-        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: none.j2}}",
-         "1: answers.a: there is no template 'none.j2' in the image's folder, nor in images/answers"),
-        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, arguments: ['{x}']}",
-         "1: arguments.0: expected a kernel argument without spaces, quotes or $, not '{x}'"),
-        ("{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, mirror: 'ftp://x'}",
-         "1: mirror: expected a URL, not 'ftp://x'"),
+        (
+            "{name: i, kind: system, files: {root: x}, synthetic: {x: much}}",
+            "1: synthetic.x: expected a size like 1048576, 512 KiB or 20 MiB, not 'much'",
+        ),
+        (
+            "{name: i, kind: system, files: {root: x}, method: preseed}",
+            "1: method: an installer needs 'method', and only an installer may have it",
+        ),
+        (
+            "{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed}",
+            "1: kind: an installer needs 'answers', and only an installer may have it",
+        ),
+        (
+            "{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preesed, answers: {a: kickstart.j2}}",
+            "1: method: expected one of preseed, autoinstall, kickstart, not 'preesed'; did you mean 'preseed'?",
+        ),
+        (
+            "{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: none.j2}}",
+            "1: answers.a: there is no template 'none.j2' in the image's folder, nor in images/answers",
+        ),
+        (
+            "{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, arguments: ['{x}']}",
+            "1: arguments.0: expected a kernel argument without spaces, quotes or $, not '{x}'",
+        ),
+        (
+            "{name: i, kind: installer, files: {kernel: k, initrd: i}, installs: d, method: preseed, answers: {a: kickstart.j2}, mirror: 'ftp://x'}",
+            "1: mirror: expected a URL, not 'ftp://x'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_images(tmp_path: Path, text: str, line: str) -> None:
     (tmp_path / "i").mkdir()
     (tmp_path / "i/image.yml").write_text(text)
@@ -261,7 +334,7 @@ def test_images(tmp_path: Path, text: str, line: str) -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(CatalogError) as caught:
         catalog.read([], [], tmp_path / "none.yml")
-    assert "cannot be read: No such file" in str(caught.value)
+    assert "cannot read the file: No such file" in str(caught.value)
 
 
 def test_what_is_shipped_travels_in_the_wheel() -> None:

@@ -1,8 +1,9 @@
-"""A store with a rack in it that is nowhere (three nodes brought up by the pure core), and an engine on it without a rack."""
+"""A store of three nodes that the pure core brought up, and an engine on it. There is no rack behind them."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,15 +16,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from rack import Machine, Rack
 
 from crowbar_tui.cli import main
-from engine.config import Config, keys_beside
-from engine.engine import Engine
 from engine.events import Commit, Happened
 from engine.files.catalog import shipped
+from engine.files.paths import keys_beside
 from engine.files.plan_file import read
 from engine.plan import Plan
-from engine.reach import Reach
-from engine.rehearse import _free_lane
+from engine.rehearsal.session import _free_lane
+from engine.runtime.config import Config
+from engine.runtime.engine import Engine
 from engine.store.store import Store
+from engine.wire.reach import Reach
 
 NODES = 3
 
@@ -35,16 +37,15 @@ class CabledRack(Rack):
         ports = [f"tor1:swp{machine.number if machine.number < NODES else 40}", f"tor2:swp{machine.number}"]
         match name:
             case "nics":
-                return [
-                    {"name": f"eno{i}", "mac": "", "speed": 10000, "link": True, "driver": "x", "pci": ""} for i in (1, 2)
-                ]
+                return [{"name": f"eno{i}", "mac": "", "speed": 10000, "link": True, "driver": "x", "pci": ""} for i in (1, 2)]
             case "neighbours":
                 heard = [port.split(":") for port in ports]
                 return [
                     {"nic": f"eno{i}", "chassis": "c", "system": s, "port": p, "port_description": ""} for i, (s, p) in enumerate(heard, 1)
                 ]
             case "disks":
-                return [{"name": "sda", "size": 480 * 10**9, "serial": f"DISK{machine.number}A", "signature": "gpt", "transport": "sata"}]
+                common = {"size": 480 * 10**9, "signature": "gpt", "transport": "sata"}
+                return [{"name": f"sd{x.lower()}", "serial": f"DISK{machine.number}{x}", **common} for x in "AB"]
             case "memory-mb":
                 return 262144 if machine.number == 1 else 65536
             case "bmc":
@@ -116,10 +117,14 @@ def crowbar(store: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()
+        mask = os.umask(0)
+        os.umask(mask)
         try:
             code = main(["--store", str(store), *words])
         except SystemExit as ended:
             code = int(ended.code or 0)
+        finally:
+            os.umask(mask)  # an engine's process narrows it
         out, err = capsys.readouterr()
         return code, out, err
 

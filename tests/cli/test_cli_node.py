@@ -13,11 +13,11 @@ import pytest
 from cli_store import PLAN, Run, objects
 
 from engine.attach.client import Attached, Receipt
-from engine.engine import Engine
 from engine.model import State
+from engine.runtime.engine import Engine
 
 
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come about in time"
@@ -30,7 +30,7 @@ def node(engine: Engine, name: str) -> Any:
 
 def test_hold_and_release(engine: Engine, crowbar: Run) -> None:
     code, out, _ = crowbar("node", "control-10", "hold")
-    assert (code, out) == (0, "control-10.r1.test is on hold: nothing new starts on it\n")
+    assert (code, out) == (0, "control-10.r1.test is on hold: the engine starts nothing new on it\n")
     assert node(engine, "control-10").hold
     assert crowbar("node", "control-10", "release")[0] == 0
     assert not node(engine, "control-10").hold
@@ -68,13 +68,13 @@ def test_an_unknown_node_is_refused_with_those_that_are_near(engine: Engine, cro
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["n1", "hodl"], "hodl is no verb for a node; did you mean hold?"),
-        (["n1"], "say what to do: "),
+        (["n1", "hodl"], "hodl is not a verb for nodes; did you mean hold?"),
+        (["n1"], "a verb is missing: "),
         ([",", "hold"], "name a node, or use --all or --group"),
         (["n1", "power"], "power needs a value: on, off, cycle, soft or status"),
         (["n1", "replace"], "replace needs a value: the new node"),
-        (["n1", "hold", "now"], "too much after hold: now"),
-        (["n1,n2", "merge", "n3"], "merge is for one node"),
+        (["n1", "hold", "now"], "too many words after hold: now"),
+        (["n1,n2", "merge", "n3"], "merge takes only one node"),
         (["n1", "identify", "soon"], "identify takes a number of seconds, not soon"),
     ],
 )
@@ -91,16 +91,25 @@ def test_what_destroys_names_the_disks_and_does_nothing(engine: Engine, crowbar:
     assert code == 1
     assert "DISK1A" in out
     assert "480 GB" in out
-    assert err == f"nothing was done: add --yes to {verb}\n"
+    assert err == f"nothing was changed: to {verb}, add --yes\n"
     told = objects(crowbar("node", "--group", "compute", verb, "--json")[1])
     assert [(x["type"], x["disks"][0]["serial"]) for x in told] == [("would-destroy", "DISK2A"), ("would-destroy", "DISK3A")]
+    if verb == "reinstall":
+        for one in told:
+            (lost,), (kept,) = one["disks"], one["kept"]
+            assert (lost["name"], lost["use"], lost["signature"]) == ("sda", "sda, debian-12", "gpt"), "an installed disk is never blank"
+            assert (kept["name"], kept["why"]) == ("sdb", "sda comes first: it is the first by name")
+            assert (one["asked"], one["not_asked"]["code"]) == (False, "disks_not_seen"), "nobody answers by SSH here"
+            assert one["as_of"] > 0
+        assert "not asked now" in out
+        assert "not taken: sda comes first" in out
     assert [r for r in engine.reader().journal(0) if r.event == "Operate"] == []
     assert engine.world.node_roles == before.node_roles
 
 
 def test_reinstall_with_yes(engine: Engine, crowbar: Run) -> None:
     code, out, _ = crowbar("node", "control-10", "reinstall", "--yes")
-    assert (code, out) == (0, "control-10.r1.test is installed again\n")
+    assert (code, out) == (0, "the engine installs control-10.r1.test again\n")
     found = node(engine, "control-10")
     assert engine.world.node_roles[(found.id, "os-install")].state is State.WAITING
     assert engine.world.node_roles[(found.id, "os-install")].approved == getpass.getuser()
@@ -108,15 +117,24 @@ def test_reinstall_with_yes(engine: Engine, crowbar: Run) -> None:
 
 def test_a_role(engine: Engine, crowbar: Run) -> None:
     code, out, _ = crowbar("role", "control-10", "ntp-client", "skip")
-    assert (code, out) == (0, "ntp-client on control-10.r1.test is skipped: what depends on it goes on\n")
+    assert (code, out) == (0, "ntp-client on control-10.r1.test is skipped; roles that need it continue\n")
     code, _, err = crowbar("role", "control-10", "ntp-clint", "retry")
     assert code == 1
     assert "there is no role on control-10.r1.test named ntp-clint" in err
     assert "ntp-client" in err
     code, out, err = crowbar("role", "control-10", "os-install", "redeploy")
     assert (code, "DISK1A" in out) == (1, True)
-    assert err == "nothing was done: add --yes to redeploy of os-install\n"
+    assert err == "nothing was changed: to redeploy of os-install, add --yes\n"
     assert crowbar("role", "control-10", "os-install", "explode")[0] == 2
+
+
+def test_explain_says_why_each_disk_is_not_taken(engine: Engine, crowbar: Run) -> None:
+    code, out, _ = crowbar("explain", "control-10")
+    assert code == 0
+    assert "disks:\n  sda " in out
+    assert "not taken: sda comes first: it is the first by name" in out
+    (told,) = objects(crowbar("explain", "control-10", "--json")[1])
+    assert [(d["name"], d["chosen"], bool(d["why"])) for d in told["disks"]] == [("sda", True, False), ("sdb", False, True)]
 
 
 def test_power_is_answered_by_what_the_bmc_says(engine: Engine, crowbar: Run) -> None:
@@ -172,7 +190,7 @@ def test_a_commit_without_its_secret_is_refused(engine: Engine, crowbar: Run, tm
 
 
 def test_health_progress_and_wait(engine: Engine) -> None:
-    engine.live.progress("n1", 40.0, "vd0")
+    engine.last_values.progress("n1", 40.0, "vd0")
     with Attached(engine.config.store) as attached:
         health = attached.health()
         assert isinstance(health, Receipt)

@@ -8,10 +8,10 @@ import pytest
 from cli_store import PLAN, CabledRack, Run, objects, plan_of
 
 from crowbar_tui.cli import main
-from engine.core.plan_diff import diff
-from engine.core.plan_save import saved
-from engine.core.rules import choose
-from engine.core.world import World
+from engine.core.plan.diff import diff
+from engine.core.plan.rules import choose
+from engine.core.plan.save import saved
+from engine.core.world.world import World
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
 
@@ -23,7 +23,7 @@ def write_plan(tmp_path: Path) -> Path:
 
 def test_the_plan_in_force_makes_no_difference(crowbar: Run, write_plan: Path) -> None:
     write_plan.write_text(PLAN, encoding="utf-8")
-    assert crowbar("plan", "diff", str(write_plan))[:2] == (0, "no difference: it is revision 1, which is in force\n")
+    assert crowbar("plan", "diff", str(write_plan))[:2] == (0, "no difference: this plan is the current revision 1\n")
     (summary,) = objects(crowbar("plan", "diff", str(write_plan), "--json")[1])
     assert (summary["type"], summary["same"]) == ("summary", True)
 
@@ -34,18 +34,21 @@ def test_a_new_network_is_new_roles_on_every_node(crowbar: Run, write_plan: Path
     write_plan.write_text(text, encoding="utf-8")
     code, out, _ = crowbar("plan", "diff", str(write_plan))
     assert code == 1
-    assert "it would be revision 2" in out
+    assert "this plan would become revision 2" in out
     assert "  networks.storage: nothing -> " in out
     assert "  + compute-11     network-storage    new\n" in out
     assert "control-10" not in out
     assert "  ~ admin          ntp-server         runs again\n" in out, "it serves the new network as well"
-    assert out.endswith("3 nodes touched, 3 roles, 0 of them destructive\n")
+    assert out.endswith("3 nodes and 3 roles change; 0 of the roles destroy data\n")
     rows = objects(crowbar("plan", "diff", str(write_plan), "--json")[1])
     assert [(r["type"], r.get("what")) for r in rows] == [("role", "again"), ("role", "new"), ("role", "new"), ("summary", None)]
 
 
 def test_what_runs_again_and_what_only_drifts(brought_up: CabledRack) -> None:
-    again = diff(brought_up.world, plan_of(PLAN.replace("raid-wanted: {level: raid1}", "raid-wanted: {level: raid10}, bios-wanted: {numa: disabled}")))
+    again = diff(
+        brought_up.world,
+        plan_of(PLAN.replace("raid-wanted: {level: raid1}", "raid-wanted: {level: raid10}, bios-wanted: {numa: disabled}")),
+    )
     found = {(r.role, r.what) for r in again.roles}
     assert ("bios-configure", "again") in found
     assert ("raid-configure", "drift") in found
@@ -137,4 +140,4 @@ def test_an_interface_that_is_not_there_is_told_at_once(verb: list[str], capsys:
     with pytest.raises(SystemExit) as end:
         main([*verb, "--interface", "nope0"])
     assert end.value.code == 2
-    assert "there is no interface nope0; known are lo" in capsys.readouterr().err
+    assert "there is no interface nope0; this machine has lo" in capsys.readouterr().err

@@ -11,10 +11,10 @@ import pytest
 from cli_store import objects
 
 from crowbar_tui.cli import main
-from engine.core.stages import node_state
+from engine.core.roles.stages import node_state
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
-from engine.rehearse import Rehearsal, begin_anew
+from engine.rehearsal.session import Rehearsal, begin_anew
 from engine.views.summary import servers, settled
 
 
@@ -51,7 +51,7 @@ def test_power_verbs_and_topology_on_a_rack(tmp_path: Path, capsys: pytest.Captu
             assert (node_state(engine.world, parked), parked.alive, parked.boot) == ("hold", False, None)
 
             code, out = crowbar("node", name, "power", "on")
-            assert (code, out) == (0, f"{name} is switched on and shall boot debian-12\n")
+            assert (code, out) == (0, f"{name} is powered on and will boot debian-12\n")
             until(lambda: settled(engine.world, 1) == "ready", "it does not come back")
             assert engine.world.nodes[node.id].boots == boots + 1
             assert [r.attempt for r in engine.world.node_roles.values() if r.role in ("raid-configure", "os-install")] == wiped

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cli_store import PLAN, Run, objects
 
-from engine.core.attributes import effective
-from engine.engine import Engine
+from engine.core.roles.attributes import effective
+from engine.runtime.engine import Engine
 
 
 def value(engine: Engine, node: str, role: str, name: str) -> Any:
@@ -33,7 +33,7 @@ def test_of_a_node_typed_by_its_schema_and_taken_back(engine: Engine, crowbar: R
     assert crowbar("set", "control-10", "raid-wanted", "--clear")[0] == 0
     assert value(engine, "control-10", "raid-configure", "raid-wanted") == {"level": "raid1"}
     story = [o["text"] for o in objects(crowbar("events", "--json")[1]) if o["type"] == "set-attribute"]
-    assert [t.split(": ")[1].split(";")[0] for t in story] == ["sets raid-wanted of control-10", "takes back raid-wanted of control-10"]
+    assert [t.split(": ")[1].split(";")[0] for t in story] == ["sets raid-wanted of control-10", "clears raid-wanted of control-10"]
 
 
 def test_of_one_role_and_of_a_deployment(engine: Engine, crowbar: Run) -> None:
@@ -49,12 +49,12 @@ def test_of_one_role_and_of_a_deployment(engine: Engine, crowbar: Run) -> None:
         (("control-10", "raid-wanted", "{level: raid99}"), 1, "attribute raid-wanted.level must be"),
         (("control-10", "raid-wanted", "5"), 1, "attribute raid-wanted must be a map, not 5"),
         (("control-10", "raid-wanted", "{level"), 2, "raid-wanted: this is not YAML"),
-        (("control-10", "credential", "x"), 1, "attribute credential holds a secret, and is not set by hand"),
+        (("control-10", "credential", "x"), 1, "attribute credential holds a secret, and a secret cannot be set by hand"),
         (("control-10", "raid-wantd", "x"), 1, "there is no attribute raid-wantd"),
         (("control-10", "raid-wanted"), 2, "give a value, or --clear"),
         (("control-10", "raid-wanted", "{level: jbod}", "--clear"), 2, "give a value, or --clear"),
-        (("nobody", "raid-wanted", "x"), 2, "there is neither a node nor a deployment nobody"),
-        (("control-10,cloud", "raid-wanted", "x"), 2, "name nodes, or deployments, not both"),
+        (("nobody", "raid-wanted", "x"), 2, "there is no node or deployment nobody"),
+        (("control-10,cloud", "raid-wanted", "x"), 2, "name either nodes or deployments, not both"),
         (("control-10", "raid-wanted", "--clear"), 1, "there is no value set for raid-wanted"),
     ],
 )
@@ -78,7 +78,7 @@ def test_revisions_are_listed_shown_and_gone_back_to(engine: Engine, crowbar: Ru
     assert crowbar("commit", str(second))[0] == 0
     listed = objects(crowbar("plan", "revisions", "--json")[1])
     assert [(r["revision"], r["in_force"]) for r in listed] == [(1, False), (2, True)]
-    assert "in force" in crowbar("plan", "revisions")[1].splitlines()[1]
+    assert "current" in crowbar("plan", "revisions")[1].splitlines()[1]
     assert "nodes: 4" in crowbar("plan", "show")[1]
     assert "nodes: 4" not in crowbar("plan", "show", "1")[1]
     assert crowbar("plan", "show", "9")[0] == 1
@@ -111,7 +111,7 @@ def test_logs_are_listed_and_printed(store: Path, engine: Engine, crowbar: Run) 
     assert crowbar("log", "control-10", "raid-configure")[:2] == (0, "begin\nvd0 is built\n")
     assert crowbar("log", "control-10")[:2] == (0, "begin\nvd0 is built\n")
     code, _, err = crowbar("log", "control-10", "os-install")
-    assert (code, "no log of os-install is there for control-10" in err) == (1, True)
+    assert (code, "control-10 has no log of os-install" in err) == (1, True)
     assert crowbar("log", "nobody")[0] == 2
     assert crowbar("log", "control-10", "serial")[0] == 1
 
@@ -124,7 +124,7 @@ def test_engine_stop_waits_until_the_store_is_free(engine: Engine, crowbar: Run)
     stopper.start()
     code, out, _ = crowbar("engine", "stop")
     stopper.join()
-    assert (code, out) == (0, "the engine has stopped; machines go on as they are\n")
+    assert (code, out) == (0, "the engine has stopped; the machines keep running\n")
     code, _, err = crowbar("engine", "stop")
     assert (code, "no engine runs on" in err) == (1, True)
 

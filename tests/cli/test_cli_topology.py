@@ -5,30 +5,54 @@ from __future__ import annotations
 from cli_store import Run, objects
 
 from crowbar_tui.commands.topology import WIDTH, draw
-from engine.core.topology import Switch
-from engine.face import Link, Topology
+from engine.api.control import Link, Topology
+from engine.core.hardware.topology import Switch
 
 LINKS = (
     Link(node="ctl-1", nic="eno1", link="1g0", switch="tor1", port="swp9", plan="tor1:swp9", check="right", why="", up=True, at=100.0),
     Link(node="ctl-2", nic="eno1", link="1g0", switch="tor1", port="swp10", plan="tor1:swp10", check="right", why="", up=True, at=100.0),
     Link(
-        node="node-16", nic="eno2", link="1g1", switch="tor1", port="swp17", plan="tor1:swp16", check="swapped",
-        why="that port is for 1g1 of node-17 in r07 unit 17; plan says tor1:swp16", up=True, at=100.0,
+        node="node-16",
+        nic="eno2",
+        link="1g1",
+        switch="tor1",
+        port="swp17",
+        plan="tor1:swp16",
+        check="swapped",
+        why="that port is for 1g1 of node-17 in r07 unit 17; plan says tor1:swp16",
+        up=True,
+        at=100.0,
     ),
     Link(
-        node="node-18", nic="eno1", link="1g0", switch="", port="", plan="tor1:swp18", check="missing",
-        why="the link is up, no LLDP was heard", up=True, at=100.0,
+        node="node-18",
+        nic="eno1",
+        link="1g0",
+        switch="",
+        port="",
+        plan="tor1:swp18",
+        check="missing",
+        why="the link is up, no LLDP was heard",
+        up=True,
+        at=100.0,
     ),
     Link(
-        node="node-19", nic="eno1", link="1g0", switch="", port="", plan="tor2:swp19", check="missing",
-        why="the link is down: no cable, or it ends in nothing", up=False, at=100.0,
+        node="node-19",
+        nic="eno1",
+        link="1g0",
+        switch="",
+        port="",
+        plan="tor2:swp19",
+        check="missing",
+        why="the link is down: no cable, or it ends in nothing",
+        up=False,
+        at=100.0,
     ),
     Link(node="node-20", nic="ens9", link="", switch="lab", port="7", plan="", check="unknown", why="not in the plan", up=True, at=100.0),
-)  # fmt: skip
+)
 SWITCHES = (
-    Switch(name="lab", chassis="", heard=1, at=100.0),
-    Switch(name="tor1", chassis="", heard=3, at=100.0),
-    Switch(name="tor2", chassis="", heard=0, at=0.0),
+    Switch(name="lab", chassis="", ports_seen=1, at=100.0),
+    Switch(name="tor1", chassis="", ports_seen=3, at=100.0),
+    Switch(name="tor2", chassis="", ports_seen=0, at=0.0),
 )
 
 DRAWN = """\
@@ -57,7 +81,7 @@ def test_the_drawing() -> None:
 
 
 def test_before_anything_was_heard() -> None:
-    assert draw(Topology(switches=(), links=(), checks={}), 0.0).startswith("no link was heard yet")
+    assert draw(Topology(switches=(), links=(), checks={}), 0.0).startswith("no link is known yet")
 
 
 def test_of_a_rack(crowbar: Run) -> None:

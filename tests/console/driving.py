@@ -12,19 +12,39 @@ import worlds
 from still import Still
 
 from crowbar_tui.console.app import Console
-from crowbar_tui.console.source import Live
+from crowbar_tui.console.snapshot import TaskProgress
 
 HEALTH = {
-    "now": 1316.0, "seq": 213, "events": 240, "batches": 221, "refused": 0, "waiting": {"outcomes": 0, "agents": 1, "packets": 0},
-    "turned_away": {"packets": 3}, "wakes": 12, "slowest_s": 0.0123, "slowest": "Commit", "letters": [], "failure": "", "pid": 4711,
-    "counters": {"dhcp.offer": 12, "tftp.sent": 6}, "rates": {"dhcp.offer": 0.4},
+    "now": 1316.0,
+    "seq": 213,
+    "events": 240,
+    "batches": 221,
+    "refused": 0,
+    "waiting": {"outcomes": 0, "agents": 1, "packets": 0},
+    "turned_away": {"packets": 3},
+    "wakes": 12,
+    "slowest_s": 0.0123,
+    "slowest": "Commit",
+    "letters": [],
+    "failure": "",
+    "pid": 4711,
+    "counters": {"dhcp.offer": 12, "tftp.sent": 6},
+    "rates": {"dhcp.offer": 0.4},
     "refusals": {
         "other_server": {
-            "sentence": "52:54:00:00:00:04 chose the DHCP server 10.0.0.3", "mac": "52:54:00:00:00:04", "at": 990.0, "count": 4
+            "sentence": "52:54:00:00:00:04 chose the DHCP server 10.0.0.3",
+            "mac": "52:54:00:00:00:04",
+            "at": 990.0,
+            "count": 4,
         },
-        "stranger": {"sentence": "02:00:00:00:00:01 (stranger) is not a machine that boots from the network", "mac": "", "at": 995.0, "count": 7},
+        "stranger": {
+            "sentence": "02:00:00:00:00:01 (stranger) is not booting from the network, so it gets no address",
+            "mac": "",
+            "at": 995.0,
+            "count": 7,
+        },
     },
-}  # fmt: skip
+}
 
 
 def still(name: str, **more: Any) -> tuple[Still, float]:
@@ -36,7 +56,7 @@ def still(name: str, **more: Any) -> tuple[Still, float]:
         {"seq": 4, "at": at - 60, "type": "outcome", "node": "n3", "text": "raid-configure error", "roles": {"raid-configure": "error"}},
         {"seq": 5, "at": at - 5, "type": "operate", "node": "n1", "text": "op: retry"},
     ]
-    progress = {n.id: Live(43.0, "image 412 of 780 MB", at - 1) for n in world.nodes.values() if n.id in ("n1", "n3", "n4")}
+    progress = {n.id: TaskProgress(43.0, "image 412 of 780 MB", at - 1) for n in world.nodes.values() if n.id in ("n1", "n3", "n4")}
     values = {"health": HEALTH, "progress": progress if name == "working" else {}, **more}
     return Still(world, Path("/var/lib/crowbar"), told, at=at, **values), at
 
@@ -45,7 +65,7 @@ def still(name: str, **more: Any) -> tuple[Still, float]:
 async def console(source: Still, at: float, size: tuple[int, int] = (80, 24), keys: str = "", theme: str = "default"):
     app = Console(source, theme=theme, wall=lambda: at)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: bool(app.sheet.lines))
+        await until(pilot, lambda: bool(app.lines_widget.lines))
         await press(pilot, keys)
         yield app, pilot
 
@@ -57,7 +77,7 @@ async def press(pilot: Any, keys: str) -> None:
     await pilot.pause()
 
 
-async def until(pilot: Any, seen: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(pilot: Any, seen: Callable[[], Any], seconds: float = 60.0) -> None:
     """Until `seen` is true; the event loop turns meanwhile."""
     end = time.monotonic() + seconds
     while not seen():
@@ -66,7 +86,7 @@ async def until(pilot: Any, seen: Callable[[], Any], seconds: float = 20.0) -> N
 
 
 def shot(app: Console) -> str:
-    """What the terminal shows: from the compositor, not from the desk."""
+    """What the terminal shows: from the compositor, not from the state."""
     rows = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows) + "\n"
 

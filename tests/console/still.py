@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from crowbar_tui.console.source import Live, Said, Setting, Snapshot
-from engine.views.show import World
+from crowbar_tui.console.snapshot import Said, Setting, Snapshot, TaskProgress
+from engine.api.views import World
 
 
 class Still:
@@ -17,21 +17,21 @@ class Still:
         self.world = world
         self.told = list(told)
         self.at = at
-        self.progress: dict[str, Live] = more.get("progress", {})
-        self.heard: dict[str, float] = {}
+        self.progress: dict[str, TaskProgress] = more.get("progress", {})
+        self.silence_s: dict[str, float] = {}
         self.health: dict[str, Any] = more.get("health", {})
         self.state: str = more.get("state", "embedded")
         self.trouble: str = more.get("trouble", "")
         self.asked: list[tuple[str, str, str, Any]] = []
         self.answer: Any = lambda *_: Said(True, "done")
+        self.told_packets: list[Any] = more.get("packets", [])
+        self.names: dict[str, str] = more.get("names", {})
         self.seq = int(more.get("seq", 1))
         self._changed = threading.Event()
 
     def snapshot(self) -> Snapshot:
         told, self.told = tuple(self.told), []
-        return Snapshot(
-            self.world, self.seq, told, None, self.progress, self.heard, self.health, self.state, self.trouble, self.at
-        )
+        return Snapshot(self.world, self.seq, told, None, self.progress, self.silence_s, self.health, self.state, self.trouble, self.at)
 
     def move(self, world: World) -> None:
         self.world, self.seq = world, self.seq + 1
@@ -56,6 +56,12 @@ class Still:
     def commit(self, text: str, name: str) -> Said:
         self.asked.append(("commit", name, "", text))
         return Said(True, "committed")
+
+    def packets(self, who: str, after: int) -> tuple[list[Any], int]:
+        """`self.told_packets`, of this machine and after this number."""
+        self.asked.append(("packets", who, "", after))
+        found = [t for t in self.told_packets if t.packet.number > after and who in ("", t.packet.who, self.names.get(t.packet.who))]
+        return found, max([after, *(t.packet.number for t in found)])
 
     def stop_engine(self) -> Said:
         self.asked.append(("stop", "", "", None))

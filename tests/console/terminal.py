@@ -26,7 +26,9 @@ class Terminal:
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TMUX")}
-        done = subprocess.run(["tmux", "-S", self._socket, *words], capture_output=True, text=True, check=check, env=environment, timeout=60)
+        done = subprocess.run(
+            ["tmux", "-S", self._socket, *words], capture_output=True, text=True, check=check, env=environment, timeout=60
+        )
         return done.stdout
 
     def type(self, text: str, *keys: str) -> None:
@@ -91,7 +93,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def until(seen, seconds: float = 30.0) -> None:
+def until(seen, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < end, "it did not come"

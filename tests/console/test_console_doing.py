@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from driving import console, press, shot, still, until
 
-from crowbar_tui.console.source import Said
+from crowbar_tui.console.snapshot import Said
 from engine.definitions import ImageDef
 
 
@@ -16,7 +16,7 @@ async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1
     if answer is not None:
         source.answer = lambda *_: answer
     async with console(source, at, keys=keys) as (app, pilot):
-        await until(pilot, lambda: len(app.desk.notes) >= many)
+        await until(pilot, lambda: len(app.state.notes) >= many)
         await pilot.pause()
         return source.asked, shot(app)
 
@@ -98,16 +98,16 @@ async def test_a_system_is_chosen_for_an_install(monkeypatch: pytest.MonkeyPatch
 async def test_escape_goes_back_by_one() -> None:
     source, at = still("faulty")
     async with console(source, at, keys="4 enter w") as (app, pilot):
-        assert [p.name for p in app.desk.stack] == ["roles", "node", "why"]
+        assert [p.name for p in app.state.stack] == ["roles", "node", "why"]
         await press(pilot, "escape escape")
-        assert [p.name for p in app.desk.stack] == ["roles"]
+        assert [p.name for p in app.state.stack] == ["roles"]
         await press(pilot, "escape")
-        assert [p.name for p in app.desk.stack] == ["nodes"]
+        assert [p.name for p in app.state.stack] == ["nodes"]
 
 
 async def answer_yes(app: Any, pilot: Any) -> None:
     """Whatever the question wants."""
-    word = getattr(app.desk.overlay, "_word", "")
+    word = getattr(app.state.overlay, "_word", "")
     for letter in word:
         await pilot.press({"-": "minus", " ": "space"}.get(letter, letter))
     await press(pilot, "enter" if word else "y")
@@ -118,8 +118,8 @@ async def test_many_are_typed_by_their_number_and_each_is_asked() -> None:
     async with console(source, at, keys="asterisk a") as (app, pilot):
         assert "type 6 nodes to do it" in shot(app)
         await press(pilot, "6 space n o d e s enter")
-        await until(pilot, lambda: len(source.asked) == 6 and app.desk.waiting == 0)
-        assert not app.desk.marks
+        await until(pilot, lambda: len(source.asked) == 6 and app.state.waiting == 0)
+        assert not app.state.marks
     assert {o[0] for o in source.asked} == {"approve"}
     assert len({o[1] for o in source.asked}) == 6
 
@@ -129,7 +129,7 @@ async def test_no_is_what_enter_and_escape_mean() -> None:
     async with console(source, at) as (app, pilot):
         for keys in ("D enter", "D escape", "D n", "p f n", "e q"):
             await press(pilot, keys)
-            assert app.desk.overlay is None
+            assert app.state.overlay is None
     assert not source.asked
 
 
@@ -144,7 +144,7 @@ async def test_a_refusal_is_shown_with_its_reason_and_kept() -> None:
 async def test_without_an_engine_nothing_is_asked() -> None:
     source, at = still("working", state="alone", trouble="no engine runs on /var/lib/crowbar")
     async with console(source, at, keys="r") as (app, _):
-        assert not app.desk.notes[-1].ok
+        assert not app.state.notes[-1].ok
         assert "no engine" in shot(app).splitlines()[0]
     assert not source.asked
 
@@ -157,8 +157,8 @@ async def test_an_order_that_breaks_the_source_is_told() -> None:
 
     source.answer = answer
     async with console(source, at, keys="r") as (app, pilot):
-        await until(pilot, lambda: app.desk.notes)
-        assert "the wire is cut" in app.desk.notes[-1].text
+        await until(pilot, lambda: app.state.notes)
+        assert "the wire is cut" in app.state.notes[-1].text
 
 
 @pytest.mark.parametrize(("keys", "ends"), [("q", "leave"), ("Q y", "stop"), ("ctrl+c", "leave"), ("colon q u i t enter", "leave")])
@@ -175,7 +175,7 @@ async def test_q_in_a_question_is_no_end() -> None:
     source, at = still("ready")
     async with console(source, at, keys="slash q") as (app, _):
         assert app.return_value is None
-        assert app.desk.page.needle == "q"
+        assert app.state.page.needle == "q"
 
 
 async def test_the_picture_follows_the_world() -> None:
@@ -186,8 +186,8 @@ async def test_the_picture_follows_the_world() -> None:
         source.move(ready.world)
         await until(pilot, lambda: "6 ready" in shot(app))
         assert "problem" not in shot(app)
-        assert app.desk.counts["ready"] == 6
-        assert sum(app.desk.counts.values()) == 6
+        assert app.state.counts["ready"] == 6
+        assert sum(app.state.counts.values()) == 6
 
 
 async def test_an_engine_that_goes_and_comes_back() -> None:
@@ -198,21 +198,21 @@ async def test_an_engine_that_goes_and_comes_back() -> None:
         await until(pilot, lambda: "no engine" in shot(app).splitlines()[0])
         source.state, source.trouble = "attached", ""
         source.move(source.world)
-        await until(pilot, lambda: "attached to the engine again" in shot(app))
+        await until(pilot, lambda: "the engine answers again" in shot(app))
 
 
 async def test_only_what_changed_is_painted() -> None:
     source, at = still("working")
     now = [at]
     async with console(source, at) as (app, pilot):
-        app.desk.wall = lambda: now[0]
-        before = app.sheet.repainted
+        app.state.wall = lambda: now[0]
+        before = app.lines_widget.repainted
         app.paint()
-        assert app.sheet.repainted == before, "nothing changed"
+        assert app.lines_widget.repainted == before, "nothing changed"
         now[0] += 1
         app.paint()
         await pilot.pause()
-        assert 0 < app.sheet.repainted - before < 60, "a second costs the digits of clock and ages"
+        assert 0 < app.lines_widget.repainted - before < 60, "a second costs the digits of clock and ages"
 
 
 async def test_a_paste_is_typed() -> None:
@@ -221,7 +221,7 @@ async def test_a_paste_is_typed() -> None:
     source, at = still("faulty")
     async with console(source, at, keys="slash") as (app, pilot):
         app.post_message(events.Paste("node-1\n2"))
-        await until(pilot, lambda: app.desk.page.needle == "node-1")
+        await until(pilot, lambda: app.state.page.needle == "node-1")
 
 
 async def test_a_resize_is_taken_up_where_timers_skip_what_they_are_late_for() -> None:

@@ -9,11 +9,11 @@ import pytest
 from driving import console, press, shot, until
 from pasts import USUAL, past, real
 
-from crowbar_tui.console import looking
+from crowbar_tui.console import look_back
+from crowbar_tui.console.formats import moment_of
 from crowbar_tui.console.past import PastSource, Pruned
 from crowbar_tui.console.playback import IDLE_S, SPEEDS, WHOLE_S, Playback
 from crowbar_tui.console.source import Elsewhere
-from crowbar_tui.console.words import moment_of
 from engine.events import Happened, Operate
 from engine.store.journal_file import JournalFile
 from engine.store.store import Store
@@ -104,9 +104,9 @@ def test_a_wall_time() -> None:
     assert p.clock(begins + 100) == ""
     assert p.at() == pytest.approx(begins + 100)
     assert p.past.at(p.seq) <= begins + 100 < p.past.at(p.seq + 1)
-    assert "not of that time" in p.clock(begins - 9)
+    assert "does not cover that time" in p.clock(begins - 9)
     assert p.seq == 0
-    assert "not of that time" in p.clock(ends + 9)
+    assert "does not cover that time" in p.clock(ends + 9)
     assert p.seq == p.past.last
 
 
@@ -169,11 +169,25 @@ DAY = 1_700_000_000.0 // 86_400 * 86_400
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("14:05", DAY + 14 * 3600 + 300), ("14:05:30", DAY + 14 * 3600 + 330), (" 9:00 ", DAY + 9 * 3600), ("23:59", DAY - 60), ("-5m", DAY + 36_000 - 300),
-        ("+90s", DAY + 36_090), ("-2h", DAY + 28_800), ("+1", DAY + 36_060), ("-1d", DAY - 50_400), ("2023-11-14 14:05", DAY + 14 * 3600 + 300),
-        ("2023-11-14T14:05:07", DAY + 14 * 3600 + 307), ("2023-11-14", DAY), ("25:00", None), ("12:60", None), ("soon", None), ("", None), ("2023-13-01", None),
+        ("14:05", DAY + 14 * 3600 + 300),
+        ("14:05:30", DAY + 14 * 3600 + 330),
+        (" 9:00 ", DAY + 9 * 3600),
+        ("23:59", DAY - 60),
+        ("-5m", DAY + 36_000 - 300),
+        ("+90s", DAY + 36_090),
+        ("-2h", DAY + 28_800),
+        ("+1", DAY + 36_060),
+        ("-1d", DAY - 50_400),
+        ("2023-11-14 14:05", DAY + 14 * 3600 + 300),
+        ("2023-11-14T14:05:07", DAY + 14 * 3600 + 307),
+        ("2023-11-14", DAY),
+        ("25:00", None),
+        ("12:60", None),
+        ("soon", None),
+        ("", None),
+        ("2023-13-01", None),
     ],
-)  # fmt: skip
+)
 def test_a_time_as_it_is_typed(text: str, found: float | None) -> None:
     """At ten o'clock, in a run from ten in the evening before to three in the afternoon."""
     assert moment_of(text, DAY + 36_000, DAY - 7200, DAY + 15 * 3600) == found
@@ -217,7 +231,7 @@ def test_a_word_is_the_same_however_one_comes_to_it() -> None:
 def test_nothing_is_done_to_the_past() -> None:
     source = past()
     for said in (source.ask("retry", "n1", "", None), source.commit("crowbar: 1", "x.yml"), source.stop_engine()):
-        assert (said.ok, said.text) == (False, "nothing can be done to the past")
+        assert (said.ok, said.text) == (False, "you cannot change the past")
 
 
 def test_what_was_pruned_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +246,7 @@ def test_what_was_pruned_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         source.do(lambda p: p.step(-1))
         snapshot = source.snapshot()
     assert snapshot.said is not None
-    assert snapshot.said.text == "older events were pruned meanwhile: the journal begins at 7 now"
+    assert snapshot.said.text == "the engine has deleted older events meanwhile: the journal begins at 7 now"
     assert snapshot.moment is not None
 
 
@@ -240,7 +254,7 @@ def test_what_was_pruned_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def row(app) -> int:
-    return app.desk.snapshot.seq
+    return app.state.snapshot.seq
 
 
 @pytest.mark.parametrize(
@@ -258,7 +272,7 @@ def row(app) -> int:
         ("0", lambda p: 0),
         ("0 9", lambda p: p.last),
         ("T minus 2 m enter", lambda p: p.by_now(p.now(p.last) - 120)),
-        ("colon p r o b l e m space b e f enter", lambda p: p.problem_before(p.last).seq),
+        ("colon p r e v i o u s space p r o b enter", lambda p: p.problem_before(p.last).seq),
         ("colon o n e space e v e n t space b enter", lambda p: p.last - 1),
     ],
 )
@@ -270,35 +284,37 @@ async def test_a_key_moves_the_moment(keys: str, where) -> None:
         await press(pilot, "")
         assert f" {seq} of {source._past.last} " in shot(app)
         world = source._past.world(seq)
-        assert app.desk.world.nodes == world.nodes
-        assert app.desk.wall() == pytest.approx(source._play.at())
+        assert app.state.world.nodes == world.nodes
+        assert app.state.wall() == pytest.approx(source._play.at())
 
 
 async def test_space_plays_and_pauses_and_speeds_are_told() -> None:
     source = past()
     async with console(source, real(source), keys="0 plus plus plus plus space") as (app, pilot):
-        await until(pilot, lambda: app.desk.snapshot.moment.playing)
+        await until(pilot, lambda: app.state.snapshot.moment.playing)
         await until(pilot, lambda: "►max" in shot(app) and 0 < row(app) < source._past.last)
         await press(pilot, "space")
-        await until(pilot, lambda: not app.desk.snapshot.moment.playing)
+        await until(pilot, lambda: not app.state.snapshot.moment.playing)
         seq = row(app)
         assert "paused" in shot(app)
         await press(pilot, "minus equals_sign minus")
-        await until(pilot, lambda: app.desk.snapshot.moment.speed == "x100")
+        await until(pilot, lambda: app.state.snapshot.moment.speed == "x100")
         assert row(app) == seq
         await press(pilot, "plus 9 less_than_sign space")
-        await until(pilot, lambda: row(app) == source._past.last and not app.desk.snapshot.moment.playing)
+        await until(pilot, lambda: row(app) == source._past.last and not app.state.snapshot.moment.playing)
 
 
-@pytest.mark.parametrize("keys", ["r", "a", "h", "i", "v", "e", "I", "X", "t", "M", "O", "Z", "b", "D", "p", "full_stop", "Q", "5 c", "enter down r", "4 x"])
+@pytest.mark.parametrize(
+    "keys", ["r", "a", "h", "i", "v", "e", "I", "X", "t", "M", "O", "Z", "b", "D", "p", "full_stop", "Q", "5 c", "enter down r", "4 x"]
+)
 async def test_doing_is_refused_with_a_sentence(keys: str) -> None:
     source = past()
     async with console(source, real(source), keys=keys) as (app, pilot):
         await press(pilot, "")
-        assert app.desk.overlay is None
-        assert "this is a look back: nothing can be done to the past; q leaves" in shot(app)
-        assert app.desk.notes[-1].advice == "q leaves"
-        assert app.desk.waiting == 0
+        assert app.state.overlay is None
+        assert "this is a look back: you cannot change the past; q leaves" in shot(app)
+        assert app.state.notes[-1].advice == "q leaves"
+        assert app.state.waiting == 0
 
 
 async def test_ends_are_told() -> None:
@@ -308,17 +324,17 @@ async def test_ends_are_told() -> None:
         await press(pilot, "0 less_than_sign")
         await until(pilot, lambda: "this is the beginning" in shot(app))
         await press(pilot, "T s o o n enter")
-        await until(pilot, lambda: "'soon' is no time" in shot(app))
+        await until(pilot, lambda: "'soon' is not a time" in shot(app))
         await press(pilot, "3 right_curly_bracket B")
-        assert app.desk is app.live
-        assert "there is no present beside this look back" in shot(app)
+        assert app.state is app.present
+        assert "this is only a look back, without the present" in shot(app)
 
 
 async def test_help_names_the_keys() -> None:
     source = past()
     async with console(source, real(source), (80, 48), keys="question_mark") as (app, _):
         text = shot(app)
-    for key, what in looking.KEYS[1:]:
+    for key, what in look_back.KEYS[1:]:
         assert f"{key:<14}{what}" in text
     assert "retry" not in text.replace("press r to retry", "")
 
@@ -342,27 +358,27 @@ async def test_one_key_looks_back_and_the_same_returns(store: Path, monkeypatch:
     source = Elsewhere(store, USUAL)
     now = source.snapshot().world
     async with console(source, 99_999.0, keys="4 down down B") as (app, pilot):
-        await until(pilot, lambda: app.desk is not app.live)
-        assert app.desk.page.name == "roles"
-        assert app.desk.world.nodes == now.nodes
-        assert app.desk.page.subject() == app.live.page.subject()
+        await until(pilot, lambda: app.state is not app.present)
+        assert app.state.page.name == "roles"
+        assert app.state.world.nodes == now.nodes
+        assert app.state.page.subject() == app.present.page.subject()
         await press(pilot, "1 left_square_bracket")
-        await until(pilot, lambda: row(app) < app.live.snapshot.seq)
+        await until(pilot, lambda: row(app) < app.present.snapshot.seq)
         assert " now 4 ready, 2 problems ─" in shot(app)
         await press(pilot, "r")
-        assert "nothing can be done to the past; B returns to now" in shot(app)
+        assert "you cannot change the past; B returns to now" in shot(app)
         with Store.open(store) as engine:
             engine.commit([(Happened(99_990.0, 99_000.0, Operate(who="op", verb="retry", node="n1")), [])])
-        await until(pilot, lambda: app.live.snapshot.seq == now_last(store))
-        await until(pilot, lambda: app.desk.snapshot.moment.last == now_last(store))
-        behind = app.desk.past
+        await until(pilot, lambda: app.present.snapshot.seq == now_last(store))
+        await until(pilot, lambda: app.state.snapshot.moment.last == now_last(store))
+        behind = app.state.past
         await press(pilot, "B")
-        assert app.desk is app.live
+        assert app.state is app.present
         assert "look back" not in shot(app)
-        assert app.desk.page.name == "roles"
+        assert app.state.page.name == "roles"
         await until(pilot, lambda: behind.over)
         await press(pilot, "B")
-        await until(pilot, lambda: app.desk is not app.live)
+        await until(pilot, lambda: app.state is not app.present)
         await press(pilot, "q")
 
 
@@ -378,7 +394,7 @@ async def test_a_journal_that_cannot_be_read_is_told_and_the_present_stays(store
         app.open_past = lambda: (_ for _ in ()).throw(OSError("the disk is gone"))
         await press(pilot, "B")
         await until(pilot, lambda: "the disk is gone" in shot(app))
-        assert app.desk is app.live
+        assert app.state is app.present
 
 
 async def test_a_pruned_journal_says_where_it_begins(store: Path) -> None:
@@ -388,7 +404,7 @@ async def test_a_pruned_journal_says_where_it_begins(store: Path) -> None:
     async with console(source, real(source), keys="0") as (app, pilot):
         gone = source._past.first
         await until(pilot, lambda: row(app) == gone)
-        assert "ago: the oldest that is kept" in shot(app)
+        assert "ago: the oldest kept event" in shot(app)
         await press(pilot, "less_than_sign")
         await until(pilot, lambda: f"the journal begins here: {gone} older events are no longer kept" in shot(app))
 
@@ -418,4 +434,4 @@ def test_a_file_is_told_by_the_barclamps_that_are_in_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(JournalFile, "_check", other)
     said = opened().said
     assert said is not None
-    assert "whose barclamps read otherwise" in said.text
+    assert "with other barclamps" in said.text

@@ -10,11 +10,11 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from crowbar_tui.console.app import Console
-from crowbar_tui.console.source import Said, Setting
+from crowbar_tui.console.snapshot import Said, Setting
+from engine.api.views import World
 from engine.files.plan_write import write
 from engine.model import Revision
 from engine.plan import Expect, Plan
-from engine.views.show import World
 
 
 async def typed(pilot, text: str) -> None:
@@ -31,7 +31,7 @@ async def preview(app: Console, pilot, path: Path) -> str:
     await press(pilot, "5 c")
     await typed(pilot, str(path))
     await press(pilot, "enter")
-    await until(pilot, lambda: app.desk.page.name == "commit" or app.desk.notes)
+    await until(pilot, lambda: app.state.page.name == "commit" or app.state.notes)
     return shot(app)
 
 
@@ -41,17 +41,17 @@ async def test_a_commit_is_previewed_and_then_done(tmp_path: Path) -> None:
     path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=7))))
     async with console(source, at) as (app, pilot):
         text = await preview(app, pilot, path)
-        assert "it would be revision 2" in text
+        assert "this plan would become revision 2" in text
         assert "no role of any node changes" in text
         assert "expect.nodes" in text
         assert "6 -> 7" in text or "-> 7" in text
         assert not source.asked
         await press(pilot, "escape")
-        assert app.desk.page.name == "plan"
+        assert app.state.page.name == "plan"
         assert not source.asked, "esc leaves everything as it is"
         await preview(app, pilot, path)
         await press(pilot, "y")
-        await until(pilot, lambda: source.asked and app.desk.page.name == "plan")
+        await until(pilot, lambda: source.asked and app.state.page.name == "plan")
         assert "√ committed" in shot(app)
     assert source.asked == [("commit", "plan.yml", "", path.read_text())]
 
@@ -61,7 +61,7 @@ async def test_the_plan_in_force_is_not_committed_again(tmp_path: Path) -> None:
     path = tmp_path / "plan.yml"
     path.write_text(write(in_force(source.world)))
     async with console(source, at) as (app, pilot):
-        assert "no difference: it is revision 1" in await preview(app, pilot, path)
+        assert "no difference: this plan is the current revision 1" in await preview(app, pilot, path)
         await press(pilot, "y")
         assert not source.asked
 
@@ -72,9 +72,9 @@ async def test_what_would_wipe_disks_is_typed(tmp_path: Path) -> None:
     path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=9))))
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, path)
-        page = app.desk.page
+        page = app.state.page
         found = page.found
-        from engine.core.plan_diff import RoleChange
+        from engine.core.plan.diff import RoleChange
 
         name = next(n.name for n in source.world.nodes.values())
         change = RoleChange(node=name, role="os-install", what="new", stage="install", destructive=True, approved=True)
@@ -93,7 +93,7 @@ async def test_all_mistakes_of_a_plan_are_told(tmp_path: Path) -> None:
     source, at = still("ready")
     async with console(source, at) as (app, pilot):
         text = await preview(app, pilot, path)
-        assert "plan.yml is not a right plan" in text
+        assert "plan.yml has " in text
         assert "did you mean 'networks'?" in " ".join(text.split())
         assert "expected a site's name" in text
         await press(pilot, "y")
@@ -104,20 +104,20 @@ async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     source, at = still("ready")
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, tmp_path / "none.yml")
-        assert "none.yml cannot be read: no such file or directory" in app.desk.notes[-1].text
+        assert "none.yml cannot be read: no such file or directory" in app.state.notes[-1].text
 
 
 async def test_a_refused_commit_stays_where_it_is(tmp_path: Path) -> None:
     source, at = still("ready")
     path = tmp_path / "plan.yml"
     path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=7))))
-    source.commit = lambda *_: Said(False, "the plan could not be committed: no room", "make room")
+    source.commit = lambda *_: Said(False, "the engine could not commit the plan: no room", "make room")
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, path)
         await press(pilot, "y")
-        await until(pilot, lambda: app.desk.notes)
+        await until(pilot, lambda: app.state.notes)
         assert "no room: make room" in shot(app)
-        assert app.desk.page.name == "commit"
+        assert app.state.page.name == "commit"
 
 
 # -- revisions -------------------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def with_two(world: World) -> World:
 
 
 def _put(world: World, revision: Revision) -> World:
-    from engine.core.work import Work
+    from engine.core.world.work import Work
 
     work = Work(world)
     work.put(revision)
@@ -144,14 +144,14 @@ async def test_an_earlier_revision_is_read_and_gone_back_to() -> None:
     async with console(source, at, keys="5 v") as (app, pilot):
         text = shot(app)
         assert "eve" in text
-        assert text.index("in force") < text.index("1  ", text.index("in force"))
+        assert text.index("current") < text.index("1  ", text.index("current"))
         await press(pilot, "down enter")
         assert "revision 1" in shot(app).splitlines()[0]
         assert "crowbar:" in shot(app)
         await press(pilot, "b")
-        await until(pilot, lambda: app.desk.page.name == "commit")
+        await until(pilot, lambda: app.state.page.name == "commit")
         assert "back to revision 1" in shot(app).splitlines()[0]
-        assert "it would be revision 3" in shot(app)
+        assert "this plan would become revision 3" in shot(app)
         await press(pilot, "y")
         await until(pilot, lambda: source.asked)
     assert source.asked[0][:2] == ("commit", "revision-1.yml")
@@ -168,9 +168,9 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
     source, at = still("ready")
     source.answer = lambda *_: Said(True, "it is set")
     async with console(source, at, keys=keys) as (app, pilot):
-        if app.desk.page.name != "settings":  # the tree of deployments is another one
+        if app.state.page.name != "settings":  # the tree of deployments is another one
             pytest.skip(shot(app))
-        things = app.desk.page.shown()
+        things = app.state.page.shown()
         assert things
         row = next(i for i, t in enumerate(things) if not t.secret)
         await press(pilot, "down " * row + "enter ctrl+u")
@@ -178,7 +178,7 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
         await press(pilot, "enter")
         await until(pilot, lambda: source.asked)
         assert "it is set" in shot(app)
-        scope = scope.replace("NODE", app.desk.order[0])
+        scope = scope.replace("NODE", app.state.order[0])
     verb, node, _, what = source.asked[0]
     assert (verb, node) == ("set", scope)
     assert isinstance(what, Setting)
@@ -189,16 +189,16 @@ async def test_a_refused_value_is_told() -> None:
     source, at = still("ready")
     source.answer = lambda *_: Said(False, "attribute target-os must be text like ..., not 'X'", "")
     async with console(source, at, keys="A enter ctrl+u X enter") as (app, pilot):
-        await until(pilot, lambda: app.desk.notes)
-        assert "must be text like" in app.desk.notes[-1].text
+        await until(pilot, lambda: app.state.notes)
+        assert "must be text like" in app.state.notes[-1].text
         assert "! " in shot(app).splitlines()[-3]
 
 
 async def test_what_is_not_set_here_is_not_taken_back() -> None:
     source, at = still("ready")
     async with console(source, at, keys="A x") as (app, pilot):
-        await until(pilot, lambda: app.desk.notes)
-        assert "is not set on" in app.desk.notes[-1].text
+        await until(pilot, lambda: app.state.notes)
+        assert "is not set on" in app.state.notes[-1].text
         assert not source.asked
 
 

@@ -1,4 +1,4 @@
-"""What has no terminal: lines, tables, words, the sheet's comparing, the palette's searching."""
+"""What has no terminal: lines, tables, formats, how the widget compares, how the palette searches."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crowbar_tui.console import words
+from crowbar_tui.console import formats
 from crowbar_tui.console.glyphs import ALL, ASCII, CP437, ascii_only, bar
-from crowbar_tui.console.ink import clean, clip, cut, fit, paste, plain, width, wrap
+from crowbar_tui.console.lines_widget import changed
 from crowbar_tui.console.overlays import edited, fuzzy
-from crowbar_tui.console.sheet import changed
+from crowbar_tui.console.styled import clean, clip, cut, fit, paste, plain, width, wrap
 from crowbar_tui.console.table import Col, head, layout, row
-from crowbar_tui.console.theme import INKS, NAMES, fitting, styles
+from crowbar_tui.console.theme import NAMES, STYLES, fitting, styles
 
 LINES = st.lists(st.tuples(st.text(alphabet="ab ", min_size=1, max_size=5), st.sampled_from(["", "dim", "bad"])), max_size=6).map(tuple)
 
 
 def cells(line: tuple) -> list[tuple[str, str]]:
-    return [(letter, ink) for text, ink in line for letter in text]
+    return [(letter, style) for text, style in line for letter in text]
 
 
 @given(LINES, LINES)
@@ -92,10 +92,10 @@ def test_columns_never_need_more_than_there_is(room: int) -> None:
 
 
 def test_ages_and_sizes() -> None:
-    assert [words.age(s) for s in (0, 59, 60, 3599, 3600, 172_799, 172_800)] == ["0s", "59s", "1m00s", "59m59s", "1h00m", "47h59m", "2d"]
-    assert [words.left(s) for s in (3, 48, 100, 720, 7300)] == ["~10s", "~40s", "~2m", "~12m", "~2h00m"]
-    assert [words.size(n) for n in (480_103_981_056, 1_920_383_410_176, 4_000_787_030_016, 512)] == ["480G", "1.92T", "4T", "512"]
-    assert [words.speed(n) for n in (0, 100, 1000, 2500, 25_000)] == ["", "100M", "1G", "2500M", "25G"]
+    assert [formats.age(s) for s in (0, 59, 60, 3599, 3600, 172_799, 172_800)] == ["0s", "59s", "1m00s", "59m59s", "1h00m", "47h59m", "2d"]
+    assert [formats.left(s) for s in (3, 48, 100, 720, 7300)] == ["~10s", "~40s", "~2m", "~12m", "~2h00m"]
+    assert [formats.size(n) for n in (480_103_981_056, 1_920_383_410_176, 4_000_787_030_016, 512)] == ["480G", "1.92T", "4T", "512"]
+    assert [formats.speed(n) for n in (0, 100, 1000, 2500, 25_000)] == ["", "100M", "1G", "2500M", "25G"]
 
 
 def test_glyphs_are_in_both_sets() -> None:
@@ -127,7 +127,7 @@ def test_what_a_terminal_gets(environment: dict[str, str], theme: str, ascii_: b
 
 def test_every_theme_has_every_ink() -> None:
     for name in NAMES:
-        assert set(styles(name)) == {*INKS, *(f"{ink}+" for ink in INKS)}
+        assert set(styles(name)) == {*STYLES, *(f"{style}+" for style in STYLES)}
 
 
 def test_on_16_colours_only_named_colours_are_used() -> None:
@@ -164,20 +164,20 @@ def imported(path: Path) -> set[str]:
     return out
 
 
-def test_the_console_uses_the_public_face_only() -> None:
+def test_the_console_uses_the_public_interface_only() -> None:
     for path in CONSOLE.rglob("*.py"):
         engine = {name for name in imported(path) if name.split(".")[0] == "engine"}
-        assert engine <= {"engine.views.show", "engine.face"}, path
+        assert engine <= {"engine.api.views", "engine.api.control", "engine.api.process"}, path
 
 
 def test_only_the_rim_knows_the_terminal_library() -> None:
     for path in CONSOLE.rglob("*.py"):
-        if path.name not in ("app.py", "sheet.py"):
+        if path.name not in ("app.py", "lines_widget.py"):
             assert not {name for name in imported(path) if name.split(".")[0] == "textual"}, path
 
 
 def test_a_console_that_attaches_loads_no_services() -> None:
-    heavy = "aiohttp", "paramiko", "pyghmi", "scapy", "engine.engine", "engine.serve"
-    code = f"import sys, crowbar_tui.cli, crowbar_tui.console.app; print([m for m in {heavy!r} if m in sys.modules])"
+    heavy = "aiohttp", "paramiko", "pyghmi", "scapy", "engine.runtime.engine", "engine.serve", "engine.api.control"
+    code = f"import sys, crowbar_tui.cli, crowbar_tui.console.app, crowbar_tui.console.source; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

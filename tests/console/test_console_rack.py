@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from terminal import CROWBAR, ROOT, Terminal, needs_tmux
 
-from engine import rehearsal
+from engine import racks as rehearsal
 from engine.files.catalog import shipped
-from engine.images import open_images
-from engine.rehearsal import Description, RackError, namespace
+from engine.images.shelf import open_images
+from engine.racks import Description, RackError, namespace
 
 pytestmark = [needs_tmux, pytest.mark.slow]
 
@@ -40,7 +40,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 def test_from_first_run_to_ready(terminal: Terminal, tmp_path: Path) -> None:
     terminal.type(f"{CROWBAR} --store {tmp_path}/store", "Enter")
-    terminal.wait("where to begin?")
+    terminal.wait("where do you want to begin?")
     terminal.keys("Down", "Enter")
     terminal.wait("a cable, a BMC and disks that fail")
     terminal.keys("Down", "Right")
@@ -67,7 +67,7 @@ def test_from_first_run_to_ready(terminal: Terminal, tmp_path: Path) -> None:
     second = terminal.wait("why is")
     both = " ".join((first + second).split())
     assert "unreachable" in both
-    assert "check the BMC, its cable and account" in both
+    assert "check the BMC, its cable and its account" in both
     assert "raid-configure ended with exit code" in both
     # The log of the role that failed, on the node that it failed on.
     second_fails = "raid-configure ended" not in " ".join(first.split())
@@ -81,9 +81,9 @@ def test_from_first_run_to_ready(terminal: Terminal, tmp_path: Path) -> None:
     terminal.keys("g", "Space", "Space")
     terminal.wait("2 marked")
     terminal.keys(".", "m")
-    terminal.wait("somebody mended machine")
+    terminal.wait(" is repaired")
     terminal.keys("r")
-    terminal.wait("is tried again")
+    terminal.wait("the engine tries ")
     terminal.wait("6 ready", 300)
     text = terminal.screen()
     assert "is in tor2:swp6, the plan says tor2:swp2: see 3" in text, "the cable is what is left to do"
@@ -108,7 +108,7 @@ def test_two_consoles_see_each_others_verbs(terminal: Terminal, tmp_path: Path) 
         second.type(f"{CROWBAR} --store {tmp_path}/store", "Enter")
         second.wait("1 ready")
         terminal.keys("h")
-        terminal.wait("is on hold: nothing new starts on it")
+        terminal.wait("is on hold: the engine starts nothing new on it")
         second.wait("hold")
         second.keys("7")
         second.wait(": hold")
@@ -168,37 +168,37 @@ def test_from_the_wizards_questions_to_ready(terminal: Terminal, tmp_path: Path)
     inside = f"mount -t sysfs none /sys; CROWBAR_IMAGES={images} exec {CROWBAR} --store {tmp_path}/store"
     words = namespace.command(folder, ["unshare", "--mount", "sh", "-c", f"'{inside}'"])
     terminal.type(f"cd {tmp_path}; clear; PYTHONPATH={ROOT} {' '.join(words)}", "Enter")
-    terminal.wait("where to begin?")
+    terminal.wait("where do you want to begin?")
     terminal.keys("Down", "Down", "Enter")
     terminal.wait("port 67/udp")
     terminal.keys("Enter")
     text = terminal.wait("192.168.124.10/24")
     assert "crowbar0" in text
     terminal.keys("Enter")
-    terminal.wait("nobody else answered on crowbar0")
+    terminal.wait("no other server answered on crowbar0")
     terminal.keys("Enter")
-    terminal.wait("what is this site called?")
+    terminal.wait("what is the name of this site?")
     terminal.type("R 7")
     terminal.wait("expected a site's name, not 'R 7'")
     terminal.keys("C-u")
     terminal.type("r07")
     terminal.wait("node-1.r07.internal")
     terminal.keys("Enter")
-    text = terminal.wait("which addresses?")
+    text = terminal.wait("which addresses will the rack use?")
     assert "192.168.124.21-192.168.124.94" in text or "192.168.124.2" in text
     assert "192.168.125.0/24" in text
     terminal.keys("Enter")
-    terminal.wait("how are machines switched on?")
+    terminal.wait("how does the engine power machines on?")
     terminal.keys("Down")
     terminal.type("rehearsal")
     terminal.wait("*********")
     terminal.keys("Enter")
-    terminal.wait("what shall it become?")
+    terminal.wait("what will the rack become?")
     terminal.type("2")
     terminal.keys("Down", "Down", "Left")  # simulated machines take secrets from an engine that knows that they are simulated
     terminal.wait("discover only")
     terminal.keys("Enter")
-    terminal.wait("the plan, as it will be written")
+    terminal.wait("the plan that the wizard will write")
     terminal.keys("Enter")
     terminal.wait("power on the machines (2 are expected)", 60)
     assert (tmp_path / "r07.yml").exists()

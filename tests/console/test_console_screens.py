@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from driving import console, shot, still
 
-from crowbar_tui.console.desk import Desk
 from crowbar_tui.console.frame import draw
 from crowbar_tui.console.glyphs import CP437
-from crowbar_tui.console.ink import plain, width
+from crowbar_tui.console.screens import console_state
+from crowbar_tui.console.styled import plain, width
 from crowbar_tui.console.theme import NAMES
 
 SCREENS = {
@@ -61,7 +61,7 @@ SCREENS = {
     "delete": ("ready", "D", {}),
     "stop": ("ready", "Q", {}),
     "notes-none": ("ready", "n", {}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
@@ -99,12 +99,12 @@ async def test_ascii_says_the_same_in_ascii(golden, monkeypatch: pytest.MonkeyPa
 def test_every_screen_fits_every_size(size: tuple[int, int], name: str) -> None:
     """Whatever lies over it: exactly so many lines of so many cells."""
     source, at = still(name)
-    desk = Desk(source.snapshot(), wall=lambda: at)
+    state = console_state(source.snapshot(), wall=lambda: at)
     for digit in "12345678":
         for keys in ("", "tab", "down down enter", "w", "?", "escape .", "escape :", "escape p", "escape I", "escape /", "escape escape"):
             for key in f"{digit if not keys else ''} {keys}".split():
-                desk.press(key)
-            lines = draw(desk, *size)
+                state.press(key)
+            lines = draw(state, *size)
             assert len(lines) == size[1]
             assert {width(one) for one in lines} == {size[0]}, plain(lines[-1])
 
@@ -112,7 +112,7 @@ def test_every_screen_fits_every_size(size: tuple[int, int], name: str) -> None:
 async def test_it_says_when_it_is_too_small_and_comes_back(golden) -> None:
     source, at = still("faulty")
     async with console(source, at, (40, 10)) as (app, pilot):
-        assert "too small: 40x10; 80x24 is enough" in shot(app)
+        assert "too small: 40x10" in shot(app)
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         golden("nodes-faulty-80x24", shot(app))

@@ -14,13 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from engine.core.world.load import load_world
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 
 import msgspec
 from catalogs import USUAL, plan
 from rack import Machine, Rack
 
-from engine.core.world import World
+from engine.core.world.world import World
 from engine.model import TABLES
 from engine.plan import Expect, PlaceDef, Rule
 from engine.plan import Rack as RackDef
@@ -47,12 +49,26 @@ class Cabled(Rack):
                 return 196_608
             case "disks":
                 return [
-                    {"name": f"sd{x}", "size": 480_103_981_056, "serial": f"S3YJNX0{n}{x.upper()}", "rotational": False, "signature": "",
-                     "transport": "sas"} for x in "ab"
-                ]  # fmt: skip
+                    {
+                        "name": f"sd{x}",
+                        "size": 480_103_981_056,
+                        "serial": f"S3YJNX0{n}{x.upper()}",
+                        "rotational": False,
+                        "signature": "",
+                        "transport": "sas",
+                    }
+                    for x in "ab"
+                ]
             case "nics":
                 return [
-                    {"name": f"eno{i + 1}", "mac": machine.mac[:-2] + f"{n:x}{i}", "speed": 10_000, "link": True, "driver": "bnxt_en", "pci": ""}
+                    {
+                        "name": f"eno{i + 1}",
+                        "mac": machine.mac[:-2] + f"{n:x}{i}",
+                        "speed": 10_000,
+                        "link": True,
+                        "driver": "bnxt_en",
+                        "pci": "",
+                    }
                     for i in range(2)
                 ]
             case "neighbours":
@@ -151,7 +167,7 @@ def load(name: str) -> tuple[World, float]:
     for table, key, row in body["rows"]:
         codec = CODECS[table]
         tables[table][codec.key_from_json(key)] = codec.from_json(row)
-    return World.load(USUAL, tables), body["at"]
+    return load_world(USUAL, tables), body["at"]
 
 
 if __name__ == "__main__":

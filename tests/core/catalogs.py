@@ -39,40 +39,81 @@ def catalog(*roles: RoleDef, defaults: dict[str, Any] | None = None) -> Catalog:
 
 
 INVENTORY = role(
-    "inventory", "discovery", flags=["discovery"], attempts=2, delay_s=5.0,
+    "inventory",
+    "discovery",
+    flags=["discovery"],
+    attempts=2,
+    delay_s=5.0,
     gives=("product", "vendor", "memory-mb", "cpus", "disks", "nics", "firmware", "kexec"),
-)  # fmt: skip
+)
 BIOS = role("bios-configure", "hardware", wants=["bios-wanted"], gives=("bios-settings",), verify=True, reverify=True, attempts=3)
 RAID = role(
-    "raid-configure", "hardware", flags=["destructive"], requires=(same("bios-configure"),), wants=["raid-wanted", "disks"],
-    gives=("volumes",), verify=True,
-)  # fmt: skip
+    "raid-configure",
+    "hardware",
+    flags=["destructive"],
+    requires=(same("bios-configure"),),
+    wants=["raid-wanted", "disks"],
+    gives=("volumes",),
+    verify=True,
+)
 INSTALL = role(
-    "os-install", "install", flags=["destructive"], requires=(same("raid-configure"),),
-    wants=["target-os", "hostname", "domain", "admin-network", "image", "credential"], gives=("installed", "ssh-host-key"), verify=True,
+    "os-install",
+    "install",
+    flags=["destructive"],
+    requires=(same("raid-configure"),),
+    wants=["target-os", "hostname", "domain", "admin-network", "image", "credential"],
+    gives=("installed", "ssh-host-key"),
+    verify=True,
     timeout_s=3600.0,
-)  # fmt: skip
+)
 NETWORK = role(
-    "network", "system", flags=["abstract"], requires=(same("os-install"),), precedes=("ready",), wants=["network"],
-    gives=("addresses",), verify=True, attempts=3, delay_s=5.0,
-)  # fmt: skip
+    "network",
+    "system",
+    flags=["abstract"],
+    requires=(same("os-install"),),
+    precedes=("ready",),
+    wants=["network"],
+    gives=("addresses",),
+    verify=True,
+    attempts=3,
+    delay_s=5.0,
+)
 NTP_SERVER = role(
-    "ntp-server", "system", "local", flags=["bootstrap"], wants=["ntp-upstream"], gives=("ntp-servers",), holds=("admin",),
-    attempts=3, delay_s=5.0,
-)  # fmt: skip
+    "ntp-server",
+    "system",
+    "local",
+    flags=["bootstrap"],
+    wants=["ntp-upstream"],
+    gives=("ntp-servers",),
+    holds=("admin",),
+    attempts=3,
+    delay_s=5.0,
+)
 NTP_CLIENT = role(
-    "ntp-client", "system", requires=(Requirement(role="ntp-server", on=On.ADMIN), same("network-admin")), precedes=("ready",),
-    wants=["ntp-servers"], verify=True, attempts=3, delay_s=5.0,
-)  # fmt: skip
+    "ntp-client",
+    "system",
+    requires=(Requirement(role="ntp-server", on=On.ADMIN), same("network-admin")),
+    precedes=("ready",),
+    wants=["ntp-servers"],
+    verify=True,
+    attempts=3,
+    delay_s=5.0,
+)
 READY = role("ready", "system", "noop", flags=["milestone"], requires=(same("os-install"),), validates=True)
 
 USUAL = catalog(
     INVENTORY,
     role("lldp", "discovery", flags=["discovery"], gives=("neighbours",), attempts=2, delay_s=5.0),
     role("bmc-discover", "discovery", flags=["discovery"], gives=("bmc",), attempts=2, delay_s=5.0),
-    BIOS, RAID, INSTALL, NETWORK, NTP_SERVER, NTP_CLIENT, READY,
+    BIOS,
+    RAID,
+    INSTALL,
+    NETWORK,
+    NTP_SERVER,
+    NTP_CLIENT,
+    READY,
     defaults={"bios-wanted": {"boot": "uefi"}, "raid-wanted": {"level": "raid1"}, "ntp-upstream": []},
-)  # fmt: skip
+)
 
 ADMIN = Network(
     name="admin",

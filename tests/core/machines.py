@@ -10,11 +10,12 @@ from random import Random
 from typing import Any
 
 from engine import reasons
-from engine.core.attributes import inputs_hash
-from engine.core.world import World
+from engine.core.roles.attributes import inputs_hash
+from engine.core.world.world import World
 from engine.definitions import RoleDef
 from engine.effects import BootScript, Effect, SendDhcp, Start, Welcome
 from engine.events import Bye, DhcpAsked, Event, Fetched, Hello, Outcome, ScriptAsked
+from engine.requests import Asker, Request
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 
@@ -88,7 +89,8 @@ class Machines:
     def after(self, seconds: float, call: Callable[[], None], owner: str = "machine") -> None:
         raise NotImplementedError
 
-    def between(self, low: float, high: float) -> float:
+    def between(self, low: float, high: float, *of: object) -> float:
+        """Seconds, drawn. `of`: the machine and what it does there."""
         raise NotImplementedError
 
     def empty(self, node_id: str) -> None:
@@ -107,7 +109,7 @@ class Machines:
             key = (start.node, start.role)
             view = self.world.node_roles[key]
             inputs = inputs_hash(self.world, view)
-            seconds = self.between(0.5, 60)
+            seconds = self.between(0.5, 60, machine.number, start.role, start.action)
             self._in(machine, seconds, lambda: self._end(machine, record, inputs))
         elif record.running:
             self.feed(Outcome(attempt=start.attempt, node=start.node, what="running"))
@@ -141,9 +143,7 @@ class Machines:
             return Outcome(attempt=start.attempt, node=node, what=what, gives=gives if there else {}, failure=failure)
         if machine.fails.get(name):
             machine.fails[name] -= 1
-            return Outcome(
-                attempt=start.attempt, node=node, what="failed", failure=reasons.script_failed(role=name, exit=3, line="broken")
-            )
+            return Outcome(attempt=start.attempt, node=node, what="failed", failure=reasons.script_failed(role=name, exit=3, line="broken"))
         if "again" in how and machine.legs.get(name, 0) < 2:
             machine.legs[name] = machine.legs.get(name, 0) + 1
             return Outcome(attempt=start.attempt, node=node, what="again", after=5.0, reboot="reboot" in how)
@@ -165,7 +165,7 @@ class Machines:
     def value(self, machine: Machine, name: str) -> Any:
         match name:
             case "disks":
-                return [{"name": "sda", "size": 10**12, "serial": f"D{machine.number}", "signature": ""}]
+                return [{"name": f"sd{x}", "size": 10**12, "serial": f"D{machine.number}{x}", "signature": ""} for x in "ab"]
             case "installed":
                 return {"os": "debian-12", "disk": "sda", "root": "r"}
             case "kexec":
@@ -207,9 +207,9 @@ class Machines:
             machine.wrong -= 1
             disk = not disk
         if disk and machine.installed:
-            self._in(machine, self.between(10, 40), lambda: self._disk(machine))
+            self._in(machine, self.between(10, 40, machine.number, "firmware to disk"), lambda: self._disk(machine))
         else:
-            self._in(machine, self.between(10, 60), lambda: self._rom(machine))
+            self._in(machine, self.between(10, 60, machine.number, "firmware"), lambda: self._rom(machine))
 
     def reboot(self, machine: Machine) -> None:
         """By itself, saying so where it can."""
@@ -232,9 +232,16 @@ class Machines:
 
     def _dhcp(self, machine: Machine, then: Callable[[], None], ipxe: bool, kind: DhcpKind = DhcpKind.DISCOVER, want: str = "") -> None:
         request = DhcpRequest(
-            kind=kind, xid=self.seq, mac=machine.mac, vendor_class="PXEClient:Arch:00000:UNDI:002001", arch=0,
-            user_class=("iPXE",) if ipxe else (), requested=want, server_id="10.0.0.1" if want else "", uuid=machine.uuid,
-        )  # fmt: skip
+            kind=kind,
+            xid=self.seq,
+            mac=machine.mac,
+            vendor_class="PXEClient:Arch:00000:UNDI:002001",
+            arch=0,
+            user_class=("iPXE",) if ipxe else (),
+            requested=want,
+            server_id="10.0.0.1" if want else "",
+            uuid=machine.uuid,
+        )
 
         def got(effect: Effect) -> None:
             assert isinstance(effect, SendDhcp)
@@ -245,9 +252,12 @@ class Machines:
                 then()
 
         self.ask(
-            machine, ("dhcp", machine.mac), DhcpAsked(request=request, interface="eth1"), got,
+            machine,
+            ("dhcp", machine.mac),
+            DhcpAsked(request=request, interface="eth1"),
+            got,
             lambda: self._dhcp(machine, then, ipxe),
-        )  # fmt: skip
+        )
 
     def _rom(self, machine: Machine) -> None:
         self._dhcp(machine, lambda: self._in(machine, 1.0, lambda: self._loader(machine)), ipxe=False)
@@ -268,7 +278,7 @@ class Machines:
             else:
                 self._in(machine, 5.0, lambda: self._sledgehammer(machine, nonce))
 
-        event = ScriptAsked(request=self.seq, mac=machine.mac, address=machine.leased, nonce=nonce)
+        event = ScriptAsked(request=Request(Asker.HTTP, self.seq), mac=machine.mac, address=machine.leased, nonce=nonce)
         self.ask(machine, self.seq, event, got, lambda: self._script(machine))
 
     def _sledgehammer(self, machine: Machine, nonce: str) -> None:
@@ -276,14 +286,14 @@ class Machines:
             self.feed(Fetched(address=machine.leased, what="kernel"))
         self.seq += 1
         boot_id = f"b{machine.number}-{self.seq}"
-        self._in(machine, self.between(5, 30), lambda: self._hello(machine, "sledgehammer", boot_id, nonce))
+        self._in(machine, self.between(5, 30, machine.number, "sledgehammer"), lambda: self._hello(machine, "sledgehammer", boot_id, nonce))
 
     def _disk(self, machine: Machine) -> None:
         if not machine.installed:
             return  # hangs: no boot device
         self.seq += 1
         boot_id = f"b{machine.number}-{self.seq}"
-        self._in(machine, self.between(5, 30), lambda: self._hello(machine, machine.installed, boot_id, ""))
+        self._in(machine, self.between(5, 30, machine.number, "system"), lambda: self._hello(machine, machine.installed, boot_id, ""))
 
     def _hello(self, machine: Machine, environment: str, boot_id: str, nonce: str) -> None:
         machine.runs, machine.boot_id = environment, boot_id
@@ -301,9 +311,17 @@ class Machines:
                 self._in(machine, 30.0, lambda: self.power_on(machine))
 
         event = Hello(
-            request=self.seq, nonce=nonce, credential="" if nonce else machine.credential, boot_id=boot_id, environment=environment,
-            uuid=machine.uuid, serial=machine.serial, macs=(machine.mac,), address=machine.address, arch="x86_64",
-        )  # fmt: skip
+            request=Request(Asker.HTTP, self.seq),
+            nonce=nonce,
+            credential="" if nonce else machine.credential,
+            boot_id=boot_id,
+            environment=environment,
+            uuid=machine.uuid,
+            serial=machine.serial,
+            macs=(machine.mac,),
+            address=machine.address,
+            arch="x86_64",
+        )
         self.ask(machine, self.seq, event, got, lambda: self._hello(machine, environment, boot_id, nonce))
 
     def _poll(self, machine: Machine) -> None:

@@ -16,48 +16,41 @@ from random import Random
 from typing import Any
 
 from machines import Machine, Machines
+from naive import naive
 
 from engine import reasons
-from engine.core.derive import committed, done, resources, size
-from engine.core.guards import blockers, node_holder
+from engine.core.roles.derive import committed, done, resources, size
+from engine.core.roles.guards import blockers, node_holder
 from engine.core.step import step
-from engine.core.work import Work
-from engine.core.world import World
+from engine.core.world.load import load_world
+from engine.core.world.work import Work
+from engine.core.world.world import World
 from engine.definitions import Catalog, RoleDef
-from engine.effects import (
-    Accept,
-    Acknowledge,
-    BootNode,
-    BootScript,
-    Effect,
-    Probe,
-    Refuse,
-    SendDhcp,
-    Start,
-    Welcome,
-)
-from engine.events import (
-    Bye,
-    Commit,
-    Continue,
-    Event,
-    Happened,
-    Hello,
-    Missed,
-    Operate,
-    Outcome,
-    Powered,
-    Probed,
-    Started,
-    Tick,
-)
+from engine.effects import Accept, Acknowledge, BootNode, BootScript, Effect, Probe, Refuse, SendDhcp, Start, Welcome
+from engine.events import Bye, Commit, Continue, Event, Happened, Hello, Missed, Operate, Outcome, Powered, Probed, Started, Tick
 from engine.model import TABLES, Key, Kind, State, Way
 from engine.plan import Plan
+from engine.requests import Asker, Request
 
 INDEXES = (
-    "roles_of", "children", "bound", "names", "macs", "uuids", "serials", "lease_of", "address_of", "nonces", "values_of",
-    "stale", "running", "holders",
-)  # fmt: skip
+    "roles_of",
+    "children",
+    "bound",
+    "names",
+    "macs",
+    "uuids",
+    "serials",
+    "lease_of",
+    "address_of",
+    "nonces",
+    "values_of",
+    "stale",
+    "running",
+    "holders",
+    "undone",
+    "ready",
+    "above",
+)
 
 
 class Rack(Machines):
@@ -72,6 +65,8 @@ class Rack(Machines):
         self.waiting: dict[Any, tuple[Machine, int, Callable[[Effect], None]]] = {}
         self.ordered: dict[str, Start] = {}
         self.mailbox: dict[str, list[tuple[Start, str]]] = {}
+        self.kexecs: dict[str, tuple[int, str]] = {}
+        """Node -> the boot and the boot_id of an order for a kexec that waits for its agent, in the engine's process."""
         self.effects: list[Effect] = []
         self.most_starts = 0
         self.wiped: list[tuple[int, str]] = []
@@ -95,7 +90,7 @@ class Rack(Machines):
     def when(self, time: float, call: Callable[[], None], owner: str = "machine") -> None:
         heapq.heappush(self.heap, (max(time, self.now), self.seq, owner, call))
 
-    def between(self, low: float, high: float) -> float:
+    def between(self, low: float, high: float, *of: object) -> float:
         return round(self.random.uniform(low, high), 2)
 
     def run(self, until: Callable[[], bool] | None = None, seconds: float = 3600.0) -> bool:
@@ -114,9 +109,7 @@ class Rack(Machines):
         world = self.world
         if sum(n.kind is Kind.SERVER for n in world.nodes.values()) < len(self.machines):
             return False
-        return all(n.allocated for n in world.nodes.values()) and all(
-            done(world, r) for r in world.node_roles.values() if committed(r)
-        )
+        return all(n.allocated for n in world.nodes.values()) and all(done(world, r) for r in world.node_roles.values() if committed(r))
 
     def bring_up(self, rounds: int = 12) -> None:
         """Until all is done, with an operator who looks in now and then and does what the reasons advise."""
@@ -184,9 +177,10 @@ class Rack(Machines):
         heapq.heapify(self.heap)
         self.waiting.clear()
         self.mailbox.clear()
+        self.kexecs.clear()
         self.ordered.clear()
         self.admin_did.clear()
-        self.world = World.load(self.catalog, self.tables)
+        self.world = load_world(self.catalog, self.tables)
         self.feed(Started(installation="other", admin="admin.example.net"))
         self.after(20.0, self._listen, "engine")
 
@@ -204,9 +198,7 @@ class Rack(Machines):
                 full = [r for r in resources(world.catalog.roles[role.role], role) if (world.running.get(r) or 0) >= size(world, r)]
                 assert role.key in queued, f"{role.key} waits for {full} in no queue"
         for node in world.nodes.values():
-            holders = [
-                k for k in world.roles_of.get(node.id) or () if world.node_roles[k].state is State.TRANSITION
-            ]
+            holders = [k for k in world.roles_of.get(node.id) or () if world.node_roles[k].state is State.TRANSITION]
             assert len(holders) <= 1, f"two node roles hold {node.id}: {holders}"
 
     def no_needless_boot(self, was: World, effects: list[Effect]) -> None:
@@ -218,11 +210,13 @@ class Rack(Machines):
                 assert not fits or new.intent.fresh or old.intent.fresh, f"{effect} for nothing"
 
     def indexes_agree(self) -> None:
-        fresh = World.load(self.catalog, self.tables)
+        fresh = load_world(self.catalog, self.tables)
         for table in TABLES:
             assert getattr(fresh, table) == getattr(self.world, table), table
         for name in INDEXES:
             assert dict(getattr(fresh, name)) == dict(getattr(self.world, name)), name
+        for name, index in naive(self.world).items():
+            assert dict(getattr(self.world, name)) == index, name
 
     def _listen(self) -> None:
         """The loop tells of nodes that are silent for too long."""
@@ -234,16 +228,19 @@ class Rack(Machines):
     def answers(self, node_id: str) -> bool:
         node, machine = self.world.nodes[node_id], self.machine_of(node_id)
         return (
-            machine is not None and machine.reachable and bool(machine.runs) and machine.boot_id == node.boot_id
+            machine is not None
+            and machine.reachable
+            and bool(machine.runs)
+            and machine.boot_id == node.boot_id
             and machine.runs == node.runs
-        )  # fmt: skip
+        )
 
     def machine_of(self, node_id: str) -> Machine | None:
         node = self.world.nodes.get(node_id)
         return next((m for m in self.machines if node is not None and m.mac in node.macs), None)
 
     def operate(self, verb: str, node: str, role: str = "", value: Any = None) -> Effect:
-        effects = self.feed(Operate(request=-1, who="op", verb=verb, node=node, role=role, value=value))
+        effects = self.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb=verb, node=node, role=role, value=value))
         return next(e for e in effects if isinstance(e, Accept | Refuse))
 
     def tend(self) -> None:
@@ -280,7 +277,8 @@ class Rack(Machines):
             case SendDhcp():
                 self._answer(("dhcp", effect.reply.to.mac), effect)
             case BootScript() | Welcome() | Refuse():
-                self._answer(effect.request, effect)
+                asked = effect.request
+                self._answer(asked.number if asked is not None and asked.asker is Asker.HTTP else 0, effect)
             case BootNode():
                 self.after(self.between(1, 5), lambda: self._boot(effect), "engine")
             case Probe():
@@ -312,12 +310,8 @@ class Rack(Machines):
         failure = None
         if effect.way is Way.KEXEC:
             if self.answers_now(machine) and machine.runs == "sledgehammer":
-                machine.epoch += 1
-                machine.runs, machine.welcomed, machine.memory = "", False, {}
-                if machine.kexec_hangs:
-                    machine.kexec_hangs -= 1
-                else:
-                    self._in(machine, 3.0, lambda: self._disk(machine))
+                self.kexecs[effect.node] = (effect.generation, self.world.nodes[effect.node].boot_id)
+                self.after(self.between(0.1, 1), lambda: self.empty(effect.node), "engine")
             else:
                 failure = reasons.unreachable_node(node=effect.node, address="", message="no agent")
         elif machine.bmc_dead:
@@ -361,6 +355,17 @@ class Rack(Machines):
         for start, boot_id in self.mailbox.pop(node_id, []):
             if boot_id == machine.boot_id:
                 self.order(machine, start)
+        boot = self.world.nodes[node_id].boot
+        if boot is not None and self.kexecs.get(node_id) == (boot.generation, machine.boot_id):
+            self._kexec(machine)
+
+    def _kexec(self, machine: Machine) -> None:
+        machine.epoch += 1
+        machine.runs, machine.welcomed, machine.memory = "", False, {}
+        if machine.kexec_hangs:
+            machine.kexec_hangs -= 1
+        else:
+            self._in(machine, 3.0, lambda: self._disk(machine))
 
     def _ssh(self, effect: Start) -> None:
         if self.ordered.get(effect.attempt) is not effect:

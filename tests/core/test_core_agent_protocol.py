@@ -1,18 +1,19 @@
-"""An agent that speaks other calls than the engine is refused, and it is told where one looks."""
+"""The engine refuses an agent with another protocol version, and shows this wherever the node is shown."""
 
 from __future__ import annotations
 
 import pytest
-from test_core_boots import desk, disk_hello, hello, needs_boot, script
+from boots_rig import disk_hello, hello, needs_boot, rig, script
 
-from engine.core.hello import PROTOCOL
+from engine.core.boot.hello import PROTOCOL
 from engine.effects import Refuse, Welcome
 from engine.events import ScriptAsked
+from engine.requests import Asker, Request
 
 
 @pytest.mark.parametrize("theirs", [PROTOCOL - 1, PROTOCOL + 1])
 def test_of_a_node_that_is_known(theirs: int) -> None:
-    d = desk()
+    d = rig()
     needs_boot(d)
     d.feed(script())
     d.feed(hello(protocol=theirs))
@@ -28,7 +29,7 @@ def test_of_a_node_that_is_known(theirs: int) -> None:
 
 
 def test_of_an_installed_system() -> None:
-    d = desk(runs="debian-12", stage="system")
+    d = rig(runs="debian-12", stage="system")
     event = disk_hello("b5")
     d.feed(type(event)(**{name: getattr(event, name) for name in event.__struct_fields__} | {"protocol": 7}))
     assert d.one(Refuse).reason.code == "agent_protocol"
@@ -36,8 +37,8 @@ def test_of_an_installed_system() -> None:
 
 
 def test_of_a_machine_that_nobody_knows() -> None:
-    d = desk()
-    d.feed(ScriptAsked(request=5, mac="52:54:00:99:00:01", address="10.0.0.31", nonce="h9"))
+    d = rig()
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac="52:54:00:99:00:01", address="10.0.0.31", nonce="h9"))
     d.feed(hello(nonce="h9", macs=("52:54:00:99:00:01",), protocol=7))
     assert d.one(Refuse).reason.code == "agent_protocol"
     sighting = d.world.sightings["52:54:00:99:00:01"]

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from catalogs import ADMIN, USUAL, catalog, plan, role
-from desk import Desk
 from msgspec.structs import replace
+from world_rig import WorldRig
 
-from engine.core.attributes import LAYERS, document, effective, inputs_hash, layers
-from engine.core.derive import done
-from engine.core.rules import choose, facts, matches
-from engine.core.topology import place_from
+from engine.core.hardware.inventory import Inventory
+from engine.core.hardware.topology import place_from
+from engine.core.plan.diff import diff
+from engine.core.plan.rules import choose, facts, matches
+from engine.core.roles.attributes import COMPUTED, LAYERS, document, effective, engine_value, inputs_hash, layers
+from engine.core.roles.derive import done
 from engine.definitions import Want
-from engine.effects import Start
+from engine.effects import Accept, Start
 from engine.events import Commit, Outcome, SetAttribute, Started
 from engine.model import Allocation, Deployment, Place, State, Value
 from engine.plan import Admin, DeploymentDef, PlaceDef, Rack, Rule, Site
@@ -25,8 +27,12 @@ READER = role("reader", wants=["x", "y", "hostname"])
 ALL = catalog(GIVER, FAR, READER, defaults={"x": "default"})
 
 
-def desk() -> Desk:
-    d = Desk(ALL, plan({}, deployments={"cloud": DeploymentDef(name="cloud"), "leaf": DeploymentDef(name="leaf", parent="cloud")}))
+def place(plan: Any, neighbours: object) -> Place | None:
+    return place_from(plan, Inventory({"neighbours": neighbours}).neighbours)
+
+
+def rig() -> WorldRig:
+    d = WorldRig(ALL, plan({}, deployments={"cloud": DeploymentDef(name="cloud"), "leaf": DeploymentDef(name="leaf", parent="cloud")}))
     d.server("n1", stage="hardware", allocated=True)
     d.server("n2", stage="hardware", allocated=True)
     d.role("giver", state=State.ACTIVE)
@@ -53,7 +59,7 @@ STEPS: list[tuple[str, Any]] = [
 
 
 def test_each_layer_wins_over_those_before_it() -> None:
-    d = desk()
+    d = rig()
     assert effective(d.world, d.at("reader"), "x") == "default"
     for layer, row in STEPS:
         if row is None:
@@ -70,7 +76,7 @@ def test_each_layer_wins_over_those_before_it() -> None:
 
 
 def test_values_of_others_are_not_seen() -> None:
-    d = desk()
+    d = rig()
     for scope in ("n2", "n2/reader", "n1/giver"):
         for layer in ("rule", "role", "operator", "hint", "discovery"):
             d.put(value(layer, scope, "wrong"))
@@ -79,13 +85,13 @@ def test_values_of_others_are_not_seen() -> None:
 
 
 def test_a_value_replaces_whole() -> None:
-    d = desk()
+    d = rig()
     d.put(replace(value("deployment", "system", ""), value={"a": 1, "b": 2}), replace(value("operator", "n1", ""), value={"b": 3}))
     assert effective(d.world, d.at("reader"), "x") == {"b": 3}
 
 
 def test_of_two_parents_the_nearer_wins() -> None:
-    d = desk()
+    d = rig()
     d.role("giver", "n2", state=State.ACTIVE, gave={"x": "there"})
     d.change(role="reader", parents=(("n1", "giver"), ("n2", "giver")))
     assert effective(d.world, d.at("reader"), "x") == "there"
@@ -94,22 +100,28 @@ def test_of_two_parents_the_nearer_wins() -> None:
 
 
 def test_only_parents_give() -> None:
-    d = desk()
+    d = rig()
     d.role("far", "n1", state=State.ACTIVE, gave={"y": "no parent"})
     assert effective(d.world, d.at("reader"), "y") is None
 
 
 def test_what_the_engine_computes() -> None:
-    d = Desk(USUAL)
+    d = WorldRig(USUAL)
     d.server(name="node-1.r1.example.net", allocated=True)
     d.put(Allocation(address="10.0.0.101", network="admin", range="host", node="n1"))
     install, network = d.role("os-install"), d.role("network-admin")
     there = {"name": "admin", "address": "10.0.0.101", "mask": "255.255.255.0", "subnet": "10.0.0.0/24", "router": "", "vlan": 0}
     expected = {
-        "hostname": "node-1", "domain": "r1.example.net", "admin-network": there, "image": {"$image": "debian-12"},
-        "credential": {"$secret": "credential"}, "engine-key": {"$engine": "key"}, "engine-url": "http://10.0.0.1",
-        "admin-address": "10.0.0.1", "admin-subnets": ["10.0.0.0/24"],
-    }  # fmt: skip
+        "hostname": "node-1",
+        "domain": "r1.example.net",
+        "admin-network": there,
+        "image": {"$image": "debian-12"},
+        "credential": {"$secret": "credential"},
+        "engine-key": {"$engine": "key"},
+        "engine-url": "http://10.0.0.1",
+        "admin-address": "10.0.0.1",
+        "admin-subnets": ["10.0.0.0/24"],
+    }
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name
     assert effective(d.world, network, "network") == there
@@ -119,7 +131,10 @@ def test_a_secret_of_the_plan_is_a_handle_by_its_name() -> None:
     taker = role("taker", wants=["pass-phrase", "other"])
     known = catalog(taker)
     secret = {name: replace(known.attributes[name], secret=True) for name in ("pass-phrase", "other")}
-    d = Desk(replace(known, attributes={**known.attributes, **secret}), plan({}, secrets={"pass-phrase": {"env": "PASS_PHRASE"}, "x": {"env": "X"}}))
+    d = WorldRig(
+        replace(known, attributes={**known.attributes, **secret}),
+        plan({}, secrets={"pass-phrase": {"env": "PASS_PHRASE"}, "x": {"env": "X"}}),
+    )
     d.server()
     d.role("taker")
     assert effective(d.world, d.at("taker"), "pass-phrase") == {"$secret": "pass-phrase"}
@@ -131,7 +146,7 @@ def test_the_document_is_nested_by_path_and_opened() -> None:
     deep = replace(deep, wants=(Want(name="a"), Want(name="b", at="else/where")))
     known = catalog(deep, defaults={"a": 1, "b": {"$secret": "b"}})
     known = replace(known, attributes={**known.attributes, "a": replace(known.attributes["a"], path="x/y")})
-    d = Desk(known, plan({}))
+    d = WorldRig(known, plan({}))
     d.server()
     d.role("deep")
     assert document(d.world, d.at("deep"), {"b": "open"}) == {"x": {"y": 1}, "else": {"where": "open"}}
@@ -140,8 +155,8 @@ def test_the_document_is_nested_by_path_and_opened() -> None:
 # -- what makes a node role stale ----------------------------------------------------------------------------------
 
 
-def active() -> Desk:
-    d = desk()
+def active() -> WorldRig:
+    d = rig()
     d.change(role="giver", gave={"x": "given"})
     d.role("far", "n2", state=State.ACTIVE, gave={"y": 1})
     d.change(role="reader", state=State.ACTIVE, ran_hash=inputs_hash(d.world, d.at("reader")))
@@ -150,7 +165,7 @@ def active() -> Desk:
     return d
 
 
-def changes(d: Desk, what: str) -> None:
+def changes(d: WorldRig, what: str) -> None:
     match what:
         case "value":
             d.feed(SetAttribute(who="op", layer="operator", scope="n1", name="x", value=5))
@@ -170,10 +185,14 @@ def changes(d: Desk, what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "stale"),
     [
-        ("value", True), ("value of the deployment", True), ("what a parent gave", True), ("name", True), ("nothing", False),
+        ("value", True),
+        ("value of the deployment", True),
+        ("what a parent gave", True),
+        ("name", True),
+        ("nothing", False),
         ("the same again", False),
     ],
-)  # fmt: skip
+)
 def test_what_makes_stale(what: str, stale: bool) -> None:
     d = active()
     changes(d, what)
@@ -188,7 +207,7 @@ def test_a_stale_node_role_runs_again_and_its_children_wait() -> None:
 
 
 def test_a_plan_that_changes_what_is_computed_makes_stale() -> None:
-    d = Desk(catalog(role("zone", wants=["domain"])), plan({}))
+    d = WorldRig(catalog(role("zone", wants=["domain"])), plan({}))
     d.server(stage="hardware", allocated=True, available=False)
     d.role("zone", state=State.ACTIVE)
     d.change(role="zone", ran_hash=inputs_hash(d.world, d.at("zone")))
@@ -198,7 +217,7 @@ def test_a_plan_that_changes_what_is_computed_makes_stale() -> None:
 
 
 def test_a_plan_with_other_networks_keeps_the_indexes() -> None:
-    d = Desk(USUAL)
+    d = WorldRig(USUAL)
     d.server(stage="system", runs="debian-12", allocated=True)
     for name in ("inventory", "bios-configure", "raid-configure", "os-install"):
         d.role(name, state=State.ACTIVE)
@@ -211,7 +230,7 @@ def test_a_plan_with_other_networks_keeps_the_indexes() -> None:
 
 
 def test_deployments_nest() -> None:
-    d = desk()
+    d = rig()
     assert d.world.deployments["leaf"] == Deployment(name="leaf", parent="cloud")
     d.feed(Commit(who="t", plan=plan({}, attributes={"x": "of the site"})))
     assert effective(d.world, d.at("reader"), "x") == "of the site"
@@ -252,16 +271,23 @@ def test_what_a_rule_matches(match: dict[str, Any], holds: bool) -> None:
     assert matches(Rule(match=match), KNOWN) is holds
 
 
-def discovered(**fields: Any) -> Desk:
-    d = Desk(USUAL, plan({}, allocate="ask"))
+def discovered(**fields: Any) -> WorldRig:
+    d = WorldRig(USUAL, plan({}, allocate="ask"))
     d.server(**fields)
     d.role(
-        "inventory", state=State.ACTIVE,
+        "inventory",
+        state=State.ACTIVE,
         gave={
-            "product": "R640", "vendor": "Dell", "memory-mb": 65536, "cpus": 8, "firmware": "efi", "kexec": True,
-            "disks": [{"size": 10}, {"size": 20}], "nics": [{"speed": 1000}, {"speed": 25000}],
+            "product": "R640",
+            "vendor": "Dell",
+            "memory-mb": 65536,
+            "cpus": 8,
+            "firmware": "efi",
+            "kexec": True,
+            "disks": [{"name": "sda", "size": 10}, {"name": "sdb", "size": 20}],
+            "nics": [{"speed": 1000}, {"speed": 25000}],
         },
-    )  # fmt: skip
+    )
     return d
 
 
@@ -307,7 +333,7 @@ def test_the_first_match_wins_per_thing() -> None:
 
 
 def test_two_nodes_never_share_a_name() -> None:
-    d = Desk(catalog(role("inventory", "discovery", flags=["discovery"])), plan({}, rules=(Rule(name="twin"),)))
+    d = WorldRig(catalog(role("inventory", "discovery", flags=["discovery"])), plan({}, rules=(Rule(name="twin"),)))
     for number in (1, 2):
         d.server(f"n{number}")
         d.role("inventory", f"n{number}", state=State.ACTIVE)
@@ -338,5 +364,68 @@ def test_where_a_node_stands(neighbours: Any, unit: int | None) -> None:
         PlaceDef(unit=10, cables={"1g0": "tor1:swp3", "bmc": "mgmt:3"}),
         PlaceDef(unit=12, cables={"1g0": "tor1:swp4", "bmc": "mgmt:4"}),
     )
-    found = place_from(plan({}, racks=(Rack(name="r1", places=places),)), neighbours)
+    found = place(plan({}, racks=(Rack(name="r1", places=places),)), neighbours)
     assert found == (Place(rack="r1", unit=unit) if unit else None)
+
+
+def test_everything_that_is_said_to_be_computed_is_computed() -> None:
+    d = rig()
+    for name in sorted(COMPUTED):
+        engine_value(d.world, d.at("reader"), name)  # raises where nothing computes it
+
+
+def open_attempt() -> WorldRig:
+    """An attempt of the reader is open, started with the inputs as they are."""
+    d = active()
+    hashed = inputs_hash(d.world, d.at("reader"))
+    d.change(role="reader", state=State.TRANSITION, attempt="i5-8", leg=1, action="run", begun=d.now, try_hash=hashed)
+    return d
+
+
+@pytest.mark.parametrize("what", ["value", "value of the deployment", "what a parent gave", "name", "nothing"])
+def test_an_input_that_changes_under_an_open_attempt_makes_its_success_stale(what: str) -> None:
+    """Whether it does is known while the attempt runs, and a success asks for no second hash."""
+    d = open_attempt()
+    assert ("n1", "reader") not in d.world.stale
+    changes(d, what)
+    changed = what != "nothing"
+    assert (("n1", "reader") in d.world.stale) is changed
+    assert dict(d.world.stale) == dict(d.reload().stale)
+    d.feed(Outcome(attempt="i5-8.1", node="n1", what="done"))
+    assert dict(d.world.stale) == dict(d.reload().stale)
+    assert d.at("reader").ran_hash == inputs_hash(d.world, d.at("reader")) or changed
+    assert [e.role for e in d.effects if isinstance(e, Start) and e.role == "reader"] == ["reader"] * changed
+
+
+def test_an_input_that_changes_back_under_an_open_attempt_leaves_nothing_stale() -> None:
+    d = open_attempt()
+    changes(d, "value")
+    d.feed(SetAttribute(who="op", layer="operator", scope="n1", name="x", clear=True))
+    assert ("n1", "reader") not in d.world.stale
+    d.feed(Outcome(attempt="i5-8.1", node="n1", what="done"))
+    assert done(d.world, d.at("reader"))
+
+
+def test_a_next_leg_is_compared_with_what_its_attempt_began_with() -> None:
+    d = open_attempt()
+    d.feed(Outcome(attempt="i5-8.1", node="n1", what="again", after=1.0))
+    changes(d, "value")
+    d.tick("n1/reader", 2.0)
+    assert d.at("reader").state is State.TRANSITION
+    assert d.at("reader").leg == 2
+    assert ("n1", "reader") in d.world.stale
+    assert dict(d.world.stale) == dict(d.reload().stale)
+
+
+def test_a_receipt_tells_of_an_open_attempt_that_runs_again() -> None:
+    d = open_attempt()
+    d.feed(SetAttribute(who="op", layer="operator", scope="n1", name="x", value=5))
+    assert "1 role runs again" in d.one(Accept).message
+
+
+def test_a_diff_tells_of_an_open_attempt_that_runs_again() -> None:
+    d = open_attempt()
+    wanted = d.world.plan
+    assert wanted is not None
+    found = diff(d.world, replace(wanted, attributes={**wanted.attributes, "y": 7}))
+    assert ("reader", "again") in {(one.role, one.what) for one in found.roles}

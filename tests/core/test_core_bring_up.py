@@ -6,7 +6,7 @@ import pytest
 from catalogs import USUAL, plan
 from rack import Rack
 
-from engine.core.stages import node_state
+from engine.core.roles.stages import node_state
 from engine.effects import BootNode, Start
 from engine.events import Commit, Operate
 from engine.files.catalog import shipped
@@ -28,8 +28,17 @@ def test_from_power_to_ready(rack: Rack) -> None:
     assert node_state(rack.world, node) == "ready"
     started = [e.role + ("?" if e.action == "verify" else "") for e in rack.effects if isinstance(e, Start) and e.node == node.id]
     assert started == [
-        "bmc-discover", "inventory", "lldp", "bios-configure", "bios-configure?", "raid-configure", "os-install", "network-admin", "ntp-client", "ready",
-    ]  # fmt: skip
+        "bmc-discover",
+        "inventory",
+        "lldp",
+        "bios-configure",
+        "bios-configure?",
+        "raid-configure",
+        "os-install",
+        "network-admin",
+        "ntp-client",
+        "ready",
+    ]
     assert rack.machines[0].wipes == {"raid-configure": 1, "os-install": 1}
     rack.indexes_agree()
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalogs import catalog, plan, role, same
-from desk import Desk
 from msgspec.structs import replace
+from world_rig import WorldRig
 
 from engine import reasons
-from engine.core.devices import about, device_id
-from engine.core.guards import blockers
-from engine.core.life import advance
-from engine.core.stages import node_state
-from engine.core.work import Work
+from engine.core.hardware.devices import about, device_id
+from engine.core.roles.guards import blockers
+from engine.core.roles.life import advance
+from engine.core.roles.stages import node_state
+from engine.core.world.work import Work
 from engine.definitions import On, Requirement
 from engine.effects import Refuse, Start
 from engine.events import Commit, Outcome
 from engine.files.catalog import read
 from engine.model import Kind, Lease, Node, Sighting, State
+from engine.requests import Asker, Request
 
 CATALOG = catalog(
     role("lldp", "discovery", flags=["discovery"], gives=("neighbours",)),
@@ -33,9 +34,9 @@ def hears(*chassis: str) -> list[dict[str, str]]:
     return [{"nic": f"eno{i}", "chassis": c, "port": "1", "system": f"tor{i}", "port_description": ""} for i, c in enumerate(chassis, 1)]
 
 
-def rack(*chassis: str, roles: tuple[str, ...] = ("storage-net",)) -> Desk:
+def rack(*chassis: str, roles: tuple[str, ...] = ("storage-net",)) -> WorldRig:
     """A server that was discovered and allocated, and has heard these switches."""
-    d = Desk(CATALOG, plan({}, allocate="ask"))
+    d = WorldRig(CATALOG, plan({}, allocate="ask"))
     d.server(allocated=True, stage="system", runs="debian-12")
     d.role("lldp", state=State.TRANSITION, attempt="i5-1", leg=1, deployment="system")
     d.feed(Outcome(attempt="i5-1.1", node="n1", what="done", gives={"neighbours": hears(*chassis)}))
@@ -43,7 +44,7 @@ def rack(*chassis: str, roles: tuple[str, ...] = ("storage-net",)) -> Desk:
     return d
 
 
-def devices(d: Desk) -> dict[str, Node]:
+def devices(d: WorldRig) -> dict[str, Node]:
     return {n.name.split(".")[0]: n for n in d.world.nodes.values() if n.kind is Kind.DEVICE}
 
 
@@ -78,7 +79,7 @@ def test_a_role_that_is_wanted_on_linked_switches_is_bound_on_each() -> None:
 
 def test_without_a_switch_that_is_known_the_plan_is_refused() -> None:
     d = rack(roles=())
-    d.feed(Commit(who="op", request=-1, plan=plan({"storage-net": ("all",)}, allocate="ask")))
+    d.feed(Commit(who="op", request=Request(Asker.OPERATOR, 1), plan=plan({"storage-net": ("all",)}, allocate="ask")))
     assert d.one(Refuse).reason == reasons.not_linked(role="switch-port", kind="switch", node=d.node().name)
     assert ("n1", "storage-net") not in d.world.node_roles
 
@@ -93,7 +94,10 @@ def test_a_delegate_is_told_of_its_device() -> None:
     d = rack(TOR, roles=())
     tor = devices(d)["tor1"]
     assert about(d.world, tor) == {"device": {"name": "tor1", "id": tor.id, "address": ""}}
-    d.put(Sighting(mac=TOR, kind="switch", address="10.0.0.40"), Lease(address="10.0.0.40", mac=TOR, network="admin", state="bound", expires=1e9))
+    d.put(
+        Sighting(mac=TOR, kind="switch", address="10.0.0.40"),
+        Lease(address="10.0.0.40", mac=TOR, network="admin", state="bound", expires=1e9),
+    )
     assert about(d.world, tor)["device"]["address"] == "10.0.0.40"
     assert about(d.world, replace(tor, address="10.0.0.9"))["device"]["address"] == "10.0.0.9"
     assert about(d.world, d.node()) == {}

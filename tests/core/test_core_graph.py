@@ -6,30 +6,31 @@ from typing import Any
 
 import pytest
 from catalogs import ADMIN, USUAL, catalog, plan, role, same
-from desk import Desk, tables
 from msgspec.structs import replace
+from world_rig import WorldRig, tables
 
 from engine import reasons
-from engine.core.guards import order
+from engine.core.roles.guards import order
 from engine.definitions import Catalog, On, Requirement
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, Started
 from engine.model import State, Value
 from engine.plan import DeploymentDef, Range
+from engine.requests import Asker, Request
 
 PEERS, DEPLOYMENT, ON_ADMIN = On.PEERS, On.DEPLOYMENT, On.ADMIN
 
 
-def bound(what: Catalog, roles: dict[str, tuple[str, ...]], nodes: int = 1, **more: Any) -> Desk:
+def bound(what: Catalog, roles: dict[str, tuple[str, ...]], nodes: int = 1, **more: Any) -> WorldRig:
     """Allocated nodes with these roles, in the order of their numbers; nothing is started."""
-    d = Desk(what, plan(roles, **more))
+    d = WorldRig(what, plan(roles, **more))
     for number in range(1, nodes + 1):
         d.server(f"n{number}", hold=True)
-        d.feed(Operate(request=number, who="op", verb="allocate", node=f"n{number}"))
+        d.feed(Operate(request=Request(Asker.OPERATOR, number), who="op", verb="allocate", node=f"n{number}"))
     return d
 
 
-def keys(d: Desk) -> set[str]:
+def keys(d: WorldRig) -> set[str]:
     return {f"{n}/{r}" for n, r in d.world.node_roles if n != "admin"}
 
 
@@ -56,9 +57,9 @@ def test_a_provider_will_do() -> None:
 
 
 def test_conflicts_are_refused() -> None:
-    d = Desk(catalog(role("a", conflicts=("b",)), role("b")), plan({"a": ("all",), "b": ("all",)}))
+    d = WorldRig(catalog(role("a", conflicts=("b",)), role("b")), plan({"a": ("all",), "b": ("all",)}))
     d.server()
-    d.feed(Operate(request=1, who="op", verb="allocate", node="n1"))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
     assert d.one(Refuse).reason == reasons.conflicts(role="b", other="a", node="node-1.r1.example.net")
 
 
@@ -73,8 +74,10 @@ def test_conflicts_are_refused() -> None:
 )
 def test_where_a_parent_is_looked_for(on: On | None, parents: list[Any]) -> None:
     what = catalog(
-        role("os-install", "install", wants=["target-os"]), role("base", "system"), role("top", "system", requires=(Requirement(role="base", on=on),))
-    )  # fmt: skip
+        role("os-install", "install", wants=["target-os"]),
+        role("base", "system"),
+        role("top", "system", requires=(Requirement(role="base", on=on),)),
+    )
     d = bound(what, {"base": ("node:node-1",), "top": ("node:node-2",)}, nodes=2)
     assert list(d.at("top", "n2").parents) == parents
 
@@ -85,7 +88,7 @@ def test_on_the_admin_node() -> None:
 
 
 def test_the_admin_node_gets_the_roles_that_are_chosen_for_it() -> None:
-    d = Desk(catalog(role("watch", "system", "local")), plan({"watch": ("admin",)}))
+    d = WorldRig(catalog(role("watch", "system", "local")), plan({"watch": ("admin",)}))
     assert ("admin", "watch") in d.world.node_roles
 
 
@@ -97,10 +100,10 @@ def test_a_new_member_of_a_cluster_is_a_parent_of_those_who_depend_on_its_peers(
 
 def test_a_cycle_is_refused_and_spelled_out() -> None:
     what = catalog(role("a", requires=(Requirement(role="b", on=On.SAME),)), role("b", requires=(same("a"),)))
-    d = Desk(what, plan({"a": ("all",)}))
+    d = WorldRig(what, plan({"a": ("all",)}))
     d.server()
     before = tables(d.world)
-    d.feed(Operate(request=1, who="op", verb="allocate", node="n1"))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
     path = d.one(Refuse).reason.fields["path"]
     assert path == "node-1.r1.example.net/a > node-1.r1.example.net/b > node-1.r1.example.net/a"
     assert tables(d.world) == before
@@ -109,24 +112,26 @@ def test_a_cycle_is_refused_and_spelled_out() -> None:
 def test_a_cycle_through_another_node_s_order_of_stages_is_refused() -> None:
     """n2's hardware waits for n1's system, which is after n1's hardware, which waits for n2's system: no edge goes back, and nothing could ever run."""
     what = catalog(
-        role("os-install", "install", wants=["target-os"]), role("base", "system", flags=["cluster"]), role("top", "hardware"),
+        role("os-install", "install", wants=["target-os"]),
+        role("base", "system", flags=["cluster"]),
+        role("top", "hardware"),
         role("cross", "hardware", requires=(Requirement(role="base", on=PEERS),)),
-    )  # fmt: skip
-    d = Desk(what, plan({"base": ("all",), "cross": ("all",)}))
+    )
+    d = WorldRig(what, plan({"base": ("all",), "cross": ("all",)}))
     d.server("n1", hold=True)
     d.server("n2", hold=True)
-    d.feed(Operate(request=1, who="op", verb="allocate", node="n1"))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
     assert d.one(Accept)
-    d.feed(Operate(request=2, who="op", verb="allocate", node="n2"))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 2), who="op", verb="allocate", node="n2"))
     assert d.one(Refuse).reason.code == "cycle"
     assert not d.node("n2").allocated
 
 
 def test_a_role_that_waits_for_a_later_stage_of_its_own_node_is_refused() -> None:
     what = catalog(role("os-install", "install", wants=["target-os"]), role("early", requires=(same("late"),)), role("late", "system"))
-    d = Desk(what, plan({"early": ("all",)}))
+    d = WorldRig(what, plan({"early": ("all",)}))
     d.server()
-    d.feed(Operate(request=1, who="op", verb="allocate", node="n1"))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
     assert d.one(Refuse).reason.code == "cycle"
 
 
@@ -156,11 +161,14 @@ def test_equal_ranks_go_by_node_then_role() -> None:
 # -- addresses -----------------------------------------------------------------------------------------------------
 
 STORE = replace(
-    ADMIN, name="store", subnet="10.9.0.0/24", ranges={"host": Range(first="10.9.0.50", last="10.9.0.250")},
-)  # fmt: skip
+    ADMIN,
+    name="store",
+    subnet="10.9.0.0/24",
+    ranges={"host": Range(first="10.9.0.50", last="10.9.0.250")},
+)
 
 
-def addresses(d: Desk, node: str = "n1") -> dict[str, str]:
+def addresses(d: WorldRig, node: str = "n1") -> dict[str, str]:
     return {a.network: a.address for a in d.world.allocations.values() if a.node == node}
 
 
@@ -171,7 +179,7 @@ def test_the_same_host_part_on_each_network() -> None:
 
 
 def test_a_hint_is_preferred_and_what_is_taken_is_not_given() -> None:
-    d = Desk(catalog(role("a")), plan({"a": ("all",)}))
+    d = WorldRig(catalog(role("a")), plan({"a": ("all",)}))
     for number in (1, 2):
         d.server(f"n{number}", hold=True)
         d.put(Value(layer="hint", scope=f"n{number}", name="admin-address", value="10.0.0.150"))
@@ -195,7 +203,7 @@ def test_a_network_that_comes_later_gives_its_addresses_then() -> None:
 def test_selectors() -> None:
     roles = {"a": ("group:big",), "b": ("node:node-2",), "c": ("admin",), "d": ("all",)}
     what = catalog(role("a"), role("b"), role("c", "system", "local"), role("d"))
-    d = Desk(what, plan(roles, deployments={"cloud": DeploymentDef(name="cloud", roles=roles)}))
+    d = WorldRig(what, plan(roles, deployments={"cloud": DeploymentDef(name="cloud", roles=roles)}))
     for number in (1, 2):
         d.server(f"n{number}", hold=True, group="big" if number == 1 else "")
         d.feed(Operate(who="op", verb="allocate", node=f"n{number}"))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from boots_rig import BOOTS, ask, disk_hello, hello, script
 from catalogs import USUAL
-from desk import Desk, mac, uuid
-from test_core_boots import BOOTS, ask, disk_hello, hello, script
+from world_rig import WorldRig, mac, uuid
 
 from engine import reasons
-from engine.core.identity import clean_serial, clean_uuid, identify, swapped
+from engine.core.boot.identity import clean_serial, clean_uuid, identify, swapped
 from engine.effects import BootNode, Refuse, Start, Welcome
 from engine.events import Hello
 from engine.reasons import Reason
 
 
-def met(number: int = 1, **fields: Any) -> Desk:
+def met(number: int = 1, **fields: Any) -> WorldRig:
     """A machine without identity that has its boot script, nonce `h1`."""
-    d = Desk(USUAL)
+    d = WorldRig(USUAL)
     d.feed(ask(number=number), script("h1", number))
     return d
 
@@ -122,14 +122,14 @@ def test_of_a_known_node_it_is_shown_on_the_node() -> None:
 
 
 def test_a_machine_that_reports_nothing_is_refused() -> None:
-    d = Desk(USUAL)
+    d = WorldRig(USUAL)
     d.feed(ask(), script())
     d.feed(says(uuid="", serial="", macs=()))
     assert d.one(Refuse).reason.code == "mac_not_listed"
 
 
 def test_an_installed_system_says_hello_with_its_credential() -> None:
-    d = Desk(BOOTS)
+    d = WorldRig(BOOTS)
     d.server(stage="system", runs="", alive=False)
     d.feed(disk_hello("b5"))
     assert (d.node().runs, d.node().boot_id, d.node().alive) == ("debian-12", "b5", False)
@@ -137,7 +137,7 @@ def test_an_installed_system_says_hello_with_its_credential() -> None:
 
 
 def test_a_credential_of_nobody_is_refused() -> None:
-    d = Desk(BOOTS)
+    d = WorldRig(BOOTS)
     d.server()
     d.feed(hello("b5", "debian-12", nonce="", credential="n77"))
     assert d.one(Refuse).reason == reasons.bad_credential()
@@ -146,8 +146,50 @@ def test_a_credential_of_nobody_is_refused() -> None:
 
 # -- who it is -----------------------------------------------------------------------------------------------------
 
-JUNK_SERIALS = ["", "0", "00000000", "None", "N/A", "To Be Filled By O.E.M.", "System Serial Number", "Default string", "123456789",
-                "1234567890", "xxxxxxx", "..........", "Not Specified", "unknown", "AAAAAAAA", "  ", "O.E.M."]  # fmt: skip
+JUNK_SERIALS = [
+    "",
+    "0",
+    "00000000",
+    "None",
+    "N/A",
+    "To Be Filled By O.E.M.",
+    "System Serial Number",
+    "Default string",
+    "123456789",
+    "1234567890",
+    "xxxxxxx",
+    "..........",
+    "Not Specified",
+    "unknown",
+    "AAAAAAAA",
+    "  ",
+    "O.E.M.",
+    "0123456789",
+    "Enter Serial",
+    "Chassis Serial Number",
+    "SerialNumber",
+    "Undefined",
+    "XXXXXXXXXX",
+    "Serial Number xxxxxx",
+    "SYS-1234567890",
+    "SN-12345",
+    "(null string)",
+    "INVALID",
+    "EVAL",
+    "123456789000",
+    "0123456789ABCDEF",
+    "9876543210",
+    "To Be Filled By O.E.M. by More String",
+    "Not Specified by manufacturer",
+    "System S/N",
+    "Please enter serial number here",
+    "\0\0\0",
+    "To be defined by O.E.M",
+    "N/A ",
+    "none.",
+    "1234",
+    "12345678901234567",
+]
 
 
 @pytest.mark.parametrize("text", JUNK_SERIALS)
@@ -155,18 +197,44 @@ def test_junk_serials_identify_nobody(text: str) -> None:
     assert clean_serial(text) == ""
 
 
-@pytest.mark.parametrize("text", ["CZJ1234567", "7XK3LM2", "S123456X7890123", "2M201500AB"])
+@pytest.mark.parametrize(
+    "text", ["CZJ1234567", "7XK3LM2", "S123456X7890123", "2M201500AB", "SN1", "A0001", "NC4M5678", "SGH012345X", "E0F1D2C3"]
+)
 def test_real_serials_do(text: str) -> None:
     assert clean_serial(f" {text} ") == text
 
 
-JUNK_UUIDS = ["", "Not Settable", "00000000-0000-0000-0000-000000000000", "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
-              "03000200-0400-0500-0006-000700080009", "00020003-0004-0005-0006-000700080009", "4c4c4544"]  # fmt: skip
+JUNK_UUIDS = [
+    "",
+    "Not Settable",
+    "00000000-0000-0000-0000-000000000000",
+    "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
+    "03000200-0400-0500-0006-000700080009",
+    "00020003-0004-0005-0006-000700080009",
+    "4c4c4544",
+    "eeeeeeee-eeee-eeee-eeee-eeeeeeeeeeee",
+    "11111111-1111-1111-1111-111111111111",
+    "01010101-0101-0101-0101-010101010101",
+    "4c4c4544-0000-2010-8020-80c04f202020",
+    "44454c4c-0000-1020-8020-80c04f202020",
+    "4C4C4544-0020-2010-8020-A0C04F202020",
+    "00010203-0405-0607-0809-0a0b0c0d0e0f",
+    "03020100-0504-0706-0809-0a0b0c0d0e0f",
+    "00112233-4455-6677-8899-aabbccddeeff",
+    "12345678-1234-1234-1234-123456789012",
+]
 
 
 @pytest.mark.parametrize("text", JUNK_UUIDS)
 def test_junk_uuids_identify_nobody(text: str) -> None:
     assert clean_uuid(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["4c4c4544-0058-4b10-8033-b7c04f4c4d32", "00000000-0000-0000-0000-ac1f6b0a0b0c", uuid(1), swapped(uuid(1))]
+)
+def test_real_uuids_do(text: str) -> None:
+    assert clean_uuid(text.upper()) == text
 
 
 def test_what_identifies_is_the_uuid_then_the_serial_then_all_macs() -> None:
@@ -182,9 +250,9 @@ def test_swapping_is_its_own_inverse() -> None:
     assert swapped(swapped(uuid(1))) == uuid(1)
 
 
-def claim(known: dict[str, Any], said: dict[str, Any]) -> Desk:
+def claim(known: dict[str, Any], said: dict[str, Any]) -> WorldRig:
     """A node of these properties is known; a machine of these, seen at MAC 9, says hello."""
-    d = Desk(BOOTS)
+    d = WorldRig(BOOTS)
     d.server(runs="", **known)
     d.feed(ask(number=9), script("h9", 9))
     d.feed(says(**{"nonce": "h9", "macs": (mac(9),), **said}))
@@ -197,14 +265,21 @@ ONE = {"uuid": uuid(1), "serial": "SN1"}
 @pytest.mark.parametrize(
     ("known", "said", "what"),
     [
-        (ONE, ONE, "same"),
-        (ONE, {"uuid": swapped(uuid(1)), "serial": "SN1"}, "same"),
-        (ONE, {"uuid": swapped(uuid(1)).upper(), "serial": ""}, "same"),
-        (ONE, {"uuid": "", "serial": "SN1"}, "same"),
-        ({"uuid": "", "serial": "SN1"}, ONE, "same"),
+        (ONE, ONE, "unclear"),
+        (ONE, {"uuid": swapped(uuid(1)), "serial": "SN1"}, "unclear"),
+        (ONE, {**ONE, "macs": (mac(1), mac(9))}, "same"),
+        (ONE, {"uuid": swapped(uuid(1)), "serial": "SN1", "macs": (mac(1), mac(9))}, "same"),
+        (ONE, {"uuid": swapped(uuid(1)).upper(), "serial": "", "macs": (mac(1), mac(9))}, "same"),
+        (ONE, {"uuid": "", "serial": "SN1", "macs": (mac(1), mac(9))}, "same"),
+        ({"uuid": "", "serial": "SN1"}, {**ONE, "macs": (mac(1), mac(9))}, "same"),
+        (ONE, {"uuid": swapped(uuid(1)).upper(), "serial": ""}, "unclear"),
+        (ONE, {"uuid": "", "serial": "SN1"}, "unclear"),
+        ({"uuid": "", "serial": "SN1"}, ONE, "unclear"),
         (ONE, {"uuid": uuid(2), "serial": "SN2"}, "new"),
-        (ONE, {"uuid": uuid(2), "serial": "SN1"}, "conflict"),
-        (ONE, {"uuid": uuid(1), "serial": "SN2"}, "conflict"),
+        (ONE, {"uuid": uuid(2), "serial": "SN1"}, "new"),
+        (ONE, {"uuid": uuid(1), "serial": "SN2"}, "new"),
+        (ONE, {"uuid": uuid(1), "serial": "SN2", "macs": (mac(1), mac(9))}, "conflict"),
+        (ONE, {"uuid": uuid(2), "serial": "SN1", "macs": (mac(1), mac(9))}, "conflict"),
         (ONE, {"uuid": uuid(2), "serial": "SN2", "macs": (mac(1), mac(9))}, "conflict"),
         (ONE, {"uuid": "", "serial": "None", "macs": (mac(9),)}, "new"),
         (ONE, {"uuid": "", "serial": "None", "macs": (mac(1), mac(9))}, "conflict"),
@@ -213,9 +288,9 @@ ONE = {"uuid": uuid(1), "serial": "SN1"}
 )
 def test_whom_a_machine_is_taken_for(known: dict[str, Any], said: dict[str, Any], what: str) -> None:
     d = claim(known, said)
-    if what == "conflict":
+    if what in ("conflict", "unclear"):
         reason = d.one(Refuse).reason
-        assert reason.code == "identity_conflict"
+        assert reason.code == {"conflict": "identity_conflict", "unclear": "same_or_not"}[what]
         assert d.world.sightings[mac(9)].reason == reason
         assert set(d.world.nodes) == {"admin", "n1"}
     else:
@@ -226,7 +301,7 @@ def test_whom_a_machine_is_taken_for(known: dict[str, Any], said: dict[str, Any]
 
 def test_where_both_are_junk_the_full_set_of_macs_identifies() -> None:
     for macs, code in (((mac(1), mac(2)), ""), ((mac(1),), "identity_conflict"), ((mac(1), mac(2), mac(3)), "identity_conflict")):
-        d = Desk(BOOTS)
+        d = WorldRig(BOOTS)
         d.server(runs="", uuid="", serial="", identity="macs", macs=(mac(1), mac(2)))
         d.feed(ask(), script())
         d.feed(says(uuid="", serial="None", macs=macs))
@@ -235,7 +310,7 @@ def test_where_both_are_junk_the_full_set_of_macs_identifies() -> None:
 
 
 def test_two_nodes_at_once_are_a_conflict_for_a_person() -> None:
-    d = Desk(BOOTS)
+    d = WorldRig(BOOTS)
     d.server("n1", runs="")
     d.server("n2", runs="")
     d.feed(ask(number=9), script("h9", 9))

@@ -6,26 +6,35 @@ from typing import Any
 
 import pytest
 from catalogs import catalog, plan, role
-from desk import Desk, mac, uuid
 from msgspec.structs import replace
+from world_rig import WorldRig, mac, uuid
 
+from crowbar_tui.console.state import standing
 from engine import reasons
-from engine.core.attributes import inputs
-from engine.core.boot import SIGNALS, firmware_way
-from engine.core.guards import blockers
-from engine.core.life import way_to
-from engine.core.stages import environment_of, over_network
+from engine.core.boot.boot import firmware_way
+from engine.core.boot.signals import SIGNALS
+from engine.core.roles.attributes import inputs
+from engine.core.roles.guards import blockers
+from engine.core.roles.life import way_to
+from engine.core.roles.stages import environment_of, over_network
 from engine.definitions import ImageDef
 from engine.effects import BootNode, BootScript, Start, Welcome
 from engine.events import Bye, Fetched, Hello, Missed, Operate, Outcome, Probed, ScriptAsked
-from engine.install_answers import asked
 from engine.model import Lease, Signal, State, Value, Way
+from engine.netboot.install_answers import asked
+from engine.requests import Asker, Request
+from engine.views.summary import node_row, settled
 
 HARDWARE = role("work", "hardware")
 INSTALL = role(
-    "os-install", "install", flags=["destructive"], wants=["target-os", "install-method", "image"], gives=("installed", "ssh-host-key"),
-    verify=True, timeout_s=3600.0,
-)  # fmt: skip
+    "os-install",
+    "install",
+    flags=["destructive"],
+    wants=["target-os", "install-method", "image"],
+    gives=("installed", "ssh-host-key"),
+    verify=True,
+    timeout_s=3600.0,
+)
 SERVE = role("serve", "system")
 IMAGES = {
     "sledgehammer": ImageDef(name="sledgehammer", kind="discovery"),
@@ -37,8 +46,8 @@ CATALOG = replace(catalog(HARDWARE, INSTALL, SERVE, defaults={"install-method": 
 GAVE = {"installed": {"os": "debian-12", "disk": "vda", "root": "u"}, "ssh-host-key": "ssh-ed25519 AAAA"}
 
 
-def desk(method: str = "preseed", system: str = "debian-12", **fields: Any) -> Desk:
-    out = Desk(CATALOG, plan({}))
+def rig(method: str = "preseed", system: str = "debian-12", **fields: Any) -> WorldRig:
+    out = WorldRig(CATALOG, plan({}))
     out.server(**{"stage": "install", "allocated": True, **fields})
     for name, value in (("install-method", method), ("target-os", system)):
         out.put(Value(layer="operator", scope="n1", name=name, value=value, who="test"))
@@ -49,7 +58,14 @@ def desk(method: str = "preseed", system: str = "debian-12", **fields: Any) -> D
 
 def hello(boot_id: str = "b2", environment: str = "debian-di", nonce: str = "h1") -> Hello:
     return Hello(
-        request=6, nonce=nonce, boot_id=boot_id, environment=environment, uuid=uuid(1), serial="SN1", macs=(mac(1),), address="10.0.0.30"
+        request=Request(Asker.HTTP, 6),
+        nonce=nonce,
+        boot_id=boot_id,
+        environment=environment,
+        uuid=uuid(1),
+        serial="SN1",
+        macs=(mac(1),),
+        address="10.0.0.30",
     )
 
 
@@ -67,7 +83,7 @@ def hello(boot_id: str = "b2", environment: str = "debian-di", nonce: str = "h1"
     ],
 )
 def test_the_method_says_what_a_stage_runs_in(method: str, system: str, stage: str, environment: str) -> None:
-    d = desk(method, system)
+    d = rig(method, system)
     assert environment_of(d.world, d.node(), stage) == environment
 
 
@@ -85,35 +101,38 @@ def test_the_method_says_what_a_stage_runs_in(method: str, system: str, stage: s
     ],
 )
 def test_how_a_node_gets_from_one_environment_to_another(runs: str, alive: bool, kexec: bool, environment: str, way: Way) -> None:
-    d = desk(runs=runs, alive=alive, kexec=kexec)
+    d = rig(runs=runs, alive=alive, kexec=kexec)
     assert way_to(d.world, d.node(), environment) is way
 
 
 def test_firmware_gets_to_each_environment_by_one_way() -> None:
-    world = desk().world
+    world = rig().world
     found = {name: (firmware_way(world, name), over_network(world, name)) for name in ("sledgehammer", "debian-di", "debian-12", "")}
     assert found == {
-        "sledgehammer": (Way.NETWORK, True), "debian-di": (Way.INSTALLER, True), "debian-12": (Way.DISK, False), "": (Way.DISK, False),
-    }  # fmt: skip
+        "sledgehammer": (Way.NETWORK, True),
+        "debian-di": (Way.INSTALLER, True),
+        "debian-12": (Way.DISK, False),
+        "": (Way.DISK, False),
+    }
 
 
 def test_a_method_that_nothing_installs_by_is_a_blocker_with_its_reason() -> None:
-    d = desk("kickstart")
+    d = rig("kickstart")
     found = blockers(d.world, d.at("os-install"))
     assert reasons.no_installer(system="debian-12", method="kickstart") in found
     assert not d.all(BootNode)
 
 
 def test_the_image_is_no_input_of_another_method() -> None:
-    assert inputs(desk("image").world, desk("image").at("os-install"))["image"] == {"$image": "debian-12"}
-    assert inputs(desk().world, desk().at("os-install"))["image"] is None
+    assert inputs(rig("image").world, rig("image").at("os-install"))["image"] == {"$image": "debian-12"}
+    assert inputs(rig().world, rig().at("os-install"))["image"] is None
 
 
 def test_from_sledgehammer_through_the_installer_to_the_disk() -> None:
-    d = desk()
+    d = rig()
     order = to_installer_by_outcome(d)
     assert (order.environment, order.way) == ("debian-di", Way.INSTALLER)
-    d.feed(ScriptAsked(request=5, mac=mac(1), address="10.0.0.30", nonce="h1"))
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     script = d.one(BootScript)
     assert (script.environment, script.disk, script.claim) == ("debian-di", False, True)
     assert asked(d.world, "h1") is not None
@@ -129,7 +148,7 @@ def test_from_sledgehammer_through_the_installer_to_the_disk() -> None:
     assert d.node().stage == "system"
 
 
-def to_installer_by_outcome(d: Desk) -> BootNode:
+def to_installer_by_outcome(d: WorldRig) -> BootNode:
     """The last role of the stage before ends, and the node goes on."""
     d.change(stage="hardware")
     d.role("work", state=State.TRANSITION, attempt="i5-9", leg=1)
@@ -137,19 +156,19 @@ def to_installer_by_outcome(d: Desk) -> BootNode:
     return d.one(BootNode)
 
 
-def installing() -> tuple[Desk, Start]:
-    d = desk()
+def installing() -> tuple[WorldRig, Start]:
+    d = rig()
     to_installer_by_outcome(d)
-    d.feed(ScriptAsked(request=5, mac=mac(1), address="10.0.0.30", nonce="h1"))
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     d.feed(hello())
     return d, d.one(Start)
 
 
 def test_without_approval_the_installer_stands_and_waits() -> None:
-    d = desk()
+    d = rig()
     d.change(role="os-install", approved="")
     to_installer_by_outcome(d)
-    d.feed(ScriptAsked(request=5, mac=mac(1), address="10.0.0.30", nonce="h1"))
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     d.feed(hello())
     assert not d.all(Start)
     assert blockers(d.world, d.at("os-install"))[0].code == "approval"
@@ -158,10 +177,10 @@ def test_without_approval_the_installer_stands_and_waits() -> None:
 
 
 def test_answers_are_the_signal_between_kernel_and_hello() -> None:
-    d = desk()
+    d = rig()
     d.put(Lease(address="10.0.0.30", mac=mac(1), network="admin", state="bound", expires=1e9))
     to_installer_by_outcome(d)
-    d.feed(ScriptAsked(request=5, mac=mac(1), address="10.0.0.30", nonce="h1"))
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     for what, signal, following in (("kernel", Signal.KERNEL, Signal.ANSWERS), ("answers", Signal.ANSWERS, Signal.HELLO)):
         d.feed(Fetched(address="10.0.0.30", what=what))  # type: ignore[arg-type]
         boot = d.node().boot
@@ -187,7 +206,7 @@ def test_one_that_dies_at_work_is_asked_after_and_verify_decides() -> None:
     d.feed(Bye(node="n1", boot_id="b2"))
     assert d.at("os-install").resume
     assert d.node().boot.way is Way.INSTALLER  # type: ignore[union-attr]
-    d.feed(ScriptAsked(request=5, mac=mac(1), address="10.0.0.30", nonce="h2"))
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h2"))
     d.feed(hello("b3", nonce="h2"))
     asked_after = d.one(Start)
     assert (asked_after.resume, asked_after.attempt) == (True, start.attempt)
@@ -218,6 +237,15 @@ def test_a_silent_installer_is_not_cycled_before_its_time_has_gone_by() -> None:
 
 
 def test_a_system_that_only_an_installer_installs_can_be_asked_for() -> None:
-    d = desk()
-    d.feed(Operate(request=3, who="test", verb="install", node="n1", value="ubuntu-24.04"))
+    d = rig()
+    d.feed(Operate(request=Request(Asker.OPERATOR, 3), who="test", verb="install", node="n1", value="ubuntu-24.04"))
     assert d.world.attributes[("operator", "n1", "target-os")].value == "ubuntu-24.04"
+
+
+def test_a_method_that_nothing_installs_by_waits_for_a_person() -> None:
+    """No engine lifts it: a headless run is stuck, and the console marks the node."""
+    d = rig("kickstart")
+    assert settled(d.world, 1) == "stuck"
+    row = node_row(d.world, d.node())
+    assert row.why is not None
+    assert (row.why.code, standing(row)) == ("no_installer", "waiting")

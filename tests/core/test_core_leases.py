@@ -1,4 +1,4 @@
-"""DHCP: who gets which address, and what a boot ROM is told to load (RFC 2131, 4578; UEFI HTTP boot)."""
+"""DHCP: which client gets which address, and which file a boot ROM gets (RFC 2131, 4578; UEFI HTTP boot)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from catalogs import ADMIN, USUAL, plan
-from desk import Desk, mac
 from msgspec.structs import replace
+from world_rig import WorldRig, mac
 
 from engine import reasons
-from engine.core.leases import DECLINED, LEASE, OFFER
+from engine.core.boot.leases import DECLINED, LEASE, OFFER
 from engine.effects import Ignore, SendDhcp
 from engine.events import DhcpAsked, DhcpOverheard
 from engine.model import Allocation, Lease
@@ -35,8 +35,8 @@ def request(number: int = 1, **fields: Any) -> DhcpAsked:
     return asks(DhcpKind.REQUEST, number, **fields)
 
 
-def desk(*leases: Lease, **network: Any) -> Desk:
-    d = Desk(USUAL, plan(networks={"admin": replace(ADMIN, **network)}))
+def rig(*leases: Lease, **network: Any) -> WorldRig:
+    d = WorldRig(USUAL, plan(networks={"admin": replace(ADMIN, **network)}))
     d.put(*leases)
     return d
 
@@ -45,12 +45,12 @@ def lease(address: str = A, number: int = 1, state: Any = "bound", expires: floa
     return Lease(address=address, mac=mac(number), network="admin", state=state, expires=expires)
 
 
-def reply(d: Desk) -> DhcpReply:
+def reply(d: WorldRig) -> DhcpReply:
     return d.one(SendDhcp).reply
 
 
 def test_discover_request_ack() -> None:
-    d = desk()
+    d = rig()
     d.feed(discover())
     offer = reply(d)
     assert (offer.kind, offer.server_id, offer.mask, offer.lease_s) == (DhcpKind.OFFER, US, "255.255.255.0", LEASE)
@@ -62,7 +62,7 @@ def test_discover_request_ack() -> None:
 
 
 def test_the_lease_is_in_the_rows_that_are_committed_before_the_answer_leaves() -> None:
-    d = desk()
+    d = rig()
     d.feed(discover())
     assert [table for table, _, row in d.rows if isinstance(row, Lease)] == ["leases"]
 
@@ -82,17 +82,17 @@ def test_the_lease_is_in_the_rows_that_are_committed_before_the_answer_leaves() 
     ],
 )
 def test_which_address_is_offered(have: list[Lease], event: DhcpAsked, address: str) -> None:
-    d = desk(*have)
+    d = rig(*have)
     d.feed(event)
     got = reply(d).yiaddr
     assert got == address if address != "another" else got not in (A, event.request.requested) and got in ADMIN.ranges["dhcp"]
 
 
 def test_a_machine_that_comes_again_gets_the_same_address() -> None:
-    d = desk()
+    d = rig()
     d.feed(discover())
     first = reply(d).yiaddr
-    d = desk()
+    d = rig()
     d.feed(discover(2), discover(3), discover())
     assert d.all(SendDhcp)[-1].reply.yiaddr == first
 
@@ -118,7 +118,7 @@ def test_a_machine_that_comes_again_gets_the_same_address() -> None:
     ],
 )
 def test_requests(have: list[Lease], event: DhcpAsked, answer: str) -> None:
-    d = desk(*have)
+    d = rig(*have)
     d.feed(event)
     if answer == "ack":
         assert (reply(d).kind, reply(d).yiaddr) == (DhcpKind.ACK, A)
@@ -130,7 +130,7 @@ def test_requests(have: list[Lease], event: DhcpAsked, answer: str) -> None:
 
 
 def test_a_client_that_chose_another_server_gives_our_offer_back() -> None:
-    d = desk(lease(A, state="offered"))
+    d = rig(lease(A, state="offered"))
     d.feed(request(requested="10.0.0.99", server_id="10.0.0.2"))
     assert not d.all(SendDhcp)
     assert d.one(Ignore).reason == reasons.other_server(mac=mac(1), server="10.0.0.2")
@@ -138,13 +138,13 @@ def test_a_client_that_chose_another_server_gives_our_offer_back() -> None:
 
 
 def test_a_foreign_server_is_told_of() -> None:
-    d = desk()
+    d = rig()
     d.feed(DhcpOverheard(server="10.0.0.2", server_mac=mac(9), client=mac(1)))
     assert d.one(Ignore).reason == reasons.other_server(mac=mac(1), server="10.0.0.2")
 
 
 def test_decline_takes_the_address_out_for_a_day() -> None:
-    d = desk(lease(A))
+    d = rig(lease(A))
     d.feed(asks(DhcpKind.DECLINE, requested=A))
     assert d.one(Ignore).reason == reasons.declined(mac=mac(1), address=A)
     assert d.world.leases[A] == lease(A, state="declined", expires=d.now + DECLINED)
@@ -155,13 +155,13 @@ def test_decline_takes_the_address_out_for_a_day() -> None:
 
 @pytest.mark.parametrize("kind", [DhcpKind.DECLINE, DhcpKind.RELEASE])
 def test_nobody_gives_back_what_another_has(kind: DhcpKind) -> None:
-    d = desk(lease(A, 2))
+    d = rig(lease(A, 2))
     d.feed(asks(kind, requested=A, ciaddr=A))
     assert d.world.leases[A] == lease(A, 2)
 
 
 def test_release_is_silent_and_frees() -> None:
-    d = desk(lease(A))
+    d = rig(lease(A))
     d.feed(asks(DhcpKind.RELEASE, ciaddr=A))
     assert d.effects == []
     assert not d.world.leases
@@ -169,14 +169,14 @@ def test_release_is_silent_and_frees() -> None:
 
 
 def test_inform_is_answered_without_a_lease() -> None:
-    d = desk()
+    d = rig()
     d.feed(asks(DhcpKind.INFORM, ciaddr="10.0.0.77", vendor_class="udhcp 1.35", arch=None, user_class=("iPXE",)))
     assert (reply(d).kind, reply(d).yiaddr, reply(d).lease_s) == (DhcpKind.ACK, "", 0)
     assert not d.world.leases
 
 
 def test_a_pool_that_is_used_up_says_so_and_gives_out_again_what_ran_out() -> None:
-    d = desk(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
+    d = rig(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
     d.feed(discover(1), discover(2))
     given = {e.reply.yiaddr for e in d.all(SendDhcp)}
     assert given == {"10.0.0.21", "10.0.0.22"}
@@ -192,7 +192,7 @@ def test_a_full_pool_is_searched_once_and_not_by_each_who_asks(monkeypatch: pyte
     """Until a lease in it ends or is given back, also by another batch."""
     looked: list[str] = []
     pool = Range(first=A, last=B)
-    d = desk(lease(A, 1), lease(B, 2, expires=200.0), ranges={"dhcp": pool})
+    d = rig(lease(A, 1), lease(B, 2, expires=200.0), ranges={"dhcp": pool})
     monkeypatch.setattr(type(pool), "__len__", lambda _self: looked.append("") or 2)
     for number in range(3, 9):
         d.feed(discover(number))
@@ -209,7 +209,7 @@ def test_a_full_pool_is_searched_once_and_not_by_each_who_asks(monkeypatch: pyte
 
 
 def test_a_fixed_address_is_not_given_away() -> None:
-    d = desk(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
+    d = rig(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
     d.put(Allocation(address="10.0.0.21", network="admin", range="host", node="n9"))
     d.feed(discover(1))
     assert reply(d).yiaddr == "10.0.0.22"
@@ -218,17 +218,17 @@ def test_a_fixed_address_is_not_given_away() -> None:
 
 
 def test_a_machine_has_one_lease_at_a_time() -> None:
-    d = desk(lease(A))
+    d = rig(lease(A))
     d.feed(request(requested=B))
     assert set(d.world.leases) == {B}
     assert dict(d.world.lease_of) == dict(d.reload().lease_of)
 
 
 def test_an_interface_that_no_network_is_served_on() -> None:
-    d = desk()
+    d = rig()
     d.feed(discover(giaddr="172.16.0.1"))
     assert d.one(Ignore).reason == reasons.no_pool(interface="eth1")
-    d = desk(ranges={"host": ADMIN.ranges["host"]})
+    d = rig(ranges={"host": ADMIN.ranges["host"]})
     d.feed(discover())
     assert d.one(Ignore).reason == reasons.no_pool(interface="eth1")
 
@@ -249,7 +249,7 @@ def test_an_interface_that_no_network_is_served_on() -> None:
     ],
 )
 def test_who_is_served(vendor: str, known: bool, strangers: Any, served: bool) -> None:
-    d = desk(strangers=strangers)
+    d = rig(strangers=strangers)
     if known:
         d.server(runs="")
     d.feed(discover(vendor_class=vendor, arch=None))
@@ -275,7 +275,7 @@ def test_who_is_served(vendor: str, known: bool, strangers: Any, served: bool) -
     ],
 )
 def test_what_is_loaded(vendor: str, arch: int | None, user: tuple[str, ...], file: str, tells: str) -> None:
-    d = desk()
+    d = rig()
     d.feed(discover(vendor_class=vendor, arch=arch, user_class=user))
     got = reply(d)
     assert (got.filename, got.vendor_class, got.siaddr) == (file, tells, US)
@@ -283,7 +283,7 @@ def test_what_is_loaded(vendor: str, arch: int | None, user: tuple[str, ...], fi
 
 
 def test_a_banned_machine_is_not_answered() -> None:
-    d = desk()
+    d = rig()
     d.feed(discover())
     d.put(replace(d.world.sightings[mac(1)], banned=True))
     d.feed(discover())
@@ -293,14 +293,14 @@ def test_a_banned_machine_is_not_answered() -> None:
 
 def test_ipxe_in_the_rom_is_a_boot_too() -> None:
     """Some machines have iPXE in the ROM: no other one asks before it."""
-    d = desk()
+    d = rig()
     d.feed(discover(user_class=("iPXE",)))
     assert d.world.sightings[mac(1)].boot is not None
     assert d.world.sightings[mac(1)].kind == "ipxe"
 
 
 def test_the_kernel_of_a_machine_that_boots_for_the_first_time_is_served() -> None:
-    d = desk(strangers="ignore")
+    d = rig(strangers="ignore")
     d.feed(discover(vendor_class=PXE))
     offered = reply(d).yiaddr
     d.feed(discover(vendor_class="udhcp 1.35", arch=None))
@@ -309,7 +309,7 @@ def test_the_kernel_of_a_machine_that_boots_for_the_first_time_is_served() -> No
 
 def test_a_relay_tells_where_a_bmc_is_plugged_in() -> None:
     """Option 82: the circuit id is the port, the remote id the switch. It is kept when a later request comes without."""
-    d = desk()
+    d = rig()
     relay = (bytes([1, 2]) + b"10" + bytes([2, 4]) + b"mgmt").hex()
     d.feed(discover(1, vendor_class="iDRAC", arch=None, relay=relay))
     assert (d.world.sightings[mac(1)].kind, d.world.sightings[mac(1)].port) == ("bmc", "mgmt:10")

@@ -9,12 +9,13 @@ from catalogs import USUAL, plan
 from msgspec.structs import replace
 from rack import Machine, Rack
 
-from engine.core.stages import node_state
-from engine.core.work import Work
+from engine.core.roles.stages import node_state
+from engine.core.world.work import Work
 from engine.effects import Accept, BootScript, Ignore, Refuse
 from engine.events import Hello, ScriptAsked, SetAttribute
 from engine.model import Allocation, Kind, Node, State, Value
 from engine.plan import Approve
+from engine.requests import Asker, Request
 
 
 def bring_up(nodes: int = 1, **more: Any) -> Rack:
@@ -65,7 +66,11 @@ def spare() -> Rack:
 
 def test_the_new_machine_stands_where_the_old_one_stood(spare: Rack) -> None:
     old = spare.world.nodes["n1"]
-    spare.feed(SetAttribute(request=-1, who="ada", layer="operator", scope="n1", name="raid-wanted", value={"level": "raid0"}))
+    spare.feed(
+        SetAttribute(
+            request=Request(Asker.OPERATOR, 1), who="ada", layer="operator", scope="n1", name="raid-wanted", value={"level": "raid0"}
+        )
+    )
     address = spare.world.address_of[("n1", "admin")]
     spare.machines[0].reachable = False
     done(spare, "replace", old.name, "n2")
@@ -158,6 +163,14 @@ def test_two_histories_of_written_disks_are_not_merged() -> None:
     assert refused(rack, "merge", "n1", "n2") == "not_one_machine"
 
 
+def test_a_redeploy_does_not_blank_the_disk_of_its_history() -> None:
+    """The machine runs what the redeployed record installed. Merged into the other, its credential would name nobody."""
+    rack = bring_up(2, allocate="auto", approve=Approve(wipe="all"))
+    done(rack, "redeploy", "n2")
+    assert not rack.world.node_roles[("n2", "os-install")].succeeded
+    assert refused(rack, "merge", "n1", "n2") == "not_one_machine"
+
+
 def test_the_record_with_a_history_stays(spare: Rack) -> None:
     assert refused(spare, "merge", "n2", "n1") == "not_one_machine"
     done(spare, "merge", "n1", "n2")
@@ -180,19 +193,30 @@ def test_a_split_node_is_recognised_no_more() -> None:
     assert rack.world.node_roles[("n1", "os-install")].succeeded, "the record is still there, for replace or delete"
 
 
-def test_twin_serials_are_told_apart_after_a_split() -> None:
+def test_twin_serials_are_told_apart_without_a_person() -> None:
     rack = bring_up()
     twin = Machine(2)
     twin.serial = rack.machines[0].serial
     rack.machines.append(twin)
     rack.power_on(twin)
-    rack.run(lambda: any(s.reason and s.reason.code == "identity_conflict" for s in rack.world.sightings.values()), seconds=3600.0)
-    assert len(servers(rack)) == 1
-    done(rack, "split", "n1", "serial")
-    assert rack.world.meta.shared == (twin.serial,)
-    rack.power_on(twin)
     assert rack.run(seconds=14400.0), "\n".join(rack.state())
     assert {n.uuid for n in servers(rack).values()} == {m.uuid for m in rack.machines}
+    rack.indexes_agree()
+    rack.reboot(rack.machines[0])
+    assert rack.run(seconds=14400.0), "\n".join(rack.state())
+    assert len(servers(rack)) == 2
+
+
+def test_what_a_split_names_identifies_nothing() -> None:
+    rack = bring_up()
+    twin = Machine(2)
+    twin.uuid = rack.machines[0].uuid
+    done(rack, "split", "n1", "uuid")
+    assert rack.world.meta.shared == (twin.uuid,)
+    rack.machines.append(twin)
+    rack.power_on(twin)
+    assert rack.run(seconds=14400.0), "\n".join(rack.state())
+    assert {n.serial for n in servers(rack).values()} == {m.serial for m in rack.machines}
     rack.reboot(rack.machines[0])
     assert rack.run(seconds=14400.0), "\n".join(rack.state())
     assert len(servers(rack)) == 2
@@ -232,10 +256,18 @@ def test_a_banned_machine_is_sent_to_its_disk_and_not_welcomed() -> None:
     rack = bring_up()
     machine = rack.machines[0]
     done(rack, "ban", "n1")
-    effects = rack.feed(ScriptAsked(request=91, mac=machine.mac, address="10.0.0.30", nonce="x"))
+    effects = rack.feed(ScriptAsked(request=Request(Asker.HTTP, 91), mac=machine.mac, address="10.0.0.30", nonce="x"))
     assert [e.disk for e in effects if isinstance(e, BootScript)] == [True]
     for nonce, credential in (("x", ""), ("", "n1")):
-        hello = Hello(request=92, nonce=nonce, credential=credential, boot_id="b9", environment="debian-12", uuid=machine.uuid, macs=(machine.mac,))
+        hello = Hello(
+            request=Request(Asker.HTTP, 92),
+            nonce=nonce,
+            credential=credential,
+            boot_id="b9",
+            environment="debian-12",
+            uuid=machine.uuid,
+            macs=(machine.mac,),
+        )
         assert [e.reason.code for e in rack.feed(hello) if isinstance(e, Refuse)] == ["banned"]
     assert refused(rack, "ban", "admin") == "illegal"
 

@@ -6,16 +6,16 @@ import threading
 from typing import Any, cast
 
 import pytest
-from test_core_boots import desk, needs_boot
+from boots_rig import needs_boot, rig
 
 from engine import reasons
 from engine.effects import BootNode
 from engine.events import Event, Powered
-from engine.live import Live
 from engine.model import Way
-from engine.power_orders import PowerOrders
-from engine.reach import Reach
-from engine.runner import Ports, Runner
+from engine.runtime.last_values import LastValues
+from engine.runtime.power_orders import PowerOrders
+from engine.runtime.runner import Ports, Runner
+from engine.wire.reach import Reach
 
 DAMAGED = reasons.image_damaged(image="sledgehammer")
 WHOLE = {"debian-12"}
@@ -46,10 +46,19 @@ def carried_out(order: BootNode, world: Any, power: Power) -> Powered:
         raise AssertionError("not to be called")
 
     ports = Ports(
-        submit=submit, world=lambda: world, send_dhcp=nothing, answer=nothing, answer_operator=nothing, jigs={}, power=cast(PowerOrders, power),
-        is_there=nothing, open_handle=nothing, secrets=tuple, reach=Reach(), live=Live(lambda: 0.0, lambda: 0.0),
+        submit=submit,
+        world=lambda: world,
+        send_dhcp=nothing,
+        answer=nothing,
+        jigs={},
+        power=cast(PowerOrders, power),
+        is_there=nothing,
+        open_handle=nothing,
+        secrets=tuple,
+        reach=Reach(),
+        last_values=LastValues(lambda: 0.0, lambda: 0.0),
         no_image=lambda name: None if name in WHOLE else reasons.image_damaged(image=name),
-    )  # fmt: skip
+    )
     runner = Runner(ports)
     runner.run([order])
     assert there.wait(30)
@@ -60,7 +69,7 @@ def carried_out(order: BootNode, world: Any, power: Power) -> Powered:
 
 
 def test_no_power_without_an_image() -> None:
-    d, power = desk(), Power()
+    d, power = rig(), Power()
     order = needs_boot(d)
     outcome = carried_out(order, d.world, power)
     assert (outcome.failure, power.pressed) == (DAMAGED, [])
@@ -72,14 +81,14 @@ def test_no_power_without_an_image() -> None:
 
 @pytest.mark.parametrize("way", [Way.DISK, Way.KEXEC, Way.OWN])
 def test_what_is_on_the_disk_needs_no_image(way: Way) -> None:
-    d, power = desk(), Power()
+    d, power = rig(), Power()
     order = BootNode(node="n1", generation=1, way=way, environment="debian-12", tries=1)
     assert carried_out(order, d.world, power).failure is None
     assert power.pressed == [way]
 
 
 def test_an_installer_is_an_image_as_well() -> None:
-    d, power = desk(), Power()
+    d, power = rig(), Power()
     order = BootNode(node="n1", generation=1, way=Way.INSTALLER, environment="debian-12-installer", tries=1)
     assert carried_out(order, d.world, power).failure == reasons.image_damaged(image="debian-12-installer")
     assert power.pressed == []

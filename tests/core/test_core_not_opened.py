@@ -6,16 +6,17 @@ import threading
 from typing import Any, cast
 
 from catalogs import catalog, plan, role
-from desk import Desk
+from world_rig import WorldRig
 
 from engine import reasons
 from engine.effects import Start
 from engine.events import Event, Outcome, Started
-from engine.live import Live
 from engine.model import State
-from engine.power_orders import PowerOrders
-from engine.reach import Reach
-from engine.runner import NotOpened, Ports, Runner
+from engine.runtime.handles import NotOpened
+from engine.runtime.last_values import LastValues
+from engine.runtime.power_orders import PowerOrders
+from engine.runtime.runner import Ports, Runner
+from engine.wire.reach import Reach
 
 DAMAGED = reasons.image_damaged(image="debian-12")
 
@@ -31,7 +32,7 @@ class Jig:
 
 
 def test_an_image_that_is_damaged_as_its_task_begins() -> None:
-    d = Desk(catalog(role("write", wants=["image"]), defaults={"image": {"$image": "debian-12"}}), plan({}))
+    d = WorldRig(catalog(role("write", wants=["image"]), defaults={"image": {"$image": "debian-12"}}), plan({}))
     d.server(stage="hardware", allocated=True)
     d.role("write", state=State.WAITING)
     d.feed(Started(installation="x", admin="a"))
@@ -50,9 +51,18 @@ def test_an_image_that_is_damaged_as_its_task_begins() -> None:
         raise NotOpened(DAMAGED)
 
     ports = Ports(
-        submit=submit, world=lambda: d.world, send_dhcp=nothing, answer=nothing, answer_operator=nothing, jigs=cast(Any, {"agent": Jig()}),
-        power=cast(PowerOrders, None), is_there=nothing, open_handle=shut, secrets=tuple, reach=Reach(), live=Live(lambda: 0.0, lambda: 0.0),
-    )  # fmt: skip
+        submit=submit,
+        world=lambda: d.world,
+        send_dhcp=nothing,
+        answer=nothing,
+        jigs=cast(Any, {"agent": Jig()}),
+        power=cast(PowerOrders, None),
+        is_there=nothing,
+        open_handle=shut,
+        secrets=tuple,
+        reach=Reach(),
+        last_values=LastValues(lambda: 0.0, lambda: 0.0),
+    )
     runner = Runner(ports)
     runner.run([d.one(Start)])
     assert there.wait(30)

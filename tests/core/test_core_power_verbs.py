@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from rack import Rack
 
 from engine import reasons
-from engine.core.guards import blockers
-from engine.core.stages import node_state
+from engine.core.roles.guards import blockers
+from engine.core.roles.stages import node_state
 from engine.effects import Accept, BootNode, Effect, Identify, Probe, Refuse, SetPower, Start
 from engine.events import Operate, PowerSet
 from engine.model import Node, State
+from engine.requests import Asker, Request
 
 
 class PowerRack(Rack):
@@ -45,7 +46,7 @@ class PowerRack(Rack):
         self.feed(PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, state=state))
 
     def verb(self, verb: str, value: Any = None) -> list[Effect]:
-        return self.feed(Operate(request=-7, who="ada", verb=verb, node="n1", value=value))
+        return self.feed(Operate(request=Request(Asker.OPERATOR, 7), who="ada", verb=verb, node="n1", value=value))
 
     def answered(self, verb: str, value: Any = None) -> Effect:
         """The answer, now or after the outcome."""
@@ -69,7 +70,7 @@ def ready() -> PowerRack:
 def test_off_parks_the_node_and_nothing_fights_it(ready: PowerRack) -> None:
     boots = sum(isinstance(e, BootNode) for e in ready.effects)
     answer = ready.answered("power", "off")
-    assert answer == Accept(request=-7, message=f"{ready.node.name} is off")
+    assert answer == Accept(request=Request(Asker.OPERATOR, 7), message=f"{ready.node.name} is off")
     assert ready.node.off is not None
     assert (ready.node.off.who, ready.node.off.done) == ("ada", True)
     assert (ready.node.runs, ready.node.alive, ready.node.boot) == ("", False, None)
@@ -174,13 +175,15 @@ def test_a_running_attempt_is_not_cut_off_unless_forced(action: str) -> None:
 
 def test_status_and_light(ready: PowerRack) -> None:
     before = ready.node
-    assert ready.answered("power", "status") == Accept(request=-7, message=f"{before.name} is on")
-    assert ready.answered("identify", 15) == Accept(request=-7, message=f"the light of {before.name} is set")
+    assert ready.answered("power", "status") == Accept(request=Request(Asker.OPERATOR, 7), message=f"{before.name} is on")
+    assert ready.answered("identify", 15) == Accept(request=Request(Asker.OPERATOR, 7), message=f"the light of {before.name} is set")
     assert [e.seconds for e in ready.asked if isinstance(e, Identify)] == [15]
     assert ready.node == before
 
 
-@pytest.mark.parametrize(("verb", "value"), [("power", "burn"), ("power", None), ("power", {"force": True}), ("identify", 999), ("identify", True)])
+@pytest.mark.parametrize(
+    ("verb", "value"), [("power", "burn"), ("power", None), ("power", {"force": True}), ("identify", 999), ("identify", True)]
+)
 def test_nonsense_is_refused_and_orders_nothing(ready: PowerRack, verb: str, value: Any) -> None:
     answer = ready.answered(verb, value)
     assert isinstance(answer, Refuse)
@@ -208,3 +211,26 @@ def test_what_a_bmc_speaks_is_remembered_until_it_is_silent(ready: PowerRack) ->
         ready.feed(PowerSet(node="n1", action="status", who="ada", state="on", bmc=spoken))  # type: ignore[arg-type]
         assert ready.node.bmc is not None
         assert ready.node.bmc == replace(bmc, protocol=kept)
+
+
+@pytest.mark.parametrize(
+    ("read", "shown"),
+    [
+        ([-300], -300),
+        ([59], 0),
+        ([-59], 0),
+        ([60], 60),
+        ([300, 330], 300),
+        ([300, 361], 361),
+        ([300, 2], 0),
+        ([300, None], 300),
+        ([None], 0),
+        ([-220_000_000], -220_000_000),
+    ],
+)
+def test_the_clock_of_a_bmc_is_kept_where_it_is_wrong(ready: PowerRack, read: list[int | None], shown: int) -> None:
+    for off_s in read:
+        ready.feed(PowerSet(node="n1", action="status", who="ada", state="on", bmc="redfish", clock_off_s=off_s))
+    bmc = ready.node.bmc
+    assert bmc is not None
+    assert bmc.clock_off_s == shown

@@ -1,4 +1,4 @@
-"""Attributes that an operator sets: typed by their schemas, refused with a reason, and told what comes of it."""
+"""Attributes that an operator sets: typed by their schemas, refused with a reason, and answered with their consequences."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 from catalogs import catalog, plan, role
-from desk import Desk, tables
 from msgspec.structs import replace
+from world_rig import WorldRig, tables
 
-from engine.core.attributes import effective, inputs_hash
-from engine.core.typed import kind
+from engine.core.roles.attributes import effective, inputs_hash
+from engine.core.roles.typed import kind
 from engine.definitions import AttributeDef
 from engine.effects import Accept, Refuse
 from engine.events import SetAttribute
 from engine.model import State
 from engine.reasons import sentence
+from engine.requests import Asker, Request
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "level": {"enum": ["jbod", "raid1"]},
@@ -26,14 +27,18 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-def desk() -> Desk:
+def rig() -> WorldRig:
     some = catalog(
-        role("serve", "system", wants=["level", "size"]), role("wipe", "hardware", flags=["destructive"], wants=["layout"]),
-        role("idle", "system", wants=["label"]), defaults={"level": "jbod"},
-    )  # fmt: skip
-    attributes = {name: AttributeDef(name=name, path=name, schema=schema, default={"level": "jbod"}.get(name)) for name, schema in SCHEMAS.items()}
+        role("serve", "system", wants=["level", "size"]),
+        role("wipe", "hardware", flags=["destructive"], wants=["layout"]),
+        role("idle", "system", wants=["label"]),
+        defaults={"level": "jbod"},
+    )
+    attributes = {
+        name: AttributeDef(name=name, path=name, schema=schema, default={"level": "jbod"}.get(name)) for name, schema in SCHEMAS.items()
+    }
     attributes["password"] = AttributeDef(name="password", path="password", secret=True)
-    d = Desk(replace(some, attributes=some.attributes | attributes), plan({}))
+    d = WorldRig(replace(some, attributes=some.attributes | attributes), plan({}))
     d.server("n1", stage="system", runs="debian-12", allocated=True)
     for name in ("serve", "wipe"):
         d.role(name, state=State.ACTIVE, succeeded=True)
@@ -42,8 +47,8 @@ def desk() -> Desk:
     return d
 
 
-def says(d: Desk, name: str, value: Any = None, scope: str = "n1", layer: Any = "operator", clear: bool = False) -> Any:
-    d.feed(SetAttribute(request=3, who="op", layer=layer, scope=scope, name=name, value=value, clear=clear))
+def says(d: WorldRig, name: str, value: Any = None, scope: str = "n1", layer: Any = "operator", clear: bool = False) -> Any:
+    d.feed(SetAttribute(request=Request(Asker.OPERATOR, 3), who="op", layer=layer, scope=scope, name=name, value=value, clear=clear))
     (answer,) = [e for e in d.effects if isinstance(e, Accept | Refuse)]
     return answer
 
@@ -59,12 +64,12 @@ def says(d: Desk, name: str, value: Any = None, scope: str = "n1", layer: Any = 
         ("layout", {}, "attribute layout must be a map with root, not {}"),
         ("layout", {"root": "sda", "boot": 1}, "attribute layout must be a map of root"),
         ("label", "Ä", "attribute label must be text like ^[a-z]+$, not 'Ä'"),
-        ("password", "geheim", "attribute password holds a secret, and is not set by hand"),
+        ("password", "geheim", "attribute password holds a secret, and a secret cannot be set by hand"),
         ("lvel", "jbod", "there is no attribute lvel"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_its_reason_and_changes_nothing(name: str, value: Any, said: str) -> None:
-    d = desk()
+    d = rig()
     before = tables(d.world)
     answer = says(d, name, value)
     assert isinstance(answer, Refuse)
@@ -74,7 +79,7 @@ def test_what_does_not_fit_is_refused_with_its_reason_and_changes_nothing(name: 
 
 
 def test_what_fits_is_set_and_says_what_runs_again() -> None:
-    d = desk()
+    d = rig()
     answer = says(d, "level", "raid1")
     assert answer.message == f"level of {d.world.nodes['n1'].name} is set; 1 role runs again"
     assert effective(d.world, d.at("serve"), "level") == "raid1"
@@ -84,23 +89,23 @@ def test_what_fits_is_set_and_says_what_runs_again() -> None:
 
 
 def test_what_destroys_is_only_told_to_differ() -> None:
-    d = desk()
-    assert "wipe is done and differs: only a redeploy acts on it" in says(d, "layout", {"root": "sda"}).message
+    d = rig()
+    assert "wipe is done and differs; only a redeploy changes it" in says(d, "layout", {"root": "sda"}).message
     assert d.at("wipe").state is State.ACTIVE
 
 
 def test_what_nobody_reads_is_told() -> None:
-    assert "no role that is bound reads it" in says(desk(), "label", "abc").message
+    assert "no role of the rack reads it yet" in says(rig(), "label", "abc").message
 
 
 def test_of_one_role_and_of_a_deployment() -> None:
-    d = desk()
+    d = rig()
     assert "level of serve on " in says(d, "level", "raid1", scope="n1/serve").message
     assert "level of system is set" in says(d, "level", "raid1", scope="system", layer="deployment").message
 
 
 def test_a_value_that_is_not_set_cannot_be_taken_back() -> None:
-    assert isinstance(says(desk(), "level", clear=True), Refuse)
+    assert isinstance(says(rig(), "level", clear=True), Refuse)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from catalogs import catalog, plan, role, same
-from desk import Desk
+from world_rig import WorldRig
 
-from engine.core.plan_diff import diff
+from engine.core.plan.diff import diff
 from engine.definitions import Catalog
 from engine.events import Commit, SetAttribute
 from engine.model import State
@@ -28,18 +28,18 @@ def wanting(*roles: str) -> Plan:
     return plan(dict.fromkeys(roles, ("all",)))
 
 
-def rack(*roles: str) -> Desk:
-    d = Desk(CATALOG, wanting(*roles))
+def rack(*roles: str) -> WorldRig:
+    d = WorldRig(CATALOG, wanting(*roles))
     d.server(allocated=True)
     d.feed(Commit(who="op", plan=plan(dict.fromkeys(roles, ("all",)), allocate="ask")))
     return d
 
 
-def bound(d: Desk) -> set[str]:
+def bound(d: WorldRig) -> set[str]:
     return {r for n, r in d.world.node_roles if n == "n1"}
 
 
-def after(d: Desk, *roles: str) -> tuple[set[str], dict[str, tuple[str, str]]]:
+def after(d: WorldRig, *roles: str) -> tuple[set[str], dict[str, tuple[str, str]]]:
     """What is bound after a commit of these, and what the preview said of what is asked for no more."""
     wanted = wanting(*roles)
     said = {c.role: (c.what, c.why) for c in diff(d.world, wanted).roles if c.what in ("gone", "left")}

@@ -5,23 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from catalogs import catalog, plan, role
-from desk import Desk
+from world_rig import WorldRig
 
-from engine.core.attributes import inputs_hash
-from engine.core.wishes import task_document
-from engine.core.work import Work
+from engine.core.roles.attributes import inputs_hash
+from engine.core.roles.wishes import task_document
+from engine.core.world.load import load_world
+from engine.core.world.work import Work
 from engine.definitions import Collect, On, Requirement
 from engine.effects import Start
 from engine.events import Operate, SetAttribute
 from engine.model import State
+from engine.requests import Asker, Request
 
 DNS = role("dns-server", "system", "local", collects=(Collect(attribute="record", into="dns/records"),), gives=("zone",))
 CLIENT = role("dns-client", "system", wants=["record", "zone"], gives=("resolver",))
 KINDS = catalog(DNS, CLIENT, defaults={"record": "A"})
 
 
-def desk() -> Desk:
-    out = Desk(KINDS, plan())
+def rig() -> WorldRig:
+    out = WorldRig(KINDS, plan())
     ran: dict[str, Any] = {"state": State.ACTIVE, "gave": {"zone": "z1"}}
     for number, node in enumerate(("n1", "n2", "n3"), 1):
         out.server(node, stage="system", runs="debian-12", allocated=True, name=f"node-{number}.r1.example.net")
@@ -31,24 +33,22 @@ def desk() -> Desk:
     return out
 
 
-def wished(out: Desk) -> list[dict[str, Any]]:
+def wished(out: WorldRig) -> list[dict[str, Any]]:
     found = task_document(out.world, out.at("dns-server", "n1"), {})["dns"]["records"]
     return list(found)
 
 
-def up_to_date(out: Desk) -> None:
+def up_to_date(out: WorldRig) -> None:
     out.change("n1", "dns-server", ran_hash=inputs_hash(out.world, out.at("dns-server", "n1")))
 
 
 def test_it_reads_what_is_committed() -> None:
-    assert wished(desk()) == [{"node": "node-2.r1.example.net", "role": "dns-client", "value": "A"}]
+    assert wished(rig()) == [{"node": "node-2.r1.example.net", "role": "dns-client", "value": "A"}]
 
 
 def test_a_wish_never_holds_what_a_parent_gave() -> None:
-    kinds = catalog(
-        role("dns-server", "system", collects=(Collect(attribute="zone", into="zones"),), gives=("zone",)), CLIENT
-    )
-    out = Desk(kinds, plan())
+    kinds = catalog(role("dns-server", "system", collects=(Collect(attribute="zone", into="zones"),), gives=("zone",)), CLIENT)
+    out = WorldRig(kinds, plan())
     out.server("n2", stage="system")
     out.role("dns-server", "n2", state=State.ACTIVE, gave={"zone": "z1"})
     out.role("dns-client", "n2", state=State.WAITING, parents=(("n2", "dns-server"),))
@@ -56,7 +56,7 @@ def test_a_wish_never_holds_what_a_parent_gave() -> None:
 
 
 def test_a_changed_wish_makes_its_collector_stale_and_the_same_one_does_not() -> None:
-    out = desk()
+    out = rig()
     key = ("n1", "dns-server")
     out.change("n1", available=False)
     up_to_date(out)
@@ -69,7 +69,7 @@ def test_a_changed_wish_makes_its_collector_stale_and_the_same_one_does_not() ->
 
 
 def test_a_new_wish_and_one_that_goes() -> None:
-    out = desk()
+    out = rig()
     total = out.world.wishes["record"]
     out.change("n3", "dns-client", state=State.WAITING)
     assert out.world.wishes["record"] != total
@@ -81,19 +81,20 @@ def test_a_new_wish_and_one_that_goes() -> None:
 
 
 def test_the_sum_is_that_of_a_rebuilt_world() -> None:
-    out = desk()
+    out = rig()
     out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
     tables = {t: dict(getattr(out.world, t)) for t in ("nodes", "node_roles", "attributes", "deployments", "revisions")}
-    again = type(out.world).load(KINDS, tables)
+    again = load_world(KINDS, tables)
     assert dict(again.wishes) == dict(out.world.wishes)
     assert dict(again.wish_of) == dict(out.world.wish_of)
 
 
 def test_a_stale_collector_runs_again() -> None:
-    out = desk()
+    out = rig()
     up_to_date(out)
     out.feed(SetAttribute(who="op", layer="operator", scope="n2", name="record", value="AAAA"))
     assert [s.role for s in out.all(Start) if s.node == "n1"] == ["dns-server"]
+
 
 MEMBERS = Collect(attribute="place", into="cluster/members", role="member")
 CLUSTER = catalog(
@@ -104,20 +105,20 @@ CLUSTER = catalog(
 )
 
 
-def cluster(members: int = 2) -> Desk:
-    out = Desk(CLUSTER, plan({"member": ("all",), "all-there": ("all",)}))
+def cluster(members: int = 2) -> WorldRig:
+    out = WorldRig(CLUSTER, plan({"member": ("all",), "all-there": ("all",)}))
     for number in range(1, members + 1):
         joins(out, number)
     return out
 
 
-def joins(out: Desk, number: int) -> None:
+def joins(out: WorldRig, number: int) -> None:
     node = f"n{number}"
     out.server(node, stage="system", runs="debian-12", name=f"node-{number}.r1.example.net", hold=True)
-    out.feed(Operate(request=number, who="op", verb="allocate", node=node))
+    out.feed(Operate(request=Request(Asker.OPERATOR, number), who="op", verb="allocate", node=node))
 
 
-def runs(out: Desk, node: str) -> None:
+def runs(out: WorldRig, node: str) -> None:
     """The member ran with what it sees now."""
     out.change(node, "member", state=State.ACTIVE, ran_hash=inputs_hash(out.world, out.at("member", node)))
 

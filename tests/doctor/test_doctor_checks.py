@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from scapy.layers.l2 import ARP, Ether
 
 from crowbar_tui.commands.doctor import tell
-from engine.core.doctor import Check, Clock, Interface, Privilege, examine
-from engine.doctor_probes import RealProbes, _offer
+from engine.doctor.checks import Check, Clock, Interface, Privilege, examine
+from engine.doctor.probes import RealProbes, _on_the_wire
+from engine.packets import probe_process
 from engine.store.store import Store
-from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, encode, reply_to
+from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, decode, encode, reply_to
 from engine.wire.frame import udp_frame
 
 GIB = 1 << 30
@@ -28,6 +30,7 @@ class Fit:
             "ports": {},
             "interface": Interface(up=True, carrier=True, addresses=("10.0.0.1",)),
             "dhcp": [],
+            "holders": [],
             "clock": Clock(year=2026, synchronized=True, source="chronyc"),
             "space": (50 * GIB, 100 * GIB),
             "images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": ""}],
@@ -54,6 +57,10 @@ class Fit:
     def dhcp_servers(self, interface: str) -> list[str] | str:
         return self.answers["dhcp"]
 
+    def address_holders(self, interface: str, address: str) -> list[str] | str:
+        assert (interface, address) == ("eno1", "10.0.0.1")
+        return self.answers["holders"]
+
     def clock(self) -> Clock:
         return self.answers["clock"]
 
@@ -77,46 +84,78 @@ def test_a_fit_machine() -> None:
 
 
 SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
-    "no low ports": ({"privilege": Privilege(low_ports=False, raw=True)}, "privilege", "bad", "may not serve on ports below 1024"),
-    "no raw frames": ({"privilege": Privilege(low_ports=True, raw=False)}, "privilege", "warn", "may not send raw frames"),
-    "port in use": ({"ports": {69: "in use"}}, "port 69/udp", "bad", "another program serves here, TFTP cannot"),
+    "no low ports": ({"privilege": Privilege(low_ports=False, raw=True)}, "privilege", "bad", "this process may not use ports below 1024"),
+    "no raw frames": ({"privilege": Privilege(low_ports=True, raw=False)}, "privilege", "warn", "this process may not send raw frames"),
+    "port in use": ({"ports": {69: "in use"}}, "port 69/udp", "bad", "another program uses this port, so TFTP cannot"),
     "wrong address": ({"ports": {80: "no such address"}}, "port 80/tcp", "bad", "this machine has no address 10.0.0.1"),
     "privileged port": ({"ports": {67: "privilege"}}, "port 67/udp", "bad", "DHCP needs privilege here"),
     "odd port": ({"ports": {67: "Protocol not supported"}}, "port 67/udp", "bad", "DHCP cannot serve: Protocol not supported"),
-    "no interface": ({"interface": None}, "interface", "bad", "there is no interface eno1"),
+    "no interface": ({"interface": None}, "interface", "bad", "this machine has no interface eno1"),
     "down": ({"interface": Interface(up=False, carrier=False, addresses=())}, "interface", "bad", "eno1 is down"),
     "no cable": ({"interface": Interface(up=True, carrier=False, addresses=())}, "interface", "bad", "eno1 is up and has no link"),
     "other address": (
-        {"interface": Interface(up=True, carrier=True, addresses=("10.9.9.9",))}, "interface", "bad",
+        {"interface": Interface(up=True, carrier=True, addresses=("10.9.9.9",))},
+        "interface",
+        "bad",
         "eno1 is up and does not have the admin address 10.0.0.1 (it has 10.9.9.9)",
     ),
     "unread address": (
-        {"interface": Interface(up=True, carrier=True, addresses=None)}, "interface", "warn", "eno1 is up; its addresses could not be read",
+        {"interface": Interface(up=True, carrier=True, addresses=None)},
+        "interface",
+        "warn",
+        "eno1 is up, and its addresses are unknown",
     ),
     "another server": ({"dhcp": ["10.0.0.1", "10.0.0.3"]}, "foreign DHCP", "bad", "another DHCP server answers on eno1: 10.0.0.3"),
-    "could not look": ({"dhcp": "it needs privilege"}, "foreign DHCP", "warn", "could not look: it needs privilege"),
-    "old clock": ({"clock": Clock(year=1970, synchronized=True, source="x")}, "clock", "bad", "the clock says the year 1970"),
-    "far clock": ({"clock": Clock(year=2106, synchronized=True, source="x")}, "clock", "bad", "the clock says the year 2106"),
-    "free clock": ({"clock": Clock(year=2026, synchronized=False, source="chronyc")}, "clock", "warn", "the clock is not synchronized (says chronyc)"),
-    "unknown clock": ({"clock": Clock(year=2026, synchronized=None, source="nobody")}, "clock", "warn", "whether the clock is synchronized is not known"),
-    "full disk": ({"space": (GIB // 2, 10 * GIB)}, "disk", "bad", "0.5 GiB free where the store is"),
-    "little disk": ({"space": (5 * GIB, 10 * GIB)}, "disk", "warn", "5.0 GiB free where the store is"),
-    "unknown disk": ({"space": "/x: gone"}, "disk", "warn", "could not look: /x: gone"),
+    "not checked": ({"dhcp": "it needs privilege"}, "foreign DHCP", "warn", "not checked: it needs privilege"),
+    "old clock": ({"clock": Clock(year=1970, synchronized=True, source="x")}, "clock", "bad", "the clock shows the year 1970"),
+    "far clock": ({"clock": Clock(year=2106, synchronized=True, source="x")}, "clock", "bad", "the clock shows the year 2106"),
+    "address conflict": (
+        {"holders": ["52:54:00:00:00:09"]},
+        "address conflict",
+        "bad",
+        "another machine on eno1 also has 10.0.0.1: 52:54:00:00:00:09",
+    ),
+    "no ARP": ({"holders": "it needs privilege"}, "address conflict", "warn", "not checked: it needs privilege"),
+    "free clock": (
+        {"clock": Clock(year=2026, synchronized=False, source="chronyc")},
+        "clock",
+        "warn",
+        "the clock is not synchronized (chronyc reports this)",
+    ),
+    "unknown clock": (
+        {"clock": Clock(year=2026, synchronized=None, source="nobody")},
+        "clock",
+        "warn",
+        "cannot tell whether the clock is synchronized",
+    ),
+    "full disk": ({"space": (GIB // 2, 10 * GIB)}, "disk", "bad", "0.5 GiB free on the disk of the store"),
+    "little disk": ({"space": (5 * GIB, 10 * GIB)}, "disk", "warn", "5.0 GiB free on the disk of the store"),
+    "unknown disk": ({"space": "/x: gone"}, "disk", "warn", "not checked: /x: gone"),
     "broken store": ({"store": ["seq 4 is followed by 6", "y"]}, "store", "bad", "seq 4 is followed by 6 (and 1 more)"),
     "an image of another version": (
-        {"images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": "", "other": "built by another"}]},
-        "image sledgehammer", "warn", "built by another",
+        {
+            "images": [
+                {"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": "", "other": "built by another"}
+            ]
+        },
+        "image sledgehammer",
+        "warn",
+        "built by another",
     ),
     "no discovery image": (
         {"images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": False, "reason": "it is not there"}]},
-        "image sledgehammer", "bad", "it is not there",
+        "image sledgehammer",
+        "bad",
+        "it is not there",
     ),
     "no system": (
         {"images": [{"name": "debian-12", "kind": "system", "version": "1", "whole": False, "reason": "damaged"}]},
-        "image debian-12", "warn", "damaged",
+        "image debian-12",
+        "warn",
+        "damaged",
     ),
-    "no chrony": ({"tools": {"ip"}}, "tool chronyd", "warn", "not there: role ntp-server runs it"),
-}  # fmt: skip
+    "no chrony": ({"tools": {"ip"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
+}
 
 
 @pytest.mark.parametrize("case", SPOILT)
@@ -209,6 +248,9 @@ def offer(xid: int, kind: DhcpKind = DhcpKind.OFFER, ports: tuple[int, int] = (6
 
 
 def test_only_an_offer_to_us_counts() -> None:
+    def _offer(frame: bytes, xid: int) -> str:
+        return probe_process.offer(frame, xid)
+
     assert _offer(offer(77), 77) == "10.0.0.3"
     assert _offer(offer(78), 77) == ""
     assert _offer(offer(77, DhcpKind.ACK), 77) == ""
@@ -216,3 +258,31 @@ def test_only_an_offer_to_us_counts() -> None:
     for cut in range(0, 60, 7):
         assert _offer(offer(77)[:cut], 77) == ""
     assert _offer(b"\xff" * 300, 77) == ""
+
+
+def test_our_own_server_reads_the_discover_of_the_probe() -> None:
+    seen = decode(probe_process.discover("52:54:00:00:00:01", 77)[42:])
+    assert (seen.kind, seen.xid, seen.mac, seen.broadcast) == (DhcpKind.DISCOVER, 77, "52:54:00:00:00:01", True)
+    assert seen.vendor_class.startswith("PXEClient")
+
+
+def test_only_another_machine_that_names_the_address_holds_it() -> None:
+    ours, theirs = "52:54:00:00:00:01", "52:54:00:00:00:02"
+    probe = Ether(probe_process.arp_probe(ours, "10.0.0.1"))
+    assert (probe.dst, probe[ARP].op, probe[ARP].psrc, probe[ARP].pdst) == ("ff:ff:ff:ff:ff:ff", 1, "0.0.0.0", "10.0.0.1")
+
+    def said(op: int, mac: str, source: str) -> str:
+        return probe_process.holder(bytes(Ether(src=mac) / ARP(op=op, hwsrc=mac, psrc=source, pdst="0.0.0.0")), ours, "10.0.0.1")
+
+    assert said(2, theirs, "10.0.0.1") == theirs
+    assert said(1, theirs, "10.0.0.1") == theirs, "it announces the address"
+    assert said(2, theirs, "10.0.0.2") == ""
+    assert said(2, ours, "10.0.0.1") == ""
+    assert probe_process.holder(bytes(probe), ours, "10.0.0.1") == ""
+    assert probe_process.holder(b"\xff" * 60, ours, "10.0.0.1") == ""
+
+
+def test_a_probe_that_cannot_look_says_why() -> None:
+    said = _on_the_wire("arp", "nope0", 0.1, "10.0.0.1")
+    assert isinstance(said, str)
+    assert "nope0" in said or "privilege" in said

@@ -1,16 +1,20 @@
-"""Kills an engine at every place where it can be killed, and looks at what comes of it.
+"""Kills an engine at every place where it can be killed, and checks the result.
 
     python crash_everywhere.py [--nodes 3] [--seed 1] [--only NUMBER]
 
-The real pure core and the real store (SQLite in a file) work on the machines of `tests/core/rack.py`. A *place* is before the commit of an event (it is
-lost with the process), and before and after each effect that an event ordered. At each place this process forks: the child copies the files of the
-store as they are, loses half of what is under way (seeded by the place), loads the copy, gives the same command again, and goes on to the end;
-the parent goes on undisturbed to the next place. A program of its own, because a fork wants a process with one thread.
+The real core and the real store (SQLite in a file) work on the machines of `tests/core/rack.py`. A *place* is before the commit of an
+event, and before and after each effect that the event ordered. An event that is not committed is lost with the process.
 
-Prints one JSON object per place that ended badly, and at the end one with the counts. Exit 0: none did.
+At each place this process forks.
+* The child copies the files of the store as they are. It loses half of the messages under way, chosen by a seed. Then it loads the copy,
+  gives the same command again, and runs to the end.
+* The parent continues to the next place.
 
-What may survive a kill: orders that had left (power orders, commands that an agent or a system already has) and answers on their way to a machine.
-What cannot: ticks, outcomes of power orders and probes (they were the process's own), and calls that machines had just made.
+A fork needs a process with one thread, so this is a separate program. It prints one JSON object for each place that ended badly, and one
+with the counts at the end. Exit 0: no place ended badly.
+
+These survive a kill: orders that had left (power orders, commands that an agent or a system already has), and answers on their way to a
+machine. These do not: ticks, outcomes of the process's own power orders and probes, and calls that machines had just made.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from engine.core.world.load import load_world
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
 
 import heapq
@@ -34,10 +40,9 @@ import heapq
 from catalogs import USUAL, plan
 from rack import Rack
 
-from engine.core.stages import node_state
+from engine.core.roles.stages import node_state
 from engine.core.step import step
-from engine.core.work import Work
-from engine.core.world import World
+from engine.core.world.work import Work
 from engine.effects import Effect
 from engine.events import Commit, Continue, Event, Happened, Missed, Outcome, Powered, Probed, Started, Tick
 from engine.model import TABLES, Kind, Signal, Way
@@ -47,8 +52,9 @@ OWN = (Tick, Missed, Powered, Probed, Outcome)
 """Events of the dead process, or of calls that it had not committed."""
 AT_ONCE = 3
 """Children that run at the same time."""
-LONGER_S = 300.0
-"""Simulated seconds that one kill may cost: a minute or two for a boot that is given again; a task's time-out would be many more."""
+LONGER_S = 30.0
+"""Simulated seconds that one kill may cost: a machine asks again after 15 s, and a power order that is given again makes it begin again at most
+5 s later. The shortest deadline of a boot (60 s) would be more."""
 
 
 class Plain(NamedTuple):
@@ -67,6 +73,7 @@ class KilledRack(Rack):
         self.store = Store.open(folder)
         self.place = place
         self.chance = Random(0)
+        self.seed = seed
         self.kills = 0
         self.unsure: dict[str, int] = {}
         """Node -> power orders of which nobody knew whether they had left when the engine died: each may be given once more."""
@@ -78,6 +85,10 @@ class KilledRack(Rack):
         super().__init__(USUAL, plan(), nodes=nodes, seed=seed, check=False)
         for name in ("bios-configure",):
             self.behaviour[name] = "bios"
+
+    def between(self, low: float, high: float, *of: object) -> float:
+        """A machine always takes the same time for the same thing: so a kill costs what it costs, and not what it made others draw."""
+        return round(Random(f"{self.seed}/{of}").uniform(low, high), 2) if of else super().between(low, high)
 
     # -- the engine ------------------------------------------------------------------------------------------------
 
@@ -121,7 +132,7 @@ class KilledRack(Rack):
             if boot is not None and boot.ordered and boot.way is not Way.KEXEC and boot.signal is Signal.OPENED:
                 self.unsure[node.id] = self.unsure.get(node.id, 0) + 1
         entries, boxes = self.heap, self.mailbox
-        self.mailbox = {}
+        self.mailbox, self.kexecs = {}, {}
         self.heap = []
         for when, number, owner, call in entries:
             if owner == "machine":
@@ -163,7 +174,7 @@ class KilledRack(Rack):
         fresh, self.image = self.image or self.copied(), None
         self.dead.append(self.store)
         self.folder, self.store = fresh, Store.open(fresh)
-        self.world = World.load(self.catalog, self.store.load())
+        self.world = load_world(self.catalog, self.store.load())
         self.now = max(self.now, self.store.now())
         self.reloading = True
         self.feed(Started(installation="other", admin="admin.example.net"))
@@ -181,7 +192,7 @@ class KilledRack(Rack):
             out.append(f"{ready} of {len(self.machines)} are ready")
         out += self.store.verify()
         with Store.read(self.folder) as reader:
-            loaded = World.load(self.catalog, reader.load())
+            loaded = load_world(self.catalog, reader.load())
         out += [f"table {name} differs from the world" for name in TABLES if getattr(loaded, name) != getattr(self.world, name)]
         for machine in self.machines:
             if any(n > 1 for n in machine.wipes.values()) or set(machine.wipes) != {"raid-configure", "os-install"}:
@@ -244,7 +255,6 @@ class Everywhere:
     def run(self) -> int:
         try:
             plain = undisturbed(self.folder / "plain", self.nodes, self.seed)
-            # The machines draw their times as they go, so what was lost may change who comes first, but not how often they boot.
             rack = KilledRack(self.folder / "main", self.here, self.nodes, self.seed)
             rack.run(seconds=20_000.0)
             wrong = rack.wrong(plain)

@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine import rehearsal
-from engine.rehearsal import Rack, RackError
+from engine import racks as rehearsal
+from engine.racks import Rack, RackError
 
 PATIENCE_S = 240.0
 """Enough for a machine with two cores and a hundred processes that want them."""

@@ -1,4 +1,4 @@
-"""A machine that says by HTTP whatever it is told to say, against a running engine on a loopback lane."""
+"""A machine that sends any HTTP call that a test gives it to a running engine on a loopback lane."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.config import Config, keys_beside
 from engine.effects import Accept
-from engine.engine import Engine
 from engine.files import plan_file
 from engine.files.catalog import shipped
+from engine.files.paths import keys_beside
 from engine.plan import Plan
-from engine.reach import Reach
-from engine.rehearse import _free_lane as free_lane
+from engine.rehearsal.session import _free_lane as free_lane
+from engine.runtime.config import Config
+from engine.runtime.engine import Engine
+from engine.wire.reach import Reach
 
 PLAN = """\
 crowbar: 1
@@ -108,9 +109,16 @@ class FakeMachine:
     def hello(self, boot_id: str, **other: Any) -> Answer:
         """What this machine says of itself, with something else in it; keeps the token."""
         body = {
-            "nonce": self.nonce, "boot_id": boot_id, "environment": "sledgehammer", "uuid": self.uuid, "serial": self.serial,
-            "macs": [self.mac], "arch": "x86_64", "address": "", **other,
-        }  # fmt: skip
+            "nonce": self.nonce,
+            "boot_id": boot_id,
+            "environment": "sledgehammer",
+            "uuid": self.uuid,
+            "serial": self.serial,
+            "macs": [self.mac],
+            "arch": "x86_64",
+            "address": "",
+            **other,
+        }
         answer = self.call("POST", "/agent/hello", body)
         if answer.status == 200:
             self.token, self.node = answer.json["token"], answer.json["node"]

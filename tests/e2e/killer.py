@@ -1,9 +1,10 @@
-"""Kills `crowbar` again and again while it brings up a rack, gives the same command on the same store each time, and says what is wrong at the end.
+"""Kills `crowbar` repeatedly while it brings up a rack, gives the same command on the same store after each kill, and reports what is wrong
+at the end.
 
-The rack's process outlives each kill, as machines do. Moments are drawn from a seed over the whole life of the run: most as the journal reaches
-a row (and some milliseconds later), some while a process that was just started comes up, before it has done anything.
+The rack's process outlives each kill, as machines do. A seed chooses the moments over the whole run. Most are some milliseconds after a
+row of the journal. Some are while a new process starts, before it has done anything.
 
-What is left to chance is when the operating system lets the processes run, so a seed does not give the same run twice.
+The operating system decides when the processes run, so one seed does not give the same run twice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from crowbar_process import PATIENCE_S, machine_states, rack_folder, spawn
 
 from engine.model import Kind, Signal, Way
-from engine.rehearsal import Rack
+from engine.racks import Rack
 from engine.store.store import Store, StoreError
 
 EARLY_S = 0.8
@@ -139,9 +140,7 @@ class Run:
 
     def machines(self) -> dict[str, dict[str, Any]]:
         """Serial -> what the machine remembers."""
-        from engine.rehearsal.description import hardware, parse
+        from engine.racks.simulated.description import hardware, parse
 
         description = parse((rack_folder(self.store) / "rack.yml").read_text(encoding="utf-8"))
         return {one.serial: state for one, state in zip(hardware(description), machine_states(self.store), strict=True)}
-
-

@@ -1,4 +1,4 @@
-"""The cluster of the default plan on six machines: three members, each told of all three, and no member ready before all of them are there."""
+"""The cluster of the default plan on six machines: each of three members knows all three, and none is ready before all three exist."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Safe against kill -9: at every place of the pure core, and of the whole program at many moments. Each time the same command on the same store goes on,
-all become ready, the journal has no gap and is the sum of the tables, and no disk is wiped twice.
+"""Safe against kill -9: at every place of the pure core, and at many moments of the whole program.
+
+After each kill the same command runs on the same store. Then all nodes become ready, no disk is wiped twice, the journal has no gap, and
+it adds up to the tables.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from crash_everywhere import KilledRack, memory_folder, undisturbed
 from crowbar_process import environment, stop_rack
 from killer import Run
 
-from engine.rehearsal.namespace import why_not
+from engine.racks.namespace import why_not
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,8 +26,12 @@ HERE = Path(__file__).resolve().parent
 def everywhere(seed: int, nodes: int) -> dict[str, object]:
     done = subprocess.run(
         [sys.executable, str(HERE / "crash_everywhere.py"), "--seed", str(seed), "--nodes", str(nodes)],
-        capture_output=True, text=True, env=environment(), check=False, timeout=1200,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+        timeout=1200,
+    )
     lines = done.stdout.splitlines()
     assert done.returncode == 0, "\n".join(line[:2000] for line in lines[:5]) + done.stderr[-2000:]
     found: dict[str, object] = json.loads(lines[-1])

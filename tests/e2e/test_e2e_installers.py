@@ -41,9 +41,22 @@ def test_each_machine_is_installed_by_its_own_method(store: Path) -> None:
     scenario = store.parent / "scenario.yml"
     scenario.write_text(SCENARIO, encoding="utf-8")
     run = crowbar(
-        store, "rehearse", "--nodes", "6", "--network", "loopback", "--headless", "--json", "--speed", "max",
-        "--plan", str(plan(store.parent)), "--scenario", str(scenario), CROWBAR_BMC_PASSWORD="rehearsal",
-    )  # fmt: skip
+        store,
+        "rehearse",
+        "--nodes",
+        "6",
+        "--network",
+        "loopback",
+        "--headless",
+        "--json",
+        "--speed",
+        "max",
+        "--plan",
+        str(plan(store.parent)),
+        "--scenario",
+        str(scenario),
+        CROWBAR_BMC_PASSWORD="rehearsal",
+    )
     assert run.code == 0, run
     assert (run.summary["ready"], run.summary["waiting"]) == (6, {})
     rows = {int(row["place"].split(":")[1]): row for row in crowbar(store, "nodes", "--json").lines}

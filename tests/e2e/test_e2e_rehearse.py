@@ -13,8 +13,8 @@ import crowbar_tui
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.model import Kind
-from engine.rehearsal import connect
-from engine.rehearse import Rehearsal, with_nodes
+from engine.racks import connect
+from engine.rehearsal.session import Rehearsal, with_nodes
 from engine.store.file import held
 from engine.store.store import Store
 from engine.views.summary import settled, summary
@@ -22,8 +22,16 @@ from engine.views.summary import settled, summary
 RUN = ("rehearse", "--nodes", "1", "--speed", "max", "--headless", "--json")
 ONE = (Path(crowbar_tui.__file__).parent / "plans" / "one-node.yml").read_text(encoding="utf-8")
 ROLES = [
-    "bios-configure", "bmc-discover", "inventory", "lldp", "network-admin", "ntp-client", "os-install", "raid-configure", "ready",
-]  # fmt: skip
+    "bios-configure",
+    "bmc-discover",
+    "inventory",
+    "lldp",
+    "network-admin",
+    "ntp-client",
+    "os-install",
+    "raid-configure",
+    "ready",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def test_one_node_becomes_ready(ran: tuple[Path, Ended]) -> None:
     last = run.summary
     assert last["type"] == "summary"
     assert (last["nodes"], last["ready"], last["failed"], last["waiting"]) == (1, 1, 0, {})
-    assert 0 < last["seconds"] < 120  # under 15 where nothing else wants the machine: tests/bench measures it
+    assert last["seconds"] > 0  # how many: tests/bench
     assert last["boots"] >= 2  # discovery, and once more for the firmware's settings
 
 
@@ -196,8 +204,9 @@ def test_explain(ran: tuple[Path, Ended]) -> None:
     assert (role["state"], role["stage"], role["why"]) == ("active", "hardware", [])
     (attribute,) = crowbar(store, "explain", "node-1", "raid-configure", "raid-wanted", "--json").lines
     assert [(layer["layer"], layer["value"]) for layer in attribute["layers"]] == [
-        ("default", {"level": "none"}), ("deployment", {"level": "raid1"}),
-    ]  # fmt: skip
+        ("default", {"level": "none"}),
+        ("deployment", {"level": "raid1"}),
+    ]
     for words, expected in (
         (("node-1",), "node-1.rehearsal.test: ready"),
         (("node-1", "raid-configure"), "raid-configure on node-1: active"),
@@ -317,5 +326,3 @@ def test_another_rack_beside_the_store_is_refused(ran: tuple[Path, Ended]) -> No
 def test_json_of_the_summary_is_one_line(ran: tuple[Path, Ended]) -> None:
     _, run = ran
     assert json.loads(run.out.splitlines()[-1])["type"] == "summary"
-
-

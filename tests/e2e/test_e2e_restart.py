@@ -8,22 +8,35 @@ from crowbar_process import wait_until
 from fake_machine import FakeMachine, running
 from msgspec.structs import replace
 
-from engine.effects import BootNode
-from engine.engine import Engine
-from engine.model import Way
+from engine.events import Happened, Started
+from engine.model import Boot, Intent, Signal, Way
+from engine.runtime.engine import Engine
+from engine.store.store import Store
 
 
 def test_a_kexec_that_a_killed_engine_had_ordered_is_ordered_again(store: Path) -> None:
-    """Nobody was heard yet by the engine that comes after it, though the agent is there: no reason to use the power button."""
+    """The order lay in the dead engine's process, which had said `powered` of it. The engine after it orders it again by itself, and the
+    machine obeys it once."""
     with running(store) as engine:
         machine = FakeMachine(engine, 1)
         machine.script()
         assert machine.hello("boot-a").status == 200
         node = engine.world.nodes[machine.node]
+    boot = Boot(
+        generation=node.intent.generation + 1,
+        way=Way.KEXEC,
+        environment="debian-12",
+        ordered=True,
+        signal=Signal.POWERED,
+        at=0.0,
+        deadline=1e6,
+    )
+    intent = Intent(environment="debian-12", generation=boot.generation)
+    with Store.open(store) as kept:
+        booting = replace(node, boot=boot, intent=intent, runs="", alive=False, kexec=True, signal=Signal.POWERED)
+        happened = Happened(0.0, kept.now(), Started(installation="", admin="admin"))
+        kept.commit([(happened, [("nodes", node.id, booting)])])
     with running(store) as engine:
-        order = BootNode(node=node.id, generation=1, way=Way.KEXEC, environment="debian-12")
-        outcome = engine._power.carry_out(order, replace(node, kexec=True))
-        assert outcome.failure is None
         machine = replace_engine(machine, engine)
         seen: list[str] = []
 
@@ -32,6 +45,7 @@ def test_a_kexec_that_a_killed_engine_had_ordered_is_ordered_again(store: Path) 
             return seen[-1] == "kexec"
 
         wait_until(told, lambda: str(seen), 30)
+        assert engine.world.nodes[node.id].boot == boot, "no other order, and no power button"
 
 
 def test_an_attempt_that_was_handed_out_and_not_fetched_is_handed_out_again(store: Path) -> None:

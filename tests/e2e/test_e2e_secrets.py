@@ -18,10 +18,10 @@ from fake_machine import FakeMachine, plan, running
 
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.keys import site_keys
 from engine.model import Kind, State
-from engine.rehearse import Rehearsal, with_nodes
+from engine.rehearsal.session import Rehearsal, with_nodes
 from engine.store.store import Store
+from engine.trust.tokens import site_keys
 
 PASSWORD = "pl4nted-bmc-pw-7f3a"
 OTHER = "0ther-pl4nted-pw-19c"
@@ -129,9 +129,9 @@ def test_nothing_is_written_down_where_a_password_is_wrong(store: Path) -> None:
     wanted = with_nodes(plan_file.read(folder.read_text(encoding="utf-8"), "one-node.yml", shipped()), 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROWBAR_BMC_PASSWORD", OTHER)
-        from engine import rehearsal
+        from engine import racks as rehearsal
 
-        rehearsal.create(rack_folder(store), Rehearsal(store, wanted, 1, 1, "max", "test", "loopback")._description)
+        rehearsal.create(rack_folder(store), Rehearsal(store, wanted, 1, 1, "max", "test", "loopback").description)
     words = ("rehearse", "--nodes", "1", "--network", "loopback", "--headless", "--json", "--timeout", "8")
     with Seen(store).looking() as seen:
         run = crowbar(store, *words, CROWBAR_BMC_PASSWORD=PASSWORD)

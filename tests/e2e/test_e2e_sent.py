@@ -1,5 +1,4 @@
-"""What goes out in clear to whoever asks holds no secret, and a nonce is worth nothing after its hello. The wire of a whole boot is searched in
-tests/boot/test_boot_wire.py."""
+"""Answers without TLS contain no secret, and a nonce is useless after its hello. tests/boot/test_boot_wire.py searches all packets of a boot."""
 
 from __future__ import annotations
 
@@ -9,21 +8,23 @@ from pathlib import Path
 import pytest
 from fake_machine import FakeMachine, plan, running
 
-from engine.engine import Engine
+from engine.runtime.engine import Engine
 from engine.serve.tftp import TftpFile
-from engine.site_trust import CA_CERTIFICATE, CA_KEY, SERVER
+from engine.trust.authority import CA_CERTIFICATE, CA_KEY, SERVER
 
 
 def secrets(engine: Engine, *machines: FakeMachine) -> dict[str, bytes]:
     """Everything that must not be sent in clear: what the folder of keys holds, but what is public by its nature, and what follows from it."""
     folder = engine.config.keys
-    out = {file.name: file.read_bytes() for file in folder.iterdir() if file.name not in (CA_CERTIFICATE,) and not file.name.endswith(".pub")}
+    out = {
+        file.name: file.read_bytes() for file in folder.iterdir() if file.name not in (CA_CERTIFICATE,) and not file.name.endswith(".pub")
+    }
     out["lines of the server's key"] = b"".join(out.pop(SERVER).splitlines()[1:3])
     out["lines of the authority's key"] = b"".join(out.pop(CA_KEY).splitlines()[1:-1])
     out["lines of the SSH key"] = b"".join(out.pop("engine_ed25519").splitlines()[2:-1])
     for machine in machines:
         out[f"token of {machine.node}"] = machine.token.encode()
-        out[f"credential of {machine.node}"] = engine._keys.credential(machine.node).encode()
+        out[f"credential of {machine.node}"] = engine.adapters.keys.credential(machine.node).encode()
     out["BMC password"] = b"pl4nted-bmc-pw-5a1c"
     return {name: value.strip() for name, value in out.items() if value.strip()}
 
@@ -31,12 +32,19 @@ def secrets(engine: Engine, *machines: FakeMachine) -> dict[str, bytes]:
 def in_clear(engine: Engine, machine: FakeMachine) -> dict[str, bytes]:
     """What anybody on the network gets without saying who he is."""
     out = {}
-    for path in (f"/boot/script?mac={machine.mac}", f"/boot/grub.cfg?mac={machine.mac}", "/boot/site.img", "/grub/grub.cfg", "/nothing", "/agent/next"):
+    for path in (
+        f"/boot/script?mac={machine.mac}",
+        f"/boot/grub.cfg?mac={machine.mac}",
+        "/boot/site.img",
+        "/grub/grub.cfg",
+        "/nothing",
+        "/agent/next",
+    ):
         found = raw(machine, path)
         out[path] = gzip.decompress(found) if found[:2] == b"\x1f\x8b" else found
-    assert engine._files is not None
+    assert engine.services.files is not None
     for name in ("grub/grub.cfg", f"boot/grub.cfg-{machine.mac}", "boot/site.img"):
-        file = engine._files.resolve(name, machine.here)
+        file = engine.services.files.resolve(name, machine.here)
         assert isinstance(file, TftpFile), name
         body = bytes(file.body)
         out[f"TFTP {name}"] = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
@@ -84,7 +92,11 @@ def test_after_hello_the_nonce_is_worthless(store: Path) -> None:
         node, token = one.node, one.token
         # Who read it off the wire, or off /proc/cmdline, gets nothing by it: not from there, not as another, not as the same in another boot.
         two.nonce = spent
-        for boot_id, said in (("boot-b", {}), ("boot-b", {"uuid": one.uuid, "serial": one.serial, "macs": [one.mac]}), ("boot-a", {"macs": [two.mac]})):
+        for boot_id, said in (
+            ("boot-b", {}),
+            ("boot-b", {"uuid": one.uuid, "serial": one.serial, "macs": [one.mac]}),
+            ("boot-a", {"macs": [two.mac]}),
+        ):
             answer = two.hello(boot_id, **said)
             assert answer.status == 403 or answer.json["token"] == token, answer
             assert spent not in answer.text

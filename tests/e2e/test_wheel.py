@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import rehearsal
-from engine.rehearsal import RackError
+from engine import racks as rehearsal
+from engine.racks import RackError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PATIENCE_S = 900
@@ -38,9 +38,13 @@ def test_the_wheel_works_far_from_a_checkout(tmp_path: Path) -> None:
     (wheel,) = wheels.glob("crowbar_tui-*.whl")
     inside = zipfile.ZipFile(wheel).namelist()
     for name in (
-        "engine/stages.yml", "barclamps/raid/barclamp.yml", "barclamps/raid/rehearsal.py", "barclamps/os-install/roles/os-install/run",
-        "crowbar_tui/plans/one-node.yml", "images/node/agent",
-    ):  # fmt: skip
+        "engine/stages.yml",
+        "barclamps/raid/barclamp.yml",
+        "barclamps/raid/rehearsal.py",
+        "barclamps/os-install/roles/os-install/run",
+        "crowbar_tui/plans/one-node.yml",
+        "images/node/agent",
+    ):
         assert name in inside, name
     assert not [name for name in inside if name.startswith(("tests/", ".")) or "__pycache__" in name]
     venv.create(away / "env", with_pip=True)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.core.stages import node_state
+from engine.core.roles.stages import node_state
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.loop import Clock
 from engine.model import Node, Sighting
 from engine.plan import Plan
-from engine.rehearse import Rehearsal, with_nodes
+from engine.rehearsal.session import Rehearsal, with_nodes
+from engine.runtime.loop import Clock
 from engine.views.summary import Summary, servers, settled, summary
 
 PATIENCE_S = 240.0

@@ -25,7 +25,8 @@ def test_a_bmc_that_does_not_do_it(tmp_path: Path, mood: str, words: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("mood", "words"), [("lies", "not_obeyed by Redfish"), ("locked", "authentication by Redfish"), ("dead", "unreachable by Redfish")],
+    ("mood", "words"),
+    [("lies", "not_obeyed by Redfish"), ("locked", "authentication by Redfish"), ("dead", "unreachable by Redfish")],
     ids=["lies", "locked", "dead"],
 )
 def test_a_redfish_bmc_that_does_not_do_it(tmp_path: Path, mood: str, words: str) -> None:
@@ -37,6 +38,17 @@ def test_a_redfish_bmc_that_does_not_do_it(tmp_path: Path, mood: str, words: str
         assert node.problem is not None
         assert words in sentence(node.problem)
         assert rack.machine("m3")["boots"] == 1
+
+
+@pytest.mark.parametrize("mood", ["future", "restarts", "garbled"])
+def test_an_odd_redfish_service_brings_its_machine_up(tmp_path: Path, mood: str) -> None:
+    """Boot orders at the future state, a BMC that starts anew at each order, JSON that nobody expects."""
+    with faulty(tmp_path, f"faults: {{m3: {{bmc: {mood}}}}}", nodes=3) as rack:
+        rack.all_ready()
+        node = rack.node("m3")
+        assert node is not None
+        assert node.bmc is not None
+        assert node.bmc.protocol == "redfish"
 
 
 def test_each_bmc_is_talked_to_by_what_it_speaks(tmp_path: Path) -> None:

@@ -7,30 +7,40 @@ from pathlib import Path
 import pytest
 from faulty_rack import faulty
 
-from engine.reasons import advice, sentence
+from engine.core.boot.identity import shared_with
+from engine.views.facts import node_facts
 from engine.views.summary import servers
 
 
-def test_twin_serials(tmp_path: Path) -> None:
-    """Who came first is a node; the other is refused, and both are named. Nothing is merged, and the rest goes on."""
-    with faulty(tmp_path, "faults: {m2: {serial_of: m1}}", nodes=3) as rack:
-        rack.until(lambda: rack.summary().ready == 2 and {rack.why("m1"), rack.why("m2")} == {"", "identity_conflict"})
-        loser = "m1" if rack.why("m1") else "m2"
-        sighting = rack.sighting(loser)
-        assert sighting is not None
-        assert sighting.reason is not None
-        serial = rack.machine("m1")["serial"]
-        assert serial in sentence(sighting.reason)
-        assert "node replace" in advice(sighting.reason)
+@pytest.mark.parametrize("fault", ["serial_of", "uuid_of"])
+def test_twins(tmp_path: Path, fault: str) -> None:
+    """Two machines show one serial or one UUID: both are nodes of their own, each with its own disk, and both say so."""
+    with faulty(tmp_path, f"faults: {{m2: {{{fault}: m1}}}}", nodes=3) as rack:
+        rack.until(lambda: rack.summary().ready == 3)
+        for name in ("m1", "m2"):
+            node = rack.node(name)
+            assert node is not None
+            (mark,) = shared_with(rack.engine.world, node)
+            assert mark.what == {"serial_of": "serial", "uuid_of": "UUID"}[fault]
         rack.nothing_twice()
 
 
-def test_twin_uuids(tmp_path: Path) -> None:
-    with faulty(tmp_path, "faults: {m2: {uuid_of: m1}}", nodes=3) as rack:
-        rack.until(lambda: rack.summary().ready == 2 and len(rack.summary().waiting) == 1)
-        (why,) = rack.summary().waiting.values()
-        assert why.code == "identity_conflict"
-        rack.nothing_twice()
+def test_odd_machines_become_ready_and_say_what_is_odd(tmp_path: Path) -> None:
+    """A clock of 2019, a BMC on its third channel, a telephone between a NIC and its switch."""
+    with faulty(tmp_path, "faults: {m1: {clock_s: -220000000, bmc_channel: 3, phone: true}}", nodes=1) as rack:
+        odd: set[str] = set()
+
+        def told() -> bool:
+            node = rack.node("m1")
+            odd.update(label for label, _ in node_facts(rack.engine.world, node)) if node is not None else None
+            return rack.summary().ready == 1
+
+        rack.until(told)
+        assert odd == {"clock", "bmc lan", "cable"}
+        node = rack.node("m1")
+        assert node is not None
+        assert node.clock_off is not None
+        assert abs(node.clock_off) < 60, "sledgehammer set the clock, and the installed system has it"
 
 
 def test_two_machines_with_one_mac(tmp_path: Path) -> None:

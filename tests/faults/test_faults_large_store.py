@@ -1,9 +1,8 @@
-"""An engine started on a store of 3,000 nodes serves within two seconds."""
+"""An engine started on a store of 3,000 nodes serves it. How soon: `tests/bench/bench_start.py`."""
 
 from __future__ import annotations
 
 import http.client
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,24 @@ import pytest
 from faulty_rack import PLAN, faulty
 from msgspec.structs import replace
 
-from engine.config import Config, keys_beside
-from engine.core.attributes import inputs_hash
-from engine.core.world import World
-from engine.engine import Engine
+from engine.core.roles.attributes import inputs_hash
+from engine.core.world.load import load_world
 from engine.events import Continue, Happened
 from engine.files import plan_file
 from engine.files.catalog import shipped
+from engine.files.paths import keys_beside
 from engine.model import Allocation, Bmc, Lease, Node, NodeRole, Row, Sighting, Value
-from engine.reach import Reach
-from engine.rehearse import _free_lane as free_lane
-from engine.rehearse import with_nodes
+from engine.rehearsal.session import _free_lane as free_lane
+from engine.rehearsal.session import with_nodes
+from engine.runtime.config import Config
+from engine.runtime.engine import Engine
 from engine.store.store import Store
 from engine.views.summary import servers
+from engine.wire.reach import Reach
 
 pytestmark = pytest.mark.slow
 
 NODES = 3000
-WITHIN_S = 2.0
 WIDE = (
     PLAN.replace("192.168.124.10", "10.16.127.1")
     .replace("192.168.112.0/20", "10.16.0.0/17")
@@ -48,10 +47,17 @@ def another(row: Row, old: str, number: int) -> tuple[Any, Row] | None:
     match row:
         case Node() if row.id == old:
             return new, replace(
-                row, id=new, name=f"x{number}.rehearsal.test", uuid=f"{number:08x}{row.uuid[8:]}", serial=f"{row.serial}-{number}",
-                macs=(f"{mac}00", f"{mac}01"), boot_mac=f"{mac}00", place=None,
-                bmc=Bmc(address=f"10.16.{130 + number // 250}.{number % 250 + 1}"), address=address.format(34 + number // 250),
-            )  # fmt: skip
+                row,
+                id=new,
+                name=f"x{number}.rehearsal.test",
+                uuid=f"{number:08x}{row.uuid[8:]}",
+                serial=f"{row.serial}-{number}",
+                macs=(f"{mac}00", f"{mac}01"),
+                boot_mac=f"{mac}00",
+                place=None,
+                bmc=Bmc(address=f"10.16.{130 + number // 250}.{number % 250 + 1}"),
+                address=address.format(34 + number // 250),
+            )
         case NodeRole() if row.node == old:
             parents = tuple((new, role) if node == old else (node, role) for node, role in row.parents)
             return (new, row.role), replace(row, node=new, parents=parents)
@@ -87,7 +93,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 if made is not None:
                     changes.append((table, *made))
     store.commit([(Happened(time.time(), store.now(), Continue()), changes)])
-    world = World.load(shipped(), store.load())
+    world = load_world(shipped(), store.load())
     hashes: list[tuple[str, Any, Row | None]] = []
     for key in world.stale:
         role = world.node_roles[key]  # its address differs from that of the first
@@ -97,24 +103,20 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "store"
 
 
-def test_it_serves_within_two_seconds(large: Path) -> None:
+def test_it_is_served(large: Path) -> None:
     lane = free_lane("10.16.127.1", str(large))
     engine = Engine(Config(store=large, keys=keys_beside(large), reach=Reach(lane), synthetic=True, admin="admin", bmc_rest_s=0.0))
-    began, used = time.monotonic(), time.process_time()
     engine.start()
     try:
-        connection = http.client.HTTPConnection(*Reach(lane)("10.16.127.1", 80), timeout=30)
+        connection = http.client.HTTPConnection(*Reach(lane)("10.16.127.1", 80), timeout=60)
         connection.request("GET", "/boot/script?mac=52:54:99:00:00:01")
         answer = connection.getresponse()
         body = answer.read()
-        took, own = time.monotonic() - began, time.process_time() - used
         connection.close()
         assert answer.status == 200
         assert body.startswith(b"#!ipxe")
         assert len(servers(engine.world)) == NODES
         assert len(engine.world.node_roles) > 8 * NODES
-        busy = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)  # others have the processors: what counts then is what this took of them
-        assert took < WITHIN_S or (busy and own < WITHIN_S), f"{took:.2f} s, {own:.2f} s of processor"
     finally:
         engine.stop()
 

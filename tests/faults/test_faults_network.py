@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from faulty_rack import faulty
 
-from engine.core.topology import topology
+from engine.core.hardware.topology import topology
 from engine.events import Operate
 from engine.model import Kind
 from engine.reasons import advice, sentence

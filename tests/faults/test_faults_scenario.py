@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from engine.files.mistakes import PlanError
-from engine.rehearsal.description import Faults
-from engine.rehearsal.director import Director
-from engine.rehearsal.rogue import Rogue
-from engine.rehearsal.scenario import FAULTS, Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap, read
+from engine.racks.director import Director
+from engine.racks.scenario import FAULTS, MOODS, Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap, read
+from engine.racks.simulated.description import Faults
+from engine.racks.simulated.rogue import Rogue
 
 SHIPPED = sorted((Path(__file__).parents[2] / "crowbar_tui" / "scenarios").glob("*.yml"))
-DOCS = Path(__file__).parents[2] / "docs" / "rehearsal.md"
+DOCS = Path(__file__).parents[2] / "docs" / "scenario-keys.md"
 
 TEXT = """\
 scenario: 1
@@ -52,17 +52,26 @@ def test_it_is_read() -> None:
         ("scenario: 2", "s.yml:1: scenario: expected a whole number from 1 to 1, not 2"),
         ("scenario: 1\nfautls: {}", "s.yml:2: fautls: unknown key; did you mean 'faults'?"),
         ("scenario: 1\nfaults:\n  m9: {}", "s.yml:3: faults.m9: expected all, or a machine from m1 to m3, not 'm9'"),
-        ("scenario: 1\nfaults:\n  m1: {bmc: lie}", "s.yml:3: faults.m1.bmc: expected one of obedient, lies, slow, locked, dead or slow:SECONDS; did you mean 'lies'?"),
+        (
+            "scenario: 1\nfaults:\n  m1: {bmc: lie}",
+            "s.yml:3: faults.m1.bmc: expected one of " + ", ".join(MOODS) + " or slow:SECONDS; did you mean 'lies'?",
+        ),
         ("scenario: 1\nfaults:\n  m1: {drop_dhcp: 120}", "s.yml:3: faults.m1.drop_dhcp: expected a number from 0 to 100, not 120"),
         ("scenario: 1\nfaults:\n  m1: {drop_dhpc: 1}", "s.yml:3: faults.m1.drop_dhpc: unknown key; did you mean 'drop_dhcp'?"),
         ("scenario: 1\nthen:\n  - {do: {power: off}}", "s.yml:3: then.0: expected the key 'when' or 'after', or both"),
         ("scenario: 1\nthen:\n  - {after: 1s, do: {power: off}}", "s.yml:3: then.0.do: expected the key 'machine', which is missing"),
-        ("scenario: 1\nthen:\n  - {after: 1s, do: {power: of, machine: m1}}", "s.yml:3: then.0.do.power: expected one of off, on, cycle, not 'of'; did you mean 'off'?"),
+        (
+            "scenario: 1\nthen:\n  - {after: 1s, do: {power: of, machine: m1}}",
+            "s.yml:3: then.0.do.power: expected one of off, on, cycle, not 'of'; did you mean 'off'?",
+        ),
         ("scenario: 1\nthen:\n  - {after: 1s, do: {}}", "s.yml:3: then.0.do: expected exactly one of power, fault, swap, ssh, dhcp_server"),
-        ("scenario: 1\nthen:\n  - {after: soon, do: {ssh: drop, machine: m1}}", "s.yml:3: then.0.after: expected a duration as 30s, 15m, 1h or 2d, not 'soon'"),
+        (
+            "scenario: 1\nthen:\n  - {after: soon, do: {ssh: drop, machine: m1}}",
+            "s.yml:3: then.0.after: expected a duration like 30s, 15m, 1h or 2d, not 'soon'",
+        ),
         ("scenario: 1\ndhcp_server: {address: here}", "s.yml:2: dhcp_server.address: expected an IPv4 address"),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_says_where_and_what(text: str, words: str) -> None:
     with pytest.raises(PlanError) as caught:
         read(text, "s.yml", 3)
@@ -93,13 +102,13 @@ def test_what_is_done_is_done_once_for_each_machine_also_over_a_restart(tmp_path
     text = "scenario: 1\nthen: [{when: {machine: all, reaches: install, percent: 10}, do: {power: off}}]"
     scenario, seen = read(text, "s.yml", 2), Seen()
     director = Director(scenario, tmp_path, seen)
-    assert not director.reached("m1", ("hardware", "raid-configure"), 99)
-    assert not director.reached("m1", ("install", "os-install"), 9)
-    assert director.reached("m1", ("install", "os-install"), 10)
-    assert not director.reached("m1", ("install", "os-install"), 50)
+    assert not director.milestone("m1", ("hardware", "raid-configure"), 99)
+    assert not director.milestone("m1", ("install", "os-install"), 9)
+    assert director.milestone("m1", ("install", "os-install"), 10)
+    assert not director.milestone("m1", ("install", "os-install"), 50)
     again = Director(scenario, tmp_path, seen)
-    assert not again.reached("m1", ("install", "os-install"), 50)
-    assert again.reached("m2", ("install", "os-install"), 50)
+    assert not again.milestone("m1", ("install", "os-install"), 50)
+    assert again.milestone("m2", ("install", "os-install"), 50)
     assert [machine for machine, _ in seen.acts] == ["m1", "m2"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from faulty_rack import FaultyRack, faulty
 
-from engine.loop import Clock
+from engine.runtime.loop import Clock
 
 SSH = ("network-admin", "ntp-client")
 

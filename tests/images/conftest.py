@@ -7,6 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from agent_rig import curl_node, engine, node
 from node_shell import shell
 
-__all__ = ["shell"]
+__all__ = ["curl_node", "engine", "node", "shell"]

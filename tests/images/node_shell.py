@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 NODE = Path(__file__).resolve().parents[2] / "images" / "node"
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from node_shell import NODE, Attempts, Shell, task_tar, until
@@ -81,7 +82,10 @@ def test_survives_the_callers_session(attempts: Attempts, tmp_path: Path) -> Non
     go = tmp_path / "go"
     caller = subprocess.Popen(
         [*attempts.shell.words, "-c", '"$@"; echo up; sleep 60', "x", *attempts.argv("start", "i-2.1", "60")],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=attempts.env, start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=attempts.env,
+        start_new_session=True,
     )
     assert caller.stdin is not None
     assert caller.stdout is not None
@@ -160,10 +164,80 @@ def test_lost_after_a_reboot(attempts: Attempts, tmp_path: Path) -> None:
     assert attempts.state("wait", "i-5.1", "30")["exit"] == 0
 
 
-def test_unknown_is_lost_and_may_be_started(attempts: Attempts) -> None:
-    assert attempts.state("wait", "i-6.1", "5") == {"id": "i-6.1", "state": "lost"}
+def test_unknown_is_lost_and_may_be_started_after_a_peek(attempts: Attempts) -> None:
+    assert attempts.state("peek", "i-6.1") == {"id": "i-6.1", "state": "lost"}
     attempts.start("i-6.1", "exit 0")
     assert attempts.state("wait", "i-6.1", "30")["exit"] == 0
+
+
+def test_what_was_called_lost_never_runs(attempts: Attempts, tmp_path: Path) -> None:
+    """Whoever heard that had something else done instead."""
+    for _ in range(2):
+        assert attempts.state("wait", "i-6.3", "0") == {"id": "i-6.3", "state": "lost"}
+        assert attempts.start("i-6.3", f"touch {tmp_path}/ran") == {"id": "i-6.3", "state": "lost"}
+    assert not attempts.folder("i-6.3").exists()
+    assert attempts.state("ack", "i-6.3")["state"] == "acknowledged"
+    assert not list((attempts.home / "lost").iterdir())
+    assert attempts.start("i-6.3", f"touch {tmp_path}/ran")["state"] == "acknowledged"
+    assert not (tmp_path / "ran").exists()
+
+
+class Halted:
+    """A call of the tool that stands still in its first `mkdir` of a folder that is named so, until it is let go."""
+
+    def __init__(self, attempts: Attempts, place: Path, name: str, *words: str, stdin: bytes = b"") -> None:
+        tools = place / "halted"
+        tools.mkdir()
+        env = attempts.env
+        real = shutil.which("mkdir", path=env["PATH"])
+        self._here, self._go = place / "here", place / "go-on"
+        mkdir = tools / "mkdir"
+        mkdir.write_text(
+            f'#!/bin/sh\ncase $* in *{name}*) : >{self._here}; while [ ! -e {self._go} ]; do sleep 0.05; done ;; esac\nexec {real} "$@"\n'
+        )
+        mkdir.chmod(0o755)
+        self._call = subprocess.Popen(
+            attempts.argv(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**env, "PATH": f"{tools}:{env['PATH']}"}
+        )
+        assert self._call.stdin is not None
+        self._call.stdin.write(stdin)
+        self._call.stdin.close()
+        until(self._here.exists, "it stands still")
+
+    def goes_on(self) -> Any:
+        self._go.touch()
+        assert self._call.stdout is not None
+        said = json.loads(self._call.stdout.read())
+        self._call.stdout.close()
+        self._call.wait(30)
+        return said
+
+
+def test_a_start_that_stood_still_does_not_run_after_lost(attempts: Attempts, tmp_path: Path) -> None:
+    """It looked, found nothing, and then nothing came of it for longer than its connection."""
+    start = Halted(attempts, tmp_path, "/attempts/", "start", "i-6.4", "60", stdin=task_tar(f"touch {tmp_path}/ran"))
+    assert attempts.state("wait", "i-6.4", "0") == {"id": "i-6.4", "state": "lost"}
+    assert start.goes_on() == {"id": "i-6.4", "state": "lost"}
+    assert attempts.state("wait", "i-6.4", "0") == {"id": "i-6.4", "state": "lost"}
+    assert not attempts.folder("i-6.4").exists()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_lost_is_not_said_of_what_starts_meanwhile(attempts: Attempts, tmp_path: Path) -> None:
+    """It found nothing, and something started before its tombstone was there."""
+    wait = Halted(attempts, tmp_path, "/lost", "wait", "i-6.5", "0")
+    assert attempts.start("i-6.5", f"while [ ! -e {tmp_path}/end ]; do sleep 0.1; done")["state"] == "running"
+    assert wait.goes_on()["state"] == "running"
+    (tmp_path / "end").touch()
+    assert attempts.state("wait", "i-6.5", "30")["exit"] == 0
+
+
+def test_lost_is_not_said_where_no_tombstone_can_be_written(attempts: Attempts) -> None:
+    attempts.home.mkdir()
+    (attempts.home / "lost").write_text("a file, not a folder")
+    done = attempts.raw("wait", "i-6.6", "0")
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"cannot write" in done.stderr
 
 
 def test_acknowledged_before_it_came_never_runs(attempts: Attempts, tmp_path: Path) -> None:
@@ -179,7 +253,7 @@ def test_a_stream_cut_off_starts_nothing_and_can_be_given_again(attempts: Attemp
     state = attempts.state("start", "i-8.1", "60", stdin=tar[:keep], exit=1)
     assert state["state"] == "unstarted"
     assert "whole" in state["error"]
-    assert attempts.state("wait", "i-8.1", "0")["state"] == "lost"
+    assert attempts.state("peek", "i-8.1")["state"] == "lost"
     assert attempts.state("start", "i-8.1", "60", stdin=tar)["state"] in ("running", "ended")
     assert attempts.state("wait", "i-8.1", "30")["exit"] == 0
     assert (tmp_path / "count").read_text() == "x\n"
@@ -189,12 +263,12 @@ def test_a_starter_that_died_before_the_runner_is_recovered(attempts: Attempts, 
     stage = attempts.folder("i-8.2") / ".new.999999999.1"
     (stage / "task").mkdir(parents=True)
     (stage / "task" / "run").write_text("#!/bin/sh\necho old\n")
-    assert attempts.state("wait", "i-8.2", "0")["state"] == "lost"
+    assert attempts.state("peek", "i-8.2")["state"] == "lost"
     assert not stage.exists()
     # A runner of the abandoned start that comes up late finds its stage withdrawn.
     late = attempts.raw("_run", "i-8.2", str(stage), "60")
     assert late.returncode == 0
-    assert attempts.state("wait", "i-8.2", "0")["state"] == "lost"
+    assert attempts.state("peek", "i-8.2")["state"] == "lost"
     attempts.start("i-8.2", "echo new")
     assert attempts.state("wait", "i-8.2", "30")["exit"] == 0
     assert attempts.raw("log", "i-8.2", "0").stdout == b"new\n"
@@ -211,7 +285,7 @@ def test_a_starter_killed_while_it_reads_starts_nothing(attempts: Attempts, tmp_
     starter.kill()
     starter.stdin.close()
     starter.wait(30)
-    assert attempts.state("wait", "i-8.3", "5")["state"] == "lost"
+    assert attempts.state("peek", "i-8.3")["state"] == "lost"
     attempts.state("start", "i-8.3", "60", stdin=tar)
     assert attempts.state("wait", "i-8.3", "30")["exit"] == 0
     assert (tmp_path / "count").read_text() == "x\n"
@@ -223,13 +297,47 @@ def test_a_tar_without_run_is_refused(attempts: Attempts) -> None:
 
 
 GOOD_GIVES = [
-    '{}', ' {"a":[]}\n', '{"a":-0.5e+7,"b":[true,false,null,"\\u00e9\\\\"],"c":{"d":[1,2]}}', '{"a": "x,}{][:\\"", "b": ""}',
-    '{"é": "ü"}', '{"a":[[[[]]]]}', '{"NS":"SN"}',
+    "{}",
+    ' {"a":[]}\n',
+    '{"a":-0.5e+7,"b":[true,false,null,"\\u00e9\\\\"],"c":{"d":[1,2]}}',
+    '{"a": "x,}{][:\\"", "b": ""}',
+    '{"é": "ü"}',
+    '{"a":[[[[]]]]}',
+    '{"NS":"SN"}',
 ]
 BAD_GIVES = [
-    "[]", "1", '"a"', "{", "}", "{}{}", '{"a"}', '{"a":}', '{"a":1,}', "{a:1}", '{"a":01}', '{"a":1 2}', '{"a":- 1}', '{"a":tr ue}',
-    '{"a":N}', '{"a":"x}', '{"a":"\\x"}', '{"a":"line\nbreak"}', '{"a":[1,]}', '{"a":[1}', '{"a" "b"}', "{,}", '{"a":1]', '{"a":.5}',
-    '{"a":1.}', '{"a":NaN}', '{"a":"tab\there"}', '{"a":1}\x01', '{"a":\x001}', "{'a':1}", '{"a":1} x', '{"a":"\\u12g4"}',
+    "[]",
+    "1",
+    '"a"',
+    "{",
+    "}",
+    "{}{}",
+    '{"a"}',
+    '{"a":}',
+    '{"a":1,}',
+    "{a:1}",
+    '{"a":01}',
+    '{"a":1 2}',
+    '{"a":- 1}',
+    '{"a":tr ue}',
+    '{"a":N}',
+    '{"a":"x}',
+    '{"a":"\\x"}',
+    '{"a":"line\nbreak"}',
+    '{"a":[1,]}',
+    '{"a":[1}',
+    '{"a" "b"}',
+    "{,}",
+    '{"a":1]',
+    '{"a":.5}',
+    '{"a":1.}',
+    '{"a":NaN}',
+    '{"a":"tab\there"}',
+    '{"a":1}\x01',
+    '{"a":\x001}',
+    "{'a':1}",
+    '{"a":1} x',
+    '{"a":"\\u12g4"}',
     '{"a":' + "[" * 80 + "]" * 80 + "}",
 ]
 
@@ -280,12 +388,29 @@ while [ ! -e "{tmp_path}/go" ]; do sleep 0.1; done
 @pytest.mark.parametrize(
     "words",
     [
-        (), ("start",), ("start", "i.1"), ("start", "../x", "5"), ("start", ".x", "5"), ("start", "-x", "5"), ("start", "a/b", "5"),
-        ("start", "a b", "5"), ("start", "a\nb", "5"), ("start", "x" * 129, "5"), ("start", "i.1", "0"), ("start", "i.1", "-5"),
-        ("start", "i.1", "5; id"), ("wait", "i.1", "08"), ("wait", "i.1", "99999"), ("log", "i.1", "x"), ("ack", ""), ("ack", ".."),
-        ("list", "x"), ("remove", "i.1"), ("_run", "../x", "/tmp", "5"),
+        (),
+        ("start",),
+        ("start", "i.1"),
+        ("start", "../x", "5"),
+        ("start", ".x", "5"),
+        ("start", "-x", "5"),
+        ("start", "a/b", "5"),
+        ("start", "a b", "5"),
+        ("start", "a\nb", "5"),
+        ("start", "x" * 129, "5"),
+        ("start", "i.1", "0"),
+        ("start", "i.1", "-5"),
+        ("start", "i.1", "5; id"),
+        ("wait", "i.1", "08"),
+        ("wait", "i.1", "99999"),
+        ("log", "i.1", "x"),
+        ("ack", ""),
+        ("ack", ".."),
+        ("list", "x"),
+        ("remove", "i.1"),
+        ("_run", "../x", "/tmp", "5"),
     ],
-)  # fmt: skip
+)
 def test_bad_use_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
     attempts = Attempts(Shell("dash", tmp_path), tmp_path)
     done = attempts.raw(*words)
@@ -313,5 +438,5 @@ def test_shellcheck(tool: str) -> None:
 
 def test_a_task_finds_the_tools_beside_attempt(attempts: Attempts) -> None:
     """An SSH session starts `attempt` by its full name, and its own PATH does not lead there."""
-    attempts.start("i-1.1", 'case $(command -v attribute) in */images/node/attribute) exit 0 ;; esac\nexit 3\n')
+    attempts.start("i-1.1", "case $(command -v attribute) in */images/node/attribute) exit 0 ;; esac\nexit 3\n")
     assert attempts.state("wait", "i-1.1", "30")["exit"] == 0

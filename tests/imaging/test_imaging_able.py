@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.imaging import able
-from engine.imaging.bootstrap import command
-from engine.imaging.recipe import Recipe, Variant
+from engine.images.build import able
+from engine.images.build.bootstrap import command
+from engine.images.build.recipe import Recipe, Variant
 
 HERE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "amd64")
 OTHER = "arm64" if HERE == "amd64" else "amd64"
@@ -66,7 +66,7 @@ def test_root_for_another_architecture(programs: Path, monkeypatch: pytest.Monke
 def test_a_user(programs: Path, user: Path) -> None:
     assert able.why_not(HERE, user) == ""
     put(programs, "unshare", 1)
-    assert able.why_not(HERE, user).startswith("this system lets root alone make user namespaces")
+    assert able.why_not(HERE, user).startswith("this system lets only root make user namespaces")
     (user / "subgid").write_text("1234:100000:1000\n")
     assert able.why_not(HERE, user) == (
         "ann has no 65536 further ids in /etc/subgid: run it as root, or once as root "

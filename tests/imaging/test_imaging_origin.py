@@ -1,4 +1,4 @@
-"""Which version of Crowbar an image was built by: recorded at the build, told wherever images are looked at."""
+"""The version of Crowbar that built an image: recorded at the build, and shown wherever images are listed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from test_imaging_build import needs_zstd, stand_in, store
 
 from crowbar_tui.cli import main
-from engine.face import build_image, image_remarks
+from engine.api.control import build_image, image_remarks
 from engine.files.catalog import shipped, shipped_folder
 from engine.files.plan_file import read
-from engine.images import built_by_other, image_states, open_images
-from engine.imaging import locked
-from engine.imaging.origin import NOTE, origin
-from engine.imaging.recipe import Recipe, Variant, read_recipe
+from engine.images.build import locked
+from engine.images.build.origin import NOTE, origin
+from engine.images.build.recipe import Recipe, Variant, read_recipe
+from engine.images.shelf import built_by_other, image_states, open_images
 
 __all__ = ["store"]
 NODE = shipped_folder("images") / "node"
@@ -45,9 +45,12 @@ def test_what_makes_an_image_another_one(tmp_path: Path) -> None:
     assert first == origin(read_recipe(shipped_folder("images") / "sledgehammer"), cloud, NODE), "wherever it lies"
     seen = {first, origin(recipe, metal, node)}
     for changed in (
-        replace(recipe, packages=(*recipe.packages, "vim")), replace(recipe, drop=recipe.drop[1:]), replace(recipe, arch="arm64"),
-        replace(recipe, links={}), replace(recipe, suite="trixie"),
-    ):  # fmt: skip
+        replace(recipe, packages=(*recipe.packages, "vim")),
+        replace(recipe, drop=recipe.drop[1:]),
+        replace(recipe, arch="arm64"),
+        replace(recipe, links={}),
+        replace(recipe, suite="trixie"),
+    ):
         seen.add(origin(changed, cloud, node))
     for file in (node / "agent", tmp_path / "images/sledgehammer/files/init", tmp_path / "images/sledgehammer/customize"):
         file.write_bytes(file.read_bytes() + b"# more\n")
@@ -66,7 +69,9 @@ def test_what_does_not(tmp_path: Path) -> None:
 
 
 @needs_zstd
-def test_from_the_build_to_the_list(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_build_to_the_list(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     stand_in(tmp_path, monkeypatch)
     _, place = build_image(store, "sledgehammer", "cloud")
     plan = read(PLAN, "plan.yml", shipped())
@@ -74,19 +79,20 @@ def test_from_the_build_to_the_list(tmp_path: Path, store: Path, monkeypatch: py
     assert len(recorded.origin) == 64
     assert not built_by_other(place)
     assert image_remarks(store, plan) == [
-        "image debian-12 is not there; crowbar image build debian-12", "image loader is not there; crowbar image build loader",
-    ]  # fmt: skip
+        "image debian-12 is missing; crowbar image build debian-12",
+        "image loader is missing; crowbar image build loader",
+    ]
     if shutil.which("cpio") is not None:
-        plain = subprocess.run(["zstd", "-dc", place / "initrd.img"], capture_output=True, check=True, timeout=30).stdout
+        plain = subprocess.run(["zstd", "-dc", place / "initrd.img"], capture_output=True, check=True, timeout=60).stdout
         words = ["cpio", "-i", "--quiet", "--to-stdout", NOTE]
-        note = subprocess.run(words, input=plain, capture_output=True, check=True, timeout=30).stdout.decode()
+        note = subprocess.run(words, input=plain, capture_output=True, check=True, timeout=60).stdout.decode()
         assert note == f"image: sledgehammer\nvariant: cloud\narch: amd64\norigin: {recorded.origin}\n"
 
     # as after an upgrade: this program would build another one
     text = (place / "packages.list").read_text()
     for later in (text.replace(recorded.origin, "0" * 64), "".join(one for one in text.splitlines(True) if "origin" not in one)):
         (place / "packages.list").write_text(later)
-        told = "image sledgehammer was built by another version of Crowbar than this one: its agent or its packages may be others"
+        told = "another version of Crowbar built image sledgehammer, so its agent or packages may not match"
         row = next(row for row in image_states(store) if row["name"] == "sledgehammer")
         assert (row["whole"], row["other"]) == (True, told)
         assert f"{told}; crowbar image build sledgehammer" in image_remarks(store, plan)

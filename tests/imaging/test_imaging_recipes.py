@@ -11,11 +11,11 @@ import pytest
 from engine.files.catalog import shipped, shipped_folder
 from engine.files.image_file import OPTIONAL
 from engine.files.mistakes import CatalogError
-from engine.imaging.bootstrap import command
-from engine.imaging.errors import BuildError
-from engine.imaging.recipe import ARCHITECTURES, Recipe, Variant, read_recipe
-from engine.imaging.shipped import buildable
-from engine.imaging.tree import Drop, own_files
+from engine.images.build.bootstrap import command
+from engine.images.build.errors import BuildError
+from engine.images.build.recipe import ARCHITECTURES, Recipe, Variant, read_recipe
+from engine.images.build.shipped import buildable
+from engine.images.build.tree import Drop, own_files
 
 IMAGES = shipped_folder("images")
 NODE = IMAGES / "node"
@@ -67,13 +67,38 @@ def test_package_lists_name_each_package_once(recipes: dict[str, Recipe]) -> Non
 
 def test_discovery_has_what_its_roles_call(recipes: dict[str, Recipe]) -> None:
     """Package by program that roles, agent and init use."""
-    used = {"busybox", "curl", "zstd", "dmidecode", "ethtool", "ipmitool", "lldpd", "pciutils", "smartmontools", "dosfstools", "e2fsprogs",
-            "fdisk", "gdisk", "lvm2", "mdadm", "nvme-cli", "parted", "xfsprogs", "kexec-tools", "openssh-server", "udev", "kmod", "mount"}  # fmt: skip
+    used = {
+        "busybox",
+        "curl",
+        "zstd",
+        "dmidecode",
+        "ethtool",
+        "ipmitool",
+        "lldpd",
+        "pciutils",
+        "smartmontools",
+        "dosfstools",
+        "e2fsprogs",
+        "fdisk",
+        "gdisk",
+        "lvm2",
+        "mdadm",
+        "nvme-cli",
+        "parted",
+        "xfsprogs",
+        "kexec-tools",
+        "openssh-server",
+        "udev",
+        "kmod",
+        "mount",
+    }
     assert used <= set(recipes["sledgehammer"].packages)
 
 
 def test_an_installed_system_has_both_boot_loaders(recipes: dict[str, Recipe]) -> None:
-    assert {"grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-amd64-signed", "grub2-common", "shim-signed"} <= set(recipes["debian-12"].packages)
+    assert {"grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-amd64-signed", "grub2-common", "shim-signed"} <= set(
+        recipes["debian-12"].packages
+    )
 
 
 def test_loaders_come_from_where_their_package_puts_them(recipes: dict[str, Recipe]) -> None:
@@ -151,7 +176,7 @@ def recipe_of(tmp_path: Path, text: str) -> Recipe:
         ("format: tar\ndefault: b\nvariants: {a: {packages: [x1]}}\n", "unknown variant 'b'"),
         ("format: tar\npakages: [x1]\n", "did you mean 'packages'"),
     ],
-)  # fmt: skip
+)
 def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(CatalogError) as found:
         recipe_of(tmp_path, text)
@@ -169,7 +194,7 @@ def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
         ("like: itself\narch: arm64\n", "unknown image with a recipe"),
         ("like: base\narch: arm64\ntakes: {x: /etc/../x}\n", "a path"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_of_a_likeness(tmp_path: Path, text: str, words: str) -> None:
     for name, recipe in (("base", "format: tar\npackages: ['linux-{arch}']\n"), ("other", "like: base\narch: amd64\n"), ("itself", text)):
         (tmp_path / name).mkdir()

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.config import Config, keys_beside
 from engine.effects import Accept
-from engine.engine import Engine
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.images import image_states
+from engine.files.paths import keys_beside
+from engine.images.shelf import image_states
 from engine.model import Node, NodeRole, State
+from engine.runtime.config import Config
+from engine.runtime.engine import Engine
 
 ADMIN = "192.168.250.1"
 MAC, UUID = "52:54:00:0a:00:01", "4c4c4544-0000-1000-8000-000000000001"
@@ -152,12 +153,40 @@ def _machine(folder: Path) -> Iterator[None]:
     disk = folder / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "6G"], check=True)
     words = [
-        "nice", "-n", "10", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "2048", "-uuid", UUID,
-        "-machine", "q35,graphics=off", "-nodefaults", "-display", "none", "-device", "virtio-rng-pci",
-        "-chardev", "socket,id=s,path=s,server=on,wait=off,logfile=machine.serial", "-serial", "chardev:s",
-        "-drive", f"file={disk},if=none,id=d,cache=unsafe", "-device", "virtio-blk-pci,drive=d,serial=D1,bootindex=2",
-        "-netdev", f"tap,id=n,ifname={TAP},script=no,downscript=no", "-device", f"virtio-net-pci,netdev=n,mac={MAC},bootindex=1",
-    ]  # fmt: skip
+        "nice",
+        "-n",
+        "10",
+        "qemu-system-x86_64",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max,-cx16",
+        "-smp",
+        "2",
+        "-m",
+        "2048",
+        "-uuid",
+        UUID,
+        "-machine",
+        "q35,graphics=off",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-device",
+        "virtio-rng-pci",
+        "-chardev",
+        "socket,id=s,path=s,server=on,wait=off,logfile=machine.serial",
+        "-serial",
+        "chardev:s",
+        "-drive",
+        f"file={disk},if=none,id=d,cache=unsafe",
+        "-device",
+        "virtio-blk-pci,drive=d,serial=D1,bootindex=2",
+        "-netdev",
+        f"tap,id=n,ifname={TAP},script=no,downscript=no",
+        "-device",
+        f"virtio-net-pci,netdev=n,mac={MAC},bootindex=1",
+    ]
     guest = subprocess.Popen(words, stdin=subprocess.DEVNULL, cwd=folder)
     try:
         yield

@@ -24,7 +24,7 @@ from typing import Any
 
 from node_folder import REPO
 
-from engine.site_image import Entry, cpio
+from engine.netboot.site_image import Entry, cpio
 
 OVMF = Path("/usr/share/OVMF")
 HERE, ADMIN, GUEST = "127.0.0.1", "10.0.2.2", "10.0.2.15"
@@ -147,11 +147,35 @@ class Guest:
     def __init__(self, folder: Path, name: str, *arguments: str, forward: int = 0) -> None:
         self.serial = folder / f"{name}.serial"
         net = f"user,id=n0{f',hostfwd=tcp:{HERE}:{forward}-:22' if forward else ''}"
-        self.process = subprocess.Popen([
-            "nice", "-n", "10", "qemu-system-x86_64", "-nodefaults", "-display", "none", "-no-reboot", "-machine", "q35", "-accel", "tcg,thread=multi",
-            "-cpu", "max", "-smp", "2", "-m", "2048", "-serial", f"file:{self.serial}", "-netdev", net, "-device", f"virtio-net-pci,netdev=n0,mac={MAC}",
-            *arguments,
-        ])  # fmt: skip
+        self.process = subprocess.Popen(
+            [
+                "nice",
+                "-n",
+                "10",
+                "qemu-system-x86_64",
+                "-nodefaults",
+                "-display",
+                "none",
+                "-no-reboot",
+                "-machine",
+                "q35",
+                "-accel",
+                "tcg,thread=multi",
+                "-cpu",
+                "max",
+                "-smp",
+                "2",
+                "-m",
+                "2048",
+                "-serial",
+                f"file:{self.serial}",
+                "-netdev",
+                net,
+                "-device",
+                f"virtio-net-pci,netdev=n0,mac={MAC}",
+                *arguments,
+            ]
+        )
 
     @property
     def console(self) -> str:
@@ -183,6 +207,7 @@ def role_tar(tasks: dict[str, tuple[str, str, dict[str, Any]]]) -> bytes:
     with tarfile.open(fileobj=out, mode="w") as tar:
         for role in {role for role, _, _ in tasks.values()}:
             tar.add(role_folder(role), arcname=role)
+            tar.add(NODE / "disks", arcname=f"{role}/disks")
         for task, (role, action, attributes) in tasks.items():
             put(tar, f"{task}.json", json.dumps(attributes))
             put(tar, f"{task}.role", role)
@@ -208,6 +233,7 @@ def attempt_tar(role: str, action: str, attributes: dict[str, Any]) -> bytes:
             if file.name != "run":
                 tar.add(file, arcname=file.name)
         tar.add(role_folder(role) / action, arcname="run")
+        tar.add(NODE / "disks", arcname="disks")
     return out.getvalue()
 
 
@@ -216,7 +242,10 @@ def initrd(folder: Path) -> Path:
     more = [
         Entry(name="etc/inittab", mode=0o100644, content=INITTAB.encode()),
         Entry(name="try", mode=0o100755, content=TRY.encode()),
-        *(Entry(name=f"usr/lib/crowbar/{one}", mode=0o100755, content=(NODE / one).read_bytes()) for one in ("agent", "attempt", "attribute")),
+        *(
+            Entry(name=f"usr/lib/crowbar/{one}", mode=0o100755, content=(NODE / one).read_bytes())
+            for one in ("agent", "attempt", "attribute")
+        ),
     ]
     made = folder / "initrd.img"
     with made.open("wb") as file:

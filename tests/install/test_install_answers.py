@@ -16,14 +16,14 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from desk import Desk, mac
 from msgspec.structs import replace
+from world_rig import WorldRig, mac
 
 from engine.definitions import ImageDef
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.install_answers import asked, mirror, mirrored, render, values, with_places
 from engine.model import Allocation, Boot, Node, NodeRole, State, Value, Way
+from engine.netboot.install_answers import asked, mirror, mirrored, render, values, with_places
 from engine.reasons import Reason, sentence
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -46,9 +46,9 @@ INSTALLERS = sorted(name for name, image in CATALOG.images.items() if image.kind
 FILES = [(name, file) for name in INSTALLERS for file in CATALOG.images[name].answers]
 
 
-def asking(image: ImageDef, **set_by_operator: Any) -> Desk:
+def asking(image: ImageDef, **set_by_operator: Any) -> WorldRig:
     """A node that boots the installer, with its nonce."""
-    d = Desk(CATALOG, plan_file.read(PLAN, "plan.yml", CATALOG))
+    d = WorldRig(CATALOG, plan_file.read(PLAN, "plan.yml", CATALOG))
     boot = Boot(generation=1, way=Way.INSTALLER, environment=image.name, ordered=True, at=0.0, deadline=1e9, nonce="h1")
     d.server(name="web-1.r07.example.net", stage="install", allocated=True, boot=boot, runs="", alive=False)
     d.put(Allocation(address="192.168.124.81", network="admin", range="host", node="n1"))
@@ -98,7 +98,7 @@ def test_nothing_in_them_is_secret_and_nobody_can_log_in_with_a_password(name: s
     ("field", "value"),
     [
         ("locale", "en_US.UTF-8\nd-i preseed/late_command string reboot"),
-        ("keyboard", "us\"; reboot"),
+        ("keyboard", 'us"; reboot'),
         ("timezone", "Etc/UTC $(reboot)"),
         ("package_mirror", "http://mirror/debian'; reboot"),
         ("package_mirror", "file:///etc/shadow"),
@@ -138,7 +138,7 @@ def test_the_kernel_s_words_say_where_answers_are(name: str) -> None:
         assert f"{URL}/boot/answers/{NONCE}/{next(iter(image.answers))}" in line
 
 
-def _found(d: Desk) -> tuple[Node, NodeRole, ImageDef]:
+def _found(d: WorldRig) -> tuple[Node, NodeRole, ImageDef]:
     found = asked(d.world, "h1")
     assert found is not None
     return found
@@ -148,7 +148,9 @@ def test_a_mirror_of_the_site_replaces_that_of_the_image() -> None:
     text = answers("debian-12-installer", "preseed.cfg", package_mirror="http://192.168.124.10:3142/deb.debian.org/debian")
     assert "d-i mirror/http/hostname string 192.168.124.10:3142\n" in text
     assert "d-i mirror/http/directory string /deb.debian.org/debian\n" in text
-    assert "d-i apt-setup/security_host string 192.168.124.10:3142/deb.debian.org\n" in text, "its installer puts /debian-security behind it"
+    assert "d-i apt-setup/security_host string 192.168.124.10:3142/deb.debian.org\n" in text, (
+        "its installer puts /debian-security behind it"
+    )
 
 
 def test_debian_s_packages_come_through_the_engine_where_nothing_else_is_set() -> None:
@@ -163,7 +165,12 @@ def test_debian_s_packages_come_through_the_engine_where_nothing_else_is_set() -
 def test_the_engine_s_cache_knows_the_mirrors_of_installers_and_no_others() -> None:
     assert mirrored(CATALOG, "debian-13-installer", "debian/dists/x") == "http://deb.debian.org/debian/dists/x"
     assert mirrored(CATALOG, "debian-13-installer", "debian-security/x") == "http://deb.debian.org/debian-security/x"
-    for name, path in (("debian-13-installer", "ubuntu/x"), ("debian-13", "debian/x"), ("sledgehammer", "debian/x"), ("example.net", "debian/x")):
+    for name, path in (
+        ("debian-13-installer", "ubuntu/x"),
+        ("debian-13", "debian/x"),
+        ("sledgehammer", "debian/x"),
+        ("example.net", "debian/x"),
+    ):
         assert mirrored(CATALOG, name, path) is None
 
 
@@ -209,14 +216,17 @@ def test_debconf_takes_the_preseed_file() -> None:
 
 
 @pytest.mark.client
-@pytest.mark.parametrize(("name", "version"), [("rocky-9-installer", "RHEL9"), ("alma-9-installer", "RHEL9"), ("fedora-43-installer", "F43")])
+@pytest.mark.parametrize(
+    ("name", "version"), [("rocky-9-installer", "RHEL9"), ("alma-9-installer", "RHEL9"), ("fedora-43-installer", "F43")]
+)
 def test_pykickstart_takes_the_kickstart_file(name: str, version: str, tmp_path: Path) -> None:
     parser = pytest.importorskip("pykickstart.parser", reason="pykickstart (PyPI) is not installed")
     versions = pytest.importorskip("pykickstart.version")
     # The file that %pre writes with the disk; a parser without it stops there.
     text = answers(name, "kickstart").replace("/tmp/crowbar/disk.ks", str(tmp_path / "disk.ks"))
     (tmp_path / "disk.ks").write_text(
-        "ignoredisk --only-use=vda\nclearpart --all --initlabel --disklabel=gpt --drives=vda\nbootloader --boot-drive=vda\n", encoding="ascii"
+        "ignoredisk --only-use=vda\nclearpart --all --initlabel --disklabel=gpt --drives=vda\nbootloader --boot-drive=vda\n",
+        encoding="ascii",
     )
     reader = parser.KickstartParser(versions.makeVersion(version))
     reader.readKickstartFromString(text)
@@ -228,33 +238,62 @@ def test_pykickstart_takes_the_kickstart_file(name: str, version: str, tmp_path:
 
 
 AUTOINSTALL: dict[str, Any] = {
-    "type": "object", "required": ["version"], "additionalProperties": False,
+    "type": "object",
+    "required": ["version"],
+    "additionalProperties": False,
     "properties": {
         "version": {"type": "integer", "minimum": 1, "maximum": 1},
-        "locale": {"type": "string"}, "timezone": {"type": "string"}, "proxy": {"type": ["string", "null"], "format": "uri"},
+        "locale": {"type": "string"},
+        "timezone": {"type": "string"},
+        "proxy": {"type": ["string", "null"], "format": "uri"},
         "refresh-installer": {"type": "object", "properties": {"update": {"type": "boolean"}}, "additionalProperties": False},
         "keyboard": {"type": "object", "properties": {"layout": {"type": "string"}}, "required": ["layout"], "additionalProperties": False},
         "source": {
-            "type": "object", "properties": {"search_drivers": {"type": "boolean"}, "id": {"type": "string"}}, "additionalProperties": False,
+            "type": "object",
+            "properties": {"search_drivers": {"type": "boolean"}, "id": {"type": "string"}},
+            "additionalProperties": False,
         },
-        "apt": {"type": "object", "properties": {
-            "mirror-selection": {"type": "object", "properties": {"primary": {"type": "array", "items": {"anyOf": [
-                {"type": "string", "const": "country-mirror"}, {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]},
-            ]}}}},
-            "geoip": {"type": "boolean"}, "fallback": {"type": "string", "enum": ["abort", "continue-anyway", "offline-install"]},
-        }},
+        "apt": {
+            "type": "object",
+            "properties": {
+                "mirror-selection": {
+                    "type": "object",
+                    "properties": {
+                        "primary": {
+                            "type": "array",
+                            "items": {
+                                "anyOf": [
+                                    {"type": "string", "const": "country-mirror"},
+                                    {"type": "object", "properties": {"uri": {"type": "string"}}, "required": ["uri"]},
+                                ]
+                            },
+                        }
+                    },
+                },
+                "geoip": {"type": "boolean"},
+                "fallback": {"type": "string", "enum": ["abort", "continue-anyway", "offline-install"]},
+            },
+        },
         "storage": {"type": "object"},
-        "ssh": {"type": "object", "properties": {
-            "install-server": {"type": "boolean"}, "allow-pw": {"type": "boolean"}, "authorized-keys": {"type": "array", "items": {"type": "string"}},
-        }, "additionalProperties": False},
+        "ssh": {
+            "type": "object",
+            "properties": {
+                "install-server": {"type": "boolean"},
+                "allow-pw": {"type": "boolean"},
+                "authorized-keys": {"type": "array", "items": {"type": "string"}},
+            },
+            "additionalProperties": False,
+        },
         "packages": {"type": "array", "items": {"type": "string"}},
         "updates": {"type": "string", "enum": ["security", "all"]},
         "user-data": {"type": "object"},
         "shutdown": {"type": "string", "enum": ["reboot", "poweroff"]},
-        **{f"{when}-commands": {"type": "array", "items": {"type": ["string", "array"], "items": {"type": "string"}}}
-           for when in ("early", "late", "error")},
+        **{
+            f"{when}-commands": {"type": "array", "items": {"type": ["string", "array"], "items": {"type": "string"}}}
+            for when in ("early", "late", "error")
+        },
     },
-}  # fmt: skip
+}
 """The part of autoinstall's schema (subiquity, autoinstall-schema.json) that the template uses; subiquity itself is in no registry."""
 
 

@@ -1,7 +1,9 @@
-"""Debian's own installer, for real, on a machine that starts from the network, without KVM: discovery, answers, hello over TLS, the order,
-progress, its log, packages through the engine, its reboot, and the installed system, which is reached by SSH with the pinned host key.
+"""Debian's own installer on a machine that boots from the network, without KVM.
 
-A whole installation takes half an hour on a quiet machine, and more than an hour beside other work.
+The test follows discovery, answers, the hello over TLS, the order, progress, the log, packages through the engine, and the reboot. It then
+reaches the installed system by SSH with the pinned host key.
+
+An installation takes half an hour on a quiet machine, and more than an hour beside other work.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def to_the_installer(site: lab.Site) -> None:
 
 def secrets_are_nowhere(site: lab.Site) -> None:
     assert site.node is not None
-    credential = site.engine._keys.credential(site.node.id)  # planted by the engine in the order
+    credential = site.engine.adapters.keys.credential(site.node.id)  # planted by the engine in the order
     for file in [*site.folder.glob("*.serial"), *(site.folder / "store").rglob("*")]:
         assert not file.is_file() or credential.encode() not in file.read_bytes(), file
 
@@ -48,8 +50,8 @@ def test_preseed_installs_debian_and_it_is_ready(tmp_path: Path) -> None:
         site.until("hello of the system", lambda: site.runs == "debian-13", 900)
         site.until("ready", lambda: settled(site.engine.world, 1) == "ready", 900)
         print(site.times)
-        assert site.engine._http is not None
-        counters = site.engine._http.counters()
+        assert site.engine.services.http is not None
+        counters = site.engine.services.http.counters()
         assert counters["packages_octets"] > 50_000_000, "packages came through the engine"
         assert not [name for name in counters if name.startswith("packages_5")], counters
         secrets_are_nowhere(site)

@@ -22,6 +22,11 @@ def a_disk(name: str, mib: int, serial: str) -> dict[str, Any]:
     return {"name": name, "size": mib * MEBI, "serial": serial, "rotational": False, "signature": "", "transport": "virtio"}
 
 
+def chosen(name: str, mib: int, serial: str) -> dict[str, Any]:
+    """What the engine gives of its choice (`disk_choice.install_disk`)."""
+    return {"name": name, "wwn": "", "serial": serial, "path": "", "size": mib << 20, "label": "0e3f9c51-7f0d-5a3e-8b21-2f1c8e0d7a55"}
+
+
 class Installed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,12 +42,21 @@ class Installed:
         self.admin.files.setdefault("root.tar.zst", root)
         image = {"name": "debian-12", "url": f"{self.admin.url}/root.tar.zst", "sha256": lab.sha256(root), "size": root.stat().st_size}
         return {
-            "target-os": "debian-12", "root-disk": "", "volumes": [], "disks": [a_disk("vda", 5120, "SA"), a_disk("vdb", 1024, "SB")],
-            "firmware": "bios", "hostname": "node-1", "domain": "r07.example.net",
+            "target-os": "debian-12",
+            "root-disk": "",
+            "install-disk": chosen("vda", 5120, "SA"),
+            "volumes": [],
+            "disks": [a_disk("vda", 5120, "SA"), a_disk("vdb", 1024, "SB")],
+            "firmware": "bios",
+            "hostname": "node-1",
+            "domain": "r07.example.net",
             "admin-network": {"name": "admin", "address": lab.GUEST, "mask": "255.255.255.0", "router": lab.ADMIN},
-            "engine-key": self.key.with_suffix(".pub").read_text().strip(), "engine-url": self.admin.url, "image": image,
-            "credential": lab.CREDENTIAL, **more,
-        }  # fmt: skip
+            "engine-key": self.key.with_suffix(".pub").read_text().strip(),
+            "engine-url": self.admin.url,
+            "image": image,
+            "credential": lab.CREDENTIAL,
+            **more,
+        }
 
     def install(self) -> None:
         """Fails on purpose first, then writes while each answer breaks off and the server is away for a while."""
@@ -51,9 +65,9 @@ class Installed:
         tasks = {
             "bios": ("bios-configure", "run", {"bios-wanted": {}}),
             "inventory": ("inventory", "run", {}),
-            "raid": ("raid-configure", "run", {"raid-wanted": {"level": "none"}, "disks": wanted["disks"]}),
-            "none": ("os-install", "run", {**wanted, "disks": []}),
-            "small": ("os-install", "run", {**wanted, "root-disk": "vdb"}),
+            "raid": ("raid-configure", "run", {"raid-wanted": {"level": "none"}, "raid-disks": {"members": []}, "disks": wanted["disks"]}),
+            "none": ("os-install", "run", {**wanted, "disks": [], "install-disk": None}),
+            "small": ("os-install", "run", {**wanted, "root-disk": "vdb", "install-disk": chosen("vdb", 1024, "SB")}),
             "gone": ("os-install", "run", {**wanted, "image": nowhere}),
             "before": ("os-install", "verify", wanted),
             "install": ("os-install", "run", wanted),
@@ -63,10 +77,15 @@ class Installed:
         self.admin.cut = {"root.tar.zst": 9 * MEBI}
         self.admin.refuse = 2
         arguments = [
-            "-kernel", str(lab.images() / "sledgehammer" / "vmlinuz"), "-initrd", str(lab.initrd(self.folder)),
-            "-append", f"console=ttyS0 panic=5 BOOTIF=01-{lab.MAC.replace(':', '-')} try={self.admin.url}",
-            *self._drive("a", "SA"), *self._drive("b", "SB"),
-        ]  # fmt: skip
+            "-kernel",
+            str(lab.images() / "sledgehammer" / "vmlinuz"),
+            "-initrd",
+            str(lab.initrd(self.folder)),
+            "-append",
+            f"console=ttyS0 panic=5 BOOTIF=01-{lab.MAC.replace(':', '-')} try={self.admin.url}",
+            *self._drive("a", "SA"),
+            *self._drive("b", "SB"),
+        ]
         with lab.guest(self.folder, "install", *arguments) as guest:
             lab.until(lambda: guest.process.poll() is not None, lab.INSTALL_S, guest, "the install is over")
             self.console = guest.console
@@ -74,9 +93,11 @@ class Installed:
     def _drive(self, name: str, serial: str, more: str = "") -> list[str]:
         file = self.folder / f"{name}.qcow2"
         return [
-            "-drive", f"file={file},format=qcow2,if=none,id={name},cache=unsafe{more}",
-            "-device", f"virtio-blk-pci,drive={name},serial={serial}",
-        ]  # fmt: skip
+            "-drive",
+            f"file={file},format=qcow2,if=none,id={name},cache=unsafe{more}",
+            "-device",
+            f"virtio-blk-pci,drive={name},serial={serial}",
+        ]
 
     def log(self, task: str) -> str:
         assert f"{task}.log" in self.admin.posted, self.console[-3000:]
@@ -115,7 +136,7 @@ def test_what_cannot_be_done_is_said_in_the_first_line(installed: Installed) -> 
         assert installed.log(task).startswith(line)
         assert installed.log(task).endswith("EXIT 1\n")
     assert "the image cannot be fetched from" in installed.log("gone")
-    assert "404" in installed.log("gone")
+    assert "the engine does not have it, or it is damaged there" in installed.log("gone")
 
 
 def test_a_machine_that_has_nothing_to_set_up(installed: Installed) -> None:
@@ -130,9 +151,21 @@ class Shell:
         known = installed.folder / "known"
         known.write_text(f"[{lab.HERE}]:{port} {installed.gives('install')['ssh-host-key']}\n")
         self.command = [
-            "ssh", "-i", str(installed.key), "-p", str(port), "-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes",
-            "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", f"root@{lab.HERE}",
-        ]  # fmt: skip
+            "ssh",
+            "-i",
+            str(installed.key),
+            "-p",
+            str(port),
+            "-o",
+            f"UserKnownHostsFile={known}",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "ConnectTimeout=10",
+            f"root@{lab.HERE}",
+        ]
 
     def run(self, command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run([*self.command, command], input=stdin, capture_output=True, timeout=300, check=False)
@@ -161,8 +194,11 @@ def test_it_starts_and_is_that_system(installed: Installed, firmware: str) -> No
         shutil.copy(lab.OVMF / "OVMF_VARS_4M.fd", variables)
         code = lab.OVMF / "OVMF_CODE_4M.fd"
         arguments += [
-            "-drive", f"if=pflash,format=raw,readonly=on,file={code}", "-drive", f"if=pflash,format=raw,file={variables}",
-        ]  # fmt: skip
+            "-drive",
+            f"if=pflash,format=raw,readonly=on,file={code}",
+            "-drive",
+            f"if=pflash,format=raw,file={variables}",
+        ]
     with socket.socket() as free:
         free.bind((lab.HERE, 0))
         port = free.getsockname()[1]

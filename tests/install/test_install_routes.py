@@ -14,10 +14,10 @@ sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 from fake_machine import PLAN, FakeMachine, running
 from test_install_tool import GIVES
 
-from engine.engine import Engine
 from engine.events import SetAttribute
 from engine.files import plan_file
 from engine.files.catalog import shipped
+from engine.runtime.engine import Engine
 
 KICKSTART = PLAN.replace(
     "  cloud: {roles: {ready: all}}", "  cloud: {roles: {ready: all}, attributes: {install-method: kickstart, target-os: rocky-9}}"

@@ -12,28 +12,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from node_shell import NODE, Shell, until
 
 sys.path.append(str(Path(__file__).parents[1] / "e2e"))
 
 from fake_machine import PLAN, FakeMachine, running
 
-from engine.engine import Engine
+from engine.events import Commit
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.model import NodeRole, State
+from engine.plan import Approve
 from engine.reasons import sentence
+from engine.runtime.engine import Engine
 
 PRESEED = PLAN.replace(
     "  cloud: {roles: {ready: all}}", "  cloud: {roles: {ready: all}, attributes: {install-method: preseed, target-os: debian-12}}"
 ).replace("networks:", "approve: {wipe: all}\nnetworks:", 1)
 GIVES: dict[str, dict[str, Any]] = {
     "inventory": {
-        "product": "PC", "vendor": "V", "memory-mb": 1536, "cpus": 2, "firmware": "bios", "kexec": False, "nics": [],
+        "product": "PC",
+        "vendor": "V",
+        "memory-mb": 1536,
+        "cpus": 2,
+        "firmware": "bios",
+        "kexec": False,
+        "nics": [],
+        "media": [],
         "disks": [{"name": "vda", "size": 6 << 30, "serial": "", "rotational": False, "signature": "", "transport": "virtio"}],
     },
-    "lldp": {"neighbours": []}, "bmc-discover": {"bmc": {}}, "bios-configure": {"bios-settings": {}}, "raid-configure": {"volumes": []},
-}  # fmt: skip
+    "lldp": {"neighbours": []},
+    "bmc-discover": {"bmc": {}},
+    "bios-configure": {"bios-settings": {}},
+    "raid-configure": {"volumes": []},
+}
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHostKeyHostKeyHostKeyHostKeyHostKeyHo"
 
 
@@ -45,6 +58,7 @@ class Guest:
         self.home, self.root, self.target = folder / "crowbar", folder / "root", folder / "target"
         self.wire = FakeMachine(engine, 1)
         self.write("dev/vda", "")
+        self.write("sys/block/vda/size", f"{(6 << 30) // 512}\n")
         self.write("proc/sys/kernel/random/boot_id", "boot-of-the-installer\n")
         self.write("sys/class/net/eth0/address", self.wire.mac + "\n")
         self.write("sys/class/net/eth0/device/x", "")
@@ -86,7 +100,9 @@ class Guest:
         """Kernel line and answers, as the loader and the installer get them; then the early command."""
         self.wire.script()
         host, port = self.wire.there
-        line = f"crowbar.url=http://{host}:{port} crowbar.nonce={self.wire.nonce} crowbar.env=debian-12-installer crowbar.mac={self.wire.mac}"
+        line = (
+            f"crowbar.url=http://{host}:{port} crowbar.nonce={self.wire.nonce} crowbar.env=debian-12-installer crowbar.mac={self.wire.mac}"
+        )
         self.cmdline = self.write("proc/cmdline", line + "\n")
         path = f"/boot/answers/{self.wire.nonce}/preseed.cfg"
         answers = self.wire.call("GET", path)
@@ -100,9 +116,14 @@ class Guest:
 
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         env = self.shell.env(
-            CROWBAR_HOME=str(self.home), CROWBAR_ROOT=str(self.root), CROWBAR_CMDLINE=str(self.cmdline), CROWBAR_DELAY_S="0",
-            CROWBAR_WATCH_S="1", CROWBAR_SIGN_S="1", CROWBAR_PATIENCE_S="20",
-        )  # fmt: skip
+            CROWBAR_HOME=str(self.home),
+            CROWBAR_ROOT=str(self.root),
+            CROWBAR_CMDLINE=str(self.cmdline),
+            CROWBAR_DELAY_S="0",
+            CROWBAR_WATCH_S="1",
+            CROWBAR_SIGN_S="1",
+            CROWBAR_PATIENCE_S="20",
+        )
         process = subprocess.Popen(
             [*self.shell.words, str(self.tool), *words], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
         )
@@ -151,7 +172,7 @@ def test_from_the_early_command_to_the_hello_of_the_installed_system(guest: Gues
     assert guest.call("disk").strip() == "vda"
     guest.write("var/log/syslog", "Nov 21 10:00:00 main-menu[301]: INFO: Menu item 'pkgsel' selected\n")
     node = guest.install.node
-    until(lambda: "pkgsel" in repr(guest.engine.live.snapshot()), "progress")
+    until(lambda: "pkgsel" in repr(guest.engine.last_values.snapshot()), "progress")
     guest.installed_tree()
     hooks = guest.root / "usr/lib/finish-install.d"
     assert sorted(path.name for path in hooks.iterdir()) == ["93crowbar", "95umount", "96crowbar"]
@@ -188,6 +209,33 @@ def test_a_disk_that_is_not_there_is_told_and_the_installer_stands_still(guest: 
     assert standing.poll() is None, "it must not go on to another disk"
 
 
+def swap_space(octets: int) -> bytes:
+    """A disk that is used as swap space (mkswap(8); include/linux/swap.h, union swap_header)."""
+    disk = bytearray(octets)
+    disk[1024:1032] = (1).to_bytes(4, "little") + (octets // 4096 - 1).to_bytes(4, "little")
+    disk[4086:4096] = b"SWAPSPACE2"
+    return bytes(disk)
+
+
+@pytest.mark.parametrize(("wipe", "held"), [("blank", True), ("blank", False), ("all", True)])
+def test_an_installer_obeys_a_plan_that_approves_blank_disks_only(guest: Guest, wipe: str, held: bool) -> None:
+    plan = guest.engine.world.plan
+    assert plan is not None
+    guest.engine.ask(Commit(who="test", plan=replace(plan, approve=Approve(wipe=wipe))))
+    guest.discover()
+    guest.boot()
+    guest.early.wait(30)
+    disk = guest.root / "dev/vda"
+    disk.write_bytes(swap_space(4 << 20) if held else bytes(4 << 20))
+    if wipe == "all" or not held:
+        assert guest.call("disk").strip() == "vda"
+        return
+    guest.begin("disk")
+    until(lambda: guest.install.state is State.ERROR, "the failure")
+    assert guest.install.failure is not None
+    assert "disk vda is not blank any more" in sentence(guest.install.failure)
+
+
 def test_a_step_of_the_installer_that_failed_is_told(guest: Guest) -> None:
     guest.discover()
     guest.boot()
@@ -208,7 +256,10 @@ def test_a_step_of_the_installer_that_failed_is_told(guest: Guest) -> None:
     [
         ("choose-mirror[3073]: WARNING **: mirror does not support the specified release (bookworm)", "mirror does not support"),
         ("debootstrap: E: Couldn't download packages: adduser", "Couldn't download packages: adduser"),
-        ("in-target: E: The repository 'http://m/debian-security x Release' does not have a Release file.", "The repository 'http://m/debian-sec"),
+        (
+            "in-target: E: The repository 'http://m/debian-security x Release' does not have a Release file.",
+            "The repository 'http://m/debian-sec",
+        ),
         ("in-target: W: Failed to fetch http://m/debian/dists/x/InRelease  Could not connect to m:80", "Failed to fetch http://m/debian"),
     ],
 )

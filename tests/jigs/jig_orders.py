@@ -14,7 +14,7 @@ from engine.events import Outcome
 from engine.jigs import Order
 from engine.model import Node
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def order(

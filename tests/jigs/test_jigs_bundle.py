@@ -82,7 +82,7 @@ def test_what_must_not_travel_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_things_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="cannot be read"):
+    with pytest.raises(BundleError, match="cannot read"):
         bundle(order(folder=tmp_path / "nowhere"))
     with pytest.raises(BundleError, match="has no file 'verify'"):
         bundle(order(folder=role_folder(tmp_path / "r", "true"), action="verify"))

@@ -11,9 +11,9 @@ from engine.jigs.cause import MAX_LINE, clean, first_cause
 TABLE: list[tuple[str, int, str]] = [
     ("", 3, "it wrote nothing"),
     ("\n \n\t\n", 127, "command not found, and it wrote nothing"),
-    ("", 126, "it could not be executed, and wrote nothing"),
-    ("", 137, "it was ended by signal 9, and wrote nothing"),
-    ("", -11, "it was ended by signal 11, and wrote nothing"),
+    ("", 126, "the system could not execute it, and it wrote nothing"),
+    ("", 137, "signal 9 ended it, and it wrote nothing"),
+    ("", -11, "signal 11 ended it, and it wrote nothing"),
     ("one\ntwo\nthree\n", 3, "three"),
     ("./run: 3: mkfs.ext5: not found\nmount: /mnt: special device does not exist\n", 1, "./run: 3: mkfs.ext5: not found"),
     (
@@ -28,7 +28,7 @@ TABLE: list[tuple[str, int, str]] = [
     ),
     ("curl: (22) The requested URL returned error: 404\n", 22, "curl: (22) The requested URL returned error: 404"),
     (
-        'Traceback (most recent call last):\n  File "run", line 3, in <module>\n    f()\nKeyError: \'disks\'\ncleaning up\n',
+        "Traceback (most recent call last):\n  File \"run\", line 3, in <module>\n    f()\nKeyError: 'disks'\ncleaning up\n",
         1,
         "KeyError: 'disks'",
     ),

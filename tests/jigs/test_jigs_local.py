@@ -47,11 +47,9 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 def test_a_script_runs_with_its_attributes_and_gives(rig: Rig) -> None:
     folder = rig.role(
         'echo "hello on stdout"; cat "$CROWBAR_ATTRIBUTES"; echo; echo password is sesame-open\n'
-        "printf '{\"ntp-servers\":[\"10.0.0.1\"]}' > \"$CROWBAR_GIVES\"\ncp task.json " + str(rig.path / "seen.json")
+        'printf \'{"ntp-servers":["10.0.0.1"]}\' > "$CROWBAR_GIVES"\ncp task.json ' + str(rig.path / "seen.json")
     )
-    rig.jig.start(
-        order(folder=folder, gives=("ntp-servers",), attributes={"ntp": {"up": "x"}}, secrets=("sesame-open",))
-    )
+    rig.jig.start(order(folder=folder, gives=("ntp-servers",), attributes={"ntp": {"up": "x"}}, secrets=("sesame-open",)))
     (got,) = rig.inbox.wait()
     assert (got.what, got.gives) == ("done", {"ntp-servers": ["10.0.0.1"]})
     assert rig.logs.path("ab-1.0").read_text() == 'hello on stdout\n{"ntp":{"up":"x"}}\npassword is ***\n'

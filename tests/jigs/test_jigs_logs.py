@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -26,6 +27,52 @@ def test_pieces_come_twice_overlap_and_leave_gaps(tmp_path: Path) -> None:
     assert logs.write("a-1.0", 20, b"later\n") == 26
     assert text(logs) == "hello world\n\n[8 bytes of the log did not arrive]\nlater\n"
     assert stat.S_IMODE(logs.path("a-1.0").stat().st_mode) == 0o600
+
+
+def aged(logs: Logs, name: str, size: int, at: float, is_open: bool = False) -> None:
+    logs.open(name, [])
+    logs.write(name, 0, b"x" * size)
+    if not is_open:
+        logs.close(name)
+    for file in (logs.path(name), logs.path(name).with_suffix(".at")):
+        os.utime(file, (at, at))
+
+
+def kept(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+def test_old_logs_go_and_open_ones_stay(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    for name, at in (("a-1.0", 100.0), ("a-2.0", 900.0)):
+        aged(logs, name, 10, at)
+    aged(logs, "a-3.0", 10, 100.0, is_open=True)
+    (tmp_path / "of somebody else").touch()
+    assert logs.sweep(1000.0, keep_s=500.0) == 1
+    assert kept(tmp_path) == {"a-2.0.log", "a-2.0.at", "a-3.0.log", "a-3.0.at", "of somebody else"}
+    logs.close("a-3.0")
+    os.utime(logs.path("a-3.0"), (100.0, 100.0))
+    os.utime(logs.path("a-3.0").with_suffix(".at"), (100.0, 100.0))
+    assert logs.sweep(1000.0, keep_s=500.0) == 1
+
+
+def test_all_logs_together_are_bounded_and_the_oldest_go_first(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    for i in range(10):
+        aged(logs, f"a-{i}.0", 1000, 100.0 + i)
+    aged(logs, "a-99.0", 2000, 1.0, is_open=True)
+    assert logs.sweep(200.0, keep_bytes=5100) == 7
+    assert {name for name in kept(tmp_path) if name.endswith(".log")} == {"a-7.0.log", "a-8.0.log", "a-9.0.log", "a-99.0.log"}
+    assert logs.sweep(200.0, keep_bytes=5100) == 0
+    logs.open("a-0.0", [])
+    assert logs.position("a-0.0") == 0
+
+
+def test_a_folder_that_is_gone_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    logs = Logs(tmp_path / "logs")
+    (tmp_path / "logs").rmdir()
+    assert logs.sweep(1.0) == 0
+    assert "old logs cannot be removed" in logs.trouble
 
 
 def test_only_what_was_opened_is_written(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 from engine import reasons
 from engine.definitions import RoleDef
 from engine.events import Outcome
-from engine.jigs.outcome import Ended, outcome
+from engine.jigs.outcome import outcome
+from engine.wire.agent import Ended
 
 RAID = RoleDef(name="raid-configure", barclamp="raid", stage="hardware", jig="agent", gives=("volumes",), delay_s=3.0)
 PLAIN = RoleDef(name="network-admin", barclamp="network", stage="system", jig="script")
@@ -21,9 +22,7 @@ def end(role: RoleDef = PLAIN, action: Action = "run", **said: Any) -> Outcome:
 
 
 def test_done_gives_what_the_role_promises() -> None:
-    assert end(RAID, exit=0, gives={"volumes": []}) == Outcome(
-        attempt="ab-1.2", node="n1", what="done", gives={"volumes": []}
-    )
+    assert end(RAID, exit=0, gives={"volumes": []}) == Outcome(attempt="ab-1.2", node="n1", what="done", gives={"volumes": []})
     assert end(RAID, exit=64, gives={"volumes": [1]}).reboot is True
     assert end(RAID, "verify", exit=0, gives={"volumes": []}).what == "done"
 
@@ -48,9 +47,16 @@ def test_a_success_that_does_not_keep_its_promise_failed(said: dict[str, Any], m
 
 @pytest.mark.parametrize(
     ("code", "after", "reboot", "wait"),
-    [(128, None, False, 3.0), (128, 0.5, False, 0.5), (192, None, True, 0.0), (192, 7.0, True, 7.0),
-     (128, float("nan"), False, 86400.0), (128, -1.0, False, 86400.0), (128, 1e9, False, 86400.0)],
-)  # fmt: skip
+    [
+        (128, None, False, 3.0),
+        (128, 0.5, False, 0.5),
+        (192, None, True, 0.0),
+        (192, 7.0, True, 7.0),
+        (128, float("nan"), False, 86400.0),
+        (128, -1.0, False, 86400.0),
+        (128, 1e9, False, 86400.0),
+    ],
+)
 def test_again(code: int, after: float | None, reboot: bool, wait: float) -> None:
     got = end(RAID, exit=code, after=after, gives={"half": 1})
     assert (got.what, got.reboot, got.after, got.gives) == ("again", reboot, wait, {})
@@ -64,9 +70,7 @@ def test_failures_say_why() -> None:
     assert end(exit=5, message="the\x07 disk is gone", log="other error").failure == reasons.script_failed(
         role="network-admin", exit=5, line="the disk is gone"
     )
-    assert end(exit=-9).failure == reasons.script_failed(
-        role="network-admin", exit=-9, line="it was ended by signal 9, and wrote nothing"
-    )
+    assert end(exit=-9).failure == reasons.script_failed(role="network-admin", exit=-9, line="signal 9 ended it, and it wrote nothing")
 
 
 def test_verify_tells_not_so_from_could_not_tell() -> None:

@@ -17,7 +17,7 @@ from engine.jigs.logs import Logs
 from engine.jigs.script import ScriptJig
 from engine.jigs.ssh import SshDone, SshFailed, SshPool, SshTarget, engine_key
 from engine.jigs.ssh_key import new_private_key, public_line, read_private_key
-from engine.rehearsal.sshd import SshFarm
+from engine.racks.simulated.sshd import SshFarm
 
 pytestmark = pytest.mark.skipif(not ATTEMPT.exists(), reason=f"needs {ATTEMPT}")
 
@@ -41,7 +41,7 @@ class FakeSsh:
     ) -> SshDone | SshFailed:
         assert (node, target.address) == ("n1", self.target.address)
         if target.host_key != self.target.host_key:
-            return SshFailed(kind="host_key", message="it showed another host key than the pinned one")
+            return SshFailed(kind="host_key", message="it showed a different host key from the pinned one")
         if self.failed is not None:
             self.calls.append(list(argv))
             return self.failed
@@ -139,7 +139,7 @@ def fake(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_a_node_without_the_tool_gets_it_and_the_role_runs(rig: Rig) -> None:
-    rig.start("echo on the node; echo \"$CROWBAR_ATTEMPT\"; printf '{\"addresses\":[]}' >\"$CROWBAR_GIVES\"", gives=("addresses",))
+    rig.start('echo on the node; echo "$CROWBAR_ATTEMPT"; printf \'{"addresses":[]}\' >"$CROWBAR_GIVES"', gives=("addresses",))
     (got,) = rig.inbox.wait()
     assert (got.what, got.gives) == ("done", {"addresses": []})
     assert rig.ssh.tool.read_bytes() == ATTEMPT.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from engine.events import DhcpAsked, Outcome
-from engine.lanes import Inbox
+from engine.runtime.inbox import Inbox
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 

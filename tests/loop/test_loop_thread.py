@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.events import Happened, Outcome, Tick
-from engine.loop import LONGEST_SLEEP_S, Change, Loop
+from engine.events import Happened, NodeDue, Outcome, Tick, Wake
 from engine.model import Deployment
+from engine.runtime.loop import LONGEST_SLEEP_S, Change, Loop
 from engine.store.store import Store
 
 
@@ -19,7 +19,7 @@ class Work:
     def __init__(self, world: int) -> None:
         self.count = world
         self.effects: list[Any] = []
-        self.wakes: list[tuple[float, str]] = []
+        self.wakes: list[Wake] = []
         self.rest = False
 
     def finish(self) -> int:
@@ -27,7 +27,7 @@ class Work:
 
 
 def until(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -64,13 +64,11 @@ def test_many_threads_hand_in() -> None:
     store = Store.memory()
     loop, ran = made(store=store)
     loop.start()
-    threads = [
-        threading.Thread(target=lambda t=t: [loop.submit(outcome(t * 1000 + i)) for i in range(200)]) for t in range(4)
-    ]
+    threads = [threading.Thread(target=lambda t=t: [loop.submit(outcome(t * 1000 + i)) for i in range(200)]) for t in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert loop.stop(20)
     assert loop.world == 800
     assert len(set(ran)) == 800
@@ -89,13 +87,13 @@ def test_it_wakes_at_the_time_of_a_wake() -> None:
             assert happened.now >= 0.05
             ticked.set()
         else:
-            work.wakes.append((0.05, "n"))
+            work.wakes.append(Wake(0.05, NodeDue("n")))
         return []
 
     loop, _ = made(apply)
     loop.start()
     loop.submit(outcome(1))
-    assert ticked.wait(20)
+    assert ticked.wait(60)
     assert loop.stop(20)
     assert loop.letters == ()
 

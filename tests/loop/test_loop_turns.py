@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from engine.effects import Acknowledge, Refuse
-from engine.events import Commit, Continue, Event, Fetched, Happened, Operate, Outcome, Started, Tick
-from engine.lanes import Inbox
-from engine.loop import LETTERS, Change, Clock, Loop
+from engine.events import Commit, Continue, Event, Fetched, Happened, NodeDue, Operate, Outcome, Started, Tick, Wake
 from engine.model import Deployment
 from engine.plan import Plan, Site
+from engine.requests import Asker, Request
+from engine.runtime.inbox import Inbox
+from engine.runtime.loop import LETTERS, Change, Clock, Loop
+from engine.runtime.wakes import AGAIN_S, TICK_SUBJECTS
 from engine.store.store import Store, StoreError, Unstorable
-from engine.wakes import AGAIN_S, TICK_SUBJECTS
 
 World = dict[str, int]
 """Of this test: node -> how many outcomes were seen."""
@@ -26,7 +27,7 @@ class Work:
     def __init__(self, world: World) -> None:
         self.world = dict(world)
         self.effects: list[Any] = []
-        self.wakes: list[tuple[float, str]] = []
+        self.wakes: list[Wake] = []
         self.rest = False
         self.unfinished = ""
 
@@ -39,9 +40,9 @@ class Work:
 class Rig:
     """A loop on a real store in memory, with a step that counts, and a record of the order of things."""
 
-    def __init__(self, store: Store | None = None, **options: Any) -> None:
+    def __init__(self, store: Store | None = None, clock_at: float = 50.0, **options: Any) -> None:
         self.store = store or Store.memory()
-        self.monotonic = 50.0
+        self.monotonic = clock_at
         self.wall = 1.7e9
         self.seen: list[Happened] = []
         self.effects: list[Any] = []
@@ -59,14 +60,19 @@ class Rig:
             **options,
         )
 
+    def _wake(self, work: Work, subject: str) -> None:
+        work.wakes += [Wake(at, NodeDue(node)) for at, node in self.wakes.get(subject, [])]
+
     def apply(self, work: Work, happened: Happened) -> list[Change]:
         self.seen.append(happened)
         event = happened.event
         if isinstance(event, Tick):
-            work.wakes += [w for s in event.subjects for w in self.wakes.get(s, [])]
-            if "bad" in event.subjects:
+            subjects = [due.node for due in event.subjects if isinstance(due, NodeDue)]
+            for subject in subjects:
+                self._wake(work, subject)
+            if "bad" in subjects:
                 raise LookupError("bad subject")
-            return [("deployments", s, Deployment(name=s, parent="ticked")) for s in event.subjects]
+            return [("deployments", s, Deployment(name=s, parent="ticked")) for s in subjects]
         if isinstance(event, Operate | Fetched | Continue | Started):
             if isinstance(event, Operate) and event.verb == "break":
                 raise ZeroDivisionError("no such thing")
@@ -80,7 +86,7 @@ class Rig:
         assert isinstance(event, Outcome)
         count = work.world[event.node] = work.world.get(event.node, 0) + 1
         work.effects.append(Acknowledge(attempt=event.attempt, node=event.node))
-        work.wakes += self.wakes.get(event.node, [])
+        self._wake(work, event.node)
         if event.node == "broken":
             raise ValueError("a defect")
         if event.node == "unfinished":
@@ -152,6 +158,21 @@ def test_stamps() -> None:
     assert store.verify() == []
 
 
+@pytest.mark.parametrize(("last", "monotonic"), [(0.1, 1000.3), (1234.5678, 98765.4321), (7.1, 3.3), (1e6 + 0.7, 0.1)])
+def test_time_never_goes_back_over_a_start(last: float, monotonic: float) -> None:
+    """A difference that is added to what it was taken from may be an ulp less."""
+    for i in range(200):
+        store = Store.memory()
+        before = last + i * 0.0137
+        store.commit([(Happened(1.0, before, outcome("z")), [("deployments", "z", Deployment(name="z"))])])
+        rig = Rig(store, clock_at=monotonic + i * 0.311)
+        rig.put("a")
+        rig.loop.turn()
+        assert rig.seen[0].now >= before
+        assert store.verify() == []
+        store.close()
+
+
 def test_nothing_to_record_is_not_published() -> None:
     rig = Rig()
     rig.loop.submit(Fetched(address="10.0.0.1", what="loader"))
@@ -193,7 +214,7 @@ def test_wakes_become_one_tick() -> None:
     assert rig.loop.turn() == 0
     rig.monotonic += 2
     assert rig.loop.turn() == 1
-    assert rig.seen[-1].event == Tick(subjects=("n1", "n2"))
+    assert rig.seen[-1].event == Tick(subjects=(NodeDue("n1"), NodeDue("n2")))
     assert rig.seen[-1].now == pytest.approx(53.9)
     assert rig.loop.turn() == 0
     assert rig.loop.next_wake() == 99.0
@@ -289,11 +310,11 @@ def test_many_defects_and_a_bound_of_letters() -> None:
 
 def test_a_refused_request_is_answered() -> None:
     rig = Rig()
-    rig.loop.submit(Operate(request=17, who="ann", verb="break", node="n"))
+    rig.loop.submit(Operate(request=Request(Asker.OPERATOR, 17), who="ann", verb="break", node="n"))
     rig.settle()
     (answer,) = rig.effects
     assert isinstance(answer, Refuse)
-    assert answer.request == 17
+    assert answer.request == Request(Asker.OPERATOR, 17)
     assert answer.reason.code == "engine_error"
     assert answer.reason.fields["event"] == "Operate"
     assert "no such thing" in str(answer.reason.fields["error"])
@@ -307,7 +328,7 @@ def test_a_bad_subject_costs_only_its_own_tick() -> None:
     rig.monotonic += 1
     rig.settle()
     assert rig.parents() == {"a": "1", "x": "ticked", "y": "ticked"}
-    assert [letter.event for letter in rig.loop.letters] == [Tick(subjects=("bad",))]
+    assert [letter.event for letter in rig.loop.letters] == [Tick(subjects=(NodeDue("bad"),))]
 
 
 def test_a_broken_continue_does_not_come_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from msgspec import to_builtins
 
-from engine.config import Config
 from engine.effects import Accept
-from engine.engine import Engine
 from engine.files.catalog import shipped
 from engine.files.plan_file import read_file
-from engine.reach import Reach
+from engine.runtime.config import Config
+from engine.runtime.engine import Engine
+from engine.wire.reach import Reach
 
 
 def resident_bytes() -> int:
@@ -33,12 +33,12 @@ def resident_bytes() -> int:
 
 
 def counters(engine: Engine) -> dict[str, Any]:
-    out: dict[str, Any] = {"live": engine.live.snapshot().counters, "seq": engine.seq, "failure": engine.failure}
-    for service in engine._services:
+    out: dict[str, Any] = {"live": engine.last_values.snapshot().counters, "seq": engine.seq, "failure": engine.failure}
+    for service in engine.services.running:
         found = service.counters
         out[type(service).__name__.removesuffix("s")] = found() if callable(found) else to_builtins(found)
-    out["loop"] = {k: v for k, v in to_builtins(engine._loop.health()).items() if k != "letters"}
-    out["letters"] = [letter.error for letter in engine._loop.health().letters]
+    out["loop"] = {k: v for k, v in to_builtins(engine.loop.health()).items() if k != "letters"}
+    out["letters"] = [letter.error for letter in engine.loop.health().letters]
     used = resource.getrusage(resource.RUSAGE_SELF)
     out["cpu_s"] = used.ru_utime + used.ru_stime
     return out
@@ -48,16 +48,20 @@ def installed(engine: Engine, node: str, quirk: str = "") -> bool:
     """Puts the node into a state in which it is to boot its disk, without an install."""
     from msgspec.structs import replace
 
-    from engine.core.work import Work
+    from engine.core.world.work import Work
     from engine.model import Boot, Value, Way
 
-    loop: Any = engine._loop
+    loop: Any = engine.loop
 
     def change() -> None:
         work = Work(loop.world)
         old = work.nodes[node]
-        boot = Boot(generation=old.intent.generation + 1, way=Way.DISK, environment="debian-12", ordered=False, at=0.0, deadline=loop.now() + 3600)
-        work.put_node(replace(old, boot=boot, intent=replace(old.intent, environment="debian-12", generation=boot.generation), runs="", alive=False))
+        boot = Boot(
+            generation=old.intent.generation + 1, way=Way.DISK, environment="debian-12", ordered=False, at=0.0, deadline=loop.now() + 3600
+        )
+        work.put_node(
+            replace(old, boot=boot, intent=replace(old.intent, environment="debian-12", generation=boot.generation), runs="", alive=False)
+        )
         if quirk:
             work.put(Value(layer="operator", scope=node, name="disk-boot", value=quirk))
         loop.world = work.finish(keep_touched=False)
@@ -81,8 +85,8 @@ def answer(engine: Engine, word: str, profile: cProfile.Profile) -> Any:
         case "memory":
             return resident_bytes()
         case "profile":
-            turn = engine._loop.turn
-            engine._loop.turn = lambda: profile.runcall(turn)  # type: ignore[method-assign]
+            turn = engine.loop.turn
+            engine.loop.turn = lambda: profile.runcall(turn)  # type: ignore[method-assign]
             return True
     return None
 

@@ -3,7 +3,7 @@
     namespace `server`: bridge `br0` 192.168.124.10 (engine)  <-- veth -->  namespace of each client, interface `c0`
 
 As root, or without privilege where the system lets users make namespaces. Everything in it is started through `Lab.popen` or `Lab.run`, which
-name the namespace; a namespace lives as long as its keeper, a `cat` that ends when this process does. Nothing outlives `Lab.close`.
+name the namespace; a namespace lives as long as its holder, a `cat` that ends when this process does. Nothing outlives `Lab.close`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ADMIN = "192.168.124.10"
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def unshare() -> list[str]:
@@ -33,7 +33,9 @@ def why_no_lab() -> str:
     for program in ("unshare", "nsenter", "ip"):
         if shutil.which(program) is None:
             return f"the program {program!r} is not installed"
-    tried = subprocess.run([*unshare(), "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        [*unshare(), "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"], capture_output=True, text=True, check=False
+    )
     return f"no network namespaces: {tried.stderr.strip()[:200]}" if tried.returncode else ""
 
 
@@ -58,7 +60,7 @@ class Lab:
     """`with Lab() as lab:`; the client namespaces are named by `names`, each with `c0` on the switch."""
 
     def __init__(self, *names: str, prefix: int = 24) -> None:
-        self._keepers: dict[str, subprocess.Popen[bytes]] = {}
+        self._holders: dict[str, subprocess.Popen[bytes]] = {}
         self._started: list[subprocess.Popen[Any]] = []
         try:
             self._keep("server", [*unshare(), "cat"])
@@ -68,13 +70,19 @@ class Lab:
             self.run("server", "ip", "link", "set", "br0", "up")
             for i, name in enumerate(names):
                 self._keep(name, [*self._enter("server"), "unshare", "--net", "cat"])
-                self.run("server", "ip", "link", "add", f"s{i}", "type", "veth", "peer", "name", "c0", "netns", str(self._keepers[name].pid))
-                self.run("server", "ip", "link", "set", f"s{i}", "master", "br0", "up")
                 self.run(name, "ip", "link", "set", "lo", "up")
-                self.run(name, "ip", "link", "set", "c0", "up")
+                self.cable(f"s{i}", name)
+                self.run("server", "ip", "link", "set", f"s{i}", "master", "br0")
         except BaseException:
             self.close()
             raise
+
+    def cable(self, link: str, name: str) -> None:
+        """Makes the interface `link` of `server`, with a client's `c0` at its other end."""
+        far = ("peer", "name", "c0", "netns", str(self._holders[name].pid))
+        self.run("server", "ip", "link", "add", link, "type", "veth", *far)
+        self.run("server", "ip", "link", "set", link, "up")
+        self.run(name, "ip", "link", "set", "c0", "up")
 
     def __enter__(self) -> Lab:
         return self
@@ -86,12 +94,12 @@ class Lab:
         """End what was started, then the namespaces."""
         for process in reversed(self._started):
             stop(process)
-        for process in reversed(self._keepers.values()):
+        for process in reversed(self._holders.values()):
             assert process.stdin is not None
             process.stdin.close()
             process.kill()
             process.wait()
-        self._started, self._keepers = [], {}
+        self._started, self._holders = [], {}
 
     def popen(self, where: str, *words: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a program in a namespace; it is ended with the lab."""
@@ -99,7 +107,9 @@ class Lab:
         self._started.append(process)
         return process
 
-    def run(self, where: str, *words: str, check: bool = True, timeout_s: float = PATIENCE_S, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, where: str, *words: str, check: bool = True, timeout_s: float = PATIENCE_S, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run([*self._enter(where), *words], capture_output=True, text=True, timeout=timeout_s, check=False, **options)
         if check:
             assert done.returncode == 0, (words, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
@@ -108,21 +118,21 @@ class Lab:
     def keep_namespace(self, name: str, link: str) -> None:
         """A further namespace, with an interface of `server` moved into it."""
         self._keep(name, [*self._enter("server"), "unshare", "--net", "cat"])
-        self.run("server", "ip", "link", "set", link, "netns", str(self._keepers[name].pid))
+        self.run("server", "ip", "link", "set", link, "netns", str(self._holders[name].pid))
 
     def mac(self, where: str) -> str:
         return str(json.loads(self.run(where, "ip", "-j", "link", "show", "c0").stdout)[0]["address"])
 
     def _enter(self, where: str) -> list[str]:
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        return ["nsenter", f"--target={self._keepers[where].pid}", *user, "--net", "--"]
+        return ["nsenter", f"--target={self._holders[where].pid}", *user, "--net", "--"]
 
     def _keep(self, name: str, words: list[str]) -> None:
         here = os.readlink("/proc/self/ns/net")
-        outer = os.readlink(f"/proc/{self._keepers['server'].pid}/ns/net") if self._keepers else here
-        keeper = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        self._keepers[name] = keeper
-        wait_for(lambda: _namespace(keeper.pid) not in (here, outer, "") and _command(keeper.pid) == "cat", f"the namespace {name}")
+        outer = os.readlink(f"/proc/{self._holders['server'].pid}/ns/net") if self._holders else here
+        holder = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self._holders[name] = holder
+        wait_for(lambda: _namespace(holder.pid) not in (here, outer, "") and _command(holder.pid) == "cat", f"the namespace {name}")
 
 
 class EngineProcess:
@@ -134,9 +144,19 @@ class EngineProcess:
         self._errors = store.parent / "engine.err"
         with self._errors.open("ab") as errors:
             self.process = lab.popen(
-                "server", sys.executable, str(HERE / "net_engine.py"), str(store), str(file), "br0", *words,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, bufsize=1,
-            )  # fmt: skip
+                "server",
+                sys.executable,
+                str(HERE / "net_engine.py"),
+                str(store),
+                str(file),
+                "br0",
+                *words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                bufsize=1,
+            )
         assert self._line() == {"ready": True}
 
     def ask(self, word: str) -> Any:

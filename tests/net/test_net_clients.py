@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from net_lab import ADMIN, EngineProcess, Lab, plan_text, program, wait_for, why_no_lab
 
-from engine.images import synthetic_bytes
+from engine.images.shelf import synthetic_bytes
 
 WHY = why_no_lab()
 pytestmark = [pytest.mark.net, pytest.mark.client, pytest.mark.skipif(bool(WHY), reason=f"no lab: {WHY}")]
@@ -226,10 +226,21 @@ def test_a_foreign_server_that_answers_first_confuses_nobody(site: Site) -> None
     site.lab.run("two", "ip", "address", "flush", "dev", "c0")
     site.lab.run("two", "ip", "address", "add", "192.168.124.250/24", "dev", "c0")
     foreign = site.lab.popen(
-        "two", program("dnsmasq"), "--keep-in-foreground", "--port=0", "--interface=c0", "--no-ping", "--dhcp-authoritative", "--conf-file=/dev/null",
-        "--dhcp-range=192.168.124.200,192.168.124.220,255.255.255.0,600", "--user=root", f"--dhcp-leasefile={site.path / 'dnsmasq.leases'}",
-        f"--pid-file={site.path / 'dnsmasq.pid'}", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        "two",
+        program("dnsmasq"),
+        "--keep-in-foreground",
+        "--port=0",
+        "--interface=c0",
+        "--no-ping",
+        "--dhcp-authoritative",
+        "--conf-file=/dev/null",
+        "--dhcp-range=192.168.124.200,192.168.124.220,255.255.255.0,600",
+        "--user=root",
+        f"--dhcp-leasefile={site.path / 'dnsmasq.leases'}",
+        f"--pid-file={site.path / 'dnsmasq.pid'}",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     before = site.engine.ask("counters")
     site.engine.process.send_signal(signal.SIGSTOP)
     try:

@@ -1,4 +1,4 @@
-"""Proxy DHCP on real ports: what a boot ROM hears on 67 and 4011, and that nobody else hears anything."""
+"""Proxy DHCP on real ports: what a boot ROM receives on ports 67 and 4011, and that no other client receives anything."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 import rack as racks
 
 from engine.core.step import step
-from engine.store.store import ALWAYS, Store
+from engine.store.store import Store
 
 
 def record(make: Callable[[], Any], store: Store) -> list[tuple[int, dict[str, dict[Any, Any]]]]:
@@ -34,15 +34,15 @@ def record(make: Callable[[], Any], store: Store) -> list[tuple[int, dict[str, d
     finally:
         racks.step = before
     for happened, changes in rows:
-        if not changes and not isinstance(happened.event, ALWAYS):
-            continue
+        before = store.seq
+        if store.commit([(happened, changes)]) == before:
+            continue  # no news: what it changed is in no row to look back at
         for table, key, row in changes:
             mine = tables.setdefault(table, {})
             if row is None:
                 mine.pop(key, None)
             else:
                 mine[key] = row
-        store.commit([(happened, changes)])
         out.append((store.seq, {table: dict(of) for table, of in tables.items()}))
     return out
 

@@ -1,4 +1,4 @@
-"""The first plan: what the wizard writes is a right plan that says what was answered, and what is wrong is told at its field."""
+"""The wizard's first plan: it is valid and has the answers, and each wrong answer is reported at its field."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from engine.files.catalog import shipped
 from engine.files.first_plan import PATHS, Answers, compose, count, mistakes, propose
 
 FULL = Answers(
-    name="r07", domain="r07.example.net", interface="eth1", address="192.168.124.10", subnet="192.168.124.0/24",
-    dhcp="192.168.124.21-192.168.124.80", host="192.168.124.81-192.168.124.160", router="192.168.124.1", bmc_subnet="192.168.125.0/24",
-    bmc_host="192.168.125.21-192.168.125.160", user_from="env", user="CROWBAR_BMC_USER", nodes="6",
-)  # fmt: skip
+    name="r07",
+    domain="r07.example.net",
+    interface="eth1",
+    address="192.168.124.10",
+    subnet="192.168.124.0/24",
+    dhcp="192.168.124.21-192.168.124.80",
+    host="192.168.124.81-192.168.124.160",
+    router="192.168.124.1",
+    bmc_subnet="192.168.125.0/24",
+    bmc_host="192.168.125.21-192.168.125.160",
+    user_from="env",
+    user="CROWBAR_BMC_USER",
+    nodes="6",
+)
 
 
 def test_it_says_what_was_answered() -> None:
@@ -56,7 +66,7 @@ def test_it_is_commented_and_fits_a_screen() -> None:
         ("address", "192.168.124", "expected an IPv4 address"),
         ("subnet", "192.168.124.5/24", "did you mean '192.168.124.0/24'?"),
         ("dhcp", "192.168.124.5-192.168.124.20", "the admin node's address 192.168.124.10 is in this range"),
-        ("host", "192.168.124.81", "expected a range as"),
+        ("host", "192.168.124.81", "expected a range like"),
         ("router", "10.0.0.1", "router 10.0.0.1 is not in 192.168.124.0/24"),
         ("bmc_subnet", "192.168.124.0/25", "overlaps 192.168.124.0/24 of network 'admin'"),
         ("nodes", "six", "expected a whole number"),
@@ -65,7 +75,7 @@ def test_it_is_commented_and_fits_a_screen() -> None:
         ("password", "a b", "expected the name of an environment variable"),
         ("user", "9", "expected the name of an environment variable"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_at_its_field_in_the_words_of_plan_check(field: str, value: str, said: str) -> None:
     found = mistakes(replace(FULL, **{field: value}), shipped())
     assert said in found[field]

@@ -13,7 +13,7 @@ from engine.files.catalog import shipped, shipped_folder
 from engine.files.mistakes import LIMIT
 from engine.files.plan_file import PlanError, read, read_file, write
 from engine.plan import Plan, Range
-from engine.reach import Reach
+from engine.wire.reach import Reach
 
 PLANS = shipped_folder("crowbar_tui") / "plans"
 
@@ -170,35 +170,71 @@ CASES: list[tuple[str, str, str]] = [
     ("{address: 10.0.0.10}", "{}", "2: site.admin: expected the key 'address', which is missing"),
     ("{address: 10.0.0.10}", "10.0.0.10", "2: site.admin: expected a map with address, interface, not the word '10.0.0.10'"),
     ("10.0.0.10}", "10.1.0.10}", "5: networks.admin.subnet: the admin node's address 10.1.0.10 is not in 10.0.0.0/24"),
-    ("10.0.0.10}", "10.0.0.0}", "5: networks.admin.subnet: the admin node's address 10.0.0.0 is the network's or the broadcast address of 10.0.0.0/24"),
+    (
+        "10.0.0.10}",
+        "10.0.0.0}",
+        "5: networks.admin.subnet: the admin node's address 10.0.0.0 is the network's or the broadcast address of 10.0.0.0/24",
+    ),
     ("10.0.0.10}", "10.0.0.20}", "7: networks.admin.ranges.dhcp: the admin node's address 10.0.0.20 is in this range"),
-    ("10.0.0.10}", "10.0.0.1}", "6: networks.admin.router: router 10.0.0.1 is the admin node's address; leave the router out if the admin node is not one"),
-    ("10.0.0.0/24", "10.0.0.5/24", "5: networks.admin.subnet: expected a subnet as 192.168.124.0/24, not '10.0.0.5/24'; did you mean '10.0.0.0/24'?"),
-    ("10.0.0.0/24", "10.0.0.0/255.255.255.0", "5: networks.admin.subnet: expected a prefix length, not a mask, in '10.0.0.0/255.255.255.0'; did you mean '10.0.0.0/24'?"),
+    (
+        "10.0.0.10}",
+        "10.0.0.1}",
+        "6: networks.admin.router: router 10.0.0.1 is the admin node's address; leave the router out if the admin node does not route",
+    ),
+    (
+        "10.0.0.0/24",
+        "10.0.0.5/24",
+        "5: networks.admin.subnet: expected a subnet like 192.168.124.0/24, not '10.0.0.5/24'; did you mean '10.0.0.0/24'?",
+    ),
+    (
+        "10.0.0.0/24",
+        "10.0.0.0/255.255.255.0",
+        "5: networks.admin.subnet: expected a prefix length, not a mask, in '10.0.0.0/255.255.255.0'; did you mean '10.0.0.0/24'?",
+    ),
     ("10.0.0.0/24", "10.0.0.0/31", "5: networks.admin.subnet: expected a subnet from /8 to /30, not '10.0.0.0/31'"),
-    ("10.0.0.0/24", "ten", "5: networks.admin.subnet: expected a subnet as 192.168.124.0/24, not 'ten'"),
+    ("10.0.0.0/24", "ten", "5: networks.admin.subnet: expected a subnet like 192.168.124.0/24, not 'ten'"),
     ("router: 10.0.0.1", "router: 10.0.1.1", "6: networks.admin.router: router 10.0.1.1 is not in 10.0.0.0/24"),
-    ("router: 10.0.0.1", "router: 10.0.0.255", "6: networks.admin.router: router 10.0.0.255 is the network's or the broadcast address of 10.0.0.0/24"),
+    (
+        "router: 10.0.0.1",
+        "router: 10.0.0.255",
+        "6: networks.admin.router: router 10.0.0.255 is the network's or the broadcast address of 10.0.0.0/24",
+    ),
     ("router: 10.0.0.1", "router: 10.0.0.30", "7: networks.admin.ranges.dhcp: router 10.0.0.30 is in this range"),
     ("-10.0.0.80", "-10.0.0.19", "7: networks.admin.ranges.dhcp: the range ends before it begins: 10.0.0.20 is above 10.0.0.19"),
     ("-10.0.0.80", "-10.0.0.100", "7: networks.admin.ranges.host: range 10.0.0.100-10.0.0.200 overlaps range 'dhcp', 10.0.0.20-10.0.0.100"),
     ("-10.0.0.200", "-10.0.0.255", "7: networks.admin.ranges.host: 10.0.0.255 is the network's or the broadcast address of 10.0.0.0/24"),
     ("-10.0.0.200", "-10.0.1.200", "7: networks.admin.ranges.host: 10.0.1.200 is not in 10.0.0.0/24"),
-    ("10.0.0.100-10.0.0.200", "10.0.0.100", "7: networks.admin.ranges.host: expected a range as 192.168.124.21-192.168.124.80, not '10.0.0.100'"),
-    ("    router", "    strangers: leese\n    router", "6: networks.admin.strangers: expected one of ignore, lease, not 'leese'; did you mean 'lease'?"),
+    (
+        "10.0.0.100-10.0.0.200",
+        "10.0.0.100",
+        "7: networks.admin.ranges.host: expected a range like 192.168.124.21-192.168.124.80, not '10.0.0.100'",
+    ),
+    (
+        "    router",
+        "    strangers: leese\n    router",
+        "6: networks.admin.strangers: expected one of ignore, lease, not 'leese'; did you mean 'lease'?",
+    ),
     ("    router", "    vlan: 4095\n    router", "6: networks.admin.vlan: expected a whole number from 0 to 4094, not 4095"),
-    ("    router", "    conduit: eth0\n    router", "6: networks.admin.conduit: expected links as 1g0, +10g0,+10g1 or bmc, not 'eth0'"),
+    ("    router", "    conduit: eth0\n    router", "6: networks.admin.conduit: expected links like 1g0, +10g0,+10g1 or bmc, not 'eth0'"),
     ("    router", "    v6prefix: fd00::/48\n    router", "6: networks.admin.v6prefix: expected a /64, not 'fd00::/48'"),
-    ("racks:", "  bmc: {subnet: 10.0.0.128/25}\nracks:", "8: networks.bmc.subnet: subnet 10.0.0.128/25 overlaps 10.0.0.0/24 of network 'admin'"),
+    (
+        "racks:",
+        "  bmc: {subnet: 10.0.0.128/25}\nracks:",
+        "8: networks.bmc.subnet: subnet 10.0.0.128/25 overlaps 10.0.0.0/24 of network 'admin'",
+    ),
     ("  admin:\n", "  admim:\n", "3: networks: expected a network named 'admin', on which the servers boot; did you mean 'admim'?"),
     ("name: r07\n", "name: r 07\n", "9: racks.0.name: expected a rack's name, not 'r 07'"),
     ("      10:", "      50:", "11: racks.0.places.50: expected a unit from 1 to 42, not '50'"),
-    ("      10:", "      010: {}\n      10:", "12: racks.0.places.10: unit 10 is taken by the place at 10"),
-    ("      10:", "      9: {height: 2}\n      10:", "12: racks.0.places.10: unit 10 is taken by the place at 9"),
-    ("      10: {", "      42: {height: 2, ", "11: racks.0.places.42: it would end at unit 43 of a rack of 42"),
-    ("\"tor1:swp3\"", "tor1", "11: racks.0.places.10.cables.1g0: expected switch:port, not 'tor1'"),
-    ("{1g0:", "{eth0:", "11: racks.0.places.10.cables.eth0: expected a node's link as 1g0, 10g1 or bmc"),
-    ("{1g0: ", "{1g1: \"tor1:swp3\", 1g0: ", "11: racks.0.places.10.cables.1g0: port tor1:swp3 has a cable already, at racks.0.places.10.cables.1g1"),
+    ("      10:", "      010: {}\n      10:", "12: racks.0.places.10: the place at 10 already occupies unit 10"),
+    ("      10:", "      9: {height: 2}\n      10:", "12: racks.0.places.10: the place at 9 already occupies unit 10"),
+    ("      10: {", "      42: {height: 2, ", "11: racks.0.places.42: it would end at unit 43, and the rack has 42 units"),
+    ('"tor1:swp3"', "tor1", "11: racks.0.places.10.cables.1g0: expected switch:port, not 'tor1'"),
+    ("{1g0:", "{eth0:", "11: racks.0.places.10.cables.eth0: expected a node's link like 1g0, 10g1 or bmc"),
+    (
+        "{1g0: ",
+        '{1g1: "tor1:swp3", 1g0: ',
+        "11: racks.0.places.10.cables.1g0: port tor1:swp3 already has a cable, at racks.0.places.10.cables.1g1",
+    ),
     ("match: {},", "match: {disk.count: 3},", "13: rules.0.match.disk.count: unknown fact 'disk.count'; did you mean 'disks.count'?"),
     ("match: {},", "match: {cpus: {mn: 3}},", "13: rules.0.match.cpus.mn: unknown key; did you mean 'min'?"),
     ("match: {},", "match: {cpus: {min: many}},", "13: rules.0.match.cpus.min: expected a number, not 'many'"),
@@ -207,41 +243,102 @@ CASES: list[tuple[str, str, str]] = [
     ("match: {},", "match: {vendor: 3},", "13: rules.0.match.vendor: expected text, not 3"),
     ("match: {}, group", "group", "13: rules.0: expected the key 'match', which is missing"),
     ("node-{place}", "node-{plce}", "13: rules.0.name: unknown field 'plce'; did you mean 'place'?"),
-    ("node-{place}", "node-{place.__class__}", "13: rules.0.name: unknown field 'place.__class__'; known: mac, number, place, rack, serial"),
+    (
+        "node-{place}",
+        "node-{place.__class__}",
+        "13: rules.0.name: unknown field 'place.__class__'; known: mac, number, place, rack, serial",
+    ),
     ("node-{place}", "node-{place!r}", "13: rules.0.name: expected {place} and nothing else in the braces"),
     ("node-{place}", "node-{place", "13: rules.0.name: expected a host name whose braces are closed, not 'node-{place'"),
     ("node-{place}", "node_{place}", "13: rules.0.name: expected a host name of a-z, 0-9 and -, at most 63 long, not 'node_{place}'"),
     ("{ready: all}", "{redy: all}", "15: deployments.cloud.roles.redy: unknown role 'redy'; did you mean 'ready'?"),
-    ("{ready: all}", "{network: all}", "15: deployments.cloud.roles.network: role 'network' is abstract and cannot be bound: use network-NAME, with the name of a network"),
-    ("{ready: all}", "{network-admn: all}", "15: deployments.cloud.roles.network-admn: unknown role 'network-admn'; did you mean 'network-admin'?"),
-    ("{ready: all}", "{fabric: all}", "15: deployments.cloud.roles.fabric: role 'fabric' requires 'network-storage', and there is no network 'storage'"),
-    ("{ready: all}", "{ready: al}", "15: deployments.cloud.roles.ready: expected all, admin, {group: NAME} or {node: NAME}, not 'al'; did you mean 'all'?"),
-    ("{ready: all}", "{ready: compute}", "15: deployments.cloud.roles.ready: expected all, admin, {group: NAME} or {node: NAME}; for the group write {group: compute}"),
-    ("{ready: all}", "{ready: {group: computer}}", "15: deployments.cloud.roles.ready.group: unknown group 'computer'; did you mean 'compute'?"),
+    (
+        "{ready: all}",
+        "{network: all}",
+        "15: deployments.cloud.roles.network: role 'network' is abstract and cannot be used: use network-NAME, with the name of a network",
+    ),
+    (
+        "{ready: all}",
+        "{network-admn: all}",
+        "15: deployments.cloud.roles.network-admn: unknown role 'network-admn'; did you mean 'network-admin'?",
+    ),
+    (
+        "{ready: all}",
+        "{fabric: all}",
+        "15: deployments.cloud.roles.fabric: role 'fabric' requires 'network-storage', and there is no network 'storage'",
+    ),
+    (
+        "{ready: all}",
+        "{ready: al}",
+        "15: deployments.cloud.roles.ready: expected all, admin, {group: NAME} or {node: NAME}, not 'al'; did you mean 'all'?",
+    ),
+    (
+        "{ready: all}",
+        "{ready: compute}",
+        "15: deployments.cloud.roles.ready: expected all, admin, {group: NAME} or {node: NAME}; for the group write {group: compute}",
+    ),
+    (
+        "{ready: all}",
+        "{ready: {group: computer}}",
+        "15: deployments.cloud.roles.ready.group: unknown group 'computer'; did you mean 'compute'?",
+    ),
     ("{ready: all}", "{ready: {grup: compute}}", "15: deployments.cloud.roles.ready.grup: unknown key; did you mean 'group'?"),
-    ("{ready: all}", "{ready: {group: compute, node: x}}", "15: deployments.cloud.roles.ready: expected either {group: NAME} or {node: NAME}"),
+    (
+        "{ready: all}",
+        "{ready: {group: compute, node: x}}",
+        "15: deployments.cloud.roles.ready: expected either {group: NAME} or {node: NAME}",
+    ),
     ("{ready: all}", "{ready: {node: A_b}}", "15: deployments.cloud.roles.ready.node: expected a node's host name, not 'A_b'"),
     ("{ready: all}", "{ready: []}", "15: deployments.cloud.roles.ready: expected at least one of all, admin, {group: NAME}, {node: NAME}"),
-    ("{ready: all}", "{ready: [all, all]}", "15: deployments.cloud.roles.ready.1: it is in this list already"),
-    ("{target-os: debian-12}", "{target-oz: debian-12}", "15: deployments.cloud.attributes.target-oz: unknown attribute 'target-oz'; did you mean 'target-os'?"),
-    ("{target-os: debian-12}", "{raid-wanted: {level: raid11}}", "15: deployments.cloud.attributes.raid-wanted.level: expected one of raid0, raid1, raid10, jbod, none, not 'raid11'; did you mean 'raid1'?"),
+    ("{ready: all}", "{ready: [all, all]}", "15: deployments.cloud.roles.ready.1: this list already has it"),
+    (
+        "{target-os: debian-12}",
+        "{target-oz: debian-12}",
+        "15: deployments.cloud.attributes.target-oz: unknown attribute 'target-oz'; did you mean 'target-os'?",
+    ),
+    (
+        "{target-os: debian-12}",
+        "{raid-wanted: {level: raid11}}",
+        "15: deployments.cloud.attributes.raid-wanted.level: expected one of raid0, raid1, raid10, jbod, none, not 'raid11'; did you mean 'raid1'?",
+    ),
     ("{target-os: debian-12}", "{ntp-serve: perhaps}", "15: deployments.cloud.attributes.ntp-serve: expected true or false, not 'perhaps'"),
     ("{target-os: debian-12}", "{raid-wanted: {}}", "15: deployments.cloud.attributes.raid-wanted: 'level' is a required property"),
     ("{parent: cloud}", "{parent: clod}", "16: deployments.more.parent: unknown deployment 'clod'; did you mean 'cloud'?"),
-    ("{attributes:", "{parent: more, attributes:", "15: deployments.cloud.parent: these deployments are each other's parents: cloud -> more -> cloud"),
-    ("  more:", "  system:", "16: deployments.system: system is the root of all deployments: give its attributes under the key 'attributes'"),
+    (
+        "{attributes:",
+        "{parent: more, attributes:",
+        "15: deployments.cloud.parent: these deployments are each other's parents: cloud -> more -> cloud",
+    ),
+    (
+        "  more:",
+        "  system:",
+        "16: deployments.system: system is the root of all deployments: give its attributes under the key 'attributes'",
+    ),
     ("crowbar: 1", "crowbar: 1\nexpect: {nodes: -1}", "2: expect.nodes: expected a whole number from 0 to 100000, not -1"),
-    ("crowbar: 1", "crowbar: 1\nexpect: {within: 30}", "2: expect.within: expected a duration as 30s, 15m, 1h or 2d, not 30"),
-    ("crowbar: 1", "crowbar: 1\napprove: {wipe: everything}", "2: approve.wipe: expected one of nothing, blank, foreign, listed, all, not 'everything'"),
+    ("crowbar: 1", "crowbar: 1\nexpect: {within: 30}", "2: expect.within: expected a duration like 30s, 15m, 1h or 2d, not 30"),
+    (
+        "crowbar: 1",
+        "crowbar: 1\napprove: {wipe: everything}",
+        "2: approve.wipe: expected one of nothing, blank, foreign, listed, all, not 'everything'",
+    ),
     ("crowbar: 1", "crowbar: 1\napprove: {wipe: listed}", "2: approve: wipe: listed expects the disks' serials under the key 'disks'"),
     ("crowbar: 1", "crowbar: 1\napprove: {disks: [X]}", "2: approve.disks: a list of disks goes with wipe: listed"),
     ("crowbar: 1", "crowbar: 1\nlimits: {jobs: 0}", "2: limits.jobs: expected a whole number from 1 to 100000, not 0"),
-    ("crowbar: 1", "crowbar: 1\nlimits: {Jobs: 1}", "2: limits.Jobs: expected a resource as jobs or uplink:tor1"),
+    ("crowbar: 1", "crowbar: 1\nlimits: {Jobs: 1}", "2: limits.Jobs: expected a resource like jobs or uplink:tor1"),
     ("crowbar: 1", "crowbar: 1\nallocate: aks", "2: allocate: expected one of auto, ask, not 'aks'; did you mean 'ask'?"),
-    ("crowbar: 1", "crowbar: 1\nsecrets: {p: {evn: X}}", "2: secrets.p: a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself; did you mean 'env'?"),
+    (
+        "crowbar: 1",
+        "crowbar: 1\nsecrets: {p: {evn: X}}",
+        "2: secrets.p: a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself; did you mean 'env'?",
+    ),
     ("crowbar: 1", "crowbar: 1\nsecrets: {p: {env: 'a b'}}", "2: secrets.p.env: expected the name of an environment variable"),
-    ("crowbar: 1", "crowbar: 1\ncrowbar: 1", "2: crowbar: the key is there already, on line 1"),
-]  # fmt: skip
+    (
+        "crowbar: 1",
+        "crowbar: 1\nsecrets: {p: {file: passwords/bmc}}",
+        "2: secrets.p.file: expected an absolute path: the engine reads it, and runs in another directory than yours",
+    ),
+    ("crowbar: 1", "crowbar: 1\ncrowbar: 1", "2: crowbar: the key already exists, on line 1"),
+]
 
 
 @pytest.mark.parametrize(("old", "new", "line"), CASES, ids=[line for _, _, line in CASES])
@@ -253,10 +350,15 @@ def test_one_mistake(catalog: Catalog, old: str, new: str, line: str) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "secrets: {p: hunter2}", "secrets: {p: {env: X, value: hunter2}}", "secrets: {p: [hunter2]}", "secrets: {p: {value: hunter2}}",
-        "attributes: {password: hunter2}", "secrets: {p: {env: 'hunter2 x'}}", "secrets: {p: {file: \"hunter2\\n\"}}",
+        "secrets: {p: hunter2}",
+        "secrets: {p: {env: X, value: hunter2}}",
+        "secrets: {p: [hunter2]}",
+        "secrets: {p: {value: hunter2}}",
+        "attributes: {password: hunter2}",
+        "secrets: {p: {env: 'hunter2 x'}}",
+        'secrets: {p: {file: "hunter2\\n"}}',
     ],
-)  # fmt: skip
+)
 def test_a_secret_is_refused_and_never_quoted(catalog: Catalog, where: str) -> None:
     found = mistakes(BASE + where + "\n", catalog)
     assert len(found) == 1

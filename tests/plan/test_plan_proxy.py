@@ -28,7 +28,7 @@ def test_own_is_the_default_and_not_written() -> None:
 @pytest.mark.parametrize(
     ("network", "said"),
     [
-        ("{subnet: 192.168.124.0/24, dhcp: proxy, ranges: {dhcp: 192.168.124.81-192.168.124.90}}", "it has no dhcp range here"),
+        ("{subnet: 192.168.124.0/24, dhcp: proxy, ranges: {dhcp: 192.168.124.81-192.168.124.90}}", "it cannot have a dhcp range"),
         ("{subnet: 192.168.124.0/24, dhcp: porxy}", "'porxy'"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.core.network_roles import network_roles
+from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
@@ -20,9 +20,49 @@ CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free":
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 names = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4})?", fullmatch=True).filter(lambda name: name != "system")
 tricky = st.sampled_from(
-    ["yes", "no", "on", "null", "~", "1", "1e3", "0o17", "0x1f", "12:30", "2026-01-01", "- x", "a: b", "#", "", "'", '"', "\u2028", "\x85", "\ufeff", "\r\n",
-     ".5", "1_000", "+1", "<<", "=", "true", "True", "!x", "&a", "*a", "%", "@", "`", "{", "a\nb", " lead", "trail ", "\t", "é😀"]
-)  # fmt: skip
+    [
+        "yes",
+        "no",
+        "on",
+        "null",
+        "~",
+        "1",
+        "1e3",
+        "0o17",
+        "0x1f",
+        "12:30",
+        "2026-01-01",
+        "- x",
+        "a: b",
+        "#",
+        "",
+        "'",
+        '"',
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        "\r\n",
+        ".5",
+        "1_000",
+        "+1",
+        "<<",
+        "=",
+        "true",
+        "True",
+        "!x",
+        "&a",
+        "*a",
+        "%",
+        "@",
+        "`",
+        "{",
+        "a\nb",
+        " lead",
+        "trail ",
+        "\t",
+        "é😀",
+    ]
+)
 words = tricky | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
 numbers = st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
 json = st.recursive(

@@ -27,9 +27,26 @@ def test_words_mean_what_they_say() -> None:
     value, found = read(text)
     assert found == []
     assert value == {
-        "a": "yes", "b": "on", "c": "12:30", "d": "2026-01-01", "e": 31, "f": 15, "g": 17, "h": 1000.0, "i": 0.5, "j": None,
-        "k": None, "l": "1", "m": "1_000", "n": True, "o": ".inf", "p": "52:54:00:00:00:01", "q": "", "r": None, "s": -3,
-    }  # fmt: skip
+        "a": "yes",
+        "b": "on",
+        "c": "12:30",
+        "d": "2026-01-01",
+        "e": 31,
+        "f": 15,
+        "g": 17,
+        "h": 1000.0,
+        "i": 0.5,
+        "j": None,
+        "k": None,
+        "l": "1",
+        "m": "1_000",
+        "n": True,
+        "o": ".inf",
+        "p": "52:54:00:00:00:01",
+        "q": "",
+        "r": None,
+        "s": -3,
+    }
 
 
 def test_keys_are_text_and_know_their_lines() -> None:
@@ -43,12 +60,12 @@ def test_keys_are_text_and_know_their_lines() -> None:
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("a: &x 1\nb: *x\n", "x.yml:1: anchors and aliases (& and *) are not allowed; write it out"),
-        ("a: *x\n", "x.yml:1: anchors and aliases (& and *) are not allowed; write it out"),
+        ("a: &x 1\nb: *x\n", "x.yml:1: anchors and aliases (& and *) are not allowed; repeat the text instead"),
+        ("a: *x\n", "x.yml:1: anchors and aliases (& and *) are not allowed; repeat the text instead"),
         ("a: 1\nb: !!python/object/apply:os.system [id]\n", "x.yml:2: tags (tag:yaml.org,2002:python/object/apply:os) are not allowed"),
         ("a: !!str 1\n", "x.yml:1: tags (tag:yaml.org,2002:str) are not allowed"),
-        ("a: 1\nb: 2\na: 3\n", "x.yml:3: a: the key is there already, on line 1"),
-        ("a:\n - {b: {c: 1, c: 2}}\n", "x.yml:2: a.0.b.c: the key is there already, on line 2"),
+        ("a: 1\nb: 2\na: 3\n", "x.yml:3: a: the key already exists, on line 1"),
+        ("a:\n - {b: {c: 1, c: 2}}\n", "x.yml:2: a.0.b.c: the key already exists, on line 2"),
         ("a: 1\n---\nb: 1\n", "x.yml:2: expected one document; here a second one begins"),
         ("", "x.yml:1: expected a document; the file is empty"),
         ("# nothing\n", "x.yml:1: expected a document; the file is empty"),
@@ -73,6 +90,32 @@ def test_refused(text: str, line: str | None) -> None:
         assert "this is not YAML" in found[0]
     else:
         assert found[0] == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[" * 10_000, "x.yml:1: expected at most 32 levels"),
+        ("- " * 10_000, "x.yml:1: expected at most 32 levels"),
+        ("? " * 10_000, "x.yml:1: expected at most 32 levels"),
+        ("{a: " * 10_000, "x.yml:1: expected at most 32 levels"),
+        ("[\n" * 10_000, "x.yml:33: expected at most 32 levels"),
+        ("a:\n  - b:\n    - " + "[" * 2_000, "x.yml:3: expected at most 32 levels"),
+        ("[" * 31 + "\n" + "[" * 3_000, "x.yml:2: expected at most 32 levels"),
+        ("[&a " + "[" * 2_000, "x.yml:1: anchors and aliases (& and *) are not allowed; repeat the text instead"),
+        ("[" * 5 + "!!str x, " + "[" * 2_000, "x.yml:1: tags (tag:yaml.org,2002:str) are not allowed"),
+    ],
+)
+def test_depth_is_refused_in_the_same_words_by_every_version_of_the_parser(text: str, line: str) -> None:
+    """libyaml of PyYAML 6.0.4 refuses 1,000 levels in its scanner, which reads ahead of the events; before, it had no bound."""
+    assert read(text)[1] == [line]
+
+
+def test_a_key_given_twice_before_too_much_depth_is_noted_once() -> None:
+    assert read("{a: 1, a: 2, b: " + "[" * 2_000)[1] == [
+        "x.yml:1: a: the key already exists, on line 1",
+        "x.yml:1: expected at most 32 levels",
+    ]
 
 
 def test_an_alias_bomb_stays_small() -> None:
@@ -104,8 +147,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "large.yml").write_bytes(b"#" * (2 * MAX_BYTES))
     assert load(tmp_path / "large.yml", mistakes, "large.yml") is None
     assert [str(one) for one in mistakes.found] == [
-        "none.yml:1: the file cannot be read: No such file or directory",
-        "folder:1: the file cannot be read: Is a directory",
+        "none.yml:1: cannot read the file: No such file or directory",
+        "folder:1: cannot read the file: Is a directory",
         "latin.yml:2: expected UTF-8 text; byte 8 is not",
         f"large.yml:1: expected at most {MAX_BYTES} bytes",
     ]

@@ -1,4 +1,4 @@
-"""What tests of Redfish need: a driver with little patience, and a service that says exactly what it is told to say."""
+"""For tests of Redfish: a driver with short time limits, and a service that answers exactly as the test says."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ from engine.power import Pace
 from engine.power.certificates import Certificates
 from engine.power.gate import Gates, Limits
 from engine.power.redfish import RedfishPower, RedfishTarget
-from engine.rehearsal.redfish import certificate
+from engine.racks.bmc.redfish import certificate
 
+SYSTEM, RESET = "/redfish/v1/Systems/1", "POST /redfish/v1/Systems/1/Actions/Reset"
 EAGER = Limits(burst=1000)
 QUICK = Pace(rest_s=0.0, poll_s=0.05)
 IMPATIENT = Pace(total_s=1.5, web_s=1.5, soft_s=1.5, sensors_s=1.5, greet_s=0.3, rest_s=0.0, poll_s=0.05)
+"""For a BMC that says nothing. On a loaded machine one that answers may need longer."""
+FALLS_SILENT = Pace(total_s=4.0, web_s=4.0, soft_s=4.0, sensors_s=4.0, greet_s=4.0, rest_s=0.0, poll_s=0.05)
+"""For a BMC that greets and then says nothing: the greeting has as much time as the call."""
+ONE_LOOK = Pace(total_s=60.0, web_s=60.0, soft_s=60.0, sensors_s=60.0, greet_s=60.0, rest_s=0.0, poll_s=480.0)
+"""For a BMC that answers and does not obey: all the time that it needs, and what it did is read back once, since the next look would be too
+late (a pause begins at an eighth of `poll_s`)."""
 
 
-def redfish(port: int, pace: Pace = QUICK, *, host: str = "127.0.0.1", certificates: Certificates | None = None, **target: Any) -> RedfishPower:
+def redfish(
+    port: int, pace: Pace = QUICK, *, host: str = "127.0.0.1", certificates: Certificates | None = None, **target: Any
+) -> RedfishPower:
     given = RedfishTarget(**{"address": host, "port": port, "user": "root", "password": "calvin"} | target)
     return RedfishPower(given, gates=Gates(limits=EAGER), certificates=certificates or Certificates(), pace=pace)
 
@@ -88,7 +97,7 @@ class Service:
                 plain.close()
                 return
             self.connections += 1
-            plain.settimeout(20)
+            plain.settimeout(60)
             try:
                 with self._context.wrap_socket(plain, server_side=True) as sock, sock.makefile("rb") as lines:
                     while self._turn(sock, lines):
@@ -117,3 +126,25 @@ class Service:
         head = "".join(f"{name}: {value}\r\n" for name, value in ({"Content-Length": str(len(content))} | more).items())
         sock.sendall(f"HTTP/1.1 {status} Said\r\n{head}\r\n".encode() + content)
         return more.get("Connection") != "close"
+
+
+class Obeys:
+    """Replies of a service whose system does what it is told."""
+
+    def __init__(self, **more: Any) -> None:
+        self.now = system(**more)
+        self.refuses: Callable[[dict[str, Any]], Any] = lambda _: None
+
+    def replies(self) -> dict[str, Any]:
+        return {f"GET {SYSTEM}": lambda _: self.now, f"PATCH {SYSTEM}": self.patch, RESET: self.reset}
+
+    def patch(self, service: Service) -> Any:
+        body = service.seen[-1][2]
+        refused = self.refuses(body)
+        if refused is None:
+            self.now["Boot"] = self.now["Boot"] | body.get("Boot", {})
+        return refused or {}
+
+    def reset(self, service: Service) -> Any:
+        self.now["PowerState"] = {"On": "On", "ForceOn": "On"}.get(service.seen[-1][2]["ResetType"], "Off")
+        return {}

@@ -1,4 +1,4 @@
-"""Which protocol a power order takes: as somebody asked, as last time, or as the BMC itself tells."""
+"""Which protocol a power order uses: the ordered one, the one that worked last, or the one that the BMC reports."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from engine.config import Config
-from engine.core.world import World
+from engine.core.world.load import load_world
 from engine.effects import BootNode, Identify, SetPower
 from engine.files.catalog import shipped
 from engine.model import Bmc, Node, Value, Way
 from engine.power import Pace
-from engine.power_orders import KNOWN, PowerOrders
-from engine.reach import Reach
+from engine.racks.bmc.ipmi import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, odd
+from engine.racks.bmc.redfish import RedfishFarm
 from engine.reasons import sentence
-from engine.rehearsal.bmc import DEAD, LIES, LOCKED, BmcFarm
-from engine.rehearsal.redfish import RedfishFarm
+from engine.requests import Asker, Request
+from engine.runtime.config import Config
+from engine.runtime.power_orders import KNOWN, PowerOrders
+from engine.wire.reach import Reach
 
 REACH = Reach(os.getpid() % 200 + 20)  # a lane of its own for each worker of the tests
 ADDRESS = f"10.0.{os.getpid() // 200 % 200}.23"
@@ -31,7 +32,7 @@ Make = Callable[..., PowerOrders]
 def orders(tmp_path: Path) -> Make:
     def made(wanted: str = "", password: str = "calvin") -> PowerOrders:
         asked = Value(layer="operator", scope="n1", name="bmc-protocol", value=wanted)
-        world = World.load(shipped(), {"attributes": {asked.key: asked} if wanted else {}})
+        world = load_world(shipped(), {"attributes": {asked.key: asked} if wanted else {}})
         config = Config(store=tmp_path / "store", keys=tmp_path, reach=REACH)
         pace = Pace(total_s=2.0, web_s=2.0, soft_s=2.0, greet_s=0.4, rest_s=0.0, poll_s=0.05)
         return PowerOrders(config, lambda: ("root", password), lambda *_: False, lambda: pace, lambda: world)
@@ -107,16 +108,31 @@ def test_what_went_wrong_names_the_protocol(orders: Make, speaks_redfish: Any, m
 
 def test_an_operator_s_orders(orders: Make, speaks_redfish: Any, machine: Any) -> None:
     every = orders()
-    done = every.set_power(SetPower(node="n1", action="on", who="ada", request=7), SERVER)
+    done = every.set_power(SetPower(node="n1", action="on", who="ada", request=Request(Asker.OPERATOR, 7)), SERVER)
     assert (done.bmc, done.state, done.failure) == ("redfish", "on", None)
-    done = every.set_power(SetPower(node="n1", action="status", who="ada", request=7), known("redfish"))
+    done = every.set_power(SetPower(node="n1", action="status", who="ada", request=Request(Asker.OPERATOR, 7)), known("redfish"))
     assert (done.bmc, done.state, done.failure) == ("redfish", "on", None)
-    done = every.set_power(Identify(node="n1", seconds=30, who="ada", request=7), known("redfish"))
+    done = every.set_power(Identify(node="n1", seconds=30, who="ada", request=Request(Asker.OPERATOR, 7)), known("redfish"))
     assert (done.action, done.failure) == ("identify", None)
-    assert machine.log == ["on", -1]
-    nothing = every.set_power(SetPower(node="n1", action="off", who="ada", request=7), Node(id="n1", name="n1"))
+    assert machine.log == ["on", ("identify", -1)]
+    nothing = every.set_power(SetPower(node="n1", action="off", who="ada", request=Request(Asker.OPERATOR, 7)), Node(id="n1", name="n1"))
     assert nothing.failure is not None
     assert (nothing.failure.code, nothing.bmc) == ("no_power", "")
+
+
+def test_a_clock_that_is_wrong_is_told(orders: Make, speaks_redfish: Any) -> None:
+    speaks_redfish.mood = odd("clock")
+    done = orders().set_power(SetPower(node="n1", action="status", who="ada", request=Request(Asker.OPERATOR, 7)), known("redfish"))
+    assert (done.state, done.failure) == ("off", None)
+    assert done.clock_off_s is not None
+    assert done.clock_off_s < -7 * 365 * 86_400
+    speaks_redfish.mood = OBEDIENT  # shows none
+    assert (
+        orders()
+        .set_power(SetPower(node="n1", action="status", who="ada", request=Request(Asker.OPERATOR, 7)), known("redfish"))
+        .clock_off_s
+        is None
+    )
 
 
 def test_a_firmware_that_is_not_known_is_left_as_it_is(orders: Make, speaks_redfish: Any, machine: Any) -> None:
@@ -127,5 +143,5 @@ def test_a_firmware_that_is_not_known_is_left_as_it_is(orders: Make, speaks_redf
 
 def test_without_a_bmc_nothing_is_told(orders: Make) -> None:
     spoken, why = boot(orders(), Node(id="n1", name="n1"))
-    assert (spoken, "no way to power" in why) == ("", True)
+    assert (spoken, "BMC" in why) == ("", True)
     assert boot(orders(), way=Way.OWN) == ("", "")

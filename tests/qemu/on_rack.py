@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import planted
+from scene import in_error, owner_is_gone
 
+from engine.api.control import Rehearsal, Store, Story, plan_file, settled, shipped, summary, to_json, with_nodes
 from engine.effects import Accept
 from engine.events import Operate
-from engine.face import Rehearsal, Store, Story, plan_file, settled, shipped, summary, to_json, with_nodes
 from engine.model import Kind
 
 ASK = "hostname; uname -r; ip -4 -o address show scope global; lsblk -rno NAME,TYPE,MOUNTPOINT; cat /proc/sys/kernel/random/boot_id"
@@ -55,39 +56,68 @@ def main(store: Path, nodes: int, seconds: float, secrets: bool = False) -> int:
     words = run.way_in([sys.executable, *sys.argv])
     if words:
         os.execve(words[0], words, dict(os.environ))
-    run.engine._catalog = catalog
+    run.engine.catalog = catalog
     wire = store.parent / "wire"
     with run, planted.taken(wire) if secrets else nullcontext({}) as taken:
-        engine, end, seq, story = run.engine, time.monotonic() + seconds, 0, Story()
-        reader = engine.reader()
-        while (verdict := settled(engine.world, nodes)) not in ("ready", "stuck") and time.monotonic() < end:
-            seq = told(reader, story, seq)
-            engine.wait(seq, 1.0)
-        told(reader, story, seq)
-        reader.close()
-        assert run.rack is not None
-        found: dict[str, Any] = {"verdict": verdict, "summary": to_json(summary(engine.world)), "machines": run.rack.machines(), "nodes": []}
-        for node in engine.world.nodes.values():
-            if node.kind is Kind.SERVER:
-                seen = by_ssh(store, node.address) if verdict == "ready" else {}
-                found["nodes"].append(
-                    {
-                        "name": node.name, "address": node.address, "firmware": node.firmware, "boots": node.boots, "runs": node.runs,
-                        "boot_id": node.boot_id, "ssh": seen,
-                    }
-                )  # fmt: skip
+        verdict = brought_up(run, nodes, seconds)
+        found = seen(run, store, verdict)
         if secrets and verdict == "ready":
-            asked = [
-                engine.ask(Operate(who="tests", node=node.name, verb="power", value={"action": "status"}), 120.0)
-                for node in engine.world.nodes.values() if node.kind is Kind.SERVER
-            ]  # fmt: skip  - so that the password of the BMCs is used
-            found["secrets"] = planted.on_machines(store, engine.world, partial(by_ssh, store)) | {"asked": sum(isinstance(one, Accept) for one in asked)}
-            planted.end(taken)
-            taken["told"].pop("flows")
-            found["secrets"] |= {"wire": taken["told"]} | planted.search(store, wire, planted.shown(store))
-            found["secrets"]["replayed"] = planted.replayed(engine.world, found["secrets"]["nonces"])
+            found["secrets"] = searched(run, store, wire, taken)
         print(json.dumps(found))
     return 0
+
+
+def brought_up(run: Rehearsal, nodes: int, seconds: float) -> str:
+    """The verdict at the end; the journal is told while it grows."""
+    engine, end, seq, story = run.engine, time.monotonic() + seconds, 0, Story()
+    reader = engine.reader()
+    while (
+        (verdict := settled(engine.world, nodes)) not in ("ready", "stuck")
+        and time.monotonic() < end
+        and not in_error(engine.world)
+        and not owner_is_gone()
+    ):
+        seq = told(reader, story, seq)
+        engine.wait(seq, 1.0)
+    told(reader, story, seq)
+    reader.close()
+    return verdict
+
+
+def seen(run: Rehearsal, store: Path, verdict: str) -> dict[str, Any]:
+    """The rack as the engine has it, and as each installed machine says."""
+    assert run.rack is not None
+    world = run.engine.world
+    shown = [
+        {
+            "name": node.name,
+            "address": node.address,
+            "firmware": node.firmware,
+            "boots": node.boots,
+            "runs": node.runs,
+            "boot_id": node.boot_id,
+            "ssh": by_ssh(store, node.address) if verdict == "ready" else {},
+        }
+        for node in world.nodes.values()
+        if node.kind is Kind.SERVER
+    ]
+    return {"verdict": verdict, "summary": to_json(summary(world)), "machines": run.rack.machines(), "nodes": shown}
+
+
+def searched(run: Rehearsal, store: Path, wire: Path, taken: dict[str, Any]) -> dict[str, Any]:
+    """Where the planted secrets were found, after the password of the BMCs was used."""
+    engine = run.engine
+    asked = [
+        engine.ask(Operate(who="tests", node=node.name, verb="power", value={"action": "status"}), 120.0)
+        for node in engine.world.nodes.values()
+        if node.kind is Kind.SERVER
+    ]
+    secrets = planted.on_machines(store, engine.world, partial(by_ssh, store)) | {"asked": sum(isinstance(one, Accept) for one in asked)}
+    planted.end(taken)
+    taken["told"].pop("flows")
+    secrets |= {"wire": taken["told"]} | planted.search(store, wire, planted.shown(store))
+    secrets["replayed"] = planted.replayed(engine.world, secrets["nonces"])
+    return secrets
 
 
 if __name__ == "__main__":

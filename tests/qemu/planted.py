@@ -24,12 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.core.world import World
-from engine.face import shipped_folder
+from engine.api.control import shipped_folder
+from engine.core.world.world import World
 from engine.files.catalog import read as read_catalog
-from engine.keys import site_keys
 from engine.model import Kind, Node
 from engine.store.store import Store
+from engine.trust.tokens import site_keys
 
 HERE = Path(__file__).parent
 PASSWORD, SECRET = "pl4nted+bmc/pw=7f3a", "pl4nted-attribute/of+roles=19c?&"
@@ -42,7 +42,9 @@ PRIVATE = "grep -rlF -f /run/planted /etc/crowbar; stat -c %a /etc/crowbar/crede
 
 
 def catalog() -> Any:
-    return read_catalog([shipped_folder("barclamps"), HERE / "barclamps"], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
+    return read_catalog(
+        [shipped_folder("barclamps"), HERE / "barclamps"], [shipped_folder("images")], shipped_folder("engine") / "stages.yml"
+    )
 
 
 def plan(text: str) -> str:
@@ -85,7 +87,9 @@ def secrets_of(store: Path) -> dict[str, str]:
         private_lines = range(2, len(body)) if name == "engine_ed25519" else range(2)
         out |= {f"line {i} of {name}": body[i] for i in private_lines}
     with Store.read(store) as reader:
-        boots = {(k, b["boot_id"]) for row in reader.journal(0, 1_000_000) for t, k, b in row.rows if t == "nodes" and b and b.get("boot_id")}
+        boots = {
+            (k, b["boot_id"]) for row in reader.journal(0, 1_000_000) for t, k, b in row.rows if t == "nodes" and b and b.get("boot_id")
+        }
         nodes = [n.id for n in reader.load()["nodes"].values() if n.kind is Kind.SERVER]  # type: ignore[union-attr]
     for node, boot_id in boots:
         for safe in (True, False):
@@ -101,7 +105,13 @@ def secrets_of(store: Path) -> dict[str, str]:
 def forms(secret: str) -> set[bytes]:
     """As it is, in base64 wherever it begins, in hexadecimal, and as part of a URL or of JSON."""
     plain = secret.encode()
-    out = {plain, plain.hex().encode(), plain.hex().upper().encode(), urllib.parse.quote(secret, safe="").encode(), urllib.parse.quote_plus(secret).encode()}
+    out = {
+        plain,
+        plain.hex().encode(),
+        plain.hex().upper().encode(),
+        urllib.parse.quote(secret, safe="").encode(),
+        urllib.parse.quote_plus(secret).encode(),
+    }
     out |= {json.dumps(secret)[1:-1].encode(), secret.replace("/", "\\/").encode()}
     for shift in range(3):
         cut = base64.b64encode(bytes(shift) + plain)
@@ -153,9 +163,14 @@ def search(store: Path, wire: Path, shown: dict[str, bytes]) -> dict[str, Any]:
 
 
 MARKS = {
-    "boot script": b"#!ipxe", "image by ticket": b"GET /image/debian-12/", "TLS": b"\x16\x03\x01", "IPMI": b"\x06\x00\xff\x07", "SSH": b"SSH-2.0-", "LLDP": b"swp-up",
+    "boot script": b"#!ipxe",
+    "image by ticket": b"GET /image/debian-12/",
+    "TLS": b"\x16\x03\x01",
+    "IPMI": b"\x06\x00\xff\x07",
+    "SSH": b"SSH-2.0-",
+    "LLDP": b"swp-up",
     "site initramfs": b"GET /boot/site.img",
-}  # fmt: skip
+}
 """What must be in what was taken, or it was not the wire."""
 
 
@@ -171,7 +186,9 @@ def on_machines(store: Path, world: World, by_ssh: Callable[..., dict[str, Any]]
     with ThreadPoolExecutor() as pool:
         out: dict[str, Any] = {"machines": list(pool.map(one, (node for node in world.nodes.values() if node.kind is Kind.SERVER)))}
     gave = {key: str(role.gave.get(f"{key[1]}-sum")) for key, role in world.node_roles.items() if key[1] in ROLES}
-    out["arrived"] = sorted(f"{node}/{role}" for (node, role), value in gave.items() if value == hashlib.sha256(SECRET.encode()).hexdigest())
+    out["arrived"] = sorted(
+        f"{node}/{role}" for (node, role), value in gave.items() if value == hashlib.sha256(SECRET.encode()).hexdigest()
+    )
     out["masked"] = sum(path.read_bytes().count(b": ***\n") for path in (store / "logs").glob("*.log"))
     return out
 
@@ -180,7 +197,9 @@ def shown(store: Path) -> dict[str, bytes]:
     """What the commands tell."""
     out = {}
     for words in (["events", "--json"], ["events"], ["roles", "--json"], ["nodes", "--json"]):
-        done = subprocess.run([sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), *words], capture_output=True, timeout=120, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), *words], capture_output=True, timeout=120, check=False
+        )
         assert done.returncode == 0, (words, done)
         out[f"crowbar {' '.join(words)}"] = done.stdout + done.stderr
     return out
@@ -191,7 +210,14 @@ def replayed(world: World, nonces: list[str]) -> list[tuple[int, str]]:
     node = next(node for node in world.nodes.values() if node.kind is Kind.SERVER)
     out = []
     for nonce in nonces:
-        said = {"nonce": nonce, "boot_id": "another", "environment": "sledgehammer", "uuid": node.uuid, "serial": node.serial, "macs": list(node.macs)}
+        said = {
+            "nonce": nonce,
+            "boot_id": "another",
+            "environment": "sledgehammer",
+            "uuid": node.uuid,
+            "serial": node.serial,
+            "macs": list(node.macs),
+        }
         url = f"http://{world.plan.site.admin.address if world.plan else ''}/agent/hello"
         request = urllib.request.Request(url, json.dumps(said).encode(), {"Content-Type": "application/json"})
         try:

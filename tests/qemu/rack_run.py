@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from engine import rehearsal
-from engine.images import image_states
-from engine.rehearsal import RackError
-from engine.rehearsal.qemu import missing, serial_logs
+from engine import racks as rehearsal
+from engine.images.shelf import image_states
+from engine.racks import RackError
+from engine.racks.process import ENDS_WITH
+from engine.racks.qemu import missing, serial_logs
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("debian-12", "loader", "sledgehammer")
@@ -32,20 +34,40 @@ def run(store: Path, nodes: int, seconds: float, *more: str, program: str = "on_
     """The rack's end, as `on_rack` tells it, or another program beside it. The rack is gone afterwards. Fails with the logs."""
     words = [sys.executable, str(Path(__file__).with_name(program)), str(store), str(nodes), str(seconds), *more]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path, ENDS_WITH: str(os.getpid())}
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=seconds + 300, env={**os.environ, "PYTHONPATH": path}, check=False
-        )
-        said, errors, code = done.stdout, done.stderr, done.returncode
-    except subprocess.TimeoutExpired as late:
-        said, errors, code = _text(late.stdout), _text(late.stderr), -1
+        said, errors, code = within(words, seconds + 300, environment)
     finally:
-        with suppress(RackError):
-            rehearsal.connect(rack_of(store)).stop()
+        end_rack(rack_of(store))
     found: dict[str, Any] = json.loads(said.splitlines()[-1]) if code == 0 and said.strip() else {}
     if found.get("verdict") != "ready":
         print(logs(store, said, errors, code))
     return found
+
+
+def within(words: list[str], seconds: float, environment: dict[str, str]) -> tuple[str, str, int]:
+    """What a program said, and its exit code; -1 where it took longer. It has a process group of its own, which is gone afterwards, whatever
+    ends this call."""
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as program:
+        try:
+            said, errors = program.communicate(timeout=seconds)
+            return said, errors, program.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(program.pid, signal.SIGKILL)
+            said, errors = program.communicate()
+            return said, errors, -1
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+
+
+def end_rack(folder: Path) -> None:
+    """No machine of this rack runs afterwards, even where its process does not answer."""
+    with suppress(RackError):
+        rehearsal.connect(folder).stop()
+    rehearsal.Rack(folder).kill()
 
 
 def rack_of(store: Path) -> Path:
@@ -64,7 +86,3 @@ def logs(store: Path, said: str, errors: str, code: int) -> str:
         if file.is_file() and file.stat().st_size:
             out += [f"== {file.relative_to(store.parent)}", file.read_bytes()[-3000:].decode("utf-8", "replace")]
     return "\n".join(out)
-
-
-def _text(raw: bytes | str | None) -> str:
-    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw or ""

@@ -16,10 +16,11 @@ from typing import Any
 
 from msgspec import to_builtins
 from on_rack import by_ssh, told
+from scene import in_error, owner_is_gone
 
+from engine.api.control import Rehearsal, Story, plan_file, settled, shipped, with_nodes
 from engine.events import Operate
-from engine.face import Rehearsal, Story, plan_file, settled, shipped, with_nodes
-from engine.rehearsal.qemu.description import Own
+from engine.racks.qemu.description import Own
 
 
 def main(store: Path, nodes: int, seconds: float) -> int:
@@ -37,7 +38,7 @@ def main(store: Path, nodes: int, seconds: float) -> int:
 
         def until(true: Callable[[], object]) -> None:
             nonlocal seq
-            while not true() and time.monotonic() < end:
+            while not true() and time.monotonic() < end and not in_error(engine.world) and not owner_is_gone():
                 seq = told(reader, story, seq)
                 engine.wait(seq, 1.0)
 
@@ -54,7 +55,11 @@ def main(store: Path, nodes: int, seconds: float) -> int:
             found["lit"] = [(ask("identify", seconds), rack.machines()[0]["lit"])[1] for seconds in (30, 0)]
             found["off"] = [ask("power", "off"), rack.machines()[0]["power"]]
             found["on"] = ask("power", "on")
-            until(lambda: (now := engine.world.nodes[node.id]).boot_id != node.boot_id and now.alive and settled(engine.world, nodes) == "ready")
+            until(
+                lambda: (
+                    (now := engine.world.nodes[node.id]).boot_id != node.boot_id and now.alive and settled(engine.world, nodes) == "ready"
+                )
+            )
             now = engine.world.nodes[node.id]
             found["again"] = by_ssh(store, now.address)
             found["node"] = to_builtins(now)

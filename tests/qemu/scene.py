@@ -16,21 +16,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from engine.api.control import Rehearsal, Story, plan_file, sentence, settled, shipped, with_nodes
+from engine.core.world.world import World
 from engine.definitions import Catalog
-from engine.face import Rehearsal, Story, plan_file, settled, shipped, with_nodes
-from engine.model import Kind, Node
-from engine.rehearsal import Rack
+from engine.model import Kind, Node, State
+from engine.racks import Rack
+from engine.racks.process import ENDS_WITH
 
 PLAN = "qemu-rack.yml"
+
+
+def in_error(world: World) -> list[str]:
+    """What waits for a person, which a scene has none of: a node's problem, a role in error. One sentence each."""
+    out = [f"{node.name}: {sentence(node.problem)}" for node in world.nodes.values() if node.problem is not None]
+    for role in world.node_roles.values():
+        if role.state is State.ERROR:
+            why = sentence(role.failure) if role.failure is not None else "no reason is told"
+            out.append(f"{role.role} on {world.nodes[role.node].name}: {why}")
+    return sorted(out)
+
+
+def owner_is_gone() -> bool:
+    """The test that started this scene has ended, so nobody reads what comes of it."""
+    owner = os.environ.get(ENDS_WITH, "")
+    return owner.isdigit() and not os.path.exists(f"/proc/{owner}")
 
 
 class Scene:
     """One rack with an engine, from off; as a context manager. `attributes`: of the deployment; `machines`: fields of `QemuDescription`."""
 
     def __init__(
-        self, store: Path, nodes: int = 1, attributes: dict[str, Any] | None = None, machines: dict[str, Any] | None = None,
-        catalog: Catalog | None = None, change: Callable[[str], str] = str, scenario: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        store: Path,
+        nodes: int = 1,
+        attributes: dict[str, Any] | None = None,
+        machines: dict[str, Any] | None = None,
+        catalog: Catalog | None = None,
+        change: Callable[[str], str] = str,
+        scenario: str = "",
+    ) -> None:
         """`catalog`: other barclamps than the shipped ones; `change`: of the plan's text; `scenario`: text of a scenario file. Begins anew in the rack's namespace."""
         self.store = store
         text = (importlib.resources.files("crowbar_tui") / "plans" / PLAN).read_text(encoding="utf-8")
@@ -45,7 +69,7 @@ class Scene:
             os.execve(words[0], words, dict(os.environ))
         self.engine = self.run.engine
         if catalog is not None:
-            self.engine._catalog = catalog
+            self.engine.catalog = catalog
         self._story = Story()
         self._seq = 0
 
@@ -73,10 +97,14 @@ class Scene:
         (one,) = self.servers()
         return one
 
-    def until(self, so: Callable[[], Any], what: str, seconds: float) -> float:
-        """Waits until something is so; the seconds that it took."""
+    def until(self, so: Callable[[], Any], what: str, seconds: float, errors: bool = False) -> float:
+        """Waits until something is so; the seconds that it took. Fails as soon as a node is in error, and says why; not where the scene is
+        about that (`errors`)."""
         began = time.monotonic()
         while not so():
+            wrong = [] if errors else in_error(self.engine.world)
+            assert not wrong, f"{what} does not come: {'; '.join(wrong)[:2000]}"
+            assert not owner_is_gone(), "the test that started this scene has ended"
             assert time.monotonic() - began < seconds, f"not within {seconds:.0f} s: {what}"
             assert not self.engine.failure, self.engine.failure
             self._tell()

@@ -22,7 +22,11 @@ def main(store: Path, seconds: float, firmware: str) -> None:
     found: dict[str, Any] = {}
     with Scene(store, attributes={"raid-wanted": {"level": "raid1"}}, machines=machines) as scene:
         found["ready_s"] = scene.ready(seconds)
-        found |= {"boots": scene.node.boots, "firmware": scene.node.firmware, "volumes": scene.engine.world.node_roles[scene.node.id, "raid-configure"].gave}
+        found |= {
+            "boots": scene.node.boots,
+            "firmware": scene.node.firmware,
+            "volumes": scene.engine.world.node_roles[scene.node.id, "raid-configure"].gave,
+        }
         found["installed"] = look(scene)
         found["again"] = scene.cycled(900) | {"seen": look(scene)}
         scene.ssh("sync")

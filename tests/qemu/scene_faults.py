@@ -15,10 +15,10 @@ from typing import Any
 
 from scene import Scene
 
+from engine.api.control import image_states, servers, settled, summary, topology
 from engine.events import Operate
-from engine.face import image_states, servers, settled, summary, topology
 from engine.model import Node, NodeRole, State
-from engine.rehearsal.qemu.description import guests
+from engine.racks.qemu.description import guests
 
 SETTLED_S = 20.0
 ASK = "hostname; findmnt -no SOURCE /; cat /etc/crowbar/installed; cat /proc/sys/kernel/random/boot_id"
@@ -87,17 +87,29 @@ def over(scene: Scene) -> Callable[[], bool]:
 
 def end(scene: Scene, seconds: float) -> dict[str, Any]:
     """How each machine ended, once the scene is over."""
-    took = scene.until(over(scene), "the end", seconds)
+    took = scene.until(over(scene), "the end", seconds, errors=True)
     world, told = scene.engine.world, summary(scene.engine.world)
-    found: dict[str, Any] = {"verdict": settled(world, scene.nodes), "took_s": took, "counters": scene.rack.status()["counters"], "machines": {}}
+    found: dict[str, Any] = {
+        "verdict": settled(world, scene.nodes),
+        "took_s": took,
+        "counters": scene.rack.status()["counters"],
+        "machines": {},
+    }
     for node in servers(world):
         roles = [world.node_roles[key] for key in world.roles_of.get(node.id) or ()]
         why = told.waiting.get(node.name)
         row = {
-            "name": node.name, "stage": node.stage, "runs": node.runs, "boots": node.boots, "boot_id": node.boot_id,
-            "done": sorted(role.role for role in roles if role.state is State.ACTIVE), "tries": {role.role: role.tries for role in roles if role.tries},
-            "code": why.code if why else "", "why": why.sentence if why else "", "advice": why.advice if why else "",
-        }  # fmt: skip
+            "name": node.name,
+            "stage": node.stage,
+            "runs": node.runs,
+            "boots": node.boots,
+            "boot_id": node.boot_id,
+            "done": sorted(role.role for role in roles if role.state is State.ACTIVE),
+            "tries": {role.role: role.tries for role in roles if role.tries},
+            "code": why.code if why else "",
+            "why": why.sentence if why else "",
+            "advice": why.advice if why else "",
+        }
         if why is None:
             row["ssh"] = scene.ssh(ASK, address=node.address).splitlines()
         found["machines"][machine_of(scene, node)] = row
@@ -173,14 +185,18 @@ def _install(scene: Scene) -> NodeRole:
 
 def _percent(scene: Scene, since: float = 0.0) -> float:
     """How far the image is on the disk of the only node, told after that moment."""
-    if not scene.servers() or (scene.node.id, "os-install") not in scene.engine.world.node_roles or _install(scene).state is not State.TRANSITION:
+    if (
+        not scene.servers()
+        or (scene.node.id, "os-install") not in scene.engine.world.node_roles
+        or _install(scene).state is not State.TRANSITION
+    ):
         return 0.0
-    progress = scene.engine.live.snapshot().progress.get(scene.node.id)
+    progress = scene.engine.last_values.snapshot().progress.get(scene.node.id)
     return progress.percent if progress is not None and progress.at > since and "image" in progress.text else 0.0
 
 
 def _failed(scene: Scene) -> dict[str, Any]:
-    scene.until(lambda: _install(scene).state is State.ERROR, "the install fails", 900)
+    scene.until(lambda: _install(scene).state is State.ERROR, "the install fails", 900, errors=True)
     told = summary(scene.engine.world).waiting[scene.node.name]
     return {"code": told.code, "why": told.sentence, "advice": told.advice}
 

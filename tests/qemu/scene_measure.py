@@ -14,7 +14,7 @@ from typing import Any
 import planted
 from scene import Scene
 
-from engine.face import settled, summary, to_json
+from engine.api.control import settled, summary, to_json
 
 
 def main(store: Path, nodes: int, seconds: float) -> None:

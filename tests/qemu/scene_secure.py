@@ -12,16 +12,15 @@ from typing import Any
 
 from scene import Scene
 
-from engine.core.world import World
+from engine.core.world.world import World
 from engine.effects import Accept
 from engine.events import Operate
 from engine.model import State
 
 
 def unallocated(text: str) -> str:
-    """Without rules nobody is allocated, so the node stays discovered."""
-    head, _, rest = text.partition("rules:\n")
-    return head + "deployments:" + rest.partition("deployments:")[2]
+    """The plan leaves it to an operator to allocate nodes, so the node stays discovered."""
+    return text.replace("expect:", "allocate: ask\nexpect:", 1)
 
 
 def discovered(world: World) -> bool:
@@ -52,10 +51,15 @@ def main(store: Path, seconds: float) -> None:
             found["why"] = str(late)
         after = scene.node
         machine = scene.rack.machines()[0]
-        found["after"] = {"loader": after.loader.file if after.loader else "", "failed": after.loaders_failed, "problem": after.problem and after.problem.code}
+        found["after"] = {
+            "loader": after.loader.file if after.loader else "",
+            "failed": after.loaders_failed,
+            "problem": after.problem and after.problem.code,
+        }
         found["starts"] = machine["boots"]
         found["consoles"] = [
-            log.read_text(encoding="utf-8", errors="replace")[:200_000] for log in sorted((scene.run.folder / "machines" / "m1").glob("serial-*.log"))
+            log.read_text(encoding="utf-8", errors="replace")[:200_000]
+            for log in sorted((scene.run.folder / "machines" / "m1").glob("serial-*.log"))
         ]
     print(json.dumps(found))
 

@@ -15,7 +15,9 @@ pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.skipif(bool(WHY_NO
 def test_a_mirror_is_installed_and_starts_from_either_half(tmp_path: Path, firmware: str) -> None:
     found = run(tmp_path / "store", 1, 2400, firmware, program="scene_disks.py")
     assert found.get("verdict") == "ready"
-    print(f"{firmware}: ready after {found['ready_s']} s, again after {found['again']['alive_s']} s, on one disk after {found['without']['alive_s']} s")
+    print(
+        f"{firmware}: ready after {found['ready_s']} s, again after {found['again']['alive_s']} s, on one disk after {found['without']['alive_s']} s"
+    )
     assert found["boots"] <= 2
     (volume,) = found["volumes"]["volumes"]
     assert (volume["level"], volume["disks"]) == ("raid1", ["vda", "vdb"])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rack_run import ROOT, lacking, run
 
-from engine.images import images_folder
-from engine.imaging import locked
+from engine.files.paths import images_folder
+from engine.images.build import locked
 
 
 def other_variant() -> str:

@@ -18,8 +18,14 @@ HERE, THERE = "192.168.124.10", "192.168.124.121"
 
 
 def frame(said: bytes, source: str = HERE, near: int = 80, target: str = THERE, far: int = 40000, protocol: int = 6) -> bytes:
-    transport = struct.pack("!HHIIBBHHH", near, far, 1, 1, 5 << 4, 0x18, 512, 0, 0) if protocol == 6 else struct.pack("!HHHH", near, far, 8 + len(said), 0)
-    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(transport) + len(said), 1, 0, 64, protocol, 0, socket.inet_aton(source), socket.inet_aton(target))
+    transport = (
+        struct.pack("!HHIIBBHHH", near, far, 1, 1, 5 << 4, 0x18, 512, 0, 0)
+        if protocol == 6
+        else struct.pack("!HHHH", near, far, 8 + len(said), 0)
+    )
+    ip = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(transport) + len(said), 1, 0, 64, protocol, 0, socket.inet_aton(source), socket.inet_aton(target)
+    )
     return bytes(12) + b"\x08\x00" + ip + transport + said + bytes(4)
 
 
@@ -32,7 +38,9 @@ def test_it_is_found_in_base64_wherever_it_begins(before: bytes, after: bytes) -
     assert planted.found_in({"it": SECRET}, {"here": base64.b64encode(whole.swapcase())}) == []
 
 
-@pytest.mark.parametrize("form", [SECRET, SECRET.encode().hex(), SECRET.encode().hex().upper(), urllib.parse.quote(SECRET, safe=""), SECRET.replace("/", "\\/")])
+@pytest.mark.parametrize(
+    "form", [SECRET, SECRET.encode().hex(), SECRET.encode().hex().upper(), urllib.parse.quote(SECRET, safe=""), SECRET.replace("/", "\\/")]
+)
 def test_it_is_found_in_each_form(form: str) -> None:
     places = {"here": f"before{form}after".encode(), "there": b"nothing"}
     assert planted.found_in({"it": SECRET, "other": "another-secret-of-some-length"}, places) == [("it", "here")]
@@ -63,7 +71,15 @@ def test_of_a_long_body_the_beginning_is_kept_and_all_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("near", "far", "protocol", "name"),
-    [(67, 68, 17, "dhcp"), (80, 4000, 6, "http"), (443, 4000, 6, "https"), (40001, 22, 6, "ssh"), (40001, 623, 17, "ipmi"), (4000, 2070, 17, "tftp"), (4, 5, 6, "other")],
+    [
+        (67, 68, 17, "dhcp"),
+        (80, 4000, 6, "http"),
+        (443, 4000, 6, "https"),
+        (40001, 22, 6, "ssh"),
+        (40001, 623, 17, "ipmi"),
+        (4000, 2070, 17, "tftp"),
+        (4, 5, 6, "other"),
+    ],
 )
 def test_services_are_told_by_their_ports(near: int, far: int, protocol: int, name: str) -> None:
     one = wire.Wire()

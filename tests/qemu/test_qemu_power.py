@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from engine import rehearsal
-from engine.rehearsal import BmcAccess, QemuDescription, Rack, RackError, namespace
-from engine.rehearsal.qemu import missing, serial_logs
+from engine import racks as rehearsal
+from engine.racks import BmcAccess, QemuDescription, Rack, RackError, namespace
+from engine.racks.process import ENDS_WITH
+from engine.racks.qemu import missing, serial_logs
 
 WHY_NOT = missing()
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
@@ -107,6 +108,18 @@ def test_a_killed_rack_takes_its_machines_with_it_and_starts_them_again(rack: Ra
     until(lambda: again.status()["running"] == {"off": 1, "on": 1}, "it does not go off")
 
 
+def test_a_killed_test_run_leaves_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["sleep", "600"]) as test_run:
+        monkeypatch.setenv(ENDS_WITH, str(test_run.pid))
+        rehearsal.create(tmp_path / "rack", SMALL)
+        rack = rehearsal.start(tmp_path / "rack")
+        rack.press("all")
+        pids = until(lambda: (found := [one["pid"] for one in rack.machines()]) and all(found) and found, "they do not start")
+        test_run.kill()
+    until(lambda: not any(alive(pid) for pid in pids), "a machine outlives the test run")
+    until(lambda: not rack.pid and not (rack.folder / "owner.pid").exists(), "the rack outlives the test run")
+
+
 def test_a_machine_that_resets_is_started_again_and_a_bmc_may_lie(rack: Rack) -> None:
     rack.press("m2")
     first = until(lambda: machine(rack, "m2")["pid"], "it does not start")
@@ -144,6 +157,10 @@ def test_switches_speak_on_each_port(rack: Rack) -> None:
         "s.bind(('crowbar0', 0x88cc)); print(s.recv(2000).hex())"
     )
     done = subprocess.run(
-        namespace.command(rack.folder, [os.path.realpath("/proc/self/exe"), "-c", listen]), capture_output=True, text=True, timeout=90, check=False
+        namespace.command(rack.folder, [os.path.realpath("/proc/self/exe"), "-c", listen]),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
     )
     assert b"swp-up" in bytes.fromhex(done.stdout.strip()), done.stderr

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 from crowbar_tui.cli import main
 from crowbar_tui.commands import run
-from engine.rehearsal import RackFileWrong, kinds
-from engine.rehearsal.bmc_commands import Commands
-from engine.rehearsal.description import Description, hardware
-from engine.rehearsal.orders import WrongOrder, mood
-from engine.rehearsal.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
-from engine.rehearsal.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
-from engine.rehearsal.switch import frame
+from engine.racks import RackFileWrong, kinds
+from engine.racks.bmc.commands import Commands
+from engine.racks.orders import WrongOrder, mood
+from engine.racks.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
+from engine.racks.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
+from engine.racks.simulated.description import Description, hardware
+from engine.racks.simulated.switch import frame
 from engine.wire.lldp import decode_frame
 
 SIX = QemuDescription(nodes=6, bmc=BmcAccess(first="192.168.125.21"))
@@ -61,6 +61,7 @@ def test_a_description_is_read_back_as_it_was_written() -> None:
         ("kind: qemu\nmemory_mb: 1", "$"),
         ("kind: qemu\ndisks_mb: [0]", "disks_mb"),
         ("kind: qemu\nspeed: max", "speed"),
+        ("[" * 900 + "]" * 900, "nested too deep"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(text: str, where: str) -> None:
@@ -73,7 +74,13 @@ def test_machines_differ_in_what_tells_them_apart_and_follow_from_the_seed() -> 
     six = guests(SIX)
     assert guests(SIX) == six
     assert [one.firmware for one in six] == ["seabios", "ovmf"] * 3
-    for of in (lambda one: one.uuid, lambda one: one.serial, lambda one: one.bmc_address, lambda one: one.nics[0].mac, lambda one: one.nics[1].mac):
+    for of in (
+        lambda one: one.uuid,
+        lambda one: one.serial,
+        lambda one: one.bmc_address,
+        lambda one: one.nics[0].mac,
+        lambda one: one.nics[1].mac,
+    ):
         assert len({of(one) for one in six}) == 6
     assert guests(QemuDescription(nodes=1, bmc=SIX.bmc)) == six[:1], "a rack of one is the first of a rack of six"
     assert {one.nics[1].port for one in six} == {f"swp{i}" for i in range(1, 7)}
@@ -128,8 +135,9 @@ def test_a_servers_network_card_boots_by_its_rom(firmware: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bus", "second"), [("nvme", "nvme,"), ("ahci", "ide-hd,bus=ide.1,"), ("megasas", "scsi-hd,bus=raid.0,scsi-id=1,"), ("virtio", "virtio-blk-pci,")]
-)  # fmt: skip
+    ("bus", "second"),
+    [("nvme", "nvme,"), ("ahci", "ide-hd,bus=ide.1,"), ("megasas", "scsi-hd,bus=raid.0,scsi-id=1,"), ("virtio", "virtio-blk-pci,")],
+)
 def test_disks_of_a_server(bus: Any, second: str) -> None:
     (guest,) = guests(QemuDescription(bus=bus))
     words = command.command(guest, "disk", "tcg", SOCKETS)
@@ -248,7 +256,9 @@ def test_each_port_says_its_own_name() -> None:
 
 
 def test_messages_of_qmp() -> None:
-    assert qmp.read(b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": []}}') == qmp.Greeting("7.2.22")
+    assert qmp.read(
+        b'{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": []}}'
+    ) == qmp.Greeting("7.2.22")
     assert qmp.read(b'{"return": {}}') == qmp.Return({})
     assert qmp.read(b'{"error": {"class": "GenericError", "desc": "no"}}') == qmp.Refused("GenericError", "no")
     shut = b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SHUTDOWN", "data": {"guest": true, "reason": "guest-reset"}}'
@@ -289,7 +299,7 @@ def test_a_conversation_over_qmp() -> None:
         with pytest.raises(qmp.QmpError, match="CommandNotFound"):
             await one.execute("dance")
         assert await one.execute("quit") == {}
-        await asyncio.wait_for(one.gone.wait(), 10)
+        await asyncio.wait_for(one.gone.wait(), 60)
         with pytest.raises(qmp.QmpError, match="has ended"):
             await one.execute("set_link", name="nic0", up=True)
         await one.close()

@@ -16,8 +16,8 @@ import planted
 import pytest
 from rack_run import ROOT, lacking, logs, rack_of, run
 
-from engine import rehearsal
-from engine.rehearsal import RackError
+from engine import racks as rehearsal
+from engine.racks import RackError
 
 WHY_NOT = lacking()
 HALF = 100 << 20
@@ -74,7 +74,20 @@ def test_six_machines_from_off_to_ready(tmp_path: Path) -> None:
 
 
 def rehearse(store: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), "rehearse", "--kind", "qemu", "--nodes", "1", "--headless", "--json"]
+    words = [
+        sys.executable,
+        "-m",
+        "crowbar_tui.cli",
+        "--store",
+        str(store),
+        "rehearse",
+        "--kind",
+        "qemu",
+        "--nodes",
+        "1",
+        "--headless",
+        "--json",
+    ]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
 

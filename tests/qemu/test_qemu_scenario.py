@@ -10,16 +10,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
 from catalogs import catalog, plan, role
-from desk import Desk, mac
+from world_rig import WorldRig, mac
 
 from engine.files.mistakes import PlanError
-from engine.mending import mended
 from engine.model import Boot, Sighting, Signal, State, Way
-from engine.reached import Teller, reached
-from engine.rehearsal import QemuDescription
-from engine.rehearsal.qemu import network
-from engine.rehearsal.qemu.description import Faults, Own, faults_of, guests, spoiled, wiring
-from engine.rehearsal.scenario import QEMU_FAULTS, Power, SetFault, read
+from engine.racks import QemuDescription
+from engine.racks.qemu import network
+from engine.racks.qemu.description import Faults, Own, faults_of, guests, spoiled, wiring
+from engine.racks.scenario import QEMU_FAULTS, Power, SetFault, read
+from engine.rehearsal.progress import MilestoneReporter, milestones
+from engine.rehearsal.repair import mended
 
 SHIPPED = sorted((Path(__file__).parents[2] / "crowbar_tui" / "scenarios").glob("*.yml"))
 FOR_QEMU = {"bad-bmcs", "bmc-network-away", "cables", "first-day", "power-loss", "wrong-disks"}
@@ -54,14 +54,26 @@ then:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("faults:\n  m1: {drop_dhcp: 20}", f"s.yml:3: faults.m1.drop_dhcp: is for simulated machines; faults of QEMU machines are {', '.join(QEMU_FAULTS)}"),
+        (
+            "faults:\n  m1: {drop_dhcp: 20}",
+            f"s.yml:3: faults.m1.drop_dhcp: is for simulated machines; faults of QEMU machines are {', '.join(QEMU_FAULTS)}",
+        ),
         ("dhcp_server: {file: x}", "s.yml:2: dhcp_server: is for simulated machines: a rack of QEMU machines has no second DHCP server"),
-        ("then:\n  - {after: 1s, do: {swap: board, machine: m1}}", "s.yml:3: then.0.do.swap: is for simulated machines; QEMU machines take power and fault"),
-        ("then:\n  - {after: 1s, do: {ssh: drop, machine: m1}}", "s.yml:3: then.0.do.ssh: is for simulated machines; QEMU machines take power and fault"),
-        ('faults:\n  m1: {cables: {1g0: "leaf7:1"}}', "s.yml:3: faults.m1.cables.1g0: expected nothing, or a port of tor1 or tor2 as tor1:swp9; the cable of bmc may only be missing"),
+        (
+            "then:\n  - {after: 1s, do: {swap: board, machine: m1}}",
+            "s.yml:3: then.0.do.swap: is for simulated machines; QEMU machines take power and fault",
+        ),
+        (
+            "then:\n  - {after: 1s, do: {ssh: drop, machine: m1}}",
+            "s.yml:3: then.0.do.ssh: is for simulated machines; QEMU machines take power and fault",
+        ),
+        (
+            'faults:\n  m1: {cables: {1g0: "leaf7:1"}}',
+            "s.yml:3: faults.m1.cables.1g0: expected nothing, or a port of tor1 or tor2 as tor1:swp9; the cable of bmc may only be missing",
+        ),
         ("faults:\n  m1: {disks_mb: [0]}", "s.yml:3: faults.m1.disks_mb.0: expected a whole number from 1 to 16777216, not 0"),
     ],
-)  # fmt: skip
+)
 def test_what_only_a_simulation_can_do_is_refused_with_its_line(text: str, words: str) -> None:
     with pytest.raises(PlanError) as caught:
         read(f"scenario: 1\n{text}\n", "s.yml", 2, "qemu")
@@ -79,28 +91,42 @@ def test_which_shipped_scenarios_are_for_qemu_machines_too(file: Path) -> None:
 
 
 def test_what_a_machine_has_reached_is_seen_in_the_world() -> None:
-    d = Desk(catalog(role("os-install", "install", flags=["destructive"])), plan({}))
+    d = WorldRig(catalog(role("os-install", "install", flags=["destructive"])), plan({}))
     boot = Boot(generation=1, way=Way.NETWORK, environment="sledgehammer", ordered=False, signal=Signal.SCRIPT, at=0.0, deadline=9.0)
     d.put(Sighting(mac=mac(9), kind="ipxe", first=0.0, last=0.0, boot=boot))
-    assert list(reached(d.world, {})) == [(mac(9), (("pxe",), 0)), (mac(9), (("loader",), 0))]
+    assert list(milestones(d.world, {})) == [(mac(9), (("pxe",), 0)), (mac(9), (("loader",), 0))]
 
-    d = Desk(catalog(role("os-install", "install", flags=["destructive"])), plan({}))
+    d = WorldRig(catalog(role("os-install", "install", flags=["destructive"])), plan({}))
     d.server("n1", stage="install", allocated=True, boot_mac=mac(1))
     d.role("os-install", state=State.TRANSITION, attempt="i5-9", leg=1)
-    assert list(reached(d.world, {"n1": 42.7})) == [(mac(1), (("sledgehammer",), 0)), (mac(1), (("install", "os-install"), 42))]
+    assert list(milestones(d.world, {"n1": 42.7})) == [(mac(1), (("sledgehammer",), 0)), (mac(1), (("install", "os-install"), 42))]
     d.change(role="os-install", resume=True)
-    assert list(reached(d.world, {"n1": 42.7})) == [(mac(1), (("sledgehammer",), 0))], "an attempt that waits for its machine is nothing at work"
-    d.change(boot=Boot(generation=2, way=Way.KEXEC, environment="debian-12", ordered=True, signal=Signal.OPENED, at=0.0, deadline=9.0), runs="")
-    assert list(reached(d.world, {})) == []
+    assert list(milestones(d.world, {"n1": 42.7})) == [(mac(1), (("sledgehammer",), 0))], (
+        "an attempt that waits for its machine is nothing at work"
+    )
+    d.change(
+        boot=Boot(generation=2, way=Way.KEXEC, environment="debian-12", ordered=True, signal=Signal.OPENED, at=0.0, deadline=9.0), runs=""
+    )
+    assert list(milestones(d.world, {})) == []
     d.change(boot=Boot(generation=2, way=Way.KEXEC, environment="debian-12", ordered=True, signal=Signal.POWERED, at=0.0, deadline=9.0))
-    assert list(reached(d.world, {})) == [(mac(1), (("disk",), 0))]
+    assert list(milestones(d.world, {})) == [(mac(1), (("disk",), 0))]
 
 
 def test_what_somebody_mends_is_what_the_rack_knows() -> None:
     assert set(mended("simulated")) == {
-        "bmc", "drop_dhcp", "drop_tftp", "drop_http", "drop_bmc", "drop_ssh", "never_calls_back", "disk_fails", "bios_lies", "raid_lies",
-        "stall_s", "work_s",
-    }  # fmt: skip
+        "bmc",
+        "drop_dhcp",
+        "drop_tftp",
+        "drop_http",
+        "drop_bmc",
+        "drop_ssh",
+        "never_calls_back",
+        "disk_fails",
+        "bios_lies",
+        "raid_lies",
+        "stall_s",
+        "work_s",
+    }
     assert mended("qemu") == {"bmc": "", "disk_fails": False}
 
 
@@ -118,8 +144,8 @@ class Asked:
 def test_the_rack_is_told_once_for_each_change_and_of_its_own_machines_only() -> None:
     rack = QemuDescription(nodes=1)
     asked = Asked()
-    teller = Teller(None, asked, rack)  # type: ignore[arg-type]
-    d = Desk(catalog(role("work", "hardware")), plan({}))
+    teller = MilestoneReporter(None, asked, rack)  # type: ignore[arg-type]
+    d = WorldRig(catalog(role("work", "hardware")), plan({}))
     d.server("n1", stage="hardware", boot_mac=guests(rack)[0].nics[0].mac)
     d.server("n2", stage="hardware", boot_mac=mac(7))
     d.role("work", state=State.TRANSITION, attempt="i5-9", leg=1)
@@ -127,5 +153,7 @@ def test_the_rack_is_told_once_for_each_change_and_of_its_own_machines_only() ->
     teller.tell(d.world, {"n1": 10.0})
     teller.tell(d.world, {"n1": 11.0})
     assert asked.told == [
-        ("reached", "m1", "0", "sledgehammer"), ("reached", "m1", "10", "hardware", "work"), ("reached", "m1", "11", "hardware", "work"),
-    ]  # fmt: skip
+        ("reached", "m1", "0", "sledgehammer"),
+        ("reached", "m1", "10", "hardware", "work"),
+        ("reached", "m1", "11", "hardware", "work"),
+    ]

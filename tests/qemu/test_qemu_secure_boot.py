@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rack_run import lacking, run
 
-from engine.images import images_folder
+from engine.files.paths import images_folder
 
 WHY_NOT = lacking()
 SHIM = images_folder(Path("no-store")) / "loader" / "shimx64.efi"

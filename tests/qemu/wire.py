@@ -143,7 +143,15 @@ def main(folder: Path, interfaces: list[str]) -> None:
     (folder / "cmdlines").write_bytes(b"\n".join(sorted(lines)))
     dropped = sum(struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1] for sock in socks)
     services = by_service(wire.sizes, "192.168.124.10")
-    about = {"services": services, "packets": wire.packets, "octets": wire.octets, "left_out": wire.left_out, "dropped": dropped, "flows": named, "cmdlines": len(lines)}
+    about = {
+        "services": services,
+        "packets": wire.packets,
+        "octets": wire.octets,
+        "left_out": wire.left_out,
+        "dropped": dropped,
+        "flows": named,
+        "cmdlines": len(lines),
+    }
     print(json.dumps(about), flush=True)
 
 

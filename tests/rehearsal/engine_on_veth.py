@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from engine import rehearsal
-from engine.face import Config, Engine, keys_beside, plan_file, settled, shipped, summary, to_json, with_nodes
-from engine.rehearsal import namespace
+from engine import racks as rehearsal
+from engine.api.control import Config, Engine, keys_beside, plan_file, settled, shipped, summary, to_json, with_nodes
+from engine.racks import namespace
 
 NODES = 3
 
@@ -23,9 +23,7 @@ def main(folder: Path, store: Path) -> None:
     os.environ["CROWBAR_BMC_PASSWORD"] = "rehearsal"
     text = (importlib.resources.files("crowbar_tui") / "plans" / "one-node.yml").read_text(encoding="utf-8")
     plan = with_nodes(plan_file.read(text, "one-node.yml", shipped()), NODES)
-    engine = Engine(
-        Config(store=store, keys=keys_beside(store), interface=namespace.OUTER, synthetic=True, bmc_rest_s=0.0)
-    )
+    engine = Engine(Config(store=store, keys=keys_beside(store), interface=namespace.OUTER, synthetic=True, bmc_rest_s=0.0))
     rack = rehearsal.connect(folder)
     engine.start()
     try:

@@ -18,10 +18,10 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.reach import Reach
-from engine.rehearsal import Description
+from engine.racks import Description
 from engine.serve.tftp import Refusal, TftpFile, TftpService
 from engine.wire import dhcp
+from engine.wire.reach import Reach
 
 ADMIN = "192.168.124.10"
 LOADER = os.urandom(1024 * 1024 + 123)
@@ -275,6 +275,7 @@ def install_attributes(number: int = 81, key: str = "") -> dict[str, Any]:
     return {
         "target-os": "debian-12",
         "root-disk": "",
+        "install-disk": {"name": "sda"},
         "hostname": f"node-{number}",
         "domain": "r07.example.net",
         "admin-network": {"address": f"192.168.124.{number}", "mask": "255.255.255.0", "router": ""},

@@ -12,7 +12,7 @@ from typing import Any
 
 from fake_admin import FakeAdmin, install_attributes
 
-from engine import rehearsal
+from engine import racks as rehearsal
 
 
 async def main(folder: str) -> dict[str, Any]:
@@ -37,9 +37,9 @@ async def main(folder: str) -> dict[str, Any]:
 
 
 async def banner(address: str, port: int) -> str:
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 30)
+    reader, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 60)
     try:
-        return (await asyncio.wait_for(reader.readline(), 30)).decode().strip()
+        return (await asyncio.wait_for(reader.readline(), 60)).decode().strip()
     finally:
         writer.close()
 

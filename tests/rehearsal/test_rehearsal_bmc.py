@@ -14,40 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from bmc_machine import Machine
 
 from engine.power.gate import Gates
 from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.power.ipmi_session import IpmiSession, SessionFailed
-from engine.rehearsal import bmc_session
-from engine.rehearsal.bmc import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, SimBmc, slow
-from engine.rehearsal.bmc_session import SUITES
-
-
-class Machine:
-    user = "root"
-    password = "calvin"
-
-    def __init__(self) -> None:
-        self.on = False
-        self.device = "none"
-        self.log: list[object] = []
-
-    def power_state(self) -> bool:
-        return self.on
-
-    def power(self, action: str) -> None:
-        self.log.append(action)
-        self.on = action in ("on", "cycle", "reset")
-
-    def boot_device(self) -> str:
-        return self.device
-
-    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:
-        self.log.append((device, persistent, uefi))
-        self.device = device
-
-    def identify(self, seconds: int) -> None:
-        self.log.append(("identify", seconds))
+from engine.racks.bmc import session as bmc_session
+from engine.racks.bmc.ipmi import DEAD, LIES, LOCKED, OBEDIENT, BmcFarm, SimBmc, slow
+from engine.racks.bmc.session import SUITES
 
 
 @pytest.fixture
@@ -66,7 +40,7 @@ def bmc(farm: BmcFarm, machine: Machine) -> SimBmc:
     return farm.add("127.0.0.1", 0, machine)
 
 
-def until(good: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(good: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not good():
         assert time.monotonic() < deadline
@@ -99,9 +73,7 @@ def ipmitool(bmc: SimBmc, monkeypatch: pytest.MonkeyPatch) -> Tool:
     def run(words: str, *options: str, suite: int | None = 3) -> subprocess.CompletedProcess[str]:
         where = [program, "-I", "lanplus", "-H", bmc.host, "-p", str(bmc.port), "-U", "root", "-E", *options]
         chosen = [] if suite is None else ["-C", str(suite)]
-        return subprocess.run(
-            [*where, *chosen, *words.split()], capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run([*where, *chosen, *words.split()], capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
@@ -176,6 +148,7 @@ def test_ipmitool_moods(ipmitool: Tool, machine: Machine, bmc: SimBmc) -> None:
 
 # Rules
 
+
 def test_a_user_may_look_and_not_switch(bmc: SimBmc, machine: Machine) -> None:
     with login(bmc) as session:
         assert session.command(0x06, 0x3B, [2]) == b"\x02"
@@ -185,9 +158,7 @@ def test_a_user_may_look_and_not_switch(bmc: SimBmc, machine: Machine) -> None:
     assert machine.log == []
 
 
-def test_a_wrong_proof_of_the_password_is_refused(
-    farm: BmcFarm, bmc: SimBmc, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_proof_of_the_password_is_refused(farm: BmcFarm, bmc: SimBmc, monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients see by RAKP 2 that their password is wrong and go no further; this one does."""
     original = IpmiSession._send_rakp3
 
@@ -215,9 +186,7 @@ def test_a_wrong_proof_of_the_password_is_refused(
         (0x2E, 0x01, [], "C1h"),
     ],
 )
-def test_bad_requests_get_their_code(
-    bmc: SimBmc, machine: Machine, netfn: int, command: int, data: list[int], code: str
-) -> None:
+def test_bad_requests_get_their_code(bmc: SimBmc, machine: Machine, netfn: int, command: int, data: list[int], code: str) -> None:
     with login(bmc) as session, pytest.raises(SessionFailed, match=f"code {code}"):
         session.command(netfn, command, data)
     assert machine.log == []
@@ -306,6 +275,7 @@ def test_delayed_packets_are_bounded(farm: BmcFarm, bmc: SimBmc) -> None:
 
 # Many
 
+
 def test_a_thousand_bmcs_in_one_process(farm: BmcFarm) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 1200:
@@ -323,7 +293,8 @@ def test_a_thousand_bmcs_in_one_process(farm: BmcFarm) -> None:
         with ThreadPoolExecutor(16) as pool:
             assert all(pool.map(bring_up, bmcs))
         assert all(machine.log == [("network", False, True), "on"] for machine in machines)
-        assert farm.counters.logins == 1000
+        # One session does all three orders. A machine that is very busy answers some logins too late, and they are repeated.
+        assert 1000 <= farm.counters.logins < 1100
         assert max(bmc.socket.fileno() for bmc in bmcs) > 1000
     finally:
         farm.close()
@@ -373,9 +344,7 @@ def mutated(packet: bytes, chance: random.Random) -> bytes:
     return bytes(bad)
 
 
-def test_twenty_thousand_mutated_packets(
-    farm: BmcFarm, bmc: SimBmc, machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_twenty_thousand_mutated_packets(farm: BmcFarm, bmc: SimBmc, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packets of whole logins, each with one to three changes, from one client; sessions stay open in between, so that
     the handshake is met in all its stages. The BMC must serve a good client afterwards as if nothing had been."""
     chance = random.Random(20_000)

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import pytest
 from msgspec.structs import replace
 
-from engine.rehearsal import dhcp_client, tftp_client
-from engine.rehearsal.http_client import HttpClient, HttpError
-from engine.rehearsal.weather import Copies, calm, weather
-from engine.rehearsal.wiring import DhcpPort, Receive
+from engine.racks.simulated import dhcp_client, tftp_client
+from engine.racks.simulated.http_client import HttpClient, HttpError
+from engine.racks.simulated.packet_loss import Copies, lossless, lossy
+from engine.racks.simulated.wiring import DhcpPort, Receive
 from engine.serve.tftp import Refusal, TftpFile, TftpService
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 
@@ -60,11 +60,9 @@ def tftp(body: bytes) -> Iterator[tuple[Here, TftpService]]:
         service.stop()
 
 
-def get(here: Here, name: str = "loader", window: int = 16, copies: Copies = calm) -> int:
-    work = tftp_client.fetch(
-        here, local="", server="a", filename=name, windowsize=window, first_wait_s=0.2, copies=copies
-    )
-    return asyncio.run(asyncio.wait_for(work, 60))
+def get(here: Here, name: str = "loader", window: int = 16, copies: Copies = lossless) -> int:
+    work = tftp_client.fetch(here, local="", server="a", filename=name, windowsize=window, first_wait_s=0.2, copies=copies)
+    return asyncio.run(asyncio.wait_for(work, 120))
 
 
 @pytest.mark.parametrize("window", [1, 16])
@@ -84,7 +82,7 @@ def test_tftp_over_65535_blocks_of_a_large_file() -> None:
 def test_tftp_with_losses(window: int) -> None:
     rng = random.Random(4)
     with tftp(os.urandom(200_000)) as (here, _):
-        assert get(here, window=window, copies=weather(rng, lambda: (2.0, 0.0, 0.0))) == 200_000
+        assert get(here, window=window, copies=lossy(rng, lambda: (2.0, 0.0, 0.0))) == 200_000
 
 
 def test_tftp_refusals() -> None:
@@ -97,7 +95,7 @@ def test_tftp_without_a_server() -> None:
         nobody.bind(("127.0.0.1", 0))
         work = tftp_client.fetch(Here(nobody.getsockname()[1]), local="", server="a", filename="f", first_wait_s=0.01)
         with pytest.raises(tftp_client.TftpFailed, match="no answer"):
-            asyncio.run(asyncio.wait_for(work, 60))
+            asyncio.run(asyncio.wait_for(work, 120))
 
 
 # -- HTTP ----------------------------------------------------------------------------------------------------------
@@ -133,7 +131,7 @@ def http(*answers: bytes, sink: list[bytes] | None = None, limit: int = 1000, ca
             client.close()
             server.close()
 
-    return asyncio.run(asyncio.wait_for(work(), 60))
+    return asyncio.run(asyncio.wait_for(work(), 120))
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -186,7 +184,7 @@ def test_http_when_nobody_is_there() -> None:
                 with pytest.raises(HttpError, match=r"not a URL|refused"):
                     await client.call("GET", url)
 
-    asyncio.run(asyncio.wait_for(work(), 60))
+    asyncio.run(asyncio.wait_for(work(), 120))
 
 
 # -- DHCP ----------------------------------------------------------------------------------------------------------
@@ -221,7 +219,7 @@ def reply(request: DhcpRequest, kind: DhcpKind, filename: str = "loader", yiaddr
 
 def lease(port: PaperPort, needs_file: bool = True) -> DhcpReply | None:
     work = dhcp_client.lease(port, REQUEST, rng=random.Random(1), first_wait_s=0.02, needs_file=needs_file)
-    found = asyncio.run(asyncio.wait_for(work, 60))
+    found = asyncio.run(asyncio.wait_for(work, 120))
     assert port.open == {}, "the exchange is over"
     return found
 
@@ -270,8 +268,6 @@ def test_dhcp_the_offer_with_a_file_wins() -> None:
 def test_dhcp_what_does_not_count() -> None:
     assert lease(PaperPort(lambda n, request: [])) is None
     assert lease(PaperPort(lambda n, r: good(n, replace(r, mac="52:54:00:00:00:02")))) is None
-    nothing_to_boot = PaperPort(
-        lambda n, r: [reply(r, DhcpKind.OFFER if r.kind is DhcpKind.DISCOVER else DhcpKind.ACK, filename="")]
-    )
+    nothing_to_boot = PaperPort(lambda n, r: [reply(r, DhcpKind.OFFER if r.kind is DhcpKind.DISCOVER else DhcpKind.ACK, filename="")])
     assert lease(nothing_to_boot) is None
     assert lease(nothing_to_boot, needs_file=False) is not None

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from engine.boot_script import render_boot
 from engine.files.catalog import shipped
-from engine.rehearsal.ipxe import Kernel, Leave, Verdict, expand, run
+from engine.netboot.script import render_boot
+from engine.racks.simulated.ipxe import Kernel, Leave, Verdict, expand, run
 
 BASE = "http://10.0.0.1/boot/script?mac=52:54:00:00:00:01"
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from fake_admin import describe
 
-from engine import rehearsal
-from engine.rehearsal import BmcAccess, Rack, namespace
+from engine import racks as rehearsal
+from engine.racks import BmcAccess, Rack, namespace
 
 WHY_NOT = namespace.why_not()
 pytestmark = [pytest.mark.net, pytest.mark.skipif(bool(WHY_NOT), reason=f"no network namespaces: {WHY_NOT}")]
@@ -39,9 +39,7 @@ def rack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rack]:
 def run(rack: Rack, *words: str) -> str:
     code = Path(__file__).resolve().parent
     environment = {**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{code.parent.parent}"}
-    done = subprocess.run(
-        namespace.command(rack.folder, words), capture_output=True, text=True, timeout=150, env=environment, check=False
-    )
+    done = subprocess.run(namespace.command(rack.folder, words), capture_output=True, text=True, timeout=150, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

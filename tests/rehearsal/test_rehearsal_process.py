@@ -1,4 +1,4 @@
-"""The simulated rack as a process of its own: found again, told to stop, killed, and what it keeps then."""
+"""The simulated rack as a separate process: found again, stopped, killed, and what it keeps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import asyncio
 import os
 import signal
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fake_admin import FakeAdmin, describe, free_lane, install_attributes
 
-from engine import rehearsal
-from engine.rehearsal import Rack, RackError, RackFileWrong
+from engine import racks as rehearsal
+from engine.racks import Rack, RackError, RackFileWrong
+from engine.racks.process import ENDS_WITH
 
 
 @pytest.fixture
@@ -49,6 +54,47 @@ def test_is_not_a_child_of_the_terminal(folder: Path) -> None:
     assert os.getsid(rack.pid) == rack.pid != os.getsid(0)
     os.kill(rack.pid, signal.SIGHUP)
     assert rack.status()["nodes"] == 1
+
+
+STARTER = "import sys; from engine import racks; print(racks.start(sys.argv[1]).pid, flush=True); sys.stdin.read()"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_rack_that_ends_with_a_process_ends_however_that_is_ended(folder: Path, number: int) -> None:
+    """As that of a test run which reaches its time limit."""
+    rehearsal.create(folder, describe(free_lane(), nodes=2))
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        try:
+            environment = {**os.environ, ENDS_WITH: str(owner.pid)}
+            with subprocess.Popen(
+                [sys.executable, "-c", STARTER, str(folder)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            ) as starter:
+                assert starter.stdout is not None
+                pid = int(starter.stdout.readline())
+                starter.kill()
+            assert rehearsal.connect(folder).pid == pid, "it outlives its starter"
+        finally:
+            owner.send_signal(number)
+    until(lambda: rehearsal.Rack(folder).pid == 0)
+    assert "this rack ends with it" in (folder / "rack.log").read_text()
+
+
+def test_a_rack_whose_owner_is_gone_already_ends_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["true"]) as owner:
+        owner.wait()
+    monkeypatch.setenv(ENDS_WITH, str(owner.pid))
+    rehearsal.create(folder, describe(free_lane()))
+    with suppress(RackError):
+        rehearsal.start(folder)
+    until(lambda: rehearsal.Rack(folder).pid == 0 and (folder / "rack.log").exists())
+    assert "is gone" in (folder / "rack.log").read_text()
+
+
+def until(so: Callable[[], object]) -> None:
+    end = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_deep_folder(tmp_path: Path) -> None:

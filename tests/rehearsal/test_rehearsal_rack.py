@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from fake_admin import FakeAdmin, describe, free_lane, install_attributes
 
-from engine.rehearsal import Faults
-from engine.rehearsal.rack import SimulatedRack, WrongOrder
+from engine.racks import Faults
+from engine.racks.simulated.rack import SimulatedRack, WrongOrder
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ def test_a_lying_bios_fails_its_second_look(tmp_path: Path) -> None:
 
 def test_raid_makes_a_volume_once(tmp_path: Path) -> None:
     async def work() -> None:
-        wanted = {"raid-wanted": {"level": "raid1"}}
+        wanted = {"raid-wanted": {"level": "raid1"}, "raid-disks": {"members": [{"name": "sda"}, {"name": "sdb"}]}}
         async with racked(tmp_path) as (admin, rack):
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
@@ -162,7 +162,8 @@ def test_raid_makes_a_volume_once(tmp_path: Path) -> None:
             assert first["gives"] == second["gives"] == look["gives"]
             assert {d["name"]: d["wipes"] for d in await disks(rack)} == {"sda": 1, "sdb": 1, "sdc": 0, "sdd": 0, "md0": 0}
             seen = await admin.run(node, "e.1", "discovery", "inventory")
-            assert [d["name"] for d in seen["gives"]["disks"]] == ["md0", "sdc", "sdd"]
+            held = {d["name"]: d["signature"] for d in seen["gives"]["disks"]}
+            assert held == {"sda": "raid-member", "sdb": "raid-member", "sdc": "", "sdd": ""}, "a volume is no disk, as on real machines"
 
     go(work())
 
@@ -239,7 +240,12 @@ def test_an_attempt_starts_once_and_is_sent_until_acknowledged(tmp_path: Path) -
             await rack.order("press", ["m1"])
             node = (await admin.hello())["node"]
             admin.acknowledge = False
-            admin.put_task("a.1", "raid", "raid-configure", {"raid-wanted": {"level": "raid0"}})
+            admin.put_task(
+                "a.1",
+                "raid",
+                "raid-configure",
+                {"raid-wanted": {"level": "raid0"}, "raid-disks": {"members": [{"name": "sda"}, {"name": "sdb"}]}},
+            )
             for _ in range(3):
                 admin.order(node, do="run", id="a.1", timeout=60)
             await admin.until(lambda: len([r for r in admin.results if r["id"] == "a.1"]) >= 2)
@@ -371,4 +377,3 @@ def test_orders_that_make_no_sense(tmp_path: Path) -> None:
             assert rack._bmcs["m1"].mood.kind == "lies"
 
     go(work())
-

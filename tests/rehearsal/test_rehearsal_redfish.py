@@ -17,40 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bmc_machine import Machine
 
-from engine.rehearsal.bmc import LIES, LOCKED
-from engine.rehearsal.redfish import BODY, HEAD, RedfishBmc, RedfishFarm, certificate
-from engine.rehearsal.redfish_tree import RESET, SESSIONS, SYSTEM, About, Reply, Request, Tree
+from engine.racks.bmc.ipmi import LIES, LOCKED
+from engine.racks.bmc.redfish import BODY, HEAD, RedfishBmc, RedfishFarm, certificate
+from engine.racks.bmc.redfish_moods import ODDITIES
+from engine.racks.bmc.redfish_tree import RESET, SESSIONS, SYSTEM, About, Reply, Request, Tree
+from engine.racks.orders import WrongOrder, mood
 
 ABOUT = About(guid=uuid.UUID("a1234567-89ab-cdef-a123-456789abcdef"), vendor="QEMU", product="Q35", serial="S1")
-
-
-class Machine:
-    user = "root"
-    password = "calvin"
-
-    def __init__(self) -> None:
-        self.on = False
-        self.device = "none"
-        self.log: list[object] = []
-
-    def power_state(self) -> bool:
-        return self.on
-
-    def power(self, action: str) -> None:
-        self.log.append(action)
-        if action != "diag":
-            self.on = action in ("on", "cycle", "reset")
-
-    def boot_device(self) -> str:
-        return self.device
-
-    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:
-        self.log.append((device, persistent, uefi))
-        self.device = device
-
-    def identify(self, seconds: int) -> None:
-        self.log.append(("identify", seconds))
 
 
 # The tree
@@ -84,7 +59,13 @@ def test_the_root_is_open_to_everybody_and_the_rest_is_not(ask: Asking) -> None:
     for path in (SYSTEM, SESSIONS, "/redfish/v1/Systems", "/redfish/v1/nothing"):
         refused = ask("GET", path, authorization="")
         assert (refused.status, "WWW-Authenticate" in refused.headers) == (401, True)
-    for account in ("Basic", "Basic !", "Basic " + base64.b64encode(b"\xff\xfe").decode(), "Bearer x", "Basic " + base64.b64encode(b"root:").decode()):
+    for account in (
+        "Basic",
+        "Basic !",
+        "Basic " + base64.b64encode(b"\xff\xfe").decode(),
+        "Bearer x",
+        "Basic " + base64.b64encode(b"root:").decode(),
+    ):
         assert ask("GET", SYSTEM, authorization=account).status == 401
     assert ask("GET", SYSTEM, x_auth_token="made up").status == 401
 
@@ -142,7 +123,14 @@ def test_sessions_are_bounded_and_time_out(ask: Asking) -> None:
 
 
 def test_power(ask: Asking) -> None:
-    for kind, state in (("On", "On"), ("ForceRestart", "On"), ("PowerCycle", "On"), ("Nmi", "On"), ("GracefulShutdown", "Off"), ("ForceOff", "Off")):
+    for kind, state in (
+        ("On", "On"),
+        ("ForceRestart", "On"),
+        ("PowerCycle", "On"),
+        ("Nmi", "On"),
+        ("GracefulShutdown", "Off"),
+        ("ForceOff", "Off"),
+    ):
         assert ask("POST", RESET, {"ResetType": kind}).status == 204
         assert ask("GET", SYSTEM).body["PowerState"] == state
     assert ask.machine.log == ["on", "reset", "cycle", "diag", "soft", "off"]
@@ -167,16 +155,26 @@ def test_boot_orders(ask: Asking) -> None:
     assert boot(Enabled="Once", Target="BiosSetup") == ("Once", "BiosSetup", "Legacy")
     assert boot(Enabled="Disabled") == ("Disabled", "None", "Legacy")
     assert ask.machine.log == [
-        ("network", False, True), ("network", True, True), ("disk", True, False), ("setup", False, False), ("none", False, False),
-    ]  # fmt: skip
+        ("network", False, True),
+        ("network", True, True),
+        ("disk", True, False),
+        ("setup", False, False),
+        ("none", False, False),
+    ]
 
 
 def test_nothing_is_changed_unless_all_of_it_can_be(ask: Asking) -> None:
     good = {"BootSourceOverrideEnabled": "Once", "BootSourceOverrideTarget": "Pxe"}
     for body in (
-        {"Boot": good | {"BootSourceOverrideTarget": "Floppy"}}, {"Boot": good | {"Other": 1}}, {"Boot": good, "Name": "x"}, {"Boot": []},
-        {"Boot": good | {"BootSourceOverrideMode": ["UEFI"]}}, {"LocationIndicatorActive": "yes", "Boot": good}, {}, ["Boot"],
-    ):  # fmt: skip
+        {"Boot": good | {"BootSourceOverrideTarget": "Floppy"}},
+        {"Boot": good | {"Other": 1}},
+        {"Boot": good, "Name": "x"},
+        {"Boot": []},
+        {"Boot": good | {"BootSourceOverrideMode": ["UEFI"]}},
+        {"LocationIndicatorActive": "yes", "Boot": good},
+        {},
+        ["Boot"],
+    ):
         assert ask("PATCH", SYSTEM, body).status == 400
     assert ask("PATCH", SYSTEM, {"Boot": good}, if_match='"old"').status == 412
     assert ask.machine.log == []
@@ -235,7 +233,7 @@ def exchange(bmc: RedfishBmc, octets: bytes) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     out = b""
-    with socket.create_connection((bmc.host, bmc.port), timeout=20) as plain, context.wrap_socket(plain) as sock:
+    with socket.create_connection((bmc.host, bmc.port), timeout=60) as plain, context.wrap_socket(plain) as sock:
         try:
             sock.sendall(octets)
             while data := sock.recv(65536):
@@ -269,7 +267,7 @@ def test_garbage_is_counted_and_cut_off(farm: RedfishFarm, bmc: RedfishBmc, octe
 
 
 def test_what_is_no_tls_is_cut_off(bmc: RedfishBmc) -> None:
-    with socket.create_connection((bmc.host, bmc.port), timeout=20) as plain:
+    with socket.create_connection((bmc.host, bmc.port), timeout=60) as plain:
         plain.sendall(GOOD)
         while plain.recv(4096):
             pass
@@ -281,26 +279,26 @@ def test_a_machine_that_fails_is_an_answer(tmp_path: Path, machine: Machine) -> 
         bmc = farm.add("127.0.0.1", 0, machine)
         machine.power_state = lambda: 1 // 0  # type: ignore[assignment, method-assign]
         account = base64.b64encode(b"root:calvin")
-        assert exchange(bmc, b"GET %s HTTP/1.1\r\nAuthorization: Basic %s\r\nConnection: close\r\n\r\n" % (SYSTEM.encode(), account)).startswith(
-            b"HTTP/1.1 500 "
-        )
+        assert exchange(
+            bmc, b"GET %s HTTP/1.1\r\nAuthorization: Basic %s\r\nConnection: close\r\n\r\n" % (SYSTEM.encode(), account)
+        ).startswith(b"HTTP/1.1 500 ")
         assert farm.broken == 1
 
 
 def test_a_crowd_waits_its_turn(bmc: RedfishBmc) -> None:
     """More connections than it takes at a time, all idle: the next one is served as soon as one is gone."""
-    idle = [socket.create_connection((bmc.host, bmc.port), timeout=20) for _ in range(20)]
+    idle = [socket.create_connection((bmc.host, bmc.port), timeout=60) for _ in range(20)]
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(exchange, bmc, GOOD)
         for one in idle:
             one.close()
-        assert answer.result(20).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.result(60).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 def test_one_that_is_removed_is_gone(farm: RedfishFarm, bmc: RedfishBmc) -> None:
     farm.remove(bmc)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((bmc.host, bmc.port), timeout=20)
+        socket.create_connection((bmc.host, bmc.port), timeout=60)
 
 
 # Independent clients
@@ -338,7 +336,11 @@ def test_sushy(bmc: RedfishBmc, machine: Machine) -> None:
     """The client library of OpenStack's bare metal service, with a session and with the account in each request."""
     pytest.importorskip("sushy", reason="sushy is not installed (pip install sushy)")
     done = subprocess.run(
-        [sys.executable, "-c", _SUSHY, f"https://{bmc.host}:{bmc.port}", "root", "calvin"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", _SUSHY, f"https://{bmc.host}:{bmc.port}", "root", "calvin"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     each = ["On Pxe Once UEFI", "Off Hdd Continuous Legacy", f"{ABOUT.guid} QEMU S1 BMC RackMount", "409"]
     assert done.stdout.splitlines() == each * 2, done.stderr[-2000:]
@@ -351,7 +353,11 @@ def test_sushy_is_deceived(bmc: RedfishBmc, machine: Machine, mood: Any, words: 
     pytest.importorskip("sushy", reason="sushy is not installed (pip install sushy)")
     bmc.mood = mood
     done = subprocess.run(
-        [sys.executable, "-c", _SUSHY, f"https://{bmc.host}:{bmc.port}", "root", "calvin"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", _SUSHY, f"https://{bmc.host}:{bmc.port}", "root", "calvin"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.stdout.split("\n")[0] == words
     assert machine.log == []
@@ -367,7 +373,28 @@ def test_service_validator(bmc: RedfishBmc, tmp_path: Path) -> None:
     if not schemas:
         pytest.skip("CROWBAR_REDFISH_SCHEMAS is not set: the folder with the *_v1.xml of DMTF's DSP8010")
     where = f"https://{bmc.host}:{bmc.port}"
-    words = ["--rhost", where, "--user", "root", "--password", "calvin", "--schema_directory", schemas, "--skipschema", "--logdir", str(tmp_path)]
+    words = [
+        "--rhost",
+        where,
+        "--user",
+        "root",
+        "--password",
+        "calvin",
+        "--schema_directory",
+        schemas,
+        "--skipschema",
+        "--logdir",
+        str(tmp_path),
+    ]
     done = subprocess.run([program, *words], capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-4000:]
     assert done.stdout.count("Warn: 0, Fail: 0") == done.stdout.count("  - Pass: ") == 11
+
+
+def test_the_documentation_has_each_oddity() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenario-keys.md").read_text()
+    for name, oddity in ODDITIES.items():
+        assert f"| `{name}` | {oddity.does} | {oddity.seen} |" in text
+        assert mood(name).odd == name
+    with pytest.raises(WrongOrder):
+        mood("future:1")

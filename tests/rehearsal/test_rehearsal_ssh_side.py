@@ -17,7 +17,7 @@ from engine.jigs.attempt_state import AttemptState
 from engine.jigs.ssh import SshDone, SshFailed, SshPool, SshTarget
 from engine.jigs.ssh_attempts import Attempts
 from engine.jigs.ssh_key import EngineKey, engine_key
-from engine.rehearsal.rack import SimulatedRack
+from engine.racks.simulated.rack import SimulatedRack
 
 
 @asynccontextmanager
@@ -154,7 +154,7 @@ def test_real_ssh(tmp_path: Path) -> None:
             known.write_text(f"[{target.address}]:{target.port} {target.host_key}\n")
             words = ["ssh", "-F", "none", "-p", str(target.port), "-i", str(tmp_path / "id"), "-o", "IdentitiesOnly=yes"]
             words += ["-o", f"UserKnownHostsFile={known}", "-o", "BatchMode=yes", f"root@{target.address}", "hostname"]
-            done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, timeout=30)
+            done = await asyncio.to_thread(subprocess.run, words, capture_output=True, text=True, timeout=60)
             assert (done.returncode, done.stdout) == (0, "node-81\n"), done.stderr
 
     go(work())

@@ -1,4 +1,4 @@
-"""`engine.rehearsal.sshd`: simulated nodes' SSH servers, with the real `ssh` client and with paramiko's."""
+"""`engine.racks.simulated.sshd`: simulated nodes' SSH servers, with the real `ssh` client and with paramiko's."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import paramiko
 import pytest
 
 from engine.jigs.ssh_key import engine_key, new_private_key, public_line, read_private_key
-from engine.rehearsal.sshd import SshFarm
+from engine.racks.simulated.sshd import SshFarm
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def until(met: Callable[[], object], what: str) -> None:
@@ -76,9 +76,14 @@ class Ssh:
     def argv(self, port: int, *command: str, key: str = "key", user: str = "root") -> list[str]:
         (self.folder / "known").write_text(f"[127.0.0.1]:{port} {public_line(HOST_KEY)}\n")
         options = {
-            "BatchMode": "yes", "IdentitiesOnly": "yes", "StrictHostKeyChecking": "yes", "UserKnownHostsFile": f"{self.folder}/known",
-            "GlobalKnownHostsFile": "/dev/null", "ControlPath": "none", "LogLevel": "ERROR",
-        }  # fmt: skip
+            "BatchMode": "yes",
+            "IdentitiesOnly": "yes",
+            "StrictHostKeyChecking": "yes",
+            "UserKnownHostsFile": f"{self.folder}/known",
+            "GlobalKnownHostsFile": "/dev/null",
+            "ControlPath": "none",
+            "LogLevel": "ERROR",
+        }
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         return [self.program, "-F", "none", "-i", str(self.folder / key), *words, "-p", str(port), f"{user}@127.0.0.1", *command]
 
@@ -109,7 +114,7 @@ def test_the_real_client_without_end_of_input(farm: SshFarm, tmp_path: Path) -> 
     assert person.stdin is not None
     assert person.stdout is not None
     assert person.stdout.read() == b"n1\n"
-    assert person.wait(30) == 0
+    assert person.wait(60) == 0
     person.stdin.close()
     person.stdout.close()
 
@@ -130,10 +135,10 @@ def test_other_keys_and_passwords_are_refused(farm: SshFarm, tmp_path: Path) -> 
 
 
 def connect(port: int, tmp_path: Path) -> paramiko.Transport:
-    sock = socket.create_connection(("127.0.0.1", port), timeout=30)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=60)
     transport = paramiko.Transport(sock)
     try:
-        transport.start_client(timeout=30)
+        transport.start_client(timeout=60)
         transport.auth_publickey("root", engine_key(tmp_path / "key").pkey)
     except BaseException:
         transport.close()
@@ -169,7 +174,7 @@ def test_refuse_and_stop_and_listen_again(farm: SshFarm, tmp_path: Path) -> None
     connect(port, tmp_path).close()
     farm.stop("n1")
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=60)
     assert kept.is_active()
     assert farm.listen("n1", "127.0.0.1", port, HOST_KEY) == port
     connect(port, tmp_path).close()

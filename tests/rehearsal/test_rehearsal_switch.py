@@ -15,10 +15,10 @@ from jig_orders import Inbox, order, role_folder
 
 from engine.jigs.local import ATTEMPT, LocalJig
 from engine.jigs.logs import Logs
-from engine.reach import Reach
-from engine.rehearsal.description import Description
-from engine.rehearsal.rack import SimulatedRack
-from engine.rehearse import _free_lane as free_lane
+from engine.racks.simulated.description import Description
+from engine.racks.simulated.rack import SimulatedRack
+from engine.rehearsal.session import _free_lane as free_lane
+from engine.wire.reach import Reach
 
 needs_curl = pytest.mark.skipif(not ATTEMPT.exists() or shutil.which("curl") is None, reason="needs curl")
 
@@ -36,7 +36,7 @@ async def ask(host: str, port: int, request: bytes) -> bytes:
     writer.write(request)
     await writer.drain()
     try:
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
 
@@ -81,7 +81,11 @@ def test_what_is_no_request_changes_nothing(tmp_path: Path) -> None:
             for body in (b'{"vlan": 0}', b'{"vlan": "1"}', b'{"vlan": true}', b"[]", b"{", b"\xff"):
                 said = await ask(host, port, b"PUT /ports/swp1 HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 assert said.startswith(b"HTTP/1.1 400 "), body
-            for request in (b"junk\r\n\r\n", b"GET /etc/passwd HTTP/1.1\r\n\r\n", b"PUT /ports/../x HTTP/1.1\r\nContent-Length: 11\r\n\r\n{\"vlan\": 3}"):
+            for request in (
+                b"junk\r\n\r\n",
+                b"GET /etc/passwd HTTP/1.1\r\n\r\n",
+                b'PUT /ports/../x HTTP/1.1\r\nContent-Length: 11\r\n\r\n{"vlan": 3}',
+            ):
                 assert (await ask(host, port, request))[9:12] in (b"400", b"404"), request
             assert b" 400 " in await ask(host, port, b"GET /ports HTTP/1.1\r\nContent-Length: 999999\r\n\r\n")
             assert (await ask(host, port, b"GET /ports HTTP/1.1\r\n\r\n")).endswith(b"{}")

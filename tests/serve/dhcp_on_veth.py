@@ -1,4 +1,4 @@
-"""Run by test_serve_dhcp.py inside a network namespace of its own: two veth pairs, the service on one of them.
+"""Run by test_serve_dhcp_start.py inside a network namespace of its own: two veth pairs, the service on one of them.
 
 s0 10.0.0.1 (server) -- c0 (client, no address), and s1 10.1.0.1 -- c1, on which the service must hear nothing.
 """
@@ -18,20 +18,24 @@ from engine.serve.dhcp import DhcpService
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, decode_reply, encode_request, reply_to
 from engine.wire.frame import udp_frame
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def main(bound: str) -> None:
     for line in (
-        "link add s0 type veth peer name c0", "link add s1 type veth peer name c1", "address add 10.0.0.1/24 dev s0",
-        "address add 10.1.0.1/24 dev s1", "link set lo up", "link set s0 up", "link set c0 up", "link set s1 up",
+        "link add s0 type veth peer name c0",
+        "link add s1 type veth peer name c1",
+        "address add 10.0.0.1/24 dev s0",
+        "address add 10.1.0.1/24 dev s1",
+        "link set lo up",
+        "link set s0 up",
+        "link set c0 up",
+        "link set s1 up",
         "link set c1 up",
-    ):  # fmt: skip
+    ):
         subprocess.run(["ip", *line.split()], check=True)
     heard: list[DhcpRequest] = []
-    service = DhcpService(
-        interface="s0", bind=("0.0.0.0", 67), submit=lambda batch: heard.extend(r for r, _ in batch) or len(batch)
-    )
+    service = DhcpService(interface="s0", bind=("0.0.0.0", 67), submit=lambda batch: heard.extend(r for r, _ in batch) or len(batch))
     if bound == "index":  # as on a kernel that does not let an unprivileged process bind to a device
         refuse_device()
     service.start()
@@ -108,9 +112,12 @@ def reply(asked: DhcpRequest) -> DhcpReply:
 
 def broadcast(tapped: socket.socket, payload: bytes) -> bytes:
     return udp_frame(
-        to_mac=b"\xff" * 6, from_mac=tapped.getsockname()[4], source=("0.0.0.0", 68),
-        destination=("255.255.255.255", 67), payload=payload,
-    )  # fmt: skip
+        to_mac=b"\xff" * 6,
+        from_mac=tapped.getsockname()[4],
+        source=("0.0.0.0", 68),
+        destination=("255.255.255.255", 67),
+        payload=payload,
+    )
 
 
 def reply_frame(tapped: socket.socket) -> bytes:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from noted import Noted
+
 from engine import reasons
 from engine.definitions import RoleDef
 from engine.effects import Acknowledge, BootScript, Refuse, Start, Welcome
@@ -19,52 +21,73 @@ from engine.events import Event, Fetched, Hello, Outcome, ScriptAsked
 from engine.jigs import Order
 from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
-from engine.keys import Keys
 from engine.model import Node
-from engine.serve.http import HttpService, ImageFile, Limits
-from engine.site_trust import SiteTrust
+from engine.serve.http import HttpService, ImageFile, Limits, Sites
+from engine.trust.authority import SiteTrust
+from engine.trust.tokens import Keys
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 KERNEL = bytes(range(256)) * 4096
+
+
+class SomeTexts:
+    """What machines that boot are given, short."""
+
+    def __init__(self, scripts: list[tuple[BootScript, str]]) -> None:
+        self._scripts = scripts
+
+    def script(self, effect: BootScript, nonce: str) -> str:
+        self._scripts.append((effect, nonce))
+        return f"#!ipxe\nkernel crowbar.nonce={nonce}\nboot\n"
+
+    def menu(self, effect: BootScript, nonce: str) -> str:
+        return f"linux crowbar.nonce={nonce}"
+
+    def first_menu(self) -> bytes:
+        return b"set timeout=0"
+
+    def site(self) -> bytes:
+        return b"the site"
+
+    def install_answers(self, nonce_hash: str, nonce: str, file: str) -> str | None:
+        return None
+
+    def tool(self, name: str) -> bytes | None:
+        return None
 
 
 class Rig:
     """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
 
-    def __init__(self, path: Path, limits: Limits | None = None, host: str = "127.0.0.1", tls: SiteTrust | None = None,
-                 upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None, **limit: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits | None = None,
+        host: str = "127.0.0.1",
+        tls: SiteTrust | None = None,
+        upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None,
+        **limit: Any,
+    ) -> None:
         self.path = path
         self.events: list[Event] = []
         self.full = False
         self.silent = False
         self.boots: dict[str, str] = {}
         self.contacts: list[str] = []
-        self.progress_seen: list[tuple[str, str, float, str]] = []
+        self.progress_seen: list[tuple[str, float, str]] = []
         self.scripts: list[tuple[BootScript, str]] = []
         self.keys = Keys(b"s" * 32)
         self.logs = Logs(path / "logs")
         self.jig = AgentJig(self.submit, self.logs)
         self.images: dict[tuple[str, str], ImageFile] = {}
         self._changed = threading.Condition()
-        self.http = HttpService(
-            sites=[(host, 0)],
-            keys=self.keys,
-            submit=self.submit,
-            boot_id_of=lambda node: self.boots.get(node),
-            image=lambda name, file: self.images.get((name, file)),
-            boot_script=self.render,
-            packages=path / "packages",
-            upstream=upstream,
-            mailbox=self.jig,
-            live=self,
-            address_of=lambda peer: peer.replace("127.0.0.", "192.168.124."),
-            limits=limits or Limits(**limit),
-            secure_sites=[(host, 0)] if tls is not None else [],
-            tls=tls.context if tls is not None else None,
-            site_image=lambda: b"the site",
-            first_menu=lambda: b"set timeout=0",
-            boot_menu=lambda effect, nonce: f"linux crowbar.nonce={nonce}",
-        )
+        self.record = Noted()
+        self.mailbox = self.jig
+        self.texts = SomeTexts(self.scripts)
+        self.upstream = upstream
+        there = ((host, 0),)
+        sites = Sites(clear=there, secure=there if tls else (), tls=tls.context if tls else None, packages=path / "packages")
+        self.http = HttpService(self, sites, limits or Limits(**limit))
         self.http.start()
         self.host, self.port = self.http.addresses[0]
         self.url = f"http://{self.host}:{self.port}"
@@ -90,9 +113,7 @@ class Rig:
             case ScriptAsked(mac="00:00:00:00:00:bb"):
                 self.http.answer(Refuse(request=event.request, reason=reasons.banned(mac=event.mac)))
             case ScriptAsked():
-                effect = BootScript(
-                    request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, claim=True
-                )
+                effect = BootScript(request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, claim=True)
                 self.http.answer(effect)
             case Hello():
                 for i in range(1, 1001) if event.nonce else ():
@@ -113,22 +134,36 @@ class Rig:
         self.boots[node] = event.boot_id
         self.http.answer(Welcome(request=event.request, node=node, name=f"{node}-name", boot_id=event.boot_id))
 
-    def render(self, effect: BootScript, nonce: str) -> str:
-        self.scripts.append((effect, nonce))
-        return f"#!ipxe\nkernel crowbar.nonce={nonce}\nboot\n"
+    def boot_id_of(self, node: str) -> str | None:
+        return self.boots.get(node)
+
+    def address_of(self, peer: str) -> str:
+        return peer.replace("127.0.0.", "192.168.124.")
+
+    def image(self, name: str, file: str) -> ImageFile | None:
+        return self.images.get((name, file))
 
     def contact(self, node: str) -> None:
         self.contacts.append(node)
 
-    def progress(self, node: str, attempt: str, percent: float, text: str) -> None:
-        self.progress_seen.append((node, attempt, percent, text))
+    def progress(self, node: str, percent: float, text: str) -> None:
+        self.progress_seen.append((node, percent, text))
 
-    def log(self, node: str, attempt: str, offset: int, data: bytes) -> int | None:
+    def log(self, attempt: str, offset: int, data: bytes) -> int | None:
         return self.logs.write(attempt, offset, data)
 
     # -- what tests say ---------------------------------------------------------------------------------------------
 
-    def order(self, attempt: str, node: str = "n1", *, resume: bool = False, gives: tuple[str, ...] = (), run: str = "", sealed: tuple[str, ...] = ()) -> None:
+    def order(
+        self,
+        attempt: str,
+        node: str = "n1",
+        *,
+        resume: bool = False,
+        gives: tuple[str, ...] = (),
+        run: str = "",
+        sealed: tuple[str, ...] = (),
+    ) -> None:
         folder = self.path / "role"
         folder.mkdir(exist_ok=True)
         (folder / "run").write_text(f"#!/bin/sh\n{run}\n")
@@ -149,9 +184,7 @@ class Rig:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / file
         path.write_bytes(data)
-        self.images[(name, file)] = ImageFile(
-            path=str(path), size=len(data), sha256=hashlib.sha256(data).hexdigest(), kind=kind, use=use
-        )
+        self.images[(name, file)] = ImageFile(path=str(path), size=len(data), sha256=hashlib.sha256(data).hexdigest(), kind=kind, use=use)
         return path
 
     def wait_event(self, kind: type[Event], count: int = 1) -> list[Any]:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import reasons
-from engine.boot_answers import BootAnswers
-from engine.boot_files import ASKS_S, BootFiles
 from engine.effects import BootScript, Refuse
 from engine.events import Event, Fetched, ScriptAsked
 from engine.files.catalog import shipped
+from engine.netboot.answers import BootAnswers
+from engine.netboot.files import ASKS_S, BootFiles
 from engine.serve.http_images import ImageFile
 from engine.serve.tftp import Refusal, TftpFile
 
@@ -108,10 +108,21 @@ def test_kernel_initrd_and_site_are_mapped_and_told(rig: Rig) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "", "/", "image/debian-12/root", "image/sledgehammer/none", "image/sledgehammer/short", "image/../etc/passwd", "image/sledgehammer/../x",
-        "/etc/passwd", "boot/grub.cfg-", "boot/grub.cfg-52:54:00:00:00:0g", "boot/grub.cfg-52-54-00-00-00-01", "grub/grub.cfg/x", "boot/site.img/",
+        "",
+        "/",
+        "image/debian-12/root",
+        "image/sledgehammer/none",
+        "image/sledgehammer/short",
+        "image/../etc/passwd",
+        "image/sledgehammer/../x",
+        "/etc/passwd",
+        "boot/grub.cfg-",
+        "boot/grub.cfg-52:54:00:00:00:0g",
+        "boot/grub.cfg-52-54-00-00-00-01",
+        "grub/grub.cfg/x",
+        "boot/site.img/",
     ],
-)  # fmt: skip
+)
 def test_everything_else_is_refused(rig: Rig, name: str) -> None:
     assert isinstance(rig.get(name), Refusal)
     assert rig.events == []
@@ -141,3 +152,48 @@ def test_who_asks_without_end_is_told_to_wait(rig: Rig) -> None:
 @given(name=st.text(max_size=80))
 def test_no_name_breaks_it(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert isinstance(Rig(tmp_path_factory.mktemp("rig")).files.resolve(name, "127.0.0.7"), TftpFile | Refusal)
+
+
+BEHIND = "\ufffd"
+"""How the codec reads an octet that is no printable ASCII."""
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        BEHIND,
+        BEHIND * 3,
+        "+" + BEHIND,
+        "a" + BEHIND,
+        "R" + BEHIND + "x",
+        "=\x07"[:1] + BEHIND,
+        "+",
+        "<",
+        f"C{BEHIND}undionly.kpxe",
+        " " * 100,
+    ],
+)
+def test_a_name_that_a_boot_rom_reads_past_its_end_is_served(rig: Rig, tail: str) -> None:
+    """The octets behind option 67 are the code and the length of the next option, and its value."""
+    found = rig.files.resolve(f"grubx64.efi{tail}", "127.0.0.7")
+    assert isinstance(found, TftpFile)
+    assert (bytes(found.body), found.name) == (b"grub", "grubx64.efi")
+
+
+@pytest.mark.parametrize("tail", [".bak", "2", "-old", "_", "~", "/../../etc/passwd", f"{BEHIND}/etc/passwd", f"/{BEHIND}", BEHIND * 129])
+def test_a_name_that_somebody_may_have_chosen_is_refused_with_what_it_begins_with(rig: Rig, tail: str) -> None:
+    assert rig.get(f"grubx64.efi{tail}") == Refusal(message="no such file; it begins with grubx64.efi")
+
+
+@pytest.mark.parametrize(
+    "name", [BEHIND, f"etc{BEHIND}", f"image/sledgehammer/vmlinuz{BEHIND}", f"boot/grub.cfg-{MAC}{BEHIND}", f"{BEHIND}grubx64.efi"]
+)
+def test_octets_that_cannot_be_read_never_reach_anything_but_a_loader(rig: Rig, name: str) -> None:
+    assert rig.get(name) == Refusal()
+    assert rig.events == []
+
+
+def test_the_exact_name_is_served_as_it_is(rig: Rig) -> None:
+    found = rig.files.resolve("grubx64.efi", "127.0.0.7")
+    assert isinstance(found, TftpFile)
+    assert found.name == ""

@@ -1,4 +1,4 @@
-"""Packages by way of the engine: fetched once, given while they come, kept within bounds, and nothing that is half or somebody else's."""
+"""Packages through the engine: fetched once, sent on while they arrive, kept within bounds. No half or foreign file is sent."""
 
 from __future__ import annotations
 

@@ -1,15 +1,18 @@
-"""TLS: the site's authority, the listener, what goes over it alone, and the agent of the image with the clients that check certificates."""
+"""TLS: the site's authority, the listener, the routes that need TLS, and the image's agent with the clients that check certificates."""
 
 from __future__ import annotations
 
+import gc
 import gzip
 import http.client
 import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,8 +25,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import Hello, Outcome
-from engine.site_image import Entry, cpio, site_image
-from engine.site_trust import CA_CERTIFICATE, CA_KEY, SERVER, SiteTrust, site_trust
+from engine.netboot.site_image import Entry, cpio, site_image
+from engine.trust.authority import CA_CERTIFICATE, CA_KEY, SERVER, SiteTrust, site_trust
 
 NODE = Path(__file__).resolve().parents[2] / "images" / "node"
 PLANTED = "pl4nted-credential-8c1d"
@@ -49,7 +52,7 @@ def client(trust: SiteTrust) -> ssl.SSLContext:
 
 
 def get(rig: Rig, context: ssl.SSLContext, method: str, path: str, body: bytes | None = None, token: str = "") -> tuple[int, bytes]:
-    connection = http.client.HTTPSConnection(*rig.http.secure_addresses[0], timeout=30, context=context)
+    connection = http.client.HTTPSConnection(*rig.http.secure_addresses[0], timeout=60, context=context)
     try:
         connection.request(method, path, body, {"Authorization": f"Bearer {token}"} if token else {})
         response = connection.getresponse()
@@ -116,7 +119,11 @@ def test_cpio_reads_the_site_s_initramfs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("cpio") is None, reason="needs cpio")
-@given(st.dictionaries(st.text("abcXYZ09._-", min_size=1, max_size=20).filter(lambda n: n not in (".", "..")), st.binary(max_size=100), max_size=6))
+@given(
+    st.dictionaries(
+        st.text("abcXYZ09._-", min_size=1, max_size=20).filter(lambda n: n not in (".", "..")), st.binary(max_size=100), max_size=6
+    )
+)
 def test_whatever_is_put_in_comes_out(files: dict[str, bytes]) -> None:
     archive = cpio([Entry(name=name, mode=0o644, content=content) for name, content in files.items()])
     listed = subprocess.run(["cpio", "-t", "--quiet"], input=archive, capture_output=True, check=True).stdout.decode().splitlines()
@@ -135,6 +142,33 @@ def test_what_is_public_is_there_for_all(rig: Rig) -> None:
     status, menu, headers = rig.call("GET", "/boot/grub.cfg?mac=52:54:00:00:00:01")
     assert (status, headers["cache-control"]) == (200, "no-store")
     assert menu.startswith(b"linux crowbar.nonce=")
+
+
+# -- the end -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["in the handshake", "silent", "asked"])
+def test_no_socket_stays_open_whatever_its_peer_does(tmp_path: Path, trust: SiteTrust, how: str) -> None:
+    rig = Rig(tmp_path, tls=trust)
+    peer = socket.create_connection(rig.http.secure_addresses[0], timeout=60)
+    try:
+        if how == "in the handshake":
+            peer.sendall(b"\x16\x03\x01")
+            assert get(rig, client(trust), "GET", "/boot/site.img")[0] == 200  # connections are accepted in their order
+        else:
+            peer = client(trust).wrap_socket(peer, server_hostname="127.0.0.1")
+            until(lambda: rig.http.counters()["open_connections"])
+        if how == "asked":
+            peer.sendall(b"GET /boot/site.img HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert peer.recv(65536).startswith(b"HTTP/1.1 200")
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            rig.stop()
+            gc.collect()
+        assert [str(one.message) for one in seen if one.category is ResourceWarning] == []
+    finally:
+        rig.stop()
+        peer.close()
 
 
 # -- the listener --------------------------------------------------------------------------------------------------
@@ -242,8 +276,12 @@ class Agent:
         line.write_text(f"quiet crowbar.url={rig.url} crowbar.nonce=ticket-1 crowbar.env=sledgehammer\n")
         self.said = path / "said"
         environment = {
-            "PATH": str(tools), "CROWBAR_HOME": str(path / "home"), "CROWBAR_CMDLINE": str(line), "CROWBAR_ROOT": str(root), "CROWBAR_WATCH_S": "1",
-        }  # fmt: skip
+            "PATH": str(tools),
+            "CROWBAR_HOME": str(path / "home"),
+            "CROWBAR_CMDLINE": str(line),
+            "CROWBAR_ROOT": str(root),
+            "CROWBAR_WATCH_S": "1",
+        }
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 ["sh", str(NODE / "agent")], env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
@@ -252,7 +290,7 @@ class Agent:
     def end(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
+        self.process.wait(60)
 
 
 @pytest.fixture(params=["curl", "wget"])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Happened, Outcome, Tick
+from engine.events import Happened, NodeDue, Outcome, Tick
 from engine.model import Deployment, Lease, Node, Value
 from engine.store.store import Change, Store, StoreError, Unstorable
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def happened(i: int) -> Happened:
-    return Happened(1.7e9 + i, float(i), Tick(subjects=(f"n{i}",)))
+    return Happened(1.7e9 + i, float(i), Tick(subjects=(NodeDue(f"n{i}"),)))
 
 
 def event(i: int, size: int = 10) -> tuple[Happened, list[Change]]:
@@ -77,14 +77,14 @@ print("held", error)
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     if shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], capture_output=True).returncode:
         pytest.skip("missing: unshare -Urm (unprivileged mount namespaces)")
-    script = (
-        'mount -t tmpfs -o size=6m none "$1" && head -c 2000000 /dev/zero >"$1/ballast" && exec "$2" -c "$3" "$1"'
-    )
+    script = 'mount -t tmpfs -o size=6m none "$1" && head -c 2000000 /dev/zero >"$1/ballast" && exec "$2" -c "$3" "$1"'
     code = TINY.format(root=str(ROOT), here=str(Path(__file__).parent))
     ran = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script, "sh", tmp_path, sys.executable, code],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert ran.returncode == 0, ran.stderr
     assert "is full: free some space, then start again" in ran.stdout
 
@@ -100,8 +100,10 @@ def test_no_room_to_begin(tmp_path: Path) -> None:
     )
     ran = subprocess.run(
         ["unshare", "-Urm", "sh", "-c", script, "sh", tmp_path, sys.executable, code],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert ran.returncode == 7, ran.stderr
     assert "free some space" in ran.stdout or "free space" in ran.stdout
 
@@ -133,7 +135,7 @@ def test_what_cannot_be_written(tmp_path: Path, change: Change, index: int | Non
 def test_an_event_that_cannot_be_written(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         bad = Happened(1.0, 3.0, Outcome(attempt="a.1", node="n", what="done", gives={"x": object()}))
-        with pytest.raises(Unstorable, match="Outcome cannot be written down") as error:
+        with pytest.raises(Unstorable, match="Outcome cannot be stored") as error:
             store.commit([event(1), (bad, event(2)[1])])
         assert error.value.index == 1
         assert store.seq == 0

@@ -17,7 +17,7 @@ from sqlite_utils import Database
 from engine.events import Happened, Tick
 from engine.model import Deployment, Lease, Node
 from engine.store import schema as store_schema
-from engine.store.file import FILE, LOCK, held
+from engine.store.file import FILE, LOCK, PROMISED, held
 from engine.store.schema import CODECS, migrate, version
 from engine.store.store import Store, StoreError
 
@@ -45,7 +45,7 @@ def test_modes(tmp_path: Path) -> None:
             files = {p.name: stat.S_IMODE(p.stat().st_mode) for p in directory.iterdir()}
     finally:
         os.umask(old)
-    assert files == {FILE: 0o600, f"{FILE}-wal": 0o600, f"{FILE}-shm": 0o600, LOCK: 0o600}
+    assert files == {FILE: 0o600, PROMISED: 0o600, f"{FILE}-wal": 0o600, f"{FILE}-shm": 0o600, LOCK: 0o600}
 
 
 def test_settings(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_whoever_asks_does_not_keep_an_engine_out(tmp_path: Path) -> None:
             Store.open(tmp_path).close()
     finally:
         enough.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def test_a_failed_open_gives_the_lock_back(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_what_is_no_store(tmp_path: Path, damage: str) -> None:
         case "rows":
             conn = sqlite3.connect(path)
             conn.execute("UPDATE deployments SET name = 'x' WHERE name = 'deployment-5'")
-            conn.execute("INSERT INTO leases VALUES ('10.0.0.1', 'm', 'n', 'bought', 1.0)")
+            conn.execute("INSERT INTO leases VALUES ('10.0.0.1', 'm', 'n', 'bought', 1.0, NULL)")
             conn.commit()
             conn.close()
     with pytest.raises(StoreError) as error, Store.open(directory) as store:
@@ -190,7 +190,7 @@ def test_not_permitted(tmp_path: Path) -> None:
     directory.chmod(0)
     try:
         if os.getuid():
-            with pytest.raises(StoreError, match="may not be written by this user"):
+            with pytest.raises(StoreError, match="this user may not write"):
                 Store.open(directory)
             return
         child = os.fork()
@@ -202,7 +202,7 @@ def test_not_permitted(tmp_path: Path) -> None:
                 os.setuid(65534)
                 Store.open(directory)
             except StoreError as error:
-                code = 7 if "may not be written by this user" in str(error) else 2
+                code = 7 if "this user may not write" in str(error) else 2
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
@@ -234,30 +234,32 @@ def test_each_migration_runs_once_and_whole(tmp_path: Path, monkeypatch: pytest.
         put(store, "a")
 
     def second(db: Database) -> None:
-        db.conn.execute("UPDATE deployments SET parent = parent || 'x'")
+        db.conn.execute("UPDATE deployments SET parent = parent || 'x', crc = NULL")
 
     def third(db: Database) -> None:
         db.conn.execute("CREATE TABLE half (a)")
         raise sqlite3.OperationalError("no more")
 
-    first = store_schema.MIGRATIONS[0]
-    monkeypatch.setattr(store_schema, "MIGRATIONS", [first, second, third])
+    known = list(store_schema.MIGRATIONS)
+    monkeypatch.setattr(store_schema, "MIGRATIONS", [*known, second, third])
     with pytest.raises(StoreError, match="no more"):
         Store.open(tmp_path)
-    monkeypatch.setattr(store_schema, "MIGRATIONS", [first, second])
+    monkeypatch.setattr(store_schema, "MIGRATIONS", [*known, second])
     with Store.open(tmp_path) as store:
         assert store.load()["deployments"]["a"].parent == "x"  # type: ignore[union-attr]
         assert "half" not in Database(store._conn).table_names()
-    monkeypatch.setattr(store_schema, "MIGRATIONS", [first])
+    monkeypatch.setattr(store_schema, "MIGRATIONS", known)
     for opener in (Store.open, Store.read):
-        with pytest.raises(StoreError, match="is of version 2, this program knows up to 1: use the newer program"):
+        with pytest.raises(
+            StoreError, match=f"has version {len(known) + 1}, and this program knows versions up to {len(known)}: use the newer program"
+        ):
             opener(tmp_path)
 
 
 def test_reader_of_an_older_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.open(tmp_path).close()
     monkeypatch.setattr(store_schema, "MIGRATIONS", [*store_schema.MIGRATIONS, lambda db: None])
-    with pytest.raises(StoreError, match="older version of this program: start the engine on it once"):
+    with pytest.raises(StoreError, match="older version of this program wrote .*: start the engine on it once"):
         Store.read(tmp_path)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.events import Commit, Continue, Happened, Operate, Outcome, Started, Tick
+from engine.events import Commit, Continue, Event, Happened, NodeDue, Operate, Outcome, RoleDue, ScriptAsked, SightingDue, Started, Tick
 from engine.model import (
     KEYS,
     TABLES,
@@ -34,6 +34,8 @@ from engine.model import (
 )
 from engine.plan import Plan, Site
 from engine.reasons import died, no_plan
+from engine.requests import Asker, Request
+from engine.store.news import written
 from engine.store.store import Change, JournalRow, Store
 
 FULL: list[tuple[str, object, Row]] = [
@@ -91,7 +93,7 @@ FULL: list[tuple[str, object, Row]] = [
 
 
 def happened(i: int = 1, event: object = None) -> Happened:
-    return Happened(1.7e9 + i, float(i), event or Tick(subjects=(f"n{i}",)))  # type: ignore[arg-type]
+    return Happened(1.7e9 + i, float(i), event or Tick(subjects=(NodeDue(f"n{i}"),)))  # type: ignore[arg-type]
 
 
 def test_each_table_is_tried() -> None:
@@ -179,7 +181,7 @@ def test_which_events_leave_a_row(tmp_path: Path) -> None:
         Outcome(attempt="a.1", node="n1", what="running"),
         Started(installation="ab", admin="admin"),
         Commit(who="ann", plan=plan),
-        Tick(subjects=("n1",)),
+        Tick(subjects=(NodeDue("n1"),)),
         Operate(who="ann", verb="hold", node="n1"),
     ]
     with Store.open(tmp_path) as store:
@@ -187,7 +189,7 @@ def test_which_events_leave_a_row(tmp_path: Path) -> None:
         assert store.commit([(happened(i, e), []) for i, e in enumerate(events)]) == 3
         rows = store.journal()
     assert [(row.seq, row.event) for row in rows] == [(1, "Started"), (2, "Commit"), (3, "Operate")]
-    assert msgspec.convert(rows[1].fields, Commit).plan == plan
+    assert msgspec.convert(rows[1].fields["plan"], Plan) == plan
 
 
 def test_journal_in_pieces_and_engine_time(tmp_path: Path) -> None:
@@ -208,14 +210,24 @@ CHANGES = st.lists(
     st.one_of(
         NAMES.map(lambda n: ("deployments", n, None)),
         st.builds(lambda n, p: ("deployments", n, Deployment(name=n, parent=p)), NAMES, st.text(max_size=3)),
-        st.builds(lambda n, v: ("attributes", ("rule", n, "x"), Value(layer="rule", scope=n, name="x", value=v)),
-                  NAMES, st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False,
-                  allow_infinity=False) | st.text(st.characters(codec="utf-8"), max_size=3), st.lists, max_leaves=4)),
+        st.builds(
+            lambda n, v: ("attributes", ("rule", n, "x"), Value(layer="rule", scope=n, name="x", value=v)),
+            NAMES,
+            st.recursive(
+                st.none()
+                | st.booleans()
+                | st.integers(-9, 9)
+                | st.floats(allow_nan=False, allow_infinity=False)
+                | st.text(st.characters(codec="utf-8"), max_size=3),
+                st.lists,
+                max_leaves=4,
+            ),
+        ),
         NAMES.map(lambda n: ("attributes", ("rule", n, "x"), None)),
         st.integers(0, 9).map(lambda n: ("meta", (), Meta(attempts=n))),
     ),
     max_size=4,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -251,8 +263,8 @@ def test_tables_are_the_sum_of_base_and_journal(batches: list[list[list[Change]]
         ("UPDATE deployments SET parent = 'other'", "deployments 'd3': the table has"),
         ("DELETE FROM deployments WHERE name = 'd5'", "deployments 'd5': the table has None"),
         ("DELETE FROM journal WHERE seq = 6", "journal: seq 6 is followed by 7"),
-        ("UPDATE journal SET now = 1 WHERE seq = 7", "journal: engine time goes back at seq 7"),
-        ("INSERT INTO leases VALUES ('a', 'm', 'n', 'bound', 1.0)", "leases 'a': the table has Lease"),
+        ("UPDATE journal SET now = 1, crc = NULL WHERE seq = 7", "journal: engine time goes back at seq 7"),
+        ("INSERT INTO leases VALUES ('a', 'm', 'n', 'bound', 1.0, NULL)", "leases 'a': the table has Lease"),
         ("DELETE FROM journal_base", "the journal None"),
     ],
 )
@@ -277,3 +289,32 @@ def test_prune_keeps_at_least_one_row(tmp_path: Path) -> None:
         assert (store.seq, store.now()) == (9, 9.0)
         assert store.commit([(happened(10), [("deployments", "d", None)])]) == 10
         assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            Tick(subjects=(NodeDue("n1"), RoleDue("n1", "raid"), SightingDue("52:54:00:00:00:01"))),
+            '{"type":"Tick","subjects":["n1","n1/raid","52:54:00:00:00:01"]}',
+        ),
+        (
+            Operate(request=Request(Asker.OPERATOR, 3), who="ada", verb="hold", node="n1"),
+            '{"type":"Operate","request":-3,"who":"ada","verb":"hold","node":"n1","role":"","value":null}',
+        ),
+        (
+            Operate(who="ada", verb="hold", node="n1"),
+            '{"type":"Operate","request":0,"who":"ada","verb":"hold","node":"n1","role":"","value":null}',
+        ),
+        (
+            ScriptAsked(request=Request(Asker.HTTP, 5), mac="m", address="a", nonce="n"),
+            '{"type":"ScriptAsked","request":4294967301,"mac":"m","address":"a","nonce":"n","uuid":""}',
+        ),
+        (
+            ScriptAsked(request=Request(Asker.TFTP, 1), mac="m", address="a", nonce="n"),
+            '{"type":"ScriptAsked","request":281474976710657,"mac":"m","address":"a","nonce":"n","uuid":""}',
+        ),
+    ],
+)
+def test_the_journal_writes_requests_and_wakes_as_it_always_has(event: Event, text: str) -> None:
+    assert written(event).decode() == text

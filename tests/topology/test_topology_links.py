@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from engine.core.devices import DEVICES, device_id, meet
-from engine.core.topology import Topology, _Port, link_names, natural, place_from, topology
-from engine.core.work import Work
-from engine.core.world import World
+from engine.core.hardware.devices import DEVICES, device_id, meet
+from engine.core.hardware.inventory import Inventory
+from engine.core.hardware.neighbours import Neighbour
+from engine.core.hardware.topology import Topology, _Port, link_names, natural, place_from, topology
+from engine.core.world.work import Work
+from engine.core.world.world import World
 from engine.definitions import Catalog, Stage
 from engine.model import Bmc, Kind, Node, NodeRole, Place, Sighting, State
 from engine.plan import PlaceDef, Plan, Rack, Site
@@ -31,6 +33,14 @@ PLAN = Plan(
 HERE = Place(rack="r1", unit=10)
 
 
+def told(neighbours: object) -> tuple[Neighbour, ...]:
+    return Inventory({"neighbours": neighbours}).neighbours
+
+
+def place(plan: Plan, neighbours: object) -> Place | None:
+    return place_from(plan, told(neighbours))
+
+
 def nic(name: str, link: bool = True, speed: int = 1000) -> dict[str, Any]:
     return {"name": name, "mac": "", "speed": speed if link else 0, "link": link, "driver": "", "pci": ""}
 
@@ -39,9 +49,7 @@ def hears(name: str, system: str, port: str, description: str = "") -> dict[str,
     return {"nic": name, "chassis": f"chassis of {system}", "port": port, "system": system, "port_description": description}
 
 
-CATALOG = Catalog(
-    roles={}, attributes={}, stages=(Stage(name="system", doing="readying", done="ready", runs="installed"),)
-)
+CATALOG = Catalog(roles={}, attributes={}, stages=(Stage(name="system", doing="readying", done="ready", runs="installed"),))
 
 
 def look(
@@ -69,40 +77,61 @@ RIGHT = [hears("eno1", "tor1", "swp10"), hears("eno2", "tor2", "swp10")]
 CASES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, str], str]] = {
     "all right": (RIGHT, [nic("eno1"), nic("eno2")], {"eno1": "right", "eno2": "right"}, ""),
     "full host name": (
-        [hears("eno1", "tor1.dc.example.net", "swp10"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "right", "eno2": "right"}, "",
+        [hears("eno1", "tor1.dc.example.net", "swp10"), RIGHT[1]],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "right", "eno2": "right"},
+        "",
     ),
     "port in its description": (
-        [hears("eno1", "tor1", "70:b3:d5:00:00:01", "swp10"), RIGHT[1]], [nic("eno1"), nic("eno2")],
-        {"eno1": "right", "eno2": "right"}, "",
+        [hears("eno1", "tor1", "70:b3:d5:00:00:01", "swp10"), RIGHT[1]],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "right", "eno2": "right"},
+        "",
     ),
     "another place's": (
-        [hears("eno1", "tor1", "swp11"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "swapped", "eno2": "right"},
+        [hears("eno1", "tor1", "swp11"), RIGHT[1]],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "swapped", "eno2": "right"},
         "that port is for 1g0 of the node in r1 unit 11; plan says tor1:swp10",
     ),
     "its own two exchanged": (
-        [hears("eno1", "tor2", "swp10"), hears("eno2", "tor1", "swp10")], [nic("eno1"), nic("eno2")],
-        {"eno1": "swapped", "eno2": "swapped"}, "that port is for its own 1g0; plan says tor2:swp10",
+        [hears("eno1", "tor2", "swp10"), hears("eno2", "tor1", "swp10")],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "swapped", "eno2": "swapped"},
+        "that port is for its own 1g0; plan says tor2:swp10",
     ),
     "no link": (
-        [RIGHT[1]], [nic("eno1", link=False), nic("eno2")], {"eno1": "missing", "eno2": "right"},
+        [RIGHT[1]],
+        [nic("eno1", link=False), nic("eno2")],
+        {"eno1": "missing", "eno2": "right"},
         "the link is down: no cable, or it ends in nothing",
     ),
     "a link that is silent": (
-        [RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "silent", "eno2": "right"}, "the link is up, no LLDP was heard",
+        [RIGHT[1]],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "silent", "eno2": "right"},
+        "the link is up, no LLDP was heard",
     ),
     "a port that nobody planned": (
-        [hears("eno1", "tor1", "swp40"), RIGHT[1]], [nic("eno1"), nic("eno2")], {"eno1": "unknown", "eno2": "right"},
+        [hears("eno1", "tor1", "swp40"), RIGHT[1]],
+        [nic("eno1"), nic("eno2")],
+        {"eno1": "unknown", "eno2": "right"},
         "not in the plan; 1g0 should be in tor1:swp10",
     ),
     "a third port with a cable": (
-        [hears("eno3", "tor3", "swp1"), *RIGHT], [nic("eno1"), nic("eno2"), nic("eno3")],
-        {"eno1": "right", "eno2": "right", "eno3": "unknown"}, "not in the plan",
+        [hears("eno3", "tor3", "swp1"), *RIGHT],
+        [nic("eno1"), nic("eno2"), nic("eno3")],
+        {"eno1": "right", "eno2": "right", "eno3": "unknown"},
+        "not in the plan",
     ),
     "a third port without one": (RIGHT, [nic("eno1"), nic("eno2"), nic("eno3", link=False)], {"eno1": "right", "eno2": "right"}, ""),
     "fewer ports than cables": (
-        [RIGHT[0]], [nic("eno1")], {"eno1": "right", "1g1": "missing"}, "the node has no port 1g1",
+        [RIGHT[0]],
+        [nic("eno1")],
+        {"eno1": "right", "1g1": "missing"},
+        "the node has no port 1g1",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -131,9 +160,11 @@ def test_without_a_place_nothing_can_be_judged(plan: Plan | None, why: str) -> N
 def test_switches_are_derived() -> None:
     device = Node(id="d1", name="tor1.x.test", kind=Kind.DEVICE)
     found = look([RIGHT[0]], more=(device,))
-    assert [(s.name, s.heard, s.at, s.device) for s in found.switches] == [
-        ("mgmt", 0, 0.0, ""), ("tor1", 1, 77.0, "tor1.x.test"), ("tor2", 0, 0.0, ""),
-    ]  # fmt: skip
+    assert [(s.name, s.ports_seen, s.at, s.device) for s in found.switches] == [
+        ("mgmt", 0, 0.0, ""),
+        ("tor1", 1, 77.0, "tor1.x.test"),
+        ("tor2", 0, 0.0, ""),
+    ]
     assert found.switches[1].chassis == "chassis of tor1"
 
 
@@ -145,12 +176,12 @@ def test_speeds_count_their_own_ports() -> None:
 def test_what_is_no_list_is_no_link() -> None:
     for junk in (None, {}, "x", [None, 3, {"nic": ""}, {"system": "tor1"}]):
         assert words(look(junk, [])) == {"1g0": "missing", "1g1": "missing"}  # type: ignore[arg-type]
-        assert place_from(PLAN, junk) is None
+        assert place(PLAN, junk) is None
 
 
 def test_the_place_follows_from_most_links() -> None:
-    assert place_from(PLAN, RIGHT) == Place(rack="r1", unit=10)
-    assert place_from(PLAN, [hears("eno1", "tor1.dc.example.net", "swp11")]) == Place(rack="r1", unit=11)
+    assert place(PLAN, RIGHT) == Place(rack="r1", unit=10)
+    assert place(PLAN, [hears("eno1", "tor1.dc.example.net", "swp11")]) == Place(rack="r1", unit=11)
 
 
 def test_ports_sort_as_people_count() -> None:
@@ -160,7 +191,7 @@ def test_ports_sort_as_people_count() -> None:
 def test_a_tie_goes_to_the_first_link_in_whatever_order_they_are_heard() -> None:
     """Two nodes whose second cables are swapped: each is where its first one says."""
     swapped = [hears("eno1", "tor1", "swp10"), hears("eno2", "tor2", "swp11")]
-    assert place_from(PLAN, swapped) == place_from(PLAN, swapped[::-1]) == Place(rack="r1", unit=10)
+    assert place(PLAN, swapped) == place(PLAN, swapped[::-1]) == Place(rack="r1", unit=10)
 
 
 # -- BMCs ----------------------------------------------------------------------------------------------------------
@@ -197,8 +228,8 @@ def test_the_cable_of_a_bmc_is_silent_unless_a_relay_tells_its_port() -> None:
 
 def hear(work: Work, *neighbours: dict[str, Any]) -> dict[str, str]:
     """Devices, id -> name, after a node has listened."""
-    meet(work, list(neighbours))
-    return {n.id: n.name for n in work.all("nodes") if n.kind is Kind.DEVICE}
+    meet(work, told(list(neighbours)))
+    return {n.id: n.name for n in work.all(Node) if n.kind is Kind.DEVICE}
 
 
 def empty() -> Work:
@@ -209,8 +240,9 @@ def test_a_switch_that_is_heard_becomes_a_device() -> None:
     work = empty()
     one = {**hears("eno1", "tor1.dc.example.net", "swp10"), "chassis": "52:54:FF:00:00:01"}
     assert hear(work, one, hears("eno2", "tor2", "swp10")) == {
-        "sw-5254ff000001": "tor1.local", device_id("chassis of tor2"): "tor2.local",
-    }  # fmt: skip
+        "sw-5254ff000001": "tor1.local",
+        device_id("chassis of tor2"): "tor2.local",
+    }
     found = work.nodes["sw-5254ff000001"]
     assert (found.stage, found.allocated, found.macs, found.boot) == ("system", True, (), None)
     before = len(work.rows)

@@ -1,38 +1,40 @@
-"""The settings of a node, of one of its roles, or of a deployment: what each is, who says so, and what may be typed for it."""
+"""Settings of a node, of one of its roles, or of a deployment: each value, its source, and the values that the user may type."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engine.views.show import AttributeRow, deployment_attributes, node_attributes, short
+from engine.api.views import AttributeRow, deployment_attributes, node_attributes, short
 
-from ..ink import Line, clip, line, wrap
 from ..overlays import Asked, Sure
-from ..page import Hint, Listing, Subject
-from ..source import Said, Setting
+from ..page import Listing
+from ..screen import Hint, Subject
+from ..snapshot import Said, Setting
+from ..state import ConsoleState, Order
+from ..styled import Line, clip, line, wrap
 from ..table import Col, head, layout, row
 
-if TYPE_CHECKING:
-    from ..desk import Desk
-
 _COLS = (
-    Col("name", " attribute", 18, grow=1, most=26), Col("value", "value", 22, grow=4), Col("layer", "set by", 11, gap=1),
-    Col("by", "who", 12, grow=1, most=20, gap=1), Col("readers", "read by", 14, grow=2, wide=100),
-)  # fmt: skip
+    Col("name", " attribute", 18, grow=1, most=26),
+    Col("value", "value", 22, grow=4),
+    Col("layer", "set by", 11, gap=1),
+    Col("by", "who", 12, grow=1, most=20, gap=1),
+    Col("readers", "read by", 14, grow=2, wide=100),
+)
 SHOWN = 64
 """Most nodes that are compared."""
 
 
 class AttributesScreen(Listing):
-    """Of nodes (all that were marked), of one role, or of a deployment."""
+    """Settings of the marked nodes, of one role, or of a deployment."""
 
     name = "settings"
-    empty = "no role that is bound reads an attribute"
+    empty = "no role of it reads an attribute"
 
-    def __init__(self, desk: Desk, nodes: tuple[str, ...] = (), role: str = "", deployment: str = "") -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, nodes: tuple[str, ...] = (), role: str = "", deployment: str = "") -> None:
+        super().__init__(state)
         self.nodes = nodes
         self.role = role
         self.deployment = deployment
@@ -45,51 +47,53 @@ class AttributesScreen(Listing):
             return self.deployment
         if len(self.nodes) > 1:
             return f"{len(self.nodes)} nodes"
-        name = short(self.desk.rows[self.nodes[0]].name) if self.nodes[0] in self.desk.rows else self.nodes[0]
+        name = short(self.state.rows[self.nodes[0]].name) if self.nodes[0] in self.state.rows else self.nodes[0]
         return f"{self.role} on {name}" if self.role else name
 
     def crumb(self) -> str:
         return f"settings of {self.whose()}"
 
     def things(self) -> Sequence[AttributeRow]:
-        world = self.desk.world
+        world = self.state.world
         if self.deployment:
             return deployment_attributes(world, self.deployment)
-        found = [node_attributes(world, node, self.role) for n in self.nodes[:SHOWN] if (node := self.desk.node(n)) is not None]
+        found = [node_attributes(world, node, self.role) for n in self.nodes[:SHOWN] if (node := self.state.node(n)) is not None]
         return found[0] if found else []
 
     def key_of(self, thing: AttributeRow) -> Hashable:
         return thing.name
 
-    def words(self, thing: AttributeRow) -> str:
+    def searched_text(self, thing: AttributeRow) -> str:
         return f"{thing.name} {thing.layer} {thing.by} {thing.value}"
 
     def heads(self, columns: int) -> list[Line]:
         return [head(layout(_COLS, columns))]
 
     def _differs(self, name: str) -> bool:
-        """The marked nodes do not have the same value."""
+        """True if the marked nodes have different values."""
         if len(self.nodes) < 2:
             return False
-        seen = self.desk.remember(("settings", self.nodes), self._all)
+        seen = self.state.remember(("settings", self.nodes), self._all)
         return len({shown(v) for v in seen.get(name, ())}) > 1
 
     def _all(self) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {}
         for n in self.nodes[:SHOWN]:
-            node = self.desk.node(n)
-            for one in node_attributes(self.desk.world, node, self.role) if node is not None else ():
+            node = self.state.node(n)
+            for one in node_attributes(self.state.world, node, self.role) if node is not None else ():
                 out.setdefault(one.name, []).append(one.value)
         return out
 
     def draw(self, thing: AttributeRow, columns: int, chosen: bool) -> list[Line]:
         text = "(secret)" if thing.secret else "(they differ)" if self._differs(thing.name) else shown(thing.value)
-        by = self.desk.node(thing.by)
+        by = self.state.node(thing.by)
         cells: dict[str, Any] = {
-            "name": (f" {thing.name}", "name" if thing.own else ""), "value": (text, "" if thing.layer not in ("", "default") else "dim"),
-            "layer": (thing.layer, "ask" if thing.own else "dim"), "by": (short(by.name) if by is not None else thing.by, "dim"),
+            "name": (f" {thing.name}", "name" if thing.own else ""),
+            "value": (text, "" if thing.layer not in ("", "default") else "dim"),
+            "layer": (thing.layer, "ask" if thing.own else "dim"),
+            "by": (short(by.name) if by is not None else thing.by, "dim"),
             "readers": (", ".join(thing.readers), "dim"),
-        }  # fmt: skip
+        }
         out = [row(layout(_COLS, columns), cells)]
         if chosen:
             told = f"{thing.kind}. {thing.description}" if thing.description else thing.kind
@@ -99,38 +103,42 @@ class AttributesScreen(Listing):
         return out
 
     def hints(self) -> list[Hint]:
-        return [Hint("enter", "set", "type a value for it"), Hint("x", "take back", "let what is below count again"), Hint("/", "filter")]
+        return [
+            Hint("enter", "set", "type a value"),
+            Hint("x", "clear", "clear the value; the next weaker layer applies"),
+            Hint("/", "filter"),
+        ]
 
     def press(self, key: str) -> bool:
         thing: AttributeRow | None = self.chosen()
-        if key == "enter" and thing is not None and self.desk.may_do():
+        if key == "enter" and thing is not None and self.state.may_do():
             self._ask(thing)
             return True
-        if key == "x" and thing is not None and self.desk.may_do():
+        if key == "x" and thing is not None and self.state.may_do():
             if not thing.own and len(self.nodes) < 2:
-                self.desk.note(Said(False, f"{thing.name} is not set on {self.whose()}", f"it comes from {thing.layer or 'nowhere'}"))
+                self.state.note(Said(False, f"{thing.name} is not set on {self.whose()}", f"it comes from {thing.layer or 'nowhere'}"))
             else:
-                told = "what is below counts again: a deployment, a rule, the default"
-                what = f"take {thing.name} of {self.whose()} back?"
-                self.desk.overlay = Sure(self.desk, what, told, None, lambda: self._give(Setting(self._layer(), thing.name, clear=True)))
+                told = "then a deployment, a rule or the default gives the value"
+                what = f"clear {thing.name} of {self.whose()}?"
+                self.state.overlay = Sure(self.state, what, told, None, lambda: self._give(Setting(self._layer(), thing.name, clear=True)))
             return True
         return super().press(key)
 
     def _ask(self, thing: AttributeRow) -> None:
         if thing.secret:
-            self.desk.note(Said(False, f"{thing.name} holds a secret", "name where it comes from under `secrets` in the plan"))
+            self.state.note(Said(False, f"{thing.name} holds a secret", "name its source under `secrets` in the plan"))
             return
-        asked = Asked(self.desk, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
+        asked = Asked(self.state, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
         asked.typed = "" if thing.value is None else shown(thing.value)
-        self.desk.overlay = asked
+        self.state.overlay = asked
 
     def _typed(self, thing: AttributeRow, text: str) -> None:
-        from engine.face import PlanError, typed
+        from engine.api.control import PlanError, typed
 
         try:
-            value = typed(text, self.desk.world.catalog.attributes[thing.name].schema)
+            value = typed(text, self.state.world.catalog.attributes[thing.name].schema)
         except PlanError as error:
-            self.desk.note(Said(False, f"{thing.name}: {error.mistakes[0].expected}"))
+            self.state.note(Said(False, f"{thing.name}: {error.mistakes[0].expected}"))
             return
         self._give(Setting(self._layer(), thing.name, value))
 
@@ -138,17 +146,15 @@ class AttributesScreen(Listing):
         return "deployment" if self.deployment else "operator"
 
     def _give(self, what: Setting) -> None:
-        from ..desk import Order
-
         scopes = [self.deployment] if self.deployment else [f"{n}/{self.role}" if self.role else n for n in self.nodes]
-        self.desk.give([Order("set-attribute", scope, "", what) for scope in scopes])
+        self.state.give([Order("set-attribute", scope, "", what) for scope in scopes])
 
     def subject(self) -> Subject:
         return Subject(self.nodes, self.role)
 
 
 def shown(value: Any) -> str:
-    """One line that can be typed again."""
+    """The value in one line, in a form that the user can type again."""
     if value is None:
         return ""
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$"):

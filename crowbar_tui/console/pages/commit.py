@@ -1,6 +1,6 @@
-"""What committing a plan would do, before it is done; and the revisions that were, each of which can be looked at and gone back to.
+"""The preview of a commit, and the earlier revisions. The user can read a revision and go back to it.
 
-A plan file is read, judged and compared in a thread: on a large rack that takes a moment.
+A thread reads, checks and compares the plan file, because that takes a moment on a large rack.
 """
 
 from __future__ import annotations
@@ -9,54 +9,57 @@ from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.views.show import Revision, advice, sentence, short
+from engine.api.views import Revision, Step, advice, is_of_a_store, preview, revision_text, sentence, short
 
-from ..ink import Line, clip, line, wrap
+from ..actions import ask_disks
+from ..formats import age, count, day
 from ..overlays import Typed
-from ..page import Hint, Listing, Scroll
-from ..source import Said
-from ..words import age, count, day
+from ..page import Listing, Scroll
+from ..screen import Hint
+from ..snapshot import Said
+from ..state import ConsoleState, Order
+from ..styled import Line, clip, line, wrap
 
 if TYPE_CHECKING:
-    from engine.face import Diff, PlanError
-
-    from ..desk import Desk
+    from engine.api.control import Diff, PlanError
 
 MAX = 1_000_000
-"""Octets of a plan file."""
+"""Largest plan file, in bytes."""
 _WHAT = {
     "new": ("+", "good", "new"),
     "again": ("~", "busy", "runs again"),
-    "drift": ("!", "ask", "differs from what is installed: only a redeploy acts on it"),
-    "gone": ("-", "dim", "is asked for no more: unbound, what it did stays"),
-    "left": ("-", "dim", "is asked for no more, and stays"),
+    "drift": ("!", "ask", "differs from the installed system; only a redeploy changes it"),
+    "gone": ("-", "dim", "no longer in the plan: removed; its work stays on the node"),
+    "left": ("-", "dim", "no longer in the plan, and kept"),
 }
 
 
-def preview_file(desk: Desk, path: str) -> None:
-    """Read a plan file and show what its commit would do."""
+def preview_file(state: ConsoleState, path: str) -> None:
+    """Reads a plan file and shows what its commit would change."""
     file = Path(path).expanduser()
 
     def read() -> tuple[str, str]:
+        if is_of_a_store(file):  # and closing it would drop the engine's locks in this process
+            raise ValueError(f"{file.name} is a file of a store, not a plan")
         with file.open("rb") as opened:
             body = opened.read(MAX + 1)
         if len(body) > MAX:
             raise ValueError(f"{file.name} is too large for a plan")
         return body.decode("utf-8"), file.name
 
-    _begin(desk, read, f"commit {file.name}")
+    _begin(state, read, f"commit {file.name}")
 
 
-def preview_text(desk: Desk, text: str, name: str, title: str) -> None:
-    _begin(desk, lambda: (text, name), title)
+def preview_text(state: ConsoleState, text: str, name: str, title: str) -> None:
+    _begin(state, lambda: (text, name), title)
 
 
-def _begin(desk: Desk, read: Any, title: str) -> None:
-    world = desk.world
-    desk.waiting += 1
+def _begin(state: ConsoleState, read: Any, title: str) -> None:
+    world = state.world
+    state.waiting += 1
 
     def job() -> tuple[str, str, Diff | PlanError]:
-        from engine.face import PlanError, diff, plan_file
+        from engine.api.control import PlanError, diff, plan_file
 
         text, name = read()
         try:
@@ -66,21 +69,21 @@ def _begin(desk: Desk, read: Any, title: str) -> None:
         return text, name, diff(world, plan)
 
     def done(found: Any) -> None:
-        desk.waiting -= 1
+        state.waiting -= 1
         if isinstance(found, Exception):
             why = found.strerror if isinstance(found, OSError) and found.strerror else str(found)
-            desk.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
+            state.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
             return
-        desk.push(CommitScreen(desk, title, *found))
+        state.push(CommitScreen(state, title, *found))
 
-    desk.work(job, done)
+    state.work(job, done)
 
 
 class CommitScreen(Scroll):
     name = "commit"
 
-    def __init__(self, desk: Desk, title: str, text: str, file: str, found: Diff | PlanError) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, title: str, text: str, file: str, found: Diff | PlanError) -> None:
+        super().__init__(state)
         self.title = title
         self.plan = text
         self.file = file
@@ -99,45 +102,46 @@ class CommitScreen(Scroll):
     def may(self) -> bool:
         return self.diff is not None and not self.diff.same and self.diff.refused is None
 
-    def step(self) -> Any:
-        from engine.views.show import Step
-
+    def step(self) -> Step | None:
         if self.diff is None:
             return Step(kind="plan", text="correct the file; esc goes back")
         if self.diff.same:
             return Step(kind="wait", text="nothing to commit; esc goes back")
         if self.diff.refused is not None:
             return Step(kind="plan", text=advice(self.diff.refused) or "correct the plan; esc goes back")
-        return Step(kind="plan", text=f"y commits it as revision {self.diff.revision}; esc leaves everything as it is")
+        return Step(kind="plan", text=f"y commits it as revision {self.diff.revision}; esc changes nothing")
 
     def text(self, columns: int) -> list[Line]:
         found = self.diff
         if found is None:
             mistakes = getattr(self.found, "mistakes", ())
-            out = [line((f" {self.file} is not a right plan: {count(len(mistakes), 'mistake')}", "bad")), line()]
+            out = [line((f" {self.file} has {count(len(mistakes), 'mistake')}", "bad")), line()]
             for one in mistakes:
                 out += [line("   " if i else " ! ", (text, "")) for i, text in enumerate(wrap(str(one), columns - 4))]
             return out
         if found.same:
-            return [line(), line(f" no difference: it is revision {found.revision}, which is in force")]
-        out = [line(" ", (f"it would be revision {found.revision}", "name")), line()]
+            return [line(), line(f" no difference: this plan is the current revision {found.revision}")]
+        out = [line(" ", (f"this plan would become revision {found.revision}", "name")), line()]
         if found.refused is not None:
-            out = [line((" ! it would be refused: ", "bad"), clip(sentence(found.refused), columns - 25)), line()]
+            out = [line((" ! the engine would refuse it: ", "bad"), clip(sentence(found.refused), columns - 32)), line()]
         if found.roles:
-            many = f"{count(len(found.nodes), 'node')} touched, {count(len(found.roles), 'role')}"
+            many = f"{count(len(found.nodes), 'node')} changed, {count(len(found.roles), 'role')}"
             loss = f", {len(found.destroys)} of them wipe disks" if found.destroys else ""
             out += [line(" ", (many, "name"), (loss, "bad"))]
             for r in found.roles:
-                mark, ink, what = _WHAT[r.what]
+                mark, style, what = _WHAT[r.what]
                 what += f": {r.why}" if r.why else ""
-                wipes = ", wipes disks: approved" if r.approved else ", wipes disks: waits for your yes"
+                wipes = ", wipes disks: approved" if r.approved else ", wipes disks: waits for your approval"
                 more = (wipes if r.destructive and r.what == "new" else "", "bad")
-                head = line((f" {mark} ", ink), (f"{clip(short(r.node), 15):<16}", "name"))
-                out.append(line(*head, f"{clip(r.role, 19):<20}", (what, ink), more))
+                head = line((f" {mark} ", style), (f"{clip(short(r.node), 15):<16}", "name"))
+                out.append(line(*head, f"{clip(r.role, 19):<20}", (what, style), more))
+                if r.takes or r.leaves:
+                    out.append(line(" " * 19, (f"takes {', '.join(r.takes) or 'no disk'}", "name")))
+                    out += [line(" " * 19, (clip(f"not {one.disk.name}: {sentence(one.reason)}", columns - 20), "dim")) for one in r.leaves]
             out.append(line())
         elif found.refused is None:
             out += [line(" no role of any node changes"), line()]
-        out.append(line((" what differs in the plan", "head")))
+        out.append(line((" differences in the plan", "head")))
         for text in found.plan:
             path, _, change = text.partition(": ")
             out += [line("   ", (path, "busy"))]
@@ -145,87 +149,84 @@ class CommitScreen(Scroll):
         return out
 
     def hints(self) -> list[Hint]:
-        return [*([Hint("y", "commit", "make it the wanted state")] if self.may() else []), Hint("esc", "back"), Hint("up down", "read")]
+        return [*([Hint("y", "commit", "commit this plan")] if self.may() else []), Hint("esc", "back"), Hint("up down", "read")]
 
     def press(self, key: str) -> bool:
-        if key == "y" and self.may() and self.desk.may_do():
+        if key == "y" and self.may() and self.state.may_do():
             found = self.diff
             approved = [r for r in found.roles if r.destructive and r.what == "new" and r.approved] if found is not None else []
             if approved:
-                from engine.views.show import preview
-
-                nodes = [n for name in dict.fromkeys(r.node for r in approved) if (n := self.desk.node(name)) is not None]
-                shown = preview(self.desk.world, "redeploy", nodes)
-                self.desk.overlay = Typed(self.desk, f"{self.title}: disks are wiped", shown, "wipe", self._commit)
+                nodes = [n for name in dict.fromkeys(r.node for r in approved) if (n := self.state.node(name)) is not None]
+                shown = preview(self.state.world, "redeploy", nodes)
+                self.state.overlay = typed = Typed(self.state, f"{self.title}: this wipes disks", shown, "wipe", self._commit)
+                ask_disks(self.state, typed, "redeploy", nodes)
             else:
                 self._commit()
             return True
         return super().press(key)
 
     def _commit(self) -> None:
-        desk = self.desk
-        if desk.source is None:
+        state = self.state
+        if state.source is None:
             return
-        source, text, file = desk.source, self.plan, self.file
-        desk.waiting += 1
+        source, text, file = state.source, self.plan, self.file
+        state.waiting += 1
 
         def done(said: Any) -> None:
-            from ..desk import Order
+            told = said if isinstance(said, Said) else Said(False, f"the console failed: {said}")
+            state.answered(Order("commit", ""), told)
+            if told.ok and state.page is self:
+                state.back()
 
-            told = said if isinstance(said, Said) else Said(False, f"the console failed over it: {said}")
-            desk.answered(Order("commit", ""), told)
-            if told.ok and desk.page is self:
-                desk.back()
-
-        desk.work(lambda: source.commit(text, file), done)
+        state.work(lambda: source.commit(text, file), done)
 
 
 class RevisionsScreen(Listing):
-    """What was committed, newest first."""
+    """The committed plans, newest first."""
 
     name = "revisions"
     empty = "no plan is committed yet"
 
     def things(self) -> Sequence[Revision]:
-        return sorted(self.desk.world.revisions.values(), key=lambda r: -r.number)
+        return sorted(self.state.world.revisions.values(), key=lambda r: -r.number)
 
     def key_of(self, thing: Revision) -> Hashable:
         return thing.number
 
-    def words(self, thing: Revision) -> str:
+    def searched_text(self, thing: Revision) -> str:
         return f"{thing.number} {thing.who}"
 
     def heads(self, columns: int) -> list[Line]:
         return [line((f" {'revision':<10}{'by':<16}{'when':<30}", "head"))]
 
     def draw(self, thing: Revision, columns: int, chosen: bool) -> list[Line]:
-        when = f"{day(thing.at)}  {age(self.desk.wall() - thing.at)} ago"
-        force = ("in force" if thing.number == max(self.desk.world.revisions) else "", "good")
+        when = f"{day(thing.at)}  {age(self.state.wall() - thing.at)} ago"
+        force = ("current" if thing.number == max(self.state.world.revisions) else "", "good")
         return [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
 
     def hints(self) -> list[Hint]:
-        return [Hint("enter", "read", "the plan of that revision"), Hint("b", "go back", "what going back to it would do; then y")]
+        return [Hint("enter", "read", "the plan of that revision"), Hint("b", "go back", "show what going back would change; then y")]
 
     def press(self, key: str) -> bool:
         thing: Revision | None = self.chosen()
         if key in ("enter", "b") and thing is not None:
             if key == "enter":
-                self.desk.push(RevisionScreen(self.desk, thing))
+                self.state.push(RevisionScreen(self.state, thing))
             else:
-                go_back(self.desk, thing)
+                go_back(self.state, thing)
             return True
         return super().press(key)
 
 
 class RevisionScreen(Scroll):
-    """The text of one."""
+    """The text of one revision."""
 
     name = "revision"
 
-    def __init__(self, desk: Desk, revision: Revision) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, revision: Revision) -> None:
+        super().__init__(state)
         self.revision = revision
-        self._plan = text_of(revision)
+        self._plan = revision_text(revision)
 
     def ident(self) -> Hashable:
         return ("revision", self.revision.number)
@@ -237,26 +238,27 @@ class RevisionScreen(Scroll):
         return line((f"by {self.revision.who}, {day(self.revision.at)}", ""))
 
     def text(self, columns: int) -> list[Line]:
-        from .plan import coloured
-
         return [coloured(one) for one in self._plan.splitlines()]
 
     def hints(self) -> list[Hint]:
-        return [Hint("b", "go back", "what going back to it would do; then y")]
+        return [Hint("b", "go back", "show what going back would change; then y")]
 
     def press(self, key: str) -> bool:
         if key == "b":
-            go_back(self.desk, self.revision)
+            go_back(self.state, self.revision)
             return True
         return super().press(key)
 
 
-def go_back(desk: Desk, revision: Revision) -> None:
-    """Show what making an earlier revision the wanted state again would do. It becomes a new revision."""
-    preview_text(desk, text_of(revision), f"revision-{revision.number}.yml", f"back to revision {revision.number}")
+def go_back(state: ConsoleState, revision: Revision) -> None:
+    """Shows what going back to an earlier revision would change. The old plan becomes a new revision."""
+    preview_text(state, revision_text(revision), f"revision-{revision.number}.yml", f"back to revision {revision.number}")
 
 
-def text_of(revision: Revision) -> str:
-    from engine.views.show import revision_text
-
-    return revision_text(revision)
+def coloured(text: str) -> Line:
+    """Splits a line into key and value."""
+    stripped = text.lstrip()
+    key, colon, rest = stripped.partition(":")
+    if colon and not stripped.startswith(("-", "{", '"')) and (not rest or rest.startswith(" ")):
+        return line((f" {text[: len(text) - len(stripped)]}{key}:", "busy"), rest)
+    return line(f" {text}")

@@ -1,40 +1,43 @@
-"""7: one stream of what happened, from the journal. It follows the end until the cursor leaves it; f goes back to following."""
+"""7: one stream of events from the journal. It follows the end until the cursor leaves it; `f` follows again."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.views.show import short
+from engine.api.views import short
 
-from ..ink import Line, clip, line, wrap
-from ..page import Hint, Listing, Subject
-from ..words import clock
+from ..formats import clock
+from ..page import Listing
+from ..screen import Hint, Subject
+from ..state import ConsoleState
+from ..styled import Line, clip, line, wrap
 
-_INK = {"operate": "ask", "commit": "ask", "set-attribute": "ask", "hello": "good", "bye": "dim", "missed": "ask", "tick": "dim"}
+_STYLE = {"operate": "ask", "commit": "ask", "set-attribute": "ask", "hello": "good", "bye": "dim", "missed": "ask", "tick": "dim"}
 
 
 class EventsScreen(Listing):
     name = "events"
-    empty = "nothing happened yet"
+    empty = "nothing has happened yet"
 
-    def __init__(self, desk: Any) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.follow = True
         self.all = False
 
     def things(self) -> Sequence[dict[str, Any]]:
-        return list(self.desk.story) if self.all else [t for t in self.desk.story if t.get("text")]
+        return list(self.state.story) if self.all else [t for t in self.state.story if t.get("text")]
 
     def key_of(self, thing: dict[str, Any]) -> Hashable:
-        return thing["seq"]  # type: ignore[no-any-return]
+        seq: int = thing["seq"]
+        return seq
 
-    def words(self, thing: dict[str, Any]) -> str:
+    def searched_text(self, thing: dict[str, Any]) -> str:
         return f"{thing['type']} {self._who(thing)} {thing.get('text', '')}"
 
     def _who(self, thing: dict[str, Any]) -> str:
         name = str(thing.get("node") or "")
-        node = self.desk.rows.get(name)
+        node = self.state.rows.get(name)
         return short(node.name if node is not None else name) if name else str(thing.get("mac") or "")
 
     def heads(self, columns: int) -> list[Line]:
@@ -42,15 +45,18 @@ class EventsScreen(Listing):
 
     def draw(self, thing: dict[str, Any], columns: int, chosen: bool) -> list[Line]:
         bad = "problem" in thing or "reason" in thing or "error" in (thing.get("roles") or {}).values()
-        ink = "bad" if bad else _INK.get(str(thing["type"]), "")
+        style = "bad" if bad else _STYLE.get(str(thing["type"]), "")
         head = f" {thing['seq']:>6} "
         text = str(thing.get("text", ""))
         room = columns - 49
         lines = wrap(text, room, 6) if chosen and not self.follow else [clip(text, room)]
         first = line(
-            (head, "dim"), (f"{clock(thing['at'])} ", "dim"), (f"{clip(str(thing['type']), 13):<14}", ink),
-            (f"{clip(self._who(thing), 17):<18}", "name"), (lines[0], "bad" if bad else ""),
-        )  # fmt: skip
+            (head, "dim"),
+            (f"{clock(thing['at'])} ", "dim"),
+            (f"{clip(str(thing['type']), 13):<14}", style),
+            (f"{clip(self._who(thing), 17):<18}", "name"),
+            (lines[0], "bad" if bad else ""),
+        )
         return [first, *(line(" " * 48, more) for more in lines[1:])]
 
     def body(self, columns: int, rows: int) -> list[Line]:
@@ -65,13 +71,14 @@ class EventsScreen(Listing):
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("f", "follow", "stay at the end as it grows"), Hint("t", "all", "also those that changed nothing that is told"),
+            Hint("f", "follow", "follow new events"),
+            Hint("t", "all", "also show events without a visible change"),
             Hint("enter", "open", "the node"),
-        ]  # fmt: skip
+        ]
 
     def subject(self) -> Subject:
         thing = self.chosen()
-        node = self.desk.node(str(thing.get("node"))) if thing is not None and thing.get("node") else None
+        node = self.state.node(str(thing.get("node"))) if thing is not None and thing.get("node") else None
         return Subject((node.id,)) if node is not None else Subject()
 
     def press(self, key: str) -> bool:

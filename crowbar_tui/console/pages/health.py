@@ -1,17 +1,21 @@
-"""8: the engine's own figures: how fast it is, what waits, what it refuses and why, and whether somebody else serves DHCP here."""
+"""8: the engine's own figures: its speed, its queues, refusals with reasons, and other DHCP servers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..ink import Line, clip, fit, line, wrap
-from ..page import Hint, Scroll
-from ..words import age, clock
+from ..formats import age, clock
+from ..page import Scroll
+from ..screen import Hint
+from ..styled import Line, clip, fit, line, wrap
 
 _STATE = {
-    "embedded": ("works, in this process", "good"), "attached": ("works, in another process", "good"), "alone": ("not running", "bad"),
-    "failed": ("stopped by itself", "bad"), "past": ("looked back at: rates, queues and counters are not kept", "ask"),
-}  # fmt: skip
+    "embedded": ("works, in this process", "good"),
+    "attached": ("works, in another process", "good"),
+    "alone": ("not running", "bad"),
+    "failed": ("stopped by itself", "bad"),
+    "past": ("a look back: the journal has no rates, queues and counters", "ask"),
+}
 _FOREIGN = ("other_server",)
 
 
@@ -19,26 +23,26 @@ class HealthScreen(Scroll):
     name = "health"
 
     def text(self, columns: int) -> list[Line]:
-        desk = self.desk
-        health = desk.snapshot.health
-        word, ink = _STATE[desk.snapshot.state]
+        state = self.state
+        health = state.snapshot.health
+        word, style = _STATE[state.snapshot.connection]
         out: list[Line] = []
-        _pair(out, "engine", line((word, ink), (f"   pid {health['pid']}" if "pid" in health else "", "dim")))
-        if desk.snapshot.trouble:
-            for text in wrap(desk.snapshot.trouble, columns - 20):
+        _pair(out, "engine", line((word, style), (f"   pid {health['pid']}" if "pid" in health else "", "dim")))
+        if state.snapshot.trouble:
+            for text in wrap(state.snapshot.trouble, columns - 20):
                 _pair(out, "", line((text, "bad")))
-        _pair(out, "store", line(clip(str(desk.snapshot_where), columns - 20), (f"   journal at {desk.snapshot.seq}", "dim")))
+        _pair(out, "store", line(clip(str(state.snapshot_where), columns - 20), (f"   journal at {state.snapshot.seq}", "dim")))
         if not health:
-            if desk.past is None:
-                out += [line(), line("  ", ("figures come from a running engine", "dim"))]
+            if state.past is None:
+                out += [line(), line("  ", ("only a running engine has figures", "dim"))]
             return out
         waiting: dict[str, int] = health.get("waiting") or {}
         turned: dict[str, int] = health.get("turned_away") or {}
         batches = f"   {health.get('events', 0)} events in {health.get('batches', 0)} batches"
         _pair(out, "engine time", line(age(health.get("now", 0.0)), (batches, "dim")))
         slow = float(health.get("slowest_s", 0.0)) * 1000
-        ink = "ask" if slow > 20 else ""
-        _pair(out, "slowest step", line((f"{slow:.1f} ms", ink), (f"   {health.get('slowest', '')}", "dim")))
+        style = "ask" if slow > 20 else ""
+        _pair(out, "slowest step", line((f"{slow:.1f} ms", style), (f"   {health.get('slowest', '')}", "dim")))
         queue = "   ".join(f"{lane} {many}" for lane, many in waiting.items()) or "none"
         wakes = f"   {health.get('wakes', 0)} wakes ahead"
         _pair(out, "waiting", line((queue, "ask" if sum(waiting.values()) > 500 else ""), (wakes, "dim")))
@@ -51,9 +55,43 @@ class HealthScreen(Scroll):
             _pair(out, "", line((clip(f"{clock(letter['at'])} {letter['what']}: {letter['error']}", columns - 20), "bad")))
         if "attached" in health:
             _pair(out, "consoles", line(f"{health['attached']} connections"))
+        out += self._process(health, columns)
         out += self._foreign(health, columns)
         out += self._figures(health, columns)
+        out += self._drops(health, columns)
         out += self._refusals(health, columns)
+        return out
+
+    def _drops(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """Dropped packets and ignored fields, by cause, each with its last example."""
+        drops: list[dict[str, Any]] = health.get("drops") or []
+        if not drops:
+            return []
+        out: list[Line] = [line(), line((f" {'packets dropped, or read in part':<38}{'times':>8}{'last':>8}", "head"))]
+        wall = self.state.wall()
+        for d in drops:
+            how = "read in part" if d["answered"] else "dropped"
+            text = f"{d['protocol'].upper()} {how}: {d['fault']}"
+            figures = (f"{d['count']:>8}", (f"{age(wall - d['at']):>8}", "dim"))
+            out.append(line((f" {clip(text, columns - 18):<{columns - 17}}", "dim" if d["answered"] else "ask"), *figures))
+            out.append(line(("   the last of ", "dim"), (d["who"], "name"), (f", option {d['option']}" if d["option"] else "", "dim")))
+        return out
+
+    def _process(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """The interface that is served, and what the engine's process may do."""
+        out: list[Line] = []
+        interface, process = health.get("interface") or {}, health.get("process") or {}
+        if interface.get("code"):
+            when = age(self.state.wall() - interface["since"])
+            for text in wrap(f"{interface['sentence']} (since {when}); {interface['advice']}", columns - 20):
+                _pair(out, "" if out else "interface", line((text, "bad")))
+        elif interface:
+            _pair(out, "interface", line(clip(interface["name"] or interface["address"], columns - 20)))
+        if process.get("why_root"):
+            for i, text in enumerate(wrap(f"root: {process['why_root']}", columns - 20)):
+                _pair(out, "" if i else "runs as", line((text, "ask")))
+        elif process:
+            _pair(out, "runs as", line(clip(process["user"], columns - 20), ("   " + " ".join(process["capabilities"]), "dim")))
         return out
 
     def _foreign(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -62,7 +100,7 @@ class HealthScreen(Scroll):
         if not found:
             _pair(out, "foreign dhcp", line("none heard"))
         for r in found:
-            when = age(self.desk.wall() - r["at"])
+            when = age(self.state.wall() - r["at"])
             _pair(out, "foreign dhcp", line((clip(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20), "bad")))
         return out
 
@@ -88,7 +126,7 @@ class HealthScreen(Scroll):
         if not refusals:
             return []
         out: list[Line] = [line(), line((f" {'refused or left alone':<38}{'times':>8}{'last':>8}", "head"))]
-        wall = self.desk.wall()
+        wall = self.state.wall()
         for _, r in sorted(refusals.items(), key=lambda kv: -kv[1]["at"]):
             text = clip(r["sentence"], max(columns - 20, 36))
             if columns >= 100:

@@ -1,18 +1,17 @@
-"""The logs of a node: of the attempts of its roles, and of its serial console where one is kept. Follows the end until one scrolls up."""
+"""The logs of a node: attempts of its roles, and its serial console if one is kept. Follows the end until the user scrolls up."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..ink import Line, clean, line
+from ..formats import age, size
 from ..logs import Attempted, LogFile, Tail, of_node, tail
-from ..page import Hint, Page, Subject
-from ..words import age, size
-
-if TYPE_CHECKING:
-    from ..desk import Desk
+from ..page import Page
+from ..screen import Hint, Subject
+from ..state import ConsoleState
+from ..styled import Line, clean, line
 
 FIRST = ("transition", "error")
 """States of roles whose log is shown first."""
@@ -21,8 +20,8 @@ FIRST = ("transition", "error")
 class LogScreen(Page):
     name = "log"
 
-    def __init__(self, desk: Desk, node: str, role: str = "") -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, node: str, role: str = "") -> None:
+        super().__init__(state)
         self.id = node
         self.role = role
         self.files: list[LogFile] = []
@@ -30,7 +29,7 @@ class LogScreen(Page):
         self.shown: Tail | None = None
         self.failed = ""
         self.top: int | None = None
-        """First line that is seen; None: the end is followed."""
+        """First visible line. None: the view follows the end."""
         self._path: Path | None = None
         self._busy = False
         self._room = 1
@@ -46,11 +45,11 @@ class LogScreen(Page):
     # -- reading, in threads -----------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        node = self.desk.node(self.id)
+        node = self.state.node(self.id)
         if self._busy or node is None:
             return
         self._busy = True
-        world, store = self.desk.world, Path(self.desk.snapshot_where)
+        world, store = self.state.world, Path(self.state.snapshot_where)
         mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())]
         mine.sort(key=lambda r: (r.role != self.role, r.state.value not in FIRST))
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
@@ -65,10 +64,10 @@ class LogScreen(Page):
             except OSError as error:
                 return files, f"{chosen}: {(error.strerror or str(error)).lower()}"
 
-        self.desk.work(job, self._took)
+        self.state.work(job, self._took)
 
     def _first(self, files: list[LogFile], attempted: list[Attempted]) -> Path | None:
-        """That of the role that was asked for, of one that runs or failed, else the newest."""
+        """The log to open first: of the chosen role, of a role that runs or failed, or the newest."""
         wanted = [a.role for a in attempted if a.role == self.role or a.state in FIRST]
         return next((f.path for role in wanted for f in files if f.role == role), files[0].path if files else None)
 
@@ -83,8 +82,8 @@ class LogScreen(Page):
             self.shown = told
         paths = [f.path for f in self.files]
         if self._path not in paths:
-            node = self.desk.node(self.id)
-            world = self.desk.world
+            node = self.state.node(self.id)
+            world = self.state.world
             mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())] if node is not None else []
             self._path = self._first(self.files, [Attempted(r.role, r.attempt, r.state.value) for r in mine])
         self.index = paths.index(self._path) if self._path in paths else 0
@@ -98,7 +97,7 @@ class LogScreen(Page):
         if not self.files or self.shown is None:
             return None
         at = self.files[self.index].at
-        return line((f"{size(self.shown.size)}B, {age(self.desk.wall() - at)} ago", "dim"))
+        return line((f"{size(self.shown.size)}B, {age(self.state.wall() - at)} ago", "dim"))
 
     def rule(self) -> str:
         if not self.files:
@@ -110,25 +109,25 @@ class LogScreen(Page):
         if self.failed:
             return [line(), line("  ", (self.failed, "bad"))]
         if self.shown is None:
-            return [line(), line("  ", ("reading ..." if self._busy else "no role of it has written a log yet", "dim"))]
+            return [line(), line("  ", ("reading ..." if self._busy else "no role of this node has written a log yet", "dim"))]
         lines = [piece for text in self.shown.lines for piece in _pieces(clean(text), columns - 1)]
         if self.shown.cut:
-            lines = ["(the beginning is left out)", *lines]
+            lines = ["(the beginning is not shown)", *lines]
         self._room, self._many = rows, len(lines)
         last = max(len(lines) - rows, 0)
         if self.top is not None and self.top >= last:
             self.top = None
         start = last if self.top is None else self.top
-        seen = lines[start : start + rows] or ["(nothing is in it yet)"]
+        seen = lines[start : start + rows] or ["(the log is still empty)"]
         return [line(" ", (text, _ink(text))) for text in seen]
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def hints(self) -> list[Hint]:
-        another = Hint("tab", "next log", "the log of another role, or of the serial console")
-        out = [another, Hint("f", "follow", "the end, as it is written"), Hint("up", "scroll")]
+        another = Hint("tab", "next log", "the log of another role, or the serial console")
+        out = [another, Hint("f", "follow", "follow new lines"), Hint("up", "scroll")]
         if any(one.kind == "serial" for one in self.files):
-            out.insert(1, Hint("s", "serial console", "of the newest start through firmware; again: of the start before"))
+            out.insert(1, Hint("s", "serial console", "the newest start through firmware; again: the start before"))
         return out
 
     def press(self, key: str) -> bool:

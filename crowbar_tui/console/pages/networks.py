@@ -1,34 +1,35 @@
-"""6: networks with their ranges and how full they are; below, who has which address."""
+"""6: networks with their ranges and how full they are, then all addresses in use."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from engine.views.show import AddressRow, NetworkView, addresses, networks, short
+from engine.api.views import AddressRow, NetworkView, addresses, networks, short
 
 from .. import glyphs as g
-from ..ink import Line, clip, line
-from ..page import Hint, Listing, Sort, Subject
-from ..words import age
+from ..formats import age
+from ..page import Listing, Sort
+from ..screen import Hint, Subject
+from ..styled import Line, clip, line
 
 _KIND = {"fixed": "good", "bound": "", "offered": "busy", "declined": "bad"}
 
 
 class NetworksScreen(Listing):
     name = "networks"
-    empty = "no address is given out yet"
+    empty = "the engine has given out no address yet"
     sorts = (Sort("", None), Sort("node", lambda a: (a.node == "", a.node)), Sort("kind", lambda a: a.kind))
 
     def _networks(self) -> tuple[NetworkView, ...]:
-        return self.desk.remember("networks", lambda: networks(self.desk.world))
+        return self.state.remember("networks", lambda: networks(self.state.world))
 
     def things(self) -> Sequence[AddressRow]:
-        return self.desk.remember("addresses", lambda: addresses(self.desk.world))
+        return self.state.remember("addresses", lambda: addresses(self.state.world))
 
     def key_of(self, thing: AddressRow) -> Hashable:
         return thing.address
 
-    def words(self, thing: AddressRow) -> str:
+    def searched_text(self, thing: AddressRow) -> str:
         return f"{thing.address} {thing.network} {thing.kind} {short(thing.node)} {thing.mac}"
 
     def heads(self, columns: int) -> list[Line]:
@@ -38,15 +39,19 @@ class NetworksScreen(Listing):
             for r in n.ranges or ():
                 share = r.used / r.size if r.size else 0.0
                 full, left = g.bar(share, 3 if columns < 120 else 12)
-                ink = "bad" if share >= 1 else "ask" if share > 0.9 else "dim"
+                style = "bad" if share >= 1 else "ask" if share > 0.9 else "dim"
                 out.append(
                     line(
-                        (f" {clip(n.name if first else '', 8):<9}", "name"), (f"{n.subnet if first else '':<19}", ""),
-                        f"{clip(r.name, 5):<6}", (f"{r.first:<16}{r.last:<16}", "dim"), (full, ink), (left, "dim"),
-                        (f" {r.used}/{r.size}", ink if ink != "dim" else ""),
+                        (f" {clip(n.name if first else '', 8):<9}", "name"),
+                        (f"{n.subnet if first else '':<19}", ""),
+                        f"{clip(r.name, 5):<6}",
+                        (f"{r.first:<16}{r.last:<16}", "dim"),
+                        (full, style),
+                        (left, "dim"),
+                        (f" {r.used}/{r.size}", style if style != "dim" else ""),
                         (self._more(n) if first and columns >= 120 else "", "dim"),
                     )
-                )  # fmt: skip
+                )
                 first = False
             if not n.ranges:
                 out.append(line((f" {clip(n.name, 8):<9}", "name"), f"{n.subnet:<19}", ("no ranges", "dim")))
@@ -60,20 +65,24 @@ class NetworksScreen(Listing):
         return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
 
     def draw(self, thing: AddressRow, columns: int, chosen: bool) -> list[Line]:
-        now = self.desk.world.meta.now
+        now = self.state.world.meta.now
         left = "" if not thing.until else age(thing.until - now) if thing.until > now else "over"
         node = short(thing.node) if thing.node else "-"
         return [
             line(
-                (f" {thing.address:<17}", "name"), f"{clip(thing.network, 9):<10}", (f"{thing.kind:<10}", _KIND.get(thing.kind, "")),
-                (f"{clip(node, 15):<16}", "" if thing.node else "dim"), (f"{thing.mac:<18}", "dim"), (f"{left:>7}", "dim"),
+                (f" {thing.address:<17}", "name"),
+                f"{clip(thing.network, 9):<10}",
+                (f"{thing.kind:<10}", _KIND.get(thing.kind, "")),
+                (f"{clip(node, 15):<16}", "" if thing.node else "dim"),
+                (f"{thing.mac:<18}", "dim"),
+                (f"{left:>7}", "dim"),
             )
-        ]  # fmt: skip
+        ]
 
     def hints(self) -> list[Hint]:
-        return [Hint("enter", "open", "the node that has it"), Hint("s", "sort", "by address, node, kind")]
+        return [Hint("enter", "open", "the node with this address"), Hint("s", "sort", "by address, node, kind")]
 
     def subject(self) -> Subject:
         thing = self.chosen()
-        node = self.desk.node(thing.node) if thing is not None and thing.node else None
+        node = self.state.node(thing.node) if thing is not None and thing.node else None
         return Subject((node.id,)) if node is not None else Subject()

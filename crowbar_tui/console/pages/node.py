@@ -1,21 +1,19 @@
-"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, the end of its story."""
+"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, and its newest events."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engine.views.show import NodePage, RoleLine, Step, node_page, short, why_chain
+from engine.api.views import NodePage, RoleLine, Step, node_page, short, why_chain
 
 from .. import glyphs as g
-from ..desk import INK, standing
-from ..ink import Line, Span, clip, fit, join, line
-from ..page import Hint, Listing, Subject
+from ..formats import age, clock, count, size, speed
+from ..page import Listing
+from ..screen import Hint, Subject
+from ..state import STYLE, ConsoleState, standing
+from ..styled import Line, Span, clip, fit, join, line
 from ..table import Col, head, layout, row
-from ..words import age, clock, count, size, speed
-
-if TYPE_CHECKING:
-    from ..desk import Desk
 
 _ROLES = (
     Col("role", " role", 19, grow=1, most=28),
@@ -26,40 +24,47 @@ _ROLES = (
     Col("attempt", "attempt", 14, wide=130),
     Col("deployment", "deployment", 12, wide=140),
 )
-_INK = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
+_STYLE = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
 _CHECK = {"right": "good", "unknown": "dim", "swapped": "ask", "missing": "ask", "silent": "dim"}
 _STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
 
 
+def _bmc_clock(page: NodePage, columns: int) -> list[Line]:
+    """A line if the machine's clock is wrong by a minute or more: its log times and certificates are then wrong too."""
+    off = page.bmc_clock_off_s
+    way = "ahead of ours" if off > 0 else "behind ours"
+    return [fit(((" bmc   ", "dim"), (f"its clock is {age(abs(off))} {way}", "ask")), columns)] if off else []
+
+
 class NodeScreen(Listing):
-    """The roles are the list; what is above and below is there to be read."""
+    """The page. The cursor moves over the roles; the other parts are only text."""
 
     name = "node"
-    empty = "no role is bound to it"
+    empty = "this node has no role"
 
-    def __init__(self, desk: Desk, node: str) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, node: str) -> None:
+        super().__init__(state)
         self.id = node
         self.part = 0
-        """What the lower part shows: ports and disks, or the story."""
+        """What the lower part shows: ports and disks, or the newest events."""
 
     def ident(self) -> Hashable:
         return ("node", self.id)
 
     def crumb(self) -> str:
-        return short(self.desk.rows[self.id].name) if self.id in self.desk.rows else self.id
+        return short(self.state.rows[self.id].name) if self.id in self.state.rows else self.id
 
     def page(self) -> NodePage | None:
-        node = self.desk.node(self.id)
+        node = self.state.node(self.id)
         if node is None:
             return None
-        return self.desk.remember(("node", self.id), lambda: node_page(self.desk.world, node, self.desk.links()))
+        return self.state.remember(("node", self.id), lambda: node_page(self.state.world, node, self.state.links()))
 
     def middle(self) -> Line | None:
-        if self.id not in self.desk.rows:
+        if self.id not in self.state.rows:
             return line(("gone", "bad"))
-        r = self.desk.row(self.id)
-        return line((f"{r.state} since {age(self.desk.wall() - r.since)}", INK[standing(r)]))
+        r = self.state.row(self.id)
+        return line((f"{r.state} since {age(self.state.wall() - r.since)}", STYLE[standing(r)]))
 
     def corner(self) -> Line | None:
         page = self.page()
@@ -68,10 +73,10 @@ class NodeScreen(Listing):
         return line((clip(page.row.family, 22), "dim"), (f"  S/N {clip(page.serial, 12)}" if page.serial else "", "dim"))
 
     def step(self) -> Step | None:
-        page = self.page()
-        if page is None or page.row.state == "ready":
+        page, node = self.page(), self.state.node(self.id)
+        if page is None or node is None or page.row.state == "ready":
             return None
-        chain = self.desk.remember(("chain", self.id, ""), lambda: why_chain(self.desk.world, self.desk.node(self.id)))  # type: ignore[arg-type]
+        chain = self.state.remember(("chain", self.id, ""), lambda: why_chain(self.state.world, node))
         if not chain.advice:
             return None
         again = "; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""
@@ -86,7 +91,7 @@ class NodeScreen(Listing):
     def key_of(self, thing: RoleLine) -> Hashable:
         return thing.row.role
 
-    def words(self, thing: RoleLine) -> str:
+    def searched_text(self, thing: RoleLine) -> str:
         return f"{thing.row.role} {thing.row.state} {thing.row.stage}"
 
     def heads(self, columns: int) -> list[Line]:
@@ -94,17 +99,17 @@ class NodeScreen(Listing):
 
     def draw(self, thing: RoleLine, columns: int, chosen: bool) -> list[Line]:
         r = thing.row
-        told: Any = (self.desk.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
-        live = self.desk.live(self.id) if r.state == "transition" else None
-        if live is not None:
-            told = (f"{live.percent:.0f}% {live.text}", "busy")
+        told: Any = (self.state.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
+        progress = self.state.progress(self.id) if r.state == "transition" else None
+        if progress is not None:
+            told = (f"{progress.percent:.0f}% {progress.text}", "busy")
         elif r.state == "active" and thing.ended:
             told = (f"took {age(thing.ended - thing.began)}", "dim")
         mark = " !" if r.state == "error" else "  "
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
-            "state": (r.state, _INK.get(r.state, "")),
-            "since": (age(self.desk.wall() - r.since) if r.since else "", "dim"),
+            "state": (r.state, _STYLE.get(r.state, "")),
+            "since": (age(self.state.wall() - r.since) if r.since else "", "dim"),
             "why": told,
             "stage": (r.stage, "dim"),
             "attempt": (r.attempt, "dim"),
@@ -117,8 +122,8 @@ class NodeScreen(Listing):
     def body(self, columns: int, rows: int) -> list[Line]:
         page = self.page()
         if page is None:
-            return [line(), line("  ", ("this node is not there any more", "dim"))]
-        top = [self._life(page, columns), *self._boot(page, columns)]
+            return [line(), line("  ", ("this node no longer exists", "dim"))]
+        top = [self._life(page, columns), *self._boot(page, columns), *self._facts(page, columns, rows)]
         lower = self._ports(page, columns) if self.part == 0 else self._story(columns, 6)
         split = (g.RULE * columns, "dim")
         many = len(page.roles) + 1
@@ -136,27 +141,29 @@ class NodeScreen(Listing):
         return [*top, line(split), *body, *([line(split), *lower[:below]] if below else [])]
 
     def _life(self, page: NodePage, columns: int) -> Line:
-        wall = self.desk.wall()
+        wall = self.state.wall()
         parts = []
         for s in page.stages:
             bar = g.bar(s.done / s.roles if s.roles else 0.0, 4 if columns < 120 else 8)
             took = age((s.ended or wall) - s.began) if s.began and s.state != "todo" else ""
             mark = "!" if s.state == "error" else ""
-            ink = _STAGE[s.state]
-            parts.append(line((f"{s.name} ", "dim" if s.state == "todo" else ""), (bar[0], ink), (bar[1], "dim"), (f" {took}{mark}", ink)))
+            style = _STAGE[s.state]
+            parts.append(
+                line((f"{s.name} ", "dim" if s.state == "todo" else ""), (bar[0], style), (bar[1], "dim"), (f" {took}{mark}", style))
+            )
         return fit((((" life  ", "dim")), *join(parts, "  ")), columns)
 
     def _boot(self, page: NodePage, columns: int) -> list[Line]:
-        wall = self.desk.wall()
+        wall = self.state.wall()
         r = page.row
         boot = page.boot
         if boot is None:
-            alive = ("answers", "good") if page.alive else ("does not answer", "ask") if r.runs else ("off, or not heard yet", "dim")
+            alive = ("answers", "good") if page.alive else ("does not answer", "ask") if r.runs else ("off, or not seen yet", "dim")
             facts = [(" runs  ", "dim"), (r.runs or "nothing known", ""), ("  ", ""), alive]
             facts += [(" at ", "dim"), (r.address, "")] if r.address else []
             facts += [(f"  {page.bmc_protocol or 'bmc'} ", "dim"), (page.bmc, "")] if page.bmc else []
             facts += [(f"  {count(r.boots, 'boot')}", "dim")]
-            return [fit(tuple(facts), columns), *self._why(page, columns)]
+            return [fit(tuple(facts), columns), *_bmc_clock(page, columns), *self._why(page, columns)]
         spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
         if boot.tries > 1:
             spans.append((f", try {boot.tries} of {boot.of}", "ask"))
@@ -165,43 +172,64 @@ class NodeScreen(Listing):
         for one in boot.lines:
             if len(steps) > 1:
                 steps.append((" > ", "dim"))
-            ink = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
+            style = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
             text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
-            steps.append((text, ink))
+            steps.append((text, style))
         return [fit(tuple(spans), columns), fit(tuple(steps), columns), *self._why(page, columns)]
 
     def _why(self, page: NodePage, columns: int) -> list[Line]:
         r = page.row
         if r.why is None or standing(r) in ("ready", "working"):
             return []
-        return [fit(line((" why   ", "dim"), (clip(self.desk.say(r.why.sentence), columns - 8), INK[standing(r)])), columns)]
+        return [fit(line((" why   ", "dim"), (clip(self.state.say(r.why.sentence), columns - 8), STYLE[standing(r)])), columns)]
+
+    def _facts(self, page: NodePage, columns: int, rows: int) -> list[Line]:
+        """Odd facts about the machine. A small terminal shows only the most important."""
+        room = 4 if rows > 30 else 1
+        out = [fit(line((f" {label:<6}", "dim"), (clip(text, columns - 8), "ask")), columns) for label, text in page.facts[:room]]
+        if len(page.facts) > room:
+            out[-1] = fit((*out[-1], (f" (+{len(page.facts) - room}: crowbar explain)", "dim")), columns)
+        return out
 
     def _ports(self, page: NodePage, columns: int) -> list[Line]:
-        """NICs at the left, disks at the right."""
+        """NICs on the left, disks on the right."""
         half = columns // 2 + 2
         nics = layout(
-            (Col("nic", " nic", 9), Col("port", "port", 6, gap=1), Col("far", "neighbour", 11, grow=1, gap=1),
-             Col("plan", "cable", 10, grow=2, gap=1)),
+            (
+                Col("nic", " nic", 9),
+                Col("port", "port", 6, gap=1),
+                Col("far", "neighbour", 11, grow=1, gap=1),
+                Col("plan", "cable", 10, grow=2, gap=1),
+            ),
             half - 2,
-        )  # fmt: skip
+        )
         disks = layout(
-            (Col("disk", "disk", 5), Col("size", "size", 5, right=True, gap=1), Col("serial", "serial", 12, grow=1, most=20, gap=1),
-             Col("use", "use", 8, grow=2, gap=1)),
+            (
+                Col("disk", "disk", 5),
+                Col("size", "size", 5, right=True, gap=1),
+                Col("serial", "serial", 12, grow=1, most=20, gap=1),
+                Col("use", "use", 8, grow=2, gap=1),
+            ),
             columns - half,
-        )  # fmt: skip
+        )
         left: list[Line] = [head(nics)]
         for n in page.nics:
             link = n.link
             far = f"{link.switch} {link.port}" if link is not None and link.switch else ""
-            word, ink = ("", "dim") if link is None else (link.check, _CHECK[link.check])
+            word, style = ("", "dim") if link is None else (link.check, _CHECK[link.check])
             if link is not None and link.check in ("swapped", "missing"):
                 word = f"not {link.plan.replace(':', ' ')}!" if link.check == "swapped" else "missing!"
             port = f"{speed(n.speed)} up" if n.up else "down"
-            left.append(row(nics, {"nic": (f" {n.name}", "name"), "port": (port, "" if n.up else "dim"), "far": far, "plan": (word, ink)}))
+            left.append(
+                row(nics, {"nic": (f" {n.name}", "name"), "port": (port, "" if n.up else "dim"), "far": far, "plan": (word, style)})
+            )
         right: list[Line] = [head(disks)]
         for d in page.disks:
-            use = d.use or (f"holds {d.signature}" if d.signature else "blank")
-            right.append(row(disks, {"disk": (d.name, "name"), "size": size(d.size), "serial": (d.serial, ""), "use": (use, "dim")}))
+            use = d.state or d.use or (f"holds {d.signature}" if d.signature else "blank" if d.size else "")
+            use = "; ".join(part for part in (use, d.why) if part)
+            style = "name" if d.chosen else "dim"
+            amount = size(d.size) if d.size else ""
+            right.append(row(disks, {"disk": (d.name, style), "size": amount, "serial": (d.serial, ""), "use": (use, "dim")}))
         out = []
         for i in range(max(len(left), len(right))):
             a = left[i] if i < len(left) else ()
@@ -210,9 +238,9 @@ class NodeScreen(Listing):
         return out
 
     def _story(self, columns: int, most: int) -> list[Line]:
-        name = self.desk.rows[self.id].name if self.id in self.desk.rows else self.id
+        name = self.state.rows[self.id].name if self.id in self.state.rows else self.id
         out: list[Line] = []
-        for told in reversed(self.desk.story):
+        for told in reversed(self.state.story):
             if len(out) >= most:
                 break
             if told.get("node") in (name, self.id) and told.get("text"):
@@ -222,11 +250,18 @@ class NodeScreen(Listing):
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("p", "power"), Hint("r", "retry"), Hint("a", "approve"), Hint("h", "hold"),
-            Hint("l", "log", "of its roles' attempts and its serial console"), Hint("A", "settings", "attributes: look, set, take back"),
-            Hint("w", "why"), Hint("i", "identify"), Hint("o", "story", "ports and disks, or the end of its story"),
-            Hint("tab", "next", "the next node; shift+tab the one before"), Hint(".", "more"),
-        ]  # fmt: skip
+            Hint("p", "power"),
+            Hint("r", "retry"),
+            Hint("a", "approve"),
+            Hint("h", "hold"),
+            Hint("l", "log", "attempts of its roles, and its serial console"),
+            Hint("A", "settings", "attributes: show, set, clear"),
+            Hint("w", "why"),
+            Hint("i", "identify"),
+            Hint("o", "story", "ports and disks, or its newest events"),
+            Hint("tab", "next", "the next node; shift+tab: the previous one"),
+            Hint(".", "more"),
+        ]
 
     def subject(self) -> Subject:
         thing = self.chosen()
@@ -235,7 +270,7 @@ class NodeScreen(Listing):
 
     @property
     def picked(self) -> bool:
-        """A role is meant, not the node: the cursor was moved to one that is not done."""
+        """True if a command acts on the role under the cursor, not on the node: the user moved to a role that is not done."""
         thing = self.chosen()
         return self._moved and thing is not None
 
@@ -246,7 +281,7 @@ class NodeScreen(Listing):
             self.part = 1 - self.part
             return True
         if key in ("tab", "shift+tab"):
-            order = self.desk.order
+            order = self.state.order
             if self.id in order:
                 self.id = order[(order.index(self.id) + (1 if key == "tab" else -1)) % len(order)]
                 self.at, self.index, self.top, self._cache, self._moved = None, 0, 0, None, False

@@ -1,22 +1,20 @@
-"""1: each machine on a line: where, who, what, what was seen of it last and when, how far. The reason stands under a row that waits."""
+"""1: one line per machine: place, name, state, last signal and its age, progress. The reason stands below a row that waits."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from engine.views.show import NodeRow, boot_next, short
+from engine.api.views import NodeRow, boot_next, short
 
 from .. import glyphs as g
-from ..desk import INK, MARK, Order, standing
-from ..ink import Line, clip, line
+from ..formats import age
 from ..overlays import Sure
-from ..page import Hint, Listing, Sort, Subject
+from ..page import Listing, Sort
+from ..screen import Hint, Subject
+from ..state import MARK, STYLE, ConsoleState, Order, standing
+from ..styled import Line, clip, line
 from ..table import Col, head, layout, row
-from ..words import age
-
-if TYPE_CHECKING:
-    from ..desk import Desk
 
 _COLUMNS = (
     Col("mark", "", 1),
@@ -37,25 +35,25 @@ _ORDER = {"problem": 0, "waiting": 1, "working": 2, "ready": 3}
 
 class NodesScreen(Listing):
     name = "nodes"
-    empty = "no machine was seen yet: power one on; it boots from the network"
+    empty = "no machine seen yet: power one on; it boots from the network"
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.sorts = (
             Sort("", None),
             Sort("state", lambda r: _ORDER[standing(r)]),
             Sort("name", lambda r: r.name),
-            Sort("age", lambda r: desk.heard(r)),
-            Sort("progress", lambda r: desk.share(r)),
+            Sort("age", lambda r: state.last_seen(r)),
+            Sort("progress", lambda r: state.share(r)),
         )
 
     def things(self) -> Sequence[NodeRow]:
-        return self.desk.listed()
+        return self.state.listed()
 
     def key_of(self, thing: NodeRow) -> Hashable:
         return thing.id
 
-    def words(self, thing: NodeRow) -> str:
+    def searched_text(self, thing: NodeRow) -> str:
         reason = thing.why.sentence if thing.why is not None else ""
         return f"{short(thing.name)} {thing.state} {thing.place} {thing.group} {thing.family} {thing.address} {thing.task} {reason}"
 
@@ -63,27 +61,27 @@ class NodesScreen(Listing):
         return [head(layout(_COLUMNS, columns))]
 
     def draw(self, thing: NodeRow, columns: int, chosen: bool) -> list[Line]:
-        desk = self.desk
-        r = desk.row(thing.id) if thing.id in desk.rows else thing
+        state = self.state
+        r = state.row(thing.id) if thing.id in state.rows else thing
         how = standing(r)
-        ink = INK[how]
+        style = STYLE[how]
         at = layout(_COLUMNS, columns)
-        if r.kind == "sighting":  # its name is a MAC, to be compared with a label: it is never cut
+        if r.kind == "sighting":  # its name is a MAC, which people compare with a label: never cut it
             both = sum(w for c, w in at if c.key in ("node", "state"))
             at = [(c, _MAC if c.key == "node" else both - _MAC if c.key == "state" else w) for c, w in at]
         widths = {c.key: w for c, w in at}
-        share = desk.share(r)
+        share = state.share(r)
         full, left = g.bar(share, widths["bar"])
         quiet = how == "ready"
-        heard = desk.heard(r)
-        mark = ("*", "ask") if r.id in desk.marks else (MARK[how], ink)
+        last_seen = state.last_seen(r)
+        mark = ("*", "ask") if r.id in state.marks else (MARK[how], style)
         cells: dict[str, Any] = {
             "mark": mark,
             "unit": (r.place.rpartition(":")[2], "dim"),
             "node": (name_of(r), "name"),
-            "state": (r.state, ink),
-            "signal": (signal_of(desk, r), "dim" if quiet else ""),
-            "age": (age(desk.wall() - heard) if heard else "", "dim" if quiet else ""),
+            "state": (r.state, style),
+            "signal": (signal_of(state, r), "dim" if quiet else ""),
+            "age": (age(state.wall() - last_seen) if last_seen else "", "dim" if quiet else ""),
             "runs": (r.runs, "dim"),
             "address": (r.address, "dim"),
             "family": (r.family, "dim"),
@@ -92,7 +90,9 @@ class NodesScreen(Listing):
         }
         out = [row(at, cells)]
         if r.why is not None and how != "ready" and (how != "working" or chosen):
-            out.append(line("      ", (clip(desk.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
+            out.append(line("      ", (clip(state.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
+        if how != "ready" and (drop := state.drop(r.id)) is not None:
+            out.append(line("      ", (clip(drop_words(state, drop), columns - 7), "dim" if drop["answered"] else "ask")))
         return out
 
     def hints(self) -> list[Hint]:
@@ -102,36 +102,49 @@ class NodesScreen(Listing):
         thing = self.chosen()
         return Subject((thing.id,)) if thing is not None and thing.kind != "sighting" else Subject()
 
+    def machine(self) -> str:
+        thing = self.chosen()
+        return thing.id if thing is not None else ""
+
     def press(self, key: str) -> bool:
-        desk = self.desk
+        state = self.state
         if key == "space":
             thing = self.chosen()
             if thing is not None and thing.kind == "server":
-                desk.marks ^= {thing.id}
+                state.marks ^= {thing.id}
                 self.move(self.index + 1)
             return True
         if key == "b":
             thing = self.chosen()
-            if thing is not None and thing.kind == "sighting" and desk.may_do():
-                told = "the machine is left alone until the ban is lifted (by name: unban)"
-                desk.overlay = Sure(desk, f"ban {thing.name}?", told, None, lambda: desk.give([Order("ban", thing.id)]))
+            if thing is not None and thing.kind == "sighting" and state.may_do():
+                told = "the engine ignores the machine until you lift the ban (: unban)"
+                state.overlay = Sure(state, f"ban {thing.name}?", told, None, lambda: state.give([Order("ban", thing.id)]))
                 return True
         if key == "*":
-            desk.marks |= {t.id for t in self.shown() if t.kind == "server"}
+            state.marks |= {t.id for t in self.shown() if t.kind == "server"}
             return True
         return super().press(key)
+
+
+def drop_words(state: ConsoleState, drop: dict[str, Any]) -> str:
+    """From `engine.packets.drops`: the machine's last packet that was dropped or read in part."""
+    many, what = drop["count"], str(drop["protocol"]).upper()
+    ago = age(state.wall() - drop["at"])
+    if drop["answered"]:
+        return f"{what}: {drop['fault']} ({many} times, {ago} ago)"
+    return f"{many} {what} packet{'s' if many != 1 else ''} dropped, {ago} ago: {drop['fault']}; P shows them"
 
 
 def name_of(row: NodeRow) -> str:
     return short(row.name) if row.kind != "sighting" else row.name
 
 
-def signal_of(desk: Desk, row: NodeRow) -> str:
-    """The last that was seen: of the task, else of the boot."""
+def signal_of(state: ConsoleState, row: NodeRow) -> str:
+    """The newest signal: of the task, or else of the boot."""
     if row.task:
-        live = desk.live(row.id)
-        return live.text if live is not None and live.text else f"{row.task} runs"
-    node = desk.node(row.id)
+        progress = state.progress(row.id)
+        return progress.text if progress is not None and progress.text else f"{row.task} runs"
+    node = state.node(row.id)
     if node is not None and node.boot is not None:
         return f"{row.signal} {g.NEXT} {boot_next(node)}"
     if row.kind == "sighting":

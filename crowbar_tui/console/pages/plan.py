@@ -1,40 +1,43 @@
-"""5: what the rack shall become: deployments and how far they are, revisions, and the plan's text."""
+"""5: the plan: deployments and their progress, revisions, and the plan's text."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-from engine.views.show import PlanPage, plan_page
+from engine.api.views import PlanPage, plan_page
 
 from .. import glyphs as g
-from ..ink import Line, clip, fit, line
+from ..formats import age, day
 from ..overlays import Asked, Entry, Menu
-from ..page import Hint, Scroll
-from ..words import age, day
+from ..page import Scroll
+from ..screen import Hint
+from ..state import ConsoleState
+from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
-from .commit import RevisionsScreen, preview_file
+from .commit import RevisionsScreen, coloured, preview_file
 
-_INK = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
+_STYLE = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
 
 
 class PlanScreen(Scroll):
     name = "plan"
 
-    def __init__(self, desk: Any) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.whole = False
 
     def page(self) -> PlanPage:
-        return self.desk.remember("plan", lambda: plan_page(self.desk.world))
+        return self.state.remember("plan", lambda: plan_page(self.state.world))
 
     def text(self, columns: int) -> list[Line]:
         page = self.page()
         if not page.text:
             return [
-                line(), line("  no plan is committed yet"), line(),
-                line("  ", ("write one (docs/plan.md; eight lines are enough), then press c and give its name", "dim")),
-            ]  # fmt: skip
+                line(),
+                line("  no plan is committed yet"),
+                line(),
+                line("  ", ("write a plan (docs/plan.md; eight lines are enough), then press c and type its name", "dim")),
+            ]
         text = [coloured(one) for one in page.text.splitlines()]
         if self.whole:
             return text
@@ -51,7 +54,7 @@ class PlanScreen(Scroll):
 
     def _head(self, page: PlanPage) -> Line:
         spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
-        spans += [(f"   expects {page.expect} nodes" if page.expect else "   expects whatever comes", "")]
+        spans += [(f"   expects {page.expect} nodes" if page.expect else "   expects any machine", "")]
         spans += [(f" within {age(page.within)}" if page.within else "", "dim")]
         spans += [("   disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else "")]
         spans += [(f"   allocate: {page.allocate}", "dim")]
@@ -62,15 +65,19 @@ class PlanScreen(Scroll):
         for d in page.deployments:
             name = "  " * d.depth + d.name
             full, left = g.bar(d.done / d.roles if d.roles else 0.0, 10)
-            ink = _INK[d.state]
+            style = _STYLE[d.state]
             out.append(
                 line(
-                    (f" {clip(name, 21):<22}", "name"), (f"{d.state:<10}", ink), (f"{d.done:>4} / {d.roles:<3}", ""), ("  ", ""),
-                    (full, "dim" if d.state == "active" else ink), (left, "dim"),
+                    (f" {clip(name, 21):<22}", "name"),
+                    (f"{d.state:<10}", style),
+                    (f"{d.done:>4} / {d.roles:<3}", ""),
+                    ("  ", ""),
+                    (full, "dim" if d.state == "active" else style),
+                    (left, "dim"),
                     (f"  {d.error or '-':>5}", "bad" if d.error else "dim"),
                     (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
                 )
-            )  # fmt: skip
+            )
             for role, on in d.wants:
                 out.append(line((f"   {'  ' * d.depth}{clip(role, 20):<22}", ""), (f"on {clip(on, columns - 34)}", "dim")))
         return out
@@ -78,29 +85,29 @@ class PlanScreen(Scroll):
     def _revisions(self, page: PlanPage) -> list[Line]:
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
-            when = f"{day(r.at)}  {age(self.desk.wall() - r.at)} ago"
-            force = ("  in force" if r.current else "", "good")
+            when = f"{day(r.at)}  {age(self.state.wall() - r.at)} ago"
+            force = ("  current" if r.current else "", "good")
             out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
         return out
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("c", "commit", "read a plan from a file, see what it would do, make it the wanted state"),
-            Hint("v", "revisions", "what was committed before; look at one, go back to it"),
+            Hint("c", "commit", "read a plan from a file, see what it would change, commit it"),
+            Hint("v", "revisions", "earlier commits: look at one, go back to it"),
             Hint("A", "settings", "attributes of a deployment"),
-            Hint("tab", "text", "the whole plan as text, or what became of it"),
+            Hint("tab", "text", "the whole plan as text, or its progress"),
         ]
 
     def _settings(self, deployment: str) -> None:
-        self.desk.push(AttributesScreen(self.desk, deployment=deployment))
+        self.state.push(AttributesScreen(self.state, deployment=deployment))
 
     def press(self, key: str) -> bool:
         if key == "c":
-            if self.desk.may_do():
-                self.desk.overlay = Asked(self.desk, "commit which plan file?", lambda path: preview_file(self.desk, path))
+            if self.state.may_do():
+                self.state.overlay = Asked(self.state, "commit which plan file?", lambda path: preview_file(self.state, path))
             return True
         if key == "v":
-            self.desk.push(RevisionsScreen(self.desk))
+            self.state.push(RevisionsScreen(self.state))
             return True
         if key == "A":
             names = [d.name for d in self.page().deployments]
@@ -108,20 +115,10 @@ class PlanScreen(Scroll):
                 self._settings(names[0])
             elif names:
                 entries = [Entry(str(i), name, "its settings", partial(self._settings, name)) for i, name in enumerate(names[:9], 1)]
-                self.desk.overlay = Menu(self.desk, "settings of which deployment?", entries)
+                self.state.overlay = Menu(self.state, "settings of which deployment?", entries)
             return True
         if key == "tab":
             self.whole = not self.whole
             self.top = 0
             return True
         return super().press(key)
-
-
-def coloured(text: str) -> Line:
-    """Keys and values apart."""
-    stripped = text.lstrip()
-    key, colon, rest = stripped.partition(":")
-    if colon and not stripped.startswith(("-", "{", '"')) and (not rest or rest.startswith(" ")):
-        return line((f" {text[: len(text) - len(stripped)]}{key}:", "busy"), rest)
-    return line(f" {text}")
-

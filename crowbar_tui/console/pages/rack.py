@@ -1,35 +1,34 @@
-"""2: the racks as they stand, by unit, with the state of each and what is wrong where. A wide terminal has several side by side."""
+"""2: the racks by unit, with the state of each machine and its problem. A wide terminal shows several racks side by side."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from engine.views.show import NodeRow, RackRoom, RackView, Slot, rack_room
+from engine.api.views import NodeRow, RackRoom, RackView, Slot, rack_room
 
 from .. import glyphs as g
-from ..desk import INK, standing
-from ..ink import Line, clip, fit, line
-from ..page import Hint, Page, Subject
-from ..words import count
+from ..formats import count
+from ..page import Page
+from ..screen import Hint, Subject
+from ..state import STYLE, ConsoleState, standing
+from ..styled import Line, clip, fit, line
 from .nodes import name_of
 
-_FACE = {"ready": g.FULL * 4, "working": g.HALF * 4, "waiting": "????", "problem": "!!!!"}
+_UNIT_BARS = {"ready": g.FULL * 4, "working": g.HALF * 4, "waiting": "????", "problem": "!!!!"}
 _WIDE = 78
 
 
 class RackScreen(Page):
     name = "rack"
 
-    def __init__(self, desk: Any) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.index = 0
         self.top = 0
 
     def room(self) -> RackRoom:
-        return self.desk.remember("rack", lambda: rack_room(self.desk.world, self.desk.links()))
+        return self.state.remember("rack", lambda: rack_room(self.state.world, self.state.links()))
 
     def things(self) -> list[NodeRow]:
-        """In the order of the cursor: rack by rack from the top, then those whose place is not known."""
+        """The machines in cursor order: rack by rack from the top, then those without a known place."""
         room = self.room()
         out = [s.node for r in room.racks for s in sorted(r.slots, key=lambda s: -s.unit) if s.node is not None]
         return [*out, *room.elsewhere]
@@ -41,7 +40,7 @@ class RackScreen(Page):
         chosen = things[self.index].id if things else ""
         foot = self._foot(room, columns)
         if not room.racks:
-            lines: list[Line] = [line(), line("  ", ("the plan describes no rack: nodes by name", "dim")), line()]
+            lines: list[Line] = [line(), line("  ", ("the plan has no rack: the nodes by name", "dim")), line()]
             lines += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
             return self._window(lines, rows, chosen)
         wide = max(min(_WIDE, columns), 1)
@@ -57,13 +56,13 @@ class RackScreen(Page):
                 out.append(tuple(spans))
             out.append(line())
         if room.elsewhere:
-            out.append(line((" place not known", "head")))
+            out.append(line((" place unknown", "head")))
             out += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
         return [*self._window(out, rows - len(foot), chosen), *foot]
 
     def _window(self, lines: list[Line], rows: int, chosen: str) -> list[Line]:
-        """Scrolled so that the cursor is seen."""
-        at = next((i for i, one in enumerate(lines) if any(ink.endswith("+") for _, ink in one)), 0)
+        """Scrolls so that the cursor is visible."""
+        at = next((i for i, one in enumerate(lines) if any(style.endswith("+") for _, style in one)), 0)
         if at < self.top + 1:
             self.top = max(at - 1, 0)
         if at >= self.top + rows:
@@ -73,7 +72,7 @@ class RackScreen(Page):
         return [*out, *([line()] * (rows - len(out)))]
 
     def _rack(self, rack: RackView, wide: int, chosen: str) -> list[Line]:
-        """From the top unit down; runs of empty units are one line."""
+        """From the top unit down. A run of empty units is one line."""
         out: list[Line] = [line((f" {rack.name}", "name"), (f"  {rack.units}U", "dim"))]
         by_unit: dict[int, Slot] = {}
         for slot in rack.slots:
@@ -94,26 +93,30 @@ class RackScreen(Page):
             if unit == here.unit + here.height - 1:
                 out.append(self._row(node, str(unit), wide, node is not None and node.id == chosen))
             else:
-                face = _FACE[standing(node)] if node is not None else "[  ]"
-                out.append(line((f"{unit:>3} ", "dim"), (face, INK[standing(node)] if node is not None else "dim")))
+                bars = _UNIT_BARS[standing(node)] if node is not None else "[  ]"
+                out.append(line((f"{unit:>3} ", "dim"), (bars, STYLE[standing(node)] if node is not None else "dim")))
             unit -= 1
         return out
 
     def _row(self, row: NodeRow | None, unit: str, wide: int, chosen: bool) -> Line:
         if row is None:
-            return line((f"{unit:>3} ", "dim"), ("[  ]", "dim"), (" empty: no machine was found here", "dim"))
+            return line((f"{unit:>3} ", "dim"), ("[  ]", "dim"), (" empty: no machine found here", "dim"))
         how = standing(row)
-        ink, bar = INK[how], "+" if chosen else ""
+        style, bar = STYLE[how], "+" if chosen else ""
         said = ""
         if how in ("problem", "waiting") and row.why is not None:
-            said = self.desk.say(row.why.sentence)
+            said = self.state.say(row.why.sentence)
         elif how == "working":
-            said = f"{self.desk.share(row) * 100:.0f}%  {row.task or row.runs}"
-        mark = "*" if row.id in self.desk.marks else " "
+            said = f"{self.state.share(row) * 100:.0f}%  {row.task or row.runs}"
+        mark = "*" if row.id in self.state.marks else " "
         spans = (
-            (f"{unit:>3} ", f"dim{bar}"), (_FACE[how], ink + bar), (mark, f"ask{bar}"), (f"{clip(name_of(row), 16):<17}", f"name{bar}"),
-            (f"{row.state:<20}", ink + bar), (clip(said, wide - 47), (ink if how == "problem" else "dim") + bar),
-        )  # fmt: skip
+            (f"{unit:>3} ", f"dim{bar}"),
+            (_UNIT_BARS[how], style + bar),
+            (mark, f"ask{bar}"),
+            (f"{clip(name_of(row), 16):<17}", f"name{bar}"),
+            (f"{row.state:<20}", style + bar),
+            (clip(said, wide - 47), (style if how == "problem" else "dim") + bar),
+        )
         return fit(spans, wide, bar) if chosen else spans
 
     def _foot(self, room: RackRoom, columns: int) -> list[Line]:
@@ -142,8 +145,7 @@ class RackScreen(Page):
             return True
         if key == "space":
             for node in self.subject().nodes:
-                self.desk.marks ^= {node}
+                self.state.marks ^= {node}
             self.index = min(self.index + 1, max(len(self.things()) - 1, 0))
             return True
         return False
-

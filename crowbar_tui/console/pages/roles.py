@@ -1,42 +1,44 @@
-"""4: nodes by roles, one letter each; and the annealer's lists (tab): what failed, runs, is to do, is blocked."""
+"""4: nodes by roles, one letter each. `tab` shows the annealer's lists instead: failed, running, todo, blocked."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.views.show import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, short
+from engine.api.views import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, role_row, short
 
-from ..ink import Line, clip, line
-from ..page import Hint, Listing, Subject
-from ..words import age
+from ..formats import age
+from ..page import Listing
+from ..screen import Hint, Subject
+from ..state import ConsoleState
+from ..styled import Line, clip, line
 
-_INK = {"A": "good", "T": "busy", "t": "", "b": "dim", "E": "bad", "p": "ask", "s": "dim", ".": "dim", "?": "ask"}
+_STYLE = {"A": "good", "T": "busy", "t": "", "b": "dim", "E": "bad", "p": "ask", "s": "dim", ".": "dim", "?": "ask"}
 _STATE = {"error": "bad", "transition": "busy", "todo": "", "blocked": "dim"}
 
 
 class RolesScreen(Listing):
     name = "roles"
-    empty = "no role is bound to anything yet"
+    empty = "no node has a role yet"
 
-    def __init__(self, desk: Any) -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState) -> None:
+        super().__init__(state)
         self.lists = False
         self.column = 0
 
     def _columns(self) -> tuple[Column, ...]:
-        return self.desk.remember("columns", lambda: columns(self.desk.world))
+        return self.state.remember("columns", lambda: columns(self.state.world))
 
     def _lists(self) -> Lists:
-        return self.desk.remember("lists", lambda: lists(self.desk.world))
+        return self.state.remember("lists", lambda: lists(self.state.world))
 
     def things(self) -> Sequence[Any]:
-        return self._lists().lines if self.lists else self.desk.remember("bearers", lambda: bearers(self.desk.world))
+        return self._lists().lines if self.lists else self.state.remember("bearers", lambda: bearers(self.state.world))
 
     def key_of(self, thing: Node | Waiting) -> Hashable:
         return (thing.node, thing.role) if isinstance(thing, Waiting) else thing.id
 
-    def words(self, thing: Node | Waiting) -> str:
+    def searched_text(self, thing: Node | Waiting) -> str:
         if isinstance(thing, Waiting):
             return f"{short(thing.node)} {thing.role} {thing.state} {thing.sentence}"
         return f"{short(thing.name)} {thing.group} {thing.family}"
@@ -44,7 +46,7 @@ class RolesScreen(Listing):
     # -- the matrix ------------------------------------------------------------------------------------------------
 
     def _shape(self, room: int) -> tuple[int, int, int]:
-        """Cells of a column, first column, how many."""
+        """Width of a column in cells, the first visible column, and the number of columns."""
         names = self._columns()
         wide = max((len(c.role) for c in names), default=4)
         each = max(min(wide, (room - 16) // max(len(names), 1) - 1), 5)
@@ -55,7 +57,7 @@ class RolesScreen(Listing):
     def heads(self, columns: int) -> list[Line]:
         if self.lists:
             counts = self._lists().counts
-            told = [(f" {counts.get(s, 0)} {s} ", ink if counts.get(s) else "dim") for s, ink in _STATE.items()]
+            told = [(f" {counts.get(s, 0)} {s} ", style if counts.get(s) else "dim") for s, style in _STATE.items()]
             more = counts.get("waiting", 0)
             return [
                 line(*told, (f" {more} more wait" if more else "", "dim")),
@@ -72,30 +74,32 @@ class RolesScreen(Listing):
         if isinstance(thing, Waiting):
             mark = "!" if thing.state == "error" else " "
             head = f" {mark} {clip(short(thing.node), 12):<13}"
-            told = self.desk.say(thing.sentence)
-            ink = "bad" if thing.state == "error" else "dim"
+            told = self.state.say(thing.sentence)
+            style = "bad" if thing.state == "error" else "dim"
             under = columns < 120 and (chosen or thing.state == "error")
             told_first = line(
-                (head, "name"), f"{clip(thing.role, 19):<20}", (f"{thing.state:<12}", _STATE.get(thing.state, "")),
-                (f"{age(self.desk.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
-                ("" if under else clip(told, columns - 57), ink),
-            )  # fmt: skip
-            return [told_first, *([line("     ", (clip(told, columns - 6), ink))] if under else [])]
+                (head, "name"),
+                f"{clip(thing.role, 19):<20}",
+                (f"{thing.state:<12}", _STATE.get(thing.state, "")),
+                (f"{age(self.state.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
+                ("" if under else clip(told, columns - 57), style),
+            )
+            return [told_first, *([line("     ", (clip(told, columns - 6), style))] if under else [])]
         each, first, many = self._shape(columns)
-        letters = cells(self.desk.world, thing.id, self._columns()[first : first + many])
-        mark = "*" if thing.id in self.desk.marks else " "
+        letters = cells(self.state.world, thing.id, self._columns()[first : first + many])
+        mark = "*" if thing.id in self.state.marks else " "
         spans: list[tuple[str, str]] = [(mark, "ask"), (f"{clip(short(thing.name), 13):<14}", "name")]
         for i, letter in enumerate(letters, first):
             here = chosen and i == self.column
             text = f"[{letter}]" if here else f" {letter} "
-            spans.append((f"{text:<{each + 1}}", _INK.get(letter, "")))
+            spans.append((f"{text:<{each + 1}}", _STYLE.get(letter, "")))
         return [tuple(spans)]
 
     def body(self, columns: int, rows: int) -> list[Line]:
         if self.lists:
             self.empty = "nothing failed, nothing runs, nothing waits"
             return super().body(columns, rows)
-        self.empty = "no role is bound to anything yet"
+        self.empty = "no node has a role yet"
         names = self._columns()
         self.column = max(min(self.column, len(names) - 1), 0)
         legend = [f"{letter} {state}" for state, letter in LETTERS.items()] + [". not bound"]
@@ -106,46 +110,44 @@ class RolesScreen(Listing):
         for i, one in enumerate(body):
             told = legend[i - 1] if 1 <= i <= len(legend) else ""
             letter = told[:1]
-            chosen = any(ink.endswith("+") for _, ink in one)
+            chosen = any(style.endswith("+") for _, style in one)
             flat = one if chosen else (*one, (" " * max(columns - 16 - sum(len(t) for t, _ in one), 0), ""))
-            out.append((*flat, (f"{letter:>2} ", _INK.get(letter, "")), (told[2:], "dim")) if told else flat)
+            out.append((*flat, (f"{letter:>2} ", _STYLE.get(letter, "")), (told[2:], "dim")) if told else flat)
         out += [line()] * (rows - 1 - len(out))
         return [*out, self._told(columns)]
 
     def _told(self, columns: int) -> Line:
-        """What is under the cursor, in words."""
+        """The role under the cursor, in words."""
         thing = self.chosen()
         names = self._columns()
         if thing is None or not names:
             return line()
-        from engine.views.show import role_row
-
         column = names[self.column]
-        record = self.desk.world.node_roles.get((thing.id, column.role))
+        record = self.state.world.node_roles.get((thing.id, column.role))
         if record is None:
-            return line((f" {column.role}", "name"), (f" ({column.stage}) is not bound to {short(thing.name)}", "dim"))
-        r = role_row(self.desk.world, record)
-        said = f"  {self.desk.say(r.why[0].sentence)}" if r.why else ""
-        ink = _INK.get(LETTERS.get(r.state, "?"), "")
-        return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, ink), clip(said, columns - 40))
+            return line((f" {column.role}", "name"), (f" ({column.stage}): {short(thing.name)} does not have this role", "dim"))
+        r = role_row(self.state.world, record)
+        said = f"  {self.state.say(r.why[0].sentence)}" if r.why else ""
+        style = _STYLE.get(LETTERS.get(r.state, "?"), "")
+        return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, style), clip(said, columns - 40))
 
     def hints(self) -> list[Hint]:
         return [
-            Hint("tab", "lists", "the matrix, or what failed, runs, is to do and is blocked"),
-            Hint("left right", "role", "the role of the cursor"),
+            Hint("tab", "lists", "the matrix, or the roles that failed, run, wait or are blocked"),
+            Hint("left right", "role", "the role under the cursor"),
             Hint("enter", "open", "the node"),
-        ]  # fmt: skip
+        ]
 
     def subject(self) -> Subject:
         thing = self.chosen()
         if isinstance(thing, Waiting):
-            node = self.desk.node(thing.node)
+            node = self.state.node(thing.node)
             return Subject((node.id,), thing.role) if node is not None else Subject()
         names = self._columns()
         if thing is None or not names:
             return Subject()
         role = names[max(min(self.column, len(names) - 1), 0)].role
-        return Subject((thing.id,), role if (thing.id, role) in self.desk.world.node_roles else "")
+        return Subject((thing.id,), role if (thing.id, role) in self.state.world.node_roles else "")
 
     def press(self, key: str) -> bool:
         if key == "tab":
@@ -158,18 +160,17 @@ class RolesScreen(Listing):
         if not self.lists and key == "space":
             thing = self.chosen()
             if thing is not None:
-                self.desk.marks ^= {thing.id}
+                self.state.marks ^= {thing.id}
                 self.move(self.index + 1)
             return True
         return super().press(key)
 
 
 def abbreviated(role: str, room: int) -> str:
-    """As it is where it fits; else the first part with something of the second: `network-admin` is `net-a` in five cells."""
+    """The name if it fits; otherwise the start of both parts: `network-admin` becomes `net-a` in five cells."""
     if len(role) <= room:
         return role
     head, _, tail = role.partition("-")
     if not tail or room < 5:
         return role[:room]
     return head[: max(room - 2, 1)][:3] + "-" + tail[: room - 4] if len(head) > 3 else head + "-" + tail[: room - len(head) - 1]
-

@@ -1,27 +1,25 @@
-"""Why something waits: the chain to its root, what is known there, what to try."""
+"""Why something waits: the chain of reasons to its root, the facts there, and what to try."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING
 
-from engine.views.show import WhyChain, short, why_chain
+from engine.api.views import WhyChain, short, why_chain
 
-from ..ink import Line, line, wrap
-from ..page import Hint, Scroll, Subject
-from ..words import age
+from ..formats import age
+from ..page import Scroll
+from ..screen import Hint, Subject
+from ..state import ConsoleState
+from ..styled import Line, line, wrap
 
-if TYPE_CHECKING:
-    from ..desk import Desk
-
-_INK = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "", "todo": "", "active": "good"}
+_STYLE = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "", "todo": "", "active": "good"}
 
 
 class WhyScreen(Scroll):
     name = "why"
 
-    def __init__(self, desk: Desk, node: str, role: str = "") -> None:
-        super().__init__(desk)
+    def __init__(self, state: ConsoleState, node: str, role: str = "") -> None:
+        super().__init__(state)
         self.id = node
         self.role = role
 
@@ -29,48 +27,48 @@ class WhyScreen(Scroll):
         return ("why", self.id, self.role)
 
     def crumb(self) -> str:
-        name = short(self.desk.rows[self.id].name) if self.id in self.desk.rows else self.id
+        name = short(self.state.rows[self.id].name) if self.id in self.state.rows else self.id
         return f"why {self.role or name}"
 
     def chain(self) -> WhyChain | None:
-        node = self.desk.node(self.id)
+        node = self.state.node(self.id)
         if node is None:
             return None
-        return self.desk.remember(("chain", self.id, self.role), lambda: why_chain(self.desk.world, node, self.role))
+        return self.state.remember(("chain", self.id, self.role), lambda: why_chain(self.state.world, node, self.role))
 
     def text(self, columns: int) -> list[Line]:
         chain = self.chain()
         if chain is None:
-            return [line(), line("  ", ("this node is not there any more", "dim"))]
+            return [line(), line("  ", ("this node no longer exists", "dim"))]
         out: list[Line] = [line((f" {chain.question}", "name")), line()]
         deepest = max((x.depth for x in chain.links), default=0)
         start = 3 + 2 * deepest + max((len(x.subject) for x in chain.links), default=0) + 2
         start = min(start, columns // 2)
         for x in chain.links:
-            ink = _INK.get(x.state, "ask")
+            style = _STYLE.get(x.state, "ask")
             head = f"{' ' * (3 + 2 * x.depth)}{x.subject}"
             head = f"{head:<{start}}{x.state:<11}"
-            texts = wrap(self.desk.say(x.sentence), columns - len(head) - 1)
-            out.append(line((head[:start], "name" if ink == "bad" else ""), (head[start:], ink), texts[0]))
+            texts = wrap(self.state.say(x.sentence), columns - len(head) - 1)
+            out.append(line((head[:start], "name" if style == "bad" else ""), (head[start:], style), texts[0]))
             out += [line(" " * len(head), more) for more in texts[1:]]
         out.append(line())
         for fact in chain.facts:
-            when = f", {age(self.desk.wall() - fact.at)} ago" if fact.at else ""
-            out += _labelled(fact.label, self.desk.say(fact.text) + when, columns, "")
+            when = f", {age(self.state.wall() - fact.at)} ago" if fact.at else ""
+            out += _labelled(fact.label, self.state.say(fact.text) + when, columns, "")
         out += self._meanwhile(chain, columns)
         if chain.advice:
-            out += _labelled("try", self.desk.say(chain.advice), columns, "ask")
+            out += _labelled("try", self.state.say(chain.advice), columns, "ask")
         else:
-            out += _labelled("try", "nothing: waiting is right", columns, "dim")
+            out += _labelled("try", "nothing to do: wait", columns, "dim")
         return out
 
     def _meanwhile(self, chain: WhyChain, columns: int) -> list[Line]:
         """Refusals that concern the machine."""
-        node = self.desk.node(chain.node)
+        node = self.state.node(chain.node)
         out: list[Line] = []
-        for code, told in (self.desk.snapshot.health.get("refusals") or {}).items():
+        for code, told in (self.state.snapshot.health.get("refusals") or {}).items():
             if node is not None and (told.get("mac") in node.macs or code in ("other_server", "pool_empty")):
-                when = age(self.desk.wall() - told["at"])
+                when = age(self.state.wall() - told["at"])
                 out += _labelled("seen meanwhile", f"{told['sentence']}, {told['count']} times, last {when} ago", columns, "")
         return out
 
@@ -84,6 +82,6 @@ class WhyScreen(Scroll):
         return Subject((chain.node,), chain.role if self.role or chain.role else "")
 
 
-def _labelled(label: str, text: str, columns: int, ink: str) -> list[Line]:
+def _labelled(label: str, text: str, columns: int, style: str) -> list[Line]:
     texts = wrap(text, columns - 24)
-    return [line((f"   {label:<18} " if i == 0 else " " * 22, "dim"), (one, ink)) for i, one in enumerate(texts)]
+    return [line((f"   {label:<18} " if i == 0 else " " * 22, "dim"), (one, style)) for i, one in enumerate(texts)]

@@ -1,8 +1,10 @@
-"""The first run: from an admin node that was never asked anything to a plan that is committed.
+"""The first run: from a fresh admin node to a committed plan.
 
-    wizard   the screen: steps forth and back, what is asked, the answers
-    steps    one class per step that is not a form: start, checks, interface, DHCP, the plan
-    forms    the steps that ask for values
-    form     fields, and a step made of them
-    hands    what is looked at and written on this machine, in threads
+wizard      the screen: steps forth and back
+steps       one class per step without a form: start, checks, interface, DHCP, the plan
+forms       the steps that ask for values
+form        a step, and a step made of fields
+field       one value
+first_run   findings and answers, and the plan that they make
+admin_node  what the wizard reads and writes on this machine, in threads
 """

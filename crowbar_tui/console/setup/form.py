@@ -1,77 +1,14 @@
-"""A step of fields. Typing replaces what was proposed and goes on from what was typed; left and right change a choice."""
+"""A step of the wizard, and a step that consists of fields."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
 from .. import glyphs as g
-from ..ink import Line, clip, line, wrap
-from ..overlays import edited
-from ..page import Hint
-
-if TYPE_CHECKING:
-    from .wizard import Wizard
+from ..screen import Hint
+from ..styled import Line, clip, line, wrap
+from .field import Field
+from .first_run import FirstRun
 
 LABEL = 16
-
-
-class Option(NamedTuple):
-    value: str
-    word: str
-    help: str = ""
-
-
-class Field:
-    """One value. `typed` is None as long as the proposal stands."""
-
-    def __init__(
-        self,
-        key: str,
-        label: str,
-        help: str,
-        propose: Callable[[], str] = str,
-        options: Callable[[], Sequence[Option]] | None = None,
-        note: Callable[[str], str] = lambda _value: "",
-        shown: Callable[[], bool] = lambda: True,
-        hidden: bool = False,
-    ) -> None:
-        self.key = key
-        self.label = label
-        self.help = help
-        self.propose = propose
-        self.options = options
-        self.note = note
-        self.shown = shown
-        self.hidden = hidden
-        """Typed by nobody's eyes: shown as asterisks."""
-        self.typed: str | None = None
-
-    @property
-    def value(self) -> str:
-        return self.propose() if self.typed is None else self.typed
-
-    def option(self) -> Option | None:
-        if self.options is None:
-            return None
-        some = self.options()
-        return next((o for o in some if o.value == self.value), some[0] if some else None)
-
-    def press(self, key: str) -> bool:
-        if self.options is not None:
-            some = [o.value for o in self.options()]
-            if key in ("left", "right", "space") and some:
-                at = some.index(self.value) if self.value in some else 0
-                self.typed = some[(at + (-1 if key == "left" else 1)) % len(some)]
-                return True
-            return False
-        if key in ("backspace", "ctrl+u", "ctrl+w"):
-            self.typed = edited(self.value, key)
-            return True
-        if key == "space" or (len(key) == 1 and key.isprintable()):
-            self.typed = edited("" if self.typed is None else self.typed, key)
-            return True
-        return False
 
 
 class Step:
@@ -80,11 +17,11 @@ class Step:
     name = ""
     title = ""
 
-    def __init__(self, wizard: Wizard) -> None:
-        self.wizard = wizard
+    def __init__(self, run: FirstRun) -> None:
+        self.run = run
 
     def enter(self) -> None:
-        """It is shown now."""
+        """Called when the step is shown."""
 
     def body(self, columns: int, rows: int) -> list[Line]:
         raise NotImplementedError
@@ -93,11 +30,11 @@ class Step:
         return False
 
     def go_on(self) -> bool:
-        """Enter was pressed; true: to the next step."""
+        """Handles enter. True: go to the next step."""
         return True
 
     def says(self) -> str:
-        """The one thing to do here."""
+        """The text of the next line."""
         return ""
 
     def hints(self) -> list[Hint]:
@@ -108,11 +45,11 @@ class Form(Step):
     intro = ""
     fields: list[Field]
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.index = 0
         self.tried = False
-        """To go on: from then on, what was not typed yet is wrong as well."""
+        """Tries to continue. From then on, an empty required field counts as wrong too."""
         self.fields = self.make()
 
     def make(self) -> list[Field]:
@@ -122,11 +59,11 @@ class Form(Step):
         return [f for f in self.fields if f.shown()]
 
     def wrong(self, field: Field) -> str:
-        """What is wrong with it, by the rules of plan files."""
-        return self.wizard.wrong().get(field.key, "")
+        """The field's mistake, by the rules of plan files."""
+        return self.run.wrong().get(field.key, "")
 
     def foot(self) -> list[tuple[str, str]]:
-        """Lines under the fields: text and ink."""
+        """Lines under the fields: text and style."""
         return []
 
     def value(self, key: str) -> str:
@@ -140,7 +77,7 @@ class Form(Step):
         self.index = max(min(self.index, len(some) - 1), 0)
         for i, field in enumerate(some):
             out += self._field(field, i == self.index, columns)
-        foot = [line("   ", (clip(text, columns - 4), ink)) for told, ink in self.foot() for text in wrap(told, columns - 4)]
+        foot = [line("   ", (clip(text, columns - 4), style)) for told, style in self.foot() for text in wrap(told, columns - 4)]
         return [*out, *([line(), *foot] if foot else [])]
 
     def _field(self, field: Field, here: bool, columns: int) -> list[Line]:
@@ -154,8 +91,8 @@ class Form(Step):
         else:
             text = "*" * len(field.value) if field.hidden else field.value
             seen = text[-(columns - LABEL - 8 - len(note)) :]
-            ink = "name" if here and field.typed is not None else ""
-            value = line((seen, ink), (g.FULL, "dim") if here else "", (f"   {note}" if note else "", "dim"))
+            style = "name" if here and field.typed is not None else ""
+            value = line((seen, style), (g.FULL, "dim") if here else "", (f"   {note}" if note else "", "dim"))
         out = [line(mark, label, *value)]
         pad = " " * (LABEL + 3)
         wrong = self.wrong(field)
@@ -191,9 +128,9 @@ class Form(Step):
         bad = [f for f in self.shown() if (f.typed is not None or self.tried) and self.wrong(f)]
         if bad:
             return f"{bad[0].label}: {self.wrong(bad[0])}"
-        return "enter takes these; typing replaces what is proposed"
+        return "enter accepts these values; type to replace one"
 
     def hints(self) -> list[Hint]:
         choice = self.shown() and self.shown()[min(self.index, len(self.shown()) - 1)].options is not None
-        change = Hint("left right", "change", "the choices") if choice else Hint("ctrl+u", "empty", "empty the field")
-        return [Hint("up down", "field", "the field before, the next one"), change]
+        change = Hint("left right", "change", "the choices") if choice else Hint("ctrl+u", "empty", "clear the field")
+        return [Hint("up down", "field", "previous field, next field"), change]

@@ -1,4 +1,4 @@
-"""The steps that are not forms: where to begin, the checks, the interface, foreign DHCP, and the plan as it will be written."""
+"""The steps without a form: start, checks, interface, foreign DHCP, and the plan."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import glyphs as g
-from ..ink import Line, barred, clip, line, wrap
+from ..formats import age, speed
 from ..overlays import Asked, Sure
-from ..page import Hint
-from ..source import Said
+from ..screen import Hint
+from ..snapshot import Said
+from ..styled import Line, barred, clip, line, wrap
 from ..table import Col, head, layout, row
-from ..words import age, speed
+from .admin_node import LISTEN_S
+from .first_run import FirstRun
 from .form import Step
-from .hands import LISTEN_S
 
 if TYPE_CHECKING:
-    from engine.face import Check
+    from engine.api.control import Check
 
-    from .wizard import Wizard
 
 GRADES = {"ok": (g.TICK, "good"), "warn": ("?", "ask"), "bad": ("!", "bad")}
 
 
 class Start(Step):
     name = "start"
-    title = "where to begin?"
+    title = "where do you want to begin?"
     CHOICES = (
-        ("rehearse", "rehearse", "six virtual machines, from powered off to ready. Nothing real is touched: for a first look"),
-        ("faults", "rehearse faults", "the same, and things go wrong: find each cause on the screen, mend it"),
-        ("site", "set up this site", "checks, interface, networks, BMCs: ends with a plan file and the rack served"),
-        ("file", "take a plan file", "one that was written by hand, or saved from another rack"),
-        ("look", "look around", "the console without a plan; :setup comes back here"),
+        ("rehearse", "rehearse", "for a first look: six virtual machines, from powered off to ready. Touches no real machine"),
+        ("faults", "rehearse faults", "the same with faults: find each cause on the screen and repair it"),
+        ("site", "set up this site", "checks, interface, networks, BMCs; at the end it writes a plan and serves the rack"),
+        ("file", "use a plan file", "use a plan that you wrote by hand or saved from another rack"),
+        ("look", "look around", "open the console without a plan; :setup returns here"),
     )
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.index = 0
 
     def body(self, columns: int, rows: int) -> list[Line]:
-        out: list[Line] = [line("   ", "Nothing is planned on this store yet."), line()]
+        out: list[Line] = [line("   ", "This store has no plan yet."), line()]
         for i, (_, word, told) in enumerate(self.CHOICES):
             bar = i == self.index
             texts = wrap(told, columns - 25)
@@ -59,16 +59,16 @@ class Start(Step):
     def go_on(self) -> bool:
         chosen = self.CHOICES[self.index][0]
         if chosen == "look":
-            self.wizard.leave()
+            self.run.leave()
             return False
         if chosen == "file":
-            self.wizard.desk.overlay = Asked(self.wizard.desk, "take which plan file?", self.wizard.take_file)
+            self.run.state.overlay = Asked(self.run.state, "use which plan file?", self.run.take_file)
             return False
-        self.wizard.track(chosen)
+        self.run.track(chosen)
         return True
 
     def says(self) -> str:
-        return "choose with up and down, then enter"
+        return "select with up and down, then press enter"
 
     def hints(self) -> list[Hint]:
         return [Hint("up down", "choose")]
@@ -76,26 +76,26 @@ class Start(Step):
 
 class Checks(Step):
     name = "checks"
-    title = "is this machine fit to serve a rack?"
+    title = "can this machine serve a rack?"
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.found: list[Check] | None = None
-        self.looking = 0.0
+        self.checking_since = 0.0
         self.at = 0.0
         self.top = 0
         self.failed = ""
 
     def enter(self) -> None:
-        if self.found is None and not self.looking:
+        if self.found is None and not self.checking_since:
             self.look()
 
     def look(self) -> None:
-        self.looking = self.wizard.desk.wall()
-        self.wizard.desk.work(self.wizard.hands.checks, self._took)
+        self.checking_since = self.run.state.wall()
+        self.run.state.work(self.run.admin.checks, self._took)
 
     def _took(self, found: Any) -> None:
-        self.looking, self.at = 0.0, self.wizard.desk.wall()
+        self.checking_since, self.at = 0.0, self.run.state.wall()
         if isinstance(found, Exception):
             self.failed = str(found)
         else:
@@ -103,18 +103,18 @@ class Checks(Step):
 
     def body(self, columns: int, rows: int) -> list[Line]:
         if self.found is None:
-            return [line("   ", (self.failed or "looking ...", "bad" if self.failed else "dim"))]
+            return [line("   ", (self.failed or "checking ...", "bad" if self.failed else "dim"))]
         count = {grade: sum(c.grade == grade for c in self.found) for grade in GRADES}
-        said = f"{count['ok']} right, {count['warn']} to look at, {count['bad']} bad"
-        when = "looking again ..." if self.looking else f"{age(self.wizard.desk.wall() - self.at)} ago"
-        ink = "bad" if count["bad"] else "ask" if count["warn"] else "good"
-        out: list[Line] = [line("   ", (said, ink), (f"   {when}", "dim")), line()]
+        said = f"{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad"
+        when = "checking again ..." if self.checking_since else f"{age(self.run.state.wall() - self.at)} ago"
+        style = "bad" if count["bad"] else "ask" if count["warn"] else "good"
+        out: list[Line] = [line("   ", (said, style), (f"   {when}", "dim")), line()]
         lines: list[Line] = []
         wide = max(len(c.name) for c in self.found) + 2
         for check in sorted(self.found, key=lambda c: ("bad", "warn", "ok").index(c.grade)):
-            mark, ink = GRADES[check.grade]
+            mark, style = GRADES[check.grade]
             texts = wrap(check.text, columns - wide - 5)
-            lines.append(line((f" {mark} ", ink), (f"{check.name:<{wide}}", "" if check.grade == "ok" else "name"), (texts[0], "")))
+            lines.append(line((f" {mark} ", style), (f"{check.name:<{wide}}", "" if check.grade == "ok" else "name"), (texts[0], "")))
             lines += [line(" " * (wide + 3), text) for text in texts[1:]]
             if check.grade != "ok" and check.advice:
                 told = textwrap.wrap(f"try: {check.advice}", columns - wide - 5, break_on_hyphens=False)
@@ -124,7 +124,7 @@ class Checks(Step):
         return [*out, *lines[self.top : self.top + room]]
 
     def press(self, key: str) -> bool:
-        if key == "r" and not self.looking:
+        if key == "r" and not self.checking_since:
             self.look()
         elif key in ("down", "j", "up", "k", "pagedown", "pageup"):
             self.top = max(self.top + {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": 10, "pageup": -10}[key], 0)
@@ -137,46 +137,49 @@ class Checks(Step):
             return self.failed or "wait: this takes a second or two"
         bad = [c for c in self.found if c.grade == "bad"]
         if bad:
-            return f"{bad[0].name}: {bad[0].advice or bad[0].text}; r looks again, enter goes on all the same"
-        return "enter goes on; what is marked ? can be mended later"
+            return f"{bad[0].name}: {bad[0].advice or bad[0].text}; r checks again, enter continues anyway"
+        return "enter continues; you can fix the lines marked ? later"
 
     def hints(self) -> list[Hint]:
-        return [Hint("r", "look again", "all checks once more")]
+        return [Hint("r", "check again", "run all checks again")]
 
 
 _PORTS = (
-    Col("name", "   interface", 15, grow=1, most=24), Col("link", "link", 9), Col("address", "address", 19, grow=1, most=24),
-    Col("far", "neighbour (LLDP)", 20, grow=3), Col("mac", "mac", 17, wide=110),
-)  # fmt: skip
+    Col("name", "   interface", 15, grow=1, most=24),
+    Col("link", "link", 9),
+    Col("address", "address", 19, grow=1, most=24),
+    Col("far", "neighbour (LLDP)", 20, grow=3),
+    Col("mac", "mac", 17, wide=110),
+)
 
 
 class Interface(Step):
     name = "interface"
     title = "which interface serves the rack?"
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.at = ""
         self.since = 0.0
         self.failed = ""
 
     def enter(self) -> None:
-        self.since = self.since or self.wizard.desk.wall()
-        self.wizard.look_ports(self._took)
+        self.since = self.since or self.run.state.wall()
+        self.run.look_ports(self._took)
 
     def _took(self, problem: str) -> None:
         self.failed = problem
-        names = [p.name for p in self.wizard.ports]
+        names = [p.name for p in self.run.ports]
         if self.at not in names and names:
             self.at = names[0]
 
     def body(self, columns: int, rows: int) -> list[Line]:
-        if not self.wizard.ports:
-            return [line("   ", (self.failed or "looking ...", "bad" if self.failed else "dim"))]
+        if not self.run.ports:
+            return [line("   ", (self.failed or "checking ...", "bad" if self.failed else "dim"))]
         of = layout(_PORTS, columns - 1)
         out: list[Line] = [head(of)]
-        now = self.wizard.hands_clock()
-        for p in self.wizard.ports:
+        now = self.run.clock()
+        for p in self.run.ports:
             here = p.name == self.at
             link = ("down", "dim") if not p.up else ("no link", "ask") if not p.carrier else (f"up {speed(p.speed)}".strip(), "")
             far: Any = ("virtual", "dim") if p.virtual else ""
@@ -185,21 +188,24 @@ class Interface(Step):
                 room = next(w for c, w in of if c.key == "far") - len(heard)
                 far = line(clip(f"{p.neighbour.switch} {p.neighbour.port}", room), (heard, "dim"))
             cells = {
-                "name": ((f" {g.NEXT if here else ' '} ", "key"), (p.name, "name")), "link": link,
-                "address": (p.addresses[0] if p.addresses else "none", "" if p.addresses else "dim"), "far": far, "mac": (p.mac, "dim"),
-            }  # fmt: skip
+                "name": ((f" {g.NEXT if here else ' '} ", "key"), (p.name, "name")),
+                "link": link,
+                "address": (p.addresses[0] if p.addresses else "none", "" if p.addresses else "dim"),
+                "far": far,
+                "mac": (p.mac, "dim"),
+            }
             drawn = row(of, cells)
             out.append(barred(drawn, columns) if here else drawn)
             for more in p.addresses[1:3]:
                 out.append(row(of, {"address": (more, "dim")}))
         out = out[: rows - 3]
-        deaf = self.wizard.deaf
-        since = age(self.wizard.desk.wall() - self.since)
+        deaf = self.run.deaf
+        since = age(self.run.state.wall() - self.since)
         told = f"no LLDP: {deaf}" if deaf else f"listening for LLDP for {since}; switches speak every 30 s"
         return [*out, line(), line("   ", (clip(told, columns - 4), "ask" if deaf else "dim"))]
 
     def press(self, key: str) -> bool:
-        names = [p.name for p in self.wizard.ports]
+        names = [p.name for p in self.run.ports]
         if key in ("up", "k", "down", "j") and names:
             at = names.index(self.at) if self.at in names else 0
             self.at = names[max(min(at + (-1 if key in ("up", "k") else 1), len(names) - 1), 0)]
@@ -210,86 +216,86 @@ class Interface(Step):
         return False
 
     def go_on(self) -> bool:
-        self.wizard.choose(self.at)
-        return self.wizard.port is not None
+        self.run.choose(self.at)
+        return self.run.port is not None
 
     def says(self) -> str:
-        chosen = next((p for p in self.wizard.ports if p.name == self.at), None)
+        chosen = next((p for p in self.run.ports if p.name == self.at), None)
         if chosen is None:
-            return "no interface is there: plug one in, then r" if self.wizard.ports == [] and self.since else "wait"
+            return "this machine has no interface: plug one in, then press r" if self.run.ports == [] and self.since else "wait"
         if not chosen.up:
-            return f"{chosen.name} is down: ip link set {chosen.name} up; enter takes it all the same"
+            return f"{chosen.name} is down: ip link set {chosen.name} up; enter takes it anyway"
         if not chosen.carrier:
-            return f"{chosen.name} has no link: check its cable and the switch's port; enter takes it all the same"
-        return f"enter takes {chosen.name}: the one that the servers' first cables lead to"
+            return f"{chosen.name} has no link: check its cable and the switch port; enter takes it anyway"
+        return f"enter takes {chosen.name}; it must be the interface to the servers' boot ports"
 
     def hints(self) -> list[Hint]:
-        return [Hint("up down", "choose"), Hint("r", "look again")]
+        return [Hint("up down", "choose"), Hint("r", "check again")]
 
 
 class Listen(Step):
     name = "dhcp"
-    title = "does anybody else give out addresses there?"
+    title = "does another DHCP server answer there?"
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.began = 0.0
         self.at = 0.0
-        self.heard: list[str] | str | None = None
+        self.answered: list[str] | str | None = None
         self.on = ""
 
     def enter(self) -> None:
-        port = self.wizard.port
-        if port is not None and not self.began and (self.heard is None or self.on != port.name):
+        port = self.run.port
+        if port is not None and not self.began and (self.answered is None or self.on != port.name):
             self.listen(port.name)
 
     def listen(self, interface: str) -> None:
-        self.on, self.began, self.heard = interface, self.wizard.desk.wall(), None
-        self.wizard.desk.work(lambda: self.wizard.hands.servers(interface), self._took)
+        self.on, self.began, self.answered = interface, self.run.state.wall(), None
+        self.run.state.work(lambda: self.run.admin.servers(interface), self._took)
 
-    def _took(self, heard: Any) -> None:
-        self.began, self.at = 0.0, self.wizard.desk.wall()
-        self.heard = str(heard) if isinstance(heard, Exception) else heard
+    def _took(self, answered: Any) -> None:
+        self.began, self.at = 0.0, self.run.state.wall()
+        self.answered = str(answered) if isinstance(answered, Exception) else answered
 
     def body(self, columns: int, rows: int) -> list[Line]:
-        wall = self.wizard.desk.wall()
+        wall = self.run.state.wall()
         out: list[Line] = []
         if self.began:
             share = min((wall - self.began) / LISTEN_S, 1.0)
             full, open_ = g.bar(share, 24)
-            out += [line("   ", f"asked on {self.on} as a machine that boots would; listening for answers"), line()]
+            out += [line("   ", f"asked on {self.on} like a booting machine; listening for answers"), line()]
             out.append(line("   ", (full, "busy"), (open_, "dim"), f"  {min(wall - self.began, LISTEN_S):.0f} of {LISTEN_S:.0f} s"))
             return out
         when = (f"   {age(wall - self.at)} ago", "dim")
-        if isinstance(self.heard, str):
-            text = f"could not listen on {self.on}: {self.heard}"
+        if isinstance(self.answered, str):
+            text = f"could not listen on {self.on}: {self.answered}"
             out += [line((" ? ", "ask"), (clip(text, columns - 20), ""), when), line()]
-            out += [line("   ", (t, "dim")) for t in wrap("try: run as root, or grant CAP_NET_RAW; then r", columns - 6)]
-        elif self.heard:
-            out += [line((" ! ", "bad"), (f"{', '.join(self.heard)} answered on {self.on}", "name"), when), line()]
+            out += [line("   ", (t, "dim")) for t in wrap("try: run as root, or grant CAP_NET_RAW; then press r", columns - 6)]
+        elif self.answered:
+            out += [line((" ! ", "bad"), (f"{', '.join(self.answered)} answered on {self.on}", "name"), when), line()]
             told = (
-                "Machines take whoever answers first, so some would boot from there or nowhere. Stop that server, take it off "
-                "this network, or give the rack a network of its own; then r listens again."
+                "Machines take the first answer, so some would boot from that server or not at all. Stop that server, remove it "
+                "from this network, or use another network for the rack; then press r to listen again."
             )
             out += [line("   ", text) for text in wrap(told, columns - 6)]
-        elif self.heard is not None:
-            out += [line((f" {g.TICK} ", "good"), f"nobody else answered on {self.on} within {LISTEN_S:.0f} s", when), line()]
-            later = "One that comes later is seen as well: the health screen (8) tells."
+        elif self.answered is not None:
+            out += [line((f" {g.TICK} ", "good"), f"no other server answered on {self.on} within {LISTEN_S:.0f} s", when), line()]
+            later = "The engine keeps listening: the health screen (8) shows a later one."
             out += [line("   ", (t, "dim")) for t in wrap(later, columns - 6)]
         return out
 
     def press(self, key: str) -> bool:
-        if key == "r" and not self.began and self.wizard.port is not None:
-            self.listen(self.wizard.port.name)
+        if key == "r" and not self.began and self.run.port is not None:
+            self.listen(self.run.port.name)
             return True
         return False
 
     def says(self) -> str:
         if self.began:
-            return "wait a moment, or press enter to go on without an answer"
-        if isinstance(self.heard, list) and self.heard:
-            return f"silence DHCP server {self.heard[0]}, then r; enter goes on all the same"
-        return "enter goes on; r listens again"
+            return "wait a moment, or press enter to continue without an answer"
+        if isinstance(self.answered, list) and self.answered:
+            return f"stop DHCP server {self.answered[0]}, then press r; enter continues anyway"
+        return "enter continues; r listens again"
 
     def hints(self) -> list[Hint]:
         return [Hint("r", "listen again")]
@@ -297,10 +303,10 @@ class Listen(Step):
 
 class Writing(Step):
     name = "plan"
-    title = "the plan, as it will be written"
+    title = "the plan that the wizard will write"
 
-    def __init__(self, wizard: Wizard) -> None:
-        super().__init__(wizard)
+    def __init__(self, run: FirstRun) -> None:
+        super().__init__(run)
         self.top = 0
         self.path: Path | None = None
         self.said: Said | None = None
@@ -309,13 +315,13 @@ class Writing(Step):
         self._many = 1
 
     def file(self) -> Path:
-        return self.path or self.wizard.folder / f"{self.wizard.values()['name'] or 'rack'}.yml"
+        return self.path or self.run.folder / f"{self.run.values()['name'] or 'rack'}.yml"
 
     def body(self, columns: int, rows: int) -> list[Line]:
-        text = self.wizard.text().splitlines()
+        text = self.run.text().splitlines()
         out: list[Line] = [line("   ", ("to ", "dim"), (clip(str(self.file()), columns - 8), "name"))]
         if self.busy:
-            out.append(line("   ", ("it is written and committed ...", "busy")))
+            out.append(line("   ", ("writing and committing the plan ...", "busy")))
         elif self.said is not None and not self.said.ok:
             both = f"{self.said.text}{f': {self.said.advice}' if self.said.advice else ''}"
             out += [line((" ! " if not i else "   ", "bad"), (t, "bad")) for i, t in enumerate(wrap(both, columns - 6, 3))]
@@ -335,7 +341,7 @@ class Writing(Step):
         elif key in ("home", "g", "end", "G"):
             self.top = 0 if key in ("home", "g") else self._many
         elif key == "f":
-            self.wizard.desk.overlay = Asked(self.wizard.desk, "write the plan to which file?", self._name)
+            self.run.state.overlay = Asked(self.run.state, "write the plan to which file?", self._name)
         elif key == "w":
             self._write(False, commit=False)
         else:
@@ -344,7 +350,7 @@ class Writing(Step):
 
     def _name(self, typed: str) -> None:
         path, self.said = Path(typed).expanduser(), None
-        self.path = path if path.is_absolute() else self.wizard.folder / path
+        self.path = path if path.is_absolute() else self.run.folder / path
 
     def go_on(self) -> bool:
         if not self.busy:
@@ -353,48 +359,51 @@ class Writing(Step):
 
     def _write(self, over: bool, commit: bool) -> None:
         self.busy, self.said = True, None
-        path, text = self.file(), self.wizard.text()
-        secret = self.wizard.typed_secret()
-        source, hands = self.wizard.desk.source, self.wizard.hands
+        path, text = self.file(), self.run.text()
+        secret = self.run.typed_secret()
+        source, admin = self.run.state.source, self.run.admin
 
         def job() -> Said:
-            said = hands.write(path, text, over)
+            said = admin.write(path, text, over)
             if not said.ok or not commit:
                 return said
             if secret:
-                hands.keep(secret)
+                admin.keep(secret)
             if source is None:
-                return Said(False, "no engine is there to take it")
+                return Said(False, "no engine runs to take the plan")
             return source.commit(text, path.name)
 
-        self.wizard.desk.work(job, lambda said: self._written(said, path, commit))
+        self.run.state.work(job, lambda said: self._written(said, path, commit))
 
     def _written(self, said: Any, path: Path, commit: bool) -> None:
         self.busy = False
         if isinstance(said, Exception):
             said = Said(False, f"it failed: {said}")
         if not said.ok and said.advice == "over":
-            told = "what stands in it is replaced"
-            self.wizard.desk.overlay = Sure(self.wizard.desk, f"overwrite {path.name}?", told, None, lambda: self._write(True, commit))
-            self.said = Said(False, said.text, "f gives another name")
+            told = "this replaces its content"
+            self.run.state.overlay = Sure(self.run.state, f"overwrite {path.name}?", told, None, lambda: self._write(True, commit))
+            self.said = Said(False, said.text, "f: another name")
             return
         if said.ok and not commit:
             self.said = Said(True, said.text)
-            self.wizard.desk.note(Said(True, f"{path} is written, and not committed"))
+            self.run.state.note(Said(True, f"{path} is written and not committed"))
         elif said.ok:
-            self.wizard.desk.note(Said(True, f"{path} is written and committed"))
-            self.wizard.leave()
+            self.run.state.note(Said(True, f"{path} is written and committed"))
+            self.run.leave()
         else:
             self.said = said
 
     def says(self) -> str:
         if self.said is not None and not self.said.ok:
-            return "mend it, then enter again; esc goes back to what was asked"
-        return f"enter writes {self.file().name}, commits it, and the rack is served"
+            return "fix it, then press enter again; esc goes back to the questions"
+        return f"enter writes {self.file().name}, commits it and serves the rack"
 
     def hints(self) -> list[Hint]:
-        return [Hint("f", "file", "another name for the plan file"), Hint("w", "write only", "write the file, commit nothing"),
-                Hint("up down", "read")]  # fmt: skip
+        return [
+            Hint("f", "file", "another name for the plan file"),
+            Hint("w", "write only", "write the file without a commit"),
+            Hint("up down", "read"),
+        ]
 
 
 __all__ = ["Checks", "Interface", "Listen", "Start", "Writing"]

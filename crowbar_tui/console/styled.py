@@ -1,0 +1,109 @@
+"""Lines of text with style: the material of every screen.
+
+A line is a tuple of spans. A span is a text and the name of a style, which `theme` turns into colours. Pure.
+
+Rules
+* One character is one cell. Text from outside (host names, agents) goes through `clean`, which removes control characters and all
+  characters that are not one cell wide.
+* A style with `+` after it is the same style on the bar of the cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+BLANK: Line = ()
+
+
+def clean(text: str) -> str:
+    """The text with printable characters only, one cell each."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if " " <= c < "\x7f" or ("\xa0" <= c < "\u0300") or ("\u2010" <= c < "\u2700") else "?" for c in text)
+
+
+def line(*spans: Span | str) -> Line:
+    """Makes a line. Plain strings have no style."""
+    return tuple((s, "") if isinstance(s, str) else s for s in spans if s and (isinstance(s, str) or s[0]))
+
+
+def width(of: Line) -> int:
+    return sum(len(text) for text, _ in of)
+
+
+def plain(of: Line) -> str:
+    return "".join(text for text, _ in of)
+
+
+def cut(of: Line, start: int, end: int) -> Line:
+    """Cells from `start` up to `end`; fewer if the line is shorter."""
+    out = []
+    at = 0
+    for text, style in of:
+        if at >= end:
+            break
+        piece = text[max(start - at, 0) : end - at]
+        if piece:
+            out.append((piece, style))
+        at += len(text)
+    return tuple(out)
+
+
+def fit(of: Line, columns: int, style: str = "") -> Line:
+    """The line, cut or padded to exactly so many cells."""
+    have = width(of)
+    if have > columns:
+        return cut(of, 0, columns)
+    return (*of, (" " * (columns - have), style)) if have < columns else of
+
+
+def paste(of: Line, at: int, over: Line) -> Line:
+    """The line with `over` laid over it from cell `at`."""
+    there = width(over)
+    whole = width(of)
+    return (*fit(cut(of, 0, at), at), *over, *cut(of, at + there, max(whole, at + there)))
+
+
+def barred(of: Line, columns: int) -> Line:
+    """The line as it looks under the cursor's bar."""
+    return tuple((text, style + "+") for text, style in fit(of, columns))
+
+
+def clip(text: str, columns: int, more: str = "~") -> str:
+    """The text cut to so many cells, with a mark if something is missing."""
+    text = clean(text)
+    return text if len(text) <= columns else text[: max(columns - 1, 0)] + more[: columns > 0]
+
+
+def wrap(text: str, columns: int, most: int = 0) -> list[str]:
+    """Text wrapped to lines of at most so many cells. With `most`, the last line is clipped."""
+    out: list[str] = []
+    for word in clean(text).split():
+        if out and len(out[-1]) + 1 + len(word) <= columns:
+            out[-1] += " " + word
+        else:
+            while len(word) > columns > 0:
+                out.append(word[:columns])
+                word = word[columns:]
+            out.append(word)
+    if most and len(out) > most:
+        out = [*out[: most - 1], clip(" ".join(out[most - 1 :]), columns)]
+    return out or [""]
+
+
+def spread(left: Line, right: Line, columns: int) -> Line:
+    """One text at the left end, one at the right end. The left one is cut if both do not fit."""
+    room = columns - width(right)
+    return fit((*fit(left, max(room, 0)), *right), columns)
+
+
+def join(spans: Iterable[Line], between: str = "  ") -> Line:
+    out: list[Span] = []
+    for one in spans:
+        if out and one:
+            out.append((between, ""))
+        out += one
+    return tuple(out)

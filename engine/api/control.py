@@ -1,0 +1,296 @@
+"""The public API of the engine: everything that the console and the command line may use. They import nothing else of the engine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, convert, to_builtins
+
+from .. import reasons
+from ..attach.client import Attached, Receipt
+from ..attach.server import AttachError, program_version
+from ..core.hardware.disk_now import Look
+from ..core.hardware.port_names import natural
+from ..core.hardware.topology import Link, Topology, topology
+from ..core.plan.diff import Diff, diff
+from ..core.plan.network_roles import network_roles
+from ..core.plan.save import saved
+from ..core.world.load import load_world
+from ..definitions import Json
+from ..doctor.checks import Check, examine
+from ..doctor.interfaces import InterfaceWatch, Neighbour, Port
+from ..doctor.probes import RealProbes
+from ..effects import Refuse
+from ..files import key_file, plan_file
+from ..files.catalog import read as read_catalog
+from ..files.catalog import shipped, shipped_folder
+from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
+from ..files.key_file import KeyFileError
+from ..files.mistakes import CatalogError, PlanError
+from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
+from ..files.typed_text import typed
+from ..images.build.errors import BuildError
+from ..images.build.shipped import build_image
+from ..images.shelf import image_states
+from ..images.wanted import remarks as image_remarks
+from ..packets.capture import Capture
+from ..packets.decoding import DecodedPacket, Decoder
+from ..packets.packet import Packet, from_json
+from ..plan import Plan
+from ..racks import RackError, connect
+from ..racks.qemu.serial_log import serial_logs
+from ..reasons import Reason, advice, sentence
+from ..rehearsal.repair import machine_of, mend, rack_beside
+from ..rehearsal.session import Rehearsal, begin_anew, finished, with_nodes
+from ..runtime.attach_host import EngineHost
+from ..runtime.config import Config
+from ..runtime.engine import Engine
+from ..serve import ServiceError
+from ..store.file import held
+from ..store.journal_file import Head, export
+from ..store.store import Store, StoreError
+from ..trust.vault import VaultError, at_hand, unfit
+from ..views.attribute_view import attribute_rows
+from ..views.facts import node_facts
+from ..views.node_view import Disk, disks
+from ..views.plan_view import revision_text
+from ..views.preview import NodePreview, preview
+from ..views.story import Story
+from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
+from ..wire.reach import Reach
+
+__all__ = [
+    "DEFAULT_STORE",
+    "Answers",
+    "AttachError",
+    "Attached",
+    "BuildError",
+    "Capture",
+    "CatalogError",
+    "Check",
+    "Config",
+    "DecodedPacket",
+    "Decoder",
+    "Diff",
+    "Disk",
+    "Engine",
+    "EngineHost",
+    "InterfaceWatch",
+    "KeyFileError",
+    "Link",
+    "Neighbour",
+    "NodePreview",
+    "NodeRow",
+    "Packet",
+    "Plan",
+    "PlanError",
+    "Port",
+    "Proposal",
+    "RackError",
+    "Reach",
+    "Reader",
+    "RealProbes",
+    "Reason",
+    "Receipt",
+    "Refuse",
+    "Rehearsal",
+    "RoleRow",
+    "ServiceError",
+    "Store",
+    "StoreError",
+    "Story",
+    "Summary",
+    "Topology",
+    "VaultError",
+    "Why",
+    "advice",
+    "at_hand",
+    "attribute_rows",
+    "begin_anew",
+    "build_image",
+    "commit_plan",
+    "compose",
+    "connect",
+    "count",
+    "diff",
+    "examine",
+    "finished",
+    "from_json",
+    "held",
+    "image_remarks",
+    "image_states",
+    "images_folder",
+    "keep_secret",
+    "keys_beside",
+    "machine_of",
+    "mend",
+    "mistakes",
+    "natural",
+    "network_roles",
+    "plan_file",
+    "propose",
+    "rack_beside",
+    "read_catalog",
+    "revision_text",
+    "sentence",
+    "serial_logs",
+    "settled",
+    "shipped",
+    "shipped_folder",
+    "summary",
+    "to_json",
+    "typed",
+    "unfit_secrets",
+    "with_nodes",
+]
+
+
+def to_json(record: Struct) -> dict[str, Any]:
+    """A record as plain data."""
+    found = to_builtins(record)
+    assert isinstance(found, dict)
+    return found
+
+
+def keep_secret(store: Path, name: str, value: str) -> Path:
+    """Writes a typed text into a file beside the store, so that a plan can name it. Raises KeyFileError, OSError."""
+    path = absolute(keys_beside(store)) / name
+    key_file.folder_of_keys(path.parent)
+    key_file.replace(path, value.encode() + b"\n")
+    return path
+
+
+def unfit_secrets(plan: Plan) -> dict[str, str]:
+    """Place in the plan -> what is wrong with its secret now. Raises VaultError."""
+    return unfit(plan.secrets, os.environ)
+
+
+def commit_plan(engine: Attached, text: str, name: str) -> Receipt | Reason:
+    """Commit a plan to a running engine. Its secrets are read here, with the rights of who asks. Raises AttachError."""
+    try:
+        secrets = at_hand(plan_file.read(text, name, shipped()).secrets, os.environ)
+    except PlanError:
+        secrets = {}  # the engine tells the mistakes
+    except VaultError as error:
+        return reasons.not_committed(message=str(error))
+    return engine.commit(text, name, secrets)
+
+
+class Reader:
+    """Reads a store, with or without a running engine. Raises StoreError."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._store = Store.read(directory)
+        self.world = load_world(shipped(), self._store.load())
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+
+    def running(self) -> bool:
+        """True if an engine holds this store."""
+        return held(self._directory)
+
+    def summary(self) -> Summary:
+        return summary(self.world)
+
+    def nodes(self) -> list[NodeRow]:
+        return [node_row(self.world, n) for n in servers(self.world)]
+
+    def node(self, name: str) -> NodeRow | None:
+        found = self.world.node_named(name)
+        return node_row(self.world, found) if found else None
+
+    def facts(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Odd facts about a node that stop nothing: label and sentence."""
+        found = self.world.node_named(name)
+        return node_facts(self.world, found) if found else ()
+
+    def roles(self, node: str = "") -> list[RoleRow]:
+        """The roles of one node in the order in which they run, or of all nodes."""
+        if node:
+            found = self.world.node_named(node)
+            chosen = [found] if found else []
+        else:
+            chosen = [*servers(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
+        out = []
+        for one in chosen:
+            mine = [self.world.node_roles[k] for k in self.world.roles_of.get(one.id, ())]
+            out += [role_row(self.world, r) for r in sorted(mine, key=lambda r: (-r.rank, r.role))]
+        return out
+
+    def role(self, node: str, role: str) -> RoleRow | None:
+        found = self.world.node_named(node)
+        record = self.world.node_roles.get((found.id, role)) if found else None
+        return role_row(self.world, record) if record else None
+
+    def attribute(self, node: str, role: str, name: str) -> list[dict[str, Any]] | None:
+        """The layers of an attribute for a node role, weakest first. None: no such node role or attribute."""
+        found = self.world.node_named(node)
+        record = self.world.node_roles.get((found.id, role)) if found else None
+        if record is None or name not in self.world.catalog.attributes:
+            return None
+        return explain_attribute(self.world, record, name)
+
+    def group(self, name: str) -> list[NodeRow]:
+        return [row for row in self.nodes() if row.group == name]
+
+    def preview(self, verb: str, node: str, role: str = "", look: Json = None) -> NodePreview | None:
+        """What the verb would do to a node. `look`: its part of the answer to `Attached.disks`. None: no such node."""
+        found = self.world.node_named(node)
+        if found is None:
+            return None
+        looks = {found.id: convert(look, Look)} if look is not None else None
+        return preview(self.world, verb, [found], role, looks).nodes[0]
+
+    def disks(self, node: str) -> list[Disk]:
+        """The disks of a node as the engine knows them. Each one that is not the install disk has a reason."""
+        found = self.world.node_named(node)
+        return disks(self.world, found.id) if found is not None else []
+
+    def topology(self) -> Topology:
+        return topology(self.world)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The current plan."""
+        return self.world.plan
+
+    def diff(self, plan: Plan) -> Diff:
+        """What a commit of the plan would change."""
+        return diff(self.world, plan)
+
+    def revision(self, number: int = 0) -> str | None:
+        """The plan of a revision as YAML; 0: the current one. None: there is none."""
+        found = self.world.revisions.get(number or max(self.world.revisions, default=0))
+        return revision_text(found) if found is not None else None
+
+    def saved_plan(self) -> Plan | None:
+        return saved(self.world)
+
+    def export(self, path: Path, at: float) -> Head:
+        """Writes the whole journal to a file (`store.journal_file`). Raises StoreError."""
+        return export(self._store, path, shipped(), program_version(), at)
+
+    def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """Events from the journal. With `follow` it continues until it is interrupted."""
+        story = Story()
+        seq = 0
+        while True:
+            rows = self._store.journal(seq, 1000)
+            for row in rows:
+                seq = row.seq
+                told = story.tell(row)
+                if seq > after:
+                    yield told
+            if not rows and not follow:
+                return
+            if not rows:
+                time.sleep(0.2)

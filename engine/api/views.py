@@ -1,0 +1,165 @@
+"""The second half of the public API: what the console shows, and how it follows and asks an engine in another process.
+
+Separate from `control` because it must be light: a console that attaches loads no services, no SSH and no HTTP, and paints at once.
+"""
+
+from __future__ import annotations
+
+from msgspec import ValidationError, convert
+
+from ..attach.client import Attached, Receipt
+from ..attach.server import AttachError
+from ..core.boot.signals import expected
+from ..core.hardware.disk_now import Look
+from ..core.hardware.topology import Link, Switch, Topology, topology
+from ..core.operator import verbs
+from ..core.roles.derive import committed, done
+from ..core.roles.stages import node_state
+from ..core.world.world import World
+from ..definitions import Catalog, Json
+from ..effects import Accept, Refuse
+from ..events import Operate, SetAttribute
+from ..files.catalog import shipped
+from ..files.paths import DEFAULT_STORE, absolute
+from ..model import Kind, Node, NodeRole, Revision, State
+from ..packets.decoding import DecodedPacket, Decoder
+from ..packets.packet import Packet, from_json
+from ..reasons import Reason, advice, is_failure, needs_person, sentence
+from ..store.errors import StoreError
+from ..store.file import held, is_of_a_store
+from ..store.journal_file import JournalFile
+from ..store.store import JournalRow, Store
+from ..views.advice import Step, lost, next_step, short
+from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
+from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
+from ..views.estimate import Estimate, estimate
+from ..views.follow import Follower
+from ..views.net_view import AddressRow, NetworkView, addresses, networks
+from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
+from ..views.past import Journal, Past, Problem, Pruned, Stretch
+from ..views.plan_view import PlanPage, plan_page, revision_text
+from ..views.preview import NodePreview, Preview, preview
+from ..views.rack_view import RackRoom, RackView, Slot, rack_room
+from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
+from ..views.story import Story
+from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, why
+
+
+def looks_of(told: Json) -> dict[str, Look]:
+    """From the answer to `Attached.disks`. Empty if it is none."""
+    try:
+        return convert(told, dict[str, Look])
+    except ValidationError:
+        return {}
+
+
+def boot_next(node: Node) -> str:
+    """The next expected signal of the node's open boot. Empty without one."""
+    return expected(node.boot) if node.boot is not None else ""
+
+
+__all__ = [
+    "ABSENT",
+    "DEFAULT_STORE",
+    "LETTERS",
+    "Accept",
+    "AddressRow",
+    "AttachError",
+    "Attached",
+    "AttributeRow",
+    "BootView",
+    "Catalog",
+    "Column",
+    "DecodedPacket",
+    "Decoder",
+    "Disk",
+    "Estimate",
+    "Follower",
+    "Journal",
+    "JournalFile",
+    "JournalRow",
+    "Json",
+    "Kind",
+    "Link",
+    "Lists",
+    "Look",
+    "NetworkView",
+    "Nic",
+    "Node",
+    "NodePage",
+    "NodePreview",
+    "NodeRole",
+    "NodeRow",
+    "Operate",
+    "Packet",
+    "Past",
+    "PlanPage",
+    "Preview",
+    "Problem",
+    "Pruned",
+    "RackRoom",
+    "RackView",
+    "Reason",
+    "Receipt",
+    "Refuse",
+    "Revision",
+    "RoleLine",
+    "RoleRow",
+    "SetAttribute",
+    "Slot",
+    "StageLife",
+    "State",
+    "Step",
+    "Store",
+    "StoreError",
+    "Story",
+    "Stretch",
+    "Switch",
+    "Topology",
+    "Waiting",
+    "Why",
+    "WhyChain",
+    "WhyFact",
+    "WhyLink",
+    "World",
+    "absolute",
+    "addresses",
+    "advice",
+    "bearers",
+    "boot_next",
+    "cells",
+    "columns",
+    "committed",
+    "deployment_attributes",
+    "disks",
+    "done",
+    "estimate",
+    "from_json",
+    "gave",
+    "held",
+    "is_failure",
+    "is_of_a_store",
+    "lists",
+    "looks_of",
+    "lost",
+    "needs_person",
+    "networks",
+    "next_step",
+    "node_attributes",
+    "node_page",
+    "node_row",
+    "node_state",
+    "plan_page",
+    "preview",
+    "rack_room",
+    "revision_text",
+    "role_row",
+    "sentence",
+    "servers",
+    "shipped",
+    "short",
+    "topology",
+    "verbs",
+    "why",
+    "why_chain",
+]

@@ -1,0 +1,110 @@
+"""The messages on the attach socket: one JSON object per line, a request with `do`, an answer with the same `id`.
+
+    {"crowbar": 1, "id": 7, "do": "operate", "verb": "power", "node": "node-3", "value": "off"}
+    {"id": 7, "ok": true, "message": "node-3.r07.example.net is off"}
+    {"id": 8, "ok": false, "reason": {"code": "busy", "fields": {...}}, "sentence": "...", "advice": "..."}
+
+`crowbar` is the version of this contract. A request of another version is refused, and the refusal names the engine's version. Unknown
+keys are refused: a client must not believe that the engine understood them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from ..definitions import Json
+from ..reasons import Reason
+
+VERSION = 1
+LINE = 2 * 1024 * 1024
+"""Most bytes of a line, both ways. A plan of a large rack has some hundred kB, live values of 16,000 nodes about 2 MB."""
+SOCKET = "engine.sock"
+"""Name of the socket in the store's directory."""
+
+
+class Request(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do"):
+    crowbar: int = VERSION
+    id: int = 0
+
+
+class Ping(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="ping"):
+    """Asks for the version, the pid, and the name under which the engine knows the caller."""
+
+
+class DoOperate(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="operate"):
+    """A verb on a node or node role (`core.operator.verbs`)."""
+
+    verb: str
+    node: str
+    role: str = ""
+    value: Json = None
+
+
+class DoCommit(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="commit"):
+    """Commit a plan: its text, and the file name for its mistakes. `secrets`: name -> what the client read where the plan says that it is.
+    The engine opens no file for a client: it would do so with its own rights."""
+
+    plan: str
+    name: str = "plan"
+    secrets: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"DoCommit({self.name!r}, secrets={sorted(self.secrets)})"
+
+
+class DoSetAttribute(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set-attribute"):
+    layer: Literal["hint", "deployment", "role", "operator"]
+    scope: str
+    name: str
+    value: Json = None
+    clear: bool = False
+
+
+class AskHealth(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="health"):
+    """The loop's figures (`loop.Health`), counters and refusals."""
+
+
+class AskProgress(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="progress"):
+    """Live values by node: percent and text of its task, and seconds since its last sign of life."""
+
+
+class AskDisks(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="disks"):
+    """The nodes' disks as they report them now: node id -> `core.disk_now.Look`. Takes seconds (`disk_looks.LOOK_S`). Only reads."""
+
+    nodes: list[str]
+
+
+class AskPackets(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="packets"):
+    """The last packets after number `after`: of a node (name or id), a MAC or an address, or of all if empty. The answer has
+    `packets`, the number `next` for the next request, and `more` if one answer could not hold all."""
+
+    of: str = ""
+    after: int = 0
+
+
+class Wait(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="wait"):
+    """Answered when journal row `seq` + 1 exists, or after `seconds`."""
+
+    seq: int
+    seconds: float = 10.0
+
+
+class Stop(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="stop"):
+    """Asks the process that holds the engine to stop it. Answered before it stops."""
+
+
+AnyRequest = Ping | DoOperate | DoCommit | DoSetAttribute | AskHealth | AskProgress | AskDisks | AskPackets | Wait | Stop
+
+
+class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One answer. `result` is the requested data; `reason` is the reason of a refusal."""
+
+    id: int = 0
+    ok: bool
+    message: str = ""
+    result: Json = None
+    reason: Reason | None = None
+    sentence: str = ""
+    advice: str = ""

@@ -1,0 +1,1 @@
+"""From a machine's first packet to its hello: leases, loaders, boots, claims, and identity."""

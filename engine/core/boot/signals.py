@@ -1,0 +1,51 @@
+"""The signals of a boot: which come on each way, in which order, and how long each may take. Pure."""
+
+from __future__ import annotations
+
+from ...model import Boot, Signal, Way
+from ..world.view import View
+from .patience import deadline_s
+
+SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
+    Way.NETWORK: (
+        (Signal.POWERED, 60.0),
+        (Signal.DHCP, 420.0),  # memory training and option ROMs of a large server take up to seven minutes
+        (Signal.LOADER, 120.0),  # a megabyte block by block over a line that loses every fifth packet takes most of it
+        (Signal.SCRIPT, 60.0),
+        (Signal.KERNEL, 300.0),
+        (Signal.HELLO, 300.0),
+    ),
+    Way.INSTALLER: (
+        (Signal.POWERED, 60.0),
+        (Signal.DHCP, 420.0),
+        (Signal.LOADER, 120.0),
+        (Signal.SCRIPT, 60.0),
+        (Signal.KERNEL, 300.0),
+        (Signal.ANSWERS, 900.0),  # some installers fetch a gigabyte of themselves first
+        (Signal.HELLO, 300.0),
+    ),
+    Way.DISK: ((Signal.POWERED, 60.0), (Signal.HELLO, 900.0)),
+    Way.KEXEC: ((Signal.POWERED, 60.0), (Signal.HELLO, 300.0)),
+    Way.OWN: ((Signal.POWERED, 60.0), (Signal.HELLO, 900.0)),
+}
+"""Way -> its signals in order, each with the seconds within which it must follow the previous one, at a patience of 1."""
+
+ORDER = {signal: i for i, signal in enumerate(Signal)}
+"""Signal -> its position in the order in which they come."""
+
+
+def expected_next(boot: Boot) -> tuple[Signal, float]:
+    """The next signal, and the seconds within which it must come. A boot without an order has no `powered`."""
+    for signal, seconds in SIGNALS[boot.way]:
+        if ORDER[signal] > ORDER[boot.signal] and (boot.ordered or signal is not Signal.POWERED):
+            return signal, seconds
+    return Signal.HELLO, SIGNALS[boot.way][-1][1]
+
+
+def expected(boot: Boot) -> str:
+    return expected_next(boot)[0].value
+
+
+def within(view: View, boot: Boot) -> float:
+    """Seconds within which the next expected signal must come here."""
+    return deadline_s(view, expected_next(boot)[1])

@@ -1,0 +1,1 @@
+"""A machine's hardware and place: disks, ports, neighbours, topology. Pure."""

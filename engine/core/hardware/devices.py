@@ -1,0 +1,89 @@
+"""Switches as nodes: a neighbour on a link becomes a node of kind device, by its LLDP chassis id.
+
+Rules
+* A device has only the system stage, no agent and no boots. It is allocated as soon as it appears, so the plan may give it roles
+  (`node:tor1`, `on: linked:switch`). A delegate runs them (jig `device`).
+* Its id follows from the chassis id. So the same switch is the same node under any name, without an index. Its name comes from the plan,
+  or is the first label of its own name.
+* It has no MAC, UUID or serial of its own here: a frame that anyone can send must not make a server look like a known machine.
+* At most DEVICES, for the same reason. Further ones are only rows of the topology, like switches that only the plan knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from ...definitions import Json
+from ...model import Kind, Node
+from ..world.view import View
+from ..world.work import Work
+from .inventory import inventory_of
+from .neighbours import Neighbour, heard_switches
+
+DEVICES = 1024
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+def device_id(chassis: str) -> str:
+    """`sw-5254ffaabbcc` for a chassis known by its MAC; otherwise the hash of its chassis id."""
+    low = chassis.strip().lower()
+    return f"sw-{low.replace(':', '')}" if _MAC.fullmatch(low) else f"sw-{sha256(low.encode()).hexdigest()[:12]}"
+
+
+def meet(w: Work, neighbours: Iterable[Neighbour]) -> None:
+    """Makes nodes of the switches among the neighbours, with their present names."""
+    for chassis, name in heard_switches(w.plan, neighbours).items():
+        if chassis.lower() in w.macs:
+            continue  # a server that speaks LLDP to its neighbour is not a switch
+        label = re.sub(r"[^a-z0-9-]+", "-", name.split(".")[0].lower()).strip("-")[:63] or "switch"
+        known = w.nodes.get(device_id(chassis))
+        if known is None:
+            _appear(w, device_id(chassis), label)
+        elif known.kind is Kind.DEVICE and known.name.split(".")[0] not in (label, f"{label}-{known.id}"):
+            w.put_node(replace(known, name=_named(w, known.id, label), since=w.at))
+
+
+def _appear(w: Work, device: str, label: str) -> None:
+    if sum(n.kind is Kind.DEVICE for n in w.all(Node)) >= DEVICES:
+        return
+    w.put_node(
+        Node(
+            id=device,
+            name=_named(w, device, label),
+            kind=Kind.DEVICE,
+            family="switch",
+            stage=w.catalog.stages[-1].name,
+            runs="device",
+            alive=True,
+            allocated=True,
+            since=w.at,
+        )
+    )
+
+
+def _named(w: Work, device: str, label: str) -> str:
+    owner = w.names.get(label)
+    label = label if owner in (None, device) else f"{label}-{device}"
+    return f"{label}.{w.plan.site.domain}" if w.plan is not None else label
+
+
+def linked(view: View, node: Node, kind: str) -> list[Node]:
+    """Devices of a kind (`switch`) that the node heard when it last listened."""
+    heard = heard_switches(view.plan, inventory_of(view, node.id).neighbours)
+    found = (view.nodes.get(device_id(chassis)) for chassis in heard)
+    return sorted((n for n in found if n is not None and n.kind is Kind.DEVICE and n.family == kind), key=lambda n: n.id)
+
+
+def about(view: View, node: Node) -> dict[str, Json]:
+    """What a delegate learns about its device: `device: {name, id, address}`. The address is its last one from DHCP, under its
+    chassis MAC; empty: unknown. Nothing for other nodes."""
+    if node.kind is not Kind.DEVICE:
+        return {}
+    digits = node.id.removeprefix("sw-")
+    seen = view.sightings.get(":".join(digits[i : i + 2] for i in range(0, 12, 2)))
+    address = node.address or (seen.address if seen is not None else "")
+    return {"device": {"name": node.name.split(".")[0], "id": node.id, "address": address}}

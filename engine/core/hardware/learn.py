@@ -1,0 +1,62 @@
+"""What a successful role reveals about the node itself: its BMC, family, kexec, SSH host key, place. Roles report attributes; the few
+that the engine's own decisions need are copied to the node here, and nowhere else."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...events import Spoken
+from ...model import Bmc, NodeRole
+from ..world.work import Work
+from .devices import meet
+from .inventory import Inventory
+from .topology import place_from
+
+_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours"})
+"""What roles give that is taken over."""
+CLOCK_S = 60
+"""Seconds by which a BMC's clock may differ before that is shown."""
+
+
+def bmc_speaks(w: Work, node_id: str, spoken: Spoken) -> None:
+    """A power order revealed the protocol of the node's BMC."""
+    node = w.nodes.get(node_id)
+    protocol = "" if spoken == "unknown" else spoken
+    if spoken and node is not None and node.bmc is not None and node.bmc.protocol != protocol:
+        w.put_node(replace(node, bmc=replace(node.bmc, protocol=protocol)))
+
+
+def bmc_clock(w: Work, node_id: str, off_s: int | None) -> None:
+    """An order read the BMC's own clock. Jitter within a minute is no news."""
+    node = w.nodes.get(node_id)
+    if off_s is None or node is None or node.bmc is None:
+        return
+    shown = off_s if abs(off_s) >= CLOCK_S else 0
+    if abs(shown - node.bmc.clock_off_s) >= CLOCK_S or not shown:
+        bmc = replace(node.bmc, clock_off_s=shown)
+        if bmc != node.bmc:
+            w.put_node(replace(node, bmc=bmc))
+
+
+def learn(w: Work, role: NodeRole) -> None:
+    """Copies from the node role's gives."""
+    node = w.nodes.get(role.node)
+    if node is None or _LEARNT.isdisjoint(role.gave):
+        return
+    told, new = Inventory(role.gave), node
+    if told.told("bmc") and told.bmc.address:
+        new = replace(new, bmc=Bmc(address=told.bmc.address, mac=told.bmc.mac))
+    if told.told("product"):
+        new = replace(new, family=told.product[:128])
+    if told.told("firmware"):
+        new = replace(new, firmware=told.firmware[:16])
+    if told.told("kexec"):
+        new = replace(new, kexec=told.kexec)
+    if isinstance(key := role.gave.get("ssh-host-key"), str):
+        new = replace(new, host_key=key[:1024])
+    if told.told("neighbours") and w.plan is not None:
+        new = replace(new, place=place_from(w.plan, told.neighbours) or new.place)
+    if new is not node:
+        w.put_node(new)
+    if told.told("neighbours"):
+        meet(w, told.neighbours)

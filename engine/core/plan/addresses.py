@@ -1,0 +1,79 @@
+"""Fixed addresses: the address of a node on each network of the plan.
+
+Preferred, in this order: the address that the node already has, a hint, the plan's address for its place, the same host part as on the
+admin network, the first free one.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from ... import reasons
+from ...model import Allocation, Kind, Node
+from ...plan import Network, Plan, Range
+from ...reasons import Reason
+from ..roles.attributes import admin_network
+from ..world.work import Work
+
+
+def allocate_addresses(w: Work, node: Node) -> Reason | None:
+    """Reserves an address on every network that has a `host` range (`admin` for the admin node, if there is one)."""
+    plan: Plan | None = w.plan
+    if plan is None:
+        return reasons.no_plan()
+    first = admin_network(w)
+    for name in sorted(plan.networks, key=lambda n: (n != first, n)):
+        network = plan.networks[name]
+        kind = "admin" if node.kind is Kind.ADMIN and "admin" in network.ranges else "host"
+        if name == "bmc" or kind not in network.ranges or (node.id, name) in w.address_of:
+            continue
+        address = _choose(w, node, network, kind, first)
+        if address is None:
+            return reasons.pool_empty(range=kind, network=name, size=len(network.ranges[kind]))
+        w.put(Allocation(address=address, network=name, range=kind, node=node.id))
+    return None
+
+
+def _pinned(w: Work, node: Node, network: str) -> str:
+    """The address that the plan gives to the node's place."""
+    for rack in w.plan.racks if w.plan is not None and node.place is not None else ():
+        for place in rack.places:
+            if node.place is not None and (rack.name, place.unit) == (node.place.rack, node.place.unit):
+                return place.addresses.get(network, "")
+    return ""
+
+
+def _reserved(w: Work, network: str) -> set[str]:
+    """Addresses that the plan reserves for places: no other node gets them by chance."""
+    racks = w.plan.racks if w.plan is not None else ()
+    return {place.addresses[network] for rack in racks for place in rack.places if network in place.addresses}
+
+
+def _is_in(pool: Range, address: str) -> bool:
+    try:
+        return address in pool
+    except ValueError:  # a hint can be any text
+        return False
+
+
+def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str | None:
+    pool = network.ranges[kind]
+    hint = w.attributes.get(("hint", node.id, f"{network.name}-address"))
+    for wish in (str(hint.value) if hint is not None else "", _pinned(w, node, network.name)):
+        if wish and _is_in(pool, wish) and wish not in w.allocations:
+            return wish
+    reserved = _reserved(w, network.name)
+    admin = w.address_of.get((node.id, first))
+    if admin is not None and w.plan is not None:
+        part = int(IPv4Address(admin)) - int(IPv4Network(w.plan.networks[first].subnet).network_address)
+        same = str(IPv4Network(network.subnet).network_address + part)
+        if same in pool and same not in w.allocations and same not in reserved:
+            return same
+    ours = {network.router, w.plan.site.admin.address if w.plan is not None else "", *reserved}
+    number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
+    for n in range(max(number, w.free_from.get(network.name, number)), last + 1):
+        address = f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
+        if address not in w.allocations and address not in w.leases and address not in ours:
+            w.free_from[network.name] = n
+            return address
+    return None

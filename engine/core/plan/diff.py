@@ -1,0 +1,163 @@
+"""What a commit of a plan would change. It runs the real `bind.commit` on a working copy and throws the copy away. So a preview cannot
+differ from the commit."""
+
+from __future__ import annotations
+
+from msgspec import Struct, json
+
+from ...definitions import Json
+from ...model import Key, State, Value
+from ...plan import Plan
+from ...reasons import Reason
+from ..hardware.disk_choice import Left, choice_for
+from ..roles.attributes import effective, inputs_hash
+from ..roles.derive import done
+from ..roles.stages import stage_index
+from ..world.work import Work
+from ..world.world import World
+from .bind import as_kept, commit, latest
+from .unbind import surplus
+from .values import above_plan
+
+LINES = 200
+"""Most reported lines of differences between the plans' texts."""
+
+
+class RoleChange(Struct, frozen=True, kw_only=True):
+    node: str
+    role: str
+    what: str
+    """`new`: it will be bound and run; `again`: it runs again, because its inputs change; `drift`: its inputs change, and only a
+    redeploy applies them; `gone`: the plan no longer wants it, so it is unbound, and its work stays on the node; `left`: the plan no
+    longer wants it, but it stays bound (`why`)."""
+    stage: str
+    destructive: bool
+    approved: bool
+    why: str = ""
+    takes: tuple[str, ...] = ()
+    """For a destructive role: names of the disks or the volume that it writes."""
+    leaves: tuple[Left, ...] = ()
+    """The other disks of the node, each with the reason why it is not taken."""
+
+
+class Diff(Struct, frozen=True, kw_only=True):
+    same: bool
+    """True if it is the current plan: committing it changes nothing."""
+    refused: Reason | None
+    revision: int
+    """Number that the commit would have."""
+    plan: tuple[str, ...]
+    """Differences between the two plans, one line per value."""
+    roles: tuple[RoleChange, ...]
+    nodes: tuple[str, ...]
+    """Names of the nodes with changes, in order."""
+    destroys: tuple[str, ...]
+    """`NODE ROLE` of roles that would wipe disks when they run."""
+    above: tuple[str, ...] = ()
+    """Values that operators set for deployments and that stay above the plan's, one line each."""
+
+
+def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
+    """Pure: the world stays as it is."""
+    body = json.decode(json.encode(plan))  # as a revision stores it
+    last = latest(Work(world))
+    old = as_kept(world.revisions[last].plan) if last else {}
+    work = Work(world)
+    above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
+    if old == body:
+        return Diff(same=True, refused=None, revision=last, plan=(), roles=(), nodes=(), destroys=(), above=above)
+    refused = commit(work, plan, who)
+    told = tuple(_differences("", old, body))[:LINES]
+    if refused is not None:
+        return Diff(same=False, refused=refused, revision=last + 1, plan=told, roles=(), nodes=(), destroys=())
+    after = work.finish()
+    roles = sorted([*_bound(world, after), *_left(world, after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
+    return Diff(
+        same=False,
+        refused=None,
+        revision=last + 1,
+        plan=told,
+        roles=tuple(roles),
+        nodes=tuple(dict.fromkeys(r.node for r in roles)),
+        destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
+        above=above,
+    )
+
+
+def _above(value: Value, planned: Json) -> str:
+    return f"{value.scope} {value.name}: {value.who} set {_short(value.value)}, which stays above the plan's {_short(planned)}"
+
+
+def _bound(before: World, after: World) -> list[RoleChange]:
+    out = []
+    for key, role in after.node_roles.items():
+        had = before.node_roles.get(key)
+        if had is None:
+            out.append(_change(after, key, "new"))
+        elif key in after.stale and key not in before.stale:
+            out.append(_change(after, key, "again"))
+        elif had.state is State.ACTIVE and _drifts(before, after, key):
+            out.append(_change(after, key, "drift"))
+        elif role.state is not State.ACTIVE and done(before, had) and not done(after, role):
+            out.append(_change(after, key, "again"))
+    return out
+
+
+def _drifts(before: World, after: World, key: Key) -> bool:
+    """A destructive role that is done has other inputs now."""
+    definition = after.catalog.roles.get(key[1])
+    if definition is None or not definition.destructive:
+        return False
+    return inputs_hash(before, before.node_roles[key]) != inputs_hash(after, after.node_roles[key])
+
+
+def _left(before: World, after: World) -> list[RoleChange]:
+    """The roles that the plan no longer wants."""
+    gone = [_change(before, key, "gone") for key in before.node_roles if key not in after.node_roles]
+    _, stays = surplus(after, list(after.node_roles.values()), latest(Work(before)))
+    return gone + [_change(after, key, "left", why) for key, why in stays.items()]
+
+
+def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:
+    role, definition = world.node_roles[key], world.catalog.roles.get(key[1])
+    node = world.nodes.get(key[0])
+    destructive = definition is not None and definition.destructive
+    choice = None
+    if destructive and node is not None and what in ("new", "again"):
+        named, wanted = effective(world, role, "root-disk"), effective(world, role, "raid-wanted")
+        choice = choice_for(world, node, key[1], named, wanted)
+    takes = () if choice is None else (choice.volume.name,) if choice.volume is not None else tuple(one.name for one in choice.taken)
+    return RoleChange(
+        node=node.name if node else key[0],
+        role=key[1],
+        what=what,
+        stage=definition.stage if definition else "",
+        destructive=destructive,
+        approved=bool(role.approved),
+        why=why,
+        takes=takes,
+        leaves=choice.left if choice is not None else (),
+    )
+
+
+def _differences(path: str, old: Json, new: Json) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        out: list[str] = []
+        for key in [*old, *(k for k in new if k not in old)]:
+            if old.get(key) != new.get(key):
+                out += _differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
+        return out
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        out = []
+        for i, (a, b) in enumerate(zip(old, new, strict=True)):
+            if a != b:
+                out += _differences(f"{path}.{i}", a, b)
+        return out
+    return [f"{path}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Json) -> str:
+    if value is None:
+        return "nothing"
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

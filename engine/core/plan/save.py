@@ -1,0 +1,70 @@
+"""A plan made from the operator's work: the last revision, with names, groups, addresses and settings of the nodes pinned. A replay on
+this rack, or on another one with the same cables, gives the same result.
+
+Nodes are pinned by place if they have one (`match: {rack, place}` and `addresses` of the place), otherwise by serial. The pinning rules
+come first, because the first match wins. The plan has nothing of the machines themselves (except serials without a place), no MACs and
+no times.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from ...definitions import Json
+from ...model import Kind, Node
+from ...plan import DeploymentDef, PlaceDef, Plan, Rack, Rule
+from ..world.world import World
+
+
+def saved(world: World) -> Plan | None:
+    """None: no plan was ever committed."""
+    plan = world.plan
+    if plan is None:
+        return None
+    nodes = [n for n in world.nodes.values() if n.kind is Kind.SERVER and n.allocated]
+    nodes.sort(key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), n.name))
+    rules = [rule for node in nodes if (rule := _rule(world, node)) is not None]
+    old = [rule for rule in plan.rules if rule not in rules]
+    return replace(
+        plan,
+        expect=replace(plan.expect, nodes=max(plan.expect.nodes, len(nodes))),
+        racks=tuple(_rack(world, rack, nodes) for rack in plan.racks),
+        rules=(*rules, *old),
+        deployments={name: _deployment(world, one) for name, one in plan.deployments.items()},
+        attributes=plan.attributes | _set_by_operator(world, "setting", "system"),
+    )
+
+
+def _rule(world: World, node: Node) -> Rule | None:
+    match: dict[str, Json] = {"serial": node.serial}
+    if node.place is not None:
+        match = {"rack": node.place.rack, "place": node.place.unit}
+    elif not node.serial:
+        return None  # nothing identifies it later
+    return Rule(match=match, group=node.group, name=node.name.split(".")[0], attributes=_attributes(world, node))
+
+
+def _attributes(world: World, node: Node) -> dict[str, Json]:
+    """The rules' attributes for it, with the operators' values on top."""
+    return _set_by_operator(world, "rule", node.id) | _set_by_operator(world, "operator", node.id)
+
+
+def _set_by_operator(world: World, layer: str, scope: str) -> dict[str, Json]:
+    found = (world.attributes[key] for key in world.values_of.get(scope, ()) if key[0] == layer)
+    return {v.name: v.value for v in found if v.name in world.catalog.attributes}
+
+
+def _rack(world: World, rack: Rack, nodes: list[Node]) -> Rack:
+    by_unit = {n.place.unit: n for n in nodes if n.place is not None and n.place.rack == rack.name}
+    return replace(rack, places=tuple(_place(world, place, by_unit.get(place.unit)) for place in rack.places))
+
+
+def _place(world: World, place: PlaceDef, node: Node | None) -> PlaceDef:
+    if node is None or world.plan is None:
+        return place
+    names = sorted(name for name in world.plan.networks if (node.id, name) in world.address_of)
+    return replace(place, addresses={name: world.address_of[(node.id, name)] for name in names})
+
+
+def _deployment(world: World, deployment: DeploymentDef) -> DeploymentDef:
+    return replace(deployment, attributes=deployment.attributes | _set_by_operator(world, "setting", deployment.name))

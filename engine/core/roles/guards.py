@@ -1,0 +1,165 @@
+"""Guards: why a node role does not run now. Each is one pure test with one reason. The most informative come first.
+
+A committed node role that is not done either has a blocker here, or starts as soon as a slot is free. There is no state without a
+reason.
+
+Trap: a guard compares with nothing that changes by itself. Time is a stored `retry_at` that its tick removes, never a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from ... import reasons
+from ...definitions import RoleDef
+from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Node, NodeRole
+from ...reasons import Reason
+from ..boot.patience import pause_s
+from ..boot.signals import expected
+from ..hardware.disk_choice import member_choice, root_choice
+from ..hardware.inventory import inventory_of
+from ..world.view import View
+from .attributes import effective
+from .derive import done, resources, size
+from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
+from .transitions import doubtful, suspended
+
+
+def order(role: NodeRole) -> tuple[float, str, str]:
+    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans."""
+    return (-role.rank, role.node, role.role)
+
+
+def blockers(view: View, role: NodeRole, first: bool = False) -> list[Reason]:
+    """Why a committed node role that is not done does not run now, the most informative reason first. Empty for a candidate that may
+    start. With `first` only the first reason, which is cheaper."""
+    guards = _guards(view, role)
+    return list(islice(guards, 1) if first else guards)
+
+
+def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
+    if role.state is PROPOSED:
+        yield reasons.proposed()
+        return
+    definition = view.catalog.roles.get(role.role)
+    if definition is None:
+        yield reasons.role_unknown(role=role.role)
+        return
+    if role.state is ERROR:
+        message = reasons.sentence(role.failure) if role.failure else "unknown"
+        yield reasons.failed(role=role.role, attempt=role.tries, of=definition.attempts, message=message)
+    if role.state is TRANSITION:
+        yield reasons.suspended(attempt=role.attempt) if suspended(role) else reasons.in_transition(attempt=role.attempt)
+        if not suspended(role):
+            return
+    if doubtful(role) and not definition.verify and not definition.idempotent:
+        yield reasons.unverifiable(attempt=role.attempt, role=role.role)
+    node = view.nodes.get(role.node)
+    if node is None:
+        yield reasons.no_node(node=role.node)
+        return
+    yield from _node_guards(view, node, definition)
+    if role.state is TRANSITION:
+        return
+    yield from _parents(view, role)
+    if role.retry_at is not None:
+        if role.failure is not None:
+            yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
+        else:
+            yield reasons.again()
+    if definition.destructive and next_action(definition, role) == "run":
+        yield from _destroys(view, node, role, definition)
+    yield from _held(view, node, role, definition)
+
+
+def _parents(view: View, role: NodeRole) -> Iterator[Reason]:
+    for key in role.parents:
+        parent = view.node_roles.get(key)
+        if parent is None:
+            yield reasons.parent_missing(role=key[1])
+        elif not done(view, parent):
+            name = view.nodes[key[0]].name if key[0] in view.nodes else key[0]
+            if parent.state is ACTIVE:
+                yield reasons.stale_parent(role=key[1], node=name)
+            else:
+                yield reasons.parent(role=key[1], node=name, state=parent.state.value)
+
+
+def _destroys(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
+    refused = _no_disk(view, node, role, definition)
+    if refused is not None:
+        yield refused
+    elif not role.approved:
+        yield reasons.approval(node=node.name)
+
+
+def _held(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
+    """By another role: the node itself, or what only so many may use at once."""
+    holder = node_holder(view, node.id)
+    if holder is not None:
+        yield reasons.held(resource=f"node {node.name}", holder=holder.role)
+    for resource in resources(definition, role):
+        if (view.running.get(resource) or 0) >= size(view, resource):
+            yield reasons.held(resource=resource, holder=f"{view.running.get(resource)} others")
+
+
+def _no_disk(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Reason | None:
+    """Its inventory was taken, and none of its disks is fit: an approval would not help."""
+    inventory = inventory_of(view, node.id)
+    if not inventory.told("disks"):
+        return None
+    wants = {want.name for want in definition.wants}
+    if "install-disk" in wants:
+        return root_choice(view, node, effective(view, role, "root-disk")).refused
+    if "raid-disks" in wants and (refused := member_choice(view, node, effective(view, role, "raid-wanted")).refused) is not None:
+        return refused
+    return None if inventory.disks else reasons.no_disk(node=node.name)
+
+
+def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason]:
+    if not node.available:
+        yield reasons.not_available(node=node.name)
+    if node.hold:
+        yield reasons.on_hold(node=node.name)
+    if node.off is not None:
+        yield reasons.powered_off(node=node.name, who=node.off.who)
+    if node.problem is not None:
+        yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
+    if node.boot is not None:
+        yield reasons.booting(environment=node.boot.environment, signal=node.boot.signal.value, expected=expected(node.boot))
+    elif not definition.jig_kind.alive:
+        pass
+    else:
+        needs = environment_of(view, node, definition.stage)
+        role = install_role(view, node, definition.stage) if not needs else None
+        if role is not None:
+            system, method = effective(view, role, "target-os"), install_method(view, role)
+            yield reasons.no_installer(system=str(system), method=method)
+        elif node.intent.fresh:
+            yield reasons.environment(runs="the boot before", needs=f"a fresh {needs}")
+        elif node.runs != needs:
+            yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
+        elif not node.alive:
+            yield reasons.unreachable(environment=node.runs)
+    if definition.stage != node.stage and node.stage:
+        wanted = wanted_stage(view, node)
+        barred = may_enter(view, node, wanted) if wanted else None
+        if barred is not None:
+            yield barred
+        yield reasons.stage(stage=definition.stage, present=node.stage)
+
+
+def node_holder(view: View, node: str) -> NodeRole | None:
+    """The node role that holds the node: in transition, suspended or not."""
+    key = view.holders.get(node)
+    return None if key is None else view.node_roles[key]
+
+
+def next_action(definition: RoleDef, role: NodeRole) -> str:
+    return "verify" if doubtful(role) and definition.verify else "run"
+
+
+def delay(view: View, definition: RoleDef, tries: int) -> float:
+    """Seconds before the next attempt. Doubles, up to ten minutes."""
+    return pause_s(view, float(min(definition.delay_s * 2 ** max(tries - 1, 0), 600.0)))

@@ -1,0 +1,73 @@
+"""Wishes: a role may collect the values of other node roles (DNS records, VLANs of a switch port, monitored hosts, the RAID that an
+application wants).
+
+A role with `collects: [{attribute: A, into: path}]` reads, at `path`, the value of A from every committed node role whose role wants A,
+as a list of {node, role, value}. With `role: R` only from the node roles of R, for example the members of a cluster. A wish consists of
+committed values only, never of gives of a parent. Otherwise two roles that read each other would run forever.
+
+A check for stale collectors must not cost a look at every wish. So the world keeps a sum of the wishes' hashes for each `Collect.key`
+(`attribute` or `role/attribute`). Adding or changing one wish changes the sum in constant time.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from msgspec import json
+
+from ...definitions import Collect, Json
+from ...model import NodeRole
+from ..world.view import View
+from .attributes import document, layers, nest
+from .derive import committed
+
+_encoder = json.Encoder(order="deterministic")
+_MASK = (1 << 62) - 1
+
+
+def wish(view: View, role: NodeRole, attribute: str) -> Json:
+    """The node role's wish: its value without the gives of parents. None: no wish."""
+    value = None
+    for layer, _, found in layers(view, role, attribute):
+        if layer != "parent":
+            value = found
+    return value
+
+
+def wishes(view: View, role: NodeRole, attribute: str) -> bool:
+    """True if this node role makes a wish by that attribute."""
+    definition = view.catalog.roles.get(role.role)
+    return committed(role) and definition is not None and any(w.name == attribute for w in definition.wants)
+
+
+def weight(view: View, role: NodeRole, key: str) -> int:
+    """The wish's part of the sum of that key. 0: no wish."""
+    only, _, attribute = key.rpartition("/")
+    if only not in ("", role.role) or not wishes(view, role, attribute):
+        return 0
+    node = view.nodes.get(role.node)
+    body = _encoder.encode([node.name if node else role.node, role.role, wish(view, role, attribute)])
+    return int.from_bytes(blake2b(body, digest_size=8).digest()) & _MASK
+
+
+def collected(view: View, collect: Collect) -> list[dict[str, Json]]:
+    """All wishes of a collected attribute, by node and role. Walks them all: only for a role that is about to run."""
+    out = []
+    for name, definition in view.catalog.roles.items():
+        if collect.role not in ("", name) or not any(w.name == collect.attribute for w in definition.wants):
+            continue
+        for key in view.bound.get(name) or ():
+            role = view.node_roles[key]
+            if committed(role):
+                node = view.nodes.get(role.node)
+                value = wish(view, role, collect.attribute)
+                out.append({"node": node.name if node else role.node, "role": name, "value": value})
+    return sorted(out, key=lambda entry: (entry["node"], entry["role"]))
+
+
+def task_document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, Json]:
+    """attributes.json of a task: the inputs, and the collected values."""
+    out = document(view, role, opened)
+    for collect in view.catalog.roles[role.role].collects:
+        nest(out, collect.into, collected(view, collect))
+    return out

@@ -1,0 +1,171 @@
+"""A changing copy of a world, and what a step leaves beside it: changed rows, effects, wakes, and what is to be looked at. It can be rolled
+back to a checkpoint.
+
+`work.Work` adds how records change. Nobody else uses a draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from operator import attrgetter, methodcaller
+from typing import Any, NamedTuple, TypeVar
+
+from ...definitions import Catalog
+from ...effects import Effect
+from ...events import Due, Wake
+from ...model import TABLES, Key, Meta, Quiet, Row, same_but_last
+from ...plan import Plan
+from .view import MAPS, Changing, View
+from .world import World
+
+Change = tuple[str, Hashable, Row | None]
+"""Table, key, and the record as it is now; None: deleted."""
+R = TypeVar("R", bound=Row)
+_TABLE_OF: dict[type, str] = {kind: table for table, kind in TABLES.items()}
+_MAPS = attrgetter(*MAPS)
+_MUTATE, _FINISH = methodcaller("mutate"), methodcaller("finish")
+
+
+class Checkpoint(NamedTuple):
+    """A draft as it was."""
+
+    world: World
+    rows: dict[tuple[str, Hashable], Row | None]
+    effects: int
+    wakes: int
+    touched: dict[Key, None]
+    looked: dict[str, None]
+    released: dict[str, None]
+    quiet: set[tuple[str, Hashable]]
+
+
+class Draft(View, Changing):
+    """A changing copy of a world, used by one thread for one batch."""
+
+    def __init__(self, world: World) -> None:
+        self.base: Catalog = world.base
+        self.catalog: Catalog = world.catalog
+        self.plan: Plan | None = world.plan
+        self.meta: Meta = world.meta
+        self.collectors = world.catalog.collectors
+        self._open(world)
+        self.at = 0.0
+        self.now = 0.0
+        self.rows: dict[tuple[str, Hashable], Row | None] = {}
+        self.quiet: set[tuple[str, Hashable]] = set()
+        """Of `rows`, those that changed in their last values alone."""
+        self.effects: list[Effect] = []
+        self.wakes: list[Wake] = []
+        self.touched: dict[Key, None] = dict.fromkeys(world.touched)
+        self.looked: dict[str, None] = {}
+        self.released: dict[str, None] = dict.fromkeys(world.released)
+        """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
+        self.free_from: dict[str, int] = {}
+        """Network -> number below which no address of its range is free, as far as this working copy has looked."""
+        self.full: dict[str, float] = dict(world.full)
+        self.loading = False
+        """Records are put as they were stored, and `load_ends` comes at the end."""
+        self.loaded: dict[str, list[Key]] = {}
+        self.starts = 0
+        self.looks = 0
+        """Node roles that this step has started, and looked at."""
+
+    def _open(self, world: World) -> None:
+        vars(self).update(zip(MAPS, map(_MUTATE, _MAPS(world)), strict=True))
+
+    def checkpoint(self) -> Checkpoint:
+        """Where `rollback` comes back to. Cheap: persistent maps share all that is the same."""
+        world = self.finish()
+        self._open(world)
+        return Checkpoint(
+            world,
+            dict(self.rows),
+            len(self.effects),
+            len(self.wakes),
+            dict(self.touched),
+            dict(self.looked),
+            dict(self.released),
+            set(self.quiet),
+        )
+
+    def rollback(self, to: Checkpoint) -> None:
+        """Forget everything since the checkpoint."""
+        self.catalog, self.plan, self.meta = to.world.catalog, to.world.plan, to.world.meta
+        self.collectors = self.catalog.collectors
+        self._open(to.world)
+        self.rows, self.touched, self.looked, self.released, self.quiet = to.rows, to.touched, to.looked, to.released, to.quiet
+        self.free_from.clear()
+        self.full = dict(to.world.full)
+        del self.effects[to.effects :]
+        del self.wakes[to.wakes :]
+
+    def all(self, kind: type[R]) -> list[R]:
+        """All records of this type. It walks the whole table, so it is only for decisions that concern all of them."""
+        table = _TABLE_OF[kind]
+        whole = getattr(self, table).finish()
+        setattr(self, table, whole.mutate())
+        return list(whole.values())
+
+    def limits(self) -> list[str]:
+        """Resources that somebody waits for."""
+        whole = self.queues.finish()
+        self.queues = whole.mutate()
+        return list(whole)
+
+    @property
+    def rest(self) -> bool:
+        """More was touched than the last step may work on: a `Continue` shall follow."""
+        return bool(self.touched or self.released)
+
+    def finish(self, keep_touched: bool = True) -> World:
+        """The new world. The draft is used up."""
+        fields: dict[str, Any] = dict(zip(MAPS, map(_FINISH, _MAPS(self)), strict=True))
+        fields["base"], fields["catalog"], fields["plan"], fields["meta"] = self.base, self.catalog, self.plan, self.meta
+        fields["touched"] = tuple(self.touched) if keep_touched else ()
+        fields["released"] = tuple(self.released) if keep_touched else ()
+        fields["full"] = tuple(self.full.items())
+        return World.of(fields)
+
+    def take_changes(self) -> list[Change]:
+        """The rows changed since the last call, each once, as they are now; `Quiet` those that are no news."""
+        quiet = self.quiet
+        out: list[Change]
+        if quiet:
+            out = [Quiet(*at, row) if at in quiet else (*at, row) for at, row in self.rows.items()]
+        else:
+            out = [(*at, row) for at, row in self.rows.items()]
+        self.rows.clear()
+        quiet.clear()
+        return out
+
+    def _changed(self, at: tuple[str, Hashable], old: Row | None, new: Row) -> None:
+        """Remember the new row of a table that has last values."""
+        if not same_but_last(at[0], old, new):
+            self.quiet.discard(at)
+        elif at not in self.rows:
+            self.quiet.add(at)
+        self.rows[at] = new
+
+    # -- what follows from a change --------------------------------------------------------------------------------
+
+    def touch(self, key: Key) -> None:
+        self.touched[key] = None
+
+    def touch_node(self, node: str) -> None:
+        """Look at the node, and at its node roles that can start: its holder, which can only resume, or those that are ready. What waits
+        for these is touched when they let it go."""
+        self.looked[node] = None
+        holder = self.holders.get(node)
+        for key in (self.ready.get(node) or ()) if holder is None else (holder,):
+            self.touched[key] = None
+
+    def touch_children(self, key: Key) -> None:
+        for child in self.children.get(key) or ():
+            self.touched[child] = None
+
+    def wake(self, now: float, due: Due) -> None:
+        """At this engine time, look at that."""
+        self.wakes.append(Wake(now, due))
+
+    def order(self, effect: Effect) -> None:
+        self.effects.append(effect)

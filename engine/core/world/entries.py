@@ -1,0 +1,85 @@
+"""Entries of the world's indexes: which fields of a record are indexed, and how entries are added and removed. Only `work` uses it.
+
+An index is a map from an owner to one key, or to a sorted tuple of keys. Most tuples are short: the roles of a node, the children of a
+node role. A tuple for a role or an attribute that all n nodes have is long, and each addition copies n references.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from ...model import Node
+
+if TYPE_CHECKING:
+    from immutables import MapMutation
+
+Owner = TypeVar("Owner")
+Entry = TypeVar("Entry", bound=str | tuple[str, ...])
+"""Ids, keys of node roles, and keys of attribute values: what the indexes hold."""
+
+
+def matters(node: Node) -> tuple[object, ...]:
+    """The fields of a node that blockers and the life-cycle look at."""
+    return (
+        node.stage,
+        node.runs,
+        node.boot_id,
+        node.boot is None,
+        node.alive,
+        node.available,
+        node.allocated,
+        node.hold,
+        node.off,
+        node.problem,
+        node.intent,
+        node.backward,
+        node.bmc is None,
+    )
+
+
+def index(entries: MapMutation[str, str], old: Iterable[str], new: Iterable[str], owner: str) -> None:
+    """One entry -> one owner. Where two nodes claim one entry the later one has it; the earlier does not take it away."""
+    for entry in set(old) - set(new):
+        if entry and entries.get(entry) == owner:
+            del entries[entry]
+    for entry in new:
+        if entry and entries.get(entry) != owner:
+            entries[entry] = owner
+
+
+def enter(entries: MapMutation[Owner, tuple[Entry, ...]], owner: Owner, key: Entry) -> None:
+    have: tuple[Entry, ...] = entries.get(owner) or ()
+    i = bisect_left(have, key)
+    if i == len(have) or have[i] != key:
+        entries[owner] = (*have[:i], key, *have[i:])
+
+
+def leave(entries: MapMutation[Owner, tuple[Entry, ...]], owner: Owner, key: Entry) -> None:
+    have: tuple[Entry, ...] = entries.get(owner) or ()
+    i = bisect_left(have, key)
+    if i == len(have) or have[i] != key:
+        return
+    if len(have) > 1:
+        entries[owner] = have[:i] + have[i + 1 :]
+    else:
+        del entries[owner]
+
+
+def regroup(entries: MapMutation[str, tuple[str, ...]], old: str, new: str, owner: str) -> None:
+    """Moves the owner from the group of one value to that of another: value -> its owners, sorted. Empty: no group."""
+    if old == new:
+        return
+    if old:
+        leave(entries, old, owner)
+    if new:
+        enter(entries, new, owner)
+
+
+def names(node: Node | None) -> tuple[str, ...]:
+    return () if node is None else (node.name, node.name.split(".")[0])
+
+
+def nonces(node: Node | None) -> tuple[str, ...]:
+    return () if node is None else (node.boot.nonce if node.boot else "", node.claim)

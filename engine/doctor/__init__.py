@@ -1,0 +1,1 @@
+"""Checks whether this admin node can serve a rack."""

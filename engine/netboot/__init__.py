@@ -1,0 +1,1 @@
+"""What loaders and installers get: scripts, answers, files."""

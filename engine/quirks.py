@@ -1,0 +1,94 @@
+"""Quirks: one table of firmware and BMCs that behave differently from others. Pure.
+
+A row names the products with the quirk, what they do, the evidence, and the words that the code uses (`value`). The code reads the row.
+So a change for one more product touches only this file.
+
+Not here: what the Redfish driver finds out from a service's answers (`racks.bmc.redfish_moods.ODDITIES` imitates those), and UUIDs and
+serials that identify nothing (`core.boot.junk`).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Quirk(Struct, frozen=True, kw_only=True):
+    product: str
+    """Products, or a family of firmware, with the quirk."""
+    does: str
+    seen: str
+    """Evidence: a document, a report, or the test that shows the quirk."""
+    value: tuple[str, ...] = ()
+    """The words by which the code recognises or handles it."""
+
+
+_SANBOOT = "sanboot --no-describe --drive 0x80 || exit 1"
+
+DISK_BOOT: dict[str, Quirk] = {
+    "": Quirk(
+        product="most",
+        does="UEFI boots the next entry after a failure is reported. BIOS is told to start the disk.",
+        seen="tests/boot on SeaBIOS and OVMF",
+        value=("iseq ${platform} efi && exit 1 ||", _SANBOOT),
+    ),
+    "exit": Quirk(
+        product="BIOS with network and disk in its boot order; some UEFI",
+        does="boots the next entry after a success, and starts over after a failure",
+        seen="tests/boot on SeaBIOS; reports from the field",
+        value=("exit",),
+    ),
+    "exit-1": Quirk(
+        product="EDK 2, and UEFI made of it",
+        does="opens its menu after a success, and boots the next entry after a failure",
+        seen="UEFI 2.10, 3.1.1; tests/boot on OVMF",
+        value=("exit 1",),
+    ),
+    "sanboot": Quirk(
+        product="BIOS whose boot order does not come to the disk",
+        does="boots the first disk by INT 13, whatever its boot order says",
+        seen="tests/boot on SeaBIOS",
+        value=(_SANBOOT,),
+    ),
+    "grub": Quirk(
+        product="UEFI whose boot order names no loader of the disk",
+        does="runs GRUB, which looks for boot loaders on all disks",
+        seen="tests/boot on OVMF",
+        value=("iseq ${platform} efi && chain URL/image/loader/grubx64.efi ||", _SANBOOT),
+    ),
+}
+"""Value of the attribute `disk-boot` -> how that firmware continues from the network to the disk. `value` is the iPXE command, where URL
+is the engine's. Empty: the attribute is not set."""
+
+DHCP_CLASSES: dict[str, Quirk] = {
+    "bmc": Quirk(
+        product="Dell iDRAC, HPE iLO (CPQRIB too), Lenovo XCC, Fujitsu iRMC, OpenBMC",
+        does="names itself in the vendor class of its DHCP requests",
+        seen="the vendors' manuals",
+        value=("idrac", "ilo", "cpqrib", "bmc", "ipmi", "xcc", "irmc", "openbmc"),
+    ),
+    "switch": Quirk(
+        product="Cumulus, ONIE, Arista, Cisco, Juniper, SONiC",
+        does="names its maker or its loader in the vendor class of its DHCP requests",
+        seen="the vendors' manuals of zero-touch provisioning",
+        value=("cumulus", "onie", "arista", "cisco", "juniper", "sonic"),
+    ),
+}
+"""Class of a DHCP client -> lower-case words; its vendor class (option 60) contains one of them."""
+
+PACKED_ONLY = Quirk(
+    product="HPE iLO 5 (Gen10 Plus), for its registries",
+    does="answers 406 where plain answers are asked for",
+    seen="sushy, connector.py",
+    value=("gzip", "deflate"),
+)
+GLUED_RESETS = Quirk(
+    product="Supermicro, firmware 1.14",
+    does="lists two ResetTypes as one word, with the comma forgotten",
+    seen="a recorded service",
+    value=("GracefulShutdownGracefulRestart",),
+)
+MODE_FORGOTTEN = Quirk(
+    product="Supermicro",
+    does="sets the boot mode back to its default when a boot order does not name the mode",
+    seen="DMTF/Redfishtool#106",
+)

@@ -1,0 +1,1 @@
+"""Simulated BMCs that speak IPMI and Redfish, for both kinds of virtual rack."""

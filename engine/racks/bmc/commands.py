@@ -1,0 +1,246 @@
+"""What a simulated BMC answers to each IPMI command: a table from (netfn, command) to a short method.
+
+Rules
+* The machine decides: power, boot device and identify go to its `Chassis`; the BMC has no power state of its own. Only the two flags of
+  the boot order (persistent, UEFI) are kept here. They count for nothing once the chassis says `none`.
+* A lying BMC accepts every write (code 0) and forwards none.
+* It reports nothing that does not exist: no sensor, no FRU, no event. The one SDR is the BMC itself (ipmitool tries to write an SDR
+  repository that has none).
+* Unknown commands: C1h; too short a request: C7h; a chassis that raises: FFh, logged and counted.
+
+Numbers from IPMI 2.0 appendix G; layouts from the sections named at the methods.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from .session import OPERATOR, SUITE_RECORDS, SUITES
+
+log = logging.getLogger(__name__)
+
+OK, BAD_STATE, NO_COMMAND, TOO_SHORT, NOT_THERE, BAD_FIELD, NOT_ALLOWED, NO_PARAMETER, FAILED = (
+    0x00,
+    0xD5,
+    0xC1,
+    0xC7,
+    0xCB,
+    0xCC,
+    0xD4,
+    0x80,
+    0xFF,
+)
+_ACTIONS = {0: "off", 1: "on", 2: "cycle", 3: "reset", 4: "diag", 5: "soft"}
+_DEVICES = {0: "none", 1: "network", 2: "disk", 5: "cdrom", 6: "setup"}
+_CODES = {name: code for code, name in _DEVICES.items()}
+
+# Management controller device locator (section 43.9): record 1 at 20h, entity 6 (system management module), SEL and SDR
+_LOCATOR = b"\x01\x00\x51\x12\x0e" + b"\x20\x00\x00\x86\x00\x00\x00\x06\x01\x00\xc3BMC"
+
+Answer = tuple[int, bytes]
+
+
+class Chassis(Protocol):
+    """The machine behind a BMC. Called from the farm's thread, so methods must be quick and thread-safe."""
+
+    user: str
+    password: str
+
+    def power_state(self) -> bool: ...
+
+    def power(self, action: str) -> None:
+        """on, off, cycle, reset, soft (ask the operating system), diag."""
+
+    def boot_device(self) -> str:
+        """network, disk, cdrom, setup or none; none after a one-time order was used."""
+
+    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None: ...
+
+    def identify(self, seconds: int) -> None:
+        """Blinks; 0 stops, -1 means until another order."""
+
+
+class Commands:
+    """The commands of one BMC. Its mood sets `lying` before each call."""
+
+    def __init__(self, chassis: Chassis, guid: UUID, address: str, mac: bytes) -> None:
+        self.chassis = chassis
+        self.guid = guid
+        self.mac = mac
+        self.address = ipaddress.ip_address(address)
+        self.lying = False
+        self.persistent = self.uefi = False
+        self.broken = 0
+        """Calls in which the chassis raised."""
+
+    def execute(self, netfn: int, command: int, data: bytes, level: int) -> Answer:
+        entry = self._TABLE.get((netfn, command))
+        if entry is None:
+            return NO_COMMAND, b""
+        method, least, privilege = entry
+        if level < privilege:
+            return NOT_ALLOWED, b""
+        if len(data) < least:
+            return TOO_SHORT, b""
+        try:
+            return method(self, data)
+        except Exception:
+            self.broken += 1
+            log.exception("the simulated machine failed in IPMI command %02Xh/%02Xh", netfn, command)
+            return FAILED, b""
+
+    # Chassis, section 28
+
+    def _status(self, _data: bytes) -> Answer:
+        return OK, bytes((int(self.chassis.power_state()), 0, 0, 0))
+
+    def _capabilities(self, _data: bytes) -> Answer:
+        return OK, bytes((0, 0x20, 0x20, 0x20, 0x20))
+
+    def _control(self, data: bytes) -> Answer:
+        action = _ACTIONS.get(data[0] & 0xF)
+        if action is None:
+            return BAD_FIELD, b""
+        if action in ("cycle", "reset", "diag") and not self.chassis.power_state():
+            return BAD_STATE, b""
+        if not self.lying:
+            self.chassis.power(action)
+        return OK, b""
+
+    def _identify(self, data: bytes) -> Answer:
+        seconds = data[0] if data else 15
+        if not self.lying:
+            self.chassis.identify(-1 if len(data) > 1 and data[1] & 1 else seconds)
+        return OK, b""
+
+    def _set_boot(self, data: bytes) -> Answer:
+        parameter = data[0] & 0x7F
+        if parameter in (0, 3, 4):  # set in progress, valid bit clearing, info acknowledge: nothing depends on them
+            return OK, b""
+        if parameter != 5:
+            return NO_PARAMETER, b""
+        if len(data) < 3:
+            return TOO_SHORT, b""
+        device = _DEVICES.get(data[2] >> 2 & 0xF) if data[1] & 0x80 else "none"
+        if device is None:
+            return BAD_FIELD, b""
+        if not self.lying:
+            persistent, uefi = bool(data[1] & 0x40), bool(data[1] & 0x20)
+            self.chassis.set_boot_device(device, persistent, uefi)
+            self.persistent, self.uefi = persistent, uefi
+        return OK, b""
+
+    def _get_boot(self, data: bytes) -> Answer:
+        parameter = data[0] & 0x7F
+        if parameter == 0:
+            return OK, b"\x01\x00\x00"
+        if parameter != 5:
+            return NO_PARAMETER, b""
+        device = self.chassis.boot_device()
+        if device == "none":
+            return OK, b"\x01\x05\x00\x00\x00\x00\x00"
+        flags = 0x80 | (0x40 if self.persistent else 0) | (0x20 if self.uefi else 0)
+        return OK, bytes((1, 5, flags, _CODES[device] << 2, 0, 0, 0))
+
+    # Application, sections 20 and 22
+
+    def _device_id(self, _data: bytes) -> Answer:
+        # Chassis, SEL and SDR repository device; firmware 1.00, IPMI 2.0, no manufacturer
+        return OK, bytes((0x20, 1, 1, 0, 0x02, 0x86, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+
+    def _self_test(self, _data: bytes) -> Answer:
+        return OK, b"\x55\x00"
+
+    def _guid(self, _data: bytes) -> Answer:
+        return OK, self.guid.bytes_le
+
+    def _channel_info(self, data: bytes) -> Answer:
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        return OK, b"\x01\x04\x01\x80\xf2\x1b\x00\x00\x00"  # 802.3, IPMB-1.0, multi-session
+
+    def auth_capabilities(self, data: bytes) -> Answer:
+        """Section 22.13: no IPMI 1.5 login, named users, IPMI 2.0."""
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        return OK, b"\x01\x80\x04\x02\x00\x00\x00\x00"
+
+    def cipher_suites(self, data: bytes) -> Answer:
+        """Section 22.15: 16 bytes of the list from index * 16 on."""
+        start = (data[2] & 0x3F) * 16
+        return OK, b"\x01" + SUITE_RECORDS[start : start + 16]
+
+    # Storage, sections 31, 33 and 34
+
+    def _sdr_info(self, _data: bytes) -> Answer:
+        return OK, b"\x51\x01" + bytes(11) + b"\x02"
+
+    def _reserve(self, _data: bytes) -> Answer:
+        return OK, b"\x01\x00"
+
+    def _sdr(self, data: bytes) -> Answer:
+        """Section 33.12: [reservation, record, offset, bytes (FFh: all)]."""
+        record, offset, size = data[2] | data[3] << 8, data[4], data[5]
+        if record not in (0, 1) or offset >= len(_LOCATOR):
+            return NOT_THERE, b""
+        return OK, b"\xff\xff" + _LOCATOR[offset : None if size == 0xFF else offset + size]
+
+    def _sel_info(self, _data: bytes) -> Answer:
+        return OK, b"\x51" + bytes(13)
+
+    def _not_there(self, _data: bytes) -> Answer:
+        return NOT_THERE, b""
+
+    # LAN, section 23
+
+    def _lan(self, data: bytes) -> Answer:
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        address = self.address.packed if self.address.version == 4 else bytes(4)
+        value = {
+            0: b"\x00",
+            1: b"\x00",
+            2: bytes(5),
+            3: address,
+            4: b"\x01",
+            5: self.mac,
+            6: b"\xff\xff\xff\x00" if self.address.version == 4 else bytes(4),
+            12: bytes(4),
+            13: bytes(6),
+            20: b"\x00\x00",
+            21: b"\x00",
+            22: bytes((len(SUITES),)),
+            23: bytes((0, *(suite.id for suite in SUITES))).ljust(17, b"\x00"),
+            24: b"\x00\x44".ljust(9, b"\x00"),
+        }.get(data[1])
+        return (NO_PARAMETER, b"") if value is None else (OK, b"\x11" + value)
+
+    _TABLE: ClassVar[dict[tuple[int, int], tuple[Callable[[Commands, bytes], Answer], int, int]]] = {
+        (0x00, 0x00): (_capabilities, 0, 0),
+        (0x00, 0x01): (_status, 0, 0),
+        (0x00, 0x02): (_control, 1, OPERATOR),
+        (0x00, 0x04): (_identify, 0, OPERATOR),
+        (0x00, 0x08): (_set_boot, 1, OPERATOR),
+        (0x00, 0x09): (_get_boot, 3, OPERATOR),
+        (0x06, 0x01): (_device_id, 0, 0),
+        (0x06, 0x04): (_self_test, 0, 0),
+        (0x06, 0x37): (_guid, 0, 0),
+        (0x06, 0x38): (auth_capabilities, 2, 0),
+        (0x06, 0x42): (_channel_info, 1, 0),
+        (0x06, 0x54): (cipher_suites, 3, 0),
+        (0x0A, 0x10): (_not_there, 1, 0),
+        (0x0A, 0x11): (_not_there, 4, 0),
+        (0x0A, 0x20): (_sdr_info, 0, 0),
+        (0x0A, 0x22): (_reserve, 0, 0),
+        (0x0A, 0x23): (_sdr, 6, 0),
+        (0x0A, 0x40): (_sel_info, 0, 0),
+        (0x0C, 0x02): (_lan, 4, OPERATOR),
+    }
+    """(netfn, command) -> (method, least bytes of data, least privilege)"""
+
+    SESSIONLESS: ClassVar = frozenset({(0x06, 0x37), (0x06, 0x38), (0x06, 0x54)})
+    """Allowed before a login (appendix G)."""

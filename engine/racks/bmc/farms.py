@@ -1,0 +1,66 @@
+"""The BMCs of a rack: some speak IPMI, some Redfish, as in a real rack. One interface for both kinds of rack.
+
+The description decides which machine has which: `bmc: {protocol: mixed}` gives every third machine Redfish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from .commands import Chassis
+from .ipmi import BmcFarm, Mood, SimBmc
+from .redfish import RedfishBmc, RedfishFarm, certificate
+from .redfish_tree import About
+
+BmcProtocol = Literal["ipmi", "redfish"]
+PORTS: dict[BmcProtocol, int] = {"ipmi": 623, "redfish": 443}
+AnyBmc = SimBmc | RedfishBmc
+
+
+class Bmcs:
+    """`start`, `add`, then `close`. Each kind has a thread; the Redfish thread starts with the first one."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` keeps the certificate."""
+        self._folder = folder
+        self._ipmi = BmcFarm()
+        self._redfish: RedfishFarm | None = None
+
+    def start(self) -> None:
+        self._ipmi.start()
+
+    def add(
+        self,
+        protocol: BmcProtocol,
+        local: Callable[[int], tuple[str, int]],
+        chassis: Chassis,
+        *,
+        mood: Mood,
+        about: About,
+        mac: str,
+    ) -> AnyBmc:
+        """`local`: where to bind for a port. Raises OSError if that is in use."""
+        where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
+        if protocol == "ipmi":
+            return self._ipmi.add(*where, chassis, mood=mood, guid=about.guid, mac=octets)
+        if self._redfish is None:
+            self._redfish = RedfishFarm(certificate(self._folder))
+            self._redfish.start()
+        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets)
+
+    def close(self) -> None:
+        self._ipmi.close()
+        if self._redfish is not None:
+            self._redfish.close()
+
+    def counts(self) -> dict[str, int]:
+        """Since this process began: packets of IPMI and requests of Redfish together."""
+        farms = [self._ipmi.counters, *([self._redfish.counters] if self._redfish is not None else [])]
+        return {
+            "bmc-logins": sum(one.logins for one in farms),
+            "bmc-packets": sum(one.packets for one in farms),
+            "bmc-malformed": sum(one.malformed for one in farms),
+            "bmc-refused": sum(one.refused for one in farms),
+        }

@@ -1,0 +1,83 @@
+"""The rack's network: the `ip` commands that make it, in the rack's own namespace and in the engine's. Pure.
+
+    engine's namespace                   rack's namespace
+    crowbar0 (admin address)   <-veth->  tor1-up --+ bridge tor1 -- m1-1g0, m2-1g0, ... (taps)
+                                                   |
+                                         tor1-tor2 == tor2-tor1  (when the switches are joined)
+                                                   |
+                                                   + bridge tor2 -- m1-1g1, m2-1g1, ... (taps)
+    crowbar1                   <-veth->  mgmt0 (the addresses of the BMCs)
+
+The bridges swallow LLDP as real switches do (01:80:c2:00:00:0e is not forwarded, IEEE 802.1Q table 8-1) and speak it themselves on each
+port (`speaker`), so that a machine hears its switch and not its neighbours.
+
+Trap: an interface's name has at most 15 characters.
+"""
+
+from __future__ import annotations
+
+from .description import QemuDescription, faults_of, guests, wiring
+
+OUTER, OUTER_BMC = "crowbar0", "crowbar1"
+UP, MGMT = "tor1-up", "mgmt0"
+SWITCHES = ("tor1", "tor2")
+UPLINK_PORT = "swp-up"
+Command = tuple[str, ...]
+
+
+def moved(rack: int) -> list[Command]:
+    """In the engine's namespace: the veth pairs, with their far ends moved to process `rack`. Runs first."""
+    out: list[Command] = [("link", "set", "lo", "up")]
+    for near, far in ((OUTER, UP), (OUTER_BMC, MGMT)):
+        out.append(("link", "add", near, "type", "veth", "peer", "name", far))
+        out.append(("link", "set", far, "netns", str(rack)))
+    return out
+
+
+def inner(description: QemuDescription) -> list[Command]:
+    """In the rack's namespace: switches, taps, the BMCs' addresses. Needs the result of `moved`."""
+    out: list[Command] = [("link", "set", "lo", "up")]
+    for switch in SWITCHES:
+        out.append(("link", "add", switch, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"))
+        out.append(("link", "set", switch, "up"))
+    out += _plugged(UP, "tor1")
+    if description.uplink:
+        out.append(("link", "add", "tor1-tor2", "type", "veth", "peer", "name", "tor2-tor1"))
+        out += _plugged("tor1-tor2", "tor1") + _plugged("tor2-tor1", "tor2")
+    for guest in guests(description):
+        for nic, (switch, _) in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True):
+            out.append(("tuntap", "add", "dev", nic.tap, "mode", "tap", "vnet_hdr"))
+            out += _plugged(nic.tap, switch or nic.switch)
+        out.append(("address", "add", f"{guest.bmc_address}/32", "dev", MGMT))
+    out.append(("link", "set", MGMT, "up"))
+    out.append(("route", "add", f"{description.admin}/32", "dev", MGMT))
+    return out
+
+
+def outer(description: QemuDescription, prefix: int) -> list[Command]:
+    """In the engine's namespace, after `inner`: the admin address and the route to the BMCs."""
+    out: list[Command] = [
+        ("address", "add", f"{description.admin}/{prefix}", "brd", "+", "dev", OUTER),
+        ("link", "set", OUTER, "up"),
+        ("link", "set", OUTER_BMC, "up"),
+    ]
+    for subnet in dict.fromkeys(subnet for name, subnet in description.networks.items() if name == "bmc"):
+        out.append(("route", "add", subnet, "dev", OUTER_BMC, "src", description.admin))
+    return out
+
+
+def ports(description: QemuDescription) -> dict[str, tuple[str, str]]:
+    """Interface of the rack's namespace -> switch and port that speak LLDP on it."""
+    out = {UP: ("tor1", UPLINK_PORT)}
+    for guest in guests(description):
+        out |= {nic.tap: port for nic, port in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True)}
+    return {interface: port for interface, port in out.items() if port[0]}
+
+
+def moved_to(interface: str, switch: str) -> Command:
+    """Moves the cable of a running rack to another switch."""
+    return ("link", "set", interface, "master", switch)
+
+
+def _plugged(interface: str, switch: str) -> list[Command]:
+    return [("link", "set", interface, "master", switch), ("link", "set", interface, "up")]

@@ -1,0 +1,322 @@
+"""A running rack of QEMU machines: network, switches that speak LLDP, machines, their BMCs, and its orders.
+
+It has the simulated rack's interface (`order`), so commands, tests and the engine's rehearsal need not distinguish the two.
+
+One asyncio loop drives everything; the BMCs have a thread. After a `kill -9` of the rack its machines are dead too (`setpriv
+--pdeathsig`). Those that had power on start again, as after a power failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import subprocess
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..bmc.farms import AnyBmc, Bmcs
+from ..bmc.ipmi import DEAD, Mood
+from ..bmc.redfish_tree import About
+from ..counters import Counters
+from ..director import Director
+from ..orders import WrongOrder, mood
+from ..scenario import Action, Power, Scenario, SetFault
+from . import accel, network
+from .description import Faults, QemuDescription, faults_of, fits, guests, spoiled, wiring
+from .guest import Machine
+from .serial_log import serial_logs
+from .speaker import Speaker
+
+log = logging.getLogger("rack")
+WIRED_S = 15.0
+ADMINISTRATOR = 4
+
+
+class _Chassis:
+    """A machine as its BMC sees it (`bmc.Chassis`). Called from the farm's thread, so changes are passed to the loop."""
+
+    def __init__(self, machine: Machine, loop: asyncio.AbstractEventLoop, user: str, password: str) -> None:
+        self.user = user
+        self.password = password
+        self._machine = machine
+        self._loop = loop
+        self.lit = False
+
+    def power_state(self) -> bool:
+        return self._machine.state.power
+
+    def power(self, action: str) -> None:
+        self._loop.call_soon_threadsafe(self._machine.power, action)
+
+    def boot_device(self) -> str:
+        state = self._machine.state
+        return state.boot_next or state.boot_always or "none"
+
+    def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
+        self._machine.set_boot(device, persistent)  # three assignments and a small file: can be read back at once
+
+    def identify(self, seconds: int) -> None:
+        self.lit = seconds != 0
+
+
+class QemuRack:
+    """The rack of a folder. Call `start` in the loop that will drive it, then `close`."""
+
+    def __init__(self, folder: Path, description: QemuDescription, scenario: Scenario | None = None) -> None:
+        scenario = scenario or Scenario()
+        self.description = spoiled(description, scenario.faults)
+        self._director = Director(scenario, folder, self)
+        self._acting: set[asyncio.Task[None]] = set()
+        self.counters = Counters()
+        self._folder = folder
+        self._farm = Bmcs(folder)
+        self._machines: dict[str, Machine] = {}
+        self._bmcs: dict[str, AnyBmc] = {}
+        self._chassis: dict[str, _Chassis] = {}
+        self._speaker: Speaker | None = None
+        self._speaking: asyncio.Task[None] | None = None
+        self._accel = "tcg"
+
+    async def start(self) -> None:
+        """Raises OSError, msgspec.DecodeError."""
+        loop = asyncio.get_running_loop()
+        description = self.description
+        self._accel = await asyncio.to_thread(accel.choose, description, self._folder)
+        await asyncio.to_thread(_wire, description)
+        self._speaker = Speaker(network.ports(description))
+        self._speaking = asyncio.create_task(self._speaker.run())
+        self._farm.start()
+        slots = asyncio.Semaphore(description.at_once or description.nodes)
+        for guest in guests(description):
+            faults = faults_of(description, guest.name)
+            machine = Machine(guest, self._folder / "machines" / guest.name, self._accel, slots, self.counters, faults)
+            self._machines[guest.name] = machine
+            machine.on_start = functools.partial(self._director.milestone, guest.name, ("firmware",), 0)
+            access = description.bmc
+            chassis = self._chassis[guest.name] = _Chassis(machine, loop, access.user, access.password)
+            about = About(guid=uuid.UUID(guest.uuid), vendor=guest.vendor, product=guest.product, serial=guest.serial)
+            where = functools.partial(_at, guest.bmc_address)
+            bmc = self._farm.add(guest.bmc_protocol, where, chassis, mood=_mood(faults), about=about, mac=guest.bmc_mac)
+            self._bmcs[guest.name] = bmc
+            machine.execute = _within(bmc)
+        for machine in self._machines.values():
+            await machine.prepare()
+        if any(machine.state.power for machine in self._machines.values()):
+            self._director.begin()
+
+    async def close(self) -> None:
+        self._director.close()
+        await asyncio.gather(*(machine.close() for machine in self._machines.values()))
+        if self._speaking is not None:
+            self._speaking.cancel()
+            await asyncio.gather(self._speaking, return_exceptions=True)
+        if self._speaker is not None:
+            self._speaker.close()
+        await asyncio.to_thread(self._farm.close)
+
+    # -- what may be asked of it -----------------------------------------------------------------------------------
+
+    async def order(self, verb: str, words: list[str]) -> dict[str, Any]:
+        """Carries out one line of the control socket. Raises WrongOrder."""
+        match verb, words:
+            case "status", []:
+                return self._status()
+            case "machines", []:
+                return {"machines": [self._machine(one) for one in self._machines.values()]}
+            case "disks", []:
+                return {"disks": [row for one in self._machines.values() for row in self._disks(one)]}
+            case "press", [who]:
+                pressed = [one for one in self._chosen(who) if not one.state.power]
+                for one in pressed:
+                    one.power("on")
+                self._director.begin()
+                return {"pressed": [one.guest.name for one in pressed]}
+            case "off" | "reset" | "soft" | "cycle", [who]:
+                for one in (chosen := self._chosen(who)):
+                    one.power(verb)
+                return {"done": [one.guest.name for one in chosen]}
+            case "kill", [who]:
+                for one in (chosen := self._chosen(who)):
+                    one.power("off")  # QEMU's `quit` asks the guest nothing: as by the cord
+                return {"done": [one.guest.name for one in chosen]}
+            case "fault", [who, text]:
+                return await self._fault(who, text)
+            case "reached", [who, percent, *words] if percent.isdecimal():
+                for one in self._chosen(who):
+                    self._director.milestone(one.guest.name, tuple(words), int(percent))
+                return {}
+            case _:
+                raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
+
+    def _chosen(self, who: str) -> list[Machine]:
+        if who == "all":
+            return list(self._machines.values())
+        if who not in self._machines:
+            raise WrongOrder(f"no machine {who[:50]!r} in this rack")
+        return [self._machines[who]]
+
+    def act(self, action: Action, machine: str) -> None:
+        """Carries out a scenario's action (`director.Stage`)."""
+        match action:
+            case Power():
+                for one in self._chosen(action.machine or machine):
+                    one.power(action.how)
+            case SetFault():
+                for one in self._chosen(action.machine or machine):
+                    task = asyncio.create_task(self._set_faults(one, _changed(one, action.faults)))
+                    self._acting.add(task)
+                    task.add_done_callback(self._acting.discard)
+            case _:
+                raise AssertionError(f"the reader lets no {type(action).__name__} pass for QEMU machines")
+
+    async def _fault(self, who: str, text: str) -> dict[str, Any]:
+        """Faults from now on: the mood of the BMC, cables that are out."""
+        try:
+            given = msgspec.json.decode(text, type=dict[str, Any])
+            chosen = self._chosen(who)
+            new = {one.guest.name: _changed(one, given) for one in chosen}
+        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
+            raise WrongOrder(f"not a fault of a QEMU machine: {wrong}") from wrong
+        for one in chosen:
+            await self._set_faults(one, new[one.guest.name])
+        return {"faulty": [one.guest.name for one in chosen]}
+
+    async def _set_faults(self, one: Machine, faults: Faults) -> None:
+        """Raises WrongOrder."""
+        self._bmcs[one.guest.name].mood = _mood(faults)
+        before, one.faults = one.faults, faults
+        for i, (old, new) in enumerate(zip(wiring(one.guest, before), wiring(one.guest, faults), strict=True)):
+            if old != new:
+                await self._plug(one, i, new)
+        if before.disk_fails != faults.disk_fails:
+            await one.fail_disks(faults.disk_fails)
+
+    async def _plug(self, one: Machine, number: int, into: tuple[str, str]) -> None:
+        """Another cable: another switch with another LLDP name. Without a cable the machine sees no link."""
+        tap = one.guest.nics[number].tap
+        assert self._speaker is not None
+        self._speaker.plug(tap, into)
+        if into[0]:
+            await asyncio.to_thread(_ip, [network.moved_to(tap, into[0])])
+        await one.link(number, bool(into[0]))
+
+    def _status(self) -> dict[str, Any]:
+        machines = list(self._machines.values())
+        running = {"off": sum(not one.state.power for one in machines), "on": sum(one.pid > 0 for one in machines)}
+        running["waits"] = len(machines) - sum(running.values())
+        return {
+            "nodes": len(machines),
+            "on": sum(one.state.power for one in machines),
+            "running": {name: number for name, number in running.items() if number},
+            "boots": sum(one.state.boots for one in machines),
+            "counters": self.counts(),
+            "accel": self._accel,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Since this process began."""
+        spoken = {"lldp-sent": self._speaker.sent} if self._speaker is not None else {}
+        return self.counters.all() | self._farm.counts() | spoken
+
+    def _machine(self, one: Machine) -> dict[str, Any]:
+        guest, state = one.guest, one.state
+        newest = serial_logs(self._folder, guest.name)[:1]
+        return {
+            "name": guest.name,
+            "power": state.power,
+            "environment": "",
+            "screen": one.screen,
+            "address": "",
+            "boots": state.boots,
+            "mac": guest.nics[0].mac,
+            "uuid": guest.uuid,
+            "serial": guest.serial,
+            "product": guest.product,
+            "firmware": guest.firmware,
+            "bmc": guest.bmc_address,
+            "bmc_protocol": guest.bmc_protocol,
+            "bios": {},
+            "installed": "",
+            "hostname": "",
+            "pid": one.pid,
+            "lit": self._chassis[guest.name].lit,
+            "serial_log": str(newest[0].path) if newest else "",
+        }
+
+    def _disks(self, one: Machine) -> list[dict[str, Any]]:
+        """`written`: bytes that the file takes. What the guest did with them is unknown."""
+        out = []
+        for i, disk in enumerate(one.guest.disks):
+            written = (one.folder / disk.file).stat().st_blocks * 512
+            out.append(
+                {
+                    "machine": one.guest.name,
+                    "name": f"vd{chr(97 + i)}",
+                    "serial": disk.serial,
+                    "kind": "disk",
+                    "wipes": 0,
+                    "signature": "",
+                    "system": "",
+                    "size": disk.size_mb << 20,
+                    "written": written,
+                }
+            )
+        return out
+
+
+def _at(address: str, port: int) -> tuple[str, int]:
+    return address, port
+
+
+def _within(bmc: AnyBmc) -> Any:
+    """The BMC as its own machine reaches it over the bus: no login, all privileges."""
+
+    def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
+        return bmc.commands.execute(function, command, data, ADMINISTRATOR)
+
+    return execute
+
+
+def _changed(one: Machine, given: dict[str, Any]) -> Faults:
+    """Raises WrongOrder, msgspec.ValidationError."""
+    faults = msgspec.convert(msgspec.to_builtins(one.faults) | given, Faults)
+    if faults.disks_mb != one.faults.disks_mb:
+        raise WrongOrder("disks are what they are from the start of a rack on")
+    if wrong := [link for link, cable in faults.cables.items() if not fits(link, cable)]:
+        raise WrongOrder(f"{one.guest.name} cannot have that cable in {wrong[0][:20]!r}")
+    _mood(faults)
+    return faults
+
+
+def _mood(faults: Faults) -> Mood:
+    """Raises WrongOrder."""
+    return DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
+
+
+def _wire(description: QemuDescription) -> None:
+    """Makes the network of this namespace, once the owner has moved the ends of the veth pairs here. Raises OSError."""
+    end = time.monotonic() + WIRED_S
+    while missing := {network.UP, network.MGMT} - _interfaces():
+        if time.monotonic() > end:
+            raise OSError(f"the interface {sorted(missing)[0]} did not come to the rack's namespace")
+        time.sleep(0.02)
+    _ip(network.inner(description))
+
+
+def _ip(commands: list[network.Command]) -> None:
+    """Raises OSError."""
+    lines = "".join(" ".join(words) + "\n" for words in commands)
+    done = subprocess.run(["ip", "-batch", "-"], input=lines, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise OSError(f"the rack's wires could not be made: {done.stderr.strip()[:300]}")
+
+
+def _interfaces() -> set[str]:
+    done = subprocess.run(["ip", "-json", "link"], capture_output=True, text=True, timeout=10, check=True)
+    return {str(one["ifname"]) for one in json.loads(done.stdout)}

@@ -1,0 +1,1 @@
+"""A rack of programs that act like machines."""

@@ -1,0 +1,344 @@
+"""A simulated machine as the roles of barclamps see it: hardware, state, and its present task.
+
+`barclamps/NAME/rehearsal.py` says what the barclamp's scripts do to a simulated machine:
+
+    ROLES = {"bios-configure": bios_configure}
+    async def bios_configure(machine: Machine, task: Task) -> Result: ...
+
+Rules for such a function
+* It changes `machine.state` and calls `machine.save()`, so that a verify (`task.action == "verify"`) and the inventory report the
+  change.
+* It may be cancelled at each await, because power can fail at any moment. Saved changes stay, others are lost. So a disk becomes
+  bootable in one save, when everything is written.
+* Time passes only by `await task.work(seconds)`, in seconds of a real machine. The rack's speed divides them.
+* Exit codes are those of real tasks: 0 done, 64 done and reboot, 128 again, 192 reboot and again; others failed. A `verify` ends with 0
+  (the role is applied), 1 (it is not applied), or others (could not tell).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct, structs
+
+from ..counters import Counters
+from .description import Description, DiskDef, Faults, Hardware, Nic, another_board
+from .state import Disk, State, StateFile, System, Volume
+from .switch import telephone
+
+Json = Any
+LOG_BYTES = 64 * 1024
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """How a task ended."""
+
+    exit: int = 0
+    gives: dict[str, Json] = {}
+    message: str = ""
+
+
+class DiskBroken(Exception):
+    """I/O error on a disk; replace the disk"""
+
+
+class Pace:
+    """How fast time passes in a rack."""
+
+    def __init__(self, speed: float | Literal["max"]) -> None:
+        self.speed = speed
+
+    async def wait(self, seconds: float) -> None:
+        """Lets these seconds of a real machine pass."""
+        await asyncio.sleep(0 if self.speed == "max" else seconds / self.speed)
+
+    def retry_s(self, seconds: float) -> float:
+        """Real seconds to wait before something is tried again: divided by the speed, at least 0.2."""
+        return 0.2 if self.speed == "max" else max(0.2, seconds / self.speed)
+
+
+class DiskView(Struct, frozen=True):
+    """A disk or volume as the operating system shows it."""
+
+    name: str
+    serial: str
+    size: int
+    rotational: bool
+    transport: str
+    disk: Disk
+    wwn: str = ""
+
+
+class Fetcher(Protocol):
+    """How a machine's task reaches the engine's files."""
+
+    async def download(self, url: str, sink: Callable[[memoryview], object]) -> int:
+        """Passes the body to `sink` block by block. Returns its bytes. Retries while the server is away, after an empty block to
+        `sink` (begin again). Raises `Refused` for an answer that will not change."""
+
+
+class Refused(Exception):
+    """The server said no."""
+
+
+class Task:
+    """One run of a role on a machine."""
+
+    def __init__(
+        self,
+        *,
+        id: str,
+        role: str,
+        barclamp: str,
+        action: str,
+        attributes: dict[str, Json],
+        files: dict[str, bytes],
+        pace: Pace,
+        fetcher: Fetcher,
+        environment: str,
+    ) -> None:
+        self.id = id
+        self.role = role
+        self.barclamp = barclamp
+        self.action = action
+        self.attributes = attributes
+        self.files = files
+        self.environment = environment
+        self.answers = ""
+        """The file of answers of the installer that carries it out."""
+        self.log = bytearray()
+        self.percent = 0
+        self.text = ""
+        self._pace = pace
+        self._fetcher = fetcher
+        self.on_progress: Callable[[], None] | None = None
+        self.on_work: Callable[[int], Awaitable[None]] | None = None
+        """Called with the percent done when a piece of work begins."""
+
+    def get(self, path: str, default: Json = None) -> Json:
+        """An attribute by its path, `a/b/c`, or by its name at the top."""
+        at: Json = self.attributes
+        for part in path.split("/"):
+            if not isinstance(at, dict) or part not in at:
+                return default
+            at = at[part]
+        return at
+
+    def print(self, line: str) -> None:
+        """A line of the task's output. Output above 64 KiB is dropped."""
+        if len(self.log) < LOG_BYTES:
+            self.log += line.encode()[:4096] + b"\n"
+
+    def progress(self, percent: int, text: str) -> None:
+        self.percent, self.text = max(0, min(percent, 100)), text[:200]
+        if self.on_progress is not None:
+            self.on_progress()
+
+    async def work(self, seconds: float) -> None:
+        """Lets seconds of a real machine pass."""
+        if self.on_work is not None:
+            await self.on_work(self.percent)
+        await self._pace.wait(seconds)
+
+    async def download(self, url: str, sink: Callable[[memoryview], object]) -> int:
+        return await self._fetcher.download(url, sink)
+
+
+Behaviour = Callable[["Machine", Task], Awaitable[Result]]
+
+
+class Machine:
+    """Hardware with its state. One asyncio loop owns it; the BMC's thread reads only `state.power`."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        description: Description,
+        faults: Faults,
+        file: StateFile,
+        neighbours: Callable[[Hardware], list[tuple[str, bytes]]],
+        counters: Counters,
+    ) -> None:
+        self.hardware = hardware
+        self.description = description
+        self.faults = faults
+        self.counters = counters
+        self.rng = random.Random(f"{description.seed}/{hardware.name}/life")
+        self.screen = "off"
+        self.environment = ""
+        """What runs: empty, `firmware`, `sledgehammer`, or the name of an installed system."""
+        self.address = ""
+        self.clock_set_in = ""
+        """boot_id of the boot in which its clock was set; empty: in none."""
+        self.host_key = ""
+        self._file = file
+        self._neighbours = neighbours
+        self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
+        """Called with name, reached words, and percent. True: something was done to the machine."""
+        self.state = file.load() or self._new()
+        if self.state.board:
+            self.hardware = another_board(hardware, self.state.board, self.state.keep_nics)
+
+    @property
+    def name(self) -> str:
+        return self.hardware.name
+
+    def _new(self) -> State:
+        return State(
+            power=self.description.powered,
+            bios=dict(self.hardware.bios),
+            disks={disk.serial: Disk(serial=disk.serial) for disk in self.hardware.disks},
+        )
+
+    def save(self) -> None:
+        """Saves the machine's state. From now on it survives a `kill -9` of the rack."""
+        self._file.save(self.state)
+
+    async def milestone(self, *words: str, percent: int = 0) -> None:
+        """Reports the machine's progress, for scenarios. Their effects on it take hold before this returns."""
+        if self.on_milestone is not None and self.on_milestone(self.name, words, percent):
+            await asyncio.sleep(0.05)
+
+    def replace_board(self, keep_nics: bool) -> None:
+        """Another main board, while the power is off. Disks stay."""
+        self.state.board += 1
+        self.state.keep_nics = keep_nics
+        self.hardware = another_board(self.hardware, self.state.board, keep_nics)
+        self.save()
+
+    def recable(self, cables: dict[str, str]) -> None:
+        """Moves cables to other ports (link -> `switch:port`, empty: pulled). From now on the machine's ports hear those."""
+        nics = []
+        for nic in self.hardware.nics:
+            switch, _, port = cables[nic.link].partition(":") if nic.link in cables else (nic.switch, "", nic.port)
+            nics.append(structs.replace(nic, switch=switch, port=port))
+        self.hardware = structs.replace(self.hardware, nics=tuple(nics))
+
+    @property
+    def boot_nic(self) -> Nic:
+        """The NIC that firmware boots from."""
+        return self.hardware.nics[self.faults.boot_nic % len(self.hardware.nics)]
+
+    def lost(self, percent: float) -> bool:
+        """True if this packet or connection is lost."""
+        return percent > 0 and self.rng.random() * 100 < percent
+
+    # -- disks ----------------------------------------------------------------------------------------------------
+
+    def disks(self) -> list[DiskView]:
+        """Where a system could be installed: volumes first, then the disks that are in no volume."""
+        return list(self._disks())
+
+    def _disks(self) -> Iterator[DiskView]:
+        by_serial = {disk.serial: disk for disk in self.hardware.disks}
+        members = {serial for volume in self.state.volumes for serial in volume.disks}
+        for volume in self.state.volumes:
+            first = by_serial[volume.disks[0]]
+            yield DiskView(volume.name, volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
+        for one in self.hardware.disks:
+            if one.serial not in members:
+                found = self.state.disks[one.serial]
+                yield DiskView(one.name, one.serial, one.size, one.rotational, one.transport, found, one.wwn)
+
+    def listed(self, running: bool = False) -> list[Json]:
+        """The output of `images/node/disks list` for its disks, without software RAID volumes. `running`: the installed system
+        asks, which its disk holds."""
+        holds = {serial for volume in self.state.volumes if volume.disk.system is not None for serial in volume.disks}
+        return [
+            {
+                "name": about.name,
+                "size": about.size,
+                "serial": about.serial,
+                "rotational": about.rotational,
+                "signature": disk.signature,
+                "transport": about.transport,
+                "wwn": about.wwn,
+                "path": about.path,
+                "paths": list(about.paths or (about.name,)),
+                "remote": about.transport == "fc",
+                "removable": about.removable,
+                "logical": 512,
+                "physical": 4096 if about.rotational else 512,
+                "read_only": False,
+                "model": "",
+                "state": "",
+                "used": "/" if running and (disk.system is not None or about.serial in holds) else "",
+            }
+            for about, disk in self.physical()
+        ]
+
+    def disk_named(self, names: Json) -> DiskView | None:
+        """The disk that these names (`name`, `wwn`, `serial`) mean now; a volume by its name."""
+        if not isinstance(names, dict):
+            return None
+        if names.get("volume"):
+            return next((view for view in self._disks() if view.name == names.get("name")), None)
+        for key in ("wwn", "serial", "name"):
+            if wanted := names.get(key):
+                return next((view for view in self._disks() if getattr(view, key) == wanted), None)
+        return None
+
+    def physical(self) -> list[tuple[DiskDef, Disk]]:
+        return [(disk, self.state.disks[disk.serial]) for disk in self.hardware.disks]
+
+    def wipe(self, disk: Disk, signature: str = "") -> None:
+        """Destroys a disk's content, and counts it. Raises DiskBroken."""
+        if self.faults.disk_fails:
+            raise DiskBroken(f"disk {disk.serial}: I/O error")
+        disk.wipes += 1
+        disk.system = None
+        disk.signature = signature
+        self.save()
+
+    def make_volume(self, name: str, level: str, serials: list[str], size: int) -> Volume:
+        """Makes a RAID volume of disks, which wipes them. Raises DiskBroken."""
+        if self.faults.disk_fails:
+            raise DiskBroken(f"disk {serials[0]}: I/O error")
+        for serial in serials:
+            disk = self.state.disks[serial]
+            disk.wipes += 1
+            disk.system = None
+            disk.signature = "raid-member"
+        volume = Volume(name=name, level=level, disks=serials, size=size, disk=Disk(serial=f"V{serials[0]}"))
+        self.state.volumes.append(volume)
+        self.save()
+        return volume
+
+    def drop_volumes(self) -> None:
+        """Takes all volumes apart: their content is gone, and their disks are blank."""
+        for volume in self.state.volumes:
+            for serial in volume.disks:
+                self.state.disks[serial].signature = ""
+        self.state.volumes.clear()
+        self.save()
+
+    @property
+    def system(self) -> System | None:
+        """The installed system that the machine would boot from its disks."""
+        return next((view.disk.system for view in self._disks() if view.disk.system is not None), None)
+
+    # -- firmware -------------------------------------------------------------------------------------------------
+
+    def self_test(self) -> None:
+        """The firmware's start: it takes over the ordered settings."""
+        self.state.boots += 1
+        if self.state.bios_pending:
+            if not self.faults.bios_lies:
+                self.state.bios.update(self.state.bios_pending)
+            self.state.bios_pending.clear()
+        self.save()
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def frames(self) -> list[tuple[str, bytes]]:
+        """The LLDP frames that its ports receive: (name of the NIC, whole Ethernet frame)."""
+        frames = self._neighbours(self.hardware)
+        return [*frames, (frames[0][0], telephone())] if frames and self.faults.phone else frames
+
+    def clock(self, boot_id: str) -> int:
+        """Seconds since 1970 by its own clock, as that boot found it."""
+        return int(time.time()) + (self.faults.clock_s if self.clock_set_in in ("", boot_id) else 0)

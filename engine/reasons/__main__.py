@@ -1,0 +1,5 @@
+"""Prints `docs/reasons.md`."""
+
+from . import as_markdown
+
+print(as_markdown(), end="")

@@ -1,0 +1,50 @@
+"""Why a machine gets no address, or not the one it asked for."""
+
+from __future__ import annotations
+
+from .kind import Who, kind
+
+no_pool = kind(
+    "no_pool",
+    "no network with a dhcp range is served on {interface}",
+    "give a network of that interface a dhcp range",
+    who=Who.AUTHOR,
+)
+no_network = kind(
+    "no_network",
+    "{mac} needs an address in the subnet of {subnet} ({by}), and no network of the plan with a dhcp range has that subnet",
+    "add a network with that subnet and a dhcp range to the plan, or correct the relay",
+    who=Who.AUTHOR,
+)
+stranger = kind(
+    "stranger",
+    "{mac} ({kind}) is not booting from the network, so it gets no address",
+    "to give such machines addresses, set strangers: lease in the network",
+    who=Who.AUTHOR,
+)
+proxy_only = kind(
+    "proxy_only",
+    "{mac} gets its address from another DHCP server; with dhcp: proxy the engine answers boot ROMs only",
+    who=Who.WAIT,
+)
+pool_empty = kind(
+    "pool_empty",
+    "the {range} range of network {network} has no free address ({size} addresses)",
+    "widen the range in the plan",
+    who=Who.AUTHOR,
+)
+other_server = kind("other_server", "{mac} chose the DHCP server {server}", "find and stop that server", who=Who.TECHNICIAN)
+wrong_address = kind("wrong_address", "{mac} asked for {address}, which is not its lease", who=Who.ENGINE)
+declined = kind(
+    "declined",
+    "{mac} found that another machine uses {address}",
+    "find the other machine that uses this address",
+    who=Who.TECHNICIAN,
+)
+unknown_lease = kind("unknown_lease", "{mac} renews {address}, which this engine did not lease", who=Who.ENGINE)
+too_many = kind(
+    "too_many",
+    "{what} {count} is over the limit of {limit}",
+    "find out what causes so many, or raise the limit in the plan",
+    who=Who.OPERATOR,
+)

@@ -1,0 +1,59 @@
+"""Why the engine does not install on a disk. The subject of each sentence is the disk."""
+
+from __future__ import annotations
+
+from .kind import Who, kind
+
+odd_inventory = kind(
+    "odd_inventory",
+    "barclamp {barclamp} reported a wrong value for {field}: {message}",
+    "read the log of the role, and correct its script",
+    who=Who.OPERATOR,
+)
+disks_not_seen = kind("disks_not_seen", "the engine could not ask {node} for its disks now: {message}", who=Who.WAIT)
+disk_medium = kind("disk_medium", "removable media, not a disk: {what}", who=Who.WAIT)
+disk_remote = kind("disk_remote", "a remote disk, over {transport}", "to use this disk, name it in root-disk", who=Who.OPERATOR)
+disk_usb = kind(
+    "disk_usb",
+    "a disk on {transport}, which can be unplugged at any time",
+    "to use this disk, name it in root-disk",
+    who=Who.OPERATOR,
+)
+disk_paths = kind(
+    "disk_paths",
+    "the disk has {count} paths ({paths}), and the engine never writes to a disk with several paths",
+    "leave one path connected, or choose another disk",
+    who=Who.OPERATOR,
+)
+disk_small = kind("disk_small", "the disk has {mib} MiB, and a system needs {need} MiB", "choose another disk", who=Who.OPERATOR)
+disk_read_only = kind("disk_read_only", "the disk is read-only", "remove the disk's write protection", who=Who.TECHNICIAN)
+disk_state = kind("disk_state", "the disk reports that it is unhealthy: {state}", "replace the disk", who=Who.TECHNICIAN)
+disk_used = kind(
+    "disk_used",
+    "the discovery system itself uses this disk, at {used}",
+    "boot the machine from the network only",
+    who=Who.TECHNICIAN,
+)
+disk_blocks = kind(
+    "disk_blocks",
+    "the disk has blocks of {octets} bytes, and file systems need 512 or 4096",
+    "reformat the disk to blocks of 512 or 4096 bytes with sg_format",
+    who=Who.TECHNICIAN,
+)
+disk_large_blocks = kind(
+    "disk_large_blocks",
+    "the disk has blocks of 4096 bytes, and a BIOS cannot boot from such a disk",
+    "boot the machine by UEFI, or choose another disk",
+    who=Who.OPERATOR,
+)
+disk_twin = kind(
+    "disk_twin",
+    "{other} has the same identity ({name})",
+    "discover the machine again; if both disks still show this identity, remove one of them",
+    who=Who.TECHNICIAN,
+)
+disk_member = kind("disk_member", "a member of volume {volume}", who=Who.WAIT)
+disk_size = kind("disk_size", "the disk's size differs from that of the other members", who=Who.WAIT)
+disk_spare = kind("disk_spare", "{level} takes at most {count} disks, and other disks come first", who=Who.WAIT)
+disk_later = kind("disk_later", "{chosen} comes first: {why}", "to use this disk, name it in root-disk", who=Who.OPERATOR)
+disk_not_named = kind("disk_not_named", "root-disk names {chosen}", who=Who.WAIT)

@@ -1,0 +1,67 @@
+"""Why the engine does not accept a call or a hello of a machine, or cannot tell which node it is."""
+
+from __future__ import annotations
+
+from .kind import Who, kind
+
+late = kind("late", "attempt {attempt} is no longer the current attempt", who=Who.WAIT)
+old_boot = kind("old_boot", "the call comes from an earlier boot of the machine", who=Who.WAIT)
+unknown_nonce = kind(
+    "unknown_nonce",
+    "a machine said hello with a nonce that belongs to no boot in progress",
+    "reboot the machine",
+    who=Who.TECHNICIAN,
+)
+second_claim = kind(
+    "second_claim",
+    "a second machine claimed the boot of {mac}",
+    "look for two machines with this MAC, or for an intruder on the boot network",
+    who=Who.TECHNICIAN,
+)
+bad_credential = kind(
+    "bad_credential",
+    "a machine said hello with a credential that this engine did not issue",
+    "reinstall the machine",
+    who=Who.OPERATOR,
+)
+mac_not_listed = kind("mac_not_listed", "the machine that boots as {mac} lists only other MACs in its hello: {macs}", who=Who.WAIT)
+identity_conflict = kind(
+    "identity_conflict",
+    "{what} {value} belongs to {node} and to {other}",
+    "find out which machine it is; then use crowbar node NODE replace, merge or split",
+    who=Who.OPERATOR,
+)
+same_or_not = kind(
+    "same_or_not",
+    "the machine shows the {what} {value} of {node} and none of its MACs; it is {node} with other ports or another machine ({why})",
+    "if it is another machine: crowbar node {node} split VALUE, with the value that both show; if it is {node}: the same, then after "
+    "the next hello crowbar node merge",
+    who=Who.OPERATOR,
+)
+copied_credential = kind(
+    "copied_credential",
+    "a machine with other MACs ({macs}) uses the credential of this node, while this node is alive",
+    "find the machine that runs from a copy of this node's disk, and reinstall it",
+    who=Who.TECHNICIAN,
+)
+no_identity = kind(
+    "no_identity",
+    "the machine reports no usable UUID, serial number or MAC",
+    "check the machine's network card and its firmware's system settings",
+    who=Who.TECHNICIAN,
+)
+banned = kind("banned", "{mac} is banned", "to manage this machine, lift the ban: crowbar node {mac} unban", who=Who.OPERATOR)
+not_one_machine = kind(
+    "not_one_machine",
+    "{node} and {other} cannot become one node: {why}",
+    "delete the wrong node, or replace it",
+    who=Who.OPERATOR,
+)
+unauthorised = kind("unauthorised", "a call to {route} came without a valid token", who=Who.WAIT)
+agent_protocol = kind(
+    "agent_protocol",
+    "the machine's agent speaks version {theirs} of the protocol, and the engine speaks version {ours}",
+    "build the image again (crowbar image build sledgehammer) and reboot the machine; on an installed system, copy the new agent from "
+    "images/node to /usr/lib/crowbar",
+    who=Who.OPERATOR,
+)

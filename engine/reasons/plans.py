@@ -1,0 +1,41 @@
+"""Why the engine cannot commit a plan, bind its roles or serve its images."""
+
+from __future__ import annotations
+
+from .kind import Who, kind
+
+no_plan = kind("no_plan", "no plan is committed", "commit a plan: crowbar commit PLAN", who=Who.AUTHOR)
+bad_plan = kind(
+    "bad_plan",
+    "plan {name} has a mistake: {message}",
+    "correct the plan; crowbar plan check lists all its mistakes",
+    who=Who.AUTHOR,
+)
+not_committed = kind(
+    "not_committed",
+    "the engine could not commit the plan: {message}",
+    "fix the cause, then commit the plan again",
+    who=Who.OPERATOR,
+)
+cycle = kind("cycle", "these roles would wait for each other: {path}", "remove one of the requirements", who=Who.AUTHOR)
+conflicts = kind(
+    "conflicts", "role {role} conflicts with {other} on node {node}", "give the node only one of the two roles", who=Who.AUTHOR
+)
+image_missing = kind(
+    "image_missing",
+    "image {image} is missing",
+    "build the image: crowbar image build {image}",
+    who=Who.OPERATOR,
+)
+image_other = kind(
+    "image_other",
+    "another version of Crowbar built image {image}, so its agent or packages may not match",
+    "build the image again: crowbar image build {image}",
+    who=Who.OPERATOR,
+)
+image_damaged = kind(
+    "image_damaged",
+    "image {image} is damaged: its checksum is wrong",
+    "build the image again: crowbar image build {image}",
+    who=Who.OPERATOR,
+)

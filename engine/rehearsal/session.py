@@ -1,0 +1,267 @@
+"""A rehearsal: starts an engine and a virtual rack together, and finds both again after a kill.
+
+The rack's folder is beside the store (`STORE.rack`), because the rack must outlive the store's engine and must not be lost with it. The
+same call on the same store continues: it reads the rack's description, finds or starts its process, commits the plan again (which
+changes nothing) and presses the power buttons of machines that are still off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import socket
+from contextlib import suppress
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from .. import racks as rehearsal
+from ..core.world.load import load_world
+from ..effects import Refuse
+from ..files.catalog import shipped
+from ..files.paths import images_folder, keys_beside
+from ..images import wanted as wanted_images
+from ..plan import Plan
+from ..racks import AnyDescription, Description, QemuDescription, Rack, RackError, namespace, qemu
+from ..racks.kinds import parse
+from ..racks.qemu import needs
+from ..racks.scenario import read as read_scenario
+from ..racks.simulated.description import BmcAccess
+from ..reasons import sentence
+from ..runtime.config import Config
+from ..runtime.engine import Engine
+from ..runtime.loop import Clock
+from ..serve import ServiceError
+from ..store.file import held
+from ..store.store import Store, StoreError
+from ..views.summary import settled
+from ..wire.reach import Reach
+from .progress import MilestoneReporter
+
+PASSWORD = "CROWBAR_BMC_PASSWORD"
+PATIENCE = 0.05
+"""Patience of a rehearsal with faults, if neither plan nor scenario sets another: simulated firmware does not need seven minutes."""
+QEMU_PATIENCE = 3.0
+"""Least patience on QEMU machines: without KVM everything takes ten times as long as on a real machine."""
+LEAST_QEMU_PATIENCE = 0.5
+"""Least patience if a scenario sets one: for one or two machines without KVM."""
+
+
+class Rehearsal:
+    """Use as a context manager: the rack stops with it, unless `leave` is set."""
+
+    def __init__(
+        self,
+        store: Path,
+        plan: Plan,
+        nodes: int,
+        seed: int,
+        speed: float | str,
+        who: str,
+        network: str = "auto",
+        scenario: str = "",
+        clock: Clock | None = None,
+        kind: str = "simulated",
+        machines: dict[str, Any] | None = None,
+    ) -> None:
+        """`kind`: `simulated`, or `qemu`, to which speed and network say nothing. `machines`: fields of `QemuDescription` that
+        are other than usual.
+
+        `network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`: namespace where
+        the system allows it. A rack that is there already stays what it is. `scenario`: text of a scenario file, read with the plan's
+        patience, or PATIENCE where it does not say one. Raises RackError, PlanError."""
+        self.store = store
+        self.folder = store.with_name(store.name + ".rack")
+        self._kind = kind
+        self._machines = machines or {}
+        self._scenario = scenario or _scenario_of(self.folder)
+        self.plan = _patient(plan, self._scenario, nodes, kind)
+        self.leave = False
+        self._who = who
+        self.description = self._describe(nodes, seed, speed, network)
+        self.engine = Engine(
+            Config(
+                store=store,
+                keys=keys_beside(store),
+                reach=Reach(self.description.lane),
+                interface=namespace.OUTER if self.description.lane is None else None,
+                synthetic=kind == "simulated",
+                bmc_rest_s=0.0,
+                admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
+            ),
+            clock=clock,
+        )
+        self.rack: Rack | None = None
+        self._milestones: MilestoneReporter | None = None
+
+    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyDescription:
+        """The description in the folder, or a new rack that fits the plan."""
+        file = self.folder / "rack.yml"
+        if file.exists():
+            found = parse(file.read_text(encoding="utf-8"))
+            if (found.nodes, found.seed, found.kind) != (nodes, seed, self._kind):
+                raise RackError(
+                    f"the rack beside this store has {found.nodes} {found.kind} nodes of seed {found.seed}: "
+                    f"use another --store, or --fresh to start again"
+                )
+            if isinstance(found, QemuDescription) and (lacking := qemu.missing() or _images_missing(self.store, self.plan)):
+                raise RackError(lacking)
+            return found
+        networks = {name: n.subnet for name, n in self.plan.networks.items()}
+        bmc = self.plan.networks.get("bmc")
+        first = bmc.ranges["host"].first if bmc is not None and "host" in bmc.ranges else "192.168.125.21"
+        admin = self.plan.networks["admin"]
+        access = BmcAccess(first=first, password=os.environ.get(PASSWORD, "rehearsal"))
+        if self._kind == "qemu":
+            return self._of_qemu(nodes, seed, networks, access)
+        why_not = namespace.why_not() if network != "loopback" else "loopback is asked for"
+        if why_not and network == "namespace":
+            raise RackError(why_not)
+        real = not why_not
+        relay = admin.router or _free_host(admin.subnet, self.plan.site.admin.address)
+        return Description(
+            nodes=nodes,
+            seed=seed,
+            speed="max" if speed == "max" else float(speed),
+            namespace=real,
+            lane=None if real else _free_lane(self.plan.site.admin.address, str(self.folder), relay),
+            admin=self.plan.site.admin.address,
+            relay=relay,
+            networks=networks,
+            bmc=access,
+        )
+
+    def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuDescription:
+        """A rack of QEMU machines. Raises RackError if the system lacks a package, an image, or memory."""
+        if lacking := qemu.missing() or _images_missing(self.store, self.plan):
+            raise RackError(lacking)
+        made = QemuDescription(
+            nodes=nodes,
+            seed=seed,
+            admin=self.plan.site.admin.address,
+            networks=networks,
+            bmc=access,
+            kernel=str((images_folder(self.store) / "sledgehammer" / "vmlinuz").resolve()),
+            **self._machines,
+        )
+        if tight := needs.room(made.nodes * made.memory_mb):
+            raise RackError(tight)
+        return made
+
+    def way_in(self, words: list[str]) -> list[str]:
+        """The command line that runs `words` in the rack's network. Empty: run it here. Starts the rack."""
+        rehearsal.create(self.folder, self.description, self._scenario)
+        self.rack = rehearsal.start(self.folder)
+        if self.description.lane is not None or namespace.inside(self.folder):
+            return []
+        return namespace.command(self.folder, words)
+
+    def __enter__(self) -> Rehearsal:
+        os.environ.setdefault(PASSWORD, "rehearsal")
+        rehearsal.create(self.folder, self.description, self._scenario)
+        self.rack = rehearsal.start(self.folder)
+        try:
+            self.engine.start()
+            try:
+                answer = self.engine.commit(self.plan, self._who)
+                if isinstance(answer, Refuse):
+                    raise ServiceError(f"the engine refused the plan: {sentence(answer.reason)}")
+                if isinstance(self.description, QemuDescription) and self._scenario:
+                    self._milestones = MilestoneReporter(self.engine, self.rack, self.description)
+                    self._milestones.start()
+                self.rack.press("all")
+            except BaseException:
+                self.engine.stop()
+                raise
+        except BaseException:
+            self.rack.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._milestones is not None:
+            self._milestones.stop()
+        self.engine.stop()
+        if self.rack is not None and not self.leave:
+            self.rack.stop()
+
+
+def _scenario_of(folder: Path) -> str:
+    """The scenario with which the rack in a folder was started."""
+    file = folder / "scenario.yml"
+    return file.read_text(encoding="utf-8") if file.exists() else ""
+
+
+def _patient(plan: Plan, scenario: str, nodes: int, kind: str) -> Plan:
+    """The plan with the scenario's patience; for QEMU machines with the patience that they need. Raises PlanError."""
+    found = read_scenario(scenario, "scenario.yml", nodes, kind) if scenario else None
+    given = found.patience if found is not None else None
+    if kind == "qemu":
+        return replace(plan, patience=max(plan.patience, QEMU_PATIENCE) if given is None else max(given, LEAST_QEMU_PATIENCE))
+    if found is None:
+        return plan
+    return replace(plan, patience=given or (PATIENCE if plan.patience == 1.0 else plan.patience))
+
+
+def _images_missing(store: Path, plan: Plan) -> str:
+    """Images that machines would need here and that are missing or damaged. Empty: none."""
+    lacking = wanted_images.missing(store, plan)
+    if not lacking:
+        return ""
+    why, names = "; ".join(lacking.values()), " ".join(lacking)
+    return f"real machines need images that are missing ({why}): crowbar image build --variant cloud {names}, or set CROWBAR_IMAGES"
+
+
+def begin_anew(store: Path) -> None:
+    """Deletes a rehearsal: stops its rack, and deletes store, rack and keys. Raises StoreError while an engine runs on it."""
+    if held(store):
+        raise StoreError(f"an engine runs on {store}: stop it first, with crowbar --store {shlex.quote(str(store))} engine stop")
+    folder = store.with_name(store.name + ".rack")
+    if folder.exists():
+        with suppress(RackError):  # it was not running
+            rehearsal.connect(folder).stop()
+    for path in (folder, store, keys_beside(store)):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def finished(store: Path) -> bool:
+    """True if the last rehearsal on this store ended with all nodes ready."""
+    try:
+        with Store.read(store) as reader:
+            world = load_world(shipped(), reader.load())
+    except StoreError:
+        return False
+    return settled(world, world.plan.expect.nodes if world.plan is not None else 0) == "ready"
+
+
+def with_nodes(plan: Plan, nodes: int) -> Plan:
+    """The same plan with another number of expected nodes."""
+    return replace(plan, expect=replace(plan.expect, nodes=nodes))
+
+
+def _free_lane(admin: str, name: str, relay: str = "") -> int:
+    """A lane of loopback addresses that no engine and no rack uses. The search starts at the hash of the folder."""
+    start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) % 254
+    for i in range(254):
+        lane = (start + i) % 254 + 1
+        if _bindable(Reach(lane)(admin, 67)) and (not relay or _bindable(Reach(lane)(relay, 67))):
+            return lane
+    raise RackError("all 254 ranges of loopback addresses are in use: stop a rehearsal")
+
+
+def _bindable(address: tuple[str, int]) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True
+
+
+def _free_host(subnet: str, admin: str) -> str:
+    """The first host address of a subnet that is not the admin node's, for the relay."""
+    return next(address for address in map(str, IPv4Network(subnet).hosts()) if address != admin)

@@ -1,0 +1,1 @@
+"""The running engine: loop, inbox, runner, and the code that connects everything."""

@@ -1,0 +1,133 @@
+"""The engine's side of the attach socket: the few calls that another process may make, as plain data."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import to_builtins
+
+from .. import reasons
+from ..core.world.world import World
+from ..definitions import Json
+from ..effects import Accept, Refuse
+from ..events import Commit, Operate, SetAttribute
+from ..files import plan_file
+from ..files.key_file import KeyFileError
+from ..files.mistakes import PlanError
+from ..plan import Plan
+from ..process import rights
+from ..reasons import Reason
+from ..serve import ServiceError
+from ..store.errors import StoreError
+from ..trust.vault import VaultError
+from .disk_looks import DiskLooks
+from .health import Health
+from .last_values import LastValues
+from .packet_record import PacketRecord
+
+log = logging.getLogger(__name__)
+
+MISTAKES = 20
+"""Most mistakes of a plan in an answer."""
+
+
+class Attachable(Protocol):
+    """What the socket needs from an engine (`engine.Engine`)."""
+
+    last_values: LastValues
+    packets: PacketRecord
+    disks: DiskLooks
+    stop_asked: threading.Event
+
+    @property
+    def failure(self) -> str: ...
+    @property
+    def world(self) -> World: ...
+    @property
+    def seq(self) -> int: ...
+    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse: ...
+    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
+    def wait(self, seq: int, timeout_s: float) -> int: ...
+    def health(self) -> Health: ...
+    def interface(self) -> dict[str, Json]: ...
+
+
+class EngineHost:
+    """`attach.Host` of an engine. Called from the threads of the clients."""
+
+    def __init__(self, engine: Attachable) -> None:
+        self._engine = engine
+        self._committing = threading.Lock()
+
+    @property
+    def failure(self) -> str:
+        return self._engine.failure
+
+    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
+        return self._engine.ask(event, timeout_s)
+
+    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
+        """One at a time: the first commit starts the services. `secrets`: see `Engine.commit`."""
+        try:
+            plan = plan_file.read(text, name, self._engine.world.base)
+        except PlanError as error:
+            told = "; ".join(str(m) for m in error.mistakes[:MISTAKES])
+            return Refuse(request=None, reason=reasons.bad_plan(name=name[:200], message=told))
+        with self._committing:
+            try:
+                return self._engine.commit(plan, who, secrets)
+            except (VaultError, KeyFileError, ServiceError, StoreError) as error:
+                log.warning("commit by %s: %s", who, error)
+                return Refuse(request=None, reason=reasons.not_committed(message=str(error)))
+
+    def wait(self, seq: int, timeout_s: float) -> int:
+        return self._engine.wait(seq, timeout_s)
+
+    def health(self) -> dict[str, Json]:
+        """`loop.Health`, counters, rates and refusals. Tracebacks of dead letters stay in the log."""
+        loop, last_values = self._engine.health(), self._engine.last_values.snapshot()
+        body: dict[str, Json] = to_builtins(loop)
+        body["letters"] = [{"at": x.at, "what": x.what, "error": x.error} for x in loop.letters]
+        body["counters"], body["rates"] = last_values.counters, last_values.rates
+        body["refusals"] = {
+            code: {"sentence": reasons.sentence(r.reason), "mac": r.mac, "at": r.at, "count": r.count}
+            for code, r in last_values.refusals.items()
+        }
+        body |= self._engine.packets.health()
+        body["interface"] = self._engine.interface()
+        body["process"] = to_builtins(rights.now())
+        body["pid"] = os.getpid()
+        return body
+
+    def packets(self, of: str, after: int) -> dict[str, Json] | Reason:
+        """See `attach.protocol.AskPackets`."""
+        record = self._engine.packets
+        who = record.named(of) if of else None
+        if of and who is None:
+            known = ", ".join(sorted(n.name for n in self._engine.world.nodes.values())[:8])
+            return reasons.unknown_thing(what="node, MAC or address", name=of[:100], nearest=known or "none")
+        return record.read(who, max(after, 0))
+
+    def progress(self) -> dict[str, Json]:
+        """Node id -> `percent`, `text` and `at` of its task, and `heard`: seconds since its last sign of life."""
+        last_values, now = self._engine.last_values.snapshot(), time.monotonic()
+        out: dict[str, Json] = {}
+        for node, one in last_values.progress.items():
+            out[node] = {"percent": one.percent, "text": one.text, "at": one.at}
+        for node, at in last_values.contact.items():
+            out.setdefault(node, {})["heard"] = round(max(now - at, 0.0), 1)
+        return {"nodes": out, "seq": self._engine.seq}
+
+    def disks(self, nodes: list[str]) -> dict[str, Json]:
+        """Node id -> the node's disks as it reports them now (`core.disk_now.Look`), or why it does not."""
+        found: dict[str, Json] = to_builtins(self._engine.disks.look(nodes))
+        return found
+
+    def ask_to_stop(self, who: str) -> None:
+        log.warning("%s asked this engine to stop", who)
+        self._engine.stop_asked.set()

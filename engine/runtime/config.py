@@ -1,0 +1,38 @@
+"""The configuration of an engine: one record, made once by the code that starts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from ..files.paths import absolute
+from ..wire.reach import Reach
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """Everything that is not in the plan."""
+
+    store: Path
+    keys: Path
+    """Folder of the keys, outside the store: seal key, site secret, SSH key."""
+    interface: str | None = None
+    """The interface that is served. None: all, by address."""
+    address: str = ""
+    """Address at which the services listen before a plan names one. Empty: as in the plan."""
+    reach: Reach = Reach()
+    synthetic: bool = False
+    """Generate stand-ins for images, for simulated machines only."""
+    admin: str = "admin"
+    """Host name of this machine."""
+    silence_s: float = 90.0
+    """A node that counts as alive is probed after so many seconds of silence."""
+    bmc_user: str = "admin"
+    bmc_rest_s: float = 1.0
+    """Seconds off in a power cycle. Simulated machines have nothing that must discharge."""
+
+    def __post_init__(self) -> None:
+        # Tasks of the admin node, racks and other processes get these paths, and have other working directories.
+        force_setattr(self, "store", absolute(self.store))
+        force_setattr(self, "keys", absolute(self.keys))

@@ -1,0 +1,220 @@
+"""The engine: puts the parts together, starts and stops them in order, and takes events from whoever has a hand on it.
+
+    store -> loop -> adapters -> services -> runner -> watch
+
+Everything that happens goes through `submit`. Operators who want an answer use `ask`. Any thread may read `world`.
+The services (DHCP, TFTP, HTTP) start with the first plan. A plan with another address needs a restart.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from ..attach.server import AttachService
+from ..core.step import step
+from ..core.world.load import load_world
+from ..core.world.work import Work
+from ..core.world.world import World
+from ..definitions import Catalog, Json
+from ..effects import Accept, Refuse
+from ..events import Commit, Event, Started
+from ..files.catalog import shipped
+from ..files.paths import images_folder
+from ..images.loaders import with_loaders_there
+from ..plan import Plan
+from ..serve import ServiceError
+from ..store.errors import files_of
+from ..store.store import Store
+from ..trust.vault import at_hand
+from .adapters import Adapters
+from .attach_host import EngineHost
+from .broker import Asked, Broker
+from .config import Config
+from .disk_looks import DiskLooks
+from .handles import Handles
+from .health import Health
+from .last_values import LastValues
+from .loop import Clock, Loop
+from .packet_record import PacketRecord
+from .runner import Ports, Runner
+from .services import Services
+from .watch import Chores, Watch
+
+
+class Engine:
+    """One engine on one store. `start` and `commit` raise StoreError, CatalogError, ServiceError, AttachError, KeyFileError, VaultError."""
+
+    def __init__(self, config: Config, catalog: Catalog | None = None, clock: Clock | None = None) -> None:
+        """`clock`: another one than the machine's, for tests of clocks that jump."""
+        self.config = config
+        self.catalog = catalog or shipped()
+        self._clock = clock
+        self.last_values = LastValues(time.time, time.monotonic)
+        self.packets = PacketRecord(self.last_values, lambda: self.world)
+        self._broker = Broker(submit=self.submit, to_service=lambda answer: self.services.answer(answer), failure=lambda: self.failure)
+        self._attach = AttachService(config.store, EngineHost(self))
+        self.stop_asked = threading.Event()
+        """Set when another process asked this one to end the engine; whoever started it does so."""
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""
+        sys.setswitchinterval(0.0005)
+        self.catalog = with_loaders_there(self.catalog, images_folder(self.config.store), self.config.synthetic)
+        self._store = Store.open(self.config.store)
+        try:
+            self._make(_loaded(self.catalog, self._store))
+            self._begin()
+        except BaseException:
+            self._store.close()
+            raise
+        self.loop.start()
+        try:
+            self._attach.start()
+        except BaseException:
+            self.stop()
+            raise
+        self._watch.start()
+
+    def _make(self, world: World) -> None:
+        """Every part, from the loop outward."""
+        self.loop = Loop(
+            store=self._store,
+            world=world,
+            apply=step,
+            work=Work,
+            run_effects=lambda effects: self._runner.run(effects),
+            publish=self._broker.publish,
+            clock=self._clock,
+        )
+        self.adapters = Adapters(self.config, self.loop, self.last_values)
+        self.services = Services(self.config, self.catalog, self.loop, self.adapters, self.last_values, self.packets)
+        self._runner = Runner(self._ports())
+        self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
+        contact = self.adapters.contact
+        self._watch = Watch(
+            silent=lambda: [] if self.services.deaf else contact.silent(),
+            ask=self._runner.ask,
+            silence_s=contact.silence_s,
+            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look),
+        )
+
+    def _begin(self) -> None:
+        """Serve as the plan says, and take up what was open."""
+        try:
+            if self.world.plan is not None:
+                self.services.start(self.world.plan)
+            self.loop.begin(Started(installation=secrets.token_hex(4), admin=self.config.admin))
+            if self.failure:
+                raise ServiceError(self.failure)
+        except BaseException:
+            self.services.stop()
+            raise
+
+    def _ports(self) -> Ports:
+        """What the runner carries out effects with."""
+        to, services = self.adapters, self.services
+        handles = Handles(keys=to.keys, vault=to.vault, public_key=to.ssh_key.public, images=services.images)
+        return Ports(
+            submit=self.loop.submit,
+            world=lambda: self.world,
+            send_dhcp=services.send_dhcp,
+            answer=self._broker.answer,
+            jigs=to.jigs,
+            power=to.power,
+            is_there=to.contact.is_there,
+            open_handle=handles.open,
+            secrets=to.vault.values,
+            reach=self.config.reach,
+            last_values=self.last_values,
+            packets=self.packets,
+            no_image=services.why_no_image,
+        )
+
+    def stop(self) -> None:
+        """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
+        self._watch.stop()
+        self.adapters.contact.close()
+        self._attach.stop()
+        self.services.stop()
+        self._runner.close()
+        self.adapters.close()
+        if self.loop.stop():
+            self._store.close()
+
+    # -- what others see of it -------------------------------------------------------------------------------------
+
+    @property
+    def world(self) -> World:
+        return self.loop.world
+
+    @property
+    def failure(self) -> str:
+        """Why the engine stopped by itself, as a sentence; empty while it works."""
+        return self.loop.failure
+
+    @property
+    def seq(self) -> int:
+        """The newest row of the journal."""
+        return self._broker.seq
+
+    def health(self) -> Health:
+        """The loop's own figures."""
+        return self.loop.health()
+
+    def interface(self) -> dict[str, Json]:
+        """The interface that is served, and what is wrong with it (`Link.as_json`). Empty: none is served."""
+        link = self.services.link
+        return link.as_json() if link is not None else {}
+
+    def now(self) -> float:
+        """Engine time in seconds."""
+        return self.loop.now()
+
+    def wait(self, seq: int, timeout_s: float) -> int:
+        """Wait until something after journal row `seq` is committed, or the time is over; the newest seq."""
+        return self._broker.wait(seq, timeout_s)
+
+    def reader(self) -> Store:
+        """The store, read-only, for one thread that follows the journal; close it when done."""
+        return Store.read(self.config.store)
+
+    # -- what others ask of it -------------------------------------------------------------------------------------
+
+    def submit(self, event: Event) -> bool:
+        """Hand in an event. False: its lane is full, or the engine stops."""
+        return self.loop.submit(event)
+
+    def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse:
+        """Hand in what an operator wants, and wait for the receipt or the refusal."""
+        return self._broker.ask(event, timeout_s)
+
+    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
+        """Make a plan the wanted state: its secrets are sealed, the services are started, then it is committed.
+
+        `secrets`: name -> what a client read where the plan says; then this process opens no file. None: it reads all by itself."""
+        found = at_hand(plan.secrets, os.environ, files=secrets is None)
+        with files_of(self.config.store):
+            self.adapters.vault.seal(plan.secrets, found | dict(secrets or {}))
+        if not self.services.running:
+            self.services.start(plan)
+        return self.ask(Commit(who=who, plan=plan))
+
+
+def _loaded(catalog: Catalog, store: Store) -> World:
+    """The world of the store. The collector would walk all of it again and again while it grows, and finds nothing: that is a fifth of
+    the time; the loop freezes what is there as it starts."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return load_world(catalog, store.load())
+    finally:
+        if collects:
+            gc.enable()

@@ -1,0 +1,55 @@
+"""Opens the handles among a role's inputs (`attributes.HANDLES`) as its task leaves: secrets, the engine's key, and images.
+
+{"$secret": "credential"}    the node's own credential
+{"$secret": NAME}            a secret of the plan
+{"$engine": ...}             the public key by which the engine logs in
+{"$image": NAME}             where an installer fetches an image, with a ticket for this boot
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .. import reasons
+from ..core.world.world import World
+from ..definitions import Json
+from ..images.shelf import Images
+from ..model import Node
+from ..trust.tokens import Keys
+from ..trust.vault import Vault
+
+
+class NotOpened(LookupError):
+    """The content of a handle is missing or not usable; with its reason."""
+
+    def __init__(self, reason: reasons.Reason) -> None:
+        super().__init__(reasons.sentence(reason))
+        self.reason = reason
+
+
+class Handles:
+    """`images` are those that can be served now; None before the services are started."""
+
+    def __init__(self, *, keys: Keys, vault: Vault, public_key: str, images: Callable[[], Images | None]) -> None:
+        self._keys, self._vault, self._public_key, self._images = keys, vault, public_key, images
+
+    def open(self, world: World, node: Node, handle: Json) -> Json:
+        """The value behind a handle, for a node. Raises LookupError with a sentence, or NotOpened."""
+        ((kind, name),) = handle.items()
+        match kind:
+            case "$secret":
+                return self._keys.credential(node.id) if name == "credential" else self._vault.needed(str(name))
+            case "$engine":
+                return self._public_key
+            case "$image":
+                return self._image(world, node, str(name))
+        raise LookupError(f"there is no handle {kind}")
+
+    def _image(self, world: World, node: Node, name: str) -> Json:
+        images = self._images()
+        facts = images.facts(name) if images is not None else None
+        if facts is None:
+            raise NotOpened(images.missing(name) if images is not None else reasons.image_missing(image=name))
+        address = world.plan.site.admin.address if world.plan is not None else ""
+        ticket = self._keys.ticket(node.id, node.boot_id, name)
+        return {**facts, "url": f"http://{address}{facts['path']}", "ticket": ticket}

@@ -1,0 +1,50 @@
+"""What the HTTP service sees of an engine (`serve.backend.Backend`)."""
+
+from __future__ import annotations
+
+from ..core.world.world import World
+from ..images.shelf import Shelf
+from ..model import NodeId
+from ..netboot.answers import BootAnswers
+from ..netboot.install_answers import mirrored
+from ..serve.http import ImageFile
+from ..wire.reach import Reach
+from .adapters import Adapters
+from .last_values import LastValues
+from .loop import Loop
+from .packet_record import PacketRecord
+
+
+class HttpBackend:
+    """Called in the service's thread."""
+
+    def __init__(
+        self,
+        *,
+        loop: Loop[World],
+        adapters: Adapters,
+        last_values: LastValues,
+        texts: BootAnswers,
+        images: Shelf,
+        reach: Reach,
+        record: PacketRecord,
+    ) -> None:
+        self.keys = adapters.keys
+        self.mailbox = adapters.agent
+        self.texts = texts
+        self.record = record
+        self.submit = loop.offer
+        self.address_of = reach.back
+        self.contact = last_values.contact
+        self.progress = last_values.progress
+        self.log = adapters.logs.write
+        self._loop, self._images = loop, images
+
+    def boot_id_of(self, node: NodeId) -> str | None:
+        return found.boot_id if (found := self._loop.world.nodes.get(node)) is not None else None
+
+    def image(self, name: str, file: str) -> ImageFile | None:
+        return self._images.current().file(name, file)
+
+    def upstream(self, mirror: str, path: str) -> str | None:
+        return mirrored(self._loop.world.base, mirror, path)

@@ -1,0 +1,158 @@
+"""Carries out power orders: first the boot device, then power, both read back by the BMC's protocol.
+
+If the node has no BMC but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way. The result of
+an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
+
+Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report).
+Otherwise the BMC is asked for a Redfish service, which it answers without a login; without one the engine uses IPMI. A BMC that does not
+answer at all is asked again next time, because it may have been replaced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec.structs import replace
+
+from .. import reasons
+from ..core.boot.patience import LEAST, of_plan
+from ..core.boot.signals import SIGNALS
+from ..core.roles.attributes import of_node
+from ..core.world.view import View
+from ..effects import BootNode, Identify, SetPower
+from ..events import Powered, PowerSet, Spoken
+from ..model import Bmc, Node, Signal, Way
+from ..plan import Plan
+from ..power import Pace, Power, PowerDone, PowerFailed, PowerResult, PowerState
+from ..power.certificates import Certificates
+from ..power.gate import Gates
+from ..power.ipmi import IpmiPower, IpmiTarget
+from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
+from ..wire.agent import Kexec, Reboot
+from ..wire.reach import IPMI_PORT
+from .config import Config
+
+Account = Callable[[], tuple[str, str]]
+"""User and password of the BMCs."""
+Command = Callable[[str, int, Reboot | Kexec], bool]
+"""Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
+Protocol = Literal["ipmi", "redfish", ""]
+KNOWN = "known_bmcs"
+"""File of the BMCs' certificates, among the keys."""
+_NAMES = {"ipmi": "IPMI", "redfish": "Redfish"}
+
+
+class PowerOrders:
+    """Thread-safe. Calls block for up to twenty seconds, so they run in the worker pool."""
+
+    def __init__(
+        self,
+        config: Config,
+        account: Account,
+        command: Command,
+        pace: Callable[[], Pace],
+        world: Callable[[], View],
+    ) -> None:
+        self._pace = pace
+        self._reach = config.reach
+        self._account = account
+        self._command = command
+        self._world = world
+        self._certificates = Certificates(config.keys / KNOWN)
+        self._gates = Gates()
+
+    def carry_out(self, order: BootNode, node: Node) -> Powered:
+        """Boots the node as ordered."""
+        if order.way is Way.OWN:
+            return Powered(node=order.node, generation=order.generation)  # it goes down by itself
+        failure, spoken = self._kexec(order, node) if order.way is Way.KEXEC else self._power(order, node)
+        return Powered(node=order.node, generation=order.generation, failure=failure, bmc=spoken)
+
+    def set_power(self, order: SetPower | Identify, node: Node) -> PowerSet:
+        """Carries out an operator's order on the node's BMC, and reads back."""
+        action = order.action if isinstance(order, SetPower) else "identify"
+        if node.bmc is None:
+            failure = reasons.no_power(node=node.name)
+            return PowerSet(node=order.node, action=action, who=order.who, request=order.request, failure=failure)
+
+        def work(power: Power) -> PowerResult:
+            if isinstance(order, Identify):
+                return power.identify(order.seconds)
+            return power.read() if order.action == "status" else power.set(order.action)
+
+        result, failed, spoken = self._ask(node, node.bmc, work)
+        return PowerSet(
+            node=order.node,
+            action=action,
+            who=order.who,
+            request=order.request,
+            state=_state(result),
+            failure=failed,
+            bmc=spoken,
+            clock_off_s=round(result.clock.off_s) if isinstance(result, PowerDone) and result.clock is not None else None,
+        )
+
+    def _power(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
+        if node.bmc is None:
+            return (None if self._command(node.id, order.generation, Reboot()) else reasons.no_power(node=node.name)), ""
+        device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"
+        _, failed, spoken = self._ask(node, node.bmc, lambda power: power.boot(device, False, _uefi(node)))
+        return failed, spoken
+
+    def _kexec(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
+        if self._command(node.id, order.generation, Kexec(environment=order.environment)):
+            return None, ""
+        return reasons.refused(node=node.name, attempt="kexec", message="its agent does not listen"), ""
+
+    def _ask(self, node: Node, bmc: Bmc, work: Callable[[Power], PowerResult]) -> tuple[PowerResult, reasons.Reason | None, Spoken]:
+        """The result of `work` with the node's BMC, what is wrong, and its protocol."""
+        pace, known = self._pace(), self._wanted(node) or bmc.protocol
+        tried = _NAMES[known] if known else "Redfish or IPMI"
+        if not known:
+            began = time.monotonic()
+            known = "redfish" if speaks_redfish(*self._reach(bmc.address, PORT), within_s=pace.greet_s) else "ipmi"
+            asked_s = time.monotonic() - began
+            pace = replace(pace, total_s=max(pace.total_s / 4, pace.total_s - asked_s), web_s=max(pace.web_s / 4, pace.web_s - asked_s))
+        result = work(self._driver(known, node, bmc, pace))
+        if not isinstance(result, PowerFailed):
+            return result, None, known
+        silent = result.kind == "unreachable"
+        message = f"{result.kind} by {tried if silent else _NAMES[known]}: {result.message}"
+        if known == "redfish" and result.kind in ("not_obeyed", "unsupported"):
+            message += " (attribute bmc-protocol: ipmi has it tried by IPMI)"
+        return result, reasons.power_failed(node=node.name, address=bmc.address, message=message), "unknown" if silent else known
+
+    def _wanted(self, node: Node) -> Protocol:
+        """The configured protocol. Empty: any."""
+        found = of_node(self._world(), node, "bmc-protocol")
+        return found if found in ("ipmi", "redfish") else ""
+
+    def _driver(self, protocol: Protocol, node: Node, bmc: Bmc, pace: Pace) -> Power:
+        user, password = self._account()
+        if protocol == "redfish":
+            host, port = self._reach(bmc.address, PORT)
+            redfish = RedfishTarget(address=host, port=port, user=user, password=password, uuid=node.uuid, serial=node.serial)
+            return RedfishPower(redfish, gates=self._gates, certificates=self._certificates, pace=pace)
+        host, port = self._reach(bmc.address, IPMI_PORT)
+        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=pace)
+
+
+def pace_of(config: Config, plan: Plan | None) -> Pace:
+    """Of calls to BMCs. They end before the boot's deadline for them does."""
+    usual = Pace(rest_s=config.bmc_rest_s)
+    if plan is None or plan.patience >= 1:
+        return usual
+    most = 0.8 * of_plan(plan, dict(SIGNALS[Way.NETWORK])[Signal.POWERED], LEAST)
+    return replace(usual, total_s=min(usual.total_s, most), web_s=min(usual.web_s, most), greet_s=of_plan(plan, usual.greet_s, 2.0))
+
+
+def _state(result: PowerResult) -> Literal["on", "off", ""]:
+    if isinstance(result, PowerFailed) or result.state is None:
+        return ""
+    return "on" if result.state is PowerState.ON else "off"
+
+
+def _uefi(node: Node) -> bool | None:
+    return node.firmware == "efi" if node.firmware else None

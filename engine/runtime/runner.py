@@ -1,0 +1,274 @@
+"""The runner: carries out each effect with its adapter, and turns the result into the next event.
+
+The loop's thread calls `run` after the commit, so it must be quick: answers are passed on at once, and blocking work (power, probes,
+SSH) goes to a pool of threads. An effect never raises: time-out, refused connection and exit code 3 are outcomes, so they are events.
+Secrets are opened here, when a task or a power order leaves, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from msgspec import Struct
+
+from .. import reasons
+from ..core.boot.loaders import discovery_image
+from ..core.hardware.devices import about
+from ..core.roles.attributes import admin_network, inputs
+from ..core.roles.stages import DISCOVERY, over_network
+from ..core.roles.wishes import task_document
+from ..core.world.world import World
+from ..definitions import JIGS, Json, RoleDef
+from ..effects import Accept, Acknowledge, BootNode, BootScript, Effect, Identify, Ignore, Probe, Refuse, SendDhcp, SetPower, Start, Welcome
+from ..events import Event, Missed, Outcome, Powered, PowerSet, Probed
+from ..jigs import Jig, Order
+from ..jigs.ssh import SshTarget
+from ..model import Kind, Node, NodeRole, Way
+from ..wire.reach import Reach
+from .handles import NotOpened
+from .last_values import LastValues
+from .packet_record import PacketRecord
+from .power_orders import PowerOrders
+
+log = logging.getLogger(__name__)
+
+POOL = 32
+"""Threads for blocking work: power orders and probes, twenty seconds each at most."""
+
+Opener = Callable[[World, Node, Json], Json]
+"""Opens a handle (`attributes.HANDLES`) for a node. Raises LookupError with a sentence, or NotOpened."""
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """What the runner works with: adapters, or single functions of them."""
+
+    submit: Callable[[Event], bool]
+    world: Callable[[], World]
+    send_dhcp: Callable[[list[SendDhcp]], None]
+    answer: Callable[[BootScript | Welcome | Accept | Refuse | Acknowledge], None]
+    """Brings an answer to whoever asked."""
+    jigs: dict[str, Jig]
+    power: PowerOrders
+    is_there: Callable[[Node, SshTarget | None], bool]
+    """True if the node answers and runs its boot_id. Blocks for some seconds at most."""
+    open_handle: Opener
+    secrets: Callable[[], tuple[str, ...]]
+    reach: Reach
+    last_values: LastValues
+    packets: PacketRecord | None = None
+    no_image: Callable[[str], reasons.Reason | None] = lambda _name: None
+    """Why an image cannot be served. None: it can."""
+
+
+class Runner:
+    """Thread-safe. `run` from the loop; everything else is its own."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._pool = ThreadPoolExecutor(POOL, thread_name_prefix="runner")
+        self._closed = threading.Event()
+        self._asked: set[str] = set()
+        """Silent nodes that are being asked."""
+
+    def close(self) -> None:
+        """Takes no more effects and ends the pool. Running work ends within its own time-outs."""
+        self._closed.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for jig in self._ports.jigs.values():
+            jig.close()
+
+    def run(self, effects: list[Effect]) -> None:
+        replies: list[SendDhcp] = []
+        for effect in effects:
+            match effect:
+                case SendDhcp():
+                    replies.append(effect)
+                case Ignore():
+                    self._ports.last_values.ignored(effect.reason, effect.mac)
+                    if self._ports.packets is not None:
+                        self._ports.packets.ignored(effect.reason, effect.mac)
+                case BootScript() | Welcome() | Accept():
+                    self._ports.answer(effect)
+                case Refuse():
+                    self._ports.last_values.ignored(effect.reason)
+                    self._ports.answer(effect)
+                case Acknowledge():
+                    self._acknowledge(effect)
+                case Start():
+                    self._start(effect)
+                case BootNode():
+                    self._blocking(self._boot, effect)
+                case SetPower() | Identify():
+                    self._blocking(self._set_power, effect)
+                case Probe():
+                    self._blocking(self._probe, effect)
+                case _:
+                    raise TypeError(f"no way to carry out {type(effect).__name__}")
+        if replies:
+            self._ports.send_dhcp(replies)
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    def _start(self, effect: Start) -> None:
+        world = self._ports.world()
+        node, role = world.nodes.get(effect.node), world.node_roles.get((effect.node, effect.role))
+        definition = world.catalog.roles.get(effect.role)
+        if node is None or role is None or definition is None:
+            return  # deleted since, so its outcome does not matter
+        jig = self._ports.jigs.get(definition.jig)
+        if jig is None:
+            self._failed(effect, reasons.no_jig(jig=definition.jig, role=definition.name))
+            return
+        try:
+            order = self._order(world, effect, node, role, definition)
+        except NotOpened as error:
+            self._failed(effect, error.reason)
+            return
+        except LookupError as error:
+            self._failed(effect, reasons.refused(node=node.name, attempt=effect.attempt, message=str(error.args[0])))
+            return
+        jig.start(order)
+
+    def _order(self, world: World, effect: Start, node: Node, role: NodeRole, definition: RoleDef) -> Order:
+        opened = {
+            name: self._ports.open_handle(world, node, value)
+            for name, value in inputs(world, role).items()
+            if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$")
+        }
+        secrets = [v for name, v in opened.items() if name in ("credential",) and isinstance(v, str)]
+        return Order(
+            start=effect,
+            node=node,
+            role=definition,
+            barclamp=definition.barclamp,
+            folder=role_folder(world, definition),
+            attributes=task_document(world, role, opened) | about(world, node),
+            secrets=(*secrets, *self._ports.secrets()),
+            sealed=tuple(sorted(name for name, value in inputs(world, role).items() if isinstance(value, dict) and "$secret" in value)),
+            timeout_s=definition.timeout_s,
+            target=self.target(world, node),
+        )
+
+    def target(self, world: World, node: Node) -> SshTarget | None:
+        """Address and keys of a node's installed system. None if it has no address yet."""
+        address = world.address_of.get((node.id, admin_network(world)))
+        if address is None or node.kind is not Kind.SERVER:
+            return None
+        host, port = self._ports.reach(address, 22)
+        return SshTarget(address=host, port=port, user="root", host_key=node.host_key or None)
+
+    def _acknowledge(self, effect: Acknowledge) -> None:
+        world = self._ports.world()
+        self._ports.answer(effect)
+        node = world.nodes.get(effect.node)
+        if node is None:
+            return
+        self._ports.last_values.finished(node.id)
+        there = node.kind.value if node.kind in (Kind.ADMIN, Kind.DEVICE) else "memory" if over_network(world, node.runs) else "installed"
+        for kind in JIGS.values():
+            jig = self._ports.jigs.get(kind.name) if kind.serves == there else None
+            if jig is not None:
+                jig.acknowledge(effect.attempt, effect.node)
+
+    def _failed(self, effect: Start, reason: reasons.Reason) -> None:
+        self._ports.submit(Outcome(attempt=effect.attempt, node=effect.node, what="failed", failure=reason))
+
+    # -- silence ---------------------------------------------------------------------------------------------------
+
+    def ask(self, silent: list[Missed]) -> None:
+        """Asks installed systems that fell silent. An answer is no news, so it is no event. Agents report by themselves."""
+        world = self._ports.world()
+        for missed in silent:
+            node = world.nodes.get(missed.node)
+            if node is None or node.id in self._asked or self._closed.is_set():
+                continue
+            if over_network(world, node.runs):
+                self._ports.submit(missed)
+            else:
+                self._asked.add(node.id)
+                try:
+                    self._pool.submit(self._ask, node, self.target(world, node))
+                except RuntimeError:  # the pool was closed meanwhile: the engine stops
+                    return
+
+    def _ask(self, node: Node, target: SshTarget | None) -> None:
+        try:
+            if not self._answers(node, target):
+                self._ports.submit(Missed(node=node.id, asked=True))
+        finally:
+            self._asked.discard(node.id)
+
+    def _answers(self, node: Node, target: SshTarget | None) -> bool:
+        try:
+            alive = self._ports.is_there(node, target)
+        except Exception:
+            log.exception("probe of %s", node.name)
+            return False
+        if alive:
+            self._ports.last_values.contact(node.id)
+        return alive
+
+    # -- what blocks -----------------------------------------------------------------------------------------------
+
+    def _blocking(self, call: Callable[[Effect], Event], effect: Effect) -> None:
+        if self._closed.is_set():
+            return
+
+        def done(future: Future[Event]) -> None:
+            if future.cancelled():
+                return
+            self._ports.submit(future.result())
+
+        self._pool.submit(call, effect).add_done_callback(done)
+
+    def _boot(self, effect: Effect) -> Event:
+        assert isinstance(effect, BootNode)
+        node = self._ports.world().nodes.get(effect.node)
+        if node is None:
+            return Powered(node=effect.node, generation=effect.generation)
+        if why := self._nothing_to_boot(effect, node):
+            return Powered(node=effect.node, generation=effect.generation, failure=why)
+        try:
+            return self._ports.power.carry_out(effect, node)
+        except Exception as error:
+            log.exception("power order for %s", node.name)
+            address = node.bmc.address if node.bmc else ""
+            reason = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
+            return Powered(node=effect.node, generation=effect.generation, failure=reason)
+
+    def _nothing_to_boot(self, effect: BootNode, node: Node) -> reasons.Reason | None:
+        """A machine that must boot over the network is left alone while its image is missing or damaged."""
+        if effect.way not in (Way.NETWORK, Way.INSTALLER):
+            return None
+        other = discovery_image(self._ports.world(), node.boot_mac) if effect.environment == DISCOVERY else ""
+        return self._ports.no_image(other or effect.environment)
+
+    def _set_power(self, effect: Effect) -> Event:
+        assert isinstance(effect, SetPower | Identify)
+        node = self._ports.world().nodes.get(effect.node)
+        action = effect.action if isinstance(effect, SetPower) else "identify"
+        failure = reasons.no_node(node=effect.node)
+        if node is not None:
+            try:
+                return self._ports.power.set_power(effect, node)
+            except Exception as error:
+                log.exception("power order for %s", node.name)
+                address = node.bmc.address if node.bmc else ""
+                failure = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
+        return PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure)
+
+    def _probe(self, effect: Effect) -> Event:
+        assert isinstance(effect, Probe)
+        world = self._ports.world()
+        node = world.nodes.get(effect.node)
+        alive = node is not None and self._answers(node, self.target(world, node))
+        return Probed(node=effect.node, probe=effect.probe, alive=alive)
+
+
+def role_folder(world: World, definition: RoleDef) -> str:
+    """Folder of a role's scripts: `BARCLAMP/roles/ROLE`. A generated role uses those of its template."""
+    folder = world.catalog.folders.get(definition.barclamp, "")
+    return f"{folder}/roles/{definition.scripts or definition.name}" if folder else ""

@@ -1,0 +1,184 @@
+"""The services of an engine, which face the rack: DHCP, TFTP, HTTP and LLDP, with the images that they serve.
+
+They start with the first plan, which says where. A plan with another address needs a restart.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from ..core.boot.patience import held_s
+from ..core.world.world import World
+from ..definitions import Catalog
+from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
+from ..files.paths import images_folder
+from ..images.shelf import Images, Shelf
+from ..netboot.answers import BootAnswers
+from ..netboot.files import BootFiles
+from ..plan import Plan
+from ..reasons import Reason
+from ..serve import Service, started
+from ..serve.http import HttpService, Sites
+from ..serve.http_guard import Limits
+from ..serve.lldp import LldpListener
+from ..serve.tftp import TftpService
+from ..store.errors import files_of
+from ..trust.authority import SiteTrust, site_trust
+from ..wire.reach import Reach
+from .adapters import Adapters
+from .config import Config
+from .dhcp_services import DhcpServices
+from .http_backend import HttpBackend
+from .last_values import LastValues
+from .link import Link
+from .loop import Loop
+from .packet_record import PacketRecord
+
+
+class Services:
+    """None run before `start`. Answers and replies to whoever asked a service that does not run are dropped."""
+
+    def __init__(
+        self, config: Config, catalog: Catalog, loop: Loop[World], adapters: Adapters, last_values: LastValues, record: PacketRecord
+    ) -> None:
+        self._config, self._catalog, self._loop = config, catalog, loop
+        self._adapters, self._last_values, self._record = adapters, last_values, record
+        self._shelf: Shelf | None = None
+        self.running: list[Service] = []
+        self.link: Link | None = None
+        self._changing = threading.Lock()
+        """Held while services start or stop: `watch` opens them again, others end them."""
+        self.dhcp: DhcpServices | None = None
+        self.files: BootFiles | None = None
+        self.tftp: TftpService | None = None
+        self.http: HttpService | None = None
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, plan: Plan) -> None:
+        """All of them, or none. Raises StoreError, KeyFileError and ServiceError."""
+        config, address = self._config, plan.site.admin.address
+        with files_of(config.store):
+            folder = config.store / "images" if config.synthetic else images_folder(config.store)
+            shelf = self._shelf = Shelf(self._catalog, folder, synthetic=config.synthetic)
+            trust = site_trust(config.keys, [address])
+        reach = Reach(config.reach.lane, [network.subnet for network in plan.networks.values()])
+        texts = self._texts(address, trust)
+        self.files = self._boot_files(shelf, texts, reach)
+        self.dhcp = self._dhcp(plan)
+        self.tftp = self._tftp(plan, self.files)
+        self.http = self._http(
+            plan,
+            trust,
+            HttpBackend(
+                loop=self._loop,
+                adapters=self._adapters,
+                last_values=self._last_values,
+                texts=texts,
+                images=shelf,
+                reach=reach,
+                record=self._record,
+            ),
+        )
+        lldp = LldpListener(self._interface(plan) if config.reach.lane is None else None, self._record)
+        self._record.back = reach.back
+        with self._changing:
+            self.running = started([self.http, self.tftp, self.dhcp, lldp])
+            if config.reach.lane is None:
+                self.link = Link(self._interface(plan) or "", address, self._again)
+
+    def stop(self) -> None:
+        with self._changing:
+            self.link = None
+            for service in reversed(self.running):
+                service.stop()
+            self.running = []
+
+    def look(self) -> None:
+        """Whether the interface is there; called now and then."""
+        if self.link is not None:
+            self.link()
+
+    @property
+    def deaf(self) -> bool:
+        """True while no machine can reach the engine: then silence says nothing about a machine."""
+        return self.link is not None and self.link.trouble is not None
+
+    def _again(self) -> None:
+        """Opens the sockets of the interface, which was made again. HTTP listens on an address, whose sockets stay good. Raises
+        ServiceError, and may then be called again."""
+        with self._changing:
+            for service in self.running:
+                if service is not self.http:
+                    service.stop()
+                    service.start()
+
+    # -- what the engine gives to the rack ---------------------------------------------------------------------------
+
+    def answer(self, effect: BootScript | Welcome | Refuse | Acknowledge) -> None:
+        """To the machine that asked, by TFTP or HTTP."""
+        if isinstance(effect, BootScript | Refuse) and self.files is not None and self.files.answer(effect):
+            return
+        if self.http is not None:
+            self.http.answer(effect)
+
+    def send_dhcp(self, replies: list[SendDhcp]) -> None:
+        if self.dhcp is not None:
+            self.dhcp.send(replies)
+
+    def images(self) -> Images | None:
+        """Those that can be served now; None: nothing is served yet."""
+        return self._shelf.current() if self._shelf is not None else None
+
+    def why_no_image(self, name: str) -> Reason | None:
+        """Why an image cannot be served; None: it can, or nothing is served yet."""
+        return self._shelf.why_not(name) if self._shelf is not None else None
+
+    # -- how each is made --------------------------------------------------------------------------------------------
+
+    def _interface(self, plan: Plan) -> str | None:
+        """The one that is served: as it was started, else as the plan says; None: all, by address."""
+        named = plan.site.admin.interface if self._config.reach.lane is None else ""
+        return self._config.interface or named or None
+
+    def _texts(self, address: str, trust: SiteTrust) -> BootAnswers:
+        host, port = self._config.reach(address, 443)
+        return BootAnswers(
+            catalog=lambda: self._catalog,
+            url=f"http://{address}",
+            tls_url=f"https://{address}" if port == 443 else f"https://{host}:{port}",
+            authorized_key=self._adapters.ssh_key.public,
+            ca=trust.ca,
+            world=lambda: self._loop.world,
+        )
+
+    def _boot_files(self, shelf: Shelf, texts: BootAnswers, reach: Reach) -> BootFiles:
+        loaders = shelf.current().loaders()
+        return BootFiles(
+            answers=texts,
+            loaders=lambda: loaders,
+            image=lambda name, file: shelf.current().file(name, file),
+            submit=self._loop.offer,
+            back=reach.back,
+        )
+
+    def _dhcp(self, plan: Plan) -> DhcpServices:
+        return DhcpServices(
+            plan=plan, interface=self._interface(plan), reach=self._config.reach, submit=self._loop.submit_packets, record=self._record
+        )
+
+    def _tftp(self, plan: Plan, files: BootFiles) -> TftpService:
+        return TftpService(
+            bind=self._config.reach(plan.site.admin.address, 69),
+            interface=self._interface(plan),
+            resolve=files.resolve,
+            fetched=files.fetched,
+            record=self._record,
+        )
+
+    def _http(self, plan: Plan, trust: SiteTrust, backend: HttpBackend) -> HttpService:
+        reach, address = self._config.reach, plan.site.admin.address
+        sites = Sites(
+            clear=(reach(address, 80),), secure=(reach(address, 443),), tls=trust.context, packages=self._config.store / "packages"
+        )
+        return HttpService(backend, sites, Limits(poll_s=held_s(plan, Limits().poll_s)))

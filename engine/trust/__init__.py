@@ -1,0 +1,1 @@
+"""Tokens of machines, sealed secrets, and the certificate authority of the site."""

@@ -1,0 +1,122 @@
+"""The site's certificate authority, and the engine's certificate. Both are made here and kept in the folder of keys.
+
+    ca.key      0600  private key of the authority (EC P-256, PKCS 8)
+    ca.crt      0644  its certificate, which nodes get in the site's initramfs
+    server.pem  0600  private key and certificate of the engine, made at every start for its present addresses
+
+Rules
+* Certificates are valid from 1970 without an end (99991231235959Z, RFC 5280 section 4.1.2.5): a server with an empty clock battery must
+  be able to say hello. To replace a leaked key, delete the three files; nodes learn the new one at their next network boot.
+* The authority may sign only for the engine: path length 0, and only server certificates.
+* A lost authority is replaced the same way: delete the files and restart.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
+
+from ..files import key_file
+from ..files.key_file import KeyFileError
+
+CA_KEY, CA_CERTIFICATE, SERVER = "ca.key", "ca.crt", "server.pem"
+_ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+
+
+class SiteTrust(Struct, frozen=True, kw_only=True):
+    """The engine's certificate, and the authority that nodes check it with."""
+
+    ca: bytes
+    """PEM of the authority's certificate; public."""
+    context: ssl.SSLContext
+    """For the listener: TLS 1.2 and later, no client certificates."""
+
+
+def site_trust(folder: Path, addresses: Sequence[str]) -> SiteTrust:
+    """Reads the authority in `folder`, or makes it, and certifies the engine for these IPv4 addresses.
+
+    Raises OSError where the folder cannot be written, KeyFileError for files that are not what they must be, or that others may read.
+    """
+    key, certificate = _authority(folder)
+    _certify(folder, key, certificate, addresses)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(folder / SERVER)
+    return SiteTrust(ca=certificate.public_bytes(serialization.Encoding.PEM), context=context)
+
+
+def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    paths = folder / CA_KEY, folder / CA_CERTIFICATE
+    remedy = f"restore {CA_KEY} and {CA_CERTIFICATE} from a backup, or delete both: nodes learn the new ones at their next boot"
+    try:
+        texts = key_file.read(paths[0], remedy), key_file.read(paths[1], remedy, private=False)
+    except FileNotFoundError:
+        return _new_authority(folder)
+    try:
+        key = serialization.load_pem_private_key(texts[0], None)
+        certificate = x509.load_pem_x509_certificate(texts[1])
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{paths[0]} or {paths[1]} is damaged: {remedy}") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        raise KeyFileError(f"{paths[0]} and {paths[1]} do not belong together: {remedy}")
+    return key, certificate
+
+
+def _new_authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    # Several sites may exist in one place: the number tells their authorities apart.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Crowbar site {secrets.token_hex(4)}")])
+    usage = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"), False) | dict.fromkeys(
+        ("key_agreement", "crl_sign", "encipher_only", "decipher_only"), False
+    )
+    certificate = (
+        _builder(name, name, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(key_cert_sign=True, **usage), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    key_file.replace(folder / CA_KEY, _pem(key))
+    key_file.replace(folder / CA_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    return key, certificate
+
+
+def _certify(folder: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, addresses: Sequence[str]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.IPAddress(ipaddress.IPv4Address(address)) for address in dict.fromkeys(addresses)]
+    certificate = (
+        _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Crowbar engine")]), ca.subject, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    key_file.replace(folder / SERVER, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_ALWAYS[0])
+        .not_valid_after(_ALWAYS[1])
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

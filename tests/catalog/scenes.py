@@ -1,0 +1,129 @@
+"""For each role with scripts: a folder that stands for a machine, on which the scripts run, and their attributes.
+
+A new role needs a scene here, or a reason in NOT_HERE why its scripts cannot run in a folder. `test_catalog_generic` checks that.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from node_folder import Machine
+
+sys.path.append(str(Path(__file__).parents[1] / "install"))
+
+import test_catalog_discovery as discovery
+import test_catalog_etcd as etcd
+import test_catalog_hardware as hardware
+import test_catalog_system as system
+import writer_lab as writer
+
+Attributes = dict[str, Any]
+
+
+def inventory(machine: Machine) -> Attributes:
+    discovery.server(machine)
+    machine.tool("blkid", 'case "$*" in *PTTYPE*sda) echo gpt ;; *" TYPE "*sdb) echo linux_raid_member ;; *) exit 2 ;; esac')
+    machine.tool("kexec", "")
+    return {}
+
+
+def lldp(machine: Machine) -> Attributes:
+    machine.write("sys/class/net/eno1/address", "f4:02:70:aa:bb:01\n")
+    one = {
+        "name": "eno1",
+        "chassis": [{"id": [{"type": "mac", "value": "44:38:39:00:00:01"}], "name": [{"value": "tor1"}]}],
+        "port": [{"id": [{"type": "ifname", "value": "swp1"}], "descr": [{"value": "to m1"}]}],
+    }
+    discovery.lldpcli(machine, json.dumps({"lldp": [{"interface": [one]}]}))
+    return {}
+
+
+def bmc_discover(machine: Machine) -> Attributes:
+    discovery.ipmitool(machine, 1, "IP Address              : 10.151.68.13\nMAC Address             : 00:30:48:f4:4d:83\n")
+    return {}
+
+
+def bios_configure(machine: Machine) -> Attributes:
+    hardware.firmware(machine)
+    return {"bios-wanted": {"Virtualization": "Enabled", "AssetTag": "r07"}}
+
+
+def raid_configure(machine: Machine) -> Attributes:
+    hardware.rack(machine)
+    return hardware.wants("raid1")
+
+
+def os_install(machine: Machine) -> Attributes:
+    wanted = writer.installer(machine, writer.image())
+    machine.tool("sleep", "")
+    (machine.folder / "home/agent").mkdir(parents=True)
+    (machine.folder / "home/agent/curl.conf").write_text("")
+    return wanted
+
+
+def network(machine: Machine) -> Attributes:
+    system.ports(machine)
+    machine.write("ip", "eno1 192.168.124.81/24\n")
+    return system.network()
+
+
+def ntp_server(machine: Machine) -> Attributes:
+    machine.tool("chronyd", "")
+    return {
+        "ntp-upstream": ["10.0.0.1"],
+        "ntp-serve": True,
+        "admin-address": "192.168.124.10",
+        "admin-subnets": ["192.168.124.0/24"],
+    }
+
+
+def ntp_client(machine: Machine) -> Attributes:
+    machine.tool("systemctl", system.SYSTEMCTL)
+    (machine.root / "etc/chrony").mkdir(parents=True)
+    return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
+
+
+def etcd_member(machine: Machine) -> Attributes:
+    (machine.root / "etc/default").mkdir(parents=True)
+    (machine.root / "run/systemd/system").mkdir(parents=True)
+    machine.tool("systemctl", etcd.SYSTEMCTL)
+    machine.tool("etcdctl", etcd.ETCDCTL)
+    machine.tool("etcd", "")
+    machine.write("healthy", "10.0.0.82\n")
+    return etcd.wanted()
+
+
+def example_motd(machine: Machine) -> Attributes:
+    machine.write("etc/motd", "old\n")
+    return {"example-message": 'It\'s "so"', "hostname": "node-1"}
+
+
+SCENES: dict[str, Callable[[Machine], Attributes]] = {
+    "inventory": inventory,
+    "lldp": lldp,
+    "bmc-discover": bmc_discover,
+    "bios-configure": bios_configure,
+    "raid-configure": raid_configure,
+    "os-install": os_install,
+    "network": network,
+    "ntp-server": ntp_server,
+    "ntp-client": ntp_client,
+    "etcd-member": etcd_member,
+    "example-motd": example_motd,
+}
+NOT_HERE: dict[str, str] = {
+    "ready": "a milestone: there is no script",
+    "etcd-ready": "a milestone: there is no script",
+}
+"""Roles whose scripts are not run in a folder, and why."""
+LENIENT: dict[str, str] = {
+    "inventory": "what cannot be read of the hardware is told as not known, and never as a disk that is blank",
+    "bmc-discover": "what cannot be read of one answer is left out; a BMC that does not answer at all fails the role",
+}
+"""Roles that look only, and may end well with less than there is where a command failed, and why. What they give fits its schema all the same."""
+MAY_DIFFER: dict[str, tuple[str, ...]] = {}
+"""Files that may differ from those of one clean run after an error or a power cut, by role: parts of their names."""

@@ -1,0 +1,115 @@
+"""A restart in a boot, the end of its tries, and what ends a problem."""
+
+from __future__ import annotations
+
+import pytest
+from boots_rig import ask, disk_hello, hello, needs_boot, rig, script
+
+from engine import reasons
+from engine.core.boot.boot import TRIES
+from engine.core.roles.reopen import REPEATS_S
+from engine.effects import BootNode, Probe, Start
+from engine.events import (
+    Operate,
+    Powered,
+    Started,
+)
+from engine.model import Bmc, Boot, Signal, State, Way
+
+
+@pytest.mark.parametrize(
+    ("way", "bmc", "signal", "again"),
+    [
+        (Way.KEXEC, True, Signal.OPENED, True),
+        (Way.KEXEC, True, Signal.POWERED, True),
+        (Way.KEXEC, True, Signal.KERNEL, False),
+        (Way.NETWORK, True, Signal.OPENED, True),
+        (Way.NETWORK, True, Signal.POWERED, False),  # its BMC was read back, so it is on its way
+        (Way.NETWORK, False, Signal.POWERED, True),
+        (Way.DISK, False, Signal.POWERED, True),
+        (Way.NETWORK, False, Signal.DHCP, False),
+        (Way.OWN, False, Signal.POWERED, False),
+    ],
+)
+def test_a_restart_orders_again_what_only_waited_for_an_agent(way: Way, bmc: bool, signal: Signal, again: bool) -> None:
+    """An order for a kexec lies in the engine's process until the agent takes it: after a kill it is there no more."""
+    boot = Boot(generation=4, way=way, environment="debian-12", ordered=True, signal=signal, at=0.0, deadline=400.0, tries=2)
+    d = rig(stage="install", runs="", alive=False, boot=boot, bmc=Bmc(address="10.0.1.1") if bmc else None)
+    d.world = d.reload()
+    d.feed(Started(installation="x", admin="a"))
+    assert [(e.generation, e.way, e.tries) for e in d.all(BootNode)] == ([(4, way, 2)] if again else [])
+    d.feed(Powered(node="n1", generation=4))
+    before = d.node()
+    d.feed(Powered(node="n1", generation=4, failure=reasons.refused(node="n1", attempt="kexec", message="its agent does not listen")))
+    assert d.node() == before, "an agent that has obeyed the first order does not listen any more"
+
+
+@pytest.mark.parametrize(
+    ("way", "signal", "seconds"),
+    [
+        (Way.NETWORK, Signal.OPENED, 60.0),
+        (Way.NETWORK, Signal.POWERED, REPEATS_S),
+        (Way.NETWORK, Signal.LOADER, REPEATS_S),
+        (Way.DISK, Signal.POWERED, REPEATS_S),
+        (Way.KEXEC, Signal.POWERED, 300.0),  # ordered again, so the machine may begin only now
+    ],
+)
+def test_a_signal_that_a_kill_lost_may_come_again(way: Way, signal: Signal, seconds: float) -> None:
+    """The machine is on its way and repeats itself. A boot ordered in its midst would cost it minutes, and a try."""
+    boot = Boot(generation=4, way=way, environment="debian-12", ordered=True, signal=signal, at=0.0, deadline=101.0)
+    d = rig(stage="install", runs="", alive=False, boot=boot)
+    d.world = d.reload()
+    d.feed(Started(installation="x", admin="a"))
+    d.tick("n1", seconds - 1)
+    assert not d.all(BootNode)
+    d.tick("n1", 1.0)
+    assert d.one(BootNode).tries == 2
+
+
+def test_a_restart_shortens_no_boot() -> None:
+    boot = Boot(generation=4, way=Way.NETWORK, environment="debian-12", ordered=True, signal=Signal.POWERED, at=0.0, deadline=500.0)
+    d = rig(stage="install", runs="", alive=False, boot=boot)
+    d.feed(Started(installation="x", admin="a"))
+    assert d.node().boot == boot
+
+
+def test_a_machine_that_starts_over_by_itself_counts_as_tries() -> None:
+    d = rig()
+    needs_boot(d)
+    for tries in range(2, TRIES + 1):
+        d.feed(ask(), script())
+        d.feed(ask())
+        assert d.node().boot is not None
+        assert d.node().boot.tries == tries  # type: ignore[union-attr]
+    d.feed(script())
+    d.feed(ask())
+    assert d.node().problem is not None
+
+
+def test_retry_ends_a_problem_with_a_boot() -> None:
+    d = rig()
+    needs_boot(d)
+    d.change(boot=None, problem=reasons.no_plan(), runs="", alive=False)
+    d.feed(Operate(who="op", verb="retry", node="n1"))
+    assert d.one(BootNode).tries == 1
+
+
+def test_a_late_hello_ends_a_problem() -> None:
+    d = rig()
+    needs_boot(d)
+    d.feed(script())
+    nonce_boot = d.node().boot
+    d.change(problem=reasons.no_plan(), runs="", alive=False)
+    assert nonce_boot is not None
+    d.feed(hello())
+    node = d.node()
+    assert (node.problem, node.runs, node.alive) == (None, "sledgehammer", True)
+    assert d.one(Start).role == "work"
+
+
+def test_a_late_hello_of_an_installed_system_ends_a_problem() -> None:
+    d = rig(stage="system", runs="", alive=False, problem=reasons.no_plan())
+    d.role("os-install", state=State.ACTIVE)
+    d.feed(disk_hello("b7"))
+    assert d.node().problem is None
+    assert d.one(Probe).node == "n1"

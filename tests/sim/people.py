@@ -1,0 +1,271 @@
+"""Operators: one who does anything at any moment, and one who looks in now and then and does what the reasons advise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from engine.core.roles.derive import committed, done
+from engine.core.roles.guards import blockers
+from engine.effects import Accept, Refuse
+from engine.events import Commit, Operate, SetAttribute
+from engine.model import Kind, Node, NodeRole, State
+from engine.plan import Approve
+from engine.requests import Asker, Request
+
+from . import boots
+from .machine import Machine
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+NODE_VERBS = (
+    "hold",
+    "release",
+    "unavailable",
+    "available",
+    "reset",
+    "reinstall",
+    "redeploy",
+    "redeploy",
+    "delete",
+    "retry",
+    "approve",
+    "allocate",
+    "install",
+    "ban",
+    "unban",
+    "identify",
+)
+ROLE_VERBS = ("redeploy", "redeploy", "retry", "skip", "approve")
+POWER = ("on", "off", "cycle", "soft", "status")
+
+
+class People:
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.number = 0
+        self.asked: dict[int, Any] = {}
+        self.seen: dict[str, int] = {}
+        """Node -> in how many rounds it had a problem."""
+
+    def say(self, event: Any) -> None:
+        self.number += 1
+        event = replace(event, request=Request(Asker.OPERATOR, self.number))
+        self.asked[self.number] = event
+        self.sim.trace(lambda: f"operator: {_words(event)}")
+        self.sim.admin.submit(event)
+
+    def operate(self, verb: str, node: str, role: str = "", value: Any = None) -> None:
+        self.say(Operate(who="op", verb=verb, node=node, role=role, value=value))
+
+    def answered(self, effect: Accept | Refuse) -> None:
+        event = self.asked.get(effect.request.number) if effect.request is not None else None
+        if event is None:
+            return
+        what = event.verb if isinstance(event, Operate) else type(event).__name__
+        self.sim.counters.hit(f"{'accepted' if isinstance(effect, Accept) else 'refused'} {what}")
+        if isinstance(effect, Refuse):
+            self.sim.counters.hit(f"refusal {effect.reason.code}")
+
+    def waits_for_power(self, request: Request) -> bool:
+        """Its answer comes with the outcome, which is another event."""
+        event = self.asked.get(request.number)
+        return isinstance(event, Operate) and event.verb in ("power", "identify")
+
+    # -- anything, at any moment ----------------------------------------------------------------------------------
+
+    def anything(self, random: Random) -> None:
+        sim = self.sim
+        if not sim.admin.up:
+            return
+        world = sim.admin.world
+        nodes = sorted(n.id for n in world.nodes.values() if n.kind is Kind.SERVER)
+        what = random.random()
+        if what < 0.12:
+            self.say(Commit(who="op", plan=self._other_plan(random)))
+        elif what < 0.27:
+            self._set(random, nodes)
+        elif not nodes:
+            return
+        elif what < 0.40:
+            action = random.choice(POWER)
+            self.operate("power", random.choice(nodes), value={"action": action, "force": True} if random.random() < 0.3 else action)
+        elif what < 0.65:
+            node = random.choice(nodes)
+            roles = sorted(key[1] for key in world.roles_of.get(node) or ())
+            if roles:
+                self.operate(random.choice(ROLE_VERBS), node, random.choice(roles))
+        elif what < 0.95:
+            self.operate(random.choice(NODE_VERBS), random.choice(nodes))
+        else:
+            self.operate("split", random.choice(nodes), value=random.choice([None, "uuid", "serial"]))
+
+    def _other_plan(self, random: Random) -> Any:
+        plan = self.sim.case.plan
+        if random.random() < 0.5:
+            plan = replace(plan, limits={**plan.limits, "jobs": random.choice([1, 2, 64])})
+        if random.random() < 0.5:
+            plan = replace(plan, approve=Approve(wipe=random.choice(["nothing", "blank", "all"])))
+        if random.random() < 0.4:
+            cloud = plan.deployments["cloud"]
+            left = {name: who for name, who in cloud.roles.items() if random.random() < 0.7}
+            plan = replace(plan, deployments={"cloud": replace(cloud, roles=left)})
+        return plan
+
+    def _set(self, random: Random, nodes: list[str]) -> None:
+        known = [
+            a for a in ("knob-0", "knob-1", "bios-wanted", "ntp-upstream", "etcd-cluster-token") if a in self.sim.case.catalog.attributes
+        ]
+        if not known:
+            return
+        name = random.choice(known)
+        values = {
+            "bios-wanted": {"boot": str(random.randint(0, 3))},
+            "ntp-upstream": [f"n{random.randint(0, 3)}"],
+            "etcd-cluster-token": f"t{random.randint(0, 3)}",
+        }
+        value = values.get(name, random.randint(0, 5))
+        clear = random.random() < 0.2
+        if nodes and random.random() < 0.4:
+            self.say(SetAttribute(who="op", layer="operator", scope=random.choice(nodes), name=name, value=value, clear=clear))
+        else:
+            self.say(SetAttribute(who="op", layer="deployment", scope="system", name=name, value=value, clear=clear))
+
+    # -- what the reasons advise ----------------------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """The plan is what it was to be."""
+        self.say(Commit(who="op", plan=self.sim.case.plan))
+
+    def tend(self) -> None:
+        sim = self.sim
+        if not sim.admin.up:
+            return
+        world = sim.admin.world
+        for machine in sim.machines:
+            if (sighting := world.sightings.get(machine.mac)) is None:
+                continue
+            if sighting.banned:
+                self.operate("unban", machine.mac)
+            if not sighting.node and sighting.reason is not None and sighting.reason.code == "same_or_not":
+                self._tell_apart(str(sighting.reason.fields.get("node", "")), machine)
+        for node in sorted(world.nodes.values(), key=lambda n: n.id):
+            if node.kind is Kind.SERVER:
+                self._tend(node)
+        for machine in sim.machines:
+            node = world.nodes.get(machine.node)
+            unknown = machine.token and node is None and machine.node not in sim.owners  # deleted while it runs: it is to boot again
+            if unknown or (not machine.token and (node is None or node.boot is None or node.id not in sim.owners)):
+                sim.trace(lambda m=machine: f"a person cycles {m.name}")
+                boots.power_cycle(sim, machine)
+
+    def _tend(self, node: Node) -> None:
+        sim, world = self.sim, self.sim.admin.world
+        machine = sim.owners.get(node.id)
+        if machine is None or machine.mac not in node.macs:
+            if not self._one_machine(node):
+                self.operate("delete", node.id)
+            return
+        if node.hold:
+            self.operate("release", node.id)
+        if not node.available:
+            self.operate("available", node.id)
+        if node.off is not None:
+            if node.bmc is not None:
+                self.operate("power", node.id, value="on")
+            else:
+                boots.power_cycle(sim, machine)
+        roles = [world.node_roles[key] for key in world.roles_of.get(node.id) or ()]
+        ill = node.problem is not None or any(r.state is State.ERROR for r in roles)
+        lost = bool(node.runs) and not node.alive and node.boot is None
+        rounds = self.seen[node.id] = self.seen.get(node.id, 0) + 1 if ill or lost or node.boot is not None else 0
+        if any(r is not None and r.code == "same_or_not" for r in (node.notice, node.problem)):
+            self._tell_apart(str((node.notice or node.problem).fields.get("node", "")), machine)  # type: ignore[union-attr]
+        conflict = any(r is not None and r.code == "identity_conflict" for r in (node.notice, node.problem))
+        if rounds >= 3 and (conflict or (not node.allocated and not machine.broken)):
+            self.operate("delete", node.id)
+            return
+        # Each of its reboots is a person's: a reinstall would ask for all of them again. Its screen shows whether a system comes up at all.
+        button = node.problem is not None and node.problem.code == "no_power" and machine.system is not None
+        if rounds in (5, 6, 9, 10) and node.problem is not None and node.allocated and not button:
+            self.operate("reinstall", node.id)
+        elif any(r.failure is not None and "disk of the order" in str(r.failure.fields) for r in roles):
+            self.operate("redeploy", node.id, "inventory")  # as it says: discover the machine again
+            self.sim.counters.hit("discovered again for its disks")
+            sim.clock.after(700.0, lambda: self.operate("retry", node.id))
+        elif ill:
+            self.operate("retry", node.id)
+        if node.problem is not None and node.problem.code in ("no_power", "power_failed", "boot_timeout", "found_off"):
+            sim.clock.after(5.0, lambda: self._button(machine, node.id))
+        if lost and rounds >= 2 and machine.token:
+            self._button(machine)
+        self._let_go_on(node, roles)
+
+    def _let_go_on(self, node: Node, roles: list[NodeRole]) -> None:
+        """Give the word that the node or its roles wait for."""
+        world = self.sim.admin.world
+        codes = self._codes(node)
+        if codes & {"approval", "backward"}:
+            self.operate("approve", node.id)
+        if "not_allocated" in codes or (not node.allocated and roles and all(done(world, r) for r in roles)):
+            self.operate("allocate", node.id)
+        for role in roles:
+            if not done(world, role) and committed(role) and role.recheck and any(b.code == "unverifiable" for b in blockers(world, role)):
+                self.operate("retry", node.id, role.role)
+
+    def _tell_apart(self, name: str, machine: Machine) -> None:
+        """What this node and a machine without a node both show identifies neither; where it is the node's own machine with other ports, the
+        node forgets what it is recognised by, and is merged after the next hello."""
+        world = self.sim.admin.world
+        node = world.nodes.get(world.names.get(name) or name)
+        if node is not None and self.sim.owners.get(node.id) is machine:
+            self.operate("split", node.id)
+        elif node is not None:
+            self.operate("split", node.id, value="uuid" if node.uuid else "serial")
+
+    def _one_machine(self, node: Node) -> bool:
+        """Its machine has another record, since its ports were changed or it was told to forget what it is recognised by. False: give it up."""
+        machine = self.sim.owners.get(node.id)
+        other = next(
+            (n for n, m in sorted(self.sim.owners.items()) if m is machine and n != node.id and n in self.sim.admin.world.nodes), ""
+        )
+        rounds = self.seen[node.id] = self.seen.get(node.id, 0) + 1
+        if machine is None or (not other and not machine.ports) or rounds > 6:
+            return False
+        if other and rounds % 2:
+            self.operate("merge", node.id, value=other)  # the history is the old one's, most often
+        elif other:
+            self.operate("merge", other, value=node.id)
+        return True
+
+    def _button(self, machine: Machine, why: str = "") -> None:
+        """`why`: for a node, unless that is gone or well by now."""
+        node = self.sim.admin.world.nodes.get(why)
+        if why and (node is None or node.alive):
+            return
+        self.sim.trace(lambda: f"a person presses the button of {machine.name}")
+        boots.power_cycle(self.sim, machine)
+
+    def _codes(self, node: Node) -> set[str]:
+        world = self.sim.admin.world
+        out: set[str] = set()
+        for key in world.roles_of.get(node.id) or ():
+            role = world.node_roles[key]
+            if committed(role) and not done(world, role):
+                out |= {b.code for b in blockers(world, role)}
+        return out
+
+
+def _words(event: Any) -> str:
+    if isinstance(event, Operate):
+        return f"{event.verb} {event.node} {event.role} {event.value or ''}"
+    if isinstance(event, SetAttribute):
+        return f"set {event.layer} {event.scope} {event.name} {'--clear' if event.clear else event.value}"
+    return "commit"
+
+
+Verb = Callable[[], None]

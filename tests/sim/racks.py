@@ -1,0 +1,60 @@
+"""The rack of a seed: what its machines are to become, and how many they are."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core"))
+
+from catalogs import plan as usual_plan
+from generated import random_case
+from naive import naive
+
+from engine.definitions import AttributeDef, Catalog
+from engine.files.catalog import shipped
+from engine.plan import Approve, Plan
+
+__all__ = ["Case", "case", "naive"]
+
+
+class Case(Struct, frozen=True):
+    catalog: Catalog
+    plan: Plan
+    machines: int
+    behaviour: dict[str, str]
+    """Role -> how its task goes: `again`, `again reboot`, `bios` (a reboot where something changed)."""
+
+
+read = functools.cache(shipped)
+
+
+def case(seed: int, random: Random) -> Case:
+    """Half of the racks become what the shipped catalogue says, half something random."""
+    if random.random() < 0.5:
+        roles = {"ready": ("all",), "ntp-client": ("all",)}
+        if random.random() < 0.3:
+            roles["etcd-ready"] = ("all",)
+        catalog, plan, machines = read(), usual_plan(roles), random.choice([1, 1, 2, 3])
+        behaviour = {"bios-configure": "bios"}
+    else:
+        catalog, plan, machines, _ = random_case(seed, most_nodes=3)
+        behaviour = {name: random.choice(["", "", "", "again", "again reboot", "bios"]) for name in catalog.roles}
+        behaviour["inventory"] = ""
+        if random.random() < 0.6:  # else they can be booted by their agent alone, or by a person
+            catalog = with_bmcs(catalog)
+    wipe = random.choice(["blank", "blank", "all", "nothing"])
+    allocate = "ask" if random.random() < 0.15 else "auto"
+    return Case(catalog, replace(plan, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
+
+
+def with_bmcs(catalog: Catalog) -> Catalog:
+    inventory = catalog.roles["inventory"]
+    roles = {**catalog.roles, "inventory": replace(inventory, gives=(*inventory.gives, "bmc"))}
+    attributes = {**catalog.attributes, "bmc": AttributeDef(name="bmc", path="bmc", role="inventory")}
+    return replace(catalog, roles=roles, attributes=attributes)
