@@ -200,6 +200,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """True if the operator approved a move to an earlier stage."""
     claim: str = ""
     """SHA-256 of the nonce of the last hello. The same boot_id may repeat that hello, no other."""
+    confirmed: Literal["", "bmc", "operator"] = ""
+    """What confirmed that the present environment in memory runs on this node's machine. Empty: nothing has."""
     signal: Signal = Signal.OPENED
     """Last signal of the last boot."""
     signal_at: float = 0.0

@@ -47,6 +47,8 @@ class Site(Struct, frozen=True, kw_only=True):
     name: str
     domain: str = "local"
     admin: Admin = Admin()
+    trust: Literal["confirmed", "network"] = "confirmed"
+    """`network`: machines get secrets without a confirmed claim, because the site trusts all that is on its admin network."""
 
 
 class Expect(Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ class NodeMove(enum.Enum):
     BOOT_SEEN = "boot-seen"
     HELLO = "hello"
     HELLO_DISK = "hello-disk"
+    CONFIRM = "confirm"
     GIVE_UP = "give-up"
     ANSWER = "answer"
     SILENT = "silent"
@@ -60,10 +61,11 @@ class NodeMove(enum.Enum):
 
 TABLE = """
              dk bo up lo pr pa | refused with     | resets
-boot         bo bo bo bo bo bo | unavailable      | runs alive off probe missed signal
-boot-seen    bo -  bo bo bo bo |                  | runs alive off probe missed signal
-hello        up up up up up up |                  | boot off probe missed +alive
-hello-disk   lo lo lo lo lo lo |                  | boot off probe missed alive
+boot         bo bo bo bo bo bo | unavailable      | runs alive off probe missed signal confirmed
+boot-seen    bo -  bo bo bo bo |                  | runs alive off probe missed signal confirmed
+hello        up up up up up up |                  | boot off probe missed confirmed +alive
+hello-disk   lo lo lo lo lo lo |                  | boot off probe missed confirmed alive
+confirm      -  -  up lo -  -  |                  |
 give-up      -  dk -  -  -  -  |                  | boot runs alive
 answer       -  -  up up -  -  |                  | probe missed +alive
 silent       -  -  lo -  -  -  |                  | alive
@@ -80,7 +82,7 @@ hold         dk bo up lo pr pa |                  | +hold
 release      dk bo up lo pr pa |                  | hold
 available    dk bo up lo pr pa |                  | +available
 unavailable  dk bo up lo pr pa |                  | -available
-split        dk dk dk dk pa pa |                  | boot runs alive probe uuid serial macs boot_mac claim notice
+split        dk dk dk dk pa pa |                  | boot runs alive probe confirmed uuid serial macs boot_mac claim notice
 delete       *  *  *  *  *  *  |                  |
 """
 """Move x state -> state. `-`: refused; `*`: the record is deleted. Then the marks with which the move is refused, and the fields that
@@ -103,6 +105,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
         "runs boot_id address boots misboots problem claim intent signal signal_at since clock_off heard",
         "The same from an installed system, which counts as up when it has answered over SSH.",
     ),
+    NodeMove.CONFIRM: ("confirmed", "The BMC, or an operator, confirmed that the present claim is the node's machine."),
     NodeMove.GIVE_UP: ("problem since heard", "The deadline of the last try of a boot has passed: the node has a problem."),
     NodeMove.ANSWER: ("since", "A probe was answered."),
     NodeMove.SILENT: ("since heard", "Three probes in a row were not answered."),
