@@ -70,6 +70,8 @@ class People:
         self.sim.counters.hit(f"{'accepted' if isinstance(effect, Accept) else 'refused'} {what}")
         if isinstance(effect, Refuse):
             self.sim.counters.hit(f"refusal {effect.reason.code}")
+            if effect.reason.code == "not_available" and isinstance(event, Operate) and event.verb in ("delete", "merge"):
+                self.operate("available", str(effect.reason.fields["node"]))  # as the reason says
 
     def waits_for_power(self, request: Request) -> bool:
         """Its answer comes with the outcome, which is another event."""

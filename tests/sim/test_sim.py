@@ -155,6 +155,7 @@ FAILED_ONCE = {
     1000726: "what a plan approves for blank disks stayed approved when an inventory found one that is not",
     5003899: "a merge kept the older of two installs, since a redeploy had forgotten that the newer one wrote a disk",
     5001293: "a person pressed the button of a machine whose other record they had just merged, when all was well",
+    5002606: "a node that was set to unavailable while a role ran could be neither deleted nor merged, and no reason said why",
 }
 
 

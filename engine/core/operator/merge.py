@@ -24,10 +24,10 @@ from ..boot.identity import clean_serial, clean_uuid
 from ..plan.bind import bind_wanted
 from ..roles.attributes import OF_DEPLOYMENTS
 from ..roles.change import change, change_node
+from ..roles.guards import busy
 from ..roles.node_moves import NodeMove
 from ..roles.stages import wanted_stage
-from ..roles.transitions import Move, runs
-from ..world.view import open_roles
+from ..roles.transitions import Move
 from ..world.work import Work
 from .forget import forget
 
@@ -157,7 +157,7 @@ def split(w: Work, node: Node, who: str, value: Json) -> Reason | str:  # noqa: 
     if node.kind is not Kind.SERVER:
         return reasons.illegal(verb="split", node=node.name, state="not a server")
     if value is None:
-        running = _running(w, node)
+        running = busy(w, node)
         if running is not None:
             return running
         change_node(w, node, NodeMove.SPLIT, since=w.at)
@@ -195,9 +195,4 @@ def _other(w: Work, node: Node, value: Json, verb: str) -> Node | Reason:
         return reasons.unknown_thing(what="node", name=name[:60] or "(none given)", nearest=", ".join(sorted(known)[:5]) or "none")
     if other.id == node.id or other.kind is not Kind.SERVER:
         return reasons.not_one_machine(node=node.name, other=other.name, why="the second name must be another server")
-    return _running(w, node) or _running(w, other) or other
-
-
-def _running(w: Work, node: Node) -> Reason | None:
-    running = [r for r in open_roles(w, node.id) if runs(r)]
-    return reasons.busy(node=node.name, what=f"{running[0].role} is running") if running else None
+    return busy(w, node) or busy(w, other) or other

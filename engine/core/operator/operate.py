@@ -18,6 +18,7 @@ from ..plan.bind import allocate
 from ..roles.attributes import drift, readers
 from ..roles.change import change, change_node
 from ..roles.death import order_probe
+from ..roles.guards import busy
 from ..roles.node_moves import NodeMove
 from ..roles.outcomes import lost, want_fresh_boot
 from ..roles.reopen import reopen
@@ -257,9 +258,9 @@ def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str],
         return reasons.illegal(verb=verb, node=node.name, state="not allocated")
     if node.boot is not None:
         return reasons.busy(node=node.name, what="it is booting")
-    running = [r for r in open_roles(w, node.id) if runs(r)]
-    if running:
-        return reasons.busy(node=node.name, what=f"{running[0].role} is running")
+    running = busy(w, node)
+    if running is not None:
+        return running
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)
@@ -297,9 +298,9 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
     """Deletes the node. At its next boot it is discovered like any other."""
     if node.id == "admin":
         return reasons.illegal(verb="delete", node=node.name, state="this machine")
-    running = [r for r in open_roles(w, node.id) if runs(r)]
-    if running:
-        return reasons.busy(node=node.name, what=f"{running[0].role} is running")
+    running = busy(w, node)
+    if running is not None:
+        return running
     forget(w, node)
     return f"{node.name} is deleted"
 
@@ -343,9 +344,9 @@ def _approve_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) ->
 def _redeploy_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
     if node.boot is not None:
         return reasons.busy(node=node.name, what="it is booting")
-    running = [r for r in open_roles(w, node.id) if runs(r)]
-    if running:
-        return reasons.busy(node=node.name, what=f"{running[0].role} is running")
+    running = busy(w, node)
+    if running is not None:
+        return running
     definition = w.catalog.roles.get(role.role)
     destructive = definition is not None and definition.destructive
     _fresh(w, role, who if destructive else role.approved)

@@ -156,6 +156,14 @@ def node_holder(view: View, node: str) -> NodeRole | None:
     return None if key is None else view.node_roles[key]
 
 
+def busy(view: View, node: Node) -> Reason | None:
+    """Why an operator's order must wait: an attempt runs on the node. On an unavailable node nobody asks for its end."""
+    holder = node_holder(view, node.id)
+    if holder is None or suspended(holder):
+        return None
+    return reasons.busy(node=node.name, what=f"{holder.role} is running") if node.available else reasons.not_available(node=node.name)
+
+
 def next_action(definition: RoleDef, role: NodeRole) -> str:
     return "verify" if doubtful(role) and definition.verify else "run"
 
