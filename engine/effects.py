@@ -40,7 +40,7 @@ class Ignore(Effect, frozen=True, kw_only=True, gc=False):
 
 
 class BootScript(Effect, frozen=True, kw_only=True, gc=False):
-    """Answer a loader: boot `environment` over the network, or the local disk. With `claim` the script carries the nonce of the request."""
+    """Answer a loader: boot `environment` over the network, or the local disk."""
 
     request: Request
     mac: Mac
@@ -48,7 +48,8 @@ class BootScript(Effect, frozen=True, kw_only=True, gc=False):
     """Empty for a machine without identity."""
     environment: str
     disk: bool
-    claim: bool
+    nonce: str
+    """Public half of the nonce in the script. Empty: the script has none."""
     quirk: str = ""
     """How the firmware continues to the disk (`disk-boot`). Empty: the platform decides."""
     image: str = ""

@@ -1,8 +1,8 @@
 """The events: everything that `step` takes. Each is a fact of the past, from an adapter, an operator or the clock.
 
 An event travels as `Happened(at, now, event)`: the loop stamps wall time and engine time when it takes the event from its lane. Random
-values (nonces, ids) come in the event. Events hold no secrets: the adapter reduces a nonce or a credential to its SHA-256 or to a
-verdict. So the journal can hold every event unchanged.
+values (nonces, ids) come in the event. Events hold no secrets: the adapter reduces a nonce to its public half, and a credential to
+a verdict. So the journal can hold every event unchanged.
 
 `request` says who waits for an answer (`requests.Request`); None: nobody does.
 """
@@ -61,8 +61,8 @@ class Fetched(Event, frozen=True, kw_only=True, gc=False):
 
 
 class ScriptAsked(Event, frozen=True, kw_only=True, gc=False):
-    """A loader asked for its boot script. `nonce` is the SHA-256 (hex) of a fresh random nonce. The script contains the nonce if the
-    boot must claim it."""
+    """A loader asked for its boot script. `nonce` is the public half of a fresh nonce (`trust.tokens`), for a boot that has none
+    yet."""
 
     request: Request
     mac: Mac
@@ -76,7 +76,7 @@ class Hello(Event, frozen=True, kw_only=True, gc=False):
 
     request: Request
     nonce: str = ""
-    """SHA-256 (hex) of the nonce in the hello. Empty for an installed system."""
+    """Public half of the nonce in the hello, verified by the adapter. Empty: none, or one that this engine did not make."""
     credential: NodeId = ""
     """The node of the credential in the hello, verified by the adapter. Empty: no credential, or a wrong one."""
     boot_id: str

@@ -107,14 +107,37 @@ class Boot(Struct, frozen=True, kw_only=True, gc=False):
     deadline: float
     """Engine time by which the next expected signal must come."""
     tries: int = 1
+    since: float = 0.0
+    """Engine time at which it was opened. 0: by an older version, which did not record it."""
     nonce: str = ""
-    """SHA-256 (hex) of the nonce in the last script. The nonce itself is stored nowhere."""
+    """The public half of the nonce in this boot's script (`trust.tokens`): one for each boot."""
     claimed: str = ""
     """boot_id of the hello that claimed this boot."""
     failure: Reason | None = None
     """The known obstacle: a failed power order, a refused hello, another DHCP server."""
     loader: Loader | None = None
     """The loader that the engine offered last."""
+
+
+class Rumour(Struct, frozen=True, kw_only=True, gc=False):
+    """A boot of a node that somebody on the network speaks of, and that nothing proves (`core.boot.rumour`)."""
+
+    mac: Mac
+    address: str = ""
+    """Where it was spoken from."""
+    port: str = ""
+    """`SWITCH:PORT` from a relay (option 82). Empty: no relay reported it."""
+    environment: str
+    """What the machine boots, if it does."""
+    signal: Signal
+    at: float
+    """Wall time of the last word of it."""
+    deadline: float
+    """Engine time by which the machine's hello must come."""
+    passes: int = 1
+    """How often the deadline began."""
+    nonce: str = ""
+    """The public half of the nonce in its script."""
 
 
 class Intent(Struct, frozen=True, kw_only=True, gc=False):
@@ -192,6 +215,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     problem: Reason | None = None
     notice: Reason | None = None
     """The last refused call that concerns this node. Shown, never used for a decision."""
+    rumour: Rumour | None = None
+    """What the network says of a boot that no open boot expects. It changes nothing."""
     probe: int = 0
     """Number of the unanswered probe. 0: none."""
     probes: int = 0
@@ -199,7 +224,7 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     backward: bool = False
     """True if the operator approved a move to an earlier stage."""
     claim: str = ""
-    """SHA-256 of the nonce of the last hello. The same boot_id may repeat that hello, no other."""
+    """Public half of the nonce of the last hello. The same boot_id may repeat that hello, no other."""
     confirmed: Literal["", "bmc", "operator"] = ""
     """What confirmed that the present environment in memory runs on this node's machine. Empty: nothing has."""
     signal: Signal = Signal.OPENED

@@ -66,10 +66,10 @@ class BootAnswers:
         """The first configuration that GRUB's net image asks for. `tftp`: everything by TFTP."""
         return render_first_menu(self._url, tftp).encode("ascii")
 
-    def install_answers(self, nonce_hash: str, nonce: str, file: str) -> str | Reason | None:
+    def install_answers(self, public: str, nonce: str, file: str) -> str | Reason | None:
         """An answers file for the installer whose boot carries that nonce. None: no open boot has this nonce, or there is no such file."""
         world = self._world()
-        found = asked(world, nonce_hash) if world is not None else None
+        found = asked(world, public) if world is not None else None
         if world is None or found is None:
             return None
         node, role, image = found

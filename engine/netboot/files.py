@@ -16,11 +16,9 @@ Rules
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import mmap
 import re
-import secrets
 import threading
 import time
 from collections import OrderedDict
@@ -35,6 +33,7 @@ from ..events import Event, Fetched, ScriptAsked
 from ..requests import Asker, Request
 from ..serve.http_images import ImageFile
 from ..serve.tftp import Refusal, TftpFile
+from ..trust.tokens import new_nonce
 from ..wire.tftp import UNREADABLE
 from .answers import BootAnswers
 
@@ -51,8 +50,8 @@ _BUSY = Refusal(code=0, message="busy, ask again")
 
 
 class BootFiles:
-    """`loaders` are in memory; `image` looks a file up; `submit` passes an event to the engine, False if its lane is full; `back`
-    turns a peer into an address of the plan."""
+    """`loaders` are in memory; `image` looks a file up; `submit` passes an event to the engine, False if its lane is full; `nonce`
+    completes the public half of a nonce; `back` turns a peer into an address of the plan."""
 
     def __init__(
         self,
@@ -61,6 +60,7 @@ class BootFiles:
         loaders: Callable[[], dict[str, bytes]],
         image: Callable[[str, str], ImageFile | None],
         submit: Callable[[Event], bool],
+        nonce: Callable[[str], str],
         back: Callable[[str], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +68,7 @@ class BootFiles:
         self._loaders = loaders
         self._image = image
         self._submit = submit
+        self._nonce = nonce
         self._back = back
         self._clock = clock
         self._numbers = itertools.count(1)
@@ -137,12 +138,11 @@ class BootFiles:
     def _decided(self, mac: str, peer: str) -> TftpFile | Refusal:
         if not self._may_ask():
             return _BUSY
-        nonce, number = secrets.token_hex(16), next(self._numbers)
-        shown = hashlib.sha256(nonce.encode()).hexdigest()
+        fresh, number = new_nonce(), next(self._numbers)
         future: Future[Effect] = Future()
         self._waiting[number] = future
         try:
-            if not self._submit(ScriptAsked(request=Request(Asker.TFTP, number), mac=mac, address=self._back(peer), nonce=shown)):
+            if not self._submit(ScriptAsked(request=Request(Asker.TFTP, number), mac=mac, address=self._back(peer), nonce=fresh)):
                 return _BUSY
             effect = future.result(DECIDE_S)
         except FutureTimeout:
@@ -151,7 +151,7 @@ class BootFiles:
             self._waiting.pop(number, None)
         if not isinstance(effect, BootScript):
             return Refusal(code=2, message="refused")
-        return TftpFile(body=self._answers.menu(effect, nonce if effect.claim else "", tftp=True).encode("ascii"))
+        return TftpFile(body=self._answers.menu(effect, self._nonce(effect.nonce) if effect.nonce else "", tftp=True).encode("ascii"))
 
     def _may_ask(self) -> bool:
         now = self._clock()

@@ -55,11 +55,12 @@ MOST_PACKAGES = 1000
 
 
 def asked(world: World, nonce: str) -> tuple[Node, NodeRole, ImageDef] | None:
-    """The node whose answers the nonce (its SHA-256) opens: its installer boots and has not said hello yet."""
-    node = world.nodes.get(world.nonces.get(nonce) or "")
-    if node is None or node.boot is None or node.boot.nonce != nonce:
+    """The node whose answers the nonce (its public half) opens: its installer boots and has not said hello yet."""
+    node = world.nodes.get(world.nonces.get(nonce) or "") if nonce else None
+    boot = next((boot for boot in (node.boot, node.rumour) if boot is not None and boot.nonce == nonce), None) if node is not None else None
+    if node is None or boot is None:
         return None
-    image = world.catalog.images.get(node.boot.environment)
+    image = world.catalog.images.get(boot.environment)
     role = install_role(world, node, node.stage)
     return (node, role, image) if role is not None and image is not None and image.kind == "installer" else None
 

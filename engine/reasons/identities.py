@@ -18,6 +18,36 @@ second_claim = kind(
     "look for two machines with this MAC, or for an intruder on the boot network",
     who=Who.TECHNICIAN,
 )
+script_again = kind(
+    "script_again",
+    "a second request for the boot script of {mac} came from {address}; it got the same script",
+    "nothing, if the machine started over; else look for a second machine with this MAC on the boot network",
+    who=Who.TECHNICIAN,
+)
+script_elsewhere = kind(
+    "script_elsewhere",
+    "{address} asked for the boot script of {mac}, whose leased address is {leased}; it got none",
+    "look for the machine at {address}: it asks in the name of another",
+    who=Who.TECHNICIAN,
+)
+live_claim = kind(
+    "live_claim",
+    "a machine at {address} said hello as {node}, which still answers; the engine asks {node} first",
+    "if {node} did not reboot: find the machine at {address}, which speaks in its name",
+    who=Who.ENGINE,
+)
+not_its_boot = kind(
+    "not_its_boot",
+    "a machine with MAC {mac} at {address} (switch port {port}) asked to boot, but {node} answers: it has not rebooted",
+    "look for a second machine with this MAC, or for an intruder on the boot network",
+    who=Who.TECHNICIAN,
+)
+boots_in_vain = kind(
+    "boots_in_vain",
+    "the machine asked to boot by {mac}, came to {signal}, and has not said hello in the time of a whole boot",
+    "read the machine's screen and fix what it shows; if it has no system any more, reinstall the node",
+    who=Who.TECHNICIAN,
+)
 bad_credential = kind(
     "bad_credential",
     "a machine said hello with a credential that this engine did not issue",

@@ -159,6 +159,7 @@ class Services:
             loaders=lambda: loaders,
             image=lambda name, file: shelf.current().file(name, file),
             submit=self._loop.offer,
+            nonce=self._adapters.keys.nonce,
             back=reach.back,
         )
 

@@ -33,8 +33,8 @@ class Texts(Protocol):
     def site(self) -> bytes:
         """The site's initramfs."""
 
-    def install_answers(self, nonce_hash: str, nonce: str, file: str) -> str | Reason | None:
-        """A file of answers for the installer whose boot carries that nonce (given as its SHA-256 in hex, and itself), or why it cannot be
+    def install_answers(self, public: str, nonce: str, file: str) -> str | Reason | None:
+        """A file of answers for the installer whose boot carries that nonce (given as its public half, and whole), or why it cannot be
         made. None: no open boot carries that nonce, or its installer has no such file."""
 
     def tool(self, name: str) -> bytes | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
 import re
 import time
@@ -64,7 +63,7 @@ class AgentCalls:
         gate = self._gate
         body = await gate.parsed(HelloBody, call)
         known = (gate.keys.check_credential(body.credential) or "") if body.credential else ""
-        nonce = hashlib.sha256(body.nonce.encode()).hexdigest() if body.nonce and not body.credential else ""
+        nonce = gate.keys.check_nonce(body.nonce) if not body.credential else ""
         address = gate.address(call)
         answer = await gate.ask(
             lambda request: Hello(

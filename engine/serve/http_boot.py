@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
-import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
@@ -14,6 +12,7 @@ from aiohttp import web
 from .. import reasons
 from ..effects import BootScript
 from ..events import Fetched, ScriptAsked
+from ..trust.tokens import new_nonce
 from .backend import Backend
 from .bodies import parse_mac
 from .http_gate import Call, Gate, Refusal
@@ -86,12 +85,11 @@ class BootCalls:
         if not _UUID.fullmatch(uuid):
             # Firmware without a UUID sends anything here; the MAC is enough.
             uuid = ""
-        nonce = secrets.token_hex(16)
-        shown, address = hashlib.sha256(nonce.encode()).hexdigest(), self._gate.address(call)
-        answer = await self._gate.ask(lambda asked: ScriptAsked(request=asked, mac=mac, address=address, nonce=shown, uuid=uuid.lower()))
+        fresh, address = new_nonce(), self._gate.address(call)
+        answer = await self._gate.ask(lambda asked: ScriptAsked(request=asked, mac=mac, address=address, nonce=fresh, uuid=uuid.lower()))
         if not isinstance(answer, BootScript):
             raise TypeError(f"{type(answer).__name__} is no answer to a loader")
-        text = render(answer, nonce if answer.claim else "")
+        text = render(answer, self._gate.keys.nonce(answer.nonce) if answer.nonce else "")
         return web.Response(text=text, content_type="text/plain", headers={"Cache-Control": "no-store"})
 
     async def image(self, call: Call) -> web.StreamResponse:

@@ -180,7 +180,9 @@ class Gate:
         finally:
             self.answers.forget(request)
         if isinstance(answer, Refuse):
-            raise Refusal(403, answer.reason.code, reasons.sentence(answer.reason))
+            raise Refusal(
+                503 if answer.reason.code == reasons.live_claim.code else 403, answer.reason.code, reasons.sentence(answer.reason)
+            )
         return answer
 
     def tell(self, event: Event) -> None:

@@ -9,7 +9,6 @@ the scripts of `images/node`, which are the same for every node.
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from aiohttp import web
@@ -33,7 +32,7 @@ class InstallCalls:
         nonce, file = call.segments["nonce"], call.segments["file"]
         found = None
         if _NONCE.fullmatch(nonce):
-            found = self._texts.install_answers(hashlib.sha256(nonce.encode()).hexdigest(), nonce, file)
+            found = self._texts.install_answers(self._gate.keys.check_nonce(nonce), nonce, file)
         if found is None:
             raise Refusal(403, "no_answers", reasons.sentence(reasons.unknown_nonce()))
         if isinstance(found, Reason):

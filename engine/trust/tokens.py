@@ -6,6 +6,8 @@ Nothing is stored: a token is checked by computing it again. So a restart, or a 
   boot (`OLD_BOOT`) differs from an invented one (`FORGED`). The first is acknowledged and dropped, the second is refused.
 * A *safe* token is one whose hello came over TLS. Another token opens no secret, because somebody may have read it on the network.
 * A *ticket* lets one boot read one image. Images are large and not secret, so they go without TLS, and a token must not go with them.
+* A *nonce* belongs to one boot: a random public half, and a half that is computed from it. So the same nonce can be given again for the same
+  boot, and neither the store nor the journal holds it whole.
 * A *credential* belongs to the installed system of a node: `NODE.MAC`. It stays on the node's disk across boots.
 
 The domain word before the fields keeps a token from ever being a valid credential, and the reverse. NUL between the fields keeps (`ab`,
@@ -33,6 +35,8 @@ SECRET_FILE = "site.key"
 REMEDY = "restore it from a backup, or delete it: then each node must say hello again"
 MAX_TEXT = 512
 """Longest token or credential that is checked."""
+NONCE_PUBLIC, NONCE_PROOF = 16, 32
+"""Hex digits of the two halves of a nonce."""
 
 
 class Verdict(enum.Enum):
@@ -65,6 +69,15 @@ class Keys:
         """For a token that `check` accepted: True if it was given over TLS."""
         node, tag, mac = token.rsplit(".", 2)
         return _same(mac, self._mac("safe", node, tag))
+
+    def nonce(self, public: str) -> str:
+        """The whole nonce of a boot: its public half, which the store and the journal hold, and the half that only scripts hold."""
+        return public + self._mac("nonce", public)[:NONCE_PROOF]
+
+    def check_nonce(self, nonce: str) -> str:
+        """The public half of a nonce that this engine made. Empty for anything else."""
+        public = nonce[:NONCE_PUBLIC]
+        return public if len(nonce) == NONCE_PUBLIC + NONCE_PROOF and _same(nonce, self.nonce(public)) else ""
 
     def ticket(self, node: NodeId, boot_id: str, image: str) -> str:
         """Lets this boot of `node` read one image, and nothing else. So it may travel in clear beside the image."""
@@ -108,6 +121,11 @@ class Keys:
         # A header or a JSON string may hold lone surrogates, which must not raise here.
         message = "\0".join(fields).encode("utf-8", "surrogatepass")
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()
+
+
+def new_nonce() -> str:
+    """The public half of a fresh nonce."""
+    return secrets.token_hex(NONCE_PUBLIC // 2)
 
 
 def _boot_tag(boot_id: str) -> str:

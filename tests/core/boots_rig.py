@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from catalogs import catalog, plan, role
 from world_rig import WorldRig, mac
@@ -25,8 +25,8 @@ SERVE = role("serve", "system", verify=True)
 BOOTS = catalog(WORK, WIPE, INSTALL, SERVE)
 
 
-def rig(**fields: Any) -> WorldRig:
-    out = WorldRig(BOOTS, plan({}))
+def rig(trust: Literal["confirmed", "network"] = "confirmed", **fields: Any) -> WorldRig:
+    out = WorldRig(BOOTS, plan({}, trust))
     out.server(**{"stage": "hardware", "allocated": True, **fields})
     return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from engine.definitions import AttributeDef, Catalog, On, Requirement, RoleDef, Stage, Want
 from engine.plan import Admin, Approve, DeploymentDef, Network, Plan, Range, Rule, Site
@@ -122,10 +122,10 @@ ADMIN = Network(
 )
 
 
-def plan(roles: dict[str, tuple[str, ...]] | None = None, **more: Any) -> Plan:
+def plan(roles: dict[str, tuple[str, ...]] | None = None, trust: Literal["confirmed", "network"] = "confirmed", **more: Any) -> Plan:
     roles = roles if roles is not None else {"ready": ("all",), "ntp-client": ("all",)}
     values: dict[str, Any] = {
-        "site": Site(name="r1", domain="r1.example.net", admin=Admin(interface="eth1", address="10.0.0.1")),
+        "site": Site(name="r1", domain="r1.example.net", admin=Admin(interface="eth1", address="10.0.0.1"), trust=trust),
         "approve": Approve(wipe="blank"),
         "networks": {"admin": ADMIN},
         "rules": (Rule(name="node-{number}"),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from catalogs import ADMIN, USUAL, plan
 from msgspec.structs import replace
@@ -30,8 +30,8 @@ def with_loaders(files: dict[str, str] = FILES) -> Catalog:
     return replace(USUAL, images={"loader": ImageDef(name="loader", kind="loader", files=files)})
 
 
-def rig(files: dict[str, str] = FILES, **network: Any) -> WorldRig:
-    return WorldRig(with_loaders(files), plan(networks={"admin": replace(ADMIN, **network)}))
+def rig(files: dict[str, str] = FILES, trust: Literal["confirmed", "network"] = "confirmed", **network: Any) -> WorldRig:
+    return WorldRig(with_loaders(files), plan(trust=trust, networks={"admin": replace(ADMIN, **network)}))
 
 
 def asks(kind: DhcpKind = DhcpKind.DISCOVER, arch: int | None = 7, vendor: str = "PXEClient", port: int = 67, **fields: Any) -> DhcpAsked:
@@ -57,6 +57,14 @@ def script(d: WorldRig, number: int = 1) -> BootScript:
 
 def booting(d: WorldRig, signal: Signal = Signal.POWERED, **fields: Any) -> Node:
     boot = Boot(
-        generation=3, way=Way.NETWORK, environment="sledgehammer", ordered=True, signal=signal, at=0.0, deadline=d.now + 420.0, **fields
+        generation=3,
+        way=Way.NETWORK,
+        environment="sledgehammer",
+        ordered=True,
+        signal=signal,
+        at=0.0,
+        since=d.now,
+        deadline=d.now + 420.0,
+        **fields,
     )
     return d.server(boot=boot, runs="", alive=False, boot_id="")

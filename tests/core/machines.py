@@ -13,7 +13,7 @@ from engine import reasons
 from engine.core.roles.attributes import inputs_hash
 from engine.core.world.world import World
 from engine.definitions import RoleDef
-from engine.effects import BootScript, Effect, SendDhcp, Start, Welcome
+from engine.effects import BootScript, Effect, Refuse, SendDhcp, Start, Welcome
 from engine.events import Bye, DhcpAsked, Event, Fetched, Hello, Outcome, ScriptAsked
 from engine.requests import Asker, Request
 from engine.wire.dhcp import DhcpKind, DhcpRequest
@@ -276,7 +276,7 @@ class Machines:
             if effect.disk:
                 self._in(machine, 5.0, lambda: self._disk(machine) if machine.installed else self.power_on(machine))
             else:
-                self._in(machine, 5.0, lambda: self._sledgehammer(machine, nonce))
+                self._in(machine, 5.0, lambda: self._sledgehammer(machine, effect.nonce))
 
         event = ScriptAsked(request=Request(Asker.HTTP, self.seq), mac=machine.mac, address=machine.leased, nonce=nonce)
         self.ask(machine, self.seq, event, got, lambda: self._script(machine))
@@ -307,6 +307,8 @@ class Machines:
                     self._poll(machine)
                 for record in list(machine.attempts.values()):
                     self._tell(machine, record)
+            elif isinstance(effect, Refuse) and effect.reason.code == "live_claim":
+                self._in(machine, 5.0, lambda: self._hello(machine, environment, boot_id, nonce))
             else:
                 self._in(machine, 30.0, lambda: self.power_on(machine))
 

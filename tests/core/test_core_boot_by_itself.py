@@ -7,28 +7,30 @@ from boots_rig import ask, disk_hello, hello, needs_boot, rig, script
 
 from engine import reasons
 from engine.core.boot.signals import SIGNALS
-from engine.effects import BootNode, BootScript, Ignore, Probe, Start
+from engine.effects import BootNode, BootScript, Ignore, Probe, Refuse, Start
 from engine.events import (
     Bye,
     NodeDue,
     Probed,
     Started,
 )
-from engine.model import Signal, State, Way
+from engine.model import State, Way
 
 
-def test_a_boot_rom_that_nobody_expects_is_a_death() -> None:
+def test_a_boot_rom_that_nobody_expects_is_a_question_and_a_death_if_nobody_answers_it() -> None:
     d = rig()
     d.role("work", state=State.WAITING)
     d.feed(Started(installation="x", admin="a"))
     d.feed(ask())
-    node = d.node()
-    assert d.at("work").resume
-    assert (node.runs, node.alive) == ("", False)
-    assert node.boot is not None
-    assert (node.boot.ordered, node.boot.signal) == (False, Signal.DHCP)
+    assert d.one(Probe).node == "n1"
+    assert (d.node().runs, d.node().alive, d.at("work").resume) == ("sledgehammer", True, False)
     d.feed(script())
     assert d.one(BootScript).environment == "sledgehammer"
+    d.feed(hello())
+    assert d.one(Refuse).reason.code == "live_claim", "the agent asks again"
+    d.nobody_answers()
+    assert d.at("work").resume
+    assert not d.node().alive
     d.feed(hello())
     assert [(s.role, s.resume) for s in d.all(Start)] == [("work", True)]
 
@@ -50,16 +52,22 @@ def test_an_installed_node_that_asks_the_network_boots_its_disk() -> None:
     d.feed(ask())
     d.feed(script())
     answer = d.one(BootScript)
-    assert (answer.disk, answer.claim) == (True, False)
+    assert (answer.disk, answer.nonce) == (True, "")
 
 
-def test_a_boot_that_nobody_ordered_and_that_does_not_come_is_ordered() -> None:
+def test_a_machine_that_is_gone_gets_the_time_of_one_boot_to_come_back_and_is_booted_then() -> None:
     d = rig()
+    d.role("work", state=State.WAITING)
     d.feed(ask())
-    waits = dict(SIGNALS[Way.NETWORK])[Signal.LOADER]
-    assert d.tick("n1", waits - 1.0) == []
+    d.nobody_answers()
+    waits = sum(seconds for _, seconds in SIGNALS[Way.NETWORK])
+    assert not d.all(BootNode)
+    d.tick("n1", waits - 1.0)
+    assert not d.all(BootNode)
     d.tick("n1", 1.0)
-    assert d.one(BootNode).tries == 2
+    d.nobody_answers()
+    assert d.one(BootNode).environment == "sledgehammer"
+    assert d.node().rumour is None
 
 
 def test_in_the_system_stage_it_is_left_to_a_person() -> None:

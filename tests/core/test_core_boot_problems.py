@@ -7,6 +7,7 @@ from boots_rig import ask, disk_hello, hello, needs_boot, rig, script
 
 from engine import reasons
 from engine.core.boot.boot import TRIES
+from engine.core.boot.signals import SIGNALS
 from engine.core.roles.reopen import REPEATS_S
 from engine.effects import BootNode, Probe, Start
 from engine.events import (
@@ -74,7 +75,7 @@ def test_a_restart_shortens_no_boot() -> None:
 
 
 def test_a_machine_that_starts_over_by_itself_counts_as_tries() -> None:
-    d = rig()
+    d = rig("network")
     needs_boot(d)
     for tries in range(2, TRIES + 1):
         d.feed(ask(), script())
@@ -84,6 +85,23 @@ def test_a_machine_that_starts_over_by_itself_counts_as_tries() -> None:
     d.feed(script())
     d.feed(ask())
     assert d.node().problem is not None
+
+
+def test_invented_restarts_use_up_no_try_and_put_no_deadline_off() -> None:
+    d = rig()
+    needs_boot(d)
+    boot = d.node().boot
+    assert boot is not None
+    ends = boot.since + sum(seconds for _, seconds in SIGNALS[Way.NETWORK])
+    for _ in range(3 * TRIES):
+        d.feed(ask(), script())
+        d.now += 10
+    boot = d.node().boot
+    assert boot is not None
+    assert (boot.tries, d.node().problem) == (1, None)
+    assert boot.deadline <= ends
+    d.tick("n1", ends - d.now)
+    assert d.one(BootNode).tries == 2
 
 
 def test_retry_ends_a_problem_with_a_boot() -> None:

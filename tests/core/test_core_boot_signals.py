@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
+import pytest
 from boots_rig import ask, hello, needs_boot, rig, script
+from msgspec.structs import replace
 
 from engine import reasons
 from engine.core.boot.boot import TRIES
@@ -20,8 +22,10 @@ from engine.model import Signal, State, Way
 from engine.wire.dhcp import DhcpKind
 
 
-def test_each_signal_is_shown_and_sets_the_next_deadline() -> None:
-    d = rig()
+@pytest.mark.parametrize("trust", ["network", "confirmed"])
+def test_each_signal_is_shown_and_sets_the_next_deadline(trust: Literal["confirmed", "network"]) -> None:
+    d = rig(trust)
+    begun = d.now
     order = needs_boot(d)
     steps: list[tuple[Any, Signal]] = [
         (Powered(node="n1", generation=order.generation), Signal.POWERED),
@@ -38,7 +42,7 @@ def test_each_signal_is_shown_and_sets_the_next_deadline() -> None:
     for event, signal in (
         (Fetched(address=address, what="loader"), Signal.LOADER),
         (ask(ipxe=True), Signal.LOADER),
-        (script(), Signal.SCRIPT),
+        (replace(script(), address=address), Signal.SCRIPT),
         (Fetched(address=address, what="kernel"), Signal.KERNEL),
     ):
         d.now += 5
@@ -46,7 +50,10 @@ def test_each_signal_is_shown_and_sets_the_next_deadline() -> None:
         boot = d.node().boot
         assert boot is not None
         assert boot.signal is signal
-    assert boot.deadline == d.now + dict(SIGNALS[Way.NETWORK])[Signal.HELLO]
+    if trust == "network":
+        assert boot.deadline == d.now + dict(SIGNALS[Way.NETWORK])[Signal.HELLO]
+    else:
+        assert boot.deadline == begun + sum(seconds for _, seconds in SIGNALS[Way.NETWORK]), "anybody could have sent these"
     d.feed(hello())
     node = d.node()
     assert (node.boot, node.runs, node.boot_id, node.alive, node.boots) == (None, "sledgehammer", "b2", True, 1)

@@ -98,7 +98,8 @@ def test_no_boot_is_asked_for_twice() -> None:
     needs_boot(d)
     d.feed(script())
     for _ in range(TRIES):
-        d.tick("n1", 400.0)
+        d.now = d.node().boot.deadline  # type: ignore[union-attr]
+        d.tick("n1")
     assert d.node().problem is not None
     d.change(boot=None)
     d.put(d.node())

@@ -58,7 +58,9 @@ def test_the_clock_that_a_machine_brought(off: int | None, text: str) -> None:
     assert d.one(Welcome)
     assert d.node().clock_off == off
     assert told(d).get("clock", "") == (f"at the last hello, the machine's clock was {text}" if text else "")
-    d.feed(ask(), script("h3"), hello("b3", nonce="h3"))
+    d.feed(ask(), script("h3"))
+    d.nobody_answers()
+    d.feed(hello("b3", nonce="h3"))
     assert told(d) == {}, "an agent of before tells none"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from catalogs import catalog, plan, role
@@ -46,8 +46,10 @@ CATALOG = replace(catalog(HARDWARE, INSTALL, SERVE, defaults={"install-method": 
 GAVE = {"installed": {"os": "debian-12", "disk": "vda", "root": "u"}, "ssh-host-key": "ssh-ed25519 AAAA"}
 
 
-def rig(method: str = "preseed", system: str = "debian-12", **fields: Any) -> WorldRig:
-    out = WorldRig(CATALOG, plan({}))
+def rig(
+    method: str = "preseed", system: str = "debian-12", trust: Literal["confirmed", "network"] = "confirmed", **fields: Any
+) -> WorldRig:
+    out = WorldRig(CATALOG, plan({}, trust))
     out.server(**{"stage": "install", "allocated": True, **fields})
     for name, value in (("install-method", method), ("target-os", system)):
         out.put(Value(layer="operator", scope="n1", name=name, value=value, who="test"))
@@ -134,7 +136,7 @@ def test_from_sledgehammer_through_the_installer_to_the_disk() -> None:
     assert (order.environment, order.way) == ("debian-di", Way.INSTALLER)
     d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     script = d.one(BootScript)
-    assert (script.environment, script.disk, script.claim) == ("debian-di", False, True)
+    assert (script.environment, script.disk, script.nonce) == ("debian-di", False, "h1")
     assert asked(d.world, "h1") is not None
     d.feed(hello())
     assert d.one(Welcome).node == "n1"
@@ -177,7 +179,7 @@ def test_without_approval_the_installer_stands_and_waits() -> None:
 
 
 def test_answers_are_the_signal_between_kernel_and_hello() -> None:
-    d = rig()
+    d = rig(trust="network")
     d.put(Lease(address="10.0.0.30", mac=mac(1), network="admin", state="bound", expires=1e9))
     to_installer_by_outcome(d)
     d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from loader_rig import THEM, asks, booting, offered, rig, took
 from world_rig import WorldRig, mac
@@ -18,13 +20,19 @@ from engine.wire.dhcp import DhcpKind
 WAIT = dict(SIGNALS[Way.NETWORK])
 
 
-def test_each_that_hangs_is_followed_by_the_next_and_the_node_says_so() -> None:
-    d = rig()
+@pytest.mark.parametrize("trust", ["network", "confirmed"])
+def test_each_that_hangs_is_followed_by_the_next_and_the_node_says_so(trust: Literal["confirmed", "network"]) -> None:
+    """Where the network is not trusted, nobody's packet brings the power order nearer: it comes when all steps had all of their time."""
+    d = rig(trust=trust)
     booting(d)
     seen = []
     for tries in range(1, TRIES + 1):
         seen.append(offered(d))
         took(d)
+        if trust == "confirmed":
+            d.tick("n1", WAIT[Signal.SCRIPT] + 1)
+            assert not d.all(BootNode)
+            d.now = d.node().boot.deadline - WAIT[Signal.SCRIPT]  # type: ignore[union-attr]
         d.tick("n1", WAIT[Signal.SCRIPT] + 1)
         if tries < TRIES:
             assert d.one(BootNode).tries == tries + 1
@@ -39,7 +47,7 @@ def test_each_that_hangs_is_followed_by_the_next_and_the_node_says_so() -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_kill_that_lost_its_signal_gives_no_loader_a_bad_name(known: bool) -> None:
-    d = rig()
+    d = rig(trust="network")
     if known:
         booting(d)
     offered(d)
@@ -53,7 +61,7 @@ def test_a_kill_that_lost_its_signal_gives_no_loader_a_bad_name(known: bool) -> 
 
 
 def test_the_node_names_both() -> None:
-    d = rig()
+    d = rig(trust="network")
     booting(d)
     offered(d)
     took(d)
@@ -101,15 +109,21 @@ def refused(d: WorldRig) -> None:
     d.feed(asks(arch=16, vendor="HTTPClient"))
 
 
-def test_a_node_that_can_be_given_nothing_new_is_power_cycled_at_once() -> None:
-    """The signed GRUB speaks TFTP alone, and firmware tries each of its ways once: nobody shall have to press a key."""
-    d = rig()
+@pytest.mark.parametrize("trust", ["network", "confirmed"])
+def test_a_node_that_can_be_given_nothing_new_is_power_cycled(trust: Literal["confirmed", "network"]) -> None:
+    """The signed GRUB speaks TFTP alone, and firmware tries each of its ways once: nobody shall have to press a key. At once, if the
+    engine may believe the network."""
+    d = rig(trust=trust)
     booting(d)
     refused(d)
+    if trust == "confirmed":
+        assert not d.all(BootNode)
+        d.now = d.node().boot.deadline  # type: ignore[union-attr]
+        d.tick("n1")
     assert d.one(BootNode).tries == 2
     node = d.node()
     assert node.notice is not None
-    assert (node.notice.code, node.notice.fields["next"]) == ("loader_refused", "shimx64.efi")
+    assert (node.notice.code, node.notice.fields["next"]) == ("loader_refused" if trust == "network" else "loader_failed", "shimx64.efi")
     d.now += 30
     assert offered(d) == "shimx64.efi"
     assert d.node().boot is not None

@@ -27,6 +27,7 @@ def rig(role: str = "bmc-discover", **fields: Any) -> WorldRig:
 def test_in_the_next_boot_a_discovery_role_that_failed_looks_again() -> None:
     d = rig()
     d.feed(script("h2"))
+    d.nobody_answers()
     assert d.at("bmc-discover").state is State.ERROR, "it has not booted yet"
     d.feed(hello("b2", nonce="h2"))
     assert [s.role for s in d.all(Start)][-1] == "bmc-discover"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from world_rig import WorldRig, mac, uuid
 
 from engine.core.boot.identity import A_MOMENT_S, clean_serial, clean_uuid, known_by, shared_with, swapped
-from engine.effects import Accept, BootNode, Refuse, Start, Welcome
+from engine.effects import Accept, BootNode, BootScript, Refuse, Start, Welcome
 from engine.events import Hello, Operate, Probed
 from engine.model import Kind, Node, State
 from engine.requests import Asker, Request
@@ -49,6 +49,7 @@ class Site:
         nonce, boot_id = f"h{self.boots}", f"b{self.boots}"
         self.d.feed(ask(number=number))
         self.d.feed(script(nonce, number))
+        nonce = self.d.one(BootScript).nonce
         macs = tuple(mac(p) for p in box.ports)
         said = Hello(
             request=Request(Asker.HTTP, 6),
@@ -63,6 +64,10 @@ class Site:
         codes = set()
         for _ in range(again + 1):
             self.d.feed(said)
+            for refused in self.d.all(Refuse):
+                if refused.reason.code == "live_claim":  # the machine that was there before is this one, or is gone
+                    self.d.nobody_answers(self.d.world.names[str(refused.reason.fields["node"])])
+                    self.d.feed(said)
             codes.add(next((e.reason.code for e in self.d.all(Refuse)), ""))
             self.d.now += 1
         assert len(codes) == 1, codes

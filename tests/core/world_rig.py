@@ -13,8 +13,8 @@ from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.definitions import Catalog
 from engine.effects import Effect
-from engine.events import Commit, Due, Event, Happened, NodeDue, RoleDue, SightingDue, Started, Tick, Wake
-from engine.model import Bmc, Kind, Node, NodeRole, Row
+from engine.events import Commit, Due, Event, Happened, NodeDue, Probed, RoleDue, ScriptAsked, SightingDue, Started, Tick, Wake
+from engine.model import Bmc, Kind, Lease, Node, NodeRole, Row
 from engine.plan import Plan
 
 E = TypeVar("E", bound=Effect)
@@ -27,6 +27,8 @@ class WorldRig:
         self.effects: list[Effect] = []
         self.wakes: list[Wake] = []
         self.rest = False
+        self.leases = True
+        """Whoever asks for a script has leased the address. A test of that very rule sets it to False."""
         if world is None:
             self.feed(Started(installation="i5", admin="admin.example.net"))
             self.feed(Commit(who="test", plan=wanted or plan()))
@@ -34,6 +36,8 @@ class WorldRig:
     def feed(self, *events: Event) -> list[Effect]:
         work = Work(self.world)
         for event in events:
+            if isinstance(event, ScriptAsked) and self.leases and work.lease_of.get(event.mac) != event.address:
+                work.put_lease(Lease(address=event.address, mac=event.mac, network="admin", state="bound", expires=self.now + 3600.0))
             self.rows = step(work, Happened(1e9 + self.now, self.now, event))
         self.rest = work.rest
         self.world, self.effects, self.wakes = work.finish(), work.effects, work.wakes
@@ -45,6 +49,12 @@ class WorldRig:
         node, slash, role = subject.partition("/")
         due: Due = RoleDue(node, role) if slash else SightingDue(subject) if ":" in subject else NodeDue(subject)
         return self.feed(Tick(subjects=(due,)))
+
+    def nobody_answers(self, node: str = "n1") -> list[Effect]:
+        """The node's machine is gone: its probes fail, until it counts as dead."""
+        while self.world.nodes[node].probe:
+            self.feed(Probed(node=node, probe=self.world.nodes[node].probe, alive=False))
+        return self.effects
 
     def put(self, *rows: Row) -> None:
         """Records as they are, with their indexes, and nothing that follows."""

@@ -51,7 +51,7 @@ def test_what_is_not_taken_is_refused_with_the_cause(failure: str, why: str) -> 
     ("answer", "is_told"),
     [
         (Welcome(request=Request(Asker.HTTP, 1), node="n1", name="n1", boot_id="b"), True),
-        (BootScript(request=Request(Asker.TFTP, 1), mac="m", node="", environment="", disk=True, claim=False), True),
+        (BootScript(request=Request(Asker.TFTP, 1), mac="m", node="", environment="", disk=True, nonce=""), True),
         (Refuse(request=Request(Asker.TFTP, 1), reason=NO), True),
         (Acknowledge(attempt="a.0", node="n1"), True),
         (Refuse(request=None, reason=NO), False),

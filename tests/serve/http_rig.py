@@ -113,7 +113,7 @@ class Rig:
             case ScriptAsked(mac="00:00:00:00:00:bb"):
                 self.http.answer(Refuse(request=event.request, reason=reasons.banned(mac=event.mac)))
             case ScriptAsked():
-                effect = BootScript(request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, claim=True)
+                effect = BootScript(request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, nonce=event.nonce)
                 self.http.answer(effect)
             case Hello():
                 for i in range(1, 1001) if event.nonce else ():

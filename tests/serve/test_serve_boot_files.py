@@ -44,6 +44,7 @@ class Rig:
             loaders=lambda: {"grubx64.efi": b"grub"},
             image=lambda name, file: self.images.get((name, file)),
             submit=self.submit,
+            nonce=Keys(b"k" * 32).nonce,
             back=lambda peer: peer.replace("127.0.0", "192.168.124"),
             clock=lambda: self.now,
         )
@@ -58,7 +59,7 @@ class Rig:
 
     def answer(self, event: ScriptAsked) -> None:
         effect: BootScript | Refuse = BootScript(
-            request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=self.disk, claim=not self.disk
+            request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=self.disk, nonce="" if self.disk else event.nonce
         )
         if self.refuses:
             effect = Refuse(request=event.request, reason=reasons.banned(mac=event.mac))
@@ -138,7 +139,7 @@ def test_refused_and_busy(rig: Rig) -> None:
 def test_an_engine_that_does_not_answer_holds_nobody_up_for_long(rig: Rig) -> None:
     rig.silent = True
     assert rig.get(f"boot/grub.cfg-{MAC}").message == "busy, ask again"
-    assert not rig.files.answer(BootScript(request=rig.events[0].request, mac=MAC, node="", environment="", disk=True, claim=False))  # type: ignore[attr-defined]
+    assert not rig.files.answer(BootScript(request=rig.events[0].request, mac=MAC, node="", environment="", disk=True, nonce=""))  # type: ignore[attr-defined]
 
 
 def test_who_asks_without_end_is_told_to_wait(rig: Rig) -> None:

@@ -6,7 +6,6 @@ in a step, before, in and after a commit.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -71,7 +70,7 @@ class Admin:
         self.life, self.up, self.lives = Life(), True, self.lives + 1
         self._turning, self._alarm_at = False, 0.0
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, tuple[Callable[[Any], None], str]] = {}
+        self._waiting: dict[int, Callable[[Any], None]] = {}
         self._results: dict[tuple[str, str], Callable[[Any], None]] = {}
         self._told: set[tuple[str, str]] = set()
         self._polls: dict[str, Callable[[], None]] = {}
@@ -250,21 +249,19 @@ class Admin:
                     reply = effect.reply
                     self.sim.net.datagram(machine, lambda r=reply, m=machine: self.sim.hears(m, r))
 
-    def _ask(self, make: Callable[[int], Event], reply: Callable[[Any], None], extra: str = "") -> None:
+    def _ask(self, make: Callable[[int], Event], reply: Callable[[Any], None]) -> None:
         if not self.up:
             reply(None)
             return
         number = next(self._numbers)
-        self._waiting[number] = (reply, extra)
+        self._waiting[number] = reply
         if not self.submit(make(number)):
             self._waiting.pop(number)
             reply(None)
 
     def script(self, mac: str, address: str, reply: Callable[[Any], None]) -> None:
         nonce = f"{self.sim.random('nonces').getrandbits(64):016x}"
-        self._ask(
-            lambda number: ScriptAsked(request=Request(Asker.HTTP, number), mac=mac, address=address, nonce=_hash(nonce)), reply, nonce
-        )
+        self._ask(lambda number: ScriptAsked(request=Request(Asker.HTTP, number), mac=mac, address=address, nonce=nonce), reply)
 
     def hello(self, machine: Machine, boot_id: str, nonce: str, reply: Callable[[Any], None]) -> None:
         credential = machine.system.credential if machine.system is not None and not nonce else ""
@@ -279,7 +276,7 @@ class Admin:
         address = machine.lease if nonce else (machine.system.address if machine.system is not None else "")
         said = Hello(
             request=Request(Asker.HTTP, 0),
-            nonce=_hash(nonce) if nonce else "",
+            nonce=nonce,
             credential=credential,
             boot_id=boot_id,
             environment=machine.runs,
@@ -366,7 +363,7 @@ class Admin:
             return
         if isinstance(effect, Welcome):
             self.last_values.contact(effect.node)
-        found[0]((effect, found[1]) if isinstance(effect, BootScript) else effect)
+        found(effect)
 
     def _command(self, node: str, generation: int, command: Reboot | Kexec) -> bool:
         found, heard = self.loop.world.nodes.get(node), self.last_values.last_contact(node)
@@ -403,10 +400,6 @@ class Admin:
         for event in silent_nodes(self.loop.world, self.last_values.last_contact, self.sim.clock.now, SILENCE_S):
             self.submit(event)
         self.sim.clock.after(WATCH_S, self._watch, self.life)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of_request(event: Any, request: Request) -> Any:

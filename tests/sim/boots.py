@@ -79,17 +79,15 @@ def _script(sim: Simulation, machine: Machine) -> None:
     """Ask for the boot script until there is one."""
 
     def got(answer: object) -> None:
-        if not isinstance(answer, tuple):
+        if not isinstance(answer, BootScript):
             sim.clock.after(5.0, lambda: _script(sim, machine), machine.life)
             return
-        effect, nonce = answer
-        assert isinstance(effect, BootScript)
-        if effect.disk:
+        if answer.disk:
             sim.clock.after(5.0, lambda: from_disk(sim, machine), machine.life)
         else:
-            machine.nonce = nonce
-            machine.nonces.append(nonce)
-            sim.clock.after(3.0, lambda: _kernel(sim, machine, nonce), machine.life)
+            machine.nonce = answer.nonce
+            machine.nonces.append(answer.nonce)
+            sim.clock.after(3.0, lambda: _kernel(sim, machine, answer.nonce), machine.life)
 
     sim.net.request(machine, machine.life, lambda reply: sim.admin.script(machine.mac, machine.lease, reply), got)
 

@@ -193,7 +193,8 @@ class People:
             return
         # Each of its reboots is a person's: a reinstall would ask for all of them again. Its screen shows whether a system comes up at all.
         button = node.problem is not None and node.problem.code == "no_power" and machine.system is not None
-        if rounds in (5, 6, 9, 10) and node.problem is not None and node.allocated and not button:
+        vain = lost and node.notice is not None and node.notice.code == "boots_in_vain"
+        if rounds in (5, 6, 9, 10) and (node.problem is not None or vain) and node.allocated and not button:
             self.operate("reinstall", node.id)
         elif any(r.failure is not None and "disk of the order" in str(r.failure.fields) for r in roles):
             self.operate("redeploy", node.id, "inventory")  # as it says: discover the machine again

@@ -34,9 +34,9 @@ def _wrong(sim: Simulation, effect: Effect) -> str:
             node = nodes.get(effect.node)
             if node is not None and node.boot_id != effect.boot_id and effect.boot_id not in sim.seen_boots(effect.node):
                 return f"the node runs {node.boot_id}"
-        case BootScript() if effect.claim and effect.node:
+        case BootScript() if effect.nonce and effect.node:
             node = nodes.get(effect.node)
-            if node is not None and node.boot_mac == "":
+            if node is not None and effect.nonce not in (node.claim, *(b.nonce for b in (node.boot, node.rumour) if b is not None)):
                 return "no boot is recorded"
         case Accept() if (
             effect.request is not None and effect.request not in sim.store.answered and not sim.people.waits_for_power(effect.request)

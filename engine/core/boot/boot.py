@@ -1,9 +1,13 @@
 """Boots: how a machine gets from power to a hello, the last signal on that way, and what happens if the next signal does not come.
 
-A boot is opened by a power order, or by a request from a boot ROM that no open boot expects. The ROM's retries, iPXE's DHCP and the
-kernel's own DHCP belong to it. Each way has its own list of expected signals with deadlines. When a deadline passes, the engine repeats
-the power order (with a new generation, so that it recognises a late answer to the old one), a limited number of times. Then the node has
-a problem.
+A boot is opened by a power order, or by the word of the system that ends. The ROM's retries, iPXE's DHCP and the kernel's own DHCP belong
+to it. A request from a boot ROM that no open boot expects is a rumour (`rumour`). Each way has its own list of expected signals with
+deadlines. When a deadline passes, the engine repeats the power order (with a new generation, so that it recognises a late answer to the
+old one), a limited number of times. Then the node has a problem.
+
+Anybody on the network can send the packets of a boot in a machine's name. So they tell where a boot is, and bring no power order nearer
+and none further away: deadlines count from the boot's beginning, as if each step took all of its time. With `trust: network` each packet
+counts by itself, so that a loader that hangs is found sooner.
 
 Before a hello a boot may belong to a sighting. Its deadline then gives a reason, not a power order, because nobody knows whose power
 button that would be.
@@ -19,12 +23,13 @@ from ...events import NodeDue, SightingDue
 from ...model import Boot, Intent, Node, Sighting, Signal, Way
 from ...reasons import Reason
 from ..roles.change import change_node
+from ..roles.death import unresolved
 from ..roles.node_moves import NodeMove
 from ..roles.stages import DISCOVERY, over_network, stage_named
 from ..world.view import View
 from ..world.work import Work
 from . import loaders
-from .signals import ORDER, expected_next, within
+from .signals import ORDER, believed, by, expected_next, whole, within
 
 TRIES = 3
 """Power orders for one boot before the node has a problem."""
@@ -34,7 +39,7 @@ POWER = frozenset({"no_power", "power_failed", "refused"})
 
 
 def opened(w: Work, generation: int, way: Way, environment: str, ordered: bool, tries: int = 1) -> Boot:
-    boot = Boot(generation=generation, way=way, environment=environment, ordered=ordered, at=w.at, deadline=0.0, tries=tries)
+    boot = Boot(generation=generation, way=way, environment=environment, ordered=ordered, at=w.at, since=w.now, deadline=0.0, tries=tries)
     return replace(boot, deadline=w.now + within(w, boot))
 
 
@@ -66,7 +71,7 @@ def firmware_way(view: View, environment: str) -> Way:
 
 
 def unexpected(w: Work, node: Node, environment: str) -> None:
-    """The machine boots and no boot is open: somebody pressed a button, or the machine died. Opens a boot that nobody ordered."""
+    """The system that runs says that it ends, and no boot is open. Opens a boot that nobody ordered."""
     generation = node.intent.generation + 1
     boot = opened(w, generation, firmware_way(w, environment), environment, ordered=False)
     _await(w, node, NodeMove.BOOT_SEEN, boot, replace(node.intent, environment=environment, generation=generation))
@@ -81,29 +86,31 @@ def _await(w: Work, node: Node, kind: NodeMove, boot: Boot, intent: Intent) -> N
     return new
 
 
-def seen(w: Work, boot: Boot, signal: Signal) -> Boot:
+def seen(w: Work, boot: Boot, signal: Signal, proven: bool = True) -> Boot:
     """The boot after a signal. A signal of a later stage is accepted whatever came between. An earlier one means that the machine
-    started over by itself; that counts as a try, so that a loop ends."""
+    started over by itself; if that is `proven`, it counts as a try, so that a loop ends. Else the boot's last deadline ends it."""
     again = signal is Signal.DHCP and ORDER[boot.signal] >= ORDER[Signal.SCRIPT]
     if ORDER[signal] <= ORDER[boot.signal] and not again:
         return boot
-    new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again else boot.tries, failure=None)
-    return replace(new, deadline=w.now + within(w, new))
+    new = replace(boot, signal=signal, at=w.at, tries=boot.tries + 1 if again and proven else boot.tries, failure=None)
+    if proven or not boot.since:
+        return replace(new, deadline=w.now + within(w, new))
+    return replace(new, deadline=max(boot.deadline, boot.since + whole(w, boot.way) if again else by(w, new)))
 
 
-def restarted(w: Work, boot: Boot | None) -> Boot | None:
+def restarted(w: Work, boot: Boot | None, proven: bool = True) -> Boot | None:
     """The boot set back to its beginning, for firmware that starts over with another loader. There are few loaders, so this ends."""
     if boot is None:
         return None
     new = replace(boot, signal=Signal.POWERED, at=w.at)
-    return replace(new, deadline=w.now + within(w, new))
+    return replace(new, deadline=w.now + within(w, new) if proven else boot.deadline)
 
 
 def node_signal(w: Work, node: Node, signal: Signal) -> Node:
     """Records a signal of a node's open boot. Returns the node after it."""
     if node.boot is None:
         return node
-    boot = seen(w, node.boot, signal)
+    boot = seen(w, node.boot, signal, believed(w, signal))
     if boot is node.boot:
         return node
     new = replace(node, boot=boot, signal=boot.signal, signal_at=w.at, heard=w.now if signal is not Signal.POWERED else node.heard)
@@ -143,6 +150,11 @@ def deadline(w: Work, node: Node) -> None:
     boot = node.boot
     if boot is None or boot.deadline > w.now or not node.available:
         return  # an unavailable node is examined when it is available again
+    until = unresolved(w, node)
+    if until is not None:
+        w.put_node(replace(node, boot=replace(boot, deadline=until)))
+        w.wake(until, NodeDue(node.id))
+        return
     if loaders.hung(w, boot):
         node = loaders.node_next(w, node, boot)
     if not may_cycle(w, node, boot):

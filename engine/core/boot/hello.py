@@ -24,6 +24,7 @@ from . import loaders
 from .ban import banned_mac
 from .boot import failed
 from .identity import Identity, identify, match
+from .rumour import present
 
 PROTOCOL = 1
 """Version of the agent protocol (images/node/agent sends it in its hello). It is raised only if an older agent could not be understood,
@@ -88,12 +89,23 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     if isinstance(matched, Reason):
         _refuse(w, by_node or sighting, event, matched)
         return
+    if matched is not None and present(matched):
+        _put_off(w, matched, event)
+        return
     node = matched if matched is not None else _new_node(w, found, mac, event)
     if sighting is not None:
         node = loaders.taken_over(node, sighting)
     macs = _ports(w, node, found.macs)
     node = replace(node, macs=macs, boot_mac=mac, uuid=node.uuid or found.uuid, serial=node.serial or found.serial)
     _arrived(w, node, event)
+
+
+def _put_off(w: Work, node: Node, event: Hello) -> None:
+    """Somebody says hello as a node whose machine counts as present. The probes decide; the agent asks again."""
+    reason = reasons.live_claim(node=node.name, address=event.address or "no known address")
+    w.put_node(replace(node, notice=reason))
+    order_probe(w, w.nodes[node.id])
+    w.order(Refuse(request=event.request, reason=reason))
 
 
 def _matched(w: Work, by_node: Node | None, mac: Mac, found: Identity) -> Node | Reason | None:

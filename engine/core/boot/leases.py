@@ -31,12 +31,13 @@ from ...quirks import DHCP_CLASSES
 from ...reasons import Reason
 from ...wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 from ...wire.dhcp_options import address_octets, relay_port
-from ..roles.life import rom_asked
 from ..world.view import View
 from ..world.work import Work
 from . import loaders
 from .boot import failed, may_cycle, node_signal, order_boot, restarted, sighting_signal
 from .proxy import as_proxy, is_proxy, not_ours, overhear, wants_answer
+from .rumour import spoken
+from .signals import believed
 from .subnets import nowhere, server_id, serving, span
 
 LEASE = 3600
@@ -298,19 +299,21 @@ def _reset(sighting: Sighting, loader: Loader) -> Reason | None:
 
 
 def _note_boot(w: Work, node: Node, request: DhcpRequest, kind: str, loader: Loader) -> None:
-    if kind == "boot-rom":
-        node = rom_asked(w, node)
+    if node.boot is None:
+        lease = w.lease_of.get(request.mac, "")
+        spoken(w, node, Signal.DHCP, request.mac, lease, relay_port(request.relay))
+        return
     if node.boot_mac != request.mac:
         w.put_node(node := replace(node, boot_mac=request.mac))
     boot = node.boot
     if kind == "boot-rom" and boot is not None and loaders.came_back(w, boot, request):
         node = loaders.node_next(w, node, boot, back=True)
         loader = loaders.offer(w, request, loader.way == "proxy")
-        if loader.file in node.loaders_failed and may_cycle(w, node, boot):
+        if loader.file in node.loaders_failed and may_cycle(w, node, boot) and believed(w, Signal.DHCP):
             # There is no new loader for it by this way, and it tries each way only once. After a reset it starts again.
             order_boot(w, node, boot.environment, boot.way, tries=boot.tries + 1)
             return
-        w.put_node(node := replace(node, boot=restarted(w, boot)))
+        w.put_node(node := replace(node, boot=restarted(w, boot, believed(w, Signal.DHCP))))
     # iPXE's own DHCP belongs to the boot that the ROM's DHCP began, unless the ROM is iPXE.
     first = node.boot is not None and node.boot.signal in (Signal.OPENED, Signal.POWERED)
     if kind == "boot-rom" or first:

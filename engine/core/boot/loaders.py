@@ -25,7 +25,6 @@ from ...reasons import Reason
 from ...wire.dhcp import DhcpRequest
 from ..world.view import View
 from ..world.work import Work
-from .signals import within
 
 COMEBACK_S = 2.0
 SIGNED = ("efi-signed", "efi-arm64-grub")
@@ -92,7 +91,7 @@ def came_back(w: Work, boot: Boot | None, request: DhcpRequest) -> bool:
         return False
     if w.now >= boot.deadline:  # it hung and was reset; a machine that tries another way of booting was not reset, only slow
         return boot.loader.way != "proxy" and _way(request) != boot.loader.way
-    return w.now - (boot.deadline - within(w, boot)) >= COMEBACK_S
+    return w.at - boot.at >= COMEBACK_S
 
 
 def hung(view: View, boot: Boot | None) -> bool:

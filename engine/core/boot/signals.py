@@ -30,8 +30,16 @@ SIGNALS: dict[Way, tuple[tuple[Signal, float], ...]] = {
 }
 """Way -> its signals in order, each with the seconds within which it must follow the previous one, at a patience of 1."""
 
+PROVEN = frozenset({Signal.POWERED, Signal.HELLO, Signal.WORKING})
+"""Signals that a stranger cannot send: the BMC's answer, and calls with a nonce or a token."""
+
 ORDER = {signal: i for i, signal in enumerate(Signal)}
 """Signal -> its position in the order in which they come."""
+
+
+def believed(view: View, signal: Signal) -> bool:
+    """True if this signal of a known machine shortens or lengthens what the engine waits for. Anybody can send a packet in its name."""
+    return signal in PROVEN or (view.plan is not None and view.plan.site.trust == "network")
 
 
 def expected_next(boot: Boot) -> tuple[Signal, float]:
@@ -40,6 +48,19 @@ def expected_next(boot: Boot) -> tuple[Signal, float]:
         if ORDER[signal] > ORDER[boot.signal] and (boot.ordered or signal is not Signal.POWERED):
             return signal, seconds
     return Signal.HELLO, SIGNALS[boot.way][-1][1]
+
+
+def by(view: View, boot: Boot) -> float:
+    """Engine time by which the next expected signal must come, if every signal before it took all of its time."""
+    signal, _ = expected_next(boot)
+    ways = SIGNALS[boot.way]
+    last = next((i for i, (name, _) in enumerate(ways) if name is signal), len(ways) - 1)
+    return boot.since + sum(deadline_s(view, seconds) for name, seconds in ways[: last + 1] if boot.ordered or name is not Signal.POWERED)
+
+
+def whole(view: View, way: Way) -> float:
+    """Seconds that a boot by this way may take in all."""
+    return sum(deadline_s(view, seconds) for _, seconds in SIGNALS[way])
 
 
 def expected(boot: Boot) -> str:

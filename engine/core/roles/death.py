@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ...effects import Probe
 from ...model import Node, State
+from ..world.view import open_roles
 from ..world.work import Work
 from .change import change
 from .transitions import Move, runs
@@ -29,6 +30,15 @@ def look_again(w: Work, node_id: str) -> None:
         definition = w.catalog.roles.get(role.role)
         if definition is not None and "discovery" in definition.flags and role.state is State.ERROR:
             change(w, role, Move.RETRY, since=w.at)
+
+
+def unresolved(w: Work, node: Node) -> float | None:
+    """Engine time until which a destructive attempt on the node may still be running. None: there is none."""
+    for role in open_roles(w, node.id):
+        definition = w.catalog.roles.get(role.role)
+        if definition is not None and definition.destructive and w.now < role.begun + definition.timeout_s:
+            return role.begun + definition.timeout_s
+    return None
 
 
 def order_probe(w: Work, node: Node) -> None:

@@ -12,13 +12,15 @@ from msgspec.structs import replace
 from ... import reasons
 from ...effects import Ignore, SetPower
 from ...events import Bye, Missed, NodeDue, Probed
-from ...model import Kind, Node, Way
+from ...model import Kind, Node, Signal, Way
+from ..boot import rumour
 from ..boot.boot import deadline, firmware_way, order_boot, unexpected
 from ..boot.patience import pause_s
-from ..world.view import View, open_roles
+from ..boot.signals import believed
+from ..world.view import View
 from ..world.work import Work
 from .change import change_node
-from .death import MISSES, PROBE_AGAIN, order_probe, suspend
+from .death import MISSES, PROBE_AGAIN, order_probe, suspend, unresolved
 from .derive import committed
 from .guards import node_holder
 from .node_moves import NodeMove
@@ -84,7 +86,11 @@ def _bring_back(w: Work, node: Node) -> None:
     attempt is lost."""
     needs = environment_of(w, node, node.stage)
     if needs and node.runs != needs:
-        _boot(w, node, needs)
+        until = None if proven(w, node) else unresolved(w, node)
+        if until is not None:
+            w.wake(until, NodeDue(node.id))
+        else:
+            _boot(w, node, needs)
     elif not node.alive:
         _recover(w, node)
 
@@ -113,7 +119,7 @@ def _recover(w: Work, node: Node) -> None:
     stage = stage_named(w, node.stage)
     if stage is None or not stage.power_cycle or node.missed < MISSES:
         return
-    until = _unresolved(w, node)
+    until = max(filter(None, (unresolved(w, node), rumour.coming(w, node))), default=None)
     if until is not None:
         w.wake(until, NodeDue(node.id))
         return
@@ -121,13 +127,10 @@ def _recover(w: Work, node: Node) -> None:
     order_boot(w, node, environment, firmware_way(w, environment))
 
 
-def _unresolved(w: Work, node: Node) -> float | None:
-    """Engine time until which a destructive attempt on the node may still be running. None: there is none."""
-    for role in open_roles(w, node.id):
-        definition = w.catalog.roles.get(role.role)
-        if definition is not None and definition.destructive and w.now < role.begun + definition.timeout_s:
-            return role.begun + definition.timeout_s
-    return None
+def proven(w: Work, node: Node) -> bool:
+    """True if it is sure that the node's machine said the last hello: it is confirmed, it had a credential, or the site trusts its
+    network."""
+    return bool(node.confirmed) or not over_network(w, node.runs) or believed(w, Signal.DHCP)
 
 
 def _ask_power(w: Work, node: Node) -> None:
@@ -135,7 +138,7 @@ def _ask_power(w: Work, node: Node) -> None:
     stage = stage_named(w, node.stage)
     if node.bmc is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
         return
-    if not stage.power_cycle or _unresolved(w, node) is not None:
+    if not stage.power_cycle or unresolved(w, node) is not None:
         w.order(SetPower(node=node.id, action="status", who="engine"))
 
 
@@ -168,6 +171,8 @@ def probed(w: Work, event: Probed) -> None:
     if node is None or node.probe != event.probe:
         return
     if event.alive:
+        rumour.denied(w, node.id)
+        node = w.nodes[node.id]
         change_node(w, node, NodeMove.ANSWER, since=node.since if node.alive else w.at)
         return
     # Beyond MISSES nothing follows from the count, and repeated questions to a lost node are no news.
@@ -188,8 +193,10 @@ def tick(w: Work, node: Node) -> None:
     """A wake of this node has come: a boot's deadline, or the time to ask a lost node again."""
     if node.boot is not None:
         deadline(w, node)
-    elif node.runs and not node.alive:
-        order_probe(w, node)
+        return
+    rumour.due(w, node)
+    if node.runs and not node.alive:
+        order_probe(w, w.nodes[node.id])
     else:
         w.touch_node(node.id)
 
@@ -207,14 +214,3 @@ def bye(w: Work, event: Bye) -> None:
     node = replace(node, heard=w.now, notice=reasons.died(environment=node.runs))
     unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)
     suspend(w, node.id)
-
-
-def rom_asked(w: Work, node: Node) -> Node:
-    """A boot ROM of this node asks for an address. If no boot is open, the node had died unseen."""
-    if node.boot is not None:
-        return node
-    died = bool(node.runs)
-    unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)
-    if died:
-        suspend(w, node.id)
-    return w.nodes[node.id]

@@ -61,13 +61,13 @@ class NodeMove(enum.Enum):
 
 TABLE = """
              dk bo up lo pr pa | refused with     | resets
-boot         bo bo bo bo bo bo | unavailable      | runs alive off probe missed signal confirmed
-boot-seen    bo -  bo bo bo bo |                  | runs alive off probe missed signal confirmed
-hello        up up up up up up |                  | boot off probe missed confirmed +alive
-hello-disk   lo lo lo lo lo lo |                  | boot off probe missed confirmed alive
+boot         bo bo bo bo bo bo | unavailable      | rumour runs alive off probe missed signal confirmed
+boot-seen    bo -  bo bo bo bo |                  | rumour runs alive off probe missed signal confirmed
+hello        up up up up up up |                  | boot rumour off probe missed confirmed +alive
+hello-disk   lo lo lo lo lo lo |                  | boot rumour off probe missed confirmed alive
 confirm      -  -  up lo -  -  |                  |
 give-up      -  dk -  -  -  -  |                  | boot runs alive
-answer       -  -  up up -  -  |                  | probe missed +alive
+answer       -  -  up up -  -  |                  | rumour probe missed +alive
 silent       -  -  lo -  -  -  |                  | alive
 found-off    dk -  -  lo -  -  | problem hold unavailable |
 park         pa pa pr pr pr pa |                  | boot alive probe missed
@@ -82,7 +82,7 @@ hold         dk bo up lo pr pa |                  | +hold
 release      dk bo up lo pr pa |                  | hold
 available    dk bo up lo pr pa |                  | +available
 unavailable  dk bo up lo pr pa |                  | -available
-split        dk dk dk dk pa pa |                  | boot runs alive probe confirmed uuid serial macs boot_mac claim notice
+split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed uuid serial macs boot_mac claim notice
 delete       *  *  *  *  *  *  |                  |
 """
 """Move x state -> state. `-`: refused; `*`: the record is deleted. Then the marks with which the move is refused, and the fields that
@@ -95,7 +95,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
     ),
     NodeMove.BOOT_SEEN: (
         "boot intent signal_at since heard",
-        "The machine boots and nobody ordered it: its boot ROM asks, or its system says bye.",
+        "The machine boots and nobody ordered it: its system says bye.",
     ),
     NodeMove.HELLO: (
         "runs boot_id address boots misboots problem claim intent signal signal_at since clock_off heard",

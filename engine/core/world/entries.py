@@ -82,4 +82,6 @@ def names(node: Node | None) -> tuple[str, ...]:
 
 
 def nonces(node: Node | None) -> tuple[str, ...]:
-    return () if node is None else (node.boot.nonce if node.boot else "", node.claim)
+    if node is None:
+        return ()
+    return (node.boot.nonce if node.boot else "", node.rumour.nonce if node.rumour else "", node.claim)

@@ -96,7 +96,7 @@ class View:
     address_of: Table[tuple[NodeId, str], str]
     """(node, network) -> allocated address."""
     nonces: Table[str, str]
-    """SHA-256 of an unclaimed nonce -> MAC of a sighting or node id."""
+    """Public half of a nonce -> MAC of a sighting or node id."""
     values_of: Table[str, tuple[tuple[str, str, str], ...]]
     """Scope -> keys of the attribute values set in it."""
     stale: Table[Key, bool]
