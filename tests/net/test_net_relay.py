@@ -50,7 +50,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def told(log: Path, event: str) -> dict[str, str]:
-    calls = [part for part in log.read_text().split("\n\n") if part.startswith(f"event={event}\n")] if log.exists() else []
+    """What udhcpc said of its last such event. A call that is not written to its end does not count."""
+    whole = log.read_text().split("\n\n")[:-1] if log.exists() else []
+    calls = [part for part in whole if part.startswith(f"event={event}\n")]
     return dict(line.partition("=")[::2] for line in calls[-1].splitlines() if "=" in line) if calls else {}
 
 
