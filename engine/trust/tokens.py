@@ -6,8 +6,8 @@ Nothing is stored: a token is checked by computing it again. So a restart, or a 
   boot (`OLD_BOOT`) differs from an invented one (`FORGED`). The first is acknowledged and dropped, the second is refused.
 * A *safe* token is one whose hello came over TLS. Another token opens no secret, because somebody may have read it on the network.
 * A *ticket* lets one boot read one image. Images are large and not secret, so they go without TLS, and a token must not go with them.
-* A *nonce* belongs to one boot: a random public half, and a half that is computed from it. So the same nonce can be given again for the same
-  boot, and neither the store nor the journal holds it whole.
+* A *nonce* belongs to one boot: a random public half, and a half that is computed from it. So the same nonce can be given again for the
+  same boot, and neither the store nor the journal holds it whole.
 * A *credential* belongs to the installed system of a node: `NODE.MAC`. It stays on the node's disk across boots.
 
 The domain word before the fields keeps a token from ever being a valid credential, and the reverse. NUL between the fields keeps (`ab`,

@@ -30,6 +30,14 @@ DEADLINE_S = 60.0
 KERNEL = bytes(range(256)) * 4096
 
 
+KEYS = Keys(b"s" * 32)
+
+
+def ticket(number: int) -> str:
+    """The nonce with which node `nN` says hello."""
+    return KEYS.nonce(f"{number:016x}")
+
+
 class SomeTexts:
     """What machines that boot are given, short."""
 
@@ -49,7 +57,7 @@ class SomeTexts:
     def site(self) -> bytes:
         return b"the site"
 
-    def install_answers(self, nonce_hash: str, nonce: str, file: str) -> str | None:
+    def install_answers(self, public: str, nonce: str, file: str) -> str | None:
         return None
 
     def tool(self, name: str) -> bytes | None:
@@ -57,7 +65,7 @@ class SomeTexts:
 
 
 class Rig:
-    """The engine: welcomes the nonce `ticket-N` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
+    """The engine: welcomes `ticket(N)` as node `nN`, acknowledges outcomes, answers loaders; from another thread, as it does."""
 
     def __init__(
         self,
@@ -76,7 +84,7 @@ class Rig:
         self.contacts: list[str] = []
         self.progress_seen: list[tuple[str, float, str]] = []
         self.scripts: list[tuple[BootScript, str]] = []
-        self.keys = Keys(b"s" * 32)
+        self.keys = KEYS
         self.logs = Logs(path / "logs")
         self.jig = AgentJig(self.submit, self.logs)
         self.images: dict[tuple[str, str], ImageFile] = {}
@@ -113,18 +121,15 @@ class Rig:
             case ScriptAsked(mac="00:00:00:00:00:bb"):
                 self.http.answer(Refuse(request=event.request, reason=reasons.banned(mac=event.mac)))
             case ScriptAsked():
-                effect = BootScript(request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, nonce=event.nonce)
+                effect = BootScript(
+                    request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=False, nonce=event.nonce
+                )
                 self.http.answer(effect)
             case Hello():
-                for i in range(1, 1001) if event.nonce else ():
-                    if event.nonce == hashlib.sha256(f"ticket-{i}".encode()).hexdigest():
-                        self.welcome(event, f"n{i}")
-                        return
-                if event.credential:
-                    self.welcome(event, event.credential)
-                    return
-                reason = reasons.unknown_nonce() if event.nonce else reasons.bad_credential()
-                self.http.answer(Refuse(request=event.request, reason=reason))
+                if event.nonce or event.credential:
+                    self.welcome(event, f"n{int(event.nonce, 16)}" if event.nonce else event.credential)
+                else:
+                    self.http.answer(Refuse(request=event.request, reason=reasons.unknown_nonce()))
             case Outcome(what="done" | "again" | "failed"):
                 effect = Acknowledge(attempt=event.attempt, node=event.node)
                 self.http.answer(effect)
@@ -230,7 +235,7 @@ class Rig:
 
     def hello(self, number: int = 1, boot_id: str = "boot-1") -> str:
         """Says hello and returns the token."""
-        status, body, _ = self.call("POST", "/agent/hello", greeting(nonce=f"ticket-{number}", boot_id=boot_id))
+        status, body, _ = self.call("POST", "/agent/hello", greeting(nonce=ticket(number), boot_id=boot_id))
         assert status == 200, body
         return str(body["token"])
 

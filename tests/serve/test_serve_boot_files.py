@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from engine.netboot.answers import BootAnswers
 from engine.netboot.files import ASKS_S, BootFiles
 from engine.serve.http_images import ImageFile
 from engine.serve.tftp import Refusal, TftpFile
+from engine.trust.tokens import Keys
 
 MAC = "52:54:00:00:00:01"
 URL = "http://192.168.124.10"
@@ -59,7 +59,12 @@ class Rig:
 
     def answer(self, event: ScriptAsked) -> None:
         effect: BootScript | Refuse = BootScript(
-            request=event.request, mac=event.mac, node="", environment="sledgehammer", disk=self.disk, nonce="" if self.disk else event.nonce
+            request=event.request,
+            mac=event.mac,
+            node="",
+            environment="sledgehammer",
+            disk=self.disk,
+            nonce="" if self.disk else event.nonce,
         )
         if self.refuses:
             effect = Refuse(request=event.request, reason=reasons.banned(mac=event.mac))
@@ -85,7 +90,7 @@ def test_grub_is_led_to_what_is_decided_now(rig: Rig) -> None:
     assert (asked.mac, asked.address) == (MAC, "192.168.124.7")
     assert "(tftp,192.168.124.10)/image/sledgehammer/vmlinuz" in menu
     nonce = menu.partition("crowbar.nonce=")[2].split(";")[0]
-    assert hashlib.sha256(nonce.encode()).hexdigest() == asked.nonce
+    assert Keys(b"k" * 32).check_nonce(nonce) == asked.nonce
 
 
 def test_a_machine_that_is_to_boot_its_disk(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from http_rig import Rig, until
+from http_rig import Rig, ticket, until
 
 from engine.core.boot.patience import held_s
 from engine.events import Bye, Hello, Outcome
@@ -42,7 +42,7 @@ class Agent:
         (tools / "reboot").write_text(f"#!/bin/sh\necho rebooted > {path}/rebooted\n")
         (tools / "reboot").chmod(0o755)
         line = path / "cmdline"
-        line.write_text(f"quiet crowbar.url={rig.url} crowbar.nonce=ticket-1 crowbar.env=sledgehammer\n")
+        line.write_text(f"quiet crowbar.url={rig.url} crowbar.nonce={ticket(1)} crowbar.env=sledgehammer\n")
         environment = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "CROWBAR_HOME": str(path / "home"),

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from http_rig import Rig, greeting, until
+from http_rig import Rig, greeting, ticket, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,7 +189,7 @@ def test_the_largest_legal_log_chunk_is_taken(rig: Rig) -> None:
 
 
 def test_a_packed_body_is_not_unpacked(rig: Rig) -> None:
-    packed = gzip.compress(json.dumps(greeting(nonce="ticket-1")).encode())
+    packed = gzip.compress(json.dumps(greeting(nonce=ticket(1))).encode())
     assert rig.call("POST", "/agent/hello", packed, headers={"Content-Encoding": "gzip"})[0] == 400
 
 

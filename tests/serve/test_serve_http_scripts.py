@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 from pathlib import Path
 
-from http_rig import Rig, greeting, until
+from http_rig import Rig, greeting, ticket, until
 
 from engine.events import ScriptAsked
 
@@ -20,8 +19,8 @@ def test_a_loader_gets_its_script_with_a_fresh_nonce(rig: Rig) -> None:
     (asked,) = rig.seen(ScriptAsked)
     assert (asked.mac, asked.uuid, asked.address) == ("52:54:00:aa:00:01", "abc-1", "192.168.124.1")
     nonce = rig.scripts[0][1]
-    assert re.fullmatch("[0-9a-f]{32}", nonce)
-    assert asked.nonce == hashlib.sha256(nonce.encode()).hexdigest()
+    assert re.fullmatch("[0-9a-f]{48}", nonce)
+    assert asked.nonce == rig.keys.check_nonce(nonce)
     assert nonce.encode() in text
     rig.call("GET", "/boot/script?mac=525400aa0001")
     assert rig.scripts[1][1] != nonce
@@ -31,7 +30,7 @@ def test_a_request_of_a_loader_is_recorded_without_what_may_be_secret(rig: Rig) 
     rig.call("GET", "/boot/script?mac=52:54:00:aa:00:01&uuid=SECRET&token=SECRET")
     rig.call("GET", "/boot/script?mac=00:00:00:00:00:bb")
     rig.call("GET", "/image/none/file")
-    rig.call("POST", "/agent/hello", greeting(nonce="ticket-1"))
+    rig.call("POST", "/agent/hello", greeting(nonce=ticket(1)))
     here = socket.inet_aton("127.0.0.1")
     words = [data.decode() for kind, who, data in rig.record.heard_ if (kind, who) == ("http", here)]
     assert words[:2] == [f"GET /boot/script?mac={mac} HTTP/1.1\r\n\r\n" for mac in ("52:54:00:aa:00:01", "00:00:00:00:00:bb")]
@@ -54,7 +53,7 @@ def test_a_full_lane_and_a_silent_engine_are_503(tmp_path: Path) -> None:
         rig.full = True
         status, body, headers = rig.call("GET", "/boot/script?mac=52:54:00:aa:00:01")
         assert (status, body["code"], headers["retry-after"]) == (503, "lane_full", "1")
-        assert rig.call("POST", "/agent/hello", greeting(nonce="ticket-1"))[1]["code"] == "lane_full"
+        assert rig.call("POST", "/agent/hello", greeting(nonce=ticket(1)))[1]["code"] == "lane_full"
         rig.full, rig.silent = False, True
         status, body, headers = rig.call("GET", "/boot/script?mac=52:54:00:aa:00:01")
         assert (status, body["code"], headers["retry-after"]) == (503, "no_answer", "1")

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from http_rig import KERNEL, Rig, greeting, until
+from http_rig import KERNEL, Rig, greeting, ticket, until
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,7 +177,7 @@ def test_no_socket_stays_open_whatever_its_peer_does(tmp_path: Path, trust: Site
 def test_it_is_the_same_service(rig: Rig, trust: SiteTrust) -> None:
     rig.add_image("sledgehammer", "vmlinuz", KERNEL, use="kernel")
     assert get(rig, client(trust), "GET", "/image/sledgehammer/vmlinuz") == (200, KERNEL)
-    status, body = get(rig, client(trust), "POST", "/agent/hello", http_body(nonce="ticket-1"))
+    status, body = get(rig, client(trust), "POST", "/agent/hello", http_body(nonce=ticket(1)))
     assert (status, b"token" in body) == (200, True)
 
 
@@ -222,7 +222,7 @@ def test_a_secret_goes_over_tls_alone(rig: Rig, trust: SiteTrust) -> None:
 
 
 def token_over_tls(rig: Rig, trust: SiteTrust) -> str:
-    status, body = get(rig, client(trust), "POST", "/agent/hello", http_body(nonce="ticket-1"))
+    status, body = get(rig, client(trust), "POST", "/agent/hello", http_body(nonce=ticket(1)))
     assert status == 200
     return str(json.loads(body)["token"])
 
@@ -273,7 +273,7 @@ class Agent:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
         line = path / "cmdline"
-        line.write_text(f"quiet crowbar.url={rig.url} crowbar.nonce=ticket-1 crowbar.env=sledgehammer\n")
+        line.write_text(f"quiet crowbar.url={rig.url} crowbar.nonce={ticket(1)} crowbar.env=sledgehammer\n")
         self.said = path / "said"
         environment = {
             "PATH": str(tools),
