@@ -70,6 +70,8 @@ class _Box(Struct):
     commands: dict[tuple[type[AnyCommand], str], _Waiting]
     """By kind and id, which is empty where there is none: a later order of the same kind replaces the earlier in its place."""
     orders: dict[str, Order]
+    call_again: bool = False
+    """The poll that waits is to end at once, so that the agent shows that it is there."""
 
 
 class AgentJig:
@@ -140,6 +142,12 @@ class AgentJig:
             self._put(self._box(node), boot_id, command, stays=bool(generation), generation=generation)
         self._wake(node)
 
+    def call_again(self, node: NodeId) -> None:
+        """An agent whose poll waits is sent away empty: it calls again at once, and so shows that it is there."""
+        with self._lock:
+            self._box(node).call_again = True
+        self._wake(node)
+
     def question(self, order: Order) -> Future[Ended]:
         """Lets the node run this once for a caller. Nobody else gets its answer: no outcome, no log, no acknowledgement from the
         engine. End with `drop_question`."""
@@ -178,7 +186,7 @@ class AgentJig:
 
     def take(self, node: NodeId, boot_id: str) -> tuple[AnyCommand | None, float]:
         """The next command for this boot, if there is one, and the seconds after which the agent should ask again at the latest
-        (inf: when woken)."""
+        (inf: when woken; 0: now, by another call)."""
         now = self._clock()
         with self._lock:
             box = self._boxes.get(node)
@@ -198,6 +206,8 @@ class AgentJig:
                 else:
                     del box.commands[key]
                 return waiting.command, math.inf
+            if box.call_again:
+                box.call_again, soonest = False, 0.0
             if not box.commands and not box.orders:
                 del self._boxes[node]
             return None, soonest

@@ -49,14 +49,16 @@ class Contact:
         return True
 
     def is_there(self, node: Node, target: SshTarget | None) -> bool:
-        """Does the node run its boot_id and answer? An agent speaks by itself and is waited for; an installed system is asked."""
+        """Does the node run its boot_id and answer? An agent is made to call and waited for; an installed system is asked. What the agent
+        said before the question is no answer: it may have gone down since."""
         if over_network(self._world(), node.runs):
             asked = time.monotonic()
+            self._agent.call_again(node.id)
             while not self._closed.is_set() and time.monotonic() - asked < self.silence_s() / 3:
                 last_contact = self._last_values.last_contact(node.id)
-                if last_contact is not None and asked - last_contact < self.silence_s() / 3:
+                if last_contact is not None and last_contact > asked:
                     return True
-                self._closed.wait(0.2)
+                self._closed.wait(0.05)
             return False
         if target is None:
             return False

@@ -103,7 +103,7 @@ class AgentCalls:
             if command is not None:
                 return as_json(command)
             left = until - loop.time()
-            if left <= 0 or self._closing:
+            if left <= 0 or soon <= 0 or self._closing:
                 break
             poll = self._polls[node] = loop.create_future()
             try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.effects import Accept
+from engine.events import DhcpAsked
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.files.paths import keys_beside
@@ -18,8 +20,10 @@ from engine.plan import Plan
 from engine.rehearsal.session import _free_lane as free_lane
 from engine.runtime.config import Config
 from engine.runtime.engine import Engine
+from engine.wire.dhcp import DhcpKind, DhcpRequest
 from engine.wire.reach import Reach
 
+ROM = "PXEClient:Arch:00000:UNDI:002001"
 PLAN = """\
 crowbar: 1
 site: {name: r07, domain: r07.example.net, admin: {address: 192.168.124.10}}
@@ -40,11 +44,11 @@ def plan() -> Plan:
 
 
 @contextmanager
-def running(store: Path, wanted: Plan | None = None) -> Iterator[Engine]:
-    """An engine that serves the plan on a lane of its own."""
+def running(store: Path, wanted: Plan | None = None, silence_s: float = 90.0) -> Iterator[Engine]:
+    """An engine that serves the plan on a lane of its own. `silence_s`: after so much of it a node is dead."""
     wanted = wanted or plan()
     lane = free_lane(wanted.site.admin.address, str(store))
-    engine = Engine(Config(store=store, keys=keys_beside(store), reach=Reach(lane), synthetic=True))
+    engine = Engine(Config(store=store, keys=keys_beside(store), reach=Reach(lane), synthetic=True, silence_s=silence_s))
     engine.start()
     try:
         answer = engine.commit(wanted, "test")
@@ -78,7 +82,8 @@ class FakeMachine:
         self.uuid = f"4c4c4544-0000-1000-8000-00000000{number:04x}"
         self.serial = f"SN{number:05d}"
         reach = engine.config.reach
-        self.here = reach(f"192.168.124.{20 + number}", 0)[0]
+        self.address = f"192.168.124.{20 + number}"
+        self.here = reach(self.address, 0)[0]
         self.there = reach("192.168.124.10", 80)
         self.nonce = ""
         self.token = ""
@@ -98,13 +103,32 @@ class FakeMachine:
         finally:
             connection.close()
 
+    def lease(self) -> None:
+        """Ask for the address from which it speaks, as a boot ROM that remembers it (RFC 2131 section 4.3.2, INIT-REBOOT)."""
+        request = DhcpRequest(kind=DhcpKind.REQUEST, xid=1, mac=self.mac, vendor_class=ROM, arch=0, requested=self.address)
+        assert self.engine.loop.offer(DhcpAsked(request=request, interface="lo"))
+        end = time.monotonic() + 20.0
+        while self.engine.world.lease_of.get(self.mac) != self.address:
+            assert time.monotonic() < end, "the engine leases nothing"
+            time.sleep(0.005)
+
     def script(self) -> str:
         """Ask for the boot script as a loader does; its nonce."""
+        self.lease()
         answer = self.call("GET", f"/boot/script?mac={self.mac}&uuid={self.uuid}")
         assert answer.status == 200, answer
         found = re.search(r"crowbar\.nonce=([0-9a-f]+)", answer.text)
         self.nonce = found.group(1) if found else ""
         return self.nonce
+
+    def up_again(self, boot_id: str, **other: Any) -> Answer:
+        """It went away without a word, and boots again: its hello is put off until the engine has found that nobody answers."""
+        self.script()
+        end = time.monotonic() + 30.0
+        while (answer := self.hello(boot_id, **other)).code == "live_claim":
+            assert time.monotonic() < end, "the engine finds nobody dead"
+            time.sleep(0.1)
+        return answer
 
     def hello(self, boot_id: str, **other: Any) -> Answer:
         """What this machine says of itself, with something else in it; keeps the token."""

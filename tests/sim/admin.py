@@ -389,7 +389,7 @@ class Admin:
         """The probe has waited for 30 s. In sledgehammer the agent must have been heard meanwhile; an installed system is asked by SSH."""
         if node.runs == "sledgehammer":
             heard = self.last_values.last_contact(node.id)
-            return heard is not None and self.sim.clock.now - heard < SILENCE_S / 3 + 30.0
+            return heard is not None and self.sim.clock.now - heard < SILENCE_S / 3
         for machine in self.sim.machines:
             system = machine.system
             if target is not None and system is not None and system.address == target.address and machine.reachable:

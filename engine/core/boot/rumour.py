@@ -4,7 +4,7 @@ Either the machine went away unseen and boots again, or a stranger invents packe
 state of the node: it raises a question.
 
     spoken of     the engine records the rumour. If the node counts as present, a probe asks it
-    denied        the node answers the probe: the rumour ends, and the node shows who spoke
+    denied        the node answers the probe: it shows who spoke. The nonce stays, because the answer may be older than the question
     not denied    the probes find the node dead, as they would without a rumour. Nothing else follows from the rumour
     true          the machine says hello with the nonce of the rumour's script, and is not present any more: it has booted
     in vain       no hello comes within the time of a whole boot: the node shows that
@@ -72,7 +72,10 @@ def denied(w: Work, node_id: NodeId) -> None:
 def due(w: Work, node: Node) -> None:
     """A wake of the node has come: if its rumour's deadline has passed, nobody has said hello."""
     rumour = node.rumour
-    if rumour is None or rumour.deadline > w.now or present(node):
+    if rumour is None or rumour.deadline > w.now:
+        return
+    if present(node):
+        w.put_node(replace(node, rumour=None))
         return
     reason = reasons.boots_in_vain(mac=rumour.mac, signal=rumour.signal.value)
     if node.notice != reason:

@@ -67,7 +67,7 @@ hello        up up up up up up |                  | boot rumour off probe missed
 hello-disk   lo lo lo lo lo lo |                  | boot rumour off probe missed confirmed alive
 confirm      -  -  up lo -  -  |                  |
 give-up      -  dk -  -  -  -  |                  | boot runs alive
-answer       -  -  up up -  -  |                  | rumour probe missed +alive
+answer       -  -  up up -  -  |                  | probe missed +alive
 silent       -  -  lo -  -  -  |                  | alive
 found-off    dk -  -  lo -  -  | problem hold unavailable |
 park         pa pa pr pr pr pa |                  | boot alive probe missed
