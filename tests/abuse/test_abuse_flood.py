@@ -18,7 +18,7 @@ import pytest
 from mutate import mutations
 from test_abuse_decode import dhcp_seeds
 
-from engine.core.boot.leases import SIGHTINGS
+from engine.core.boot.strangers import SIGHTINGS
 from engine.wire import dhcp, tftp
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
 

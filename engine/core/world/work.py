@@ -189,7 +189,14 @@ class Work(Draft):
         old = self.sightings.get(new.mac)
         if old == new:
             return
+        stranger = not new.node and not new.banned
+        new = self._followed(old, new, stranger)
         self.sightings[new.mac] = new
+        if stranger:
+            if old is None or new.mac not in self.strangers:
+                self.strangers[new.mac] = True
+        elif new.mac in self.strangers:
+            del self.strangers[new.mac]
         self._changed(("sightings", new.mac), old, new)
         index(
             self.nonces,
@@ -202,6 +209,9 @@ class Work(Draft):
         old = self.leases.get(new.address)
         if old == new:
             return
+        new = self._followed(old, new, new.mac not in self.macs)
+        if old is not None and old.state == "declined":
+            leave(self.declined_by, old.mac, old.address)
         if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
             del self.lease_of[old.mac]
         if old is not None and new.expires < old.expires:
@@ -212,8 +222,10 @@ class Work(Draft):
         self.leases[new.address] = new
         if new.state != "declined":
             self.lease_of[new.mac] = new.address
-        elif self.lease_of.get(new.mac) == new.address:
-            del self.lease_of[new.mac]
+        else:
+            if self.lease_of.get(new.mac) == new.address:
+                del self.lease_of[new.mac]
+            enter(self.declined_by, new.mac, new.address)
         self._changed(("leases", new.address), old, new)
 
     def put_value(self, new: Value) -> None:
@@ -231,8 +243,7 @@ class Work(Draft):
             return
         self.free_from.clear()
         self.full.clear()
-        self.rows[(table, key)] = None
-        self.quiet.discard((table, key))
+        self._gone((table, key), old)
         match old:
             case Node():
                 for kept, entries in (
@@ -245,7 +256,10 @@ class Work(Draft):
                 regroup(self.serials, old.serial, "", old.id)
             case Sighting():
                 index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
+                self.strangers.pop(old.mac, None)
             case Lease():
+                if old.state == "declined":
+                    leave(self.declined_by, old.mac, old.address)
                 if self.lease_of.get(old.mac) == old.address:
                     del self.lease_of[old.mac]
             case Allocation():
