@@ -23,6 +23,7 @@ from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
 from engine.model import Node
 from engine.serve.http import HttpService, ImageFile, Limits, Sites
+from engine.serve.standing import ALL_KNOWN, Standings
 from engine.trust.authority import SiteTrust
 from engine.trust.tokens import Keys
 
@@ -83,6 +84,7 @@ class Rig:
         self._changed = threading.Condition()
         self.record = Noted()
         self.mailbox = self.jig
+        self.standings: Standings = ALL_KNOWN
         self.texts = SomeTexts(self.scripts)
         self.upstream = upstream
         there = ((host, 0),)
