@@ -76,13 +76,11 @@ class PacketRecord:
             self.ring.cause("dhcp", octets(mac), sentence(reason))
 
     def health(self) -> dict[str, Json]:
-        """`drops`: by cause, with the last example; `drops_of`: the last of each machine; `floods`: who sends too much;
-        `hushed`: events of strangers that the journal has no room for."""
+        """`drops`: by cause, with the last example; `drops_of`: the last of each machine; `floods`: who sends too much."""
         return {
             "drops": self.drops.causes(),
             "drops_of": self.drops.machines(),
             "floods": self.floods.as_json(),
-            "hushed": self._world().share.hushed,
             "packets_forgotten": self.ring.forgotten,
         }
 
