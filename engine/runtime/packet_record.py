@@ -48,6 +48,7 @@ class PacketRecord:
         self.drops.note(kind, who, code, option, answered=True)
 
     def flood(self, what: str, source: str, who: bytes, port: str = "") -> None:
+        source = self.back(source)
         kind = what.partition(" ")[0].lower()
         self._last_values.count(f"flood.{what.replace(' ', '-').lower()}")
         self.ring.cause(kind if kind in ("dhcp", "tftp") else "http", who, f"dropped: {source} sends too many {what}")

@@ -67,6 +67,7 @@ class Rig:
         host: str = "127.0.0.1",
         tls: SiteTrust | None = None,
         upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None,
+        standings: Standings = ALL_KNOWN,
         **limit: Any,
     ) -> None:
         self.path = path
@@ -84,7 +85,7 @@ class Rig:
         self._changed = threading.Condition()
         self.record = Noted()
         self.mailbox = self.jig
-        self.standings: Standings = ALL_KNOWN
+        self.standings = standings
         self.texts = SomeTexts(self.scripts)
         self.upstream = upstream
         there = ((host, 0),)
