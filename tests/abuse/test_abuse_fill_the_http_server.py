@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def test_handshakes_of_tls_that_never_end_do_not_shut_others_out(target: Target)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc"
     with held(target, strangers(), 20443, (b"", hello)):
+        assert len(os.listdir(f"/proc/{target.process.pid}/fd")) < DESCRIPTORS // 2, "descriptors are left"
         assert "kernel" in target.gets_a_script(leased)
         plain = socket.create_connection((target.host, 20443), PATIENCE_S, (target.here(leased), 0))
         with context.wrap_socket(plain) as client:
