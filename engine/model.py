@@ -400,8 +400,11 @@ class Quiet(NamedTuple):
 
 def same_but_last(table: str, one: Row | None, other: Row | None) -> bool:
     """True if two rows of a table differ only in the fields of LAST_VALUES. What the journal does not follow differs in nothing else."""
-    if behind(one) or behind(other):
-        return True
+    return bool(behind(one) or behind(other)) or differs_in_last_values(table, one, other)
+
+
+def differs_in_last_values(table: str, one: Row | None, other: Row | None) -> bool:
+    """The same, whatever the journal follows."""
     if one is None or other is None or table not in LAST_VALUES:
         return one == other
     return replace(one, **{name: getattr(other, name) for name in LAST_VALUES[table]}) == other

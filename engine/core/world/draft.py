@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ...definitions import Catalog
 from ...effects import Effect
 from ...events import Due, Wake
-from ...model import TABLES, Journalled, Key, Lease, Meta, Quiet, Row, Sighting, behind, same_but_last
+from ...model import TABLES, Journalled, Key, Lease, Meta, Quiet, Row, Sighting, behind, differs_in_last_values, same_but_last
 from ...plan import Plan
 from .share import Share, spent
 from .view import MAPS, Changing, View
@@ -150,11 +150,13 @@ class Draft(View, Changing):
 
     def _changed(self, at: tuple[str, Hashable], old: Row | None, new: Row) -> None:
         """Remember the new row of a table that has last values."""
-        if behind(new) or (not behind(old) and same_but_last(at[0], old, new)):
-            if at not in self.rows:
-                self.quiet.add(at)
-        else:
+        self._remember(at, new, same_but_last(at[0], old, new))
+
+    def _remember(self, at: tuple[str, Hashable], new: Row, quiet: bool) -> None:
+        if not quiet:
             self.quiet.discard(at)
+        elif at not in self.rows:
+            self.quiet.add(at)
         self.rows[at] = new
 
     def _gone(self, at: tuple[str, Hashable], old: Row) -> None:
@@ -165,18 +167,23 @@ class Draft(View, Changing):
             self.quiet.discard(at)
         self.rows[at] = None
 
-    def _followed(self, old: S | None, new: S, stranger: bool) -> S:
-        """The new record, marked with what the journal will know of it."""
-        if self.follows:
-            return new
-        if stranger and old is not None and (same_but_last(_TABLE_OF[type(new)], replace(old, journal=""), replace(new, journal=""))):
-            return replace(new, journal=old.journal) if new.journal != old.journal else new
-        if stranger and self.hushed is None:
-            self.share, self.hushed = spent(self.share, self.now)
-        mark: Journalled = ""
-        if stranger and self.hushed:
-            mark = "never" if old is None or old.journal == "never" else "older"
-        return replace(new, journal=mark) if new.journal != mark else new
+    def _followed(self, at: tuple[str, Hashable], old: S | None, new: S, stranger: bool) -> S:
+        """Remember the new row of a table that strangers fill. Returns it with the mark of what the journal will know of it."""
+        before = old.journal if old is not None else ""
+        if not self.follows and new.journal != before:
+            new = replace(new, journal=before)
+        same = new.journal == before and differs_in_last_values(at[0], old, new)
+        if not self.follows and not same:
+            mark: Journalled = ""
+            if stranger:
+                if self.hushed is None:
+                    self.share, self.hushed = spent(self.share, self.now)
+                if self.hushed:
+                    mark = "never" if old is None or before == "never" else "older"
+            if new.journal != mark:
+                new = replace(new, journal=mark)
+        self._remember(at, new, same or bool(new.journal))
+        return new
 
     # -- what follows from a change --------------------------------------------------------------------------------
 

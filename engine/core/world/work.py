@@ -190,14 +190,13 @@ class Work(Draft):
         if old == new:
             return
         stranger = not new.node and not new.banned
-        new = self._followed(old, new, stranger)
+        new = self._followed(("sightings", new.mac), old, new, stranger)
         self.sightings[new.mac] = new
         if stranger:
             if old is None or new.mac not in self.strangers:
                 self.strangers[new.mac] = True
         elif new.mac in self.strangers:
             del self.strangers[new.mac]
-        self._changed(("sightings", new.mac), old, new)
         index(
             self.nonces,
             (old.boot.nonce,) if old and old.boot else (),
@@ -209,7 +208,6 @@ class Work(Draft):
         old = self.leases.get(new.address)
         if old == new:
             return
-        new = self._followed(old, new, new.mac not in self.macs)
         if old is not None and old.state == "declined":
             leave(self.declined_by, old.mac, old.address)
         if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
@@ -219,6 +217,7 @@ class Work(Draft):
         other = self.lease_of.get(new.mac)
         if other is not None and other != new.address and new.state != "declined":
             self.drop("leases", other)  # a machine has one lease at a time
+        new = self._followed(("leases", new.address), old, new, new.mac not in self.macs)
         self.leases[new.address] = new
         if new.state != "declined":
             self.lease_of[new.mac] = new.address
@@ -226,7 +225,6 @@ class Work(Draft):
             if self.lease_of.get(new.mac) == new.address:
                 del self.lease_of[new.mac]
             enter(self.declined_by, new.mac, new.address)
-        self._changed(("leases", new.address), old, new)
 
     def put_value(self, new: Value) -> None:
         if self.attributes.get(new.key) == new:
