@@ -64,6 +64,7 @@ OF_SOURCE = {Standing.STRANGER: Rate(2048, 50.0), Standing.SEEN: Rate(8192, 400.
 OF_ALL = {Standing.STRANGER: Rate(3072, 100.0), Standing.SEEN: Rate(12288, 800.0)}
 MACS, PORTS, SOURCES = 8192, 1024, 64
 AGAIN_S, FORGET_S = 1.0, 120.0
+AWAY = 65_536
 
 
 class DhcpShares:
@@ -74,14 +75,13 @@ class DhcpShares:
         self._ports: Rates[tuple[str, str]] = Rates(OF_PORT, PORTS)
         self._sources: dict[Standing, Rates[str]] = {standing: Rates(rate, SOURCES) for standing, rate in OF_SOURCE.items()}
         self._all: dict[Standing, Rates[str]] = {standing: Rates(rate, 1) for standing, rate in OF_ALL.items()}
-        self._turned_away: OrderedDict[str, float] = OrderedDict()
-        """MAC -> when it was turned away first."""
+        self._turned_away = TurnedAway()
 
     def admits(self, mac: str, standing: Standing, source: str, port: str, now: float) -> bool:
         """True if the packet of this client may pass. `port`: its switch port; empty: unknown."""
         if standing is Standing.KNOWN:
             return True
-        away = self._turned_away.get(mac)
+        away = self._turned_away.since(mac)
         if away is not None and AGAIN_S <= now - away <= FORGET_S:
             standing = Standing.SEEN
         passes = (
@@ -90,11 +90,28 @@ class DhcpShares:
             and self._sources[standing].take(source, now)
             and self._all[standing].take("", now)
         )
-        if passes:
-            self._turned_away.pop(mac, None)
-        elif away is None or now - away > FORGET_S:
-            self._turned_away[mac] = now
-            self._turned_away.move_to_end(mac)
-            if len(self._turned_away) > MACS:
-                self._turned_away.popitem(last=False)
+        if not passes and (away is None or now - away > FORGET_S):
+            self._turned_away.note(mac, now)
         return passes
+
+
+class TurnedAway:
+    """Which MACs were turned away, and when first. Of the last ones, at least AWAY and at most twice as many are remembered: more than this
+    service hears in the seconds until firmware asks again."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, float] = {}
+        self._before: dict[int, float] = {}
+
+    def since(self, mac: str) -> float | None:
+        number = int(mac.replace(":", ""), 16)
+        found = self._last.get(number)
+        return found if found is not None else self._before.get(number)
+
+    def note(self, mac: str, now: float) -> None:
+        self._last[int(mac.replace(":", ""), 16)] = now
+        if len(self._last) >= AWAY:
+            self._last, self._before = {}, self._last
+
+    def __len__(self) -> int:
+        return len(self._last) + len(self._before)
