@@ -39,6 +39,16 @@ def drops(found: Sequence[dict[str, Any]]) -> list[str]:
     return out
 
 
+def floods(found: Sequence[dict[str, Any]], hushed: int = 0) -> list[str]:
+    """Who sends so much that some of it is dropped, the worst first, and how much of strangers is not in the journal."""
+    out = []
+    for one in found[:5]:
+        out += [f"  {one['sentence']}", f"    try: {one['advice']}"]
+    if hushed:
+        out.append(f"  {hushed} events of machines that are no nodes have no row in the journal: they were too many")
+    return out
+
+
 def reason(head: str, why: Why) -> str:
     return f"{head}{why.sentence}" + (f"\n{' ' * len(head)}try: {why.advice}" if why.advice else "")
 

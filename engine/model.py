@@ -286,6 +286,10 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
         return (self.node, self.role)
 
 
+Journalled = Literal["", "never", "older"]
+"""What the journal knows of a stranger's record: all, nothing, or an older state. In a flood, strangers change more than it may hold."""
+
+
 class Sighting(Struct, frozen=True, kw_only=True, gc=False):
     """Something seen on the network, by its MAC, that is not a node (yet)."""
 
@@ -298,6 +302,8 @@ class Sighting(Struct, frozen=True, kw_only=True, gc=False):
     address: str = ""
     first: float = 0.0
     last: float = 0.0
+    heard: float = 0.0
+    """Engine time of the last signal. 0: an older version did not record it."""
     boot: Boot | None = None
     node: NodeId = ""
     """The node that it became."""
@@ -306,6 +312,7 @@ class Sighting(Struct, frozen=True, kw_only=True, gc=False):
     port: str = ""
     """`SWITCH:PORT` from a relay (option 82), in the relay's spelling. Empty: no relay reported it."""
     loaders_failed: tuple[str, ...] = ()
+    journal: Journalled = ""
 
 
 class Lease(Struct, frozen=True, kw_only=True, gc=False):
@@ -317,6 +324,7 @@ class Lease(Struct, frozen=True, kw_only=True, gc=False):
     state: Literal["offered", "bound", "declined", "foreign"]
     """`foreign`: another server leased it (proxy DHCP)."""
     expires: float
+    journal: Journalled = ""
 
 
 class Allocation(Struct, frozen=True, kw_only=True, gc=False):
@@ -401,14 +409,14 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
 is keyed by the plain value, a map with more by the tuple."""
 
-LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last",), "nodes": ("probe", "probes")}
+LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "heard"), "nodes": ("probe", "probes")}
 """Table -> fields that only say when something was last heard, promised or asked. They are as durable as others, but a change of only
 these fields makes no journal row. Otherwise an idle rack's heartbeats would push older events out of the journal. In the journal, these
 fields are as old as the last row of their record."""
 
 
 class Quiet(NamedTuple):
-    """A changed row whose only changes are in the fields of LAST_VALUES."""
+    """A changed row whose only changes are in the fields of LAST_VALUES, or that the journal does not follow (`Journalled`)."""
 
     table: str
     key: Hashable
@@ -416,7 +424,17 @@ class Quiet(NamedTuple):
 
 
 def same_but_last(table: str, one: Row | None, other: Row | None) -> bool:
-    """True if two rows of a table differ only in the fields of LAST_VALUES."""
+    """True if two rows of a table differ only in the fields of LAST_VALUES. What the journal does not follow differs in nothing else."""
+    return bool(behind(one) or behind(other)) or differs_in_last_values(table, one, other)
+
+
+def differs_in_last_values(table: str, one: Row | None, other: Row | None) -> bool:
+    """The same, whatever the journal follows."""
     if one is None or other is None or table not in LAST_VALUES:
         return one == other
     return replace(one, **{name: getattr(other, name) for name in LAST_VALUES[table]}) == other
+
+
+def behind(row: Row | None) -> Journalled:
+    """How far the journal is behind this record (`Journalled`)."""
+    return row.journal if isinstance(row, Sighting | Lease) else ""

@@ -48,12 +48,14 @@ def _status(arguments: argparse.Namespace) -> int:
         summary, running = reader.summary(), reader.running()
         health = _health(arguments.store) if running else {}
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
+        floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
         interface, process = health.get("interface") or {}, health.get("process") or {}
         if arguments.json:
-            told = {"drops": drops, "interface": interface, "process": process}
+            told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process}
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
-            for line in (lines.summary(summary, running), *lines.process(interface, process), *lines.drops(drops)):
+            told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
+            for line in (lines.summary(summary, running), *told_of):
                 print(line)
     return 0
 

@@ -46,7 +46,7 @@ from ..events import (
 from ..model import Deployment, Kind, Mac, Node, Sighting, Signal
 from ..reasons import Reason
 from ..requests import Request
-from .boot import boot, disk_boot, leases, loaders, rumour
+from .boot import boot, disk_boot, leases, loaders, rumour, strangers
 from .boot.ban import is_banned
 from .boot.hello import hello
 from .hardware.learn import bmc_clock, bmc_speaks
@@ -69,6 +69,7 @@ def step(w: Work, happened: Happened) -> list[Change]:
     """Applies one event and settles what it touched. Returns the changed rows, in the order of their first change."""
     w.at, w.now, w.starts = happened.at, happened.now, 0
     w.looks = 0
+    w.follows, w.hushed = False, None
     _apply(w, cast(AnyEvent, happened.event))
     settle(w)
     return w.take_changes()
@@ -200,7 +201,7 @@ def _script(w: Work, event: ScriptAsked) -> None:
     node_id = w.macs.get(event.mac)
     if node_id is None:
         sighting = w.sightings.get(event.mac) or Sighting(mac=event.mac, kind="ipxe", first=w.at)
-        if sighting.banned or (event.mac not in w.sightings and len(w.sightings) >= leases.SIGHTINGS):
+        if sighting.banned or not strangers.admit(w, event.mac):
             w.order(_boot_script(event, "", ""))
             return
         sighting = boot.sighting_signal(w, replace(sighting, address=event.address), Signal.SCRIPT)
@@ -262,6 +263,8 @@ def _tick(w: Work, due: Due) -> None:
     match due:
         case RoleDue():
             annealer.tick(w, (due.node, due.role))
+        case strangers.EVERYBODY:
+            strangers.sweep(w)
         case SightingDue():
             sighting = w.sightings.get(due.mac)
             if sighting is not None:
@@ -290,3 +293,4 @@ def _started(w: Work, event: Started) -> None:
             waits = renewed(w, sighting.boot)
             w.put_sighting(replace(sighting, boot=waits))
             w.wake(waits.deadline, SightingDue(sighting.mac))
+    strangers.started(w)

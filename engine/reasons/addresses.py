@@ -41,6 +41,12 @@ declined = kind(
     "find the other machine that uses this address",
     who=Who.TECHNICIAN,
 )
+declines_again = kind(
+    "declines_again",
+    "{mac} declined {address} after {count} others within {seconds:g} s, so its word is not believed and the address stays in the pool",
+    "find the machine: either something answers ARP for every address of the network, or it takes the addresses on purpose",
+    who=Who.TECHNICIAN,
+)
 unknown_lease = kind("unknown_lease", "{mac} renews {address}, which this engine did not lease", who=Who.ENGINE)
 too_many = kind(
     "too_many",

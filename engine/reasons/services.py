@@ -34,3 +34,9 @@ interface_not_served = kind(
     "remove the cause; the engine tries again by itself",
     who=Who.OPERATOR,
 )
+flood = kind(
+    "flood",
+    "{source} sent more {what} than a stranger may: {count} were dropped, the last of {who}{where}",
+    "find the machine that sends them (the switch knows the port of its MAC) and unplug it; known machines are served meanwhile",
+    who=Who.TECHNICIAN,
+)

@@ -89,7 +89,8 @@ class EngineHost:
         return self._engine.wait(seq, timeout_s)
 
     def health(self) -> dict[str, Json]:
-        """`loop.Health`, counters, rates and refusals. Tracebacks of dead letters stay in the log."""
+        """`loop.Health`, counters, rates and refusals. `hushed`: events of strangers that the journal has no room for. Tracebacks of dead
+        letters stay in the log."""
         loop, last_values = self._engine.health(), self._engine.last_values.snapshot()
         body: dict[str, Json] = to_builtins(loop)
         body["letters"] = [{"at": x.at, "what": x.what, "error": x.error} for x in loop.letters]
@@ -99,6 +100,7 @@ class EngineHost:
             for code, r in last_values.refusals.items()
         }
         body |= self._engine.packets.health()
+        body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()

@@ -12,6 +12,7 @@ from ..effects import SendDhcp
 from ..events import DhcpAsked
 from ..plan import Plan
 from ..serve.dhcp import DhcpCounters, DhcpService
+from ..serve.standing import ALL_KNOWN, Standings
 from ..wire.dhcp import PROXY_PORT, SERVER_PORT, DhcpRequest
 from ..wire.reach import Reach
 from ..wire.recording import NOBODY, Recorder
@@ -21,7 +22,14 @@ class DhcpServices:
     """`submit` gets the packets that waited together, and returns how many of them, from the front, it accepted."""
 
     def __init__(
-        self, *, plan: Plan, interface: str | None, reach: Reach, submit: Callable[[list[DhcpAsked]], int], record: Recorder = NOBODY
+        self,
+        *,
+        plan: Plan,
+        interface: str | None,
+        reach: Reach,
+        submit: Callable[[list[DhcpAsked]], int],
+        record: Recorder = NOBODY,
+        standings: Standings = ALL_KNOWN,
     ) -> None:
         ports = [SERVER_PORT] + ([PROXY_PORT] if any(n.dhcp == "proxy" for n in plan.networks.values()) else [])
         address, name = plan.site.admin.address, interface or "any interface"
@@ -36,6 +44,7 @@ class DhcpServices:
                 submit=hand_over(port),
                 route=reach,
                 record=record,
+                standings=standings,
             )
             for port in ports
         }

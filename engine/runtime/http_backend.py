@@ -8,6 +8,7 @@ from ..model import NodeId
 from ..netboot.answers import BootAnswers
 from ..netboot.install_answers import mirrored
 from ..serve.http import ImageFile
+from ..serve.standing import Standings
 from ..wire.reach import Reach
 from .adapters import Adapters
 from .last_values import LastValues
@@ -28,11 +29,13 @@ class HttpBackend:
         images: Shelf,
         reach: Reach,
         record: PacketRecord,
+        standings: Standings,
     ) -> None:
         self.keys = adapters.keys
         self.mailbox = adapters.agent
         self.texts = texts
         self.record = record
+        self.standings = standings
         self.submit = loop.offer
         self.address_of = reach.back
         self.contact = last_values.contact

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..core.world.world import World
 from ..definitions import Json
 from ..packets.drops import Drops
+from ..packets.floods import Floods
 from ..packets.names import octets
 from ..packets.packet import ANSWER_OCTETS, AROUND, as_json
 from ..packets.ring import Frame, Ring
@@ -24,6 +25,7 @@ class PacketRecord:
         self.back = back
         self.ring = Ring(self._known)
         self.drops = Drops(self._known)
+        self.floods = Floods()
 
     def _known(self, who: bytes) -> bool:
         return len(who) == 6 and who.hex(":") in self._world().macs
@@ -44,6 +46,13 @@ class PacketRecord:
     def odd(self, kind: str, who: bytes, code: str, option: int = 0) -> None:
         self._last_values.count(f"{kind}.odd.{code}")
         self.drops.note(kind, who, code, option, answered=True)
+
+    def flood(self, what: str, source: str, who: bytes, port: str = "") -> None:
+        source = self.back(source)
+        kind = what.partition(" ")[0].lower()
+        self._last_values.count(f"flood.{what.replace(' ', '-').lower()}")
+        self.ring.cause(kind if kind in ("dhcp", "tftp") else "http", who, f"dropped: {source} sends too many {what}")
+        self.floods.note(what, source, who, port)
 
     def of(self, address: str) -> bytes:
         address = self.back(address)
@@ -68,8 +77,13 @@ class PacketRecord:
             self.ring.cause("dhcp", octets(mac), sentence(reason))
 
     def health(self) -> dict[str, Json]:
-        """`drops`: by cause, with the last example; `drops_of`: the last of each machine."""
-        return {"drops": self.drops.causes(), "drops_of": self.drops.machines(), "packets_forgotten": self.ring.forgotten}
+        """`drops`: by cause, with the last example; `drops_of`: the last of each machine; `floods`: who sends too much."""
+        return {
+            "drops": self.drops.causes(),
+            "drops_of": self.drops.machines(),
+            "floods": self.floods.as_json(),
+            "packets_forgotten": self.ring.forgotten,
+        }
 
     def read(self, of: frozenset[bytes] | None, after: int) -> dict[str, Json]:
         """Packets after this number as plain data (`packet`), as many as one answer holds. `more`: there are others."""

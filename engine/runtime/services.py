@@ -33,6 +33,7 @@ from .last_values import LastValues
 from .link import Link
 from .loop import Loop
 from .packet_record import PacketRecord
+from .standings import WorldStandings
 
 
 class Services:
@@ -63,10 +64,11 @@ class Services:
             shelf = self._shelf = Shelf(self._catalog, folder, synthetic=config.synthetic)
             trust = site_trust(config.keys, [address])
         reach = Reach(config.reach.lane, [network.subnet for network in plan.networks.values()])
+        standings = WorldStandings(lambda: self._loop.world, reach.back, self._loop.now)
         texts = self._texts(address, trust)
         self.files = self._boot_files(shelf, texts, reach)
-        self.dhcp = self._dhcp(plan)
-        self.tftp = self._tftp(plan, self.files)
+        self.dhcp = self._dhcp(plan, standings)
+        self.tftp = self._tftp(plan, self.files, standings)
         self.http = self._http(
             plan,
             trust,
@@ -78,6 +80,7 @@ class Services:
                 images=shelf,
                 reach=reach,
                 record=self._record,
+                standings=standings,
             ),
         )
         lldp = LldpListener(self._interface(plan) if config.reach.lane is None else None, self._record)
@@ -163,18 +166,24 @@ class Services:
             back=reach.back,
         )
 
-    def _dhcp(self, plan: Plan) -> DhcpServices:
+    def _dhcp(self, plan: Plan, standings: WorldStandings) -> DhcpServices:
         return DhcpServices(
-            plan=plan, interface=self._interface(plan), reach=self._config.reach, submit=self._loop.submit_packets, record=self._record
+            plan=plan,
+            interface=self._interface(plan),
+            reach=self._config.reach,
+            submit=self._loop.submit_packets,
+            record=self._record,
+            standings=standings,
         )
 
-    def _tftp(self, plan: Plan, files: BootFiles) -> TftpService:
+    def _tftp(self, plan: Plan, files: BootFiles, standings: WorldStandings) -> TftpService:
         return TftpService(
             bind=self._config.reach(plan.site.admin.address, 69),
             interface=self._interface(plan),
             resolve=files.resolve,
             fetched=files.fetched,
             record=self._record,
+            standings=standings,
         )
 
     def _http(self, plan: Plan, trust: SiteTrust, backend: HttpBackend) -> HttpService:

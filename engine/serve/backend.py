@@ -16,6 +16,7 @@ from ..trust.tokens import Keys
 from ..wire.agent import AnyCommand, Ended
 from ..wire.recording import Recorder
 from .http_images import ImageFile
+from .standing import Standings
 
 
 class Texts(Protocol):
@@ -64,6 +65,10 @@ class Backend(Protocol):
     @property
     def record(self) -> Recorder:
         """Where packets are told of."""
+
+    @property
+    def standings(self) -> Standings:
+        """Who is a stranger."""
 
     def submit(self, event: Event) -> bool:
         """Hand in an event. False: its lane is full."""

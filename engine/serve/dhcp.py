@@ -16,6 +16,8 @@ Rules
   hears what the bound address hears: the rehearsal rack on loopback, where `route` maps the rack's addresses to local ones.
 * No SO_REUSEADDR: with UDP it lets two servers share a port, and each loses half of the clients. A second server is an error at the
   start.
+* Strangers share what `rates.DhcpShares` gives them. What is over it is dropped and counted here, so that it never reaches the engine, and
+  known machines find room in its lane.
 * Nothing here waits or retries for a client, because the client asks again. A full lane, a full send buffer and a vanished interface are
   counted.
 
@@ -37,7 +39,10 @@ from threading import Lock, Thread
 from msgspec import Struct
 
 from engine.serve import ServiceError, cannot_listen
+from engine.serve.rates import DhcpShares
+from engine.serve.standing import ALL_KNOWN, Standing, Standings
 from engine.wire.dhcp import CLIENT_PORT, MAX_PACKET, DhcpKind, DhcpReply, DhcpRequest, Malformed, Odd, decode, encode
+from engine.wire.dhcp_options import relay_port
 from engine.wire.frame import udp_frame
 from engine.wire.recording import NOBODY, Recorder
 
@@ -59,12 +64,13 @@ log = logging.getLogger(__name__)
 
 
 class DhcpCounters(Struct, frozen=True, kw_only=True, gc=False):
-    """Since start. received = handed over + sum(malformed) + elsewhere + dropped + failed."""
+    """Since start. received = handed over + sum(malformed) + elsewhere + flooded + dropped + failed."""
 
     received: int = 0
     malformed: dict[str, int] = {}  # dropped, by the reasons of engine.wire.dhcp
     odd: dict[str, int] = {}  # fields that were ignored, by fault
     elsewhere: int = 0  # heard on another interface
+    flooded: int = 0  # of strangers, who sent too many
     dropped: int = 0  # the lane was full
     failed: int = 0  # lost because `submit` raised
     sent: int = 0
@@ -106,8 +112,11 @@ class DhcpService:
         route: Callable[[str, int], Address] = _here,
         clock: Callable[[], float] = time.time,
         record: Recorder = NOBODY,
+        standings: Standings = ALL_KNOWN,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._record = record
+        self._standings, self._monotonic, self._shares = standings, monotonic, DhcpShares()
         self._interface = interface
         self._bind = bind
         self._submit = submit
@@ -120,7 +129,7 @@ class DhcpService:
         self._thread: Thread | None = None
         self._wake: int | None = None
         self._send_lock = Lock()  # also keeps stop() from closing a socket under a sender
-        self._received = self._elsewhere = self._dropped = self._failed = 0
+        self._received = self._elsewhere = self._flooded = self._dropped = self._failed = 0
         self._sent = self._send_errors = self._receive_errors = self._batches = 0
         self._malformed: dict[str, int] = {}
         self._odd: dict[str, int] = {}
@@ -146,6 +155,7 @@ class DhcpService:
             malformed=dict(self._malformed),
             odd=dict(self._odd),
             elsewhere=self._elsewhere,
+            flooded=self._flooded,
             dropped=self._dropped,
             failed=self._failed,
             sent=self._sent,
@@ -298,13 +308,27 @@ class DhcpService:
             who = data[28:34] if len(data) >= 34 else socket.inet_aton(source[0])
             self._record.received("dhcp", who, source, self._bind, data)
             try:
-                batch.append((decode(data, source, odds), at))
+                request = decode(data, source, odds)
+                if self._admits(request, who):
+                    batch.append((request, at))
             except Malformed as refused:
                 self._malformed[refused.reason] = self._malformed.get(refused.reason, 0) + 1
                 self._record.lost("dhcp", who, refused.reason, refused.option)
             if odds:
                 self._note(who, odds)
         return batch
+
+    def _admits(self, request: DhcpRequest, who: bytes) -> bool:
+        standing = self._standings.of_mac(request.mac)
+        if standing is Standing.KNOWN:
+            return True
+        source = request.giaddr or self._interface or "this network"
+        port = relay_port(request.relay) if request.relay else ""
+        if self._shares.admits(request.mac, standing, source, port, self._monotonic()):
+            return True
+        self._flooded += 1
+        self._record.flood("DHCP packets", source, who, port)
+        return False
 
     def _note(self, who: bytes, odds: list[Odd]) -> None:
         for fault, option in odds[:ODDS]:

@@ -36,6 +36,7 @@ from .backend import Backend
 from .http_agent import AgentCalls
 from .http_answers import Answers
 from .http_boot import BootCalls
+from .http_door import Door, Listener
 from .http_gate import Gate
 from .http_guard import FAREWELL_S, Guard, Limits
 from .http_images import ImageFile
@@ -82,7 +83,7 @@ class HttpService:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
-        self._guard: Guard | None = None
+        self._door = Door(backend.standings, backend.record, self._counters)
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, once it has started."""
         self.secure_addresses: list[tuple[str, int]] = []
@@ -91,9 +92,11 @@ class HttpService:
     def start(self) -> None:
         """Listens, or raises ServiceError and holds nothing."""
         sockets: list[socket.socket] = []
+        fitting = _fit(self._limits)
+        self._door.open_for(fitting.connections, fitting.per_peer)
         try:
             for site in self._sites.clear + self._sites.secure:
-                sockets.append(_listen(site))
+                sockets.append(_listen(site, self._door))
         except ServiceError:
             for one in sockets:
                 one.close()
@@ -125,7 +128,7 @@ class HttpService:
     def counters(self) -> dict[str, int]:
         """Since start: answers by route, refusals by code, and what is open now."""
         now = dict(self._counters)
-        now["open_connections"] = self._guard.open if self._guard is not None else 0
+        now["open_connections"] = self._door.open
         now["waiting_for_the_engine"] = self._answers.waiting
         return now
 
@@ -152,7 +155,7 @@ class HttpService:
     async def _serve(self, sockets: list[socket.socket], ready: threading.Event) -> None:
         loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._guard = guard = Guard(self._gate.handle, _fit(self._limits), self._counters)
+        guard = Guard(self._gate.handle, self._limits, self._counters, self._door)
         self._gate.guard = guard
         self._answers.attach(loop)
         self._loop = loop
@@ -184,8 +187,9 @@ class HttpService:
             self._agents.close()
 
 
-def _listen(site: tuple[str, int]) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(site: tuple[str, int], door: Door) -> socket.socket:
+    sock = Listener(socket.AF_INET, socket.SOCK_STREAM)
+    sock.door = door
     try:
         # For TCP this lets a new engine listen while connections of the old one linger; two listeners still exclude
         # each other.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -24,7 +25,13 @@ from .bodies import BadBody, Body, parse
 from .http_answers import Answers, TooMany
 from .http_guard import Guard, Limits, peer_of
 from .http_images import Cut, ImageFile
+from .rates import Rate, Rates
 from .routes import ROUTES, Route, Who, find
+from .standing import Standing
+
+OF_PEER = {Standing.STRANGER: Rate(128, 16.0), Standing.SEEN: Rate(512, 64.0)}
+"""Requests of one address that is no node's: it boots."""
+PEERS = 4096
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +84,7 @@ class Gate:
         self.counters = counters
         self.handlers: dict[str, Handler] = {}
         self.guard: Guard | None = None
+        self._rates = {standing: Rates[str](rate, PEERS) for standing, rate in OF_PEER.items()}
 
     def complete(self) -> None:
         """Raises ValueError unless exactly the routes of the table have handlers."""
@@ -97,6 +105,10 @@ class Gate:
             if request.method not in route.methods:
                 raise Refusal(405, "method", f"this path takes {' and '.join(route.methods)}")
             caller = self._caller(request, route, segments)
+            if caller.node:
+                self.guard.proved(protocol)
+            elif not self._in_turn(peer_of(request.transport)):
+                raise busy("too_many_requests")
             response = await self.handlers[name](Call(request, route, segments, caller))
         except Refusal as refusal:
             self.counters[f"refused_{refusal.code}"] += 1
@@ -115,6 +127,14 @@ class Gate:
             self.guard.ended(protocol)
         self.counters[f"{name}_{response.status}"] += 1
         return response
+
+    def _in_turn(self, peer: str) -> bool:
+        """False: a peer that is no node asks too often."""
+        standing = self.backend.standings.of_address(peer)
+        if standing is Standing.KNOWN or self._rates[standing].take(peer, time.monotonic()):
+            return True
+        self.backend.record.flood("HTTP requests", peer, self.backend.record.of(peer))
+        return False
 
     def _caller(self, request: web.BaseRequest, route: Route, segments: dict[str, str]) -> Caller:
         if route.who in (Who.PUBLIC, Who.NONCE):  # the handler checks the nonce, which proves a boot but no caller

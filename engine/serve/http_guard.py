@@ -1,11 +1,8 @@
-"""Limits for strangers before their first request: total connections, connections per peer, the time until the first request, sizes of
-heads.
+"""Limits for strangers before their first request: the time until the first request, and sizes of heads. `http_door` bounds connections.
 
 aiohttp waits forever for the first request of a connection, and its timer does not end a keep-alive that sends a head byte by byte. Both
 hold a descriptor at no cost to the sender. Here every connection has HEAD_S for each head, from its start or from the end of its last
 answer.
-
-A connection over the limit is closed at once and counted.
 
 TLS ends a connection with a farewell that the peer answers. Many peers never do, and a loop that is closed meanwhile leaves the socket
 open: `shutdown` waits for the farewells, and cuts what is left.
@@ -21,6 +18,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
+
+from .http_door import Door
 
 FAREWELL_S = 1.0
 """How long a peer of TLS may take to answer a farewell."""
@@ -73,6 +72,7 @@ class Guard(web.Server):
         handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         limits: Limits,
         counters: Counter[str],
+        door: Door,
     ) -> None:
         super().__init__(
             handler,
@@ -88,8 +88,8 @@ class Guard(web.Server):
         )
         self.limits = limits
         self.counters = counters
-        self._peers: Counter[str] = Counter()
-        self._of: dict[RequestHandler, tuple[str, asyncio.Transport]] = {}
+        self.door = door
+        self._of: dict[RequestHandler, asyncio.Transport] = {}
         self._none_left: asyncio.Future[None] | None = None
         self._timers: dict[RequestHandler, asyncio.TimerHandle] = {}
 
@@ -98,27 +98,13 @@ class Guard(web.Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        peer = peer_of(transport)
-        if len(self._of) >= self.limits.connections:
-            self.counters["too_many_connections"] += 1
-            transport.abort()
-            return
-        if self._peers[peer] >= self.limits.per_peer:
-            self.counters["too_many_of_a_peer"] += 1
-            transport.abort()
-            return
-        self._peers[peer] += 1
-        self._of[handler] = (peer, transport)
+        self._of[handler] = transport
         self._expect(handler, self.limits.head_s)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
-        self.began(handler)
-        peer, _ = self._of.pop(handler, ("", None))
-        if peer in self._peers:
-            self._peers[peer] -= 1
-            if not self._peers[peer]:
-                del self._peers[peer]
+        self._arrived(handler)
+        self._of.pop(handler, None)
         if not self._of and self._none_left is not None and not self._none_left.done():
             self._none_left.set_result(None)
 
@@ -129,17 +115,21 @@ class Guard(web.Server):
             return
         self._none_left = asyncio.get_running_loop().create_future()
         await asyncio.wait([self._none_left], timeout=FAREWELL_S)
-        for _, transport in list(self._of.values()):
+        for transport in list(self._of.values()):
             transport.abort()
         if self._of:
             await self._none_left
 
-    @property
-    def open(self) -> int:
-        return len(self._of)
-
     def began(self, handler: RequestHandler) -> None:
         """The head of a request has arrived."""
+        self._arrived(handler)
+        self.door.busy(descriptor_of(handler.transport))
+
+    def proved(self, handler: RequestHandler) -> None:
+        """It holds a valid token."""
+        self.door.known(descriptor_of(handler.transport))
+
+    def _arrived(self, handler: RequestHandler) -> None:
         timer = self._timers.pop(handler, None)
         if timer is not None:
             timer.cancel()
@@ -147,10 +137,11 @@ class Guard(web.Server):
     def ended(self, handler: RequestHandler) -> None:
         """An answer was made; the next head may follow."""
         if handler in self._of:
+            self.door.idle(descriptor_of(handler.transport))
             self._expect(handler, self.limits.keep_alive_s + 1.0)
 
     def _expect(self, handler: RequestHandler, seconds: float) -> None:
-        self.began(handler)
+        self._arrived(handler)
         self._timers[handler] = asyncio.get_running_loop().call_later(seconds, self._too_slow, handler)
 
     def _too_slow(self, handler: RequestHandler) -> None:
@@ -164,3 +155,9 @@ def peer_of(transport: asyncio.BaseTransport | None) -> str:
     """The peer's address. Empty if the connection is already gone."""
     name = transport.get_extra_info("peername") if transport is not None else None
     return str(name[0]) if name else ""
+
+
+def descriptor_of(transport: asyncio.BaseTransport | None) -> int:
+    """-1 if the connection is already gone."""
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    return int(sock.fileno()) if sock is not None else -1

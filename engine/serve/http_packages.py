@@ -3,35 +3,83 @@ Internet for them, and a mirror is asked once for what a hundred machines instal
 
 MIRROR is a name that the engine turns into a URL. Other names are refused, so that the engine is no open proxy. Any booting machine may
 read packages: they are public, and the installer checks each one from signed lists.
+
+One client may have OPEN requests, of which AT_ONCE wait for a mirror; an address that is no node's has a quarter of that. So no client
+takes all fetches for itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aiohttp import web
 
 from .http_gate import Call, Gate, Refusal
+from .http_guard import peer_of
 from .http_images import PIECE_S, Cut, ImageFile, send
 from .package_cache import Fetch, PackageCache, Unavailable
+from .standing import Standing
+
+OPEN = 32
+AT_ONCE = 4
+
+
+class _Client:
+    """An address that asks now."""
+
+    def __init__(self, at_once: int) -> None:
+        self.open = 0
+        self.turn = asyncio.Semaphore(at_once)
 
 
 class PackageCalls:
     def __init__(self, gate: Gate, folder: Path | None, upstream: Callable[[str, str], str | None]) -> None:
         self._cache = PackageCache(folder, gate.counters) if folder is not None else None
         self._upstream = upstream
+        self._clients: dict[str, _Client] = {}
+        self._standings, self._record = gate.backend.standings, gate.backend.record
         gate.handlers |= {"packages": self.packages}
 
     async def packages(self, call: Call) -> web.StreamResponse:
         url = self._upstream(call.segments["mirror"], call.segments["path"])
         if url is None or self._cache is None:
             raise Refusal(404, "no_mirror", "there is no such mirror")
-        found = self._cache.kept(url)
-        if found is None:
-            fetch = self._cache.fetch(url)
+        with self._client(call) as client:
+            found = self._cache.kept(url)
+            if found is None:
+                async with client.turn if not self._cache.comes(url) else contextlib.nullcontext():
+                    answer = await self._fetched(call, self._cache, url)
+                if isinstance(answer, web.StreamResponse):
+                    return answer
+                found = answer
+            return await self._send(call, url, *found)
+
+    @contextlib.contextmanager
+    def _client(self, call: Call) -> Iterator[_Client]:
+        """Whoever asks, while it asks. Raises Refusal."""
+        peer = peer_of(call.request.transport)
+        part = 1 if self._standings.of_address(peer) is Standing.KNOWN else 4
+        client = self._clients.get(peer)
+        if client is not None and client.open >= OPEN // part:
+            self._record.flood("package requests", peer, self._record.of(peer))
+            raise Refusal(503, "too_many_packages", "this address waits for too many packages: ask again")
+        if client is None:
+            client = self._clients[peer] = _Client(AT_ONCE // part)
+        client.open += 1
+        try:
+            yield client
+        finally:
+            client.open -= 1
+            if not client.open:
+                del self._clients[peer]
+
+    async def _fetched(self, call: Call, cache: PackageCache, url: str) -> web.StreamResponse | tuple[Path, int]:
+        """The file and its size, once it is here; or the answer, sent while it came. Raises Refusal."""
+        with cache.fetch(url) as fetch:
             while fetch.size < 0 and fetch.failure is None:
                 await fetch.wait()
             if fetch.failure is not None:
@@ -42,11 +90,11 @@ class PackageCalls:
                 await fetch.wait()
             if fetch.failure is not None:
                 raise self._refusal(fetch.failure)
-            found = fetch.part, fetch.size
-        path, size = found
+            return fetch.part, fetch.size
+
+    async def _send(self, call: Call, url: str, path: Path, size: int) -> web.StreamResponse:
         try:
-            tag = hashlib.sha256(f"{url} {size} {path.stat().st_ino}".encode()).hexdigest()
-            response, _ = await send(call.request, ImageFile(path=str(path), size=size, sha256=tag, kind="installer"))
+            response, _ = await send(call.request, _as_image(url, path, size))
         except (OSError, ValueError) as error:  # it was removed just now
             raise Refusal(503, "packages_busy", "ask again") from error
         return response
@@ -75,3 +123,8 @@ class PackageCalls:
     @staticmethod
     def _refusal(why: Unavailable) -> Refusal:
         return Refusal(404, "no_package", str(why)) if why.status in (403, 404, 410) else Refusal(502, "mirror_gone", str(why))
+
+
+def _as_image(url: str, path: Path, size: int) -> ImageFile:
+    tag = hashlib.sha256(f"{url} {size} {path.stat().st_ino}".encode()).hexdigest()
+    return ImageFile(path=str(path), size=size, sha256=tag, kind="installer")

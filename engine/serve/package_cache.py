@@ -6,8 +6,10 @@ Rules
   checked again after REFRESH_S, by tag and date. If the mirror does not answer, the kept file is sent.
 * A file is complete when as many bytes came as the mirror said, and a file named by its SHA-256 when it has that checksum. Installers
   check packages from signed lists.
-* Bounded: MOST bytes in all (the longest unused goes first), LEAST_FREE bytes stay free on the disk, FETCHES at a time, LARGEST for one
-  file. A mirror that sends nothing for SILENCE_S is given up.
+* Bounded: MOST bytes in all (the longest unused goes first), LEAST_FREE bytes stay free on the disk (what is still to come counts as
+  there), FETCHES at a time, LARGEST for one file. A mirror that sends nothing for SILENCE_S is given up.
+* A fetch lives as long as somebody waits for it. When the last client goes away, the request to the mirror and the half-written file go
+  with it.
 
 Everything runs in the loop of the HTTP service; files are local, so it does not wait for them.
 """
@@ -17,12 +19,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -64,6 +67,9 @@ class Fetch:
     """A file that is being fetched."""
 
     def __init__(self) -> None:
+        self.waiting = 0
+        """Clients that want it."""
+        self.task: asyncio.Task[None] | None = None
         self.size = -1
         """The size that the mirror reported; -1: unknown yet."""
         self.have = 0
@@ -88,6 +94,7 @@ class PackageCache:
         self._counters = counters
         self._most = most
         self._under_way: dict[str, Fetch] = {}
+        self._parts = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
         self._asked: dict[str, float] = {}
         """URL -> time of the last request to its mirror (monotonic)."""
@@ -101,15 +108,29 @@ class PackageCache:
             return None
         return self._use(url, found)
 
-    def fetch(self, url: str) -> Fetch:
-        """Starts to fetch the file, or joins others who wait for it."""
+    def comes(self, url: str) -> bool:
+        """True if somebody waits for it already."""
+        return url in self._under_way
+
+    @contextlib.contextmanager
+    def fetch(self, url: str) -> Iterator[Fetch]:
+        """Starts to fetch the file, or joins others who wait for it. Who leaves the block no longer waits for it."""
         found = self._under_way.get(url)
         if found is None:
             found = self._under_way[url] = Fetch()
-            task = asyncio.get_running_loop().create_task(self._run(url, found))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        return found
+            found.task = asyncio.get_running_loop().create_task(self._run(url, found))
+            self._tasks.add(found.task)
+            found.task.add_done_callback(self._tasks.discard)
+        found.waiting += 1
+        try:
+            yield found
+        finally:
+            found.waiting -= 1
+            if not found.waiting and found.task is not None and not found.task.done() and not 0 <= found.size <= found.have:
+                if self._under_way.get(url) is found:  # whoever asks from now on starts anew
+                    del self._under_way[url]
+                self._counters["packages_dropped"] += 1
+                found.task.cancel()
 
     async def pieces(self, fetch: Fetch) -> AsyncIterator[bytes]:
         """The file while it arrives. Raises Unavailable."""
@@ -150,10 +171,12 @@ class PackageCache:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             fetch.failure = Unavailable(0, f"{URL(url).host}: {_words(error)}")
         except asyncio.CancelledError:
-            fetch.failure = Unavailable(0, "the engine goes down")
+            fetch.failure = Unavailable(0, "nobody waits for it any more")
             raise
         finally:
-            self._under_way.pop(url, None)
+            if self._under_way.get(url) is fetch:
+                del self._under_way[url]
+            half = fetch.part if fetch.part.suffix == ".part" else None
             if fetch.failure is not None:
                 self._counters["packages_failed"] += 1
                 away = fetch.failure.status == 0 or fetch.failure.status >= 500
@@ -161,8 +184,8 @@ class PackageCache:
                     # a kept file is better than none
                     self._counters["packages_stale"] += 1
                     self._give(url, fetch, before)
-                with contextlib.suppress(FileNotFoundError):
-                    self._place(url, ".part").unlink()
+                if half is not None:
+                    half.unlink(missing_ok=True)
             fetch.told()
 
     async def _fetch(self, url: str, fetch: Fetch, before: Kept | None) -> None:
@@ -192,9 +215,10 @@ class PackageCache:
         if size is None:
             raise Unavailable(0, f"{URL(url).host} does not say how long {URL(url).path} is")
         self._folder.mkdir(parents=True, exist_ok=True)
-        if size > LARGEST or size + LEAST_FREE > shutil.disk_usage(self._folder).free:
+        coming = sum(one.size - one.have for one in self._under_way.values() if one.size > 0)
+        if size > LARGEST or size + coming + LEAST_FREE > shutil.disk_usage(self._folder).free:
             raise Unavailable(0, f"there is no room for {URL(url).path} of {size} octets")
-        fetch.part, digest = self._place(url, ".part"), hashlib.sha256()
+        fetch.part, digest = self._place(url, f".{next(self._parts)}.part"), hashlib.sha256()
         with fetch.part.open("wb", buffering=0) as file:
             fetch.size = size
             fetch.told()

@@ -10,6 +10,8 @@ address that the request was sent to, because a boot ROM drops answers from anot
 
 Rules
 * At most `max_transfers` at once and `max_per_peer` for one address. Beyond that, ERROR 0 "busy"; boot ROMs ask again.
+* Strangers share an eighth of the transfers, and with machines that were only seen three quarters: nodes always find a place. An address
+  that is no node's may ask only so often (OF_PEER); what is over that is dropped and counted.
 * A repeated request before any acknowledgement is the client's own repetition and starts nothing. After that, the client began again
   from the same port (boot ROMs do): the old transfer ends.
 * A boot ROM may read past the end of option 67 and append bytes to a name. Such a request gets the file that the name begins with, if
@@ -25,6 +27,7 @@ import os
 import select
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from struct import Struct as Packing
 from threading import Thread
@@ -32,6 +35,8 @@ from threading import Thread
 from msgspec import Struct
 
 from engine.serve import ServiceError, cannot_listen
+from engine.serve.rates import Rate, Rates
+from engine.serve.standing import ALL_KNOWN, Standing, Standings
 from engine.wire import tftp
 from engine.wire.recording import NOBODY, Recorder
 from engine.wire.tftp import Error, Malformed, Read, Write
@@ -44,6 +49,9 @@ _PKTINFO = Packing("=i4s4s")
 _IP_PKTINFO = 8  # linux/in.h; not in the socket module of Python 3.11
 _SWEEP_S = 0.05  # how late a time-out may be noticed
 _BUFFER = 1 << 20
+OF_PEER = {Standing.STRANGER: Rate(64, 8.0), Standing.SEEN: Rate(128, 16.0)}
+"""Requests of one address that is no node's: a boot asks for some twenty files, and repeats itself."""
+PEERS = 4096
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +78,7 @@ class TftpCounters(Struct, frozen=True, kw_only=True, gc=False):
     malformed: dict[str, int] = {}  # by the reasons of engine.wire.tftp
     repeated: int = 0  # a client's own repetition
     tails: int = 0  # names that were served without the appended bytes
-    refused: dict[str, int] = {}  # write, mode, busy, peer_busy, not_offered, no_socket, broken
+    refused: dict[str, int] = {}  # write, mode, busy, peer_busy, too_often, not_offered, no_socket, broken
     active: int = 0
     done: int = 0
     failed: int = 0
@@ -84,11 +92,20 @@ class TftpCounters(Struct, frozen=True, kw_only=True, gc=False):
 class _Active:
     """A transfer that is running."""
 
-    __slots__ = ("name", "peer", "request", "sock", "started", "transfer", "who")
+    __slots__ = ("name", "peer", "request", "sock", "standing", "started", "transfer", "who")
 
     def __init__(
-        self, sock: socket.socket, transfer: Transfer, peer: Address, request: Read, started: float, name: str, who: bytes
+        self,
+        sock: socket.socket,
+        transfer: Transfer,
+        peer: Address,
+        request: Read,
+        started: float,
+        name: str,
+        who: bytes,
+        standing: Standing,
     ) -> None:
+        self.standing = standing
         self.name = name
         self.who = who
         self.sock = sock
@@ -115,13 +132,21 @@ class TftpService:
         max_per_peer: int = 8,
         limits: Limits = Limits(),  # noqa: B008
         record: Recorder = NOBODY,
+        standings: Standings = ALL_KNOWN,
     ) -> None:
         self._record = record
+        self._standings = standings
+        self._rates = {standing: Rates[str](rate, PEERS) for standing, rate in OF_PEER.items()}
+        self._places = {
+            Standing.STRANGER: max(max_transfers // 8, 1),
+            Standing.SEEN: max(max_transfers * 3 // 4, 1),
+            Standing.KNOWN: max_transfers,
+        }
+        self._taken: Counter[Standing] = Counter()
         self._bind = bind
         self._resolve = resolve
         self._fetched = fetched
         self._interface = interface
-        self._max_transfers = max_transfers
         self._max_per_peer = max_per_peer
         self._limits = limits
         self._socket: socket.socket | None = None
@@ -287,7 +312,12 @@ class TftpService:
                 self._repeated += 1
                 return
             self._end(before, now)
-        refused = self._unwelcome(peer, asked)
+        standing = self._standings.of_address(peer[0])
+        if standing is not Standing.KNOWN and not self._rates[standing].take(peer[0], now):
+            self._refused["too_often"] = self._refused.get("too_often", 0) + 1
+            self._record.flood("TFTP requests", peer[0], self._record.of(peer[0]))
+            return
+        refused = self._unwelcome(peer, asked, standing)
         if refused is not None:
             self._refuse(listening, peer, *refused)
             return
@@ -309,7 +339,8 @@ class TftpService:
         if found.name:
             self._tails += 1
             self._record.odd("tftp", who, "tail")
-        one = _Active(sock, Transfer(asked, found.body, self._limits), peer, asked, now, found.name or asked.filename, who)
+        one = _Active(sock, Transfer(asked, found.body, self._limits), peer, asked, now, found.name or asked.filename, who, standing)
+        self._taken[standing] += 1
         fd = sock.fileno()
         self._active[fd] = one
         self._peers[peer] = fd
@@ -321,14 +352,19 @@ class TftpService:
             self._record.sent("tftp", who, self._bind, peer, first[0])
         self._send(one, first)
 
-    def _unwelcome(self, peer: Address, asked: Read) -> tuple[str, Error] | None:
-        if len(self._active) >= self._max_transfers:
+    def _unwelcome(self, peer: Address, asked: Read, standing: Standing) -> tuple[str, Error] | None:
+        if any(standing <= least and self._count(least) >= places for least, places in self._places.items()):
+            if standing is not Standing.KNOWN:
+                self._record.flood("TFTP requests", peer[0], self._record.of(peer[0]))
             return "busy", Error(code=0, message="busy, ask again")
         if self._per_peer.get(peer[0], 0) >= self._max_per_peer:
             return "peer_busy", Error(code=0, message="busy with your other transfers")
         if asked.mode != "octet":
             return "mode", Error(code=0, message="only mode octet is served")
         return None
+
+    def _count(self, most: Standing) -> int:
+        return sum(many for standing, many in self._taken.items() if standing <= most)
 
     def _open(self, here: str, peer: Address) -> socket.socket | None:
         sock: socket.socket | None = None
@@ -348,6 +384,7 @@ class TftpService:
     def _end(self, one: _Active, now: float) -> None:
         transfer, fd, ip = one.transfer, one.sock.fileno(), one.peer[0]
         del self._active[fd]
+        self._taken[one.standing] -= 1
         if self._peers.get(one.peer) == fd:
             del self._peers[one.peer]
         left = self._per_peer[ip] - 1

@@ -27,7 +27,7 @@ from ..events import (
     Started,
     Tick,
 )
-from ..model import Quiet
+from ..model import Quiet, behind
 from ..requests import Asker, Request
 from . import sums
 from .schema import Change
@@ -47,6 +47,12 @@ def is_news(event: Event, changes: Sequence[Change]) -> bool:
     if isinstance(event, PowerSet):
         return event.request is not None or event.action != "status"
     return isinstance(event, ALWAYS)
+
+
+def followed(change: Change) -> bool:
+    """True if the row of an event that is news holds this change: all but what the journal does not follow (`model.Journalled`)."""
+    record = change[2]
+    return not behind(record) if record is not None else type(change) is not Quiet
 
 
 def journalled(seq: int, happened: Happened, rows: list[Any]) -> tuple[int, float, float, str, str, str, int]:

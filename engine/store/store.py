@@ -10,6 +10,7 @@ Rules
 * Many upserts of one row in a batch are written once; all their journal rows stay.
 * An event that changed only last values (`model.LAST_VALUES`) has no journal row. Its rows are as durable as all others: a lease is
   renewed before the answer leaves. So the tables may be newer than the journal in those fields, and in no others.
+* In a flood, strangers' records change without the journal, and say so (`model.Journalled`).
 * Engine time is that of the last commit: in its row, or in `info` if it has none, at least every STAMP_S.
 
 Traps
@@ -53,7 +54,7 @@ from .file import (
     take_lock,
 )
 from .journal import JournalRow, base, fold, following, replayed, verify
-from .news import is_news, journalled
+from .news import followed, is_news, journalled
 from .schema import CODECS, Change, Key, Odd, Tables, statements, transaction
 
 T = TypeVar("T")
@@ -334,14 +335,12 @@ class Store:
         for index, (happened, changes) in enumerate(batch):
             try:
                 told: list[tuple[str, Key, msgspec.Raw | None]] = []
-                for table, key, record in changes:
-                    if record is None:
-                        told.append((table, key, None))
-                        pending[table][key] = None
-                    else:
-                        text = encode(record)  # once: its sum and the journal's row are of these octets
-                        told.append((table, key, raw(text)))
-                        pending[table][key] = (record, text)
+                for change in changes:
+                    table, key, record = change
+                    text = encode(record)  # once: its sum and the journal's row are of these octets
+                    pending[table][key] = (record, text) if record is not None else None
+                    if followed(change):
+                        told.append((table, key, raw(text) if record is not None else None))
                 if is_news(happened.event, changes):
                     seq += 1
                     journal.append(journalled(seq, happened, told))

@@ -18,7 +18,7 @@ from ..core.world.load import load_world
 from ..core.world.work import Work
 from ..core.world.world import World
 from ..definitions import Catalog
-from ..model import LAST_VALUES, same_but_last
+from ..model import LAST_VALUES, behind, same_but_last
 from ..store.store import JournalRow, Store
 
 BATCH = 1000
@@ -72,11 +72,15 @@ class Follower:
         work, many = Work(self.world), 0
         for table in LAST_VALUES:
             mine = getattr(self.world, table)
-            for key, row in self._store.table(table).items():
+            now = self._store.table(table)
+            for key, row in now.items():
                 old = mine.get(key)
-                if old is not None and old != row and same_but_last(table, old, row):
+                if old != row and (behind(row) or (old is not None and same_but_last(table, old, row))):
                     work.put(row)
                     many += 1
+            for key in [key for key, row in mine.items() if behind(row) == "never" and key not in now]:
+                work.drop(table, key)
+                many += 1
         if many:
             self.world = work.finish(keep_touched=False)
         return bool(many)

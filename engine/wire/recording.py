@@ -25,6 +25,9 @@ class Recorder(Protocol):
     def odd(self, kind: str, who: bytes, code: str, option: int = 0) -> None:
         """A field of its last received packet counted as absent. The rest was answered."""
 
+    def flood(self, what: str, source: str, who: bytes, port: str = "") -> None:
+        """Something of `who` was dropped because its source sends too much. `what`: `DHCP packets`, `connections` and so on."""
+
     def of(self, address: str) -> bytes:
         """The machine behind an IPv4 address, as `who`."""
 
@@ -45,6 +48,9 @@ class NoRecorder:
         """See Recorder."""
 
     def odd(self, kind: str, who: bytes, code: str, option: int = 0) -> None:
+        """See Recorder."""
+
+    def flood(self, what: str, source: str, who: bytes, port: str = "") -> None:
         """See Recorder."""
 
     def of(self, address: str) -> bytes:  # noqa: ARG002

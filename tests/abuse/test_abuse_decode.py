@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mutate import mutations
 
-from engine.core.boot.leases import SIGHTINGS
+from engine.core.boot.strangers import SIGHTINGS
 from engine.core.step import step
 from engine.core.world.work import Work
 from engine.core.world.world import World

@@ -120,6 +120,21 @@ def test_status_and_health_tell_drops_by_cause(heard: Engine, crowbar: Run) -> N
     assert health["counters"]["dhcp.odd.length"] == 1
 
 
+def test_status_names_who_sends_too_much(heard: Engine, crowbar: Run) -> None:
+    """With MAC and switch port, and what to do."""
+    relay = (bytes([1, 4]) + b"swp9" + bytes([2, 4]) + b"tor1").hex()
+    for _ in range(40):
+        ask(heard, discover(STRANGER, giaddr="10.0.0.1", relay=relay))
+    told = json.loads(crowbar("status", "--json")[1])
+    (flood,) = told["floods"]
+    assert (flood["what"], flood["source"], flood["who"], flood["port"]) == ("DHCP packets", "10.0.0.1", STRANGER, "tor1:swp9")
+    assert flood["count"] > 10
+    assert told["hushed"] == 0
+    out = crowbar("status")[1]
+    assert f"10.0.0.1 sent more DHCP packets than a stranger may: {flood['count']} were dropped, the last of {STRANGER}" in out
+    assert "switch port tor1:swp9" in out
+
+
 def test_status_of_a_store_without_an_engine_has_no_drops(store: Path, crowbar: Run) -> None:
     assert _health(store) == {}
     told = json.loads(crowbar("status", "--json")[1])

@@ -14,6 +14,7 @@ from crowbar_tui.console.styled import width
 from engine.core.world.work import Work
 from engine.model import Sighting
 from engine.packets.decoding import DecodedPacket
+from engine.packets.floods import Floods
 from engine.packets.packet import Packet
 from engine.wire import tftp
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, encode, encode_request, reply_to
@@ -101,6 +102,17 @@ async def test_the_health_screen_shows_drops_by_cause_with_the_last_example(size
     source, at = still("working", health=drops(at))
     async with console(source, at, size, "8 end") as (app, _):
         golden(f"health-drops-{size[0]}x{size[1]}", shot(app))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+async def test_the_health_screen_names_who_sends_too_much(size: tuple[int, int], golden) -> None:
+    _, at = still("working")
+    floods = Floods(lambda: at - 12)
+    for _ in range(41):
+        floods.note("DHCP packets", "192.168.124.1", bytes.fromhex(LOST.replace(":", "")), "tor1:swp9")
+    source, at = still("working", health={**HEALTH, "floods": floods.as_json(), "hushed": 317})
+    async with console(source, at, size, "8") as (app, _):
+        golden(f"health-floods-{size[0]}x{size[1]}", shot(app))
 
 
 def test_a_machine_of_which_packets_are_dropped_says_so_in_its_line() -> None:

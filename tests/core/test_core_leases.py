@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from world_rig import WorldRig, mac
 
 from engine import reasons
-from engine.core.boot.leases import DECLINED, LEASE, OFFER
+from engine.core.boot.leases import DECLINED, DECLINES, FRESH, LEASE, OFFER
 from engine.effects import Ignore, SendDhcp
 from engine.events import DhcpAsked, DhcpOverheard
 from engine.model import Allocation, Lease
@@ -143,7 +143,7 @@ def test_a_foreign_server_is_told_of() -> None:
     assert d.one(Ignore).reason == reasons.other_server(mac=mac(1), server="10.0.0.2")
 
 
-def test_decline_takes_the_address_out_for_a_day() -> None:
+def test_decline_takes_the_address_out_for_some_minutes() -> None:
     d = rig(lease(A))
     d.feed(asks(DhcpKind.DECLINE, requested=A))
     assert d.one(Ignore).reason == reasons.declined(mac=mac(1), address=A)
@@ -151,6 +151,65 @@ def test_decline_takes_the_address_out_for_a_day() -> None:
     d.feed(discover())
     assert reply(d).yiaddr != A
     assert dict(d.world.lease_of) == dict(d.reload().lease_of)
+    d.now += DECLINED
+    d.feed(discover(2, requested=A))
+    assert reply(d).yiaddr == A
+    assert not d.world.declined_by
+
+
+def declines(d: WorldRig, number: int = 1) -> str:
+    """A client gets an address and declines it. Returns the address."""
+    d.feed(discover(number))
+    address = reply(d).yiaddr
+    d.feed(request(number, requested=address, server_id=US))
+    d.feed(asks(DhcpKind.DECLINE, number, requested=address))
+    return address
+
+
+def test_a_client_that_declines_again_and_again_is_named_and_takes_no_more_addresses() -> None:
+    d = rig()
+    taken = [declines(d) for _ in range(DECLINES)]
+    assert len(set(taken)) == DECLINES
+    for world in (d.world, d.reload()):  # also after a restart
+        d.world = world
+        again = declines(d)
+        assert d.one(Ignore).reason == reasons.declines_again(mac=mac(1), address=again, count=DECLINES, seconds=DECLINED)
+        assert again not in d.world.leases, "it is in the pool"
+    declines(d, 2)
+    assert d.one(Ignore).reason.code == "declined", "another client is believed"
+    d.now += DECLINED + 1
+    declines(d)
+    assert d.one(Ignore).reason.code == "declined"
+    assert dict(d.world.declined_by) == dict(d.reload().declined_by)
+
+
+def test_declines_do_not_empty_the_pool() -> None:
+    """Every address was declined, by clients with invented MACs. The oldest is given out again."""
+    d = rig(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.24")})
+    first, *_ = [declines(d, number) for number in range(1, 5)]
+    assert {one.state for one in d.world.leases.values()} == {"declined"}
+    d.now += 1
+    d.feed(discover(9))
+    assert reply(d).yiaddr in {f"10.0.0.{i}" for i in range(21, 25)}
+    assert first
+
+
+def test_offers_to_strangers_do_not_empty_the_pool() -> None:
+    d = rig(ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.22")})
+    d.server("n8", runs="")
+    d.feed(discover(8))
+    known = reply(d).yiaddr
+    d.feed(discover(1))
+    offered = reply(d).yiaddr
+    d.feed(discover(2))
+    assert d.one(Ignore).reason.code == "pool_empty", "the first stranger has time to take it"
+    d.now += FRESH
+    d.feed(discover(2))
+    assert reply(d).yiaddr == offered
+    d.now += FRESH
+    d.feed(discover(3))
+    assert reply(d).yiaddr == offered, "and a node keeps its offer"
+    assert d.world.leases[known].mac == mac(8)
 
 
 @pytest.mark.parametrize("kind", [DhcpKind.DECLINE, DhcpKind.RELEASE])

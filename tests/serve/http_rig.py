@@ -23,6 +23,7 @@ from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
 from engine.model import Node
 from engine.serve.http import HttpService, ImageFile, Limits, Sites
+from engine.serve.standing import ALL_KNOWN, Standings
 from engine.trust.authority import SiteTrust
 from engine.trust.tokens import Keys
 
@@ -74,6 +75,7 @@ class Rig:
         host: str = "127.0.0.1",
         tls: SiteTrust | None = None,
         upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None,
+        standings: Standings = ALL_KNOWN,
         **limit: Any,
     ) -> None:
         self.path = path
@@ -91,6 +93,7 @@ class Rig:
         self._changed = threading.Condition()
         self.record = Noted()
         self.mailbox = self.jig
+        self.standings = standings
         self.texts = SomeTexts(self.scripts)
         self.upstream = upstream
         there = ((host, 0),)

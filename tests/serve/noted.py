@@ -13,6 +13,7 @@ class Noted:
         self.sent_: list[tuple[str, bytes, tuple[str, int], bytes]] = []
         self.faults: list[tuple[str, bytes, str, int]] = []
         self.causes: list[tuple[bytes, str]] = []
+        self.floods: list[tuple[str, str, bytes, str]] = []
 
     def received(self, kind: str, who: bytes, source: tuple[str, int], here: tuple[str, int], data: bytes) -> None:
         self.heard_.append((kind, who, data))
@@ -28,6 +29,9 @@ class Noted:
 
     def odd(self, kind: str, who: bytes, code: str, option: int = 0) -> None:
         self.faults.append(("odd", who, code, option))
+
+    def flood(self, what: str, source: str, who: bytes, port: str = "") -> None:
+        self.floods.append((what, source, who, port))
 
     def of(self, address: str) -> bytes:
         return socket.inet_aton(address)

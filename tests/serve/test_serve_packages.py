@@ -183,10 +183,12 @@ def test_the_longest_unused_goes_when_there_is_too_much(mirror: Mirror, tmp_path
     async def all_of_them() -> list[bool]:
         cache = PackageCache(tmp_path / "kept", counters, most=2500)
         for name in "ab":
-            assert b"".join([piece async for piece in cache.pieces(cache.fetch(f"{mirror.url}/pool/{name}.deb"))])
+            with cache.fetch(f"{mirror.url}/pool/{name}.deb") as fetch:
+                assert b"".join([piece async for piece in cache.pieces(fetch)])
         while not cache.kept(f"{mirror.url}/pool/a.deb"):  # used now, so b is the longest unused
             await asyncio.sleep(0)
-        assert b"".join([piece async for piece in cache.pieces(cache.fetch(f"{mirror.url}/pool/c.deb"))])
+        with cache.fetch(f"{mirror.url}/pool/c.deb") as fetch:
+            assert b"".join([piece async for piece in cache.pieces(fetch)])
         while cache.kept(f"{mirror.url}/pool/c.deb") is None:
             await asyncio.sleep(0)
         there = [cache.kept(f"{mirror.url}/pool/{name}.deb") is not None for name in "abc"]

@@ -43,6 +43,8 @@ INDEXES = (
     "uuids",
     "serials",
     "lease_of",
+    "declined_by",
+    "strangers",
     "address_of",
     "nonces",
     "values_of",

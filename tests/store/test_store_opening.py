@@ -174,7 +174,7 @@ def test_what_is_no_store(tmp_path: Path, damage: str) -> None:
         case "rows":
             conn = sqlite3.connect(path)
             conn.execute("UPDATE deployments SET name = 'x' WHERE name = 'deployment-5'")
-            conn.execute("INSERT INTO leases VALUES ('10.0.0.1', 'm', 'n', 'bought', 1.0, NULL)")
+            conn.execute("INSERT INTO leases VALUES ('10.0.0.1', 'm', 'n', 'bought', 1.0, '', NULL)")
             conn.commit()
             conn.close()
     with pytest.raises(StoreError) as error, Store.open(directory) as store:

@@ -264,7 +264,7 @@ def test_tables_are_the_sum_of_base_and_journal(batches: list[list[list[Change]]
         ("DELETE FROM deployments WHERE name = 'd5'", "deployments 'd5': the table has None"),
         ("DELETE FROM journal WHERE seq = 6", "journal: seq 6 is followed by 7"),
         ("UPDATE journal SET now = 1, crc = NULL WHERE seq = 7", "journal: engine time goes back at seq 7"),
-        ("INSERT INTO leases VALUES ('a', 'm', 'n', 'bound', 1.0, NULL)", "leases 'a': the table has Lease"),
+        ("INSERT INTO leases VALUES ('a', 'm', 'n', 'bound', 1.0, '', NULL)", "leases 'a': the table has Lease"),
         ("DELETE FROM journal_base", "the journal None"),
     ],
 )

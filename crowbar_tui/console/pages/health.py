@@ -57,6 +57,7 @@ class HealthScreen(Scroll):
             _pair(out, "consoles", line(f"{health['attached']} connections"))
         out += self._process(health, columns)
         out += self._foreign(health, columns)
+        out += self._floods(health, columns)
         out += self._figures(health, columns)
         out += self._drops(health, columns)
         out += self._refusals(health, columns)
@@ -102,6 +103,20 @@ class HealthScreen(Scroll):
         for r in found:
             when = age(self.state.wall() - r["at"])
             _pair(out, "foreign dhcp", line((clip(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20), "bad")))
+        return out
+
+    def _floods(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """Who sends too much, with its switch port, and what the journal has no room for."""
+        out: list[Line] = []
+        floods: list[dict[str, Any]] = health.get("floods") or []
+        for one in floods[:4]:
+            when = age(self.state.wall() - one["at"])
+            for text in wrap(f"{one['sentence']} ({when} ago); {one['advice']}", columns - 20):
+                _pair(out, "" if out else "floods", line((text, "bad")))
+        if health.get("hushed"):
+            words = f"{health['hushed']} events of machines that are no nodes have no row in the journal: they were too many"
+            for i, text in enumerate(wrap(words, columns - 20)):
+                _pair(out, "" if i else "journal", line((text, "ask")))
         return out
 
     def _figures(self, health: dict[str, Any], columns: int) -> list[Line]:

@@ -188,7 +188,7 @@ def sighting_signal(w: Work, sighting: Sighting, signal: Signal) -> Sighting:
     boot = sighting.boot or opened(w, 1, Way.NETWORK, DISCOVERY, ordered=False)
     boot = seen(w, boot, signal)
     told = sighting.reason if loaders.stands(boot, sighting.loaders_failed) else None
-    new = replace(sighting, boot=boot, last=w.at, reason=told)
+    new = replace(sighting, boot=boot, last=w.at, heard=w.now, reason=told)
     w.put_sighting(new)
     w.wake(boot.deadline, SightingDue(sighting.mac))
     return new

@@ -33,7 +33,7 @@ from ...wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 from ...wire.dhcp_options import address_octets, relay_port
 from ..world.view import View
 from ..world.work import Work
-from . import loaders
+from . import loaders, strangers
 from .boot import failed, may_cycle, node_signal, order_boot, restarted, sighting_signal
 from .proxy import as_proxy, is_proxy, not_ours, overhear, wants_answer
 from .rumour import spoken
@@ -44,11 +44,15 @@ LEASE = 3600
 """Seconds of a lease: longer than any boot, so that sledgehammer keeps its address until the next one."""
 OFFER = 60
 """Seconds for which an offered address is reserved."""
-DECLINED = 86400
+FRESH = 8
+"""Seconds for which an offer to a stranger stays reserved even if the pool has nothing else. Firmware collects offers for four seconds."""
+DECLINED = 300
+"""Seconds for which an address stays out of the pool after a client found that another machine uses it. If it still does, the next client
+finds that too."""
+DECLINES = 3
+"""Addresses that one client may take out of the pool in that time."""
 NO_PROXY = "b00101"
 """Option 175.176 of iPXE: do not wait for a proxy's offer."""
-SIGHTINGS = 4096
-"""Most sightings that are kept. Further unknown machines are counted and ignored."""
 
 
 def dhcp(w: Work, event: DhcpAsked) -> None:
@@ -200,9 +204,14 @@ def _lured(w: Work, request: DhcpRequest, chosen: Reason) -> None:
 
 def _decline(w: Work, request: DhcpRequest) -> Reason:
     lease = w.leases.get(request.requested)
-    if lease is not None and lease.mac == request.mac:
-        w.put_lease(replace(lease, state="declined", expires=w.now + DECLINED))
-    return reasons.declined(mac=request.mac, address=request.requested or "nothing")
+    if lease is None or lease.mac != request.mac or lease.state == "declined":
+        return reasons.declined(mac=request.mac, address=request.requested or "nothing")
+    before = [a for a in w.declined_by.get(request.mac) or () if w.leases[a].expires > w.now]
+    if len(before) >= DECLINES:
+        w.drop("leases", lease.address)
+        return reasons.declines_again(mac=request.mac, address=lease.address, count=len(before), seconds=DECLINED)
+    w.put_lease(replace(lease, state="declined", expires=w.now + DECLINED))
+    return reasons.declined(mac=request.mac, address=request.requested)
 
 
 def _free(w: Work, address: str, mac: str) -> bool:
@@ -215,15 +224,19 @@ def _free(w: Work, address: str, mac: str) -> bool:
 
 
 def _from_pool(w: Work, mac: str, network: Network) -> str | None:
-    """An address that nobody ever had, or one whose lease ran out. The search starts at the hash of the MAC, so that it tends to be
-    the same. A full pool is searched once, and then not before one of its leases ends or is given back: a flood of requests costs
-    one scan."""
+    """An address that nobody ever had, one whose lease ran out, or the last resort. The search starts at the hash of the MAC, so that it
+    tends to be the same. A full pool is searched once, and then not before one of its leases ends or is given back: a flood of requests
+    costs one scan.
+
+    The last resort are addresses that nobody holds: the oldest offer to a stranger, then the oldest declined address. So neither a flood
+    of requests nor one of refusals takes the pool away."""
     if w.full.get(network.name, 0.0) > w.now:
         return None
     pool = network.ranges["dhcp"]
     first, size = int.from_bytes(address_octets(pool.first), "big"), len(pool)
     start = crc32(mac.encode()) % size
     expired, ends = None, inf
+    last: tuple[int, float, str] | None = None
     for i in range(size):
         number = first + (start + i) % size
         address = f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
@@ -236,10 +249,22 @@ def _from_pool(w: Work, mac: str, network: Network) -> str | None:
             expired = address
             if len(w.leases) >= size:
                 break
-        ends = min(ends, lease.expires)
-    if expired is None:
+        free_at = _last_resort(w, lease)
+        if free_at <= w.now:
+            last = min(last or (2, inf, ""), (int(lease.state == "declined"), lease.expires, address))
+        ends = min(ends, free_at)
+    if expired is None and last is None:
         w.full[network.name] = ends
-    return expired
+    return expired or (last[2] if last is not None else None)
+
+
+def _last_resort(w: Work, lease: Lease) -> float:
+    """Engine time from which the address of a lease that has not ended may be given to another client, if there is no other."""
+    if lease.state == "declined":
+        return w.now
+    if lease.state == "offered" and lease.mac not in w.macs:
+        return lease.expires - OFFER + FRESH
+    return lease.expires
 
 
 # -- what is noted of the client, and what it is told --------------------------------------------------------------
@@ -250,8 +275,8 @@ def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
     sighting = w.sightings.get(mac)
     if sighting is not None and sighting.banned:
         return reasons.banned(mac=mac)
-    if sighting is None and node_id is None and len(w.sightings) >= SIGHTINGS:
-        return reasons.too_many(what="the number of unknown machines,", count=len(w.sightings), limit=SIGHTINGS)
+    if sighting is None and node_id is None and not strangers.admit(w, mac):
+        return reasons.too_many(what="the number of unknown machines,", count=len(w.strangers), limit=strangers.SIGHTINGS)
     return None
 
 
@@ -278,6 +303,7 @@ def note(w: Work, request: DhcpRequest, kind: str, address: str, proxy: bool = F
         vendor=request.vendor_class[:64],
         address=address or sighting.address,
         last=w.at,
+        heard=w.now,
         port=relay_port(request.relay) or sighting.port,
     )
     if kind == "boot-rom" or (kind == "ipxe" and sighting.boot is None):

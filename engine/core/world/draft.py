@@ -10,17 +10,21 @@ from collections.abc import Hashable
 from operator import attrgetter, methodcaller
 from typing import Any, NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from ...definitions import Catalog
 from ...effects import Effect
 from ...events import Due, Wake
-from ...model import TABLES, Key, Meta, Quiet, Row, same_but_last
+from ...model import TABLES, Journalled, Key, Lease, Meta, Quiet, Row, Sighting, behind, differs_in_last_values, same_but_last
 from ...plan import Plan
+from .share import Share, spent
 from .view import MAPS, Changing, View
 from .world import World
 
 Change = tuple[str, Hashable, Row | None]
 """Table, key, and the record as it is now; None: deleted."""
 R = TypeVar("R", bound=Row)
+S = TypeVar("S", Sighting, Lease)
 _TABLE_OF: dict[type, str] = {kind: table for table, kind in TABLES.items()}
 _MAPS = attrgetter(*MAPS)
 _MUTATE, _FINISH = methodcaller("mutate"), methodcaller("finish")
@@ -69,6 +73,11 @@ class Draft(View, Changing):
         self.starts = 0
         self.looks = 0
         """Node roles that this step has started, and looked at."""
+        self.share: Share = world.share
+        self.follows = True
+        """Records are taken as they are, with what the journal knows of them. `step` says no."""
+        self.hushed: bool | None = None
+        """This event's changes of strangers stay out of the journal. None: it has changed none yet."""
 
     def _open(self, world: World) -> None:
         vars(self).update(zip(MAPS, map(_MUTATE, _MAPS(world)), strict=True))
@@ -124,6 +133,7 @@ class Draft(View, Changing):
         fields["touched"] = tuple(self.touched) if keep_touched else ()
         fields["released"] = tuple(self.released) if keep_touched else ()
         fields["full"] = tuple(self.full.items())
+        fields["share"] = self.share
         return World.of(fields)
 
     def take_changes(self) -> list[Change]:
@@ -140,11 +150,40 @@ class Draft(View, Changing):
 
     def _changed(self, at: tuple[str, Hashable], old: Row | None, new: Row) -> None:
         """Remember the new row of a table that has last values."""
-        if not same_but_last(at[0], old, new):
+        self._remember(at, new, same_but_last(at[0], old, new))
+
+    def _remember(self, at: tuple[str, Hashable], new: Row, quiet: bool) -> None:
+        if not quiet:
             self.quiet.discard(at)
         elif at not in self.rows:
             self.quiet.add(at)
         self.rows[at] = new
+
+    def _gone(self, at: tuple[str, Hashable], old: Row) -> None:
+        """Remember that a row was deleted. The journal hears nothing of a row that it never had."""
+        if behind(old) == "never":
+            self.quiet.add(at)
+        else:
+            self.quiet.discard(at)
+        self.rows[at] = None
+
+    def _followed(self, at: tuple[str, Hashable], old: S | None, new: S, stranger: bool) -> S:
+        """Remember the new row of a table that strangers fill. Returns it with the mark of what the journal will know of it."""
+        before = old.journal if old is not None else ""
+        if not self.follows and new.journal != before:
+            new = replace(new, journal=before)
+        same = new.journal == before and differs_in_last_values(at[0], old, new)
+        if not self.follows and not same:
+            mark: Journalled = ""
+            if stranger:
+                if self.hushed is None:
+                    self.share, self.hushed = spent(self.share, self.now)
+                if self.hushed:
+                    mark = "never" if old is None or before == "never" else "older"
+            if new.journal != mark:
+                new = replace(new, journal=mark)
+        self._remember(at, new, same or bool(new.journal))
+        return new
 
     # -- what follows from a change --------------------------------------------------------------------------------
 

@@ -92,7 +92,11 @@ class View:
     uuids: Table[str, tuple[NodeId, ...]]
     """Canonical UUID -> the nodes that show it, sorted; the other byte order is tried by `identity`."""
     serials: Table[str, tuple[NodeId, ...]]
+    strangers: Table[Mac, bool]
+    """MACs of sightings that are neither a node's nor banned."""
     lease_of: Table[Mac, str]
+    declined_by: Table[Mac, tuple[str, ...]]
+    """MAC -> addresses that it declined, sorted, and that were not given to others since."""
     address_of: Table[tuple[NodeId, str], str]
     """(node, network) -> allocated address."""
     nonces: Table[str, str]

@@ -189,8 +189,14 @@ class Work(Draft):
         old = self.sightings.get(new.mac)
         if old == new:
             return
+        stranger = not new.node and not new.banned
+        new = self._followed(("sightings", new.mac), old, new, stranger)
         self.sightings[new.mac] = new
-        self._changed(("sightings", new.mac), old, new)
+        if stranger:
+            if old is None or new.mac not in self.strangers:
+                self.strangers[new.mac] = True
+        elif new.mac in self.strangers:
+            del self.strangers[new.mac]
         index(
             self.nonces,
             (old.boot.nonce,) if old and old.boot else (),
@@ -202,6 +208,8 @@ class Work(Draft):
         old = self.leases.get(new.address)
         if old == new:
             return
+        if old is not None and old.state == "declined":
+            leave(self.declined_by, old.mac, old.address)
         if old is not None and old.mac != new.mac and self.lease_of.get(old.mac) == new.address:
             del self.lease_of[old.mac]
         if old is not None and new.expires < old.expires:
@@ -209,12 +217,14 @@ class Work(Draft):
         other = self.lease_of.get(new.mac)
         if other is not None and other != new.address and new.state != "declined":
             self.drop("leases", other)  # a machine has one lease at a time
+        new = self._followed(("leases", new.address), old, new, new.mac not in self.macs)
         self.leases[new.address] = new
         if new.state != "declined":
             self.lease_of[new.mac] = new.address
-        elif self.lease_of.get(new.mac) == new.address:
-            del self.lease_of[new.mac]
-        self._changed(("leases", new.address), old, new)
+        else:
+            if self.lease_of.get(new.mac) == new.address:
+                del self.lease_of[new.mac]
+            enter(self.declined_by, new.mac, new.address)
 
     def put_value(self, new: Value) -> None:
         if self.attributes.get(new.key) == new:
@@ -231,8 +241,7 @@ class Work(Draft):
             return
         self.free_from.clear()
         self.full.clear()
-        self.rows[(table, key)] = None
-        self.quiet.discard((table, key))
+        self._gone((table, key), old)
         match old:
             case Node():
                 for kept, entries in (
@@ -245,7 +254,10 @@ class Work(Draft):
                 regroup(self.serials, old.serial, "", old.id)
             case Sighting():
                 index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
+                self.strangers.pop(old.mac, None)
             case Lease():
+                if old.state == "declined":
+                    leave(self.declined_by, old.mac, old.address)
                 if self.lease_of.get(old.mac) == old.address:
                     del self.lease_of[old.mac]
             case Allocation():

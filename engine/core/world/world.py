@@ -2,7 +2,7 @@
 
 Tables are persistent maps (a changed entry costs 2 to 4 us at any size; a copied dict costs milliseconds at 20,000 entries).
 Indexes beside them are derived: `work` keeps them as records change, `load` builds them anew, and tests compare the two.
-Some are memory rather than functions of the tables: `queues` and `touched`, rebuilt by touching everything, and `full`, by looking.
+Some are memory rather than functions of the tables: `queues` and `touched`, rebuilt by touching everything; `full`, by looking; `share`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from immutables import Map
 from ...definitions import Catalog
 from ...model import Key, Meta, Node
 from ...plan import Plan
+from .share import Share
 from .view import MAPS, Settled, View
 
 
@@ -26,6 +27,8 @@ class World(View, Settled):
     """Resources with free places that were not handed on yet, for the same cause."""
     full: tuple[tuple[str, float], ...]
     """Network -> engine time until which its pool is known to have nothing free, so that it is not searched for each who asks."""
+    share: Share
+    """What strangers may still write into the journal."""
 
     def __init__(
         self,
@@ -37,11 +40,13 @@ class World(View, Settled):
         touched: tuple[Key, ...] = (),
         released: tuple[str, ...] = (),
         full: tuple[tuple[str, float], ...] = (),
+        share: Share = Share(),  # noqa: B008  immutable
         **maps: Map[Any, Any],
     ) -> None:
         """`maps`: those of `view.MAPS` that are not empty."""
         self.__dict__.update(_EMPTY)
-        self.__dict__.update(maps, base=base, catalog=catalog, plan=plan, meta=meta, touched=touched, released=released, full=full)
+        self.__dict__.update(maps, base=base, catalog=catalog, plan=plan, meta=meta, share=share)
+        self.__dict__.update(touched=touched, released=released, full=full)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a world is immutable: change a working copy of it")

@@ -1,0 +1,42 @@
+"""What the world says of who asks (`serve.standing`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.boot.strangers import planned_macs
+from ..core.world.world import World
+from ..plan import Plan
+from ..serve.standing import Standing
+
+
+class WorldStandings:
+    """`back` turns a peer into an address of the plan; `now` is engine time."""
+
+    def __init__(self, world: Callable[[], World], back: Callable[[str], str], now: Callable[[], float]) -> None:
+        self._world, self._back, self._now = world, back, now
+        self._planned: tuple[Plan | None, frozenset[str]] = (None, frozenset())
+
+    def of_mac(self, mac: str) -> Standing:
+        world = self._world()
+        if mac in world.macs or mac in self._named(world):
+            return Standing.KNOWN
+        lease = world.leases.get(world.lease_of.get(mac, ""))
+        if lease is not None and lease.state == "bound" and lease.expires > self._now():
+            return Standing.KNOWN
+        return Standing.SEEN if lease is not None or mac in world.sightings else Standing.STRANGER
+
+    def of_address(self, peer: str) -> Standing:
+        world, address = self._world(), self._back(peer)
+        if address in world.allocations:
+            return Standing.KNOWN
+        lease = world.leases.get(address)
+        if lease is None or lease.state == "declined" or lease.expires <= self._now():
+            return Standing.STRANGER
+        return Standing.KNOWN if lease.mac in world.macs or lease.mac in self._named(world) else Standing.SEEN
+
+    def _named(self, world: World) -> frozenset[str]:
+        plan, named = self._planned
+        if plan is not world.plan:
+            plan, named = self._planned = (world.plan, planned_macs(world.plan))
+        return named
