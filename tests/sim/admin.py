@@ -147,7 +147,7 @@ class Admin:
             jigs=jigs,
             power=SimPower(sim, self._command),  # type: ignore[arg-type]
             is_there=self._is_there,
-            open_handle=lambda _world, _node, value: str(value),
+            open_handle=lambda _world, node, value: f"{node.id}/{node.installing}" if value == {"$secret": "credential"} else str(value),
             secrets=lambda: (),
             reach=Reach(),
             last_values=self.last_values,
@@ -267,10 +267,12 @@ class Admin:
         )
 
     def hello(self, machine: Machine, boot_id: str, nonce: str, reply: Callable[[Any], None]) -> None:
-        credential = machine.system.credential if machine.system is not None and not nonce else ""
+        credential, _, installation = (machine.system.credential if machine.system is not None and not nonce else "/").partition("/")
+        fingerprint = _hash(f"{nonce} {boot_id}")[:8] if nonce else ""
 
         def heard(answer: Any) -> None:
             if isinstance(answer, Welcome) and boot_id == machine.boot_id:
+                machine.screen = fingerprint
                 self.sim.invariants.welcomed(machine, answer.node)
             elif isinstance(answer, Refuse):
                 self.sim.invariants.refused(machine, self.loop.world, said, answer.reason)
@@ -281,6 +283,8 @@ class Admin:
             request=Request(Asker.HTTP, 0),
             nonce=_hash(nonce) if nonce else "",
             credential=credential,
+            installation=installation,
+            fingerprint=fingerprint,
             boot_id=boot_id,
             environment=machine.runs,
             uuid=machine.hello_uuid or machine.uuid,
@@ -330,7 +334,7 @@ class Admin:
         if not self._token(node, boot_id):
             reply(None)
             return
-        reply(self.mailbox.order(node, attempt) or "late")
+        reply(self.mailbox.order(node, attempt, boot_id) or "late")
 
     def result(self, node: str, boot_id: str, attempt: str, said: dict[str, Any], reply: Callable[[Any], None]) -> None:
         if not self._token(node, boot_id):
