@@ -86,7 +86,8 @@ def test_a_fingerprint_is_of_one_claim_and_one_site() -> None:
         KEYS.fingerprint("nonce-1", "boot-2"),
         Keys(b"o" * 32).fingerprint("nonce-1", "boot-1"),
     }
-    assert one not in others and len(others) == 3
+    assert one not in others
+    assert len(others) == 3
 
 
 @given(st.text(max_size=80), st.integers(0, 200))

@@ -42,7 +42,7 @@ def _claim(world: World, node: Node) -> str:
         return f"fingerprint {node.fingerprint}, confirmed by {'its BMC' if node.confirmed == 'bmc' else 'an operator'}"
     if trusted(world, node):
         return ""
-    return f"fingerprint {node.fingerprint}: press f if the machine's own screen shows the same"
+    return f"fingerprint {node.fingerprint}: press f if its own screen shows the same"
 
 
 def _identity(world: World, node: Node) -> list[str]:

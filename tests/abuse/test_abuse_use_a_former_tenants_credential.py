@@ -58,7 +58,8 @@ def test_the_copy_of_a_former_tenant_is_worthless(machine: Claimed) -> None:
     for other in ({}, {"environment": "sledgehammer"}, {"macs": ["52:54:00:99:00:01"]}):
         assert refused(machine, former, **other) in ("old_credential", "memory_credential")
     notice = machine.record.notice
-    assert notice is not None and notice.code in ("old_credential", "memory_credential")
+    assert notice is not None
+    assert notice.code in ("old_credential", "memory_credential")
     # The present system is welcome.
     machine.comes_up("boot-3", present)
     assert refused(machine, former) == "old_credential"

@@ -1,4 +1,4 @@
-"""Whether a machine may receive what is secret. A nonce and TLS prove nothing about the machine that shows them, so secrets wait for a proof.
+"""Whether a machine may receive what is secret. A nonce and TLS prove nothing about the machine that shows them, so secrets wait.
 
 A claim is the hello of an environment in memory. Its machine is trusted once the node's BMC or an operator confirmed that claim, or if the
 plan says that the site trusts its network. An installed system is trusted by the credential of its installation, because only a trusted
