@@ -93,6 +93,7 @@ def test_eight_lines(catalog: Catalog) -> None:
     assert plan.site.domain == "local"
     assert plan.limits == {"jobs": 64}
     assert plan.allocate == "auto"
+    assert plan.site.trust == "confirmed"
     assert read(write(plan), "again", catalog) == plan
 
 

@@ -166,7 +166,8 @@ class Agent:
                     welcome = json.loads(found.body)
                     self._token, self._poll_s = str(welcome["token"]), int(welcome.get("poll", POLL_S))
                     self.machine.clock_set_in = self.machine.clock_set_in or self.boot_id
-                    self.machine.screen = self._environment
+                    fingerprint = str(welcome.get("fingerprint", ""))
+                    self.machine.screen = f"{self._environment}, fingerprint {fingerprint}" if fingerprint else self._environment
                     return
                 self.machine.screen = f"{self._environment}: hello refused ({found.status} {found.body[:200]!r})"
                 self.machine.counters.add(f"hello-{found.status}")
