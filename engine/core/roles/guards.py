@@ -78,9 +78,11 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
 
 
 def _unproven(view: View, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
-    """What the machine runs is not known to run on it. Only a machine that is up can be confirmed."""
-    node = view.nodes.get(role.node)
-    if node is None or node.boot is not None or not node.runs:
+    """What the machine runs is not known to run on it. It matters once the node is where the role runs."""
+    node = view.nodes.get(role.node) if definition.name in view.catalog.needs_claim else None
+    if node is None or node.boot is not None or not node.runs or (node.stage and node.stage != definition.stage):
+        return
+    if definition.jig_kind.alive and node.runs != environment_of(view, node, definition.stage):
         return
     refused = not_confirmed(view, node, definition)
     if refused is not None:
