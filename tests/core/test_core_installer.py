@@ -19,7 +19,7 @@ from engine.core.roles.life import way_to
 from engine.core.roles.stages import environment_of, over_network
 from engine.definitions import ImageDef
 from engine.effects import BootNode, BootScript, Refuse, Start, Welcome
-from engine.events import Bye, Commit, Fetched, Hello, Missed, Operate, Outcome, Probed, ScriptAsked
+from engine.events import Bye, Fetched, Hello, Missed, Operate, Outcome, Probed, ScriptAsked
 from engine.model import Lease, Signal, State, Value, Way
 from engine.netboot.install_answers import asked
 from engine.requests import Asker, Request
@@ -46,8 +46,9 @@ CATALOG = replace(catalog(HARDWARE, INSTALL, SERVE, defaults={"install-method": 
 GAVE = {"installed": {"os": "debian-12", "disk": "vda", "root": "u"}, "ssh-host-key": "ssh-ed25519 AAAA"}
 
 
-def rig(method: str = "preseed", system: str = "debian-12", **fields: Any) -> WorldRig:
-    out = WorldRig(CATALOG, plan({}))
+def rig(method: str = "preseed", system: str = "debian-12", trust: Any = "network", **fields: Any) -> WorldRig:
+    wanted = plan({})
+    out = WorldRig(CATALOG, replace(wanted, site=replace(wanted.site, trust=trust)))
     out.server(**{"stage": "install", "allocated": True, **fields})
     for name, value in (("install-method", method), ("target-os", system)):
         out.put(Value(layer="operator", scope="n1", name=name, value=value, who="test"))
@@ -177,9 +178,7 @@ def test_without_approval_the_installer_stands_and_waits() -> None:
 
 
 def test_an_installer_waits_for_the_confirmation_of_its_own_claim() -> None:
-    d = rig(confirmed="operator", claim="h0", fingerprint="0000-0001")
-    wanted = plan({})
-    d.feed(Commit(who="test", plan=replace(wanted, site=replace(wanted.site, trust="confirmed"))))
+    d = rig(trust="confirmed", confirmed="operator", claim="h0", fingerprint="0000-0001")
     to_installer_by_outcome(d)
     d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
     d.feed(replace(hello(), fingerprint="0000-0002"))

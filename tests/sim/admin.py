@@ -295,6 +295,29 @@ class Admin:
         )
         self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
 
+    def tenant(self, machine: Machine, node: str, installation: str, environment: str) -> None:
+        """Somebody who had the machine before says hello, and shows all that it shows."""
+        said = Hello(
+            request=Request(Asker.HTTP, 0),
+            credential=node,
+            installation=installation,
+            boot_id="b-tenant",
+            environment=environment,
+            uuid=machine.uuid,
+            serial=machine.serial,
+            macs=(machine.mac,),
+            address=machine.lease,
+            arch="x86_64",
+        )
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Welcome):
+                self.sim.broken(f"a former tenant is welcome as {answer.node} with the credential of {installation} from {environment}")
+            elif isinstance(answer, Refuse):
+                self.sim.counters.hit(f"tenant refused: {answer.reason.code}")
+
+        self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
+
     def _token(self, node: str, boot_id: str) -> bool:
         found = self.loop.world.nodes.get(node) if self.up else None
         good = found is not None and found.boot_id == boot_id

@@ -77,6 +77,8 @@ class Machine:
         self.legs: dict[str, int] = {}
         self.told: list[tuple[str, str, Ended]] = []
         """Node, attempt and result that it has told once, for a liar to tell again."""
+        self.credentials: list[str] = []
+        """Of all the systems that were installed on it, as a tenant may have copied them."""
         self.nonces: list[str] = []
         """Of earlier boots."""
         self.firmware_boots = 0

@@ -128,6 +128,7 @@ def run(sim: Simulation, machine: Machine, order: Order) -> Ended:
         address = order.target.address if order.target is not None else ""
         key = f"ssh-ed25519 K{machine.number}-{machine.wipes}"
         credential = str(order.attributes.get("credential", f"{order.node.id}/"))
+        machine.credentials.append(credential)
         machine.system = System(str(order.attributes.get("target-os", "debian-12")), credential, key, address)
     else:
         _place(machine, order)[name] = inputs(order)
