@@ -10,10 +10,12 @@ from typing import Any
 from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
 from .console.formats import age
+from .console.trust import NETWORK_TRUST
 
 
 def summary(s: Summary, running: bool) -> str:
     out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
+    out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
     out += [f"  {name}: {state}" for name, state in s.deployments.items() if state != "empty"]
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
     return "\n".join(out)

@@ -260,6 +260,19 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return {attribute: tuple(names) for attribute, names in out.items()}
 
     @cached_property
+    def credentialed(self) -> frozenset[str]:
+        """Roles that install a system: they read the credential that the system will show."""
+        return frozenset(self.readers.get("credential", ()))
+
+    @cached_property
+    def needs_claim(self) -> frozenset[str]:
+        """Roles that read a secret, or whose result the engine trusts later: the host key of an installed system."""
+        secret = {name for name, attribute in self.attributes.items() if attribute.secret}
+        return frozenset(
+            role.name for role in self.roles.values() if "ssh-host-key" in role.gives or any(want.name in secret for want in role.wants)
+        )
+
+    @cached_property
     def providers(self) -> dict[str, tuple[str, ...]]:
         """Name -> the roles that provide it, sorted."""
         out: dict[str, tuple[str, ...]] = {}

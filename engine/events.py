@@ -79,6 +79,10 @@ class Hello(Event, frozen=True, kw_only=True, gc=False):
     """Public half of the nonce in the hello, verified by the adapter. Empty: none, or one that this engine did not make."""
     credential: NodeId = ""
     """The node of the credential in the hello, verified by the adapter. Empty: no credential, or a wrong one."""
+    installation: str = ""
+    """The install attempt of that credential. Empty: a credential of an earlier version, which named none."""
+    fingerprint: str = ""
+    """What the machine's own screen shows for this claim, if the engine accepts it (`Keys.fingerprint`)."""
     boot_id: str
     environment: str
     uuid: str = ""

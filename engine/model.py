@@ -196,6 +196,10 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """The last IPv4 address at which the node was reached."""
     host_key: str = ""
     """SSH host key of the installed system, from the authenticated report of its install: `ssh-ed25519 AAAA...`."""
+    installing: str = ""
+    """The last attempt to install a system: its task held the credential of that installation."""
+    installation: str = ""
+    """The attempt that installed the present system. No other credential counts. Empty: none, or an earlier version installed it."""
     kexec: bool = False
     bmc: Bmc | None = None
     intent: Intent = Intent(environment="sledgehammer")
@@ -227,6 +231,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """Public half of the nonce of the last hello. The same boot_id may repeat that hello, no other."""
     confirmed: Literal["", "bmc", "operator"] = ""
     """What confirmed that the present environment in memory runs on this node's machine. Empty: nothing has."""
+    fingerprint: str = ""
+    """What the machine's own screen shows, if the present environment in memory runs there (`Keys.fingerprint`)."""
     signal: Signal = Signal.OPENED
     """Last signal of the last boot."""
     signal_at: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -53,10 +54,40 @@ def test_the_tag_cannot_be_swapped_for_that_of_another_boot() -> None:
 
 
 def test_credentials() -> None:
-    assert KEYS.check_credential(KEYS.credential("n1")) == "n1"
-    assert KEYS.check_credential(KEYS.credential("a.b")) == "a.b"
-    for text in ("", "n1", "n1.", KEYS.credential("n1") + "0", KEYS.token("n1", "boot-2"), "y" * 100_000):
+    for node in ("n1", "a.b"):
+        assert KEYS.check_credential(KEYS.credential(node, "ab12-7")) == (node, "ab12-7")
+        assert KEYS.check_credential(KEYS.credential(node)) == (node, ""), "as earlier versions made it"
+    made = KEYS.credential("n1", "ab12-7")
+    for text in (
+        "",
+        "n1",
+        "n1.",
+        made + "0",
+        made.replace("-7", "-8"),
+        made.replace("n1", "n2"),
+        KEYS.credential("n1") + "0",
+        KEYS.token("n1", "boot-2"),
+        "y" * 100_000,
+    ):
         assert KEYS.check_credential(text) is None
+
+
+def test_a_credential_of_one_installation_is_none_of_a_node_with_a_longer_name() -> None:
+    node, attempt, mac = KEYS.credential("n1", "ab12-7").split(".")
+    assert KEYS.check_credential(f"{node}.{attempt}.{mac}") == ("n1", "ab12-7")
+    assert KEYS.credential("n1.ab12-7").rpartition(".")[2] != mac
+
+
+def test_a_fingerprint_is_of_one_claim_and_one_site() -> None:
+    one = KEYS.fingerprint("nonce-1", "boot-1")
+    assert re.fullmatch("[0-9a-f]{4}-[0-9a-f]{4}", one)
+    others = {
+        KEYS.fingerprint("nonce-2", "boot-1"),
+        KEYS.fingerprint("nonce-1", "boot-2"),
+        Keys(b"o" * 32).fingerprint("nonce-1", "boot-1"),
+    }
+    assert one not in others
+    assert len(others) == 3
 
 
 @given(st.text(max_size=80), st.integers(0, 200))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from engine.api.views import Node, Preview, preview, short, verbs
 
-from .overlays import Asked, Entry, Menu, Sure, Typed
+from .overlays import Asked, Entry, Fingerprints, Menu, Sure, Typed
 from .snapshot import Said
 from .state import ConsoleState, Order
 
@@ -125,6 +125,9 @@ def start(state: ConsoleState, action: Action) -> None:
     role = state.subject().role if action.row.target == "role" else ""
     if not nodes:
         return
+    if takes is not None and takes.kind == "fingerprint":
+        confirm(state, action, nodes)
+        return
     found: Preview | None = None
     if action.row.previewed:
         found = preview(state.world, action.verb, nodes, role)
@@ -142,6 +145,19 @@ def start(state: ConsoleState, action: Action) -> None:
         _give(state, action, nodes, role)
     else:
         state.overlay = Sure(state, question, action.help, found, lambda: _give(state, action, nodes, role))
+
+
+def confirm(state: ConsoleState, action: Action, nodes: list[Node]) -> None:
+    """Shows the fingerprint of each node. What is sent is what was shown: the engine refuses it if another claim came meanwhile."""
+    claims = [(short(node.name), node.fingerprint) for node in nodes]
+    orders = [Order(action.verb, node.id, "", node.fingerprint) for node in nodes]
+
+    def give() -> None:
+        state.give(orders)
+        if len(orders) > 1:
+            state.marks.clear()
+
+    state.overlay = Fingerprints(state, f"{action.verb} {_who(nodes)}?", claims, give)
 
 
 def ask_disks(state: ConsoleState, overlay: Typed, verb: str, nodes: list[Node], role: str = "") -> None:

@@ -167,6 +167,27 @@ class Sure(Box):
             self.close()
 
 
+class Fingerprints(Sure):
+    """A yes-or-no question for claims: the fingerprint of each, as the machine's own screen must show it."""
+
+    def __init__(self, state: ConsoleState, question: str, claims: list[tuple[str, str]], do: Callable[[], None]) -> None:
+        super().__init__(state, question, "press y only if the screen of each machine itself shows this fingerprint:", None, do)
+        self._claims = claims
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        help_ = [line(text) for text in wrap(self._help, columns)]
+        room = max(rows - 2 - len(help_), 1)
+        self._top = max(min(self._top, len(self._claims) - room), 0)
+        seen = self._claims[self._top : self._top + room]
+        more = f"{len(self._claims) - len(seen)} more lines: up, down"
+        return [
+            *help_,
+            line(),
+            *(line((f"{fingerprint:<12}", "ask"), (name, "name")) for name, fingerprint in seen),
+            *([line((more, "dim"))] if len(seen) < len(self._claims) else []),
+        ]
+
+
 class Typed(Box):
     """A question before an order that destroys data: the user types a text to confirm."""
 

@@ -104,7 +104,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
 
 
 def _site(element: Element) -> Site:
-    keys = element.fields(("name", "domain", "admin"), ("name", "admin"))
+    keys = element.fields(("name", "domain", "admin", "trust"), ("name", "admin"))
     admin = Admin()
     if "admin" in keys:
         own = keys["admin"].fields(("interface", "address"), ("address",))
@@ -117,6 +117,7 @@ def _site(element: Element) -> Site:
         name=keys["name"].name("a site's name", LABEL) if "name" in keys else "",
         domain=keys["domain"].name("a domain in lower case", _DOMAIN, 190) if "domain" in keys else "local",
         admin=admin,
+        trust="network" if "trust" in keys and keys["trust"].choice(("confirmed", "network")) == "network" else "confirmed",
     )
 
 

@@ -47,6 +47,8 @@ def write(plan: Plan) -> str:
     if plan.site.domain != "local":
         site["domain"] = plan.site.domain
     site["admin"] = _set(interface=plan.site.admin.interface, address=plan.site.admin.address)
+    if plan.site.trust != "confirmed":
+        site["trust"] = plan.site.trust
     out: dict[str, Json] = {"crowbar": 1, "site": site}
     within = duration_text(plan.expect.within) if plan.expect.within else ""
     out |= _set(

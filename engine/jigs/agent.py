@@ -233,13 +233,13 @@ class AgentJig:
             self._submit(Outcome(attempt=attempt, node=node, what="running"))
         return True
 
-    def task(self, node: NodeId, attempt: str, secure: bool = True) -> bytes | None:
-        """The tar of a leg that this node was told to run; None for any other leg. Reads files. A role that cannot be packed
+    def task(self, node: NodeId, attempt: str, secure: bool = True, boot_id: str = "") -> bytes | None:
+        """The tar of a leg that this boot of the node was told to run; None for any other. Reads files. A role that cannot be packed
         fails the leg, as does a role with secrets if the request did not come over TLS (`secure`)."""
         with self._lock:
             box = self._boxes.get(node)
             order = box.orders.get(attempt) if box is not None else None
-        if order is None or order.start.resume:
+        if order is None or order.start.resume or (boot_id and order.node.boot_id != boot_id):
             return None
         if order.sealed and not (secure or self._in_clear):
             self._submit(failed(attempt, node, reasons.secret_in_clear(role=order.role.name, names=", ".join(order.sealed))))

@@ -82,6 +82,13 @@ stale_parent = kind(
 )
 retry = kind("retry", "attempt {attempt} failed ({message}); the next attempt starts {after:g} s later", who=Who.ENGINE)
 again = kind("again", "the role's script asked to be run again a little later", who=Who.ENGINE)
+not_confirmed = kind(
+    "not_confirmed",
+    "nothing has confirmed that what runs on {node} is its machine (fingerprint {fingerprint}), so it gets no secret",
+    "wait if its BMC is asked; otherwise compare the fingerprint with the machine's own screen, then: crowbar node {node} confirm "
+    "{fingerprint}",
+    who=Who.OPERATOR,
+)
 approval = kind(
     "approval",
     "the role destroys the data on the disks of {node} and is not approved",

@@ -54,6 +54,24 @@ bad_credential = kind(
     "reinstall the machine",
     who=Who.OPERATOR,
 )
+old_credential = kind(
+    "old_credential",
+    "a machine said hello with a credential of an earlier installation of {node}",
+    "if it is {node}, reinstall it: crowbar node {node} reinstall; otherwise find the machine that has a copy of its old disk",
+    who=Who.OPERATOR,
+)
+memory_credential = kind(
+    "memory_credential",
+    "a machine said hello from {environment} with the credential of an installed system, which no environment in memory has",
+    "look for an intruder on the boot network",
+    who=Who.OPERATOR,
+)
+wrong_fingerprint = kind(
+    "wrong_fingerprint",
+    "{given} is not the fingerprint of what runs on {node} now",
+    "compare it again with the machine's own screen; if the screen shows another one than the console, find the intruder",
+    who=Who.OPERATOR,
+)
 mac_not_listed = kind("mac_not_listed", "the machine that boots as {mac} lists only other MACs in its hello: {macs}", who=Who.WAIT)
 identity_conflict = kind(
     "identity_conflict",

@@ -1,6 +1,6 @@
 """Opens the handles among a role's inputs (`attributes.HANDLES`) as its task leaves: secrets, the engine's key, and images.
 
-{"$secret": "credential"}    the node's own credential
+{"$secret": "credential"}    the credential of the node's installation that is being made
 {"$secret": NAME}            a secret of the plan
 {"$engine": ...}             the public key by which the engine logs in
 {"$image": NAME}             where an installer fetches an image, with a ticket for this boot
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import reasons
+from ..core.roles.claims import CREDENTIAL
 from ..core.world.world import World
 from ..definitions import Json
 from ..images.shelf import Images
@@ -38,7 +39,7 @@ class Handles:
         ((kind, name),) = handle.items()
         match kind:
             case "$secret":
-                return self._keys.credential(node.id) if name == "credential" else self._vault.needed(str(name))
+                return self._keys.credential(node.id, node.installing) if name == CREDENTIAL else self._vault.needed(str(name))
             case "$engine":
                 return self._public_key
             case "$image":

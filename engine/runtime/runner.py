@@ -18,6 +18,7 @@ from .. import reasons
 from ..core.boot.loaders import discovery_image
 from ..core.hardware.devices import about
 from ..core.roles.attributes import admin_network, inputs
+from ..core.roles.claims import not_confirmed
 from ..core.roles.stages import DISCOVERY, over_network
 from ..core.roles.wishes import task_document
 from ..core.world.world import World
@@ -130,6 +131,8 @@ class Runner:
         except LookupError as error:
             self._failed(effect, reasons.refused(node=node.name, attempt=effect.attempt, message=str(error.args[0])))
             return
+        if not order.start.resume and not_confirmed(world, node, definition) is not None:
+            return  # it booted since, in the same batch: the engine asks again when the new claim is confirmed
         jig.start(order)
 
     def _order(self, world: World, effect: Start, node: Node, role: NodeRole, definition: RoleDef) -> Order:

@@ -62,14 +62,17 @@ class AgentCalls:
     async def hello(self, call: Call) -> web.StreamResponse:
         gate = self._gate
         body = await gate.parsed(HelloBody, call)
-        known = (gate.keys.check_credential(body.credential) or "") if body.credential else ""
+        known, installation = (gate.keys.check_credential(body.credential) if body.credential else None) or ("", "")
         nonce = gate.keys.check_nonce(body.nonce) if not body.credential else ""
+        fingerprint = gate.keys.fingerprint(nonce, body.boot_id) if nonce else ""
         address = gate.address(call)
         answer = await gate.ask(
             lambda request: Hello(
                 request=request,
                 nonce=nonce,
                 credential=known,
+                installation=installation,
+                fingerprint=fingerprint,
                 boot_id=body.boot_id,
                 environment=body.environment,
                 uuid=body.uuid,
@@ -86,7 +89,8 @@ class AgentCalls:
         self._backend.contact(answer.node)
         token = gate.keys.token(answer.node, answer.boot_id, safe=call.secure)
         poll = math.ceil(gate.limits.poll_s)
-        return as_json({"node": answer.node, "token": token, "name": answer.name, "poll": poll, "time": int(time.time())})
+        welcome = {"node": answer.node, "token": token, "name": answer.name, "poll": poll, "time": int(time.time())}
+        return as_json(welcome | ({"fingerprint": fingerprint} if fingerprint else {}))
 
     async def next(self, call: Call) -> web.StreamResponse:
         node, boot_id = call.caller.node, call.caller.boot_id
@@ -129,7 +133,7 @@ class AgentCalls:
         node, attempt = call.caller.node, call.segments["id"]
         # Reads and packs files: not in the loop.
         secure = call.secure and call.caller.safe
-        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._mailbox.task, node, attempt, secure)
+        data = await asyncio.get_running_loop().run_in_executor(self._pool, self._mailbox.task, node, attempt, secure, call.caller.boot_id)
         if data is None:
             raise _late(404, attempt)
         # It may hold secrets of the role.

@@ -52,10 +52,11 @@ def from_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
     """The sentence for an SQLite error about the file at `path`."""
     # The low byte is the primary code (sqlite.org/rescode.html). Errors that Python makes itself have none.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    told = " ".join(str(error).split())  # a damaged schema is quoted with its line breaks
     if code in _FULL:
         return _full(path)
     if code in _DAMAGED:
-        return StoreError(f"{path} is not a store, or is damaged ({error}): restore a copy of it, or move it away to start a new one")
+        return StoreError(f"{path} is not a store, or is damaged ({told}): restore a copy of it, or move it away to start a new one")
     if code in _DENIED:
         return StoreError(f"this user may not write {path} ({error}): run as the user that owns it, or give --store another directory")
     if code in _BUSY:

@@ -8,7 +8,9 @@ Nothing is stored: a token is checked by computing it again. So a restart, or a 
 * A *ticket* lets one boot read one image. Images are large and not secret, so they go without TLS, and a token must not go with them.
 * A *nonce* belongs to one boot: a random public half, and a half that is computed from it. So the same nonce can be given again for the
   same boot, and neither the store nor the journal holds it whole.
-* A *credential* belongs to the installed system of a node: `NODE.MAC`. It stays on the node's disk across boots.
+* A *credential* belongs to one installation of a node: `NODE.ATTEMPT.MAC`, with the attempt that installed the system. It stays on the
+  node's disk across boots. Earlier versions had one for all installations of a node, `NODE.MAC`; the engine decides when it counts.
+* A *fingerprint* is for people: eight digits that the machine's screen and the console both show, if the claim is that machine's.
 
 The domain word before the fields keeps a token from ever being a valid credential, and the reverse. NUL between the fields keeps (`ab`,
 `c`) and (`a`, `bc`) apart. Node ids hold no NUL; they may hold dots, so texts are split from the right.
@@ -106,16 +108,26 @@ class Keys:
             return node, Verdict.OLD_BOOT
         return node, Verdict.GOOD
 
-    def credential(self, node: NodeId) -> str:
-        """What the installed system of `node` shows in its hello."""
-        return f"{node}.{self._mac('credential', node)}"
+    def credential(self, node: NodeId, attempt: str = "") -> str:
+        """What the system of `node` that this attempt installs shows in its hello. Without an attempt: as earlier versions made it."""
+        if not attempt:
+            return f"{node}.{self._mac('credential', node)}"
+        return f"{node}.{attempt}.{self._mac('credential', node, attempt)}"
 
-    def check_credential(self, text: str) -> NodeId | None:
-        """The node of this credential. None for anything else."""
+    def check_credential(self, text: str) -> tuple[NodeId, str] | None:
+        """The node and the attempt of this credential; the attempt is empty for one of an earlier version. None for anything else."""
         if len(text) > MAX_TEXT:
             return None
         node, dot, mac = text.rpartition(".")
-        return node if dot and _same(mac, self._mac("credential", node)) else None
+        if dot and _same(mac, self._mac("credential", node)):
+            return node, ""
+        node, dot, attempt = node.rpartition(".")
+        return (node, attempt) if dot and attempt and _same(mac, self._mac("credential", node, attempt)) else None
+
+    def fingerprint(self, nonce: str, boot_id: str) -> str:
+        """Eight hex digits in two groups, for the claim of a boot; `nonce` is its hash. Only this engine can compute them."""
+        digits = self._mac("fingerprint", nonce, boot_id)
+        return f"{digits[:4]}-{digits[4:8]}"
 
     def _mac(self, *fields: str) -> str:
         # A header or a JSON string may hold lone surrogates, which must not raise here.

@@ -7,6 +7,7 @@ from ..core.boot.identity import known_by, shared_with
 from ..core.hardware.inventory import FoundBmc, inventory_of
 from ..core.hardware.topology import Topology, topology
 from ..core.hardware.written import odd_writes
+from ..core.roles.claims import trusted
 from ..core.world.world import World
 from ..model import Node
 from ..reasons import sentence
@@ -17,7 +18,9 @@ CLOCK_S = 60
 
 def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple[tuple[str, str], ...]:
     """Labels and sentences, the most important first."""
-    out = [("identity", text) for text in _identity(world, node)]
+    claim = _claim(world, node)
+    out = [("claim", claim)] if claim and not node.confirmed else []
+    out += [("identity", text) for text in _identity(world, node)]
     if node.clock_off is not None and abs(node.clock_off) >= CLOCK_S:
         out.append(("clock", f"at the last hello, the machine's clock was {_off(node.clock_off)}"))
     told = inventory_of(world, node.id)
@@ -27,7 +30,19 @@ def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple
     if world.node_roles.get((node.id, "lldp")) is not None:
         found = links or topology(world)
         out += [("cable", f"{one.nic} also hears {other}") for one in found.links if one.node == label for other in one.others]
+    out += [("claim", claim)] if claim and node.confirmed else []
     return tuple(out)
+
+
+def _claim(world: World, node: Node) -> str:
+    """Whether secrets may go to what the machine runs. Empty: nobody has to know."""
+    if not node.fingerprint:
+        return ""
+    if node.confirmed:
+        return f"fingerprint {node.fingerprint}, confirmed by {'its BMC' if node.confirmed == 'bmc' else 'an operator'}"
+    if trusted(world, node):
+        return ""
+    return f"fingerprint {node.fingerprint}: press f if its own screen shows the same"
 
 
 def _identity(world: World, node: Node) -> list[str]:

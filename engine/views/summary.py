@@ -54,6 +54,10 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     """The role that runs on it. Empty: none."""
     task_since: float = 0.0
     """Wall time at which its attempt started."""
+    fingerprint: str = ""
+    """What the machine's own screen shows. Empty: nothing runs there from memory."""
+    confirmed: str = ""
+    """What confirmed that: `bmc` or `operator`. Empty: nothing has."""
 
 
 class RoleRow(Struct, frozen=True, kw_only=True):
@@ -82,6 +86,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Sightings that are not nodes."""
     deployments: dict[str, str]
     """Deployment -> its state: `active`, `error`, `working` or `empty`."""
+    trust: str = ""
+    """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
 
 
 def servers(world: World) -> list[Node]:
@@ -121,6 +127,8 @@ def node_row(world: World, node: Node) -> NodeRow:
         why=node_why(world, node),
         task=task.role if task is not None else "",
         task_since=task.started if task is not None else 0.0,
+        fingerprint=node.fingerprint,
+        confirmed=node.confirmed,
     )
 
 
@@ -200,6 +208,7 @@ def summary(world: World) -> Summary:
         waiting=waiting,
         sightings=len(lost),
         deployments=deployment_states(world),
+        trust=world.plan.site.trust if world.plan is not None else "",
     )
 
 

@@ -337,7 +337,7 @@ def test_the_installer_runs_nothing_of_an_image_before_its_checksum_is_right() -
 def test_no_secret_is_logged_shown_or_journalled(rig: Rig, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     with caplog.at_level(logging.DEBUG):
         token = rig.hello()
-        credential = rig.keys.credential("n1")
+        credential = rig.keys.credential("n1", "ab12-3")
         rig.call("POST", "/agent/hello", greeting(credential=credential, boot_id="boot-2"))
         rig.call("GET", "/boot/script?mac=52:54:00:aa:00:01")
         rig.call("POST", "/agent/bye", b"{", token)

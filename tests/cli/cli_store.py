@@ -55,7 +55,7 @@ class CabledRack(Rack):
 
 PLAN = """\
 crowbar: 1
-site: {name: r1, domain: r1.test, admin: {address: 10.0.0.1}}
+site: {name: r1, domain: r1.test, admin: {address: 10.0.0.1}, trust: network}
 approve: {wipe: all}
 networks:
   admin:

@@ -11,10 +11,14 @@ from typing import Any
 
 import pytest
 from cli_store import PLAN, Run, objects
+from msgspec.structs import replace
 
 from engine.attach.client import Attached, Receipt
+from engine.effects import Accept
+from engine.events import Happened, Tick
 from engine.model import State
 from engine.runtime.engine import Engine
+from engine.store.store import Store
 
 
 def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -221,3 +225,45 @@ def test_stop_is_asked_of_who_started_it(engine: Engine) -> None:
     assert engine.stop_asked.is_set()
     engine.stop()
     assert not (engine.config.store / "engine.sock").exists()
+
+
+@pytest.fixture
+def claims(store: Path) -> None:
+    """What runs on two of the nodes said hello from memory a moment ago, and nothing has confirmed it."""
+    with Store.open(store) as kept:
+        found = {str(n.name).split(".")[0]: n for n in kept.load()["nodes"].values()}  # type: ignore[union-attr]
+        rows = [
+            ("nodes", n.id, replace(n, runs="sledgehammer", claim="h", fingerprint=f"0a1b-000{number}"))
+            for number, n in enumerate((found["control-10"], found["compute-11"]), 1)
+        ]
+        kept.commit([(Happened(2000.0, 1e5, Tick(subjects=())), rows)])
+
+
+@pytest.mark.usefixtures("claims")
+def test_a_claim_is_confirmed_by_its_fingerprint(engine: Engine, crowbar: Run) -> None:
+    code, out, _ = crowbar("nodes", "--json")
+    shown = {row["node"].split(".")[0]: (row["fingerprint"], row["confirmed"]) for row in objects(out)}
+    assert (code, shown["control-10"], shown["compute-12"]) == (0, ("0a1b-0001", ""), ("", ""))
+    code, _, err = crowbar("node", "control-10", "confirm", "0a1b-0002")
+    assert code == 1
+    assert err.startswith(
+        "crowbar: control-10: 0a1b-0002 is not the fingerprint of what runs on control-10.r1.test now\n  try: compare it again"
+    )
+    assert crowbar("node", "control-10", "confirm")[2].startswith("crowbar: confirm needs a value: the fingerprint")
+    code, out, _ = crowbar("node", "control-10", "confirm", "0A1B0001")
+    assert (code, out) == (0, "control-10.r1.test is confirmed until its next boot: it may receive secrets\n")
+    assert node(engine, "control-10").confirmed == "operator"
+    assert "claim: fingerprint 0a1b-0001, confirmed by an operator" in crowbar("explain", "control-10")[1]
+    assert node(engine, "compute-11").confirmed == ""
+    # What has no claim cannot be confirmed.
+    code, _, err = crowbar("node", "compute-12", "confirm", "0a1b-0001")
+    assert (code, "confirm is not possible" in err) == (1, True)
+
+
+def test_the_status_says_that_the_network_is_trusted(engine: Engine, crowbar: Run) -> None:
+    assert "the plan says site.trust: network: machines get secrets without a proof of what they are" in crowbar("status")[1]
+    assert objects(crowbar("status", "--json")[1])[0]["trust"] == "network"
+    answer = engine.commit(replace(engine.world.plan, site=replace(engine.world.plan.site, trust="confirmed")), "op")
+    assert isinstance(answer, Accept)
+    assert "trust" not in crowbar("status")[1]
+    assert objects(crowbar("status", "--json")[1])[0]["trust"] == "confirmed"

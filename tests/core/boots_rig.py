@@ -25,7 +25,7 @@ SERVE = role("serve", "system", verify=True)
 BOOTS = catalog(WORK, WIPE, INSTALL, SERVE)
 
 
-def rig(trust: Literal["confirmed", "network"] = "confirmed", **fields: Any) -> WorldRig:
+def rig(trust: Literal["confirmed", "network"] = "network", **fields: Any) -> WorldRig:
     out = WorldRig(BOOTS, plan({}, trust))
     out.server(**{"stage": "hardware", "allocated": True, **fields})
     return out

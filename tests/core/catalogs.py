@@ -122,7 +122,7 @@ ADMIN = Network(
 )
 
 
-def plan(roles: dict[str, tuple[str, ...]] | None = None, trust: Literal["confirmed", "network"] = "confirmed", **more: Any) -> Plan:
+def plan(roles: dict[str, tuple[str, ...]] | None = None, trust: Literal["confirmed", "network"] = "network", **more: Any) -> Plan:
     roles = roles if roles is not None else {"ready": ("all",), "ntp-client": ("all",)}
     values: dict[str, Any] = {
         "site": Site(name="r1", domain="r1.example.net", admin=Admin(interface="eth1", address="10.0.0.1"), trust=trust),

@@ -30,7 +30,7 @@ def with_loaders(files: dict[str, str] = FILES) -> Catalog:
     return replace(USUAL, images={"loader": ImageDef(name="loader", kind="loader", files=files)})
 
 
-def rig(files: dict[str, str] = FILES, trust: Literal["confirmed", "network"] = "confirmed", **network: Any) -> WorldRig:
+def rig(files: dict[str, str] = FILES, trust: Literal["confirmed", "network"] = "network", **network: Any) -> WorldRig:
     return WorldRig(with_loaders(files), plan(trust=trust, networks={"admin": replace(ADMIN, **network)}))
 
 

@@ -43,7 +43,7 @@ class Machine:
         self.welcomed = False
         self.leased = ""
         self.installed = ""
-        self.credential = ""
+        self.credential = self.installation = ""
         self.memory: dict[str, Record] = {}
         self.disk: dict[str, Record] = {}
         self.applied: dict[str, str] = {}
@@ -160,6 +160,7 @@ class Machines:
         machine.applied[name] = inputs
         if "installed" in definition.gives:
             machine.installed, machine.credential, machine.disk = "debian-12", node, {}
+            machine.installation = start.attempt.rpartition(".")[0] if "credential" in definition.reads else ""
         return Outcome(attempt=start.attempt, node=node, what="done", gives=gives, reboot="bios" in how and changed)
 
     def value(self, machine: Machine, name: str) -> Any:
@@ -316,6 +317,7 @@ class Machines:
             request=Request(Asker.HTTP, self.seq),
             nonce=nonce,
             credential="" if nonce else machine.credential,
+            installation="" if nonce else machine.installation,
             boot_id=boot_id,
             environment=environment,
             uuid=machine.uuid,

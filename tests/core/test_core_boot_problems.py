@@ -88,7 +88,7 @@ def test_a_machine_that_starts_over_by_itself_counts_as_tries() -> None:
 
 
 def test_invented_restarts_use_up_no_try_and_put_no_deadline_off() -> None:
-    d = rig()
+    d = rig("confirmed")
     needs_boot(d)
     boot = d.node().boot
     assert boot is not None

@@ -258,7 +258,7 @@ def test_swapping_is_its_own_inverse() -> None:
 def claim(known: dict[str, Any], said: dict[str, Any]) -> WorldRig:
     """A node of these properties is known; a machine of these, seen at MAC 9, says hello."""
     d = WorldRig(BOOTS)
-    d.server(runs="", **known)
+    d.server(boot_id="b0", runs="", **known)
     d.feed(ask(number=9), script("h9", 9))
     d.feed(says(**{"nonce": "h9", "macs": (mac(9),), **said}))
     return d
@@ -307,7 +307,7 @@ def test_whom_a_machine_is_taken_for(known: dict[str, Any], said: dict[str, Any]
 def test_where_both_are_junk_the_full_set_of_macs_identifies() -> None:
     for macs, code in (((mac(1), mac(2)), ""), ((mac(1),), "identity_conflict"), ((mac(1), mac(2), mac(3)), "identity_conflict")):
         d = WorldRig(BOOTS)
-        d.server(runs="", uuid="", serial="", identity="macs", macs=(mac(1), mac(2)))
+        d.server(runs="", boot_id="b0", uuid="", serial="", identity="macs", macs=(mac(1), mac(2)))
         d.feed(ask(), script())
         d.feed(says(uuid="", serial="None", macs=macs))
         refused = [e.reason.code for e in d.all(Refuse)]

@@ -18,7 +18,7 @@ from engine.core.roles.guards import blockers
 from engine.core.roles.life import way_to
 from engine.core.roles.stages import environment_of, over_network
 from engine.definitions import ImageDef
-from engine.effects import BootNode, BootScript, Start, Welcome
+from engine.effects import BootNode, BootScript, Refuse, Start, Welcome
 from engine.events import Bye, Fetched, Hello, Missed, Operate, Outcome, Probed, ScriptAsked
 from engine.model import Lease, Signal, State, Value, Way
 from engine.netboot.install_answers import asked
@@ -47,7 +47,7 @@ GAVE = {"installed": {"os": "debian-12", "disk": "vda", "root": "u"}, "ssh-host-
 
 
 def rig(
-    method: str = "preseed", system: str = "debian-12", trust: Literal["confirmed", "network"] = "confirmed", **fields: Any
+    method: str = "preseed", system: str = "debian-12", trust: Literal["confirmed", "network"] = "network", **fields: Any
 ) -> WorldRig:
     out = WorldRig(CATALOG, plan({}, trust))
     out.server(**{"stage": "install", "allocated": True, **fields})
@@ -176,6 +176,19 @@ def test_without_approval_the_installer_stands_and_waits() -> None:
     assert blockers(d.world, d.at("os-install"))[0].code == "approval"
     d.feed(Operate(who="test", verb="approve", node="n1", role="os-install"))
     assert d.one(Start).role == "os-install"
+
+
+def test_an_installer_waits_for_the_confirmation_of_its_own_claim() -> None:
+    d = rig(trust="confirmed", confirmed="operator", claim="h0", fingerprint="0000-0001")
+    to_installer_by_outcome(d)
+    d.feed(ScriptAsked(request=Request(Asker.HTTP, 5), mac=mac(1), address="10.0.0.30", nonce="h1"))
+    d.feed(replace(hello(), fingerprint="0000-0002"))
+    assert not d.all(Start), "the confirmation was of sledgehammer"
+    assert blockers(d.world, d.at("os-install"))[0].code == "not_confirmed"
+    d.feed(Operate(who="test", verb="confirm", node="n1", value="0000-0002"))
+    assert d.one(Start).role == "os-install"
+    d.feed(replace(hello("b9", nonce=""), credential="n1"))
+    assert d.one(Refuse).reason.code == "memory_credential"
 
 
 def test_answers_are_the_signal_between_kernel_and_hello() -> None:

@@ -58,6 +58,8 @@ NEW: dict[str, Any] = {
     "misboots": 0,
     "problem": reasons.old_boot(),
     "claim": "c",
+    "fingerprint": "0a1b-2c3d",
+    "confirmed": "bmc",
     "signal": Signal.HELLO,
     "clock_off": 1,
     "off": PowerOff(who="op"),

@@ -49,6 +49,8 @@ SAYS: dict[str, dict[str, str]] = {
         "name": "A label for the site. Required.",
         "domain": "Domain of all host names.",
         "admin": "The admin node. Required.",
+        "trust": "`confirmed`: a machine gets secrets when its BMC or an operator has confirmed it. `network`: every machine on the admin "
+        "network gets them.",
     },
     "site.admin": {
         "interface": "The network interface that the engine serves.",

@@ -265,7 +265,7 @@ def test_a_plan_that_is_not_there(store: Path) -> None:
 
 GOOD = """\
 crowbar: 1
-site: {name: r07, domain: r07.example.net, admin: {address: 192.168.124.10}}
+site: {name: r07, domain: r07.example.net, admin: {address: 192.168.124.10}, trust: network}
 approve: {wipe: blank}
 networks:
   admin:

@@ -24,7 +24,8 @@ def secrets(engine: Engine, *machines: FakeMachine) -> dict[str, bytes]:
     out["lines of the SSH key"] = b"".join(out.pop("engine_ed25519").splitlines()[2:-1])
     for machine in machines:
         out[f"token of {machine.node}"] = machine.token.encode()
-        out[f"credential of {machine.node}"] = engine.adapters.keys.credential(machine.node).encode()
+        installing = engine.world.nodes[machine.node].installing
+        out[f"credential of {machine.node}"] = engine.adapters.keys.credential(machine.node, installing).encode()
     out["BMC password"] = b"pl4nted-bmc-pw-5a1c"
     return {name: value.strip() for name, value in out.items() if value.strip()}
 

@@ -21,7 +21,7 @@ PATIENCE_S = 240.0
 
 PLAN = """\
 crowbar: 1
-site: {name: rehearsal, domain: rehearsal.test, admin: {address: 192.168.124.10}}
+site: {name: rehearsal, domain: rehearsal.test, admin: {address: 192.168.124.10}, trust: network}
 approve: {wipe: blank}
 networks:
   admin:

@@ -37,6 +37,8 @@ class Engine:
         self.cut_task = 0
         self.time: Any = None
         """What the answer of a hello says that it is."""
+        self.fingerprint = ""
+        """The same of the claim."""
         self.server: ThreadingHTTPServer | None = None
         self.port = 0
 
@@ -129,6 +131,7 @@ class Engine:
             if status == 200:
                 self.token = f"tok.{len(self.hellos)}"
                 more = {} if self.time is None else {"time": self.time}
+                more |= {"fingerprint": self.fingerprint} if self.fingerprint else {}
                 self.answer(http, 200, {"node": "n1", "token": self.token, "name": "node-1.r07.example.net", **more})
             else:
                 self.answer(http, status, {"code": "second_claim", "message": "another machine has claimed this boot"})

@@ -38,6 +38,24 @@ def test_kexec_starts_what_the_install_left_else_reboots(curl_node: Node, engine
     assert engine.byes[-1] == {"reason": "kexec"}
 
 
+def test_the_fingerprint_is_on_the_machines_own_screen(node: Node, engine: Engine) -> None:
+    """The kernel writes it on all of its consoles: a file stands for its log here."""
+    node.write("dev/kmsg", "")
+    engine.fingerprint = "0a1b-2c3d"
+    assert node.agent("hello").wait(30) == 0, node.said.read_text()
+    assert (node.root / "dev/kmsg").read_text() == "<1>crowbar: fingerprint of this machine: 0a1b-2c3d\n"
+    assert "agent: fingerprint 0a1b-2c3d\n" in node.said.read_text()
+
+
+@pytest.mark.parametrize("text", ["0a1b-2c3d-4e5f", "0A1B-2C3D", "$(reboot)", "<0>panic", "%s%s", ""])
+def test_no_other_text_of_the_engine_is_shown_for_one(node: Node, engine: Engine, text: str) -> None:
+    node.write("dev/kmsg", "")
+    engine.fingerprint = text
+    assert node.agent("hello").wait(30) == 0, node.said.read_text()
+    assert (node.root / "dev/kmsg").read_text() == ""
+    assert "fingerprint" not in node.said.read_text()
+
+
 def test_an_installed_system_says_hello_and_bye(node: Node, engine: Engine) -> None:
     node.write("proc/cmdline", "root=/dev/sda2 ro quiet\n")
     node.write("etc/crowbar/url", f"http://127.0.0.1:{engine.port}\n")

@@ -30,7 +30,7 @@ BRIDGE, TAP = "cbinst0", "cbinst1"
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "qemu-img": "qemu-utils", "ip": "iproute2"}
 PLAN = """\
 crowbar: 1
-site: {{name: r07, domain: r07.example.net, admin: {{address: {admin}}}}}
+site: {{name: r07, domain: r07.example.net, admin: {{address: {admin}}}, trust: network}}
 approve: {{wipe: all}}
 patience: 4
 networks:

@@ -38,7 +38,7 @@ def to_the_installer(site: lab.Site) -> None:
 
 def secrets_are_nowhere(site: lab.Site) -> None:
     assert site.node is not None
-    credential = site.engine.adapters.keys.credential(site.node.id)  # planted by the engine in the order
+    credential = site.engine.adapters.keys.credential(site.node.id, site.node.installing)  # planted by the engine in the order
     for file in [*site.folder.glob("*.serial"), *(site.folder / "store").rglob("*")]:
         assert not file.is_file() or credential.encode() not in file.read_bytes(), file
 

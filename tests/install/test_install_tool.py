@@ -29,7 +29,7 @@ from engine.runtime.engine import Engine
 
 PRESEED = PLAN.replace(
     "  cloud: {roles: {ready: all}}", "  cloud: {roles: {ready: all}, attributes: {install-method: preseed, target-os: debian-12}}"
-).replace("networks:", "approve: {wipe: all}\nnetworks:", 1)
+).replace("}}\nnetworks:", "}, trust: network}\napprove: {wipe: all}\nnetworks:", 1)
 GIVES: dict[str, dict[str, Any]] = {
     "inventory": {
         "product": "PC",

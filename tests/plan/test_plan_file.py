@@ -93,6 +93,7 @@ def test_eight_lines(catalog: Catalog) -> None:
     assert plan.site.domain == "local"
     assert plan.limits == {"jobs": 64}
     assert plan.allocate == "auto"
+    assert plan.site.trust == "confirmed"
     assert read(write(plan), "again", catalog) == plan
 
 
@@ -325,6 +326,11 @@ CASES: list[tuple[str, str, str]] = [
     ("crowbar: 1", "crowbar: 1\napprove: {disks: [X]}", "2: approve.disks: a list of disks goes with wipe: listed"),
     ("crowbar: 1", "crowbar: 1\nlimits: {jobs: 0}", "2: limits.jobs: expected a whole number from 1 to 100000, not 0"),
     ("crowbar: 1", "crowbar: 1\nlimits: {Jobs: 1}", "2: limits.Jobs: expected a resource like jobs or uplink:tor1"),
+    (
+        "admin: {address: 10.0.0.10}}",
+        "admin: {address: 10.0.0.10}, trust: netwrk}",
+        "2: site.trust: expected one of confirmed, network, not 'netwrk'; did you mean 'network'?",
+    ),
     ("crowbar: 1", "crowbar: 1\nallocate: aks", "2: allocate: expected one of auto, ask, not 'aks'; did you mean 'ask'?"),
     (
         "crowbar: 1",

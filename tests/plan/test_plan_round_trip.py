@@ -150,6 +150,7 @@ def plans(draw: st.DrawFn) -> Plan:
         site=Site(
             name=draw(labels),
             domain=draw(st.sampled_from(["local", "example.net"])),
+            trust=draw(st.sampled_from(["confirmed", "network"])),
             admin=Admin(interface=draw(st.sampled_from(["", "eth1"])), address="10.0.0.10"),
         ),
         expect=Expect(nodes=draw(st.integers(0, 9)), within=draw(seconds)),

@@ -90,12 +90,12 @@ def secrets_of(store: Path) -> dict[str, str]:
         boots = {
             (k, b["boot_id"]) for row in reader.journal(0, 1_000_000) for t, k, b in row.rows if t == "nodes" and b and b.get("boot_id")
         }
-        nodes = [n.id for n in reader.load()["nodes"].values() if n.kind is Kind.SERVER]  # type: ignore[union-attr]
+        nodes = [(n.id, n.installation) for n in reader.load()["nodes"].values() if n.kind is Kind.SERVER]  # type: ignore[union-attr]
     for node, boot_id in boots:
         for safe in (True, False):
             out[f"token of {node} in {boot_id}, {safe}"] = keys.token(str(node), str(boot_id), safe=safe).rpartition(".")[2]
-    for node in nodes:
-        out[f"credential of {node}"] = keys.credential(node).rpartition(".")[2]
+    for name, installation in nodes:
+        out[f"credential of {name}"] = keys.credential(name, installation).rpartition(".")[2]
     assert nodes
     assert len([name for name in out if name.startswith("token")]) >= 2 * len(nodes)
     assert all(len(value) >= 16 for value in out.values())

@@ -71,12 +71,21 @@ def test_hello_refused_and_by_credential(rig: Rig) -> None:
     assert (status, body["code"]) == (403, "unknown_nonce")
     status, body, _ = rig.call("POST", "/agent/hello", greeting())
     assert status == 403
-    credential = rig.keys.credential("n7")
+    credential = rig.keys.credential("n7", "ab12-3")
     status, body, _ = rig.call("POST", "/agent/hello", greeting(credential=credential, nonce=ticket(1)))
     assert (status, body["node"]) == (200, "n7")
+    assert "fingerprint" not in body
+    assert [(e.credential, e.installation, e.fingerprint) for e in rig.events][-1] == ("n7", "ab12-3", "")
     # Neither the nonce nor the credential is in what the journal will hold.
     assert credential not in repr(rig.events)
     assert ticket(1) not in repr(rig.events)
+
+
+def test_both_sides_know_the_fingerprint_of_a_claim(rig: Rig) -> None:
+    status, body, _ = rig.call("POST", "/agent/hello", greeting(nonce=ticket(1)))
+    hello = rig.events[-1]
+    assert status == 200
+    assert body["fingerprint"] == hello.fingerprint == rig.keys.fingerprint(hello.nonce, hello.boot_id)
 
 
 def test_a_result_waits_for_the_commit(tmp_path: Path) -> None:

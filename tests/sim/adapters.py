@@ -98,11 +98,11 @@ class SimPower:
 class Mailbox(AgentJig):
     """The real mailbox; a task is its order, not packed."""
 
-    def order(self, node: str, attempt: str) -> Order | None:
+    def order(self, node: str, attempt: str, boot_id: str) -> Order | None:
         with self._lock:
             box = self._boxes.get(node)
             found = box.orders.get(attempt) if box is not None else None
-        if found is None or found.start.resume:
+        if found is None or found.start.resume or found.node.boot_id != boot_id:
             return None
         self.knows(node, attempt)
         return found

@@ -146,7 +146,7 @@ class Admin:
             jigs=jigs,
             power=SimPower(sim, self._command),  # type: ignore[arg-type]
             is_there=self._is_there,
-            open_handle=lambda _world, _node, value: str(value),
+            open_handle=lambda _world, node, value: f"{node.id}/{node.installing}" if value == {"$secret": "credential"} else str(value),
             secrets=lambda: (),
             reach=Reach(),
             last_values=self.last_values,
@@ -264,10 +264,12 @@ class Admin:
         self._ask(lambda number: ScriptAsked(request=Request(Asker.HTTP, number), mac=mac, address=address, nonce=nonce), reply)
 
     def hello(self, machine: Machine, boot_id: str, nonce: str, reply: Callable[[Any], None]) -> None:
-        credential = machine.system.credential if machine.system is not None and not nonce else ""
+        credential, _, installation = (machine.system.credential if machine.system is not None and not nonce else "/").partition("/")
+        fingerprint = _hash(f"{nonce} {boot_id}")[:8] if nonce else ""
 
         def heard(answer: Any) -> None:
             if isinstance(answer, Welcome) and boot_id == machine.boot_id:
+                machine.screen = fingerprint
                 self.sim.invariants.welcomed(machine, answer.node)
             elif isinstance(answer, Refuse):
                 self.sim.invariants.refused(machine, self.loop.world, said, answer.reason)
@@ -278,6 +280,8 @@ class Admin:
             request=Request(Asker.HTTP, 0),
             nonce=nonce,
             credential=credential,
+            installation=installation,
+            fingerprint=fingerprint,
             boot_id=boot_id,
             environment=machine.runs,
             uuid=machine.hello_uuid or machine.uuid,
@@ -286,6 +290,29 @@ class Admin:
             address=address,
             arch="x86_64",
         )
+        self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
+
+    def tenant(self, machine: Machine, node: str, installation: str, environment: str) -> None:
+        """Somebody who had the machine before says hello, and shows all that it shows."""
+        said = Hello(
+            request=Request(Asker.HTTP, 0),
+            credential=node,
+            installation=installation,
+            boot_id="b-tenant",
+            environment=environment,
+            uuid=machine.uuid,
+            serial=machine.serial,
+            macs=(machine.mac,),
+            address=machine.lease,
+            arch="x86_64",
+        )
+
+        def heard(answer: Any) -> None:
+            if isinstance(answer, Welcome):
+                self.sim.broken(f"a former tenant is welcome as {answer.node} with the credential of {installation} from {environment}")
+            elif isinstance(answer, Refuse):
+                self.sim.counters.hit(f"tenant refused: {answer.reason.code}")
+
         self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
 
     def _token(self, node: str, boot_id: str) -> bool:
@@ -327,7 +354,7 @@ class Admin:
         if not self._token(node, boot_id):
             reply(None)
             return
-        reply(self.mailbox.order(node, attempt) or "late")
+        reply(self.mailbox.order(node, attempt, boot_id) or "late")
 
     def result(self, node: str, boot_id: str, attempt: str, said: dict[str, Any], reply: Callable[[Any], None]) -> None:
         if not self._token(node, boot_id):

@@ -248,6 +248,18 @@ def _claim(sim: Simulation, machine: Machine, random: Random) -> None:
         sim.net.request(machine, machine.life, lambda reply: sim.admin.hello(machine, "b-forged", nonce, reply), _nothing)
 
 
+def _former_tenant(sim: Simulation, machine: Machine, random: Random) -> None:
+    """A hello with the credential of a system that was on its disk before; or of any, for an environment in memory."""
+    if not machine.credentials or not sim.admin.up:
+        return
+    node, _, installation = random.choice(machine.credentials).partition("/")
+    environment = random.choice(["debian-12", "debian-12", "sledgehammer"])
+    known = sim.admin.world.nodes.get(node)
+    if not installation or (known is not None and environment != "sledgehammer" and installation in (known.installation, known.installing)):
+        return
+    sim.admin.tenant(machine, node, installation, environment)
+
+
 def _old_outcome(sim: Simulation, machine: Machine, random: Random) -> None:
     """It tells the outcome of an attempt once more, whenever that was."""
     if not machine.told:
@@ -325,6 +337,7 @@ KINDS: dict[str, Callable[[Simulation, Machine, Random], None]] = {
     "other identity": _identity,
     "hello again": _again,
     "second claim": _claim,
+    "former tenant": _former_tenant,
     "old outcome": _old_outcome,
     "old bye": _old_bye,
     "stray dhcp": _stray,

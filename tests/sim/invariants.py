@@ -160,6 +160,13 @@ class Invariants:
             hit("found dead by probes" if new.missed else "not alive")
         if new.misboots > old.misboots:
             hit("came up in the wrong environment")
+        if new.host_key != old.host_key:
+            hit("host key pinned")
+            claims = {(one.id, one.fingerprint) for one in (old, new)}
+            if self.sim.case.plan.site.trust == "confirmed" and not claims & self.sim.people.compared:
+                self.sim.broken(f"the host key of {new.id} is pinned, and nobody confirmed who told it")
+        if new.confirmed and not old.confirmed:
+            hit(f"confirmed by {new.confirmed}")
         if new.stage != old.stage:
             hit(f"stage {old.stage} -> {new.stage}")
         if old.problem is not None and new.problem is None:
@@ -271,6 +278,14 @@ class Invariants:
                 wrong = "nobody is banned"
         if wrong:
             self.sim.broken(f"{machine.name} is refused with {reason.code} {dict(reason.fields)}: {wrong}")
+
+    def hands_over(self, machine: Machine, order: Order) -> None:
+        """No secret, and no credential, gets to a machine before somebody compared what its own screen shows."""
+        if order.role.name not in self.sim.case.catalog.needs_claim or self.sim.case.plan.site.trust == "network":
+            return
+        if machine.runs == "sledgehammer" and (order.node.id, machine.screen) not in self.sim.people.compared:
+            self.sim.broken(f"{machine.name} gets the secrets of {order.attempt} as {order.node.id}, and nobody confirmed that it is that")
+        self.sim.counters.hit("secrets for a confirmed claim")
 
     def writes(self, order: Order, disk: Disk) -> None:
         """Nothing is written to a disk whose loss nobody approved."""

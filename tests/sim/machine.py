@@ -27,6 +27,7 @@ class System:
     """What an install left on a disk."""
 
     def __init__(self, os: str, credential: str, host_key: str, address: str) -> None:
+        """`credential`: `NODE/ATTEMPT`."""
         self.os, self.credential, self.host_key, self.address = os, credential, host_key, address
         self.attempts: dict[str, Record] = {}
         self.applied: dict[str, str] = {}
@@ -52,6 +53,8 @@ class Machine:
         self.nonce = ""
         self.node = ""
         """Whom the engine took it for."""
+        self.screen = ""
+        """The fingerprint that its screen shows."""
         self.token = False
         self.lease = ""
         self.lease_until = 0.0
@@ -74,6 +77,8 @@ class Machine:
         self.legs: dict[str, int] = {}
         self.told: list[tuple[str, str, Ended]] = []
         """Node, attempt and result that it has told once, for a liar to tell again."""
+        self.credentials: list[str] = []
+        """Of all the systems that were installed on it, as a tenant may have copied them."""
         self.nonces: list[str] = []
         """Of earlier boots."""
         self.firmware_boots = 0
@@ -122,7 +127,7 @@ class Machine:
         for record in self.running:
             record.running = False
         self.memory, self.fetching = {}, set()
-        self.runs, self.token = "", False
+        self.runs, self.token, self.screen = "", False, ""
 
     def value(self, name: str) -> Any:
         """What it reports of itself."""

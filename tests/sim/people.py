@@ -39,8 +39,10 @@ NODE_VERBS = (
     "ban",
     "unban",
     "identify",
+    "confirm",
 )
 ROLE_VERBS = ("redeploy", "redeploy", "retry", "skip", "approve")
+COMPARES_S = 45.0
 POWER = ("on", "off", "cycle", "soft", "status")
 
 
@@ -51,6 +53,8 @@ class People:
         self.asked: dict[int, Any] = {}
         self.seen: dict[str, int] = {}
         """Node -> in how many rounds it had a problem."""
+        self.compared: set[tuple[str, str]] = set()
+        """Node and fingerprint, where somebody saw that the machine's own screen shows it."""
 
     def say(self, event: Any) -> None:
         self.number += 1
@@ -102,7 +106,8 @@ class People:
             if roles:
                 self.operate(random.choice(ROLE_VERBS), node, random.choice(roles))
         elif what < 0.95:
-            self.operate(random.choice(NODE_VERBS), random.choice(nodes))
+            verb, node = random.choice(NODE_VERBS), random.choice(nodes)
+            self.operate(verb, node, value="not-seen" if verb == "confirm" else None)  # of a screen at which nobody looked
         else:
             self.operate("split", random.choice(nodes), value=random.choice([None, "uuid", "serial"]))
 
@@ -136,6 +141,20 @@ class People:
             self.say(SetAttribute(who="op", layer="operator", scope=random.choice(nodes), name=name, value=value, clear=clear))
         else:
             self.say(SetAttribute(who="op", layer="deployment", scope="system", name=name, value=value, clear=clear))
+
+    def compare(self) -> None:
+        """Somebody walks past the machines again and again, and confirms those that wait for it and show the console's fingerprint."""
+        self.sim.clock.after(COMPARES_S, self.compare)
+        world = self.sim.admin.world if self.sim.admin.up else None
+        for node in sorted(world.nodes.values(), key=lambda n: n.id) if world is not None else ():
+            machine = self.sim.owners.get(node.id)
+            if machine is None or not node.fingerprint or node.confirmed or "not_confirmed" not in self._codes(node):
+                continue
+            if machine.screen != node.fingerprint:
+                self.sim.counters.hit("the screen shows another fingerprint")
+                continue
+            self.compared.add((node.id, node.fingerprint))
+            self.operate("confirm", node.id, value=machine.screen)
 
     # -- what the reasons advise ----------------------------------------------------------------------------------
 

@@ -50,7 +50,8 @@ def case(seed: int, random: Random) -> Case:
             catalog = with_bmcs(catalog)
     wipe = random.choice(["blank", "blank", "all", "nothing"])
     allocate = "ask" if random.random() < 0.15 else "auto"
-    return Case(catalog, replace(plan, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
+    site = replace(plan.site, trust=Random(f"{seed}/trust").choice(["confirmed", "network"]))
+    return Case(catalog, replace(plan, site=site, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
 
 
 def with_bmcs(catalog: Catalog) -> Catalog:

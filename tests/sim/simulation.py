@@ -116,6 +116,8 @@ class Simulation:
     def run(self) -> None:
         self.admin.start()
         self.people.calm()
+        if self.case.plan.site.trust == "confirmed":
+            self.people.compare()
         for machine in self.machines:
             self.clock.after(self.random("boots").uniform(0, 30), lambda m=machine: boots.power_cycle(self, m))
         last = 0.0

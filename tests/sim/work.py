@@ -19,6 +19,7 @@ def begin(sim: Simulation, machine: Machine, order: Order, records: dict[str, Re
     name = order.role.name
     if others := machine.running:
         sim.broken(f"two tasks on {machine.name}: {others[0].attempt} ({others[0].role}) runs, and {order.attempt} ({name}) starts")
+    sim.invariants.hands_over(machine, order)
     sim.begun(machine, order)
     record = records[order.attempt] = Record(order.attempt, name, order.role.destructive)
     if order.role.destructive and order.start.action == "run":
@@ -126,7 +127,9 @@ def run(sim: Simulation, machine: Machine, order: Order) -> Ended:
     if "installed" in order.role.gives:
         address = order.target.address if order.target is not None else ""
         key = f"ssh-ed25519 K{machine.number}-{machine.wipes}"
-        machine.system = System(str(order.attributes.get("target-os", "debian-12")), order.node.id, key, address)
+        credential = str(order.attributes.get("credential", f"{order.node.id}/"))
+        machine.credentials.append(credential)
+        machine.system = System(str(order.attributes.get("target-os", "debian-12")), credential, key, address)
     else:
         _place(machine, order)[name] = inputs(order)
     if order.role.destructive:

@@ -8,6 +8,7 @@ from ..formats import age, clock
 from ..page import Scroll
 from ..screen import Hint
 from ..styled import Line, clip, fit, line, wrap
+from ..trust import NETWORK_TRUST
 
 _STATE = {
     "embedded": ("works, in this process", "good"),
@@ -32,6 +33,9 @@ class HealthScreen(Scroll):
             for text in wrap(state.snapshot.trouble, columns - 20):
                 _pair(out, "", line((text, "bad")))
         _pair(out, "store", line(clip(str(state.snapshot_where), columns - 20), (f"   journal at {state.snapshot.seq}", "dim")))
+        if state.world.plan is not None and state.world.plan.site.trust == "network":
+            for i, text in enumerate(wrap(NETWORK_TRUST, columns - 20)):
+                _pair(out, "" if i else "trust", line((text, "ask")))
         if not health:
             if state.past is None:
                 out += [line(), line("  ", ("only a running engine has figures", "dim"))]

@@ -2,7 +2,8 @@
 
 The first claim wins. The same boot_id may repeat it, because its answer may have been lost. Another boot_id is refused, and the node
 shows it. After that the nonce is worthless. An installed system boots from disk, so it says hello with the credential from its install.
-The adapter has checked the credential and names the node.
+The adapter has checked the credential and names the node and the installation. Only the credential of the present installation counts,
+and never for an environment in memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ...model import Kind, Mac, Node, Sighting, Signal, Way
 from ...reasons import Reason
 from ..plan.bind import bind_discovery
 from ..roles.change import change_node
+from ..roles.claims import counts
 from ..roles.death import look_again, order_probe, suspend
 from ..roles.node_moves import NodeMove
 from ..roles.stages import DISCOVERY, over_network
@@ -65,11 +67,24 @@ def _by_credential(w: Work, event: Hello) -> None:
     node = w.nodes.get(event.credential)
     if node is None:
         _note(w, event, reasons.bad_credential())
-    elif _is_a_copy(node, event):
-        _refuse(w, node, event, reasons.copied_credential(macs=", ".join(event.macs[:8])))
-        order_probe(w, w.nodes[node.id])  # somebody may have changed the ports of a machine that went away unnoticed
+    elif over_network(w, event.environment):
+        _question(w, node, event, reasons.memory_credential(environment=event.environment))
+    elif not counts(w, node, event.installation):
+        _question(w, node, event, reasons.old_credential(node=node.name))
+    elif _is_a_copy(node, event):  # or somebody changed the ports of a machine that went away unnoticed
+        _question(w, node, event, reasons.copied_credential(macs=", ".join(event.macs[:8])))
+    elif node.alive and node.boot is None and over_network(w, node.runs):  # a system on its disk cannot run beside that
+        _question(w, node, event, reasons.second_claim(mac=node.boot_mac))
     else:
         _arrived(w, node, event)
+
+
+def _question(w: Work, node: Node, event: Hello, reason: Reason) -> None:
+    """A call that contradicts what the engine knows of the node: refused, shown, and a reason to ask the node itself. It changes nothing
+    else."""
+    w.order(Refuse(request=event.request, reason=reason))
+    w.put_node(node := replace(node, notice=reason))
+    order_probe(w, node)
 
 
 def _first_claim(w: Work, event: Hello, owner: str) -> None:
@@ -170,6 +185,9 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
     wanted = node.intent.environment if boot is not None else (node.runs or event.environment)
     right = event.environment == wanted
     same = node.boot_id == event.boot_id
+    if same and event.nonce and event.nonce != node.claim:  # no boot has two nonces
+        _question(w, node, event, reasons.second_claim(mac=node.boot_mac))
+        return
     if same and (node.runs == event.environment or node.intent.fresh or not right):
         # It repeats itself, or has not gone down yet for the due boot.
         _welcome(w, node, event)
@@ -192,6 +210,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
         misboots=misboots,
         problem=problem,
         claim=event.nonce,
+        fingerprint=event.fingerprint,
         intent=replace(node.intent, fresh=node.intent.fresh and not right),
         signal=Signal.HELLO,
         signal_at=w.at,

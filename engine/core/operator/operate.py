@@ -28,6 +28,7 @@ from ..roles.typed import misfit
 from ..world.view import open_roles
 from ..world.work import Work
 from . import verbs
+from .confirm import confirm
 from .forget import forget
 from .install import install
 from .merge import merge, replace_node, split
@@ -362,6 +363,7 @@ ON_NODES: dict[verbs.Verb, Callable[[Work, Node, str, Json], Answer]] = {
     verbs.APPROVE: _approve,
     verbs.AVAILABLE: _available,
     verbs.BAN: ban,
+    verbs.CONFIRM: confirm,
     verbs.DELETE: _delete,
     verbs.HOLD: _hold,
     verbs.INSTALL: install,

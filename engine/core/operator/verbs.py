@@ -41,8 +41,8 @@ class Choice(Struct, frozen=True, kw_only=True):
 class Takes(Struct, frozen=True, kw_only=True):
     """The value of a verb."""
 
-    kind: Literal["choice", "seconds", "system", "node", "identity"]
-    """`seconds` travels as a number, the others as text."""
+    kind: Literal["choice", "seconds", "system", "node", "identity", "fingerprint"]
+    """`seconds` travels as a number, the others as text. The console shows each node's fingerprint and sends that."""
     what: str
     """Description for the command line."""
     required: bool = False
@@ -69,6 +69,7 @@ OFFERED: dict[str, Callable[[Node], bool]] = {
     "on hold": lambda node: node.hold,
     "available": lambda node: node.available,
     "not available": lambda node: not node.available,
+    "not confirmed": lambda node: bool(node.fingerprint) and not node.confirmed,
 }
 """The nodes for which the console offers a verb. The engine decides by itself, and gives the reason for a refusal."""
 
@@ -138,6 +139,13 @@ APPROVE = _verb(
     "approve", "approve what waits for approval; shows the disks first",
     "Approves every role of the node that waits because it destroys data on disks. Also approves a step back to an earlier stage.",
     runs="unapproved", previewed=True, key="a", sure="yes", offered="allocated",
+)
+CONFIRM = _verb(
+    "confirm", "its own screen shows this fingerprint: it may receive secrets",
+    "Confirms that what the node runs is its own machine, which shows this fingerprint on its screen. Secrets wait for that. "
+    "It counts until the next boot.",
+    takes=Takes(kind="fingerprint", what="the fingerprint on the machine's own screen", required=True),
+    key="f", sure="yes", offered="not confirmed",
 )
 HOLD = _verb(
     "hold", "start nothing new on this node",

@@ -32,6 +32,7 @@ from ..world.ordered import EMPTY
 from ..world.work import Work
 from .attributes import inputs_hash
 from .change import change
+from .claims import begins, not_confirmed
 from .death import order_probe
 from .derive import done, leg_id, resources, size
 from .guards import blockers, next_action, order
@@ -134,6 +135,8 @@ def _resume(w: Work, role: NodeRole, definition: RoleDef) -> int:
         return 0
     if definition.jig_kind.alive and node.runs != environment_of(w, node, definition.stage):
         return 0
+    if not_confirmed(w, node, definition) is not None:
+        return 0
     ask = w.now + pause_s(w, ASK)
     change(w, role, Move.RESUME, deadline=ask)
     w.wake(ask, RoleDue(*role.key))
@@ -170,6 +173,8 @@ def start(w: Work, role: NodeRole, definition: RoleDef) -> None:
         return
     if not goes_on:
         w.put(replace(w.meta, attempts=w.meta.attempts + 1))
+    if action == "run":
+        begins(w, role, attempt)
     w.wake(deadline, RoleDue(*role.key))
     w.order(Start(attempt=leg_id(new), node=role.node, role=role.role, action=new.action))
 

@@ -21,6 +21,7 @@ from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
 from ..world.view import View
 from .attributes import effective
+from .claims import not_confirmed
 from .derive import done, resources, size
 from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
 from .transitions import doubtful, suspended
@@ -50,6 +51,8 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
         message = reasons.sentence(role.failure) if role.failure else "unknown"
         yield reasons.failed(role=role.role, attempt=role.tries, of=definition.attempts, message=message)
     if role.state is TRANSITION:
+        if suspended(role):
+            yield from _unproven(view, role, definition)
         yield reasons.suspended(attempt=role.attempt) if suspended(role) else reasons.in_transition(attempt=role.attempt)
         if not suspended(role):
             return
@@ -68,9 +71,22 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
             yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
         else:
             yield reasons.again()
+    yield from _unproven(view, role, definition)
     if definition.destructive and next_action(definition, role) == "run":
         yield from _destroys(view, node, role, definition)
     yield from _held(view, node, role, definition)
+
+
+def _unproven(view: View, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
+    """What the machine runs is not known to run on it. It matters once the node is where the role runs."""
+    node = view.nodes.get(role.node) if definition.name in view.catalog.needs_claim else None
+    if node is None or node.boot is not None or not node.runs or (node.stage and node.stage != definition.stage):
+        return
+    if definition.jig_kind.alive and node.runs != environment_of(view, node, definition.stage):
+        return
+    refused = not_confirmed(view, node, definition)
+    if refused is not None:
+        yield refused
 
 
 def _parents(view: View, role: NodeRole) -> Iterator[Reason]:

@@ -61,8 +61,8 @@ class NodeMove(enum.Enum):
 
 TABLE = """
              dk bo up lo pr pa | refused with     | resets
-boot         bo bo bo bo bo bo | unavailable      | rumour runs alive off probe missed signal confirmed
-boot-seen    bo -  bo bo bo bo |                  | rumour runs alive off probe missed signal confirmed
+boot         bo bo bo bo bo bo | unavailable      | rumour runs alive off probe missed signal confirmed fingerprint
+boot-seen    bo -  bo bo bo bo |                  | rumour runs alive off probe missed signal confirmed fingerprint
 hello        up up up up up up |                  | boot rumour off probe missed confirmed +alive
 hello-disk   lo lo lo lo lo lo |                  | boot rumour off probe missed confirmed alive
 confirm      -  -  up lo -  -  |                  |
@@ -82,7 +82,7 @@ hold         dk bo up lo pr pa |                  | +hold
 release      dk bo up lo pr pa |                  | hold
 available    dk bo up lo pr pa |                  | +available
 unavailable  dk bo up lo pr pa |                  | -available
-split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed uuid serial macs boot_mac claim notice
+split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed fingerprint uuid serial macs boot_mac claim notice
 delete       *  *  *  *  *  *  |                  |
 """
 """Move x state -> state. `-`: refused; `*`: the record is deleted. Then the marks with which the move is refused, and the fields that
@@ -98,11 +98,11 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
         "The machine boots and nobody ordered it: its system says bye.",
     ),
     NodeMove.HELLO: (
-        "runs boot_id address boots misboots problem claim intent signal signal_at since clock_off heard",
+        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off heard",
         "The machine says hello from an environment in memory. A fourth wrong environment in a row is a problem; else a problem ends.",
     ),
     NodeMove.HELLO_DISK: (
-        "runs boot_id address boots misboots problem claim intent signal signal_at since clock_off heard",
+        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off heard",
         "The same from an installed system, which counts as up when it has answered over SSH.",
     ),
     NodeMove.CONFIRM: ("confirmed", "The BMC, or an operator, confirmed that the present claim is the node's machine."),

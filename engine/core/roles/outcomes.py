@@ -5,6 +5,7 @@ Rules
 * After `lost`, `verify` decides. Without `verify` an idempotent role runs again, and another role waits for the operator.
 * With `reverify`, a successful run is a claim: `verify` confirms it, or the attempt failed.
 * Every outcome is acknowledged once it is recorded, even a late one. Otherwise the node would send it forever.
+* A result that the engine would trust later counts only from a confirmed claim. Until then the node keeps it, and sends it again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..hardware.learn import learn
 from ..world.work import Work
 from .attributes import inputs_hash
 from .change import change
+from .claims import installed, not_confirmed
 from .death import order_probe
 from .derive import leg_id
 from .guards import delay, node_holder
@@ -42,6 +44,8 @@ def outcome(w: Work, event: Outcome) -> None:
         _late(w, event)
         return
     definition = w.catalog.roles[role.role]
+    if not event.unreachable and event.what != "running" and _unproven(w, role, definition):
+        return
     match event.what:
         case "running":
             if runs(role):
@@ -69,6 +73,18 @@ def outcome(w: Work, event: Outcome) -> None:
     w.order(Acknowledge(attempt=event.attempt, node=event.node))
     if event.reboot and event.what in ("done", "again"):
         want_fresh_boot(w, role.node)
+
+
+def _unproven(w: Work, role: NodeRole, definition: RoleDef) -> bool:
+    """True if the machine that reports is not known to be the node. The node shows why its result does not count."""
+    node = w.nodes[role.node]
+    reason = not_confirmed(w, node, definition)
+    if reason is None:
+        return False
+    w.order(Ignore(reason=reason))
+    if node.notice != reason:
+        w.put_node(replace(node, notice=reason))
+    return True
 
 
 def _late(w: Work, event: Outcome) -> None:
@@ -121,6 +137,7 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
     new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, ended=w.at, since=w.at)
     if new is not None:
         learn(w, new)
+        installed(w, new)
     if before is not None:
         other_disks(w, role.node, before)
 

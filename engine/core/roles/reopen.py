@@ -27,6 +27,7 @@ from ..boot.patience import deadline_s, pause_s
 from ..boot.signals import within
 from ..world.work import Work
 from .annealer import leg_id
+from .claims import not_confirmed
 from .death import PROBE_AGAIN
 from .transitions import runs
 
@@ -45,7 +46,9 @@ def reopen(w: Work, node: Node) -> None:
             if when is not None:
                 w.wake(when, RoleDue(*role.key))
         if node.available and runs(role):
-            w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=role.resumed))
+            definition = w.catalog.roles.get(role.role)
+            asks = role.resumed or (definition is not None and not_confirmed(w, node, definition) is not None)
+            w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=asks))
 
 
 def by_agent(node: Node, boot: Boot) -> bool:

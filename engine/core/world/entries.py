@@ -28,6 +28,7 @@ def matters(node: Node) -> tuple[object, ...]:
         node.boot_id,
         node.boot is None,
         node.alive,
+        node.confirmed,
         node.available,
         node.allocated,
         node.hold,

@@ -98,6 +98,8 @@ class Agent:
         self._nonce = nonce
         self._environment = environment
         self._token = ""
+        self._idle = environment
+        """Its screen while no task runs."""
         self._poll_s = POLL_S
         self._attempts: dict[str, Attempt] = {}
         self._reports: set[asyncio.Task[None]] = set()
@@ -166,7 +168,9 @@ class Agent:
                     welcome = json.loads(found.body)
                     self._token, self._poll_s = str(welcome["token"]), int(welcome.get("poll", POLL_S))
                     self.machine.clock_set_in = self.machine.clock_set_in or self.boot_id
-                    self.machine.screen = self._environment
+                    fingerprint = str(welcome.get("fingerprint", ""))
+                    self._idle = f"{self._environment}, fingerprint {fingerprint}" if fingerprint else self._environment
+                    self.machine.screen = self._idle
                     return
                 self.machine.screen = f"{self._environment}: hello refused ({found.status} {found.body[:200]!r})"
                 self.machine.counters.add(f"hello-{found.status}")
@@ -248,7 +252,7 @@ class Agent:
         if result is None and attempt.task is not None:
             self.machine.screen = f"{self._environment}: {attempt.task.role} {attempt.task.action}"
             result = self._refused(attempt.task) or await carry_out(self._behaviours, self.machine, attempt.task, limit_s)
-            self.machine.screen = self._environment
+            self.machine.screen = self._idle
         attempt.result = result
         self._send_soon(id, attempt)
 

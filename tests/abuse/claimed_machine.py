@@ -1,0 +1,144 @@
+"""A machine that is installed by real HTTP calls, in a site where a claim must be confirmed; and whoever calls in its name."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+
+from fake_machine import PLAN, Answer, FakeMachine, running
+
+from engine.core.roles.guards import blockers
+from engine.effects import Accept, Refuse
+from engine.events import Operate
+from engine.files import plan_file
+from engine.files.catalog import shipped
+from engine.model import Node, NodeRole, Signal, State
+from engine.runtime.engine import Engine
+
+WANTED = PLAN.replace("networks:", "approve: {wipe: all}\nnetworks:", 1)
+PATIENCE_S = 60.0
+GIVES: dict[str, dict[str, Any]] = {
+    "inventory": {
+        "product": "PC",
+        "vendor": "V",
+        "memory-mb": 1536,
+        "cpus": 2,
+        "firmware": "bios",
+        "kexec": False,
+        "nics": [],
+        "media": [],
+        "disks": [{"name": "vda", "size": 6 << 30, "serial": "D1", "rotational": False, "signature": "", "transport": "virtio"}],
+    },
+    "lldp": {"neighbours": []},
+    "bmc-discover": {"bmc": {}},
+    "bios-configure": {"bios-settings": {}},
+    "raid-configure": {"volumes": []},
+}
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHostKeyHostKeyHostKeyHostKeyHostKeyHo"
+INSTALLED = {"installed": {"os": "debian-12", "disk": "vda", "root": "r"}, "ssh-host-key": HOST_KEY}
+
+
+@contextmanager
+def site(store: Path) -> Iterator[Engine]:
+    with running(store, plan_file.read(WANTED, "plan.yml", shipped())) as engine:
+        yield engine
+
+
+class Claimed(FakeMachine):
+    """A machine without a BMC: only an operator can confirm what runs on it."""
+
+    fingerprint = ""
+
+    def wait(self, true: Callable[[], object], what: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not true():
+            assert time.monotonic() < end, f"{what}: {self.record} {self.install}"
+            time.sleep(0.02)
+
+    @property
+    def record(self) -> Node:
+        return self.engine.world.nodes[self.node]
+
+    @property
+    def install(self) -> NodeRole:
+        return self.engine.world.node_roles[(self.node, "os-install")]
+
+    def hello(self, boot_id: str, **other: Any) -> Answer:
+        answer = super().hello(boot_id, **other)
+        self.fingerprint = str(answer.json.get("fingerprint", "")) if answer.status == 200 else self.fingerprint
+        return answer
+
+    def boot(self, boot_id: str) -> None:
+        """Into sledgehammer."""
+        if self.token:
+            self.call("POST", "/agent/bye", {"reason": "reboot"}, token=self.token)
+            self.wait(lambda: self.record.boot is not None, "a boot")
+        self.script()
+        assert self.hello(boot_id).status == 200
+
+    def works(self) -> None:
+        """Does what it is told, until the install is all that is left."""
+        while (self.node, "os-install") not in self.engine.world.node_roles or not self.waits_for_a_word():
+            answer = self.call("GET", "/agent/next?wait=1", token=self.token)
+            order = answer.json if answer.status == 200 else {"do": ""}
+            if order["do"] == "run":
+                attempt = order["id"].rpartition(".")[0]
+                (role,) = [r.role for r in self.engine.world.node_roles.values() if r.attempt == attempt]
+                assert role != "os-install", "nobody confirmed anything"
+                assert self.result(order["id"], gives=GIVES[role]).status == 200
+
+    def waits_for_a_word(self) -> bool:
+        found = blockers(self.engine.world, self.install, first=True)
+        return bool(found) and found[0].code == "not_confirmed"
+
+    def comes_up(self, boot_id: str, credential: str) -> None:
+        """From its disk, until nothing is left to do."""
+        assert self.hello(boot_id, nonce="", credential=credential, environment="debian-12").status == 200
+        self.wait(lambda: self.engine.world.node_roles[(self.node, "ready")].state is State.ACTIVE, "ready")
+
+    def operate(self, verb: str, value: Any = None) -> Accept | Refuse:
+        return self.engine.ask(Operate(who="op", verb=verb, node=self.node, value=value))
+
+    def ordered(self) -> str:
+        """The leg of the install that the agent is told to run."""
+        order = self.next()
+        assert order["do"] == "run", order
+        return str(order["id"])
+
+    def task(self, leg: str) -> tuple[int, dict[str, Any]]:
+        """Status, and the attributes of the task."""
+        import http.client
+
+        connection = http.client.HTTPConnection(*self.there, timeout=60, source_address=(self.here, 0))
+        try:
+            connection.request("GET", f"/agent/task/{leg}", headers={"Authorization": f"Bearer {self.token}"})
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            return answer.status, {}
+        with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+            file = tar.extractfile(next(name for name in tar.getnames() if name.endswith("attributes.json")))
+            assert file is not None
+            return 200, json.load(file)
+
+    def installs(self) -> str:
+        """Confirms its claim and carries the install out. Returns the credential that the system has."""
+        assert isinstance(self.operate("confirm", self.fingerprint), Accept)
+        leg = self.ordered()
+        status, attributes = self.task(leg)
+        assert status == 200
+        assert self.result(leg, gives=INSTALLED).status == 200
+        self.wait(lambda: (boot := self.record.boot) is not None and boot.signal is Signal.POWERED, "the boot into the system")
+        assert self.record.host_key == HOST_KEY
+        return str(attributes["credential"])
