@@ -46,9 +46,7 @@ CATALOG = replace(catalog(HARDWARE, INSTALL, SERVE, defaults={"install-method": 
 GAVE = {"installed": {"os": "debian-12", "disk": "vda", "root": "u"}, "ssh-host-key": "ssh-ed25519 AAAA"}
 
 
-def rig(
-    method: str = "preseed", system: str = "debian-12", trust: Literal["confirmed", "network"] = "network", **fields: Any
-) -> WorldRig:
+def rig(method: str = "preseed", system: str = "debian-12", trust: Literal["confirmed", "network"] = "network", **fields: Any) -> WorldRig:
     out = WorldRig(CATALOG, plan({}, trust))
     out.server(**{"stage": "install", "allocated": True, **fields})
     for name, value in (("install-method", method), ("target-os", system)):

@@ -265,7 +265,7 @@ class Admin:
 
     def hello(self, machine: Machine, boot_id: str, nonce: str, reply: Callable[[Any], None]) -> None:
         credential, _, installation = (machine.system.credential if machine.system is not None and not nonce else "/").partition("/")
-        fingerprint = _hash(f"{nonce} {boot_id}")[:8] if nonce else ""
+        fingerprint = f"{crc32(f'{nonce} {boot_id}'.encode()):08x}" if nonce else ""
 
         def heard(answer: Any) -> None:
             if isinstance(answer, Welcome) and boot_id == machine.boot_id:

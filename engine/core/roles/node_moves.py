@@ -82,7 +82,7 @@ hold         dk bo up lo pr pa |                  | +hold
 release      dk bo up lo pr pa |                  | hold
 available    dk bo up lo pr pa |                  | +available
 unavailable  dk bo up lo pr pa |                  | -available
-split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed fingerprint uuid serial macs boot_mac claim notice
+split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed uuid serial macs boot_mac claim notice
 delete       *  *  *  *  *  *  |                  |
 """
 """Move x state -> state. `-`: refused; `*`: the record is deleted. Then the marks with which the move is refused, and the fields that
