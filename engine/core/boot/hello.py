@@ -91,7 +91,7 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     """A nonce that nobody has used: which machine is it, and may it be the one that the nonce was made for?"""
     by_node = w.nodes.get(owner)
     sighting = w.sightings.get(owner) if by_node is None else None
-    mac = sighting.mac if sighting is not None else (by_node.boot_mac if by_node is not None else "")
+    mac = sighting.mac if sighting is not None else _asked_by(by_node, event.nonce)
     if mac not in event.macs:
         reason = reasons.mac_not_listed(mac=mac, macs=", ".join(event.macs[:8]) or "none")
         _refuse(w, by_node or sighting, event, reason)
@@ -113,6 +113,13 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     macs = _ports(w, node, found.macs)
     node = replace(node, macs=macs, boot_mac=mac, uuid=node.uuid or found.uuid, serial=node.serial or found.serial)
     _arrived(w, node, event)
+
+
+def _asked_by(node: Node | None, nonce: str) -> Mac:
+    """The MAC for which the node's script with this nonce was asked."""
+    if node is None:
+        return ""
+    return node.rumour.mac if node.rumour is not None and node.rumour.nonce == nonce else node.boot_mac
 
 
 def _put_off(w: Work, node: Node, event: Hello) -> None:
