@@ -132,6 +132,23 @@ class Bmc(Struct, frozen=True, kw_only=True, gc=False):
     """The protocol that worked last. Empty: unknown."""
     clock_off_s: int = 0
     """Seconds by which the BMC's clock is ahead of the engine's; negative: behind. 0: within a minute, or not read."""
+    entered: bool = False
+    """True if an operator or the plan entered this address. False: the machine reported it."""
+    proven: bool = False
+    """True if a challenge went from the machine through this BMC to the engine: the BMC is the machine's."""
+
+
+class Proof(Struct, frozen=True, kw_only=True, gc=False):
+    """The last challenge by which a claim proves itself through the node's BMC (`core.roles.confirm`)."""
+
+    number: int
+    boot_id: str
+    """The boot that the challenge was made for. It is worthless in any other."""
+    deadline: float
+    """Engine time by which the answer must come; after a failure, at which the engine asks again."""
+    tries: int = 1
+    failure: Reason | None = None
+    """Why the last challenge confirmed nothing. None: it is open."""
 
 
 class Place(Struct, frozen=True, kw_only=True, gc=False):
@@ -202,6 +219,9 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """SHA-256 of the nonce of the last hello. The same boot_id may repeat that hello, no other."""
     confirmed: Literal["", "bmc", "operator"] = ""
     """What confirmed that the present environment in memory runs on this node's machine. Empty: nothing has."""
+    proof: Proof | None = None
+    proofs: int = 0
+    """Challenges so far. The number of the next one is new for ever."""
     signal: Signal = Signal.OPENED
     """Last signal of the last boot."""
     signal_at: float = 0.0

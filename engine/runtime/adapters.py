@@ -14,6 +14,7 @@ from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
 from ..jigs.script import ScriptJig
 from ..jigs.ssh import SshPool, engine_key
+from ..model import Node
 from ..store.errors import files_of
 from ..trust.tokens import site_keys
 from ..trust.vault import Vault
@@ -22,6 +23,7 @@ from .contact import Contact
 from .last_values import LastValues
 from .loop import Loop
 from .power_orders import PowerOrders, pace_of
+from .proofs import Proofs
 
 
 class Adapters:
@@ -40,6 +42,7 @@ class Adapters:
         self.power = PowerOrders(
             config, self._bmc_account, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world
         )
+        self.proofs = Proofs(self.keys, self.agent, self.power)
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
             "script": ScriptJig(loop.submit, self.logs, self.ssh),
@@ -52,5 +55,5 @@ class Adapters:
         """After the runner, which ends the jigs."""
         self.ssh.close_all()
 
-    def _bmc_account(self) -> tuple[str, str]:
+    def _bmc_account(self, _node: Node) -> tuple[str, str]:
         return self.vault.open("bmc-user") or self._config.bmc_user, self.vault.open("bmc-password") or ""

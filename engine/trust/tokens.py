@@ -6,6 +6,7 @@ Nothing is stored: a token is checked by computing it again. So a restart, or a 
   boot (`OLD_BOOT`) differs from an invented one (`FORGED`). The first is acknowledged and dropped, the second is refused.
 * A *safe* token is one whose hello came over TLS. Another token opens no secret, because somebody may have read it on the network.
 * A *ticket* lets one boot read one image. Images are large and not secret, so they go without TLS, and a token must not go with them.
+* A *challenge* goes through a machine's BMC, once: its number is never used again.
 * A *credential* belongs to the installed system of a node: `NODE.MAC`. It stays on the node's disk across boots.
 
 The domain word before the fields keeps a token from ever being a valid credential, and the reverse. NUL between the fields keeps (`ab`,
@@ -17,6 +18,7 @@ systems are void.
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
 import hmac
@@ -92,6 +94,11 @@ class Keys:
         if not boot_id or _boot_tag(boot_id) != tag:
             return node, Verdict.OLD_BOOT
         return node, Verdict.GOOD
+
+    def challenge(self, node: NodeId, boot_id: str, number: int) -> str:
+        """The text of a challenge for this boot of `node`: 13 characters, 65 bits. It fits each way of `quirks.PROOF_WAYS`."""
+        digest = bytes.fromhex(self._mac("challenge", node, boot_id, str(number)))
+        return base64.b32encode(digest)[:13].decode().lower()
 
     def credential(self, node: NodeId) -> str:
         """What the installed system of `node` shows in its hello."""

@@ -43,6 +43,7 @@ INDEXES = (
     "lease_of",
     "address_of",
     "nonces",
+    "bmcs",
     "values_of",
     "stale",
     "running",

@@ -60,6 +60,7 @@ NEW: dict[str, Any] = {
     "claim": "c",
     "signal": Signal.HELLO,
     "clock_off": 1,
+    "confirmed": "bmc",
     "off": PowerOff(who="op"),
     "notice": None,
     "stage": "install",

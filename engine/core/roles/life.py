@@ -15,6 +15,7 @@ from ...events import Bye, Missed, NodeDue, Probed
 from ...model import Kind, Node, Way
 from ..boot.boot import deadline, firmware_way, order_boot, unexpected
 from ..boot.patience import pause_s
+from ..hardware.bmc import usable
 from ..world.view import View, open_roles
 from ..world.work import Work
 from .change import change_node
@@ -133,7 +134,7 @@ def _unresolved(w: Work, node: Node) -> float | None:
 def _ask_power(w: Work, node: Node) -> None:
     """For a lost node that may not be power-cycled (yet): asks whether its power is on. It may be cut off from us and still work."""
     stage = stage_named(w, node.stage)
-    if node.bmc is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
+    if usable(w, node) is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
         return
     if not stage.power_cycle or _unresolved(w, node) is not None:
         w.order(SetPower(node=node.id, action="status", who="engine"))

@@ -92,6 +92,8 @@ class View:
     uuids: Table[str, tuple[NodeId, ...]]
     """Canonical UUID -> the nodes that show it, sorted; the other byte order is tried by `identity`."""
     serials: Table[str, tuple[NodeId, ...]]
+    bmcs: Table[str, NodeId]
+    """Address of a BMC -> the node that holds it."""
     lease_of: Table[Mac, str]
     address_of: Table[tuple[NodeId, str], str]
     """(node, network) -> allocated address."""

@@ -11,12 +11,26 @@ from typing import Literal
 
 from .commands import Chassis
 from .ipmi import BmcFarm, Mood, SimBmc
+from .label import About
 from .redfish import RedfishBmc, RedfishFarm, certificate
-from .redfish_tree import About
+from .session import ADMINISTRATOR
 
 BmcProtocol = Literal["ipmi", "redfish"]
 PORTS: dict[BmcProtocol, int] = {"ipmi": 623, "redfish": 443}
 AnyBmc = SimBmc | RedfishBmc
+
+
+InBand = Callable[[int, int, bytes], tuple[int, bytes]]
+"""(network function, command, data) -> completion code and data"""
+
+
+def in_band(bmc: AnyBmc) -> InBand:
+    """The BMC as its own machine reaches it over the bus: no login, all privileges."""
+
+    def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
+        return bmc.commands.execute(function, command, data, ADMINISTRATOR)
+
+    return execute
 
 
 class Bmcs:
@@ -44,7 +58,7 @@ class Bmcs:
         """`local`: where to bind for a port. Raises OSError if that is in use."""
         where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
         if protocol == "ipmi":
-            return self._ipmi.add(*where, chassis, mood=mood, guid=about.guid, mac=octets)
+            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets)
         if self._redfish is None:
             self._redfish = RedfishFarm(certificate(self._folder))
             self._redfish.start()

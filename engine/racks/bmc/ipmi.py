@@ -35,6 +35,7 @@ from msgspec import Struct
 
 from ..simulated.packet_loss import Copies, lossless
 from .commands import NOT_ALLOWED, Chassis, Commands
+from .label import About
 from .session import BAD_PACKET, NO_RESOURCES, NO_SUITE, BmcSession, Malformed, suite_of
 
 __all__ = ["DEAD", "LIES", "LOCKED", "OBEDIENT", "BmcFarm", "Chassis", "Counters", "Mood", "SimBmc", "odd", "slow"]
@@ -92,7 +93,7 @@ class Counters:
 class SimBmc:
     """One BMC at (host, port). Made by `BmcFarm.add`."""
 
-    def __init__(self, sock: socket.socket, chassis: Chassis, mood: Mood, guid: uuid.UUID, mac: bytes, counters: Counters) -> None:
+    def __init__(self, sock: socket.socket, chassis: Chassis, mood: Mood, about: About, mac: bytes, counters: Counters) -> None:
         name = sock.getsockname()
         self.host: str = name[0]
         self.port: int = name[1]
@@ -101,8 +102,8 @@ class SimBmc:
         self.mood = mood
         self.copies: Copies = lossless
         """The fate of a packet on its way, in either direction. Late packets are lost."""
-        self.commands = Commands(chassis, guid, self.host, mac)
-        self.guid = guid
+        self.commands = Commands(chassis, about, self.host, mac)
+        self.guid = about.guid
         self.sessions: dict[int, BmcSession] = {}
         self.delayed = 0
         self._counters = counters
@@ -249,16 +250,16 @@ class BmcFarm:
         chassis: Chassis,
         *,
         mood: Mood = OBEDIENT,
-        guid: uuid.UUID | None = None,
+        about: About | None = None,
         mac: bytes = b"",
     ) -> SimBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
-        Without a given GUID and MAC, both follow from address and port, so that they stay the same after a restart."""
+        Without a given label and MAC, both follow from address and port, so that they stay the same after a restart."""
         sock = _bound(host, port)
         seed = hashlib.sha256(repr(sock.getsockname()[:2]).encode()).digest()
-        guid = guid or uuid.UUID(bytes=seed[:16], version=4)
-        bmc = SimBmc(sock, chassis, mood, guid, mac or b"\x02" + seed[16:21], self.counters)
+        about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
+        bmc = SimBmc(sock, chassis, mood, about, mac or b"\x02" + seed[16:21], self.counters)
         self.bmcs.add(bmc)
         self._do(lambda: self._register(bmc))
         return bmc
