@@ -1,6 +1,6 @@
 """Carries out power orders: first the boot device, then power, both read back by the BMC's protocol.
 
-If the node has no BMC but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way. The result of
+If the node has no BMC that may be used but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way. The result of
 an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
 
 Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report).
@@ -44,6 +44,8 @@ Command = Callable[[str, int, Reboot | Kexec], bool]
 Protocol = Literal["ipmi", "redfish", ""]
 KNOWN = "known_bmcs"
 """File of the BMCs' certificates, among the keys."""
+DOUBTS = frozenset({"bmc_unproven", "bmc_is_anothers"})
+"""Reasons why a BMC gets no order, although it answers. The node's own agent may obey instead."""
 _NAMES = {"ipmi": "IPMI", "redfish": "Redfish"}
 
 
@@ -100,6 +102,8 @@ class PowerOrders:
             return (None if obeyed else why_not(self._world(), node) or reasons.no_power(node=node.name)), ""
         device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"
         _, failed, spoken = self._ask(node, lambda power: power.boot(device, False, _uefi(node)))
+        if failed is not None and failed.code in DOUBTS and self._command(node.id, order.generation, Reboot()):
+            return None, spoken
         return failed, spoken
 
     def _kexec(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:

@@ -289,7 +289,7 @@ class Invariants:
         """An order to go down is not lost: the agent that asks is told of it, whenever the engine was killed."""
         machine, found = self.sim.owners.get(node), world.nodes.get(node)
         boot = found.boot if found is not None else None
-        if machine is None or found is None or boot is None or not (by_agent(found, boot) and boot.ordered and found.available):
+        if machine is None or found is None or boot is None or not (by_agent(world, found, boot) and boot.ordered and found.available):
             return
         if boot.failure is not None or boot.signal not in (Signal.OPENED, Signal.POWERED) or found.boot_id != machine.boot_id:
             return
