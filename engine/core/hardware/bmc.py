@@ -165,7 +165,7 @@ def theirs(
         return None
     if (own_uuid and uuids) or (own_serial and serials):
         says = sorted(serials) or sorted(uuids)
-        return reasons.bmc_is_anothers(node=node.name, address=bmc.address, other=f"a machine that it calls {says[0][:64]}")
+        return reasons.bmc_is_anothers(node=node.name, address=bmc.address, other=f"a machine that it calls {says[0][:64]!r}")
     return None if bmc.proven or reading else reasons.bmc_unproven(node=node.name, address=bmc.address)
 
 
