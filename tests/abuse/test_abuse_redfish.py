@@ -217,7 +217,13 @@ def test_a_hostile_service_gets_a_result_or_a_reason_in_time(
     )
     came: Counter[str] = Counter()
     for number in range(ROUNDS):
-        power = driver.RedfishPower(target, gates=Gates(limits=Limits(burst=9)), certificates=Certificates(), pace=pace, owner=lambda said: "" if said is not None else "-")
+        power = driver.RedfishPower(
+            target,
+            gates=Gates(limits=Limits(burst=9)),
+            certificates=Certificates(),
+            pace=pace,
+            owner=lambda said: "" if said is not None else "-",
+        )
         before, began = Hostile.asked, time.monotonic()
         result = CALLS[number % len(CALLS)](power)
         assert time.monotonic() - began < 30
