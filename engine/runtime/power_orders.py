@@ -1,7 +1,7 @@
 """Carries out power orders: first the boot device, then power, both read back by the BMC's protocol.
 
-If the node has no BMC that may be used but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way. The result of
-an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
+If the node has no BMC that may be used but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way.
+The result of an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
 
 Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report).
 Otherwise the BMC is asked for a Redfish service, which it answers without a login; without one the engine uses IPMI. A BMC that does not

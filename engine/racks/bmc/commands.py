@@ -19,6 +19,7 @@ import logging
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from .accounts import MOST, Accounts
 from .label import About, fru
 from .session import ADMINISTRATOR, OPERATOR, SUITE_RECORDS, SUITES
 
@@ -72,8 +73,9 @@ class Chassis(Protocol):
 class Commands:
     """The commands of one BMC. Its mood sets `lying` before each call."""
 
-    def __init__(self, chassis: Chassis, about: About, address: str, mac: bytes) -> None:
+    def __init__(self, chassis: Chassis, about: About, address: str, mac: bytes, accounts: Accounts | None = None) -> None:
         self.chassis = chassis
+        self.accounts = accounts or Accounts(chassis)
         self.guid = about.guid
         self.fru = fru(about)
         self.system_name = b""
@@ -232,6 +234,51 @@ class Commands:
         piece = self.fru[offset : offset + min(data[3], 32)]
         return OK, bytes((len(piece),)) + piece
 
+    # Users, sections 22.26 to 22.30
+
+    def _set_access(self, data: bytes) -> Answer:
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        return self._user(data[1], level=data[2] & 0xF)
+
+    def _get_access(self, data: bytes) -> Answer:
+        number = data[1] & 0x3F
+        if data[0] & 0xF not in (1, 0xE) or not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        user = self.accounts.user(number)
+        state = 0x40 if user.on else 0x80
+        return OK, bytes((MOST, state | self.accounts.enabled, 0, 0x10 | user.level))
+
+    def _set_name(self, data: bytes) -> Answer:
+        return self._user(data[0], name=_text(data[1:17]))
+
+    def _get_name(self, data: bytes) -> Answer:
+        number = data[0] & 0x3F
+        if not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        return OK, self.accounts.user(number).name.encode().ljust(16, b"\0")
+
+    def _password(self, data: bytes) -> Answer:
+        """Section 22.30: [user, operation (0 off, 1 on, 2 set, 3 test), 16 or 20 octets]."""
+        number, operation = data[0] & 0x3F, data[1] & 3
+        if operation < 2:
+            return self._user(number, on=operation == 1)
+        size = 20 if data[0] & 0x80 else 16
+        if len(data) < 2 + size:
+            return TOO_SHORT, b""
+        if not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        if operation == 2:
+            return self._user(number, password=_text(data[2 : 2 + size]))
+        return (OK, b"") if self.accounts.user(number).password == _text(data[2 : 2 + size]) else (NO_PARAMETER, b"")
+
+    def _user(self, number: int, **fields: object) -> Answer:
+        try:
+            self.accounts.change(number & 0x3F, **fields)
+        except KeyError:
+            return BAD_FIELD, b""
+        return OK, b""
+
     # System information, section 22.14: parameter 2, the system name, in one block
 
     def _set_info(self, data: bytes) -> Answer:
@@ -285,6 +332,11 @@ class Commands:
         (0x06, 0x37): (_guid, 0, 0),
         (0x06, 0x38): (auth_capabilities, 2, 0),
         (0x06, 0x42): (_channel_info, 1, 0),
+        (0x06, 0x43): (_set_access, 3, ADMINISTRATOR),
+        (0x06, 0x44): (_get_access, 2, OPERATOR),
+        (0x06, 0x45): (_set_name, 17, ADMINISTRATOR),
+        (0x06, 0x46): (_get_name, 1, OPERATOR),
+        (0x06, 0x47): (_password, 2, ADMINISTRATOR),
         (0x06, 0x54): (cipher_suites, 3, 0),
         (0x06, 0x58): (_set_info, 4, ADMINISTRATOR),
         (0x06, 0x59): (_get_info, 4, 0),
@@ -302,3 +354,7 @@ class Commands:
 
     SESSIONLESS: ClassVar = frozenset({(0x06, 0x37), (0x06, 0x38), (0x06, 0x54)})
     """Allowed before a login (appendix G)."""
+
+
+def _text(octets: bytes) -> str:
+    return octets.split(b"\0", 1)[0].decode("utf-8", "replace")

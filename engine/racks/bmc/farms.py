@@ -37,7 +37,7 @@ class Bmcs:
     """`start`, `add`, then `close`. Each kind has a thread; the Redfish thread starts with the first one."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` keeps the certificate."""
+        """`folder` keeps the certificate, and accounts that were made."""
         self._folder = folder
         self._ipmi = BmcFarm()
         self._redfish: RedfishFarm | None = None
@@ -56,13 +56,14 @@ class Bmcs:
         mac: str,
     ) -> AnyBmc:
         """`local`: where to bind for a port. Raises OSError if that is in use."""
+        users = self._folder / "bmcs" / f"{mac.replace(':', '')}.json"
         where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
         if protocol == "ipmi":
-            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets)
+            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
         if self._redfish is None:
             self._redfish = RedfishFarm(certificate(self._folder))
             self._redfish.start()
-        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets)
+        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
 
     def close(self) -> None:
         self._ipmi.close()

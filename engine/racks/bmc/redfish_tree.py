@@ -17,13 +17,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
+from .accounts import Accounts
 from .commands import Chassis
 from .label import About
 
@@ -69,8 +69,9 @@ class _Session:
 class Tree:
     """The service of one BMC. `lying` and `locked` are set by its mood before each call."""
 
-    def __init__(self, chassis: Chassis, about: About, host_name: Callable[[], str] = str) -> None:
-        """`host_name`: what the machine wrote as its name, by IPMI."""
+    def __init__(self, chassis: Chassis, about: About, host_name: Callable[[], str] = str, accounts: Accounts | None = None) -> None:
+        """`host_name`: what the machine wrote as its name, by IPMI. `accounts`: those of IPMI; None: the one on the label."""
+        self.accounts = accounts or Accounts(chassis)
         self.host_name = host_name
         self.chassis = chassis
         self.about = about
@@ -154,9 +155,7 @@ class Tree:
         return self._is_account(user, password)
 
     def _is_account(self, user: str, password: str) -> bool:
-        chassis = self.chassis
-        good = hmac.compare_digest(user.encode(), chassis.user.encode()) & hmac.compare_digest(password.encode(), chassis.password.encode())
-        good = good and not self.locked
+        good = self.accounts.accepts(user, password) and not self.locked
         self.logins += good
         self.refused += not good
         return good
