@@ -6,6 +6,7 @@ Tasks and calls are answered by events, so all of it works with the loop alone.
 from __future__ import annotations
 
 from ..core.boot.boot import open_generation
+from ..core.hardware.bmc import own_account
 from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
@@ -17,7 +18,7 @@ from ..jigs.ssh import SshPool, engine_key
 from ..model import Node
 from ..store.errors import files_of
 from ..trust.tokens import site_keys
-from ..trust.vault import Vault
+from ..trust.vault import BMC_USER, Vault, bmc_account
 from .config import Config
 from .contact import Contact
 from .last_values import LastValues
@@ -31,6 +32,7 @@ class Adapters:
 
     def __init__(self, config: Config, loop: Loop[World], last_values: LastValues) -> None:
         self._config = config
+        self._loop = loop
         with files_of(config.store):
             self.vault = Vault(config.store, config.keys)
             self.keys = site_keys(config.keys)
@@ -55,5 +57,9 @@ class Adapters:
         """After the runner, which ends the jigs."""
         self.ssh.close_all()
 
-    def _bmc_account(self, _node: Node) -> tuple[str, str]:
+    def _bmc_account(self, node: Node) -> tuple[str, str]:
+        """The engine's own account if the role made one in this BMC; else the site's."""
+        own = self.vault.open(bmc_account(node.id)) if own_account(self._loop.world, node) else None
+        if own is not None:
+            return BMC_USER, own
         return self.vault.open("bmc-user") or self._config.bmc_user, self.vault.open("bmc-password") or ""

@@ -28,6 +28,8 @@ from ..world.work import Work
 from .inventory import FoundBmc, inventory_of, lenient
 
 ATTRIBUTE = "bmc"
+ACCOUNT_ROLE = "bmc-account"
+"""The role that makes the engine's account in a BMC."""
 NETWORK = "bmc"
 """Name of the plan's network of BMCs. A network with this conduit is one too."""
 
@@ -144,6 +146,12 @@ def why_not(view: View, node: Node) -> Reason | None:
     if not (bmc.entered or in_bmc_network(view.plan, bmc.address)):
         return reasons.bmc_outside(node=node.name, address=bmc.address)
     return None
+
+
+def own_account(view: View, node: Node) -> bool:
+    """True if the engine has made an account of its own in the node's BMC. Then it uses no other one."""
+    role = view.node_roles.get((node.id, ACCOUNT_ROLE))
+    return role is not None and role.succeeded
 
 
 def theirs(
