@@ -6,7 +6,6 @@ Tasks and calls are answered by events, so all of it works with the loop alone.
 from __future__ import annotations
 
 from ..core.boot.boot import open_generation
-from ..core.hardware.bmc import own_account
 from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
@@ -15,10 +14,10 @@ from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
 from ..jigs.script import ScriptJig
 from ..jigs.ssh import SshPool, engine_key
-from ..model import Node
 from ..store.errors import files_of
 from ..trust.tokens import site_keys
-from ..trust.vault import BMC_USER, Vault, bmc_account
+from ..trust.vault import Vault
+from .bmc_accounts import BmcAccounts
 from .config import Config
 from .contact import Contact
 from .last_values import LastValues
@@ -31,8 +30,6 @@ class Adapters:
     """Of one engine, on one store. Making them raises StoreError, KeyFileError and VaultError."""
 
     def __init__(self, config: Config, loop: Loop[World], last_values: LastValues) -> None:
-        self._config = config
-        self._loop = loop
         with files_of(config.store):
             self.vault = Vault(config.store, config.keys)
             self.keys = site_keys(config.keys)
@@ -41,9 +38,8 @@ class Adapters:
         self.ssh = SshPool(self.ssh_key)
         self.agent = AgentJig(loop.offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)
-        self.power = PowerOrders(
-            config, self._bmc_account, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world
-        )
+        accounts = BmcAccounts(self.vault, lambda: loop.world, config.bmc_user)
+        self.power = PowerOrders(config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world)
         self.proofs = Proofs(self.keys, self.agent, self.power)
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
@@ -56,10 +52,3 @@ class Adapters:
     def close(self) -> None:
         """After the runner, which ends the jigs."""
         self.ssh.close_all()
-
-    def _bmc_account(self, node: Node) -> tuple[str, str]:
-        """The engine's own account if the role made one in this BMC; else the site's."""
-        own = self.vault.open(bmc_account(node.id)) if own_account(self._loop.world, node) else None
-        if own is not None:
-            return BMC_USER, own
-        return self.vault.open("bmc-user") or self._config.bmc_user, self.vault.open("bmc-password") or ""
