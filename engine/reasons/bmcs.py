@@ -24,6 +24,12 @@ bmc_moved = kind(
     "confirm the claim by the fingerprint on the machine's console; if a stranger made it, look for an intruder on the boot network",
     who=Who.OPERATOR,
 )
+bmc_not_expected = kind(
+    "bmc_not_expected",
+    "{node} reports its BMC at {address} with MAC {mac}, and the plan expects {expected}",
+    "compare the machine's label with its entry under machines in the plan, and correct the wrong one",
+    who=Who.OPERATOR,
+)
 bmc_unproven = kind(
     "bmc_unproven",
     "nothing shows that the BMC at {address} is that of {node}: the two have no UUID or serial in common that identifies a machine",

@@ -9,10 +9,10 @@ from catalogs import ADMIN, USUAL, plan
 from msgspec.structs import replace
 from world_rig import WorldRig, uuid
 
-from engine.core.hardware.bmc import in_bmc_network, refused, take_up, theirs, usable, why_not
+from engine.core.hardware.bmc import expected, in_bmc_network, refused, take_up, theirs, usable, why_not
 from engine.core.world.work import Work
-from engine.model import Bmc, Meta, Node, Value
-from engine.plan import Network
+from engine.model import Bmc, Lease, Meta, Node, Value
+from engine.plan import ExpectedMachine, FactoryBmc, Network
 
 SWAPPED = "44454c4c-0100-0210-8003-000000000001"
 assert uuid(1) == "4c4c4544-0001-1002-8003-000000000001"
@@ -146,3 +146,46 @@ def test_what_an_operator_declared_shared_proves_nothing(d: WorldRig) -> None:
     meta: Meta = d.world.meta
     d.put(replace(meta, shared=(OWN, "SN1")))
     assert code(theirs(d.world, d.node("n1"), held, (OWN,), ("SN1",))) == "bmc_unproven"
+
+
+# -- machines that the plan expects --------------------------------------------------------------------------------
+
+LABEL = "52:54:00:bb:00:01"
+
+
+def with_label(**bmc: Any) -> WorldRig:
+    rig = WorldRig(USUAL, plan({}, allocate="ask", machines=(ExpectedMachine(serial="SN1", bmc=FactoryBmc(**bmc)),)))
+    rig.server("n1", bmc=None)
+    rig.server("n2", bmc=None)
+    return rig
+
+
+def test_a_label_s_address_is_the_bmc_whatever_the_machine_reports() -> None:
+    d = with_label(address="10.0.1.7", mac=LABEL)
+    d.role("bmc-discover", gave={"bmc": {"address": "10.0.1.66", "mac": "52:54:00:bb:00:66"}})
+    assert take(d, "n1").bmc == Bmc(address="10.0.1.7", mac=LABEL, entered=True)
+    assert take(d, "n2").bmc is None
+
+
+@pytest.mark.parametrize(("address", "found"), [("10.0.1.9", True), ("10.0.0.30", False)])
+def test_a_label_s_mac_leads_to_the_address_that_it_was_leased(address: str, found: bool) -> None:
+    """Not on the boot network, where a stranger may use that MAC."""
+    d = with_label(mac=LABEL)
+    d.put(Lease(address=address, mac=LABEL, network="bmc", state="bound", expires=1e9))
+    bmc = take(d, "n1").bmc
+    assert bmc == (Bmc(address=address, mac=LABEL, entered=True) if found else None)
+
+
+@pytest.mark.parametrize(("mac", "says"), [(LABEL, ""), ("52:54:00:bb:00:66", "bmc_not_expected"), ("", "")])
+def test_a_machine_that_reports_another_bmc_than_its_label(mac: str, says: str) -> None:
+    d = with_label(mac=LABEL)
+    d.role("bmc-discover", gave={"bmc": {"address": "10.0.1.9", "mac": mac}})
+    node = take(d, "n1")
+    assert (code(node.notice), node.bmc is None) == (says, bool(says))
+
+
+def test_a_serial_that_two_machines_show_is_nobody_s_label() -> None:
+    d = with_label(address="10.0.1.7")
+    d.change("n2", serial="SN1")
+    assert expected(d.world, d.node("n1")) is None
+    assert take(d, "n1").bmc is None

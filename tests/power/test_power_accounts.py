@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from engine.core.world.load import load_world
 from engine.effects import SetPower
 from engine.files.catalog import shipped
-from engine.model import Bmc, Node, NodeRole, State
+from engine.model import Bmc, Node, NodeRole, Revision, State
+from engine.plan import ExpectedMachine, FactoryBmc, Plan, Site
 from engine.power import Pace
 from engine.racks.bmc.ipmi import BmcFarm
 from engine.runtime.bmc_accounts import BmcAccounts
@@ -59,6 +62,30 @@ def test_the_engine_s_own_once_it_is_made(vault: Vault, fields: dict[str, Any] |
     password = vault.made(bmc_account("n1"))
     user = accounts(vault, *([role(**fields)] if fields is not None else []))(NODE)
     assert user == ((BMC_USER, password) if own else ("root", "calvin"))
+
+
+@pytest.mark.parametrize(
+    ("bmc", "opens"),
+    [
+        (FactoryBmc(user="ADMIN", password="label"), ("ADMIN", "on-the-label")),
+        (FactoryBmc(password="label"), ("root", "on-the-label")),
+        (FactoryBmc(mac="52:54:00:bb:00:01"), ("root", "calvin")),
+    ],
+)
+def test_the_factory_s_account_comes_before_the_site_s(vault: Vault, bmc: FactoryBmc, opens: tuple[str, str]) -> None:
+    vault.seal({"label": {"env": "L"}}, {"label": "on-the-label"})
+    node = replace(NODE, serial="SN7")
+    goal = Plan(site=Site(name="r1"), machines=(ExpectedMachine(serial="SN7", bmc=bmc),))
+    revision = Revision(number=1, who="op", at=0.0, plan=to_builtins(goal))
+    tables: Any = {"nodes": {"n1": node}, "revisions": {1: revision}}
+    world = load_world(shipped(), tables)
+    made = BmcAccounts(vault, lambda: world, "root")
+    assert made(node) == opens
+    assert made(replace(node, serial="SN8")) == ("root", "calvin")
+    own = load_world(shipped(), {**tables, "node_roles": {("n1", "bmc-account"): role()}})
+    assert BmcAccounts(vault, lambda: own, "root")(node) == opens, "without a password of its own"
+    password = vault.made(bmc_account("n1"))
+    assert BmcAccounts(vault, lambda: own, "root")(node) == (BMC_USER, password)
 
 
 def test_each_bmc_has_its_own(vault: Vault, tmp_path: Path) -> None:

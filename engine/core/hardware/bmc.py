@@ -4,6 +4,7 @@ A machine reports the address of its BMC (role bmc-discover), and anybody can ma
 powers another machine off, and a password goes there. So:
 
 * A reported address counts only inside a BMC network of the plan. One that an operator or the plan entered counts anywhere.
+* If the plan expects this machine (`machines`), its BMC is the one on the label, whatever the machine reports.
 * One node holds an address. A second one that reports it gets none; an entered address wins over a reported one.
 * A claim that nothing has confirmed does not move the BMC of a node whose BMC is proven or entered.
 * The engine sends no password to a BMC before its node is allocated.
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 
 from ... import reasons
 from ...model import Bmc, Kind, Node
-from ...plan import Plan
+from ...plan import ExpectedMachine, Plan
 from ...reasons import Reason
 from ..boot.identity import clean_serial, clean_uuid, identify, swapped
 from ..roles.attributes import of_node
@@ -56,11 +57,25 @@ def in_bmc_network(plan: Plan | None, address: str) -> bool:
 
 
 def entered(view: View, node: Node) -> Bmc | None:
-    """The BMC that an operator or a rule of the plan set for this node. None: nobody did."""
+    """The BMC that an operator or the plan set for this node: by attribute, or among the machines that the plan expects. None: nobody
+    did. A MAC on a label leads to an address if this engine leased one to it, inside a BMC network."""
     found = lenient(of_node(view, node, ATTRIBUTE), FoundBmc)
-    if found is None or not is_address(found.address):
+    if found is not None and is_address(found.address):
+        return Bmc(address=found.address, mac=found.mac, entered=True)
+    known = expected(view, node)
+    if known is None:
         return None
-    return Bmc(address=found.address, mac=found.mac, entered=True)
+    leased = (view.lease_of.get(known.bmc.mac) or "") if known.bmc.mac else ""
+    address = known.bmc.address or (leased if in_bmc_network(view.plan, leased) else "")
+    return Bmc(address=address, mac=known.bmc.mac, entered=True) if address else None
+
+
+def expected(view: View, node: Node) -> ExpectedMachine | None:
+    """The machine of the plan that has this node's serial. A serial that several nodes show is nobody's."""
+    serial = clean_serial(node.serial)
+    if view.plan is None or not view.plan.machines or not serial or len(view.serials.get(node.serial) or ()) > 1:
+        return None
+    return next((one for one in view.plan.machines if one.serial == serial), None)
 
 
 def is_address(text: str) -> bool:
@@ -84,6 +99,9 @@ def refused(view: View, node: Node, bmc: Bmc) -> Reason | None:
         return reasons.bmc_is_anothers(node=node.name, address=bmc.address, other=other.name)
     if bmc.entered:
         return None
+    known = expected(view, node)
+    if known is not None and known.bmc.mac and bmc.mac and bmc.mac != known.bmc.mac:
+        return reasons.bmc_not_expected(node=node.name, address=bmc.address[:64], mac=bmc.mac[:32], expected=known.bmc.mac)
     if not in_bmc_network(view.plan, bmc.address):
         return reasons.bmc_outside(node=node.name, address=bmc.address[:64])
     held = node.bmc
