@@ -59,7 +59,7 @@ CROWBAR_IMAGES ?= $(CURDIR)/.images
 qemu: export CROWBAR_IMAGES := $(CROWBAR_IMAGES)
 qemu: $(VENV)/ready
 	if command -v qemu-system-x86_64 >/dev/null && command -v mmdebstrap >/dev/null; then \
-		for image in loader 'sledgehammer --variant cloud' 'debian-12 --variant cloud'; do \
+		for image in loader 'sledgehammer --variant virtual' 'debian-12 --variant cloud'; do \
 			$(BIN)/crowbar image list | grep -q "^$${image%% *} .* whole$$" || $(BIN)/crowbar image build $$image || exit 1; \
 		done; \
 	fi

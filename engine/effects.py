@@ -1,8 +1,8 @@
 """The effects: every action that `step` orders. The runner carries them out after the commit that records their cause.
 
-An effect never raises: its outcome is the next event. *Open* effects (Start, BootNode, Probe, SetPower if it parks) follow from the
-world (`reopen`), and the engine orders them again after a restart. Attempt ids, boot generations and probe numbers make a repeated order
-harmless. Answers are never open: the client asks again.
+An effect never raises: its outcome is the next event. *Open* effects (Start, BootNode, Probe, Prove, SetPower if it parks) follow from
+the world (`reopen`), and the engine orders them again after a restart. Attempt ids, boot generations and the numbers of probes and
+challenges make a repeated order harmless. Answers are never open: the client asks again.
 """
 
 from __future__ import annotations
@@ -134,5 +134,15 @@ class Probe(Effect, frozen=True, kw_only=True, gc=False):
     probe: int
 
 
+class Prove(Effect, frozen=True, kw_only=True, gc=False):
+    """Let the node's agent write challenge `number` into its BMC, read it there, and report with `Proved`."""
+
+    node: NodeId
+    number: int
+    boot_id: str
+
+
 Answer = BootScript | Welcome | Refuse | Accept
-AnyEffect = SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe
+AnyEffect = (
+    SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe | Prove
+)

@@ -151,6 +151,19 @@ class PowerSet(Event, frozen=True, kw_only=True, gc=False):
     """Seconds by which the BMC's clock is ahead of the engine's. None: not read."""
 
 
+class Proved(Event, frozen=True, kw_only=True, gc=False):
+    """The result of challenge `number`: the node's BMC showed the text that the node's agent was told to write into it, or why not."""
+
+    node: NodeId
+    number: int
+    failure: Reason | None = None
+    bmc: Spoken = ""
+    way: str = ""
+    """How the agent wrote it (`quirks.PROOF_WAYS`)."""
+    took_s: float = 0.0
+    """Seconds from the order to the result."""
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
@@ -259,6 +272,7 @@ AnyEvent = (
     | Outcome
     | Powered
     | PowerSet
+    | Proved
     | Probed
     | Missed
     | Tick

@@ -155,6 +155,23 @@ class Bmc(Struct, frozen=True, kw_only=True, gc=False):
     """The protocol that worked last. Empty: unknown."""
     clock_off_s: int = 0
     """Seconds by which the BMC's clock is ahead of the engine's; negative: behind. 0: within a minute, or not read."""
+    entered: bool = False
+    """True if an operator or the plan entered this address. False: the machine reported it."""
+    proven: bool = False
+    """True if a challenge went from the machine through this BMC to the engine: the BMC is the machine's."""
+
+
+class Proof(Struct, frozen=True, kw_only=True, gc=False):
+    """The last challenge by which a claim proves itself through the node's BMC (`core.roles.confirm`)."""
+
+    number: int
+    boot_id: str
+    """The boot that the challenge was made for. It is worthless in any other."""
+    deadline: float
+    """Engine time by which the answer must come; after a failure, at which the engine asks again."""
+    tries: int = 1
+    failure: Reason | None = None
+    """Why the last challenge confirmed nothing. None: it is open."""
 
 
 class Place(Struct, frozen=True, kw_only=True, gc=False):
@@ -233,6 +250,9 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """What confirmed that the present environment in memory runs on this node's machine. Empty: nothing has."""
     fingerprint: str = ""
     """What the machine's own screen shows, if the present environment in memory runs there (`Keys.fingerprint`)."""
+    proof: Proof | None = None
+    proofs: int = 0
+    """Challenges so far. The number of the next one is new for ever."""
     signal: Signal = Signal.OPENED
     """Last signal of the last boot."""
     signal_at: float = 0.0

@@ -128,12 +128,30 @@ class DeploymentDef(Struct, frozen=True, kw_only=True):
     """Role -> selectors, each `all`, `group:NAME`, `node:NAME` or `admin`."""
 
 
+class FactoryBmc(Struct, frozen=True, kw_only=True):
+    """What stands on a machine's label about its BMC."""
+
+    mac: str = ""
+    address: str = ""
+    """The address that it has here, if the site gave it one. It counts like one that an operator entered."""
+    user: str = ""
+    password: str = ""
+    """Name of the plan's secret with the factory's password. Empty: the site's account opens this BMC too."""
+
+
+class ExpectedMachine(Struct, frozen=True, kw_only=True):
+    serial: str
+    bmc: FactoryBmc = FactoryBmc()
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     site: Site
     expect: Expect = Expect()
     approve: Approve = Approve()
     networks: dict[str, Network] = {}
     racks: tuple[Rack, ...] = ()
+    machines: tuple[ExpectedMachine, ...] = ()
+    """Machines that the site expects. Which BMC belongs to which machine follows from it without asking the machine."""
     rules: tuple[Rule, ...] = ()
     deployments: dict[str, DeploymentDef] = {}
     attributes: dict[str, Json] = {}

@@ -75,6 +75,35 @@ DHCP_CLASSES: dict[str, Quirk] = {
 }
 """Class of a DHCP client -> lower-case words; its vendor class (option 60) contains one of them."""
 
+PROOF_WAYS: dict[str, Quirk] = {
+    "system-name": Quirk(
+        product="most",
+        does="keeps the system name that its machine writes (22.14a, parameter 2), and shows it by 22.14b and as HostName by Redfish",
+        seen="IPMI 2.0 table 22-16; ipmitool's `mc setsysinfo system_name`; DSP2046 ComputerSystem.HostName",
+        value=("system-name", "sel-entry"),
+    ),
+    "sel-entry": Quirk(
+        product="BMCs of IPMI 1.5, and firmware without the command for system information",
+        does="answers C1h to 22.14a; keeps entries of type E0h to FFh in its event log (31.6), as all BMCs must",
+        seen="IPMI 2.0 appendix G: 22.14a is optional, 31.6 is mandatory; tests/power/test_power_notes.py",
+        value=("sel-entry",),
+    ),
+}
+"""How a machine writes a challenge into its BMC (`core.roles.confirm`). `value`: what the agent tries, in this order. The system name is
+first, because Redfish shows it too, and because an event log fills up. The primary operating system's name (parameter 3) is shown by no
+Redfish service. Each product that must not be asked for its first way gets a row in PROOF_PRODUCTS."""
+
+PROOF_PRODUCTS: dict[str, str] = {}
+"""Beginning of `VENDOR PRODUCT`, in lower case -> its row of PROOF_WAYS. A product without a row tries all ways of `system-name`."""
+
+
+def proof_ways(family: str) -> tuple[str, ...]:
+    """What the agent of a machine of this family tries."""
+    name = family.lower()
+    way = next((way for product, way in PROOF_PRODUCTS.items() if name.startswith(product)), "system-name")
+    return PROOF_WAYS[way].value
+
+
 PACKED_ONLY = Quirk(
     product="HPE iLO 5 (Gen10 Plus), for its registries",
     does="answers 406 where plain answers are asked for",

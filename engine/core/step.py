@@ -36,6 +36,7 @@ from ..events import (
     Powered,
     PowerSet,
     Probed,
+    Proved,
     RoleDue,
     ScriptAsked,
     SetAttribute,
@@ -55,7 +56,7 @@ from .operator.power import power_set
 from .plan.bind import allocate, commit, start_admin
 from .plan.rules import choose
 from .plan.values import put_plan_values
-from .roles import annealer, life
+from .roles import annealer, confirm, life
 from .roles.outcomes import outcome
 from .roles.reopen import renewed, reopen
 from .roles.stages import DISCOVERY, over_network, wanted_stage
@@ -82,6 +83,7 @@ def settle(w: Work) -> None:
         for node_id in looked:
             _allocate_discovered(w, node_id)
             life.advance(w, node_id)
+            confirm.advance(w, node_id)
         annealer.anneal(w)
         if not w.looked:
             return
@@ -132,6 +134,9 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             power_set(w, event)
         case Probed():
             life.probed(w, event)
+        case Proved():
+            bmc_speaks(w, event.node, event.bmc)
+            confirm.proved(w, event)
         case Missed():
             life.missed(w, event)
         case Tick():
@@ -273,6 +278,7 @@ def _tick(w: Work, due: Due) -> None:
             node = w.nodes.get(due.node)
             if node is not None:
                 life.tick(w, node)
+                confirm.tick(w, w.nodes[due.node])
         case _:
             assert_never(due)
 

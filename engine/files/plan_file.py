@@ -1,7 +1,7 @@
 """YAML text to a `Plan`, and back: `read(write(plan), ...) == plan`.
 
 Every mistake names its line and path, what was expected, and the nearest known word. All mistakes are reported together. docs/plan.md
-explains the keys. `plan_networks` and `plan_deployments` read those two parts; `plan_write` writes.
+explains the keys. `plan_networks`, `plan_machines` and `plan_deployments` read those parts; `plan_write` writes.
 
 Rules
 * A secret is a reference to an environment variable or a file. A value in its place is refused and never quoted, because mistakes are
@@ -23,6 +23,7 @@ from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
+from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
 from .plan_write import write
 from .yaml_source import load, parse
@@ -37,6 +38,7 @@ KEYS = (
     "allocate",
     "networks",
     "racks",
+    "machines",
     "rules",
     "deployments",
     "attributes",
@@ -81,6 +83,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     rules = _rules(keys, catalog)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
+    secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
     full = network_roles(catalog, Plan(site=site, networks=networks))
     plan = Plan(
         site=site,
@@ -88,11 +91,12 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
         approve=_approve(keys["approve"]) if "approve" in keys else Approve(),
         networks=networks,
         racks=racks,
+        machines=read_machines(keys, secrets),
         rules=rules,
         deployments=read_deployments(keys["deployments"], full, rules) if "deployments" in keys else {},
         attributes=read_attributes(keys, catalog),
         limits={"jobs": 64} | _limits(keys),
-        secrets=_secrets(keys["secrets"]) if "secrets" in keys else {},
+        secrets=secrets,
         allocate="ask" if "allocate" in keys and keys["allocate"].choice(("auto", "ask")) == "ask" else "auto",
         patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else 1.0,
     )

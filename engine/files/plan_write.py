@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..definitions import Json
-from ..plan import Approve, DeploymentDef, Network, Plan, Rack, Rule
+from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, Rack, Rule
 from .element import duration_text
 from .yaml_source import FLOAT, INTEGER
 
@@ -60,6 +60,7 @@ def write(plan: Plan) -> str:
     out["networks"] = {name: _network(network) for name, network in plan.networks.items()}
     out |= _set(
         racks=[_rack(rack) for rack in plan.racks],
+        machines=[_machine(one) for one in plan.machines],
         rules=[_rule(rule) for rule in plan.rules],
         deployments={name: _deployment(one) for name, one in plan.deployments.items()},
         attributes=plan.attributes,
@@ -97,6 +98,11 @@ def _rack(rack: Rack) -> dict[str, Json]:
         for place in rack.places
     }
     return {"name": rack.name} | _set(units=0 if rack.units == 42 else rack.units, places=places)
+
+
+def _machine(machine: ExpectedMachine) -> dict[str, Json]:
+    bmc = machine.bmc
+    return {"serial": machine.serial, "bmc": _set(mac=bmc.mac, address=bmc.address, user=bmc.user, password=bmc.password)}
 
 
 def _rule(rule: Rule) -> dict[str, Json]:

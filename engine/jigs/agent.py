@@ -9,6 +9,7 @@ The engine sends nothing to a node: the node asks. So an order is a command in t
   result). Until then they are handed out again, at growing intervals, so that an agent that works before it asks again is not flooded.
   Handing out twice is harmless, because the same id starts once. (A log does not answer a query: it also precedes a result.) An `ack` is
   handed out once: a node that missed it sends its result again.
+* `prove` stays until its answer, and a later one takes its place. Its answer goes to whoever ordered it, and is no outcome.
 * `reboot` and `kexec` belong to one open boot, by its generation. They stay as long as that boot is open and the node reports no other
   boot_id. An agent that has obeyed goes down and asks no more, so an agent that asks again has not received the order. The order ends
   with the boot: a late agent must not obey a replaced one.
@@ -35,7 +36,7 @@ from msgspec.structs import replace
 from .. import reasons
 from ..events import Outcome
 from ..model import NodeId
-from ..wire.agent import Ack, AnyCommand, Ended, Kexec, Query, Reboot, Run
+from ..wire.agent import Ack, AnyCommand, Ended, Kexec, Prove, Query, Reboot, Run
 from . import Submit
 from .bundle import BundleError, bundle
 from .logs import Logs
@@ -97,6 +98,8 @@ class AgentJig:
         self._wake: Callable[[NodeId], None] = _nobody_waits
         self._told: Callable[[NodeId, str], bool] = _nobody_asked
         self._questions: dict[tuple[NodeId, str], Future[Ended]] = {}
+        self._proofs: dict[NodeId, tuple[str, Future[Ended]]] = {}
+        """Node -> id and answer of its last challenge."""
 
     def listen(self, wake: Callable[[NodeId], None], told: Callable[[NodeId, str], bool]) -> None:
         """Sets who is woken, and who knows whether the acknowledgement of a leg reaches the node as the answer to a call.
@@ -148,6 +151,15 @@ class AgentJig:
             self._box(node).call_again = True
         self._wake(node)
 
+    def prove(self, node: NodeId, boot_id: str, command: Prove) -> Future[Ended]:
+        """Lets the node write a challenge. The answer to an older one is of no interest any more."""
+        answer: Future[Ended] = Future()
+        with self._lock:
+            self._proofs[node] = (command.id, answer)
+            self._put(self._box(node), boot_id, command, stays=True)
+        self._wake(node)
+        return answer
+
     def question(self, order: Order) -> Future[Ended]:
         """Lets the node run this once for a caller. Nobody else gets its answer: no outcome, no log, no acknowledgement from the
         engine. End with `drop_question`."""
@@ -174,6 +186,7 @@ class AgentJig:
         """The node was deleted."""
         with self._lock:
             box = self._boxes.pop(node, None)
+            self._proofs.pop(node, None)
         for attempt in box.orders if box is not None else ():
             self._logs.close(attempt)
 
@@ -255,6 +268,8 @@ class AgentJig:
     def posted(self, node: NodeId, attempt: str, ended: Ended) -> Literal["wait", "told", "full"]:
         """What the agent says of a leg. `wait`: told to the engine, which will
         acknowledge; `told`: nothing more to come; `full`: the engine's lane is full, the agent must send it again."""
+        if self._proved(node, attempt, ended):
+            return "told"
         with self._lock:
             box = self._boxes.get(node)
             order = box.orders.get(attempt) if box is not None else None
@@ -287,6 +302,20 @@ class AgentJig:
                 box.commands.pop((Run, attempt), None)
                 box.commands.pop((Query, attempt), None)
         return "wait" if ended.state in ("ended", "unstarted") else "told"
+
+    def _proved(self, node: NodeId, attempt: str, ended: Ended) -> bool:
+        """True if that is the answer to the node's challenge."""
+        with self._lock:
+            found, box = self._proofs.get(node), self._boxes.get(node)
+            if found is None or found[0] != attempt:
+                return False
+            if ended.state == "running":
+                return True
+            if box is not None:
+                box.commands.pop((Prove, ""), None)
+        if not found[1].done():
+            found[1].set_result(ended)
+        return True
 
     # -- inside, with the lock held -------------------------------------------------------------------------------
 

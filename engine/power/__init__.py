@@ -12,6 +12,7 @@ Not here: which node, which generation, whether it may be power-cycled. That is 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -22,7 +23,11 @@ __all__ = [
     "Clock",
     "Device",
     "FailureKind",
+    "Identity",
     "LeftOut",
+    "NoteRead",
+    "NoteResult",
+    "Owner",
     "Pace",
     "Power",
     "PowerDone",
@@ -35,13 +40,16 @@ __all__ = [
     "SessionFailed",
 ]
 
+NOTE_S = 3.0
+"""Seconds within which a BMC shows what its machine wrote."""
+
 Action = Literal["on", "off", "cycle", "soft"]
 """`cycle` ends in the state that it began with; `soft` asks the operating system to shut down."""
 BootDevice = Literal["network", "disk", "none"]
 """Boot devices that can be ordered. `none` withdraws an order, so that the firmware's own sequence applies."""
 Device = Literal["network", "disk", "none", "other"]
 """Boot devices that can be read back. `other` is somebody else's order (CD, firmware setup, ...)."""
-FailureKind = Literal["unreachable", "refused", "authentication", "timeout", "not_obeyed", "unsupported"]
+FailureKind = Literal["unreachable", "refused", "authentication", "timeout", "not_obeyed", "unsupported", "not_own"]
 
 
 class PowerState(enum.StrEnum):
@@ -96,6 +104,7 @@ class PowerFailed(Struct, frozen=True, kw_only=True, gc=False, tag="failed"):
     timeout         it answered, then stopped, or another call had it for too long
     not_obeyed      it said yes, and reading back says otherwise
     unsupported     it does not know the command, or the account cannot be said in its protocol
+    not_own         by what it says of itself it is not the BMC of the machine that the order is for
     """
 
     kind: FailureKind
@@ -145,6 +154,27 @@ class SensorsRead(Struct, frozen=True, kw_only=True, gc=False, tag="sensors"):
 SensorResult = SensorsRead | PowerFailed
 
 
+class NoteRead(Struct, frozen=True, kw_only=True, gc=False, tag="note"):
+    """The text that the machine wrote into its BMC from within."""
+
+    text: str
+
+
+NoteResult = NoteRead | PowerFailed
+
+
+class Identity(Struct, frozen=True, kw_only=True, gc=False):
+    """What a BMC says of the machine that it belongs to."""
+
+    uuids: tuple[str, ...] = ()
+    """Spellings of one UUID."""
+    serials: tuple[str, ...] = ()
+
+
+Owner = Callable[[Identity], str]
+"""Why a BMC that says this is not used for the order. Empty: it is. Asked in each call, after the login and before anything else."""
+
+
 class Power(Protocol):
     """One BMC. Any thread may call it; a second call waits for the first."""
 
@@ -167,3 +197,7 @@ class Power(Protocol):
         Redfish knows no duration, so its light stays on until 0."""
 
     def sensors(self) -> SensorResult: ...
+
+    def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
+        """What the machine wrote: into the entry `record` of the event log, or with 0 as its name. Polls for `NOTE_S` until it is
+        `good`, because some BMCs show it late; then returns what it shows."""

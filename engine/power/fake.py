@@ -8,9 +8,10 @@ broken  does not answer
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Literal
 
-from . import Action, BootDevice, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SensorsRead
+from . import Action, BootDevice, NoteRead, NoteResult, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SensorsRead
 
 Mood = Literal["works", "empty", "broken"]
 
@@ -22,6 +23,8 @@ class FakePower:
         self.mood: Mood = mood
         self.now = PowerDone(state=state, boot_device="none")
         self.calls: list[str] = []
+        self.written = ""
+        """What the machine wrote into it."""
         self._lock = threading.Lock()
 
     def read(self) -> PowerResult:
@@ -54,6 +57,10 @@ class FakePower:
     def sensors(self) -> SensorResult:
         with self._lock:
             return self._asked("sensors") or SensorsRead()
+
+    def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:  # noqa: ARG002
+        with self._lock:
+            return self._asked(f"note {record}") or NoteRead(text=self.written)
 
     def _asked(self, call: str) -> PowerFailed | None:
         self.calls.append(call)

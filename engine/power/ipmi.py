@@ -29,9 +29,14 @@ from pyghmi.ipmi.command import Command
 from pyghmi.ipmi.oem.generic import OEMHandler
 
 from . import (
+    NOTE_S,
     Action,
     BootDevice,
     Device,
+    Identity,
+    NoteRead,
+    NoteResult,
+    Owner,
     Pace,
     PowerDone,
     PowerFailed,
@@ -44,6 +49,7 @@ from . import (
 )
 from .call import call, cycled, look_until, obeyed, started
 from .gate import Gates
+from .ipmi_identity import guid, note, serials
 from .ipmi_session import BAD_PACKET, IpmiSession
 
 _CHASSIS, _STORAGE = 0x00, 0x0A
@@ -78,8 +84,10 @@ class IpmiPower:
         *,
         gates: Gates,
         pace: Pace | None = None,
+        owner: Owner | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._owner = owner
         self.target = target
         self.pace = pace or Pace()
         self._gates = gates
@@ -113,6 +121,13 @@ class IpmiPower:
 
     def sensors(self) -> SensorResult:
         return self._call(_sensors, self.pace.sensors_s)
+
+    def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
+        def work(session: IpmiSession) -> NoteResult:
+            until = min(session.deadline, time.monotonic() + NOTE_S)
+            return NoteRead(text=look_until(lambda: note(session, record), good, until, self.pace, self._sleep))
+
+        return self._call(work, self.pace.total_s)
 
     # Writing and reading back
 
@@ -175,8 +190,19 @@ class IpmiPower:
                 target.address, target.port, target.user, target.password, target.kg, deadline=deadline, greet_s=self.pace.greet_s
             )
 
+        def own(session: IpmiSession) -> _T | PowerFailed:
+            why = self._not_own(session)
+            return PowerFailed(kind="not_own", message=why) if why else work(session)
+
         credential = repr((target.user, target.password, target.kg)).encode()
-        return call(self._gates, (target.address, target.port), credential, total_s, log_in, work)
+        return call(self._gates, (target.address, target.port), credential, total_s, log_in, own)
+
+    def _not_own(self, session: IpmiSession) -> str:
+        """The GUID costs one command, and the FRU dozens: it is read only if the GUID does not tell."""
+        if self._owner is None:
+            return ""
+        told = guid(session)
+        return self._owner(told) and self._owner(Identity(uuids=told.uuids, serials=serials(session)))
 
 
 def _unsayable(target: IpmiTarget) -> PowerFailed | None:

@@ -24,7 +24,22 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from . import Action, BootDevice, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
+from . import (
+    NOTE_S,
+    Action,
+    BootDevice,
+    Identity,
+    NoteRead,
+    NoteResult,
+    Owner,
+    Pace,
+    PowerDone,
+    PowerFailed,
+    PowerResult,
+    PowerState,
+    SensorResult,
+    SessionFailed,
+)
 from .call import call, cycled, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
@@ -64,10 +79,12 @@ class RedfishPower:
         gates: Gates,
         certificates: Certificates,
         pace: Pace | None = None,
+        owner: Owner | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`now`: the engine's clock, seconds since 1970, for a comparison with the BMC's."""
+        self._owner = owner
         self.target = target
         self.pace = pace or Pace()
         self._gates = gates
@@ -125,6 +142,23 @@ class RedfishPower:
             return read_sensors(session, system.path, system.seen, self._now)
 
         return self._call(work, self.pace.sensors_s)
+
+    def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
+        """Its HostName, which BMCs take from the system name of IPMI."""
+
+        def work(session: RedfishSession) -> NoteResult:
+            system = self._system(session)
+
+            def look() -> str:
+                shown = system.see().get("HostName")
+                return shown if isinstance(shown, str) else ""
+
+            until = min(session.deadline, time.monotonic() + NOTE_S)
+            return NoteRead(text=look_until(look, good, until, self.pace, self._sleep))
+
+        if record:
+            return PowerFailed(kind="unsupported", message="its event log is read by IPMI")
+        return self._call(work, self.pace.web_s)
 
     # Writing and reading back
 
@@ -239,7 +273,15 @@ class RedfishPower:
         return call(self._gates, (target.address, target.port), credential, total_s, log_in, work)
 
     def _system(self, session: RedfishSession) -> System:
-        return System(session, find_system(session, self.target.uuid, self.target.serial))
+        system = System(session, find_system(session, self.target.uuid, self.target.serial))
+        if self._owner is not None:
+            said = system.see()
+            texts = [one for name in ("SerialNumber", "SKU") if isinstance(one := said.get(name), str)]
+            uuid = said.get("UUID")
+            why = self._owner(Identity(uuids=(uuid,) if isinstance(uuid, str) else (), serials=tuple(texts)))
+            if why:
+                raise SessionFailed("not_own", why)
+        return system
 
 
 def speaks_redfish(address: str, port: int, within_s: float, sleep: Callable[[float], None] = time.sleep) -> bool:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from .addresses import *  # noqa: F403
 from .attempts import *  # noqa: F403
 from .blockers import *  # noqa: F403
+from .bmcs import *  # noqa: F403
 from .boots import *  # noqa: F403
 from .disks import *  # noqa: F403
 from .identities import *  # noqa: F403
@@ -72,4 +73,5 @@ def as_markdown() -> str:
         "and the fields. The console and `crowbar explain` show the sentence. Made by `python -m engine.reasons`.\n\n"
         "| code | what happened | who acts | what to do |\n|---|---|---|---|\n"
     )
-    return head + "".join(f"| `{k.code}` | {k.sentence} | {k.who.value} | {k.advice or 'wait'} |\n" for k in KINDS.values())
+    rows = (f"| `{k.code}` | {k.sentence} | {k.who.value} | {k.advice or 'wait'} |\n" for k in KINDS.values())
+    return head + "".join(rows).replace("{{", "{").replace("}}", "}")

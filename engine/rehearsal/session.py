@@ -207,13 +207,18 @@ def _patient(plan: Plan, scenario: str, nodes: int, kind: str) -> Plan:
     return replace(plan, patience=given or (PATIENCE if plan.patience == 1.0 else plan.patience))
 
 
+_VARIANTS = {"sledgehammer": "virtual"}
+"""Image -> its variant for QEMU machines: this one writes into its BMC, so its kernel has a driver for that. Others need none."""
+
+
 def _images_missing(store: Path, plan: Plan) -> str:
     """Images that machines would need here and that are missing or damaged. Empty: none."""
     lacking = wanted_images.missing(store, plan)
     if not lacking:
         return ""
-    why, names = "; ".join(lacking.values()), " ".join(lacking)
-    return f"real machines need images that are missing ({why}): crowbar image build --variant cloud {names}, or set CROWBAR_IMAGES"
+    why = "; ".join(lacking.values())
+    builds = " && ".join(f"crowbar image build --variant {_VARIANTS.get(name, 'cloud')} {name}" for name in lacking)
+    return f"real machines need images that are missing ({why}): {builds}, or set CROWBAR_IMAGES"
 
 
 def begin_anew(store: Path) -> None:

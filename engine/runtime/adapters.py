@@ -17,18 +17,19 @@ from ..jigs.ssh import SshPool, engine_key
 from ..store.errors import files_of
 from ..trust.tokens import site_keys
 from ..trust.vault import Vault
+from .bmc_accounts import BmcAccounts
 from .config import Config
 from .contact import Contact
 from .last_values import LastValues
 from .loop import Loop
 from .power_orders import PowerOrders, pace_of
+from .proofs import Proofs
 
 
 class Adapters:
     """Of one engine, on one store. Making them raises StoreError, KeyFileError and VaultError."""
 
     def __init__(self, config: Config, loop: Loop[World], last_values: LastValues) -> None:
-        self._config = config
         with files_of(config.store):
             self.vault = Vault(config.store, config.keys)
             self.keys = site_keys(config.keys)
@@ -37,9 +38,9 @@ class Adapters:
         self.ssh = SshPool(self.ssh_key)
         self.agent = AgentJig(loop.offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)
-        self.power = PowerOrders(
-            config, self._bmc_account, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world
-        )
+        accounts = BmcAccounts(self.vault, lambda: loop.world, config.bmc_user)
+        self.power = PowerOrders(config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world)
+        self.proofs = Proofs(self.keys, self.agent, self.power)
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
             "script": ScriptJig(loop.submit, self.logs, self.ssh),
@@ -51,6 +52,3 @@ class Adapters:
     def close(self) -> None:
         """After the runner, which ends the jigs."""
         self.ssh.close_all()
-
-    def _bmc_account(self) -> tuple[str, str]:
-        return self.vault.open("bmc-user") or self._config.bmc_user, self.vault.open("bmc-password") or ""

@@ -129,6 +129,7 @@ class Engine:
             answer=self._broker.answer,
             jigs=to.jigs,
             power=to.power,
+            proofs=to.proofs,
             is_there=to.contact.is_there,
             open_handle=handles.open,
             secrets=to.vault.values,

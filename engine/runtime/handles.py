@@ -1,6 +1,7 @@
 """Opens the handles among a role's inputs (`attributes.HANDLES`) as its task leaves: secrets, the engine's key, and images.
 
 {"$secret": "credential"}    the credential of the node's installation that is being made
+{"$secret": "bmc-account"}   the password of the engine's account in the node's BMC
 {"$secret": NAME}            a secret of the plan
 {"$engine": ...}             the public key by which the engine logs in
 {"$image": NAME}             where an installer fetches an image, with a ticket for this boot
@@ -11,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .. import reasons
-from ..core.roles.claims import CREDENTIAL
 from ..core.world.world import World
 from ..definitions import Json
 from ..images.shelf import Images
 from ..model import Node
 from ..trust.tokens import Keys
-from ..trust.vault import Vault
+from ..trust.vault import Vault, bmc_account
 
 
 class NotOpened(LookupError):
@@ -39,12 +39,20 @@ class Handles:
         ((kind, name),) = handle.items()
         match kind:
             case "$secret":
-                return self._keys.credential(node.id, node.installing) if name == CREDENTIAL else self._vault.needed(str(name))
+                return self._secret(node, str(name))
             case "$engine":
                 return self._public_key
             case "$image":
                 return self._image(world, node, str(name))
         raise LookupError(f"there is no handle {kind}")
+
+    def _secret(self, node: Node, name: str) -> str:
+        match name:
+            case "credential":
+                return self._keys.credential(node.id, node.installing)
+            case "bmc-account":
+                return self._vault.made(bmc_account(node.id))
+        return self._vault.needed(name)
 
     def _image(self, world: World, node: Node, name: str) -> Json:
         images = self._images()

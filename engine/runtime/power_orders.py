@@ -1,7 +1,7 @@
 """Carries out power orders: first the boot device, then power, both read back by the BMC's protocol.
 
-If the node has no BMC but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way. The result of
-an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
+If the node has no BMC that may be used but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way.
+The result of an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
 
 Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report).
 Otherwise the BMC is asked for a Redfish service, which it answers without a login; without one the engine uses IPMI. A BMC that does not
@@ -10,22 +10,24 @@ answer at all is asked again next time, because it may have been replaced.
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypeVar
 
 from msgspec.structs import replace
 
 from .. import reasons
 from ..core.boot.patience import LEAST, of_plan
 from ..core.boot.signals import SIGNALS
+from ..core.hardware.bmc import theirs, usable, why_not
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
 from ..effects import BootNode, Identify, SetPower
 from ..events import Powered, PowerSet, Spoken
 from ..model import Bmc, Node, Signal, Way
 from ..plan import Plan
-from ..power import Pace, Power, PowerDone, PowerFailed, PowerResult, PowerState
+from ..power import Identity, NoteRead, Owner, Pace, Power, PowerDone, PowerFailed, PowerResult, PowerState
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
@@ -34,13 +36,16 @@ from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
 from .config import Config
 
-Account = Callable[[], tuple[str, str]]
-"""User and password of the BMCs."""
+Account = Callable[[Node], tuple[str, str]]
+"""User and password of a node's BMC."""
+_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed)
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
 KNOWN = "known_bmcs"
 """File of the BMCs' certificates, among the keys."""
+DOUBTS = frozenset({"bmc_unproven", "bmc_is_anothers"})
+"""Reasons why a BMC gets no order, although it answers. The node's own agent may obey instead."""
 _NAMES = {"ipmi": "IPMI", "redfish": "Redfish"}
 
 
@@ -73,16 +78,13 @@ class PowerOrders:
     def set_power(self, order: SetPower | Identify, node: Node) -> PowerSet:
         """Carries out an operator's order on the node's BMC, and reads back."""
         action = order.action if isinstance(order, SetPower) else "identify"
-        if node.bmc is None:
-            failure = reasons.no_power(node=node.name)
-            return PowerSet(node=order.node, action=action, who=order.who, request=order.request, failure=failure)
 
         def work(power: Power) -> PowerResult:
             if isinstance(order, Identify):
                 return power.identify(order.seconds)
             return power.read() if order.action == "status" else power.set(order.action)
 
-        result, failed, spoken = self._ask(node, node.bmc, work)
+        result, failed, spoken = self._ask(node, work)
         return PowerSet(
             node=order.node,
             action=action,
@@ -95,10 +97,13 @@ class PowerOrders:
         )
 
     def _power(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
-        if node.bmc is None:
-            return (None if self._command(node.id, order.generation, Reboot()) else reasons.no_power(node=node.name)), ""
+        if usable(self._world(), node) is None:
+            obeyed = self._command(node.id, order.generation, Reboot())
+            return (None if obeyed else why_not(self._world(), node) or reasons.no_power(node=node.name)), ""
         device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"
-        _, failed, spoken = self._ask(node, node.bmc, lambda power: power.boot(device, False, _uefi(node)))
+        _, failed, spoken = self._ask(node, lambda power: power.boot(device, False, _uefi(node)))
+        if failed is not None and failed.code in DOUBTS and self._command(node.id, order.generation, Reboot()):
+            return None, spoken
         return failed, spoken
 
     def _kexec(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
@@ -106,18 +111,57 @@ class PowerOrders:
             return None, ""
         return reasons.refused(node=node.name, attempt="kexec", message="its agent does not listen"), ""
 
-    def _ask(self, node: Node, bmc: Bmc, work: Callable[[Power], PowerResult]) -> tuple[PowerResult, reasons.Reason | None, Spoken]:
-        """The result of `work` with the node's BMC, what is wrong, and its protocol."""
-        pace, known = self._pace(), self._wanted(node) or bmc.protocol
+    def shows(self, node: Node, record: int, text: str) -> tuple[reasons.Reason | None, Spoken]:
+        """Why the node's BMC does not show this text, which its machine has written: as its name, or as that entry of its event log.
+        None: it does. A BMC whose Redfish service does not show it may do so by IPMI."""
+
+        def good(shown: str) -> bool:
+            return hmac.compare_digest(shown.encode("utf-8", "replace"), text.encode())
+
+        failure, spoken = self._shows(node, record, good)
+        if failure is not None and spoken == "redfish" and failure.code in ("not_shown", "power_failed") and not self._wanted(node):
+            by_ipmi, _ = self._shows(node, record, good, by="ipmi")
+            return (failure if by_ipmi is not None and by_ipmi.code == "power_failed" and not record else by_ipmi), spoken
+        return failure, spoken
+
+    def _shows(self, node: Node, record: int, good: Callable[[str], bool], by: Protocol = "") -> tuple[reasons.Reason | None, Spoken]:
+        result, failed, spoken = self._ask(node, lambda power: power.note(record, good), by=by, reading=True)
+        if not isinstance(result, NoteRead):
+            return failed, spoken
+        if good(result.text):
+            return None, spoken
+        shown = f"it shows {result.text[:20]!r}" if result.text else "it shows nothing"
+        address = node.bmc.address if node.bmc is not None else ""
+        return reasons.not_shown(node=node.name, address=address, message=shown), spoken
+
+    def _ask(
+        self, node: Node, work: Callable[[Power], _Result], by: Protocol = "", reading: bool = False
+    ) -> tuple[_Result | PowerFailed, reasons.Reason | None, Spoken]:
+        """The result of `work` with the node's BMC, what is wrong, and its protocol. No packet leaves while the BMC may not be used,
+        and no order before it has said that it is the node's."""
+        world = self._world()
+        bmc = usable(world, node)
+        if bmc is None:
+            why = why_not(world, node) or reasons.no_power(node=node.name)
+            return PowerFailed(kind="not_own", message=reasons.sentence(why)), why, ""
+        pace, known = self._pace(), by or self._wanted(node) or bmc.protocol
         tried = _NAMES[known] if known else "Redfish or IPMI"
         if not known:
             began = time.monotonic()
             known = "redfish" if speaks_redfish(*self._reach(bmc.address, PORT), within_s=pace.greet_s) else "ipmi"
             asked_s = time.monotonic() - began
             pace = replace(pace, total_s=max(pace.total_s / 4, pace.total_s - asked_s), web_s=max(pace.web_s / 4, pace.web_s - asked_s))
-        result = work(self._driver(known, node, bmc, pace))
+        doubts: list[reasons.Reason] = []
+
+        def owner(said: Identity) -> str:
+            doubts[:] = [doubt] if (doubt := theirs(world, node, bmc, said.uuids, said.serials, reading=reading)) is not None else []
+            return reasons.sentence(doubts[0]) if doubts else ""
+
+        result = work(self._driver(known, node, bmc, pace, owner))
         if not isinstance(result, PowerFailed):
             return result, None, known
+        if result.kind == "not_own" and doubts:
+            return result, doubts[0], known
         silent = result.kind == "unreachable"
         message = f"{result.kind} by {tried if silent else _NAMES[known]}: {result.message}"
         if known == "redfish" and result.kind in ("not_obeyed", "unsupported"):
@@ -129,14 +173,14 @@ class PowerOrders:
         found = of_node(self._world(), node, "bmc-protocol")
         return found if found in ("ipmi", "redfish") else ""
 
-    def _driver(self, protocol: Protocol, node: Node, bmc: Bmc, pace: Pace) -> Power:
-        user, password = self._account()
+    def _driver(self, protocol: Protocol, node: Node, bmc: Bmc, pace: Pace, owner: Owner) -> Power:
+        user, password = self._account(node)
         if protocol == "redfish":
             host, port = self._reach(bmc.address, PORT)
             redfish = RedfishTarget(address=host, port=port, user=user, password=password, uuid=node.uuid, serial=node.serial)
-            return RedfishPower(redfish, gates=self._gates, certificates=self._certificates, pace=pace)
+            return RedfishPower(redfish, gates=self._gates, certificates=self._certificates, pace=pace, owner=owner)
         host, port = self._reach(bmc.address, IPMI_PORT)
-        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=pace)
+        return IpmiPower(IpmiTarget(address=host, port=port, user=user, password=password), gates=self._gates, pace=pace, owner=owner)
 
 
 def pace_of(config: Config, plan: Plan | None) -> Pace:

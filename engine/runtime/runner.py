@@ -23,16 +23,33 @@ from ..core.roles.stages import DISCOVERY, over_network
 from ..core.roles.wishes import task_document
 from ..core.world.world import World
 from ..definitions import JIGS, Json, RoleDef
-from ..effects import Accept, Acknowledge, BootNode, BootScript, Effect, Identify, Ignore, Probe, Refuse, SendDhcp, SetPower, Start, Welcome
-from ..events import Event, Missed, Outcome, Powered, PowerSet, Probed
+from ..effects import (
+    Accept,
+    Acknowledge,
+    BootNode,
+    BootScript,
+    Effect,
+    Identify,
+    Ignore,
+    Probe,
+    Prove,
+    Refuse,
+    SendDhcp,
+    SetPower,
+    Start,
+    Welcome,
+)
+from ..events import Event, Missed, Outcome, Powered, PowerSet, Probed, Proved
 from ..jigs import Jig, Order
 from ..jigs.ssh import SshTarget
 from ..model import Kind, Node, NodeRole, Way
+from ..wire.agent import Ended
 from ..wire.reach import Reach
 from .handles import NotOpened
 from .last_values import LastValues
 from .packet_record import PacketRecord
 from .power_orders import PowerOrders
+from .proofs import Proofs
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +70,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     """Brings an answer to whoever asked."""
     jigs: dict[str, Jig]
     power: PowerOrders
+    proofs: Proofs
     is_there: Callable[[Node, SshTarget | None], bool]
     """True if the node answers and runs its boot_id. Blocks for some seconds at most."""
     open_handle: Opener
@@ -106,6 +124,8 @@ class Runner:
                     self._blocking(self._set_power, effect)
                 case Probe():
                     self._blocking(self._probe, effect)
+                case Prove():
+                    self._prove(effect)
                 case _:
                     raise TypeError(f"no way to carry out {type(effect).__name__}")
         if replies:
@@ -262,6 +282,29 @@ class Runner:
                 address = node.bmc.address if node.bmc else ""
                 failure = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
         return PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure)
+
+    def _prove(self, effect: Prove) -> None:
+        """The agent writes, which blocks nobody; then the engine reads. If the agent never answers, the challenge's deadline passes."""
+        node = self._ports.world().nodes.get(effect.node)
+        if node is None or node.boot_id != effect.boot_id or self._closed.is_set():
+            return
+
+        def read(written: Future[Ended]) -> None:
+            if not written.cancelled():
+                self._blocking(lambda _effect: self._read_proof(effect, written.result()), effect)
+
+        self._ports.proofs.write(effect, node).add_done_callback(read)
+
+    def _read_proof(self, effect: Prove, ended: Ended) -> Event:
+        node = self._ports.world().nodes.get(effect.node)
+        if node is None:
+            return Proved(node=effect.node, number=effect.number, failure=reasons.no_node(node=effect.node))
+        try:
+            return self._ports.proofs.read(effect, node, ended)
+        except Exception as error:
+            log.exception("challenge of %s", node.name)
+            failure = reasons.not_written(node=node.name, message=f"{type(error).__name__}: {error}"[:200])
+            return Proved(node=effect.node, number=effect.number, failure=failure)
 
     def _probe(self, effect: Effect) -> Event:
         assert isinstance(effect, Probe)

@@ -8,6 +8,7 @@ Nothing is stored: a token is checked by computing it again. So a restart, or a 
 * A *ticket* lets one boot read one image. Images are large and not secret, so they go without TLS, and a token must not go with them.
 * A *nonce* belongs to one boot: a random public half, and a half that is computed from it. So the same nonce can be given again for the
   same boot, and neither the store nor the journal holds it whole.
+* A *challenge* goes through a machine's BMC, once: its number is never used again.
 * A *credential* belongs to one installation of a node: `NODE.ATTEMPT.MAC`, with the attempt that installed the system. It stays on the
   node's disk across boots. Earlier versions had one for all installations of a node, `NODE.MAC`; the engine decides when it counts.
 * A *fingerprint* is for people: eight digits that the machine's screen and the console both show, if the claim is that machine's.
@@ -21,6 +22,7 @@ systems are void.
 
 from __future__ import annotations
 
+import base64
 import enum
 import hashlib
 import hmac
@@ -107,6 +109,11 @@ class Keys:
         if not boot_id or _boot_tag(boot_id) != tag:
             return node, Verdict.OLD_BOOT
         return node, Verdict.GOOD
+
+    def challenge(self, node: NodeId, boot_id: str, number: int) -> str:
+        """The text of a challenge for this boot of `node`: 13 characters, 65 bits. It fits each way of `quirks.PROOF_WAYS`."""
+        digest = bytes.fromhex(self._mac("challenge", node, boot_id, str(number)))
+        return base64.b32encode(digest)[:13].decode().lower()
 
     def credential(self, node: NodeId, attempt: str = "") -> str:
         """What the system of `node` that this attempt installs shows in its hello. Without an attempt: as earlier versions made it."""

@@ -9,7 +9,9 @@ Files: `KEYS/seal.key` (Fernet key, mode 0600) and `STORE/sealed.json` (name -> 
 from __future__ import annotations
 
 import os
+import secrets
 import stat
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,6 +32,15 @@ LONGEST = {"bmc-user": 16, "bmc-password": 20}
 way."""
 
 
+def bmc_account(node: str) -> str:
+    """Name of the secret with the password of the engine's own account in that node's BMC."""
+    return f"bmc-account/{node}"
+
+
+BMC_USER = "crowbar"
+"""Name of that account (role bmc-account)."""
+
+
 class VaultError(Exception):
     """A secret cannot be read or opened. The text is one sentence with the name and advice, never the value."""
 
@@ -41,6 +52,7 @@ class Vault:
         self._sealed = store / "sealed.json"
         key_file.folder_of_keys(keys)
         self._fernet = _key(keys / "seal.key")
+        self._lock = threading.Lock()
         self._opened: tuple[str, ...] | None = None
         self._tokens = _sealed(self._sealed)
 
@@ -52,15 +64,16 @@ class Vault:
         wrong = _unfit(references, found)
         if wrong:
             raise VaultError("; ".join(f"{place}: {why}" for place, why in wrong.items()))
-        for name, reference in references.items():
-            if name in found:
-                self._tokens[name] = self._fernet.encrypt(found[name].encode()).decode()
-            elif name not in self._tokens:
-                raise VaultError(f"secret {name} is missing: set {_where(reference)}, then try again")
-        if not references:
-            return
-        self._opened = None
-        key_file.replace(self._sealed, msgspec.json.encode(self._tokens))
+        with self._lock:
+            for name, reference in references.items():
+                if name in found:
+                    self._tokens[name] = self._fernet.encrypt(found[name].encode()).decode()
+                elif name not in self._tokens:
+                    raise VaultError(f"secret {name} is missing: set {_where(reference)}, then try again")
+            if not references:
+                return
+            self._opened = None
+            key_file.replace(self._sealed, msgspec.json.encode(self._tokens))
 
     def open(self, name: str) -> str | None:
         """The secret. None if there is none with that name. Raises VaultError if the key does not fit."""
@@ -79,11 +92,31 @@ class Vault:
             raise LookupError(f"the secret {name} is missing: commit the plan again with the secret available")
         return found
 
+    def made(self, name: str) -> str:
+        """The secret with that name, which the engine makes when it is first needed: 16 letters, digits, `-` and `_`, of three kinds at
+        least, as BMCs ask for. Raises VaultError, OSError."""
+        with self._lock:
+            found = self.open(name)
+            if found is not None:
+                return found
+            new = _password()
+            self._tokens = {**self._tokens, name: self._fernet.encrypt(new.encode()).decode()}
+            self._opened = None
+            key_file.replace(self._sealed, msgspec.json.encode(self._tokens))
+            return new
+
     def values(self) -> tuple[str, ...]:
         """All secrets, for masking logs. Opened once, because every task asks for them."""
         if self._opened is None:
             self._opened = tuple(v for name in self._tokens if (v := self.open(name)))
         return self._opened
+
+
+def _password() -> str:
+    while True:
+        new = secrets.token_urlsafe(12)
+        if new[0] not in "-_" and all(any(kind(c) for c in new) for kind in (str.islower, str.isupper, str.isdigit)):
+            return new
 
 
 def at_hand(references: Mapping[str, Mapping[str, str]], environment: Mapping[str, str], files: bool = True) -> dict[str, str]:

@@ -27,7 +27,8 @@ class Story:
 
     def tell(self, row: JournalRow) -> dict[str, Json]:
         """One JSON object: `seq`, `at`, `type`, `node` (name or empty), `text`, and if they apply: `roles` (role -> new state),
-        `signal`, `stage`, `problem`, `mac`, `reason`."""
+        `signal`, `stage`, `problem`, `mac`, `reason`, `confirmed` (what confirmed the claim: `bmc` or `operator`) with `way` and
+        `took_s` of a challenge."""
         out: dict[str, Json] = {"seq": row.seq, "at": round(row.at, 3), "type": _WORDS.sub("-", row.event).lower(), "node": ""}
         words: list[str] = []
         node_id = str(row.fields.get("node", ""))
@@ -49,6 +50,8 @@ class Story:
             elif table == "revisions" and body is not None:
                 words.append(f"revision {body['number']} by {body['who']}")
         out["node"] = self._names.get(node_id, node_id)
+        if row.event == "Proved":
+            out["way"], out["took_s"] = row.fields.get("way", ""), row.fields.get("took_s", 0.0)
         failure = row.fields.get("failure")
         if failure:
             out["reason"] = failure
@@ -74,6 +77,12 @@ class Story:
         if state != known:
             self._states[(body["id"], "")] = state
             words.append(state)
+        confirmed = str(body.get("confirmed") or "")
+        if confirmed != self._states.get((body["id"], "confirmed"), ""):
+            self._states[(body["id"], "confirmed")] = confirmed
+            if confirmed:
+                out["confirmed"] = confirmed
+                words.append(f"the {'BMC' if confirmed == 'bmc' else confirmed} confirms the claim")
         if body.get("problem"):
             out["problem"] = body["problem"]
             words.append(_reason(body["problem"]))

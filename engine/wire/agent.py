@@ -48,7 +48,17 @@ class Kexec(Command, frozen=True, kw_only=True, tag_field="do", tag="kexec"):
     environment: str
 
 
-AnyCommand = Run | Query | Ack | Reboot | Kexec
+class Prove(Command, frozen=True, kw_only=True, tag_field="do", tag="prove"):
+    """Write this text into the machine's BMC, from within, and report by `POST /agent/result` how (`way`, and for an entry of the event
+    log its `record`)."""
+
+    id: str
+    text: str
+    ways: str
+    """Names of `quirks.PROOF_WAYS`, the first that works counts."""
+
+
+AnyCommand = Run | Query | Ack | Reboot | Kexec | Prove
 
 
 class Ended(Struct, frozen=True, kw_only=True, gc=False):

@@ -19,11 +19,12 @@ from uuid import UUID
 import pytest
 from mutate import mutations
 
-from engine.power import Pace, PowerDone, PowerFailed, SensorsRead, call, ipmi, ipmi_session
+from engine.power import NoteRead, Pace, PowerDone, PowerFailed, SensorsRead, call, ipmi, ipmi_session
 from engine.power.gate import Gates, Limits
 from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.racks.bmc.ipmi import OBEDIENT, SimBmc
 from engine.racks.bmc.ipmi import Counters as BmcCounters
+from engine.racks.bmc.label import About
 from engine.racks.bmc.session import BAD_PACKET
 
 MANY = 100_000
@@ -77,7 +78,7 @@ class Site:
         self.inside = False
         self.percent = 50
         self.noise = mutations(self.seen, 10**9, seed)
-        self.bmc = SimBmc(self, Chassis(), OBEDIENT, UUID(int=7), b"\x52\x54\0\0\0\1", BmcCounters())  # type: ignore[arg-type]
+        self.bmc = SimBmc(self, Chassis(), OBEDIENT, About(guid=UUID(int=7), serial="SN7"), b"\x52\x54\0\0\0\1", BmcCounters())  # type: ignore[arg-type]
         plain = self.bmc.commands.execute
 
         def execute(netfn: int, command: int, data: bytes, level: int) -> tuple[int, bytes]:
@@ -157,6 +158,13 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
         limits=Limits(burst=10**9, first_s=0.0, longest_s=0.0, free_tries=10**9), now=site.clock.monotonic, sleep=site.clock.sleep
     )
     power = IpmiPower(IpmiTarget(address="10.0.0.7", user="admin", password="secret"), gates=gates, pace=PACE, sleep=site.clock.sleep)
+    owned = IpmiPower(
+        power.target,
+        gates=gates,
+        pace=PACE,
+        owner=lambda said: "" if said.serials else "its FRU is needed",
+        sleep=site.clock.sleep,
+    )
     calls: tuple[Any, ...] = (
         power.read,
         lambda: power.set("on"),
@@ -166,6 +174,9 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
         lambda: power.boot("disk", True, False),
         lambda: power.identify(5),
         power.sensors,
+        lambda: power.note(0, bool),
+        lambda: power.note(1, bool),
+        owned.read,
     )
     site.percent = 0
     assert power.set("on") == PowerDone(state=ipmi.PowerState.ON), "the wire works"
@@ -181,7 +192,7 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
             before = site.clock.now
             result = calls[number % len(calls)]()
             assert site.clock.now - before < TOTAL_S + 10, "a call ends by its deadline"
-            assert isinstance(result, PowerDone | PowerFailed | SensorsRead)
+            assert isinstance(result, PowerDone | PowerFailed | SensorsRead | NoteRead)
             if isinstance(result, PowerFailed):
                 assert len(result.message) < 300
                 assert "could not be handled" not in result.message, (result, caplog.text[-3000:])

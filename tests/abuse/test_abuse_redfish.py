@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from mutate import mutations
 
-from engine.power import Pace, PowerDone, PowerFailed, SensorsRead, SessionFailed
+from engine.power import NoteRead, Pace, PowerDone, PowerFailed, SensorsRead, SessionFailed
 from engine.power import redfish as driver
 from engine.power.certificates import Certificates
 from engine.power.gate import Gates, Limits
@@ -201,6 +201,7 @@ CALLS: tuple[Callable[[driver.RedfishPower], object], ...] = (
     lambda power: power.identify(3),
     lambda power: power.boot("network", persistent=False, uefi=True),
     lambda power: power.set_boot("none", persistent=False, uefi=None),
+    lambda power: power.note(0, lambda shown: shown == "abc"),
 )
 
 
@@ -216,12 +217,18 @@ def test_a_hostile_service_gets_a_result_or_a_reason_in_time(
     )
     came: Counter[str] = Counter()
     for number in range(ROUNDS):
-        power = driver.RedfishPower(target, gates=Gates(limits=Limits(burst=9)), certificates=Certificates(), pace=pace)
+        power = driver.RedfishPower(
+            target,
+            gates=Gates(limits=Limits(burst=9)),
+            certificates=Certificates(),
+            pace=pace,
+            owner=lambda said: "" if said is not None else "-",
+        )
         before, began = Hostile.asked, time.monotonic()
         result = CALLS[number % len(CALLS)](power)
         assert time.monotonic() - began < 30
         assert Hostile.asked - before < 20_000
-        assert isinstance(result, PowerDone | PowerFailed | SensorsRead)
+        assert isinstance(result, PowerDone | PowerFailed | SensorsRead | NoteRead)
         assert "calvin" not in repr(result).replace("\\x1b[31m calvin", "")
         if isinstance(result, PowerFailed):
             assert len(result.message) < 400

@@ -41,6 +41,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "example-motd",
         "etcd-member",
         "etcd-ready",
+        "bmc-account",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

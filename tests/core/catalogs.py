@@ -120,6 +120,7 @@ ADMIN = Network(
     subnet="10.0.0.0/24",
     ranges={"dhcp": Range(first="10.0.0.21", last="10.0.0.80"), "host": Range(first="10.0.0.101", last="10.0.0.250")},
 )
+BMCS = Network(name="bmc", subnet="10.0.1.0/24", conduit="bmc")
 
 
 def plan(roles: dict[str, tuple[str, ...]] | None = None, trust: Literal["confirmed", "network"] = "network", **more: Any) -> Plan:
@@ -127,7 +128,7 @@ def plan(roles: dict[str, tuple[str, ...]] | None = None, trust: Literal["confir
     values: dict[str, Any] = {
         "site": Site(name="r1", domain="r1.example.net", admin=Admin(interface="eth1", address="10.0.0.1"), trust=trust),
         "approve": Approve(wipe="blank"),
-        "networks": {"admin": ADMIN},
+        "networks": {"admin": ADMIN, "bmc": BMCS},
         "rules": (Rule(name="node-{number}"),),
         "deployments": {"cloud": DeploymentDef(name="cloud", roles=roles)},
         **more,

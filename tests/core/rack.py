@@ -26,8 +26,8 @@ from engine.core.world.load import load_world
 from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.definitions import Catalog, RoleDef
-from engine.effects import Accept, Acknowledge, BootNode, BootScript, Effect, Probe, Refuse, SendDhcp, Start, Welcome
-from engine.events import Bye, Commit, Continue, Event, Happened, Hello, Missed, Operate, Outcome, Powered, Probed, Started, Tick
+from engine.effects import Accept, Acknowledge, BootNode, BootScript, Effect, Probe, Prove, Refuse, SendDhcp, Start, Welcome
+from engine.events import Bye, Commit, Continue, Event, Happened, Hello, Missed, Operate, Outcome, Powered, Probed, Proved, Started, Tick
 from engine.model import TABLES, Key, Kind, State, Way
 from engine.plan import Plan
 from engine.requests import Asker, Request
@@ -45,6 +45,7 @@ INDEXES = (
     "strangers",
     "address_of",
     "nonces",
+    "bmcs",
     "values_of",
     "stale",
     "running",
@@ -285,6 +286,8 @@ class Rack(Machines):
                 self.after(self.between(1, 5), lambda: self._boot(effect), "engine")
             case Probe():
                 self.after(self.between(1, 3), lambda: self._probe(effect), "engine")
+            case Prove():
+                self.after(self.between(0.1, 2), lambda: self._prove(effect), "engine")
             case Acknowledge():
                 machine = self.machine_of(effect.node)
                 record = machine.attempts.get(effect.attempt) if machine else None
@@ -330,6 +333,12 @@ class Rack(Machines):
 
     def _probe(self, effect: Probe) -> None:
         self.feed(Probed(node=effect.node, probe=effect.probe, alive=self.answers(effect.node)))
+
+    def _prove(self, effect: Prove) -> None:
+        """The agent writes, and the BMC shows it."""
+        machine = self.machine_of(effect.node)
+        if machine is not None and machine.boot_id == effect.boot_id and self.answers_now(machine) and not machine.bmc_dead:
+            self.feed(Proved(node=effect.node, number=effect.number))
 
     def _start(self, effect: Start) -> None:
         role = self.world.node_roles[(effect.node, effect.role)]

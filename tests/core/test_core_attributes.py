@@ -120,7 +120,7 @@ def test_what_the_engine_computes() -> None:
         "engine-key": {"$engine": "key"},
         "engine-url": "http://10.0.0.1",
         "admin-address": "10.0.0.1",
-        "admin-subnets": ["10.0.0.0/24"],
+        "admin-subnets": ["10.0.0.0/24", "10.0.1.0/24"],
     }
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name

@@ -52,6 +52,7 @@ def carried_out(order: BootNode, world: Any, power: Power) -> Powered:
         answer=nothing,
         jigs={},
         power=cast(PowerOrders, power),
+        proofs=cast(Any, None),
         is_there=nothing,
         open_handle=nothing,
         secrets=tuple,

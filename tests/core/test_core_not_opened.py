@@ -57,6 +57,7 @@ def test_an_image_that_is_damaged_as_its_task_begins() -> None:
         answer=nothing,
         jigs=cast(Any, {"agent": Jig()}),
         power=cast(PowerOrders, None),
+        proofs=cast(Any, None),
         is_there=nothing,
         open_handle=shut,
         secrets=tuple,

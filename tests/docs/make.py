@@ -38,6 +38,7 @@ SAYS: dict[str, dict[str, str]] = {
         "allocate": "`auto`: the engine allocates a discovered node that a rule matches. `ask`: the operator does it.",
         "networks": "Name -> network. `admin`, on which the servers boot, must be there. Required.",
         "racks": "A list of racks, with the cable plan.",
+        "machines": "A list of the machines that the site expects. It tells which BMC belongs to which machine.",
         "rules": "A list. For each thing that a rule can set, the first rule that matches sets it.",
         "deployments": "Name -> deployment. They form a tree below `system`.",
         "attributes": "Attribute -> value, for all deployments.",
@@ -84,6 +85,16 @@ SAYS: dict[str, dict[str, str]] = {
         "height": "Units that the machine occupies, 1 to 20.",
         "cables": "A link of the node (`1g0`, `bmc`) -> `switch:port`.",
         "addresses": "Network -> the address that this node gets there. `crowbar plan save` writes them.",
+    },
+    "machines": {
+        "serial": "Serial number of the machine, as on its label. Required.",
+        "bmc": "Its BMC. Required.",
+    },
+    "machines.bmc": {
+        "mac": "MAC of the BMC. A machine that reports another one is not believed. The engine uses the address that it leased to this MAC.",
+        "address": "The BMC's address, if the site gave it one. It counts like one that an operator entered.",
+        "user": "User of the factory's account.",
+        "password": "Name of one of the `secrets`: the factory's password. Role `bmc-account` then makes the engine's own account.",
     },
     "rules": {
         "match": "Fact -> value or condition. `{}` matches every node. Required.",
@@ -183,6 +194,8 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("networks.NAME", plan.Network),
     ("racks", plan.Rack),
     ("racks.places.UNIT", plan.PlaceDef),
+    ("machines", plan.ExpectedMachine),
+    ("machines.bmc", plan.FactoryBmc),
     ("rules", plan.Rule),
     ("deployments.NAME", plan.DeploymentDef),
 )

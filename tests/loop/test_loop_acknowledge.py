@@ -55,6 +55,7 @@ def test_the_jig_of_the_node_is_told(kind: Kind, runs: str, jig: str) -> None:
         answer=lambda _: None,
         jigs=cast(Any, jigs),
         power=cast(PowerOrders, None),
+        proofs=cast(Any, None),
         is_there=lambda *_: False,
         open_handle=lambda *_: None,
         secrets=lambda: (),

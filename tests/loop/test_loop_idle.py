@@ -96,6 +96,7 @@ class Rack:
                 answer=lambda _: None,
                 jigs={},
                 power=cast(PowerOrders, NoPower()),
+                proofs=cast(Any, None),
                 is_there=lambda node, _target: node.id != LOST,
                 open_handle=lambda *_: None,
                 secrets=lambda: (),

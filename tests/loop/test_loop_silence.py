@@ -56,6 +56,7 @@ class Rig:
             answer=lambda _: None,
             jigs={},
             power=cast(PowerOrders, None),
+            proofs=cast(Any, None),
             is_there=self.is_there,
             open_handle=lambda *_: None,
             secrets=lambda: (),

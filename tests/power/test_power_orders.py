@@ -24,7 +24,7 @@ from engine.wire.reach import Reach
 
 REACH = Reach(os.getpid() % 200 + 20)  # a lane of its own for each worker of the tests
 ADDRESS = f"10.0.{os.getpid() // 200 % 200}.23"
-SERVER = Node(id="n1", name="n1", bmc=Bmc(address=ADDRESS), firmware="efi")
+SERVER = Node(id="n1", name="n1", allocated=True, bmc=Bmc(address=ADDRESS, entered=True), firmware="efi")
 Make = Callable[..., PowerOrders]
 
 
@@ -35,7 +35,7 @@ def orders(tmp_path: Path) -> Make:
         world = load_world(shipped(), {"attributes": {asked.key: asked} if wanted else {}})
         config = Config(store=tmp_path / "store", keys=tmp_path, reach=REACH)
         pace = Pace(total_s=2.0, web_s=2.0, soft_s=2.0, greet_s=0.4, rest_s=0.0, poll_s=0.05)
-        return PowerOrders(config, lambda: ("root", password), lambda *_: False, lambda: pace, lambda: world)
+        return PowerOrders(config, lambda _node: ("root", password), lambda *_: False, lambda: pace, lambda: world)
 
     return made
 
@@ -57,7 +57,7 @@ def boot(orders: PowerOrders, node: Node = SERVER, way: Way = Way.NETWORK) -> tu
 
 
 def known(protocol: Any) -> Node:
-    return Node(id="n1", name="n1", bmc=Bmc(address=ADDRESS, protocol=protocol), firmware="bios")
+    return Node(id="n1", name="n1", allocated=True, bmc=Bmc(address=ADDRESS, protocol=protocol, entered=True), firmware="bios")
 
 
 def test_ipmi_where_there_is_no_redfish(orders: Make, speaks_ipmi: Any, machine: Any) -> None:
@@ -137,7 +137,7 @@ def test_a_clock_that_is_wrong_is_told(orders: Make, speaks_redfish: Any) -> Non
 
 def test_a_firmware_that_is_not_known_is_left_as_it_is(orders: Make, speaks_redfish: Any, machine: Any) -> None:
     speaks_redfish.tree._mode = "UEFI"
-    assert boot(orders(), Node(id="n1", name="n1", bmc=Bmc(address=ADDRESS))) == ("redfish", "")
+    assert boot(orders(), Node(id="n1", name="n1", allocated=True, bmc=Bmc(address=ADDRESS, entered=True))) == ("redfish", "")
     assert machine.log[0] == ("network", False, True)
 
 

@@ -20,9 +20,10 @@ import pytest
 from bmc_machine import Machine
 
 from engine.racks.bmc.ipmi import LIES, LOCKED
+from engine.racks.bmc.label import About
 from engine.racks.bmc.redfish import BODY, HEAD, RedfishBmc, RedfishFarm, certificate
 from engine.racks.bmc.redfish_moods import ODDITIES
-from engine.racks.bmc.redfish_tree import RESET, SESSIONS, SYSTEM, About, Reply, Request, Tree
+from engine.racks.bmc.redfish_tree import RESET, SESSIONS, SYSTEM, Reply, Request, Tree
 from engine.racks.orders import WrongOrder, mood
 
 ABOUT = About(guid=uuid.UUID("a1234567-89ab-cdef-a123-456789abcdef"), vendor="QEMU", product="Q35", serial="S1")

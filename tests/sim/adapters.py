@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from engine import reasons
-from engine.effects import BootNode, Effect, Identify, Probe, SetPower
-from engine.events import Event, Outcome, Powered, PowerSet
+from engine.core.hardware.bmc import theirs, usable, why_not
+from engine.core.world.world import World
+from engine.effects import BootNode, Effect, Identify, Probe, Prove, SetPower
+from engine.events import Event, Outcome, Powered, PowerSet, Proved
 from engine.jigs import Order
 from engine.jigs.agent import AgentJig
 from engine.jigs.outcome import not_reached, outcome
 from engine.model import Node, Way
 from engine.runtime.runner import Ports, Runner
+from engine.wire import agent as wire
 from engine.wire.agent import Ended, Kexec, Reboot
 
 from . import bmc, work
@@ -67,9 +71,12 @@ class SimPower:
             case Way.KEXEC:
                 if not self._command(node.id, order.generation, Kexec(environment=order.environment)):
                     failure = reasons.refused(node=node.name, attempt="kexec", message="its agent does not listen")
-            case _ if node.bmc is None:
+            case _ if usable(self._world, node) is None:
                 if not self._command(node.id, order.generation, Reboot()):
-                    failure = reasons.no_power(node=node.name)
+                    failure = why_not(self._world, node) or reasons.no_power(node=node.name)
+            case _ if (failure := self._not_own(node)) is not None:
+                if self._command(node.id, order.generation, Reboot()):
+                    failure = None
             case _:
                 action = "boot disk" if order.way is Way.DISK else "boot network"
                 _, failure, spoken = bmc.ask(self._sim, node, self._machine(node), action)
@@ -77,9 +84,8 @@ class SimPower:
 
     def set_power(self, order: SetPower | Identify, node: Node) -> PowerSet:
         action = order.action if isinstance(order, SetPower) else "identify"
-        if node.bmc is None:
-            failure, state, spoken = reasons.no_power(node=node.name), "", ""
-        else:
+        failure, state, spoken = why_not(self._world, node) or self._not_own(node), "", ""
+        if failure is None:
             state, failure, spoken = bmc.ask(self._sim, node, self._machine(node), action)  # type: ignore[assignment]
         return PowerSet(
             node=order.node,
@@ -91,8 +97,49 @@ class SimPower:
             bmc=spoken,  # type: ignore[arg-type]
         )
 
+    @property
+    def _world(self) -> World:
+        return self._sim.admin.world
+
+    def _not_own(self, node: Node, reading: bool = False) -> reasons.Reason | None:
+        """The BMC tells what stands on its machine's label."""
+        machine = self._machine(node)
+        if machine is None or node.bmc is None:
+            return None
+        doubt = theirs(self._world, node, node.bmc, (machine.uuid,), (machine.serial,), reading=reading)
+        if doubt is not None:
+            self._sim.counters.hit(f"a BMC is not used: {doubt.code}")
+        return doubt
+
+    def shows(self, node: Node, text: str) -> reasons.Reason | None:
+        machine = self._machine(node)
+        why = why_not(self._world, node) or self._not_own(node, reading=True)
+        if why is None:
+            _, why, _ = bmc.ask(self._sim, node, machine, "status")
+        if why is None and (machine is None or machine.note != text):
+            why = reasons.not_shown(node=node.name, address="", message="it shows something else")
+        return why
+
     def _machine(self, node: Node) -> Machine | None:
         return next((m for m in self._sim.machines if node.bmc is not None and m.bmc_address == node.bmc.address), None)
+
+
+class SimProofs:
+    """`Proofs`, with a BMC of the simulation."""
+
+    def __init__(self, sim: Simulation, mailbox: AgentJig, power: SimPower) -> None:
+        self._sim, self._mailbox, self._power = sim, mailbox, power
+
+    def write(self, order: Prove, node: Node) -> Future[Ended]:
+        text = f"{node.id} {order.boot_id} {order.number}"
+        return self._mailbox.prove(node.id, order.boot_id, wire.Prove(id=f"prove-{order.number}", text=text, ways="system-name"))
+
+    def read(self, order: Prove, node: Node, ended: Ended) -> Proved:
+        failure = self._power.shows(node, f"{node.id} {order.boot_id} {order.number}")
+        if ended.exit:
+            failure = reasons.not_written(node=node.name, message=ended.message)
+        self._sim.counters.hit("a BMC confirms a claim" if failure is None else f"a BMC confirms no claim: {failure.code}")
+        return Proved(node=order.node, number=order.number, failure=failure)
 
 
 class Mailbox(AgentJig):

@@ -35,7 +35,7 @@ from engine.wire.dhcp import DhcpRequest
 from engine.wire.reach import Reach
 
 from . import promises
-from .adapters import Mailbox, NoLogs, SimLocal, SimPower, SimRunner, SimSsh
+from .adapters import Mailbox, NoLogs, SimLocal, SimPower, SimProofs, SimRunner, SimSsh
 from .clock import Life
 from .machine import Machine
 from .store import Killed
@@ -133,6 +133,7 @@ class Admin:
 
     def _ports(self) -> Ports:
         sim = self.sim
+        power = SimPower(sim, self._command)  # type: ignore[arg-type]
         jigs: dict[str, Any] = {
             "agent": self.mailbox,
             "script": SimSsh(sim, self.submit, self.life),
@@ -145,7 +146,8 @@ class Admin:
             send_dhcp=self._send_dhcp,
             answer=self._answer,
             jigs=jigs,
-            power=SimPower(sim, self._command),  # type: ignore[arg-type]
+            power=power,  # type: ignore[arg-type]
+            proofs=SimProofs(sim, self.mailbox, power),  # type: ignore[arg-type]
             is_there=self._is_there,
             open_handle=lambda _world, node, value: f"{node.id}/{node.installing}" if value == {"$secret": "credential"} else str(value),
             secrets=lambda: (),

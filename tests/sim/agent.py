@@ -79,6 +79,10 @@ def _do(sim: Simulation, machine: Machine, node: str, body: dict[str, Any]) -> b
         case "ack":
             if record is not None and record.ended is not None:
                 record.acknowledged = True
+        case "prove":
+            machine.note = str(body["text"])
+            said = {"state": "ended", "exit": 0, "gives": {"way": "system-name"}}
+            sim.net.request(machine, machine.life, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), _ignore)
         case "kexec" | "reboot":
             machine.nothing = (0, 0)
             bye(sim, machine)

@@ -21,7 +21,7 @@ from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.events import Commit, Happened, Hello, Operate
 from engine.jigs import Order
-from engine.model import TABLES, NodeRole, Signal, State
+from engine.model import TABLES, Node, NodeRole, Signal, State
 from engine.reasons import Reason
 from engine.runtime.loop import Loop
 from engine.views.node_view import node_page
@@ -167,6 +167,8 @@ class Invariants:
                 self.sim.broken(f"the host key of {new.id} is pinned, and nobody confirmed who told it")
         if new.confirmed and not old.confirmed:
             hit(f"confirmed by {new.confirmed}")
+            if new.confirmed == "bmc":
+                self._confirmed_by_bmc(new)
         if new.stage != old.stage:
             hit(f"stage {old.stage} -> {new.stage}")
         if old.problem is not None and new.problem is None:
@@ -281,8 +283,15 @@ class Invariants:
         if wrong:
             self.sim.broken(f"{machine.name} is refused with {reason.code} {dict(reason.fields)}: {wrong}")
 
+    def _confirmed_by_bmc(self, node: Node) -> None:
+        """The BMC that confirms a claim is in the machine that made it."""
+        here = [m for m in self.sim.machines if m.boot_id == node.boot_id]
+        if any(node.bmc is None or m.bmc_address != node.bmc.address for m in here):
+            self.sim.broken(f"{here[0].name} is confirmed as {node.id} by the BMC {node.bmc}, which is not its own")
+        self.sim.people.compared.add((node.id, node.fingerprint))
+
     def hands_over(self, machine: Machine, order: Order) -> None:
-        """No secret, and no credential, gets to a machine before somebody compared what its own screen shows."""
+        """No secret, and no credential, gets to a machine before its own BMC, or somebody who saw its screen, has confirmed it."""
         if order.role.name not in self.sim.case.catalog.needs_claim or self.sim.case.plan.site.trust == "network":
             return
         if machine.runs == "sledgehammer" and (order.node.id, machine.screen) not in self.sim.people.compared:
@@ -308,7 +317,7 @@ class Invariants:
         """An order to go down is not lost: the agent that asks is told of it, whenever the engine was killed."""
         machine, found = self.sim.owners.get(node), world.nodes.get(node)
         boot = found.boot if found is not None else None
-        if machine is None or found is None or boot is None or not (by_agent(found, boot) and boot.ordered and found.available):
+        if machine is None or found is None or boot is None or not (by_agent(world, found, boot) and boot.ordered and found.available):
             return
         if boot.failure is not None or boot.signal not in (Signal.OPENED, Signal.POWERED) or found.boot_id != machine.boot_id:
             return

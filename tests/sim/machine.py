@@ -43,6 +43,8 @@ class Machine:
         self.uuid = f"4c4c4544-0000-1000-8000-0000000000{number:02x}"
         self.serial = f"SN{number:04d}"
         self.bmc_address = f"10.0.1.{number}"
+        self.note = ""
+        """What its own agent wrote into its BMC."""
         self.kexec = number % 2 == 0
         self.power = False
         self.life = Life()

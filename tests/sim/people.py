@@ -223,6 +223,10 @@ class People:
             self.operate("retry", node.id)
         if node.problem is not None and node.problem.code in ("no_power", "power_failed", "boot_timeout", "found_off"):
             sim.clock.after(5.0, lambda: self._button(machine, node.id))
+        doubts = {r.code for r in (node.notice, node.problem) if r is not None} & {"bmc_unproven", "bmc_is_anothers", "bmc_moved"}
+        if doubts and "bmc" in world.catalog.attributes:
+            self.say(SetAttribute(who="op", layer="operator", scope=node.id, name="bmc", value={"address": machine.bmc_address}))
+            sim.counters.hit("a person enters a BMC's address")
         if lost and rounds >= 2 and machine.token:
             self._button(machine)
         self._let_go_on(node, roles)

@@ -6,8 +6,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...events import Spoken
-from ...model import Bmc, NodeRole
+from ...model import NodeRole
 from ..world.work import Work
+from .bmc import take_up
 from .devices import meet
 from .inventory import Inventory
 from .topology import place_from
@@ -44,8 +45,6 @@ def learn(w: Work, role: NodeRole) -> None:
     if node is None or _LEARNT.isdisjoint(role.gave):
         return
     told, new = Inventory(role.gave), node
-    if told.told("bmc") and told.bmc.address:
-        new = replace(new, bmc=Bmc(address=told.bmc.address, mac=told.bmc.mac))
     if told.told("product"):
         new = replace(new, family=told.product[:128])
     if told.told("firmware"):
@@ -58,5 +57,7 @@ def learn(w: Work, role: NodeRole) -> None:
         new = replace(new, place=place_from(w.plan, told.neighbours) or new.place)
     if new is not node:
         w.put_node(new)
+    if told.told("bmc"):
+        take_up(w, new)
     if told.told("neighbours"):
         meet(w, told.neighbours)

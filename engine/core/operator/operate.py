@@ -14,7 +14,9 @@ from ...model import Deployment, Kind, Node, NodeRole, State, Value
 from ...reasons import Reason
 from ...requests import Request
 from ..boot.ban import ban, ban_mac, unban
+from ..hardware import bmc
 from ..plan.bind import allocate
+from ..roles import confirm as proofs
 from ..roles.attributes import drift, readers
 from ..roles.change import change, change_node
 from ..roles.death import order_probe
@@ -86,10 +88,18 @@ def set_attribute(w: Work, event: SetAttribute) -> Reason | None:
         if old is None:
             return _answer(w, event.request, _not_set(w, event, scope, shown))
         w.drop("attributes", old.key)
+        _take_up_bmc(w, event.name, scope)
         return _answer(w, event.request, f"{event.name} of {shown} is no longer set{_taken_up(w, old)}")
     value = Value(layer=layer, scope=scope, name=event.name, value=event.value, who=event.who)
     w.put_value(value)
+    _take_up_bmc(w, event.name, scope)
     return _answer(w, event.request, f"{event.name} of {shown} is set{_taken_up(w, value)}")
+
+
+def _take_up_bmc(w: Work, name: str, scope: str) -> None:
+    node = w.nodes.get(scope) if name == bmc.ATTRIBUTE else None
+    if node is not None:
+        bmc.take_up(w, node)
 
 
 def _not_set(w: Work, event: SetAttribute, scope: str, shown: str) -> Reason:
@@ -210,6 +220,7 @@ def _retry(w: Work, node: Node, who: str, value: Json) -> Answer:
         if role.state is State.ERROR or role.retry_at is not None:
             _retry_role(w, node, role, who, None)
             again += 1
+    again += proofs.retry(w, w.nodes[node.id])
     return f"the engine tries {node.name} again" if again else reasons.illegal(verb="retry", node=node.name, state="not failed")
 
 

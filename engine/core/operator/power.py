@@ -28,6 +28,7 @@ from ...events import Operate, PowerSet
 from ...model import Kind, Node, PowerOff
 from ...reasons import Reason
 from ..boot.boot import firmware_way, order_boot
+from ..hardware.bmc import why_not
 from ..roles.change import change_node
 from ..roles.death import order_probe, suspend
 from ..roles.life import found_off
@@ -56,8 +57,9 @@ def power(w: Work, node: Node, event: Operate) -> Reason | str | None:
     if action != "status" and not node.available:
         return reasons.not_available(node=node.name)
     by_agent = action == "cycle" and node.alive and node.runs == DISCOVERY
-    if node.bmc is None and not by_agent:
-        return reasons.no_power(node=node.name)
+    barred = why_not(w, node)
+    if barred is not None and not by_agent:
+        return barred
     running = [r for r in open_roles(w, node.id) if runs(r)]
     if running and not force and action in ("off", "soft", "cycle"):
         return reasons.busy(node=node.name, what=f"{running[0].role} is running")
@@ -81,8 +83,9 @@ def _identify(w: Work, node: Node, event: Operate) -> Reason | None:
     seconds = BLINK_S if event.value is None else event.value
     if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= 255:
         return reasons.bad_value(what="the value of identify", expected="seconds from 0 to 255", value=str(seconds)[:40])
-    if node.bmc is None:
-        return reasons.no_power(node=node.name)
+    barred = why_not(w, node)
+    if barred is not None:
+        return barred
     w.order(Identify(node=node.id, seconds=seconds, who=event.who, request=event.request))
     return None
 

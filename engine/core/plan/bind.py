@@ -21,6 +21,7 @@ from ...definitions import Json, On, Requirement, RoleDef
 from ...model import Deployment, Key, Kind, Node, NodeRole, Revision, State, Value
 from ...plan import Plan
 from ...reasons import Reason
+from ..hardware import bmc
 from ..hardware.approvals import approve_by_plan, plan_approves
 from ..hardware.devices import linked
 from ..roles.attributes import upwards
@@ -91,6 +92,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
             refused = refused or bind_wanted(w, node)
         if refused is not None:
             return refused
+        bmc.take_up(w, w.nodes[node.id])
         w.touch_node(node.id)
     unbind(w, last)
     approve_by_plan(w, w.all(NodeRole))
@@ -132,6 +134,7 @@ def allocate(w: Work, node: Node, who: str) -> Reason | None:  # noqa: ARG001  t
     for attribute, value in choice.attributes.items():
         w.put_value(Value(layer="rule", scope=node.id, name=attribute, value=value, who="plan"))
     node = change_node(w, node, NodeMove.ALLOCATE, name=name, group=choice.group or node.group, place=node.place, since=w.at) or node
+    node = bmc.take_up(w, node)  # a rule may have set it
     refused = allocate_addresses(w, node)
     return refused or bind_wanted(w, w.nodes[node.id])
 

@@ -29,6 +29,13 @@ OF_DEPLOYMENTS = ("deployment", "setting")
 
 HANDLES = frozenset({"$secret", "$image", "$engine"})
 
+KEPT: dict[str, Json] = {
+    "engine-key": {"$engine": "key"},
+    "credential": {"$secret": "credential"},
+    "bmc-account": {"$secret": "bmc-account"},
+}
+"""Attribute -> the handle of what the engine itself keeps under this name."""
+
 DERIVED = frozenset({"install-disk", "raid-disks"})
 """Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
 
@@ -41,9 +48,8 @@ COMPUTED = frozenset(
         "admin-address",
         "admin-subnets",
         "engine-url",
-        "engine-key",
         "image",
-        "credential",
+        *KEPT,
         *DERIVED,
     }
 )
@@ -267,13 +273,11 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
             return sorted(n.subnet for n in plan.networks.values())
         case "engine-url":
             return f"http://{plan.site.admin.address}"
-        case "engine-key":
-            return {"$engine": "key"}
+        case "engine-key" | "credential" | "bmc-account":
+            return KEPT[name]
         case "image":
             method = effective(view, role, "install-method")
             return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
-        case "credential":
-            return {"$secret": "credential"}
         case "install-disk":
             return install_disk(view, node, role, effective(view, role, "root-disk"))
         case "raid-disks":

@@ -12,14 +12,15 @@ from msgspec.structs import replace
 from ... import reasons
 from ...effects import Ignore, SetPower
 from ...events import Bye, Missed, NodeDue, Probed
-from ...model import Kind, Node, Signal, Way
+from ...model import Kind, Node, Way
 from ..boot import rumour
 from ..boot.boot import deadline, firmware_way, order_boot, unexpected
 from ..boot.patience import pause_s
-from ..boot.signals import believed
+from ..hardware.bmc import usable
 from ..world.view import View
 from ..world.work import Work
 from .change import change_node
+from .claims import trusted
 from .death import MISSES, PROBE_AGAIN, order_probe, suspend, unresolved
 from .derive import committed
 from .guards import node_holder
@@ -86,7 +87,7 @@ def _bring_back(w: Work, node: Node) -> None:
     attempt is lost."""
     needs = environment_of(w, node, node.stage)
     if needs and node.runs != needs:
-        until = None if proven(w, node) else unresolved(w, node)
+        until = None if trusted(w, node) else unresolved(w, node)
         if until is not None:
             w.wake(until, NodeDue(node.id))
         else:
@@ -127,16 +128,10 @@ def _recover(w: Work, node: Node) -> None:
     order_boot(w, node, environment, firmware_way(w, environment))
 
 
-def proven(w: Work, node: Node) -> bool:
-    """True if it is sure that the node's machine said the last hello: it is confirmed, it had a credential, or the site trusts its
-    network."""
-    return bool(node.confirmed) or not over_network(w, node.runs) or believed(w, Signal.DHCP)
-
-
 def _ask_power(w: Work, node: Node) -> None:
     """For a lost node that may not be power-cycled (yet): asks whether its power is on. It may be cut off from us and still work."""
     stage = stage_named(w, node.stage)
-    if node.bmc is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
+    if usable(w, node) is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
         return
     if not stage.power_cycle or unresolved(w, node) is not None:
         w.order(SetPower(node=node.id, action="status", who="engine"))

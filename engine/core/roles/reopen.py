@@ -7,6 +7,7 @@ Open are:
   `powered` only says that the order waits for the agent, in a process that may be gone. The order is for one boot_id, so an agent that
   obeyed never sees it again.
 * an unanswered probe (Probe)
+* an open challenge (Prove)
 * an operator's power off that was not read back (SetPower)
 
 Attempt id, boot generation and probe number make a repeated order harmless within one boot. A node may have forgotten an attempt that
@@ -25,7 +26,10 @@ from ...events import NodeDue, RoleDue
 from ...model import Boot, Node, Signal, Way
 from ..boot.patience import deadline_s, pause_s
 from ..boot.signals import within
+from ..hardware.bmc import usable
+from ..world.view import View
 from ..world.work import Work
+from . import confirm
 from .annealer import leg_id
 from .claims import not_confirmed
 from .death import PROBE_AGAIN
@@ -40,6 +44,7 @@ def reopen(w: Work, node: Node) -> None:
     """Orders again what is open on the node, and sets its wakes again. Leaves an unavailable node alone."""
     if node.available:
         _node(w, node)
+        confirm.reopen(w, w.nodes[node.id])
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         for when in (role.retry_at, role.deadline):
@@ -51,9 +56,9 @@ def reopen(w: Work, node: Node) -> None:
             w.order(Start(attempt=leg_id(role), node=role.node, role=role.role, action=role.action, resume=asks))
 
 
-def by_agent(node: Node, boot: Boot) -> bool:
+def by_agent(view: View, node: Node, boot: Boot) -> bool:
     """True if the node's own agent carries out this boot (`power_orders`). The BMC carries out the others."""
-    return boot.way is Way.KEXEC or (node.bmc is None and boot.way is not Way.OWN)
+    return boot.way is Way.KEXEC or (boot.way is not Way.OWN and usable(view, node) is None)
 
 
 def renewed(w: Work, boot: Boot, ordered: bool = False) -> Boot:
@@ -65,7 +70,7 @@ def renewed(w: Work, boot: Boot, ordered: bool = False) -> Boot:
 def _node(w: Work, node: Node) -> None:
     boot = node.boot
     if boot is not None:
-        again = boot.ordered and (boot.signal is Signal.OPENED or (boot.signal is Signal.POWERED and by_agent(node, boot)))
+        again = boot.ordered and (boot.signal is Signal.OPENED or (boot.signal is Signal.POWERED and by_agent(w, node, boot)))
         boot = renewed(w, boot, again)
         w.put_node(replace(node, boot=boot))
         w.wake(boot.deadline, NodeDue(node.id))

@@ -36,7 +36,8 @@ def matters(node: Node) -> tuple[object, ...]:
         node.problem,
         node.intent,
         node.backward,
-        node.bmc is None,
+        node.bmc and node.bmc.address,
+        node.confirmed,
     )
 
 
@@ -80,6 +81,10 @@ def regroup(entries: MapMutation[str, tuple[str, ...]], old: str, new: str, owne
 
 def names(node: Node | None) -> tuple[str, ...]:
     return () if node is None else (node.name, node.name.split(".")[0])
+
+
+def bmcs(node: Node | None) -> tuple[str, ...]:
+    return () if node is None or node.bmc is None else (node.bmc.address,)
 
 
 def nonces(node: Node | None) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ class View:
     serials: Table[str, tuple[NodeId, ...]]
     strangers: Table[Mac, bool]
     """MACs of sightings that are neither a node's nor banned."""
+    bmcs: Table[str, NodeId]
+    """Address of a BMC -> the node that holds it."""
     lease_of: Table[Mac, str]
     declined_by: Table[Mac, tuple[str, ...]]
     """MAC -> addresses that it declined, sorted, and that were not given to others since."""

@@ -37,7 +37,7 @@ from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
 from ..roles.wishes import weight
 from .draft import Change, Checkpoint, Draft
-from .entries import enter, index, leave, matters, names, nonces, regroup
+from .entries import bmcs, enter, index, leave, matters, names, nonces, regroup
 from .ordered import EMPTY, Ordered
 
 __all__ = ["Change", "Checkpoint", "Work"]
@@ -91,6 +91,7 @@ class Work(Draft):
         regroup(self.uuids, old.uuid if old else "", new.uuid, new.id)
         regroup(self.serials, old.serial if old else "", new.serial, new.id)
         index(self.nonces, nonces(old), nonces(new), new.id)
+        index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
         if old is not None and old.name != new.name:
@@ -248,6 +249,7 @@ class Work(Draft):
                     (self.names, names(old)),
                     (self.macs, old.macs),
                     (self.nonces, nonces(old)),
+                    (self.bmcs, bmcs(old)),
                 ):
                     index(kept, entries, (), old.id)
                 regroup(self.uuids, old.uuid, "", old.id)

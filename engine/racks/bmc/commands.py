@@ -4,8 +4,9 @@ Rules
 * The machine decides: power, boot device and identify go to its `Chassis`; the BMC has no power state of its own. Only the two flags of
   the boot order (persistent, UEFI) are kept here. They count for nothing once the chassis says `none`.
 * A lying BMC accepts every write (code 0) and forwards none.
-* It reports nothing that does not exist: no sensor, no FRU, no event. The one SDR is the BMC itself (ipmitool tries to write an SDR
-  repository that has none).
+* It reports nothing that does not exist: no sensor. The one SDR is the BMC itself (ipmitool tries to write an SDR repository that has
+  none). Its FRU has maker, product and serial of the machine, if the label has them.
+* What the machine writes into it (system name, entries of the event log) is the BMC's own. A lying BMC keeps that too.
 * Unknown commands: C1h; too short a request: C7h; a chassis that raises: FFh, logged and counted.
 
 Numbers from IPMI 2.0 appendix G; layouts from the sections named at the methods.
@@ -17,16 +18,18 @@ import ipaddress
 import logging
 from collections.abc import Callable
 from typing import ClassVar, Protocol
-from uuid import UUID
 
-from .session import OPERATOR, SUITE_RECORDS, SUITES
+from .accounts import MOST, Accounts
+from .label import About, fru
+from .session import ADMINISTRATOR, OPERATOR, SUITE_RECORDS, SUITES
 
 log = logging.getLogger(__name__)
 
-OK, BAD_STATE, NO_COMMAND, TOO_SHORT, NOT_THERE, BAD_FIELD, NOT_ALLOWED, NO_PARAMETER, FAILED = (
+OK, BAD_STATE, NO_COMMAND, NO_ROOM, TOO_SHORT, NOT_THERE, BAD_FIELD, NOT_ALLOWED, NO_PARAMETER, FAILED = (
     0x00,
     0xD5,
     0xC1,
+    0xC4,
     0xC7,
     0xCB,
     0xCC,
@@ -40,6 +43,9 @@ _CODES = {name: code for code, name in _DEVICES.items()}
 
 # Management controller device locator (section 43.9): record 1 at 20h, entity 6 (system management module), SEL and SDR
 _LOCATOR = b"\x01\x00\x51\x12\x0e" + b"\x20\x00\x00\x86\x00\x00\x00\x06\x01\x00\xc3BMC"
+
+_EVENTS = 64
+"""Room in the event log."""
 
 Answer = tuple[int, bytes]
 
@@ -67,9 +73,14 @@ class Chassis(Protocol):
 class Commands:
     """The commands of one BMC. Its mood sets `lying` before each call."""
 
-    def __init__(self, chassis: Chassis, guid: UUID, address: str, mac: bytes) -> None:
+    def __init__(self, chassis: Chassis, about: About, address: str, mac: bytes, accounts: Accounts | None = None) -> None:
         self.chassis = chassis
-        self.guid = guid
+        self.accounts = accounts or Accounts(chassis)
+        self.guid = about.guid
+        self.fru = fru(about)
+        self.system_name = b""
+        self.events: list[bytes] = []
+        """Entries of its event log, each without its record's number."""
         self.mac = mac
         self.address = ipaddress.ip_address(address)
         self.lying = False
@@ -190,10 +201,100 @@ class Commands:
         return OK, b"\xff\xff" + _LOCATOR[offset : None if size == 0xFF else offset + size]
 
     def _sel_info(self, _data: bytes) -> Answer:
-        return OK, b"\x51" + bytes(13)
+        """Section 31.2: version, entries, free octets, times of the last addition and erasure, no reservation needed."""
+        free = (_EVENTS - len(self.events)) * 16
+        return OK, b"\x51" + len(self.events).to_bytes(2, "little") + free.to_bytes(2, "little") + bytes(9)
 
-    def _not_there(self, _data: bytes) -> Answer:
-        return NOT_THERE, b""
+    def _sel_entry(self, data: bytes) -> Answer:
+        """Section 31.5: [reservation, record (0 the first, FFFFh the last), offset, octets (FFh all)]."""
+        record, offset, size = data[2] | data[3] << 8, data[4], data[5]
+        number = {0: 1, 0xFFFF: len(self.events)}.get(record, record)
+        if not 0 < number <= len(self.events):
+            return NOT_THERE, b""
+        entry = number.to_bytes(2, "little") + self.events[number - 1]
+        following = number + 1 if number < len(self.events) else 0xFFFF
+        return OK, following.to_bytes(2, "little") + entry[offset : None if size == 0xFF else offset + size]
+
+    def _add_event(self, data: bytes) -> Answer:
+        """Section 31.6: one entry of 16 octets, whose record id the BMC chooses."""
+        if len(self.events) >= _EVENTS:
+            return NO_ROOM, b""
+        self.events.append(data[2:16])
+        return OK, len(self.events).to_bytes(2, "little")
+
+    def _fru_info(self, data: bytes) -> Answer:
+        """Section 34.1."""
+        return (OK, len(self.fru).to_bytes(2, "little") + b"\x00") if data[0] == 0 and self.fru else (NOT_THERE, b"")
+
+    def _fru_read(self, data: bytes) -> Answer:
+        """Section 34.2: [device, offset, octets]."""
+        offset = data[1] | data[2] << 8
+        if data[0] != 0 or offset >= len(self.fru):
+            return NOT_THERE, b""
+        piece = self.fru[offset : offset + min(data[3], 32)]
+        return OK, bytes((len(piece),)) + piece
+
+    # Users, sections 22.26 to 22.30
+
+    def _set_access(self, data: bytes) -> Answer:
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        return self._user(data[1], level=data[2] & 0xF)
+
+    def _get_access(self, data: bytes) -> Answer:
+        number = data[1] & 0x3F
+        if data[0] & 0xF not in (1, 0xE) or not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        user = self.accounts.user(number)
+        state = 0x40 if user.on else 0x80
+        return OK, bytes((MOST, state | self.accounts.enabled, 0, 0x10 | user.level))
+
+    def _set_name(self, data: bytes) -> Answer:
+        return self._user(data[0], name=_text(data[1:17]))
+
+    def _get_name(self, data: bytes) -> Answer:
+        number = data[0] & 0x3F
+        if not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        return OK, self.accounts.user(number).name.encode().ljust(16, b"\0")
+
+    def _password(self, data: bytes) -> Answer:
+        """Section 22.30: [user, operation (0 off, 1 on, 2 set, 3 test), 16 or 20 octets]."""
+        number, operation = data[0] & 0x3F, data[1] & 3
+        if operation < 2:
+            return self._user(number, on=operation == 1)
+        size = 20 if data[0] & 0x80 else 16
+        if len(data) < 2 + size:
+            return TOO_SHORT, b""
+        if not 1 <= number <= MOST:
+            return BAD_FIELD, b""
+        if operation == 2:
+            return self._user(number, password=_text(data[2 : 2 + size]))
+        return (OK, b"") if self.accounts.user(number).password == _text(data[2 : 2 + size]) else (NO_PARAMETER, b"")
+
+    def _user(self, number: int, **fields: object) -> Answer:
+        try:
+            self.accounts.change(number & 0x3F, **fields)
+        except KeyError:
+            return BAD_FIELD, b""
+        return OK, b""
+
+    # System information, section 22.14: parameter 2, the system name, in one block
+
+    def _set_info(self, data: bytes) -> Answer:
+        if data[0] != 2:
+            return NO_PARAMETER, b""
+        if data[1] != 0 or data[2] & 0xF or data[3] > 14:
+            return BAD_FIELD, b""
+        self.system_name = data[4 : 4 + data[3]]
+        return OK, b""
+
+    def _get_info(self, data: bytes) -> Answer:
+        if data[1] == 0:
+            return OK, b"\x11\x00\x00"
+        if data[1] != 2:
+            return NO_PARAMETER, b""
+        return OK, b"\x11\x00\x00" + bytes((len(self.system_name),)) + self.system_name.ljust(14, b"\x00")
 
     # LAN, section 23
 
@@ -231,16 +332,29 @@ class Commands:
         (0x06, 0x37): (_guid, 0, 0),
         (0x06, 0x38): (auth_capabilities, 2, 0),
         (0x06, 0x42): (_channel_info, 1, 0),
+        (0x06, 0x43): (_set_access, 3, ADMINISTRATOR),
+        (0x06, 0x44): (_get_access, 2, OPERATOR),
+        (0x06, 0x45): (_set_name, 17, ADMINISTRATOR),
+        (0x06, 0x46): (_get_name, 1, OPERATOR),
+        (0x06, 0x47): (_password, 2, ADMINISTRATOR),
         (0x06, 0x54): (cipher_suites, 3, 0),
-        (0x0A, 0x10): (_not_there, 1, 0),
-        (0x0A, 0x11): (_not_there, 4, 0),
+        (0x06, 0x58): (_set_info, 4, ADMINISTRATOR),
+        (0x06, 0x59): (_get_info, 4, 0),
+        (0x0A, 0x10): (_fru_info, 1, 0),
+        (0x0A, 0x11): (_fru_read, 4, 0),
         (0x0A, 0x20): (_sdr_info, 0, 0),
         (0x0A, 0x22): (_reserve, 0, 0),
         (0x0A, 0x23): (_sdr, 6, 0),
         (0x0A, 0x40): (_sel_info, 0, 0),
+        (0x0A, 0x43): (_sel_entry, 6, 0),
+        (0x0A, 0x44): (_add_event, 16, OPERATOR),
         (0x0C, 0x02): (_lan, 4, OPERATOR),
     }
     """(netfn, command) -> (method, least bytes of data, least privilege)"""
 
     SESSIONLESS: ClassVar = frozenset({(0x06, 0x37), (0x06, 0x38), (0x06, 0x54)})
     """Allowed before a login (appendix G)."""
+
+
+def _text(octets: bytes) -> str:
+    return octets.split(b"\0", 1)[0].decode("utf-8", "replace")

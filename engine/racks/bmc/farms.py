@@ -11,19 +11,33 @@ from typing import Literal
 
 from .commands import Chassis
 from .ipmi import BmcFarm, Mood, SimBmc
+from .label import About
 from .redfish import RedfishBmc, RedfishFarm, certificate
-from .redfish_tree import About
+from .session import ADMINISTRATOR
 
 BmcProtocol = Literal["ipmi", "redfish"]
 PORTS: dict[BmcProtocol, int] = {"ipmi": 623, "redfish": 443}
 AnyBmc = SimBmc | RedfishBmc
 
 
+InBand = Callable[[int, int, bytes], tuple[int, bytes]]
+"""(network function, command, data) -> completion code and data"""
+
+
+def in_band(bmc: AnyBmc) -> InBand:
+    """The BMC as its own machine reaches it over the bus: no login, all privileges."""
+
+    def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
+        return bmc.commands.execute(function, command, data, ADMINISTRATOR)
+
+    return execute
+
+
 class Bmcs:
     """`start`, `add`, then `close`. Each kind has a thread; the Redfish thread starts with the first one."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` keeps the certificate."""
+        """`folder` keeps the certificate, and accounts that were made."""
         self._folder = folder
         self._ipmi = BmcFarm()
         self._redfish: RedfishFarm | None = None
@@ -42,13 +56,14 @@ class Bmcs:
         mac: str,
     ) -> AnyBmc:
         """`local`: where to bind for a port. Raises OSError if that is in use."""
+        users = self._folder / "bmcs" / f"{mac.replace(':', '')}.json"
         where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
         if protocol == "ipmi":
-            return self._ipmi.add(*where, chassis, mood=mood, guid=about.guid, mac=octets)
+            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
         if self._redfish is None:
             self._redfish = RedfishFarm(certificate(self._folder))
             self._redfish.start()
-        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets)
+        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
 
     def close(self) -> None:
         self._ipmi.close()

@@ -29,12 +29,15 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 from ..simulated.packet_loss import Copies, lossless
+from .accounts import Accounts
 from .commands import NOT_ALLOWED, Chassis, Commands
+from .label import About
 from .session import BAD_PACKET, NO_RESOURCES, NO_SUITE, BmcSession, Malformed, suite_of
 
 __all__ = ["DEAD", "LIES", "LOCKED", "OBEDIENT", "BmcFarm", "Chassis", "Counters", "Mood", "SimBmc", "odd", "slow"]
@@ -92,7 +95,9 @@ class Counters:
 class SimBmc:
     """One BMC at (host, port). Made by `BmcFarm.add`."""
 
-    def __init__(self, sock: socket.socket, chassis: Chassis, mood: Mood, guid: uuid.UUID, mac: bytes, counters: Counters) -> None:
+    def __init__(
+        self, sock: socket.socket, chassis: Chassis, mood: Mood, about: About, mac: bytes, counters: Counters, users: Path | None = None
+    ) -> None:
         name = sock.getsockname()
         self.host: str = name[0]
         self.port: int = name[1]
@@ -101,8 +106,8 @@ class SimBmc:
         self.mood = mood
         self.copies: Copies = lossless
         """The fate of a packet on its way, in either direction. Late packets are lost."""
-        self.commands = Commands(chassis, guid, self.host, mac)
-        self.guid = guid
+        self.commands = Commands(chassis, about, self.host, mac, Accounts(chassis, users))
+        self.guid = about.guid
         self.sessions: dict[int, BmcSession] = {}
         self.delayed = 0
         self._counters = counters
@@ -159,15 +164,17 @@ class SimBmc:
         (session_id,) = struct.unpack_from("<I", body, 4)
         session = self._session(session_id, now)
         if kind == 0x12:
-            chassis = self.chassis
-            locked = self.mood.kind == "locked"
-            good = session.rakp1(body, chassis.user.encode(), chassis.password.encode(), locked)
+            good = session.rakp1(body, self._password, self.mood.kind == "locked")
         else:
             good = session.rakp3(body)
             self._counters.logins += good
         if not good:
             self._counters.refused += 1
             del self.sessions[session_id]
+
+    def _password(self, user: bytes) -> bytes | None:
+        found = self.commands.accounts.named(user.decode("utf-8", "replace"))
+        return found.password.encode() if found is not None else None
 
     def _sessionless(self, header: bytes, body: bytes, length: int, peer: Peer, *, wide: bool) -> None:
         """Answers in the request's own framing: IPMI 1.5 (length of one byte) or 2.0 (`wide`, two bytes)."""
@@ -249,16 +256,18 @@ class BmcFarm:
         chassis: Chassis,
         *,
         mood: Mood = OBEDIENT,
-        guid: uuid.UUID | None = None,
+        about: About | None = None,
         mac: bytes = b"",
+        users: Path | None = None,
     ) -> SimBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
-        Without a given GUID and MAC, both follow from address and port, so that they stay the same after a restart."""
+        Without a given label and MAC, both follow from address and port, so that they stay the same after a restart. `users`: file that
+        keeps changes of its accounts."""
         sock = _bound(host, port)
         seed = hashlib.sha256(repr(sock.getsockname()[:2]).encode()).digest()
-        guid = guid or uuid.UUID(bytes=seed[:16], version=4)
-        bmc = SimBmc(sock, chassis, mood, guid, mac or b"\x02" + seed[16:21], self.counters)
+        about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
+        bmc = SimBmc(sock, chassis, mood, about, mac or b"\x02" + seed[16:21], self.counters, users)
         self.bmcs.add(bmc)
         self._do(lambda: self._register(bmc))
         return bmc

@@ -36,10 +36,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ..simulated.packet_loss import Copies, lossless
+from .accounts import Accounts
 from .commands import Commands
 from .ipmi import OBEDIENT, Chassis, Counters, Mood
+from .label import About
 from .redfish_moods import ODDITIES, Odd, Tasks
-from .redfish_tree import RESET, SYSTEM, About, Reply, Request, Tree
+from .redfish_tree import RESET, SYSTEM, Reply, Request, Tree
 
 log = logging.getLogger(__name__)
 HEAD, BODY = 16 * 1024, 64 * 1024
@@ -110,6 +112,7 @@ class RedfishFarm:
         mood: Mood = OBEDIENT,
         about: About | None = None,
         mac: bytes = b"",
+        users: Path | None = None,
     ) -> RedfishBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
@@ -119,8 +122,10 @@ class RedfishFarm:
         listener.setblocking(False)
         seed = hashlib.sha256(repr(listener.getsockname()[:2]).encode()).digest()
         about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
-        commands = Commands(chassis, about.guid, host, mac or b"\x02" + seed[16:21])
-        bmc = RedfishBmc(listener, Tree(chassis, about), commands, mood)
+        accounts = Accounts(chassis, users)
+        commands = Commands(chassis, about, host, mac or b"\x02" + seed[16:21], accounts)
+        tree = Tree(chassis, about, lambda: commands.system_name.decode("ascii", "replace"), accounts)
+        bmc = RedfishBmc(listener, tree, commands, mood)
         self.bmcs.add(bmc)
         self._loop.call_soon_threadsafe(self._begin, bmc)
         return bmc

@@ -17,15 +17,15 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from msgspec import Struct
 
+from .accounts import Accounts
 from .commands import Chassis
+from .label import About
 
 ROOT = "/redfish/v1"
 SYSTEM, CHASSIS, MANAGER = f"{ROOT}/Systems/1", f"{ROOT}/Chassis/1", f"{ROOT}/Managers/1"
@@ -43,15 +43,6 @@ BOOT = {
 }
 
 Json = Any
-
-
-class About(Struct, frozen=True, kw_only=True):
-    """What stands on the machine's label."""
-
-    guid: UUID
-    vendor: str = ""
-    product: str = ""
-    serial: str = ""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -78,7 +69,10 @@ class _Session:
 class Tree:
     """The service of one BMC. `lying` and `locked` are set by its mood before each call."""
 
-    def __init__(self, chassis: Chassis, about: About) -> None:
+    def __init__(self, chassis: Chassis, about: About, host_name: Callable[[], str] = str, accounts: Accounts | None = None) -> None:
+        """`host_name`: what the machine wrote as its name, by IPMI. `accounts`: those of IPMI; None: the one on the label."""
+        self.accounts = accounts or Accounts(chassis)
+        self.host_name = host_name
         self.chassis = chassis
         self.about = about
         self.lying = self.locked = False
@@ -161,9 +155,7 @@ class Tree:
         return self._is_account(user, password)
 
     def _is_account(self, user: str, password: str) -> bool:
-        chassis = self.chassis
-        good = hmac.compare_digest(user.encode(), chassis.user.encode()) & hmac.compare_digest(password.encode(), chassis.password.encode())
-        good = good and not self.locked
+        good = self.accounts.accepts(user, password) and not self.locked
         self.logins += good
         self.refused += not good
         return good
@@ -252,6 +244,7 @@ class Tree:
             "Manufacturer": about.vendor,
             "Model": about.product,
             "SerialNumber": about.serial,
+            "HostName": self.host_name() or None,
             "Status": {"State": "Enabled", "Health": "OK"},
             "PowerState": "On" if self.chassis.power_state() else "Off",
             "Boot": self.boot(),

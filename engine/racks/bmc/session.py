@@ -102,18 +102,20 @@ class BmcSession(ServerSession):  # type: ignore[misc]
             bytes((request[0], 0, ADMINISTRATOR, 0)) + self.clientsessionid + self.managedsessionid + records,
         )
 
-    def rakp1(self, data: bytes, user: bytes, password: bytes, locked: bool) -> bool:
-        """Answers RAKP 1; false if the name or level was refused. The session is over then."""
+    def rakp1(self, data: bytes, password: Callable[[bytes], bytes | None], locked: bool) -> bool:
+        """Answers RAKP 1; false if the name or level was refused. The session is over then. `password`: of a user; None: there is no
+        such user."""
         if len(data) < 28 or len(data) < 28 + data[27] or data[27] > 16 or self.stage == "established":
             raise Malformed("RAKP 1")
         self.client_random, self.role = bytes(data[8:24]), data[24]
         self.username = bytes(data[28 : 28 + data[27]])
         self.ceiling = self.role & 0xF
-        if locked or self.username != user:
+        secret = None if locked else password(self.username)
+        if secret is None:
             return self._refuse("rakp2", data[0], NO_NAME)
         if not USER <= self.ceiling <= ADMINISTRATOR:
             return self._refuse("rakp2", data[0], NO_PRIVILEGE)
-        self.secret = password
+        self.secret = secret
         self.random = os.urandom(16)
         who = bytes((self.role, len(self.username))) + self.username
         code = self._hmac(

@@ -20,9 +20,9 @@ from typing import Any
 
 import msgspec
 
-from ..bmc.farms import AnyBmc, Bmcs
+from ..bmc.farms import AnyBmc, Bmcs, in_band
 from ..bmc.ipmi import DEAD, Mood
-from ..bmc.redfish_tree import About
+from ..bmc.label import About
 from ..counters import Counters
 from ..director import Director
 from ..orders import WrongOrder, mood
@@ -35,7 +35,6 @@ from .speaker import Speaker
 
 log = logging.getLogger("rack")
 WIRED_S = 15.0
-ADMINISTRATOR = 4
 
 
 class _Chassis:
@@ -104,7 +103,7 @@ class QemuRack:
             where = functools.partial(_at, guest.bmc_address)
             bmc = self._farm.add(guest.bmc_protocol, where, chassis, mood=_mood(faults), about=about, mac=guest.bmc_mac)
             self._bmcs[guest.name] = bmc
-            machine.execute = _within(bmc)
+            machine.execute = in_band(bmc)
         for machine in self._machines.values():
             await machine.prepare()
         if any(machine.state.power for machine in self._machines.values()):
@@ -272,15 +271,6 @@ class QemuRack:
 
 def _at(address: str, port: int) -> tuple[str, int]:
     return address, port
-
-
-def _within(bmc: AnyBmc) -> Any:
-    """The BMC as its own machine reaches it over the bus: no login, all privileges."""
-
-    def execute(function: int, command: int, data: bytes) -> tuple[int, bytes]:
-        return bmc.commands.execute(function, command, data, ADMINISTRATOR)
-
-    return execute
 
 
 def _changed(one: Machine, given: dict[str, Any]) -> Faults:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from .behaviours import Behaviours, unpack
 from .http_client import HttpClient, HttpError, Response
 from .machine import DiskBroken, Machine, Pace, Refused, Result, Task
+from .proof import prove
 
 Leaving = Literal["reboot", "kexec"]
 POLL_S, PATIENT_S = 50, 30
@@ -195,6 +196,10 @@ class Agent:
                 await self._query(id)
             case "ack":
                 self._forget(id)
+            case "prove":
+                result = prove(self.machine, str(order.get("text", "")), str(order.get("ways", "")))
+                with suppress(HttpError):  # else the engine hands the order out again
+                    await self._post("/agent/result", id=id, state="ended", exit=result.exit, gives=result.gives, message=result.message)
             case "kexec" if self.machine.system is None or not self.machine.hardware.kexec:
                 self.machine.screen = "sledgehammer: kexec: there is no system to load"
                 self.machine.counters.add("kexec-impossible")

@@ -177,6 +177,8 @@ class Machine:
         self.host_key = ""
         self._file = file
         self._neighbours = neighbours
+        self.bmc: Callable[[int, int, bytes], tuple[int, bytes] | None] = lambda *_asked: None
+        """Its BMC over the bus: network function, command, data -> completion code and data. None: nothing answers."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
         self.state = file.load() or self._new()

@@ -17,9 +17,9 @@ from typing import Any
 
 import msgspec
 
-from ..bmc.farms import AnyBmc, Bmcs
+from ..bmc.farms import AnyBmc, Bmcs, in_band
 from ..bmc.ipmi import DEAD
-from ..bmc.redfish_tree import About
+from ..bmc.label import About
 from ..counters import Counters
 from ..director import Director
 from ..namespace import INNER
@@ -150,6 +150,7 @@ class SimulatedRack:
             mac=one.bmc_mac,
         )
         machine = life.machine
+        machine.bmc = lambda *asked: in_band(bmc)(*asked) if bmc.mood.kind != "dead" else None
         bmc.copies = lossy(random.Random(f"{one.uuid}/bmc"), lambda: (machine.faults.drop_bmc, 0.0, 0.0))
         return bmc
 

@@ -1,0 +1,62 @@
+"""What `bmc-account` does to a simulated machine: commands for users over its own bus to its BMC (IPMI 2.0, 22.26 to 22.30)."""
+
+from __future__ import annotations
+
+from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
+
+NAME = "crowbar"
+CHANNEL, ADMINISTRATOR = 1, 4
+APP, SET_ACCESS, GET_ACCESS, SET_NAME, GET_NAME, PASSWORD = 0x06, 0x43, 0x44, 0x45, 0x46, 0x47
+ENABLE, SET, TEST = 1, 2, 3
+FIRST = 3
+"""Users 1 and 2 are the BMC's own."""
+ACCESS_S = 1.0
+
+
+class Silent(Exception):
+    """the BMC does not answer, or refuses"""
+
+
+def _ask(machine: Machine, command: int, data: bytes) -> bytes:
+    answer = machine.bmc(APP, command, data)
+    if answer is None or answer[0]:
+        raise Silent(f"command {command:02X}h" + (f": code {answer[0]:02X}h" if answer is not None else ": no answer"))
+    return answer[1]
+
+
+def _users(machine: Machine) -> dict[int, str]:
+    most = _ask(machine, GET_ACCESS, bytes((CHANNEL, 1)))[0]
+    return {n: _ask(machine, GET_NAME, bytes((n,))).rstrip(b"\0").decode("ascii", "replace") for n in range(1, most + 1)}
+
+
+def _is_set(machine: Machine, number: int, password: bytes) -> bool:
+    access = _ask(machine, GET_ACCESS, bytes((CHANNEL, number)))
+    tested = machine.bmc(APP, PASSWORD, bytes((number, TEST)) + password)
+    return tested is not None and tested[0] == 0 and access[3] & 0xF == ADMINISTRATOR and access[1] & 0xC0 == 0x40
+
+
+async def bmc_account(machine: Machine, task: Task) -> Result:
+    await task.work(ACCESS_S)
+    password = str(task.get("bmc-account/password", "")).encode()
+    try:
+        users = _users(machine)
+        number = next((n for n, name in users.items() if name == NAME), 0)
+        if number and _is_set(machine, number, password):
+            task.print(f"user {number} is as wanted")
+        elif task.action == "verify":
+            return Result(exit=1, message="the engine's user is not as wanted")
+        else:
+            number = number or next((n for n, name in users.items() if not name and n >= FIRST), 0)
+            if not number:
+                return Result(exit=2, message="the BMC has no free user: delete one")
+            _ask(machine, SET_NAME, bytes((number,)) + NAME.encode().ljust(16, b"\0"))
+            _ask(machine, PASSWORD, bytes((number, SET)) + password)
+            _ask(machine, SET_ACCESS, bytes((0x90 | CHANNEL, number, ADMINISTRATOR)))
+            _ask(machine, PASSWORD, bytes((number, ENABLE)))
+            task.print(f"user {number} is set")
+    except Silent as wrong:
+        return Result(exit=2, message=f"the BMC does not take the account: {wrong}")
+    return Result(gives={"bmc-account-set": {"user": number, "name": NAME, "channel": CHANNEL}})
+
+
+ROLES: dict[str, Behaviour] = {"bmc-account": bmc_account}

@@ -1,0 +1,100 @@
+"""The scripts of bmc-account on a machine whose BMC is a simulated one: ipmitool's own octets, by the network instead of the kernel's driver."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from bmc_machine import Machine as Chassis
+
+from engine.racks.bmc.ipmi import BmcFarm, SimBmc
+
+PASSWORD = "aB3-xxxx_yyyyZZ9"
+WANTED = {"bmc-account": PASSWORD}
+GIVES = {"bmc-account-set": {"user": 3, "name": "crowbar", "channel": 1}}
+
+
+@pytest.fixture
+def bmc() -> Iterator[SimBmc]:
+    with BmcFarm() as farm:
+        yield farm.add("127.0.0.1", 0, Chassis())
+
+
+def plug(machine: Any, bmc: SimBmc) -> None:
+    ipmitool = shutil.which("ipmitool")
+    if ipmitool is None:
+        pytest.skip("ipmitool is not installed")
+    machine.write("dev/ipmi0")
+    machine.tool("ipmitool", f'exec {ipmitool} -I lanplus -H 127.0.0.1 -p {bmc.port} -U root -P calvin "$@"')
+
+
+def test_it_is_made_once(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    assert machine.run("bmc-account", WANTED, "verify").code == 1
+    done = machine.run("bmc-account", WANTED)
+    assert (done.code, done.err, done.gives) == (0, "", GIVES)
+    assert bmc.commands.accounts.accepts("crowbar", PASSWORD)
+    assert machine.run("bmc-account", WANTED, "verify").gives == GIVES
+    before = len(machine.calls)
+    again = machine.run("bmc-account", WANTED)
+    assert (again.code, again.gives) == (0, GIVES)
+    assert not any("set" in call.split() or "setaccess" in call for call in machine.calls[before:]), "nothing is written again"
+
+
+@pytest.mark.parametrize("lost", [{"password": "other"}, {"on": False}, {"level": 2}, {"name": ""}])
+def test_what_somebody_changed_is_set_again(machine: Any, bmc: SimBmc, lost: dict[str, Any]) -> None:
+    plug(machine, bmc)
+    assert machine.run("bmc-account", WANTED).code == 0
+    bmc.commands.accounts.change(3, **lost)
+    assert machine.run("bmc-account", WANTED, "verify").code == 1
+    assert machine.run("bmc-account", WANTED).gives == GIVES
+    assert bmc.commands.accounts.accepts("crowbar", PASSWORD)
+    assert machine.run("bmc-account", WANTED, "verify").code == 0
+
+
+def test_other_users_stay(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    bmc.commands.accounts.change(3, name="ada", password="hers", on=True, level=4)
+    assert machine.run("bmc-account", WANTED).gives["bmc-account-set"]["user"] == 4
+    assert bmc.commands.accounts.accepts("ada", "hers")
+    assert bmc.commands.accounts.accepts("root", "calvin")
+
+
+def test_no_free_user(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    for number in range(3, 11):
+        bmc.commands.accounts.change(number, name=f"u{number}")
+    done = machine.run("bmc-account", WANTED)
+    assert done.code != 0
+    assert "no free user" in done.err or "does not take the name" in done.err
+
+
+def test_the_password_is_in_no_argument_list_and_no_log(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    for action in ("run", "verify"):
+        done = machine.run("bmc-account", WANTED, action)
+        assert PASSWORD not in done.out + done.err
+    assert machine.calls
+    assert not any(PASSWORD in call for call in machine.calls)
+
+
+@pytest.mark.parametrize("password", ["", "short", "has spaces in it", 'quote"quote"quot', "aB3-xxxx_yyyyZZ9x"])
+def test_a_password_that_is_none(machine: Any, bmc: SimBmc, password: str) -> None:
+    plug(machine, bmc)
+    done = machine.run("bmc-account", {"bmc-account": password})
+    assert done.code == 2
+    assert not machine.calls
+
+
+def test_without_a_bmc(machine: Any) -> None:
+    machine.tool("modprobe", "exit 1")
+    done = machine.run("bmc-account", WANTED)
+    assert done.code == 2
+    assert "no driver" in done.err
