@@ -47,6 +47,12 @@ declines_again = kind(
     "find the machine: either something answers ARP for every address of the network, or it takes the addresses on purpose",
     who=Who.TECHNICIAN,
 )
+works_there = kind(
+    "works_there",
+    "{mac} gives {address} back, but node {node} works there, so the engine does not believe it",
+    "if the node goes on, find the machine that sends in its name",
+    who=Who.TECHNICIAN,
+)
 unknown_lease = kind("unknown_lease", "{mac} renews {address}, which this engine did not lease", who=Who.ENGINE)
 too_many = kind(
     "too_many",

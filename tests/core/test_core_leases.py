@@ -219,6 +219,18 @@ def test_nobody_gives_back_what_another_has(kind: DhcpKind) -> None:
     assert d.world.leases[A] == lease(A, 2)
 
 
+@pytest.mark.parametrize(
+    "event", [asks(DhcpKind.DECLINE, requested=A, server_id=US), asks(DhcpKind.RELEASE, ciaddr=A), request(requested=B)]
+)
+@pytest.mark.parametrize("works", [True, False])
+def test_a_packet_in_a_node_s_name_does_not_take_its_address_away_while_it_works_there(event: DhcpAsked, works: bool) -> None:
+    d = rig(lease(A))
+    d.server(address=A, alive=works)
+    d.feed(event)
+    assert (d.world.leases.get(A) == lease(A)) is works
+    assert bool(d.all(Ignore)) is works or event.request.kind is DhcpKind.DECLINE
+
+
 def test_release_is_silent_and_frees() -> None:
     d = rig(lease(A))
     d.feed(asks(DhcpKind.RELEASE, ciaddr=A))

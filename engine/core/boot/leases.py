@@ -108,8 +108,20 @@ def _address(w: Work, request: DhcpRequest, network: Network) -> str | Reason | 
         case DhcpKind.RELEASE:
             lease = w.leases.get(request.ciaddr)
             if lease is not None and lease.mac == request.mac:
+                works = _works_there(w, lease)
+                if works is not None:
+                    return works
                 w.drop("leases", lease.address)
     return None
+
+
+def _works_there(w: Work, lease: Lease) -> Reason | None:
+    """Why the engine does not believe that a machine gives its address up: the node with that MAC works there, as it said with its token.
+    Whoever knows its MAC can send this packet. The lease ends by itself if it was the node after all."""
+    node = w.nodes.get(w.macs.get(lease.mac, ""))
+    if node is None or not node.alive or node.address != lease.address:
+        return None
+    return reasons.works_there(mac=lease.mac, address=lease.address, node=node.name)
 
 
 def _beside(w: Work, event: DhcpAsked, network: Network, kind: str) -> None:
@@ -188,6 +200,9 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
     # If the store was made anew under a running rack, the holder of a free address of ours may keep it.
     if not theirs and (request.server_id or not _free(w, wanted, request.mac)):
         return reasons.wrong_address(mac=request.mac, address=wanted)
+    mine = w.leases.get(w.lease_of.get(request.mac, ""))
+    if mine is not None and mine.address != wanted and _works_there(w, mine) is not None:
+        return reasons.wrong_address(mac=request.mac, address=wanted)
     w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=w.now + LEASE))
     return wanted
 
@@ -206,6 +221,9 @@ def _decline(w: Work, request: DhcpRequest) -> Reason:
     lease = w.leases.get(request.requested)
     if lease is None or lease.mac != request.mac or lease.state == "declined":
         return reasons.declined(mac=request.mac, address=request.requested or "nothing")
+    works = _works_there(w, lease)
+    if works is not None:
+        return works
     before = [a for a in w.declined_by.get(request.mac) or () if w.leases[a].expires > w.now]
     if len(before) >= DECLINES:
         w.drop("leases", lease.address)
