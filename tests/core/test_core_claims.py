@@ -21,6 +21,9 @@ from engine.events import Commit, Operate, Outcome, Started
 from engine.model import Boot, Kind, State, Way
 from engine.plan import Admin, Plan, Site
 from engine.requests import Asker, Request
+from engine.views.advice import next_step
+from engine.views.facts import node_facts
+from engine.views.summary import node_row, summary
 
 FINGERPRINT = "0a1b-2c3d"
 SECRETIVE = role("secretive", "hardware", wants=["password"])
@@ -348,3 +351,33 @@ def test_only_one_installation_ever_changes_a_node(
     assert bool(d.all(Welcome)) is good
     if not good:
         assert replace(d.node(), notice=None, probe=0, probes=0, missed=0) == replace(before, missed=0)
+
+
+# -- what is shown -------------------------------------------------------------------------------------------------
+
+
+def test_the_next_step_is_to_compare_the_fingerprint() -> None:
+    d = claimed()
+    found = next_step(d.world)
+    assert (found.kind, found.verb, found.many, found.human) == ("confirm", "confirm", 1, True)
+    assert found.text == "n1: compare the fingerprint with the machine's own screen: press f"
+    d.change(confirmed="bmc")
+    assert next_step(d.world).kind == "wait"
+
+
+@pytest.mark.parametrize(
+    ("trust", "fields", "told"),
+    [
+        ("confirmed", {}, [f"fingerprint {FINGERPRINT}: press f if its own screen shows the same"]),
+        ("confirmed", {"confirmed": "bmc"}, [f"fingerprint {FINGERPRINT}, confirmed by its BMC"]),
+        ("confirmed", {"confirmed": "operator"}, [f"fingerprint {FINGERPRINT}, confirmed by an operator"]),
+        ("confirmed", {"fingerprint": ""}, []),
+        ("network", {}, []),
+    ],
+)
+def test_a_node_tells_of_its_claim(trust: str, fields: dict[str, Any], told: list[str]) -> None:
+    d = claimed(trust, **fields)
+    assert [text for label, text in node_facts(d.world, d.node()) if label == "claim"] == told
+    row = node_row(d.world, d.node())
+    assert (row.fingerprint, row.confirmed) == (d.node().fingerprint, d.node().confirmed)
+    assert summary(d.world).trust == trust
