@@ -35,8 +35,8 @@ _COMMAND = re.compile(r" \(crowbar [^)]*\)")
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """`kind`: `plan`, `mend`, `approve`, `confirm`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line. The
-    console goes to `node` and `role`. `verb` is the operator's verb that the step needs, if any."""
+    """`kind`: `plan`, `mend`, `approve`, `confirm`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line.
+    The console goes to `node` and `role`. `verb` is the operator's verb that the step needs, if any."""
 
     kind: str
     text: str

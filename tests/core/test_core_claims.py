@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from world_rig import WorldRig, mac
 
 from engine import reasons
+from engine.core.roles.attributes import inputs_hash
 from engine.core.roles.claims import counts, trusted
 from engine.core.roles.guards import blockers
 from engine.definitions import Catalog
@@ -50,6 +51,7 @@ def claimed(trust: str = "confirmed", **fields: Any) -> WorldRig:
     d.server(**{**values, **fields})
     for name in ("inventory", "bios-configure", "raid-configure"):
         d.role(name, state=State.ACTIVE, succeeded=True)
+        d.change(role=name, ran_hash=inputs_hash(d.world, d.at(name)))
     d.role("os-install", state=State.WAITING, approved="op")
     return d
 
@@ -136,7 +138,7 @@ def test_a_role_with_a_secret_waits_in_any_stage() -> None:
     d.role("secretive", state=State.WAITING)
     assert [b.code for b in blockers(d.world, d.at("secretive"))] == ["not_confirmed"]
     confirm(d)
-    assert [b.code for b in blockers(d.world, d.at("secretive"))] in ([], ["held"])
+    assert d.one(Start).role == "secretive"
 
 
 def test_a_node_that_is_not_allocated_says_that_first() -> None:
