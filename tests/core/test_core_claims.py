@@ -28,10 +28,11 @@ from engine.views.summary import node_row, summary
 
 FINGERPRINT = "0a1b-2c3d"
 SECRETIVE = role("secretive", "hardware", wants=["password"])
+AT_HOME = role("at-home", "hardware", "local", wants=["password"])
 
 
 def catalog_with_secrets() -> Catalog:
-    made = catalog(INVENTORY, BIOS, RAID, INSTALL, SECRETIVE, defaults={"bios-wanted": {}, "raid-wanted": {}})
+    made = catalog(INVENTORY, BIOS, RAID, INSTALL, SECRETIVE, AT_HOME, defaults={"bios-wanted": {}, "raid-wanted": {}})
     secret = {name: replace(made.attributes[name], secret=True) for name in ("password", "credential")}
     return replace(made, attributes={**made.attributes, **secret})
 
@@ -109,7 +110,7 @@ def test_the_admin_node_is_trusted() -> None:
 
 
 def test_roles_with_a_secret_and_those_that_install_need_a_claim() -> None:
-    assert ALL.needs_claim == {"secretive", "os-install"}
+    assert ALL.needs_claim == {"secretive", "at-home", "os-install"}
     assert ALL.credentialed == {"os-install"}
 
 
@@ -139,6 +140,14 @@ def test_a_role_with_a_secret_waits_in_any_stage() -> None:
     assert [b.code for b in blockers(d.world, d.at("secretive"))] == ["not_confirmed"]
     confirm(d)
     assert d.one(Start).role == "secretive"
+
+
+def test_a_secret_of_a_role_on_the_admin_node_waits_too() -> None:
+    """It works for this machine, by what an unknown machine said of itself."""
+    for trust, codes in (("confirmed", ["not_confirmed"]), ("network", [])):
+        d = claimed(trust, stage="hardware", runs="", alive=False, claim="", fingerprint="")
+        d.role("at-home", state=State.WAITING)
+        assert [b.code for b in blockers(d.world, d.at("at-home"))] == codes
 
 
 def test_a_node_that_is_not_allocated_says_that_first() -> None:

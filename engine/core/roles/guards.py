@@ -79,11 +79,11 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
 
 
 def _unproven(view: View, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
-    """What the machine runs is not known to run on it. It matters once the node is where the role runs."""
+    """What the machine runs is not known to run on it. Before the node is where the role runs, other reasons say more."""
     node = view.nodes.get(role.node)
-    if node is None or node.boot is not None or not node.runs or (node.stage and node.stage != definition.stage):
+    if node is None or (node.stage and node.stage != definition.stage):
         return
-    if definition.jig_kind.alive and node.runs != environment_of(view, node, definition.stage):
+    if definition.jig_kind.alive and (node.boot is not None or node.runs != environment_of(view, node, definition.stage)):
         return
     refused = not_confirmed(view, node, definition)
     if refused is not None:
