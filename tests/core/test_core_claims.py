@@ -19,7 +19,7 @@ from engine.core.roles.guards import blockers
 from engine.definitions import Catalog
 from engine.effects import Accept, Acknowledge, Probe, Refuse, Start, Welcome
 from engine.events import Commit, Operate, Outcome, Started
-from engine.model import Boot, Kind, State, Way
+from engine.model import Boot, Kind, PowerOff, State, Way
 from engine.plan import Admin, Plan, Site
 from engine.requests import Asker, Request
 from engine.views.advice import next_step
@@ -180,12 +180,15 @@ def test_another_fingerprint_is_refused(typed: Any) -> None:
     assert d.node().confirmed == ""
 
 
-@pytest.mark.parametrize("fields", [{"fingerprint": ""}, {"kind": Kind.DEVICE}])
+@pytest.mark.parametrize(
+    "fields", [{"fingerprint": ""}, {"kind": Kind.DEVICE}, {"runs": ""}, {"boot": BOOTING, "runs": ""}, {"off": PowerOff(who="op")}]
+)
 def test_what_has_no_claim_cannot_be_confirmed(fields: dict[str, Any]) -> None:
     d = claimed(**fields)
-    answer = confirm(d, "")
+    answer = confirm(d, d.node().fingerprint)
     assert isinstance(answer, Refuse)
     assert answer.reason.code == "illegal"
+    assert d.node().confirmed == ""
 
 
 def test_a_confirmation_ends_with_the_next_claim() -> None:
