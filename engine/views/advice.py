@@ -35,8 +35,8 @@ _COMMAND = re.compile(r" \(crowbar [^)]*\)")
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """`kind`: `plan`, `mend`, `approve`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line. The
-    console goes to `node` and `role`. `verb` is the operator's verb that the step needs, if any."""
+    """`kind`: `plan`, `mend`, `approve`, `confirm`, `allocate`, `release`, `look`, `power`, `cable`, `wait` or `done`. `text` is the line.
+    The console goes to `node` and `role`. `verb` is the operator's verb that the step needs, if any."""
 
     kind: str
     text: str
@@ -64,6 +64,7 @@ def next_step(world: World, links: Topology | None = None) -> Step:
     return (
         _mend(world, servers)
         or _approve(world, servers)
+        or _confirm(world)
         or _allocate(world, servers)
         or _release(servers)
         or _look(world)
@@ -130,6 +131,21 @@ def _approve(world: World, servers: list[Node]) -> Step | None:
         return Step(kind="approve", text=f"{who}: going back a stage needs an approval: press a", node=node.name, verb="approve", many=many)
     text = f"{who}: {one.role} destroys the data on the disks: press a to see them and approve"
     return Step(kind="approve", text=text, node=node.name, role=one.role, verb="approve", many=many)
+
+
+def _confirm(world: World) -> Step | None:
+    """Machines whose claims an operator can confirm, and that need it now."""
+    waiting: dict[str, Node] = {}
+    for role in _unfinished(world):
+        node = world.nodes.get(role.node) if role.role in world.catalog.needs_claim else None
+        if node is not None and node.fingerprint and any(r.code == "not_confirmed" for r in blockers(world, role)):
+            waiting[node.name] = node
+    if not waiting:
+        return None
+    first = min(waiting, key=_natural)
+    who = short(first) if len(waiting) == 1 else f"{short(first)} and {len(waiting) - 1} more"
+    text = f"{who}: compare the fingerprint with the machine's own screen: press f"
+    return Step(kind="confirm", text=text, node=first, verb="confirm", many=len(waiting))
 
 
 def _barred(world: World, node: Node) -> str:

@@ -27,7 +27,8 @@ def confirm(w: Work, node: Node, who: str, value: Json) -> Reason | str:  # noqa
         return reasons.wrong_fingerprint(given=given[:40] or "(none)", node=node.name)
     if node.confirmed:
         return f"{node.name} is confirmed already"
-    change_node(w, node, NodeMove.CONFIRM, confirmed="operator")
+    if change_node(w, node, NodeMove.CONFIRM, confirmed="operator") is None:
+        return reasons.illegal(verb="confirm", node=node.name, state="not up")
     return f"{node.name} is confirmed until its next boot: it may receive secrets"
 
 

@@ -41,15 +41,13 @@ def not_confirmed(view: View, node: Node, definition: RoleDef) -> Reason | None:
 
 def begins(w: Work, role: NodeRole, attempt: str) -> None:
     """An attempt of a role starts: if it installs a system, its task holds a new credential."""
-    node = w.nodes.get(role.node)
-    if node is not None and role.role in w.catalog.credentialed:
+    if role.role in w.catalog.credentialed and (node := w.nodes.get(role.node)) is not None:
         w.put_node(replace(node, installing=attempt))
 
 
 def installed(w: Work, role: NodeRole) -> None:
     """A role succeeded: if it installed a system, only the credential of that installation counts from now on."""
-    node = w.nodes.get(role.node)
-    if node is not None and role.role in w.catalog.credentialed and node.installation != node.installing:
+    if role.role in w.catalog.credentialed and (node := w.nodes.get(role.node)) is not None and node.installation != node.installing:
         w.put_node(replace(node, installation=node.installing))
 
 

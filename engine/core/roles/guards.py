@@ -51,7 +51,7 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
         message = reasons.sentence(role.failure) if role.failure else "unknown"
         yield reasons.failed(role=role.role, attempt=role.tries, of=definition.attempts, message=message)
     if role.state is TRANSITION:
-        if suspended(role):
+        if suspended(role) and role.role in view.catalog.needs_claim:
             yield from _unproven(view, role, definition)
         yield reasons.suspended(attempt=role.attempt) if suspended(role) else reasons.in_transition(attempt=role.attempt)
         if not suspended(role):
@@ -71,18 +71,19 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
             yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
         else:
             yield reasons.again()
-    yield from _unproven(view, role, definition)
+    if role.role in view.catalog.needs_claim:
+        yield from _unproven(view, role, definition)
     if definition.destructive and next_action(definition, role) == "run":
         yield from _destroys(view, node, role, definition)
     yield from _held(view, node, role, definition)
 
 
 def _unproven(view: View, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
-    """What the machine runs is not known to run on it. It matters once the node is where the role runs."""
-    node = view.nodes.get(role.node) if definition.name in view.catalog.needs_claim else None
-    if node is None or node.boot is not None or not node.runs or (node.stage and node.stage != definition.stage):
+    """What the machine runs is not known to run on it. Before the node is where the role runs, other reasons say more."""
+    node = view.nodes.get(role.node)
+    if node is None or (node.stage and node.stage != definition.stage):
         return
-    if definition.jig_kind.alive and node.runs != environment_of(view, node, definition.stage):
+    if definition.jig_kind.alive and (node.boot is not None or node.runs != environment_of(view, node, definition.stage)):
         return
     refused = not_confirmed(view, node, definition)
     if refused is not None:

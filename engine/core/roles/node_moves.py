@@ -71,7 +71,7 @@ answer       -  -  up up -  -  |                  | probe missed +alive
 silent       -  -  lo -  -  -  |                  | alive
 found-off    dk -  -  lo -  -  | problem hold unavailable |
 park         pa pa pr pr pr pa |                  | boot alive probe missed
-off          pa pa pa pa pa pa |                  | boot alive probe missed runs
+off          pa pa pa pa pa pa |                  | boot alive probe missed runs confirmed fingerprint
 unpark       -  -  -  -  lo dk |                  | off
 enter        dk -  up lo -  -  | problem hold unavailable |
 allocate     dk bo up lo pr pa |                  | +allocated

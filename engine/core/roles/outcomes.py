@@ -44,7 +44,8 @@ def outcome(w: Work, event: Outcome) -> None:
         _late(w, event)
         return
     definition = w.catalog.roles[role.role]
-    if not event.unreachable and event.what != "running" and _unproven(w, role, definition):
+    needs = role.role in w.catalog.needs_claim and definition.jig_kind.alive  # else the engine's own hands report it
+    if needs and not event.unreachable and event.what != "running" and _unproven(w, role, definition):
         return
     match event.what:
         case "running":
