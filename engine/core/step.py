@@ -16,8 +16,7 @@ from typing import assert_never, cast
 
 from msgspec.structs import replace
 
-from .. import reasons
-from ..effects import Accept, Answer, BootScript, Ignore, Refuse
+from ..effects import Accept, Ignore, Refuse
 from ..events import (
     AnyEvent,
     Bye,
@@ -44,11 +43,10 @@ from ..events import (
     Started,
     Tick,
 )
-from ..model import Deployment, Kind, Mac, Node, Sighting, Signal
+from ..model import Deployment, Kind, Node, Sighting, Signal
 from ..reasons import Reason
 from ..requests import Request
-from .boot import boot, disk_boot, leases, loaders, rumour, strangers
-from .boot.ban import is_banned
+from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
 from .hardware.learn import bmc_clock, bmc_speaks
 from .operator.operate import operate, set_attribute
@@ -59,7 +57,7 @@ from .plan.values import put_plan_values
 from .roles import annealer, confirm, life
 from .roles.outcomes import outcome
 from .roles.reopen import renewed, reopen
-from .roles.stages import DISCOVERY, over_network, wanted_stage
+from .roles.stages import wanted_stage
 from .world.work import Change, Checkpoint, Work
 
 ROUNDS = 50
@@ -116,7 +114,7 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Fetched():
             _signal(w, event.address, Signal(event.what))
         case ScriptAsked():
-            _script(w, event)
+            scripts.asked(w, event)
         case Hello():
             hello(w, event)
         case Bye():
@@ -191,77 +189,6 @@ def _signal(w: Work, address: str, signal: Signal) -> None:
     sighting = w.sightings.get(lease.mac)
     if sighting is not None and sighting.boot is not None:
         boot.sighting_signal(w, sighting, signal)
-
-
-def _script(w: Work, event: ScriptAsked) -> None:
-    """Decides what a machine boots now, as it asks."""
-    if is_banned(w, event.mac):
-        w.order(_boot_script(event, "", ""))
-        return
-    refused = rumour.elsewhere(w, event.mac, event.address)
-    if refused is not None:
-        _show(w, event.mac, refused)
-        w.order(Refuse(request=event.request, reason=refused))
-        return
-    node_id = w.macs.get(event.mac)
-    if node_id is None:
-        sighting = w.sightings.get(event.mac) or Sighting(mac=event.mac, kind="ipxe", first=w.at)
-        if sighting.banned or not strangers.admit(w, event.mac):
-            w.order(_boot_script(event, "", ""))
-            return
-        sighting = boot.sighting_signal(w, replace(sighting, address=event.address), Signal.SCRIPT)
-        nonce = (sighting.boot.nonce if sighting.boot is not None else "") or event.nonce
-        if sighting.boot is not None:
-            w.put_sighting(replace(sighting, boot=replace(sighting.boot, nonce=nonce)))
-        w.order(_boot_script(event, "", DISCOVERY, nonce, image=loaders.discovery_image(w, event.mac)))
-        return
-    node = w.nodes[node_id]
-    if node.boot is None:
-        _rumoured_script(w, node, event)
-        return
-    node = loaders.answered(w, boot.node_signal(w, node, Signal.SCRIPT))
-    if node.boot is None:  # it has just used up its tries
-        w.order(_boot_script(event, node.id, DISCOVERY))
-        return
-    nonce = ""
-    if over_network(w, node.boot.environment):
-        nonce = node.boot.nonce or event.nonce
-        again = reasons.script_again(mac=event.mac, address=event.address) if node.boot.nonce else node.notice
-        w.put_node(node := replace(node, boot=replace(node.boot, nonce=nonce), boot_mac=event.mac, notice=again))
-    w.order(_node_script(w, node, event, node.boot.environment if node.boot is not None else "", nonce))
-
-
-def _rumoured_script(w: Work, node: Node, event: ScriptAsked) -> None:
-    """No boot of this node is open, so the request proves nothing. The script is the one that the machine needs if it boots."""
-    node = rumour.spoken(w, node, Signal.SCRIPT, event.mac, event.address)
-    spoken, nonce = node.rumour, ""
-    if spoken is not None and over_network(w, spoken.environment):
-        nonce = spoken.nonce or event.nonce
-        w.put_node(node := replace(node, rumour=replace(spoken, nonce=nonce)))
-    w.order(_node_script(w, node, event, spoken.environment if spoken is not None else DISCOVERY, nonce))
-
-
-def _node_script(w: Work, node: Node, event: ScriptAsked, environment: str, nonce: str) -> Answer:
-    """`nonce`: of a script that boots the environment over the network; else it is on the disk."""
-    quirk = disk_boot.quirk(w, node) if not nonce else ""
-    image = loaders.discovery_image(w, event.mac) if environment == DISCOVERY else ""
-    return _boot_script(event, node.id, environment, nonce, quirk, image)
-
-
-def _show(w: Work, mac: Mac, reason: Reason) -> None:
-    """Shows a refusal on the node that has this MAC, or on the sighting."""
-    node, sighting = w.nodes.get(w.macs.get(mac, "")), w.sightings.get(mac)
-    if node is not None:
-        w.put_node(replace(node, notice=reason))
-    elif sighting is not None:
-        w.put_sighting(replace(sighting, reason=reason))
-
-
-def _boot_script(event: ScriptAsked, node: str, environment: str, nonce: str = "", quirk: str = "", image: str = "") -> Answer:
-    """Without a nonce the machine goes on to its own disk."""
-    return BootScript(
-        request=event.request, mac=event.mac, node=node, environment=environment, disk=not nonce, nonce=nonce, quirk=quirk, image=image
-    )
 
 
 def _tick(w: Work, due: Due) -> None:
