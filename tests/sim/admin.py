@@ -252,7 +252,7 @@ class Admin:
                     reply = effect.reply
                     self.sim.net.datagram(machine, lambda r=reply, m=machine: self.sim.hears(m, r))
 
-    def _ask(self, make: Callable[[int], Event], reply: Callable[[Any], None]) -> None:
+    def asks(self, make: Callable[[int], Event], reply: Callable[[Any], None]) -> None:
         if not self.up:
             reply(None)
             return
@@ -264,7 +264,7 @@ class Admin:
 
     def script(self, mac: str, address: str, reply: Callable[[Any], None]) -> None:
         nonce = f"{self.sim.random('nonces').getrandbits(64):016x}"
-        self._ask(lambda number: ScriptAsked(request=Request(Asker.HTTP, number), mac=mac, address=address, nonce=nonce), reply)
+        self.asks(lambda number: ScriptAsked(request=Request(Asker.HTTP, number), mac=mac, address=address, nonce=nonce), reply)
 
     def hello(self, machine: Machine, boot_id: str, nonce: str, reply: Callable[[Any], None]) -> None:
         credential, _, installation = (machine.system.credential if machine.system is not None and not nonce else "/").partition("/")
@@ -293,7 +293,7 @@ class Admin:
             address=address,
             arch="x86_64",
         )
-        self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
+        self.asks(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
 
     def tenant(self, machine: Machine, node: str, installation: str, environment: str) -> None:
         """Somebody who had the machine before says hello, and shows all that it shows."""
@@ -316,7 +316,7 @@ class Admin:
             elif isinstance(answer, Refuse):
                 self.sim.counters.hit(f"tenant refused: {answer.reason.code}")
 
-        self._ask(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
+        self.asks(lambda number: replace(said, request=Request(Asker.HTTP, number)), heard)
 
     def _token(self, node: str, boot_id: str) -> bool:
         found = self.loop.world.nodes.get(node) if self.up else None
