@@ -20,6 +20,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ... import reasons
+from ...effects import Ignore
 from ...events import NodeDue
 from ...model import Mac, Node, NodeId, Rumour, Signal
 from ...reasons import Reason
@@ -61,12 +62,13 @@ def present(node: Node) -> bool:
 
 
 def denied(w: Work, node_id: NodeId) -> None:
-    """The node answered: whoever spoke of a boot was not its machine, or was wrong."""
+    """The node answered: whoever spoke of a boot was not its machine, or was wrong. The node and the health page name it."""
     node = w.nodes[node_id]
     if node.rumour is not None:
         rumour = node.rumour
         reason = reasons.not_its_boot(node=node.name, mac=rumour.mac, address=rumour.address or "no address", port=rumour.port or "unknown")
         w.put_node(replace(node, notice=reason))
+        w.order(Ignore(mac=rumour.mac, reason=reason))
 
 
 def due(w: Work, node: Node) -> None:
