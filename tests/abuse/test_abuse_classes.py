@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "serve"))
 
-from http_rig import Rig, greeting
+from http_rig import Rig, greeting, ticket
 
 from engine.definitions import ImageDef, RoleDef
 from engine.effects import Start
@@ -125,7 +125,7 @@ def test_fields_that_a_call_does_not_take_change_nothing(rig: Rig) -> None:
         "is_superuser": True,
         "address": "6.6.6.6",
     }
-    status, body, _ = rig.call("POST", "/agent/hello", greeting(nonce="ticket-1", **more))
+    status, body, _ = rig.call("POST", "/agent/hello", greeting(nonce=ticket(1), **more))
     assert (status, body["node"]) == (200, "n1")
     (event,) = rig.seen(Hello)
     assert set(event.__struct_fields__).isdisjoint({"node", "allocated", "approved", "stage"})
@@ -343,9 +343,9 @@ def test_no_secret_is_logged_shown_or_journalled(rig: Rig, caplog: pytest.LogCap
         rig.call("POST", "/agent/bye", b"{", token)
         rig.raw(b"GET /agent/next HTTP/1.1\r\nAuthorization: Bearer " + token.encode() + b"\r\n\x00bad\r\n\r\n")
     nonce = rig.scripts[-1][1]
-    assert len(nonce) == 32
+    assert len(nonce) == 48
     shown = caplog.text + repr(rig.events) + repr(rig.keys) + repr(rig.http.counters())
-    for secret in (token, token.rsplit(".", 1)[1], credential, credential.rsplit(".", 1)[1], nonce, "ticket-1"):
+    for secret in (token, token.rsplit(".", 1)[1], credential, credential.rsplit(".", 1)[1], nonce, ticket(1)):
         assert secret not in shown
     (tmp_path / "vault").mkdir()
     vault = Vault(tmp_path / "vault", tmp_path / "vault.keys")
@@ -376,13 +376,13 @@ def test_nonces_and_tokens_come_from_the_systems_random_source(rig: Rig) -> None
     nonces = [nonce for _, nonce in rig.scripts]
     assert len(set(nonces)) == 40
     values = [int(nonce, 16) for nonce in nonces]
-    # Each of 128 bits was seen set and not set: no clock, no counter, no MAC in it (as in a uuid1).
+    # Each of 192 bits was seen set and not set: no clock, no counter, no MAC in it (as in a uuid1).
     ones = zeros = 0
     for value in values:
         ones |= value
         zeros |= ~value
-    assert ones == (1 << 128) - 1
-    assert zeros & ((1 << 128) - 1) == (1 << 128) - 1
+    assert ones == (1 << 192) - 1
+    assert zeros & ((1 << 192) - 1) == (1 << 192) - 1
     assert Keys(b"a" * 32).token("n1", "b") != Keys(b"b" * 32).token("n1", "b")
     bad = []
     for path in sorted((ROOT / "engine").rglob("*.py")):
