@@ -10,7 +10,7 @@ address that the request was sent to, because a boot ROM drops answers from anot
 
 Rules
 * At most `max_transfers` at once and `max_per_peer` for one address. Beyond that, ERROR 0 "busy"; boot ROMs ask again.
-* Strangers share an eighth of the transfers, and with machines that were only seen three quarters: nodes always find a place. An address
+* Strangers share an eighth of the transfers, and with machines that were only seen seven eighths: nodes always find a place. An address
   that is no node's may ask only so often (OF_PEER); what is over that is dropped and counted.
 * A repeated request before any acknowledgement is the client's own repetition and starts nothing. After that, the client began again
   from the same port (boot ROMs do): the old transfer ends.
@@ -128,7 +128,7 @@ class TftpService:
         resolve: Callable[[str, str], TftpFile | Refusal],
         fetched: Callable[[str, str, int, float, bool], None],
         interface: str | None = None,
-        max_transfers: int = 512,
+        max_transfers: int = 640,
         max_per_peer: int = 8,
         limits: Limits = Limits(),  # noqa: B008
         record: Recorder = NOBODY,
@@ -139,7 +139,7 @@ class TftpService:
         self._rates = {standing: Rates[str](rate, PEERS) for standing, rate in OF_PEER.items()}
         self._places = {
             Standing.STRANGER: max(max_transfers // 8, 1),
-            Standing.SEEN: max(max_transfers * 3 // 4, 1),
+            Standing.SEEN: max(max_transfers * 7 // 8, 1),
             Standing.KNOWN: max_transfers,
         }
         self._taken: Counter[Standing] = Counter()
@@ -354,7 +354,7 @@ class TftpService:
 
     def _unwelcome(self, peer: Address, asked: Read, standing: Standing) -> tuple[str, Error] | None:
         if any(standing <= least and self._count(least) >= places for least, places in self._places.items()):
-            if standing is not Standing.KNOWN:
+            if standing is Standing.STRANGER:  # a rack that boots for the first time is no flood
                 self._record.flood("TFTP requests", peer[0], self._record.of(peer[0]))
             return "busy", Error(code=0, message="busy, ask again")
         if self._per_peer.get(peer[0], 0) >= self._max_per_peer:
