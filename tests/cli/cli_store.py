@@ -61,6 +61,7 @@ networks:
   admin:
     subnet: 10.0.0.0/24
     ranges: {dhcp: 10.0.0.21-10.0.0.80, host: 10.0.0.101-10.0.0.250}
+  bmc: {subnet: 10.0.1.0/24, conduit: bmc}
 racks:
   - name: r1
     places:

@@ -131,6 +131,12 @@ def test_it_tries_again_and_gives_up() -> None:
     assert "it shows nothing" in reasons.sentence(node.notice)
 
 
+def test_a_confirmation_answers_the_notice() -> None:
+    d = rig(notice=reasons.not_proved(node="n1", tries=3, message="x"))
+    d.feed(Proved(node="n1", number=asked(d).number))
+    assert (d.node().confirmed, d.node().notice) == ("bmc", None)
+
+
 def test_no_answer_is_a_failure() -> None:
     d = rig()
     asked(d)

@@ -29,6 +29,8 @@ from .change import change_node
 from .node_moves import NodeMove
 from .stages import over_network
 
+ANSWERED = frozenset({"not_proved", "bmc_moved"})
+"""Notices that a confirmation answers."""
 TRIES = 3
 """Challenges in one boot before the engine gives up."""
 WITHIN_S = 90.0
@@ -85,7 +87,11 @@ def proved(w: Work, event: Proved) -> None:
 def confirm(w: Work, node: Node, by: Literal["bmc", "operator"]) -> Node | None:
     """Records that the present claim is the node's. From now on the BMC that it reports counts. None: the move is not legal."""
     confirmed = change_node(w, node, NodeMove.CONFIRM, confirmed=by)
-    return None if confirmed is None else take_up(w, confirmed)
+    if confirmed is None:
+        return None
+    if confirmed.notice is not None and confirmed.notice.code in ANSWERED:
+        w.put_node(confirmed := replace(confirmed, notice=None))
+    return take_up(w, confirmed)
 
 
 def failed(w: Work, node: Node, why: Reason) -> None:
