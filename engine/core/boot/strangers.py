@@ -57,8 +57,8 @@ class Protected:
 
 
 def planned_macs(plan: Plan | None) -> frozenset[Mac]:
-    """The MACs that the plan's rules name."""
-    found: set[Mac] = set()
+    """The MACs that the plan names: in its rules, and those of the BMCs of machines that it expects."""
+    found: set[Mac] = {machine.bmc.mac for machine in plan.machines if machine.bmc.mac} if plan is not None else set()
     for rule in plan.rules if plan is not None else ():
         wanted = rule.match.get("mac")
         if isinstance(wanted, dict):
