@@ -146,3 +146,16 @@ def test_a_ticket_reads_one_image_in_one_boot() -> None:
     assert KEYS.check(ticket, BOOTS.get) == ("", Verdict.FORGED)
     for text in ("", ".", "..", "n1.x.y", KEYS.token("n1", "boot-2"), KEYS.credential("n1"), "x" * 10_000, "\udc80.\udc80.\udc80"):
         assert KEYS.check_ticket(text, "debian-12", BOOTS.get) is None
+
+
+def test_a_challenge_is_of_one_number_of_one_boot_of_one_node() -> None:
+    texts = {
+        Keys(key).challenge(node, boot, number)
+        for key in (b"k" * 32, b"l" * 32)
+        for node in ("n1", "n11")
+        for boot in "ab"
+        for number in (1, 11)
+    }
+    assert len(texts) == 16
+    assert all(len(text) == 13 and set(text) <= set("abcdefghijklmnopqrstuvwxyz234567") for text in texts)
+    assert KEYS.challenge("n1", "boot-2", 1) == KEYS.challenge("n1", "boot-2", 1), "an engine that was restarted knows it again"
