@@ -11,8 +11,7 @@ from ... import reasons
 from ...definitions import Json
 from ...model import Kind, Node
 from ...reasons import Reason
-from ..roles.change import change_node
-from ..roles.node_moves import NodeMove
+from ..roles.confirm import confirm as claim_confirmed
 from ..world.work import Work
 
 
@@ -27,7 +26,7 @@ def confirm(w: Work, node: Node, who: str, value: Json) -> Reason | str:  # noqa
         return reasons.wrong_fingerprint(given=given[:40] or "(none)", node=node.name)
     if node.confirmed:
         return f"{node.name} is confirmed already"
-    if change_node(w, node, NodeMove.CONFIRM, confirmed="operator") is None:
+    if claim_confirmed(w, node, "operator") is None:
         return reasons.illegal(verb="confirm", node=node.name, state="not up")
     return f"{node.name} is confirmed until its next boot: it may receive secrets"
 
