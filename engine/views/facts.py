@@ -4,6 +4,7 @@ neighbour on a port. Pure. Shown on the node's page and by `crowbar explain`."""
 from __future__ import annotations
 
 from ..core.boot.identity import known_by, shared_with
+from ..core.boot.rumour import present
 from ..core.hardware.inventory import FoundBmc, inventory_of
 from ..core.hardware.topology import Topology, topology
 from ..core.hardware.written import odd_writes
@@ -20,6 +21,7 @@ def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple
     """Labels and sentences, the most important first."""
     claim = _claim(world, node)
     out = [("claim", claim)] if claim and not node.confirmed else []
+    out += [("boot", text) for text in _rumour(node)]
     out += [("identity", text) for text in _identity(world, node)]
     if node.clock_off is not None and abs(node.clock_off) >= CLOCK_S:
         out.append(("clock", f"at the last hello, the machine's clock was {_off(node.clock_off)}"))
@@ -32,6 +34,16 @@ def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple
         out += [("cable", f"{one.nic} also hears {other}") for one in found.links if one.node == label for other in one.others]
     out += [("claim", claim)] if claim and node.confirmed else []
     return tuple(out)
+
+
+def _rumour(node: Node) -> list[str]:
+    """Who asks to boot in the node's name, while no boot of it is open."""
+    rumour = node.rumour
+    if rumour is None or node.boot is not None:
+        return []
+    port = f", switch port {rumour.port}" if rumour.port else ""
+    follows = "the engine asks whether the node is still up" if present(node) else "the engine waits for its hello"
+    return [f"{rumour.mac} at {rumour.address or 'no address'}{port} asks to boot ({rumour.signal.value}); {follows}"]
 
 
 def _claim(world: World, node: Node) -> str:

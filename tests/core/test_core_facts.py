@@ -118,3 +118,14 @@ def test_what_else_a_port_hears() -> None:
     ]
     d.put(NodeRole(node="n1", role="lldp", deployment="system", state=State.ACTIVE, gave={"neighbours": heard}))
     assert told(d) == {"cable": "eno1 also hears phone:Port 1 (a telephone)"}
+
+
+def test_who_asks_to_boot_in_the_nodes_name() -> None:
+    d = WorldRig(BOOTS)
+    d.server()
+    d.feed(ask(), script("h9"))
+    assert told(d)["boot"] == f"{mac(1)} at 10.0.0.30 asks to boot (script); the engine asks whether the node is still up"
+    d.nobody_answers()
+    assert told(d)["boot"] == f"{mac(1)} at 10.0.0.30 asks to boot (script); the engine waits for its hello"
+    d.feed(hello("b9", nonce="h9"))
+    assert "boot" not in told(d)

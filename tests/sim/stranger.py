@@ -41,9 +41,9 @@ class Stranger:
     def _speak(self) -> None:
         if self._sim.admin.up:
             self.sent += 1
-            self._random.choice((self._dhcp, self._dhcp, self._script, self._script, self._fetched, self._hello, self._credential, self._lies))(
-                self._random.choice(self._sim.machines)
-            )
+            self._random.choice(
+                (self._dhcp, self._dhcp, self._script, self._script, self._fetched, self._hello, self._credential, self._lies)
+            )(self._random.choice(self._sim.machines))
         self._later()
 
     def _dhcp(self, victim: Machine) -> None:
@@ -95,7 +95,14 @@ class Stranger:
             if isinstance(answer, Welcome):
                 self.took.append(f"{answer.node} {answer.boot_id}")
 
-        said = {"uuid": victim.uuid, "serial": victim.serial, "macs": (victim.mac,), "address": victim.lease or OWN, "arch": "x86_64", **fields}
+        said = {
+            "uuid": victim.uuid,
+            "serial": victim.serial,
+            "macs": (victim.mac,),
+            "address": victim.lease or OWN,
+            "arch": "x86_64",
+            **fields,
+        }
         self._ask(lambda request: Hello(request=request, boot_id=f"b-stranger-{self.sent}", **said), got)
 
     def _ask(self, make: Any, got: Any) -> None:

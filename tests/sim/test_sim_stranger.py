@@ -62,7 +62,9 @@ def course(seed: int, every_s: float = 0.0) -> Ended | None:
     assert not [n.problem for n in nodes if n.problem is not None]
     notices = {n.notice.code for n in nodes if n.notice is not None}
     took = stranger.took if stranger is not None else []
-    return Ended(after, sim.counters["effect BootNode"], sim.counters["found dead by probes"], stranger.sent if stranger else 0, took, notices)
+    return Ended(
+        after, sim.counters["effect BootNode"], sim.counters["found dead by probes"], stranger.sent if stranger else 0, took, notices
+    )
 
 
 @pytest.mark.parametrize("every_s", [3.0, 20.0])
