@@ -61,6 +61,9 @@ def situation(name: str) -> WorldRig:
     match name:
         case "running":
             d.change(role="serve", state=State.TRANSITION, attempt="i5-30", leg=1)
+        case "running, unavailable":
+            d.change(role="serve", state=State.TRANSITION, attempt="i5-30", leg=1)
+            d.change(available=False)
         case "suspended":
             d.change(role="serve", state=State.TRANSITION, attempt="i5-30", leg=1, resume=True)
             d.change(alive=False)

@@ -43,6 +43,8 @@ from engine.effects import Accept, Refuse
         ("redeploy", "discovered", "illegal"),
         ("delete", "ready", "yes"),
         ("delete", "running", "busy"),
+        ("delete", "running, unavailable", "not_available"),
+        ("redeploy", "running, unavailable", "not_available"),
         ("explode", "ready", "unknown_thing"),
     ],
 )
