@@ -41,7 +41,7 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         networks = {"admin": ADMIN, "bmc": Network(name="bmc", subnet=f"{BMCS}.0/24", conduit="bmc")}
-        self.rig = WorldRig(USUAL, plan({}, networks=networks, allocate="ask"))
+        self.rig = WorldRig(USUAL, plan({}, "confirmed", networks=networks, allocate="ask"))
         self.ipmi, self.redfish = BmcFarm(), RedfishFarm(certificate(folder))
         self.agent: list[str] = []
         """Nodes whose agent got an order."""

@@ -155,7 +155,7 @@ class Target:
     def serves(self, number: int) -> None:
         assert self.gets_an_address(number).yiaddr.startswith("192.168.")
         assert self.gets_the_loader() == 512
-        assert "#!ipxe" in self.gets_a_script()
+        assert "#!ipxe" in self.gets_a_script(self.takes_an_address(number), number)
         counted = self.ask("counters")
         assert counted["failure"] == ""
         assert counted["letters"] == []

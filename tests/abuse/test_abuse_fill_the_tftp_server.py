@@ -12,7 +12,7 @@ from engine.serve.standing import Standing
 from engine.serve.tftp import OF_PEER, Refusal, TftpFile, TftpService
 from engine.wire import tftp
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 PLACES = 64
 NODE, BOOTS = "127.0.0.30", "127.0.0.40"
 

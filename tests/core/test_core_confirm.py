@@ -21,7 +21,7 @@ WHY = reasons.not_shown(node="n1", address="10.0.1.1", message="it shows nothing
 
 def rig(site: Site | None = None, **fields: Any) -> WorldRig:
     more = {"site": site} if site is not None else {}
-    d = WorldRig(USUAL, plan({}, allocate="ask", **more))
+    d = WorldRig(USUAL, plan({}, "confirmed", allocate="ask", **more))
     d.server("n1", **{"claim": "c", "allocated": True, "bmc": Bmc(address="10.0.1.1"), **fields})
     return d
 

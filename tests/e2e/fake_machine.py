@@ -107,7 +107,7 @@ class FakeMachine:
         """Ask for the address from which it speaks, as a boot ROM that remembers it (RFC 2131 section 4.3.2, INIT-REBOOT)."""
         request = DhcpRequest(kind=DhcpKind.REQUEST, xid=1, mac=self.mac, vendor_class=ROM, arch=0, requested=self.address)
         assert self.engine.loop.offer(DhcpAsked(request=request, interface="lo"))
-        end = time.monotonic() + 20.0
+        end = time.monotonic() + 60.0
         while self.engine.world.lease_of.get(self.mac) != self.address:
             assert time.monotonic() < end, "the engine leases nothing"
             time.sleep(0.005)
@@ -124,7 +124,7 @@ class FakeMachine:
     def up_again(self, boot_id: str, **other: Any) -> Answer:
         """It went away without a word, and boots again: its hello is put off until the engine has found that nobody answers."""
         self.script()
-        end = time.monotonic() + 30.0
+        end = time.monotonic() + 60.0
         while (answer := self.hello(boot_id, **other)).code == "live_claim":
             assert time.monotonic() < end, "the engine finds nobody dead"
             time.sleep(0.1)

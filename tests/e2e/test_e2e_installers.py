@@ -66,8 +66,9 @@ def test_each_machine_is_installed_by_its_own_method(store: Path) -> None:
         name = str(rows[place]["name"]).split(".")[0]
         seen = [line for line in events.splitlines() if f" {name} " in line]
         story = "\n".join(seen)
-        # in this order: booted over the network, answers fetched, hello, at work; and out of it by its own reboot
-        at = [story.find(f"booting {installer}: opened"), story.find(f"/ {installer}; os-install transition")]
+        # in this order: booted over the network, answers fetched, hello, confirmed, at work; and out of it by its own reboot
+        opened = story.find(f"booting {installer}: opened")
+        at = [opened, story.find("os-install transition", story.find(f"/ {installer}", opened + 1))]
         assert -1 < at[0] < at[1], story
         assert "os-install active; system / booting" in story[at[1] :], story
     # A simulated installer gives up unless the answers that it fetched are those of its machine, so they came.

@@ -168,7 +168,7 @@ def test_curl_fetches_the_loader_by_tftp_script_and_kernel_by_http(site: Site) -
 
     script = site.lab.run("one", "curl", "-sSf", f"http://{ADMIN}/boot/script?mac={site.lab.mac('one')}").stdout
     assert script.startswith("#!ipxe")
-    assert re.search(r"crowbar\.nonce=[0-9a-f]{32}\b", script)
+    assert re.search(r"crowbar\.nonce=[0-9a-f]{48}\b", script)
     url = f"http://{ADMIN}/image/sledgehammer/vmlinuz"
     assert f"{ADMIN}/image/sledgehammer" in script
     assert "vmlinuz" in script

@@ -21,6 +21,7 @@ from crowbar_tui.cli import main
 from crowbar_tui.commands import run
 from engine.racks import RackFileWrong, kinds
 from engine.racks.bmc.commands import Commands
+from engine.racks.bmc.label import About
 from engine.racks.orders import WrongOrder, mood
 from engine.racks.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
 from engine.racks.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
@@ -359,7 +360,7 @@ def unframed(octets: bytes) -> bytes:
 def test_the_machine_asks_its_bmc_for_the_address() -> None:
     import uuid
 
-    commands = Commands(Off(), uuid.UUID(int=1), "192.168.125.21", bytes(6))
+    commands = Commands(Off(), About(guid=uuid.UUID(int=1)), "192.168.125.21", bytes(6))
     bus = ipmi_bus.Bus(lambda f, c, d: commands.execute(f, c, d, 4))
     answer = unframed(bus.feed(request(0xA0, 0x0C, 0x02, bytes((1, 3, 0, 0)))))
     assert answer[:4] == bytes((0xA0, 0x0D << 2, 0x02, 0))
