@@ -123,12 +123,14 @@ def _index_forgotten(patch: Patch) -> None:
 
 def _order_lost(patch: Patch) -> None:
     """An order that waits for a node's agent is not given again after a restart."""
-    patch.setattr(reopen, "by_agent", lambda _node, _boot: False)
+    patch.setattr(reopen, "by_agent", lambda _w, _node, _boot: False)
     patch.setitem(faults.WEIGHTS, "kill with an order", 200)  # else it is rare
 
 
 def _approves_any_disk(patch: Patch) -> None:
     patch.setattr(outcomes, "other_disks", lambda _w, _node, _before: None)
+    for rare in ("another disk", "one more disk"):
+        patch.setitem(faults.WEIGHTS, rare, 60)
 
 
 def _raises(patch: Patch) -> None:
@@ -163,7 +165,7 @@ BROKEN: dict[Callable[[Patch], None], tuple[str, ...]] = {
     _approval_stays: ("its approval is not spent",),
     _wiped_again: ("is wiped again by",),
     _one_address_for_two: ("have the address", "could not be worked on"),
-    _merges: ("is welcome as that too",),
+    _merges: ("is welcome as that too", "it waits for ever"),
     _no_wakes: ("it waits for ever",),
     _not_touched: ("nobody looks at it", "it waits for ever"),
     _index_forgotten: ("index serials is",),
