@@ -75,7 +75,7 @@ def many(seeds: Iterable[int], processes: int = 0, twins: bool = True, most: int
     counters: Counter[str] = Counter()
     wrong: list[tuple[int, str, int]] = []
     processes = processes or os.cpu_count() or 1
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as a test runner is one, may stand still for ever
     with context.Pool(processes) as pool:
         for seed, what, counted, drawn in pool.imap_unordered(_work, [(s, twins) for s in seeds], chunksize=8):
             counters.update(counted)
