@@ -56,6 +56,12 @@ not_written = kind(
     "check that the machine's kernel has an IPMI driver and its image has ipmitool",
     who=Who.ENGINE,
 )
+not_answered = kind(
+    "not_answered",
+    "whoever said hello as {node} did not answer a challenge for its BMC within {seconds:g} s",
+    "read the machine's screen: its agent may not run, or another machine may have said hello in its name",
+    who=Who.ENGINE,
+)
 not_shown = kind(
     "not_shown",
     "the BMC of {node} at {address} does not show the challenge that the node's agent wrote: {message}",

@@ -18,6 +18,12 @@ second_claim = kind(
     "look for two machines with this MAC, or for an intruder on the boot network",
     who=Who.TECHNICIAN,
 )
+disk_nonce = kind(
+    "disk_nonce",
+    "a machine said hello from {environment}, which starts from a disk, with the nonce of a boot over the network",
+    "look for a machine at {address} that speaks in the name of this node",
+    who=Who.TECHNICIAN,
+)
 script_again = kind(
     "script_again",
     "a second request for the boot script of {mac} came from {address}; it got the same script",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from boots_rig import hello
 from catalogs import USUAL, plan
 from msgspec.structs import replace
-from world_rig import WorldRig
+from world_rig import WorldRig, mac
 
 from engine import reasons
 from engine.core.roles import confirm
@@ -15,6 +16,7 @@ from engine.effects import Accept, Prove, Refuse
 from engine.events import Bye, Missed, Operate, Proved, Started
 from engine.model import Bmc, Kind, PowerOff
 from engine.plan import Site
+from engine.reasons import Reason
 
 WHY = reasons.not_shown(node="n1", address="10.0.1.1", message="it shows nothing")
 
@@ -146,9 +148,36 @@ def test_no_answer_is_a_failure() -> None:
     proof = d.node().proof
     assert proof is not None
     assert proof.failure is not None
-    assert proof.failure.code == "not_written"
+    assert proof.failure.code == "not_answered"
     d.tick("n1", confirm.AGAIN_S)
     assert d.one(Prove).number == 2
+
+
+@pytest.mark.parametrize(
+    ("why", "proven", "gives_way"),
+    [
+        (reasons.not_shown(node="n1", address="10.0.1.1", message="it shows nothing"), False, True),
+        (reasons.not_answered(node="n1", seconds=90.0), False, True),
+        (reasons.not_written(node="n1", message="no ipmitool"), False, False),
+        (reasons.not_written(node="n1", message="no ipmitool"), True, True),
+        (reasons.power_failed(node="n1", address="10.0.1.1", message="it does not answer"), True, False),
+    ],
+)
+def test_a_claim_that_the_bmc_refutes_gives_way_to_the_next_hello(why: Reason, proven: bool, gives_way: bool) -> None:
+    d = rig(claim="h1", boot_mac=mac(1), bmc=Bmc(address="10.0.1.1", proven=proven))
+    d.feed(hello("b-late", nonce="h1"))
+    assert d.one(Refuse).reason.code == "second_claim"
+    for tries in range(confirm.TRIES):
+        order = asked(d) if not tries else d.one(Prove)
+        d.feed(Proved(node="n1", number=order.number, failure=why))
+        d.tick("n1", confirm.AGAIN_S)
+    d.feed(hello("b-late", nonce="h1"))
+    assert d.node().boot_id == ("b-late" if gives_way else "b1")
+    if gives_way:
+        d.feed(Proved(node="n1", number=d.one(Prove).number))
+        assert d.node().confirmed == "bmc"
+        d.feed(hello("b1", nonce="h1"))
+        assert d.one(Refuse).reason.code == "second_claim", "a claim that is confirmed gives way to nobody"
 
 
 def test_a_person_lets_it_try_again() -> None:

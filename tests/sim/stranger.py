@@ -1,8 +1,8 @@
 """A stranger on the admin network. It knows every MAC, UUID, serial number and address, and sends any packet or call of a boot in any machine's
 name, at any time. It has no token, no key, and no way into a BMC.
 
-One thing it may do here and does not: to say hello first in a boot that the engine has just ordered. Then it is a claim that nobody confirms,
-and the machine's own hello is a second claim (SECURITY.md, known limits).
+`first`: it also says hello in a boot that the engine ordered, before the machine does. It does so for nodes whose BMC can tell who is who: of
+the others only a person can.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ OWN = "10.0.0.99"
 
 
 class Stranger:
-    """`every_s`: seconds between two of its packets, on average. `took`: tokens that it was given, which must stay empty."""
+    """`every_s`: seconds between two of its packets, on average. `took`: the claims that it was welcome with."""
 
-    def __init__(self, sim: Simulation, every_s: float) -> None:
-        self._sim, self._every_s = sim, every_s
+    def __init__(self, sim: Simulation, every_s: float, first: bool = False) -> None:
+        self._sim, self._every_s, self._first = sim, every_s, first
         self._random: Random = sim.random("stranger")
         self._nonces: dict[str, list[str]] = {}
         self.took: list[str] = []
@@ -63,6 +63,9 @@ class Stranger:
         def got(answer: Any) -> None:
             if isinstance(answer, BootScript) and answer.nonce:
                 self._nonces.setdefault(victim.mac, []).append(answer.nonce)
+                node = self._sim.admin.world.nodes.get(answer.node)
+                if self._first and node is not None and node.boot is not None and node.allocated and node.bmc is not None:
+                    self._says(victim, nonce=answer.nonce, environment=answer.environment)
 
         address = self._random.choice((victim.lease or OWN, victim.lease or OWN, OWN))
         nonce = f"{self._random.getrandbits(64):016x}"

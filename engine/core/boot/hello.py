@@ -17,7 +17,8 @@ from ...model import Kind, Mac, Node, Sighting, Signal, Way
 from ...reasons import Reason
 from ..plan.bind import bind_discovery
 from ..roles.change import change_node
-from ..roles.claims import counts
+from ..roles.claims import counts, trusted
+from ..roles.confirm import refuted
 from ..roles.death import look_again, order_probe, suspend
 from ..roles.node_moves import NodeMove
 from ..roles.stages import DISCOVERY, over_network
@@ -26,7 +27,7 @@ from . import loaders
 from .ban import banned_mac
 from .boot import failed
 from .identity import Identity, identify, match
-from .rumour import present
+from .rumour import present, spoken
 
 PROTOCOL = 1
 """Version of the agent protocol (images/node/agent sends it in its hello). It is raised only if an older agent could not be understood,
@@ -54,12 +55,22 @@ def hello(w: Work, event: Hello) -> None:
         _note(w, event, reasons.unknown_nonce())
         return
     by_node = w.nodes.get(owner)
-    if by_node is None or by_node.claim != event.nonce:
+    if not over_network(w, event.environment):
+        reason = reasons.disk_nonce(environment=event.environment, address=event.address or "an unknown address")
+        _refuse(w, by_node or w.sightings.get(owner), event, reason)
+    elif by_node is None or by_node.claim != event.nonce or (by_node.boot_id != event.boot_id and _gives_way(by_node)):
         _first_claim(w, event, owner)
     elif by_node.boot_id == event.boot_id:
         _arrived(w, by_node, event)
     else:
         _refuse(w, by_node, event, reasons.second_claim(mac=by_node.boot_mac))
+        if not trusted(w, by_node):  # either of the two may be the machine
+            spoken(w, w.nodes[by_node.id], Signal.HELLO, by_node.boot_mac, event.address)
+
+
+def _gives_way(node: Node) -> bool:
+    """True if another hello of the same boot takes the place of the present claim: the BMC has refuted it, or nobody is there any more."""
+    return refuted(node) or (node.boot is None and not node.confirmed and not present(node))
 
 
 def _by_credential(w: Work, event: Hello) -> None:
@@ -104,7 +115,7 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     if isinstance(matched, Reason):
         _refuse(w, by_node or sighting, event, matched)
         return
-    if matched is not None and present(matched):
+    if matched is not None and present(matched) and not (matched.claim == event.nonce and _gives_way(matched)):
         _put_off(w, matched, event)
         return
     node = matched if matched is not None else _new_node(w, found, mac, event)

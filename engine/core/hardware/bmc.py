@@ -185,7 +185,8 @@ def theirs(
     if (own_uuid and not uuids.isdisjoint((own_uuid, swapped(own_uuid)))) or (own_serial and own_serial in serials):
         return None
     other = _another(view, node, uuids, serials)
-    if other is not None:
+    has_its_own = other is not None and other.bmc is not None and other.bmc.address != bmc.address
+    if other is not None and not (bmc.entered and has_its_own):
         return reasons.bmc_is_anothers(node=node.name, address=bmc.address, other=other.name)
     if bmc.entered:
         return None

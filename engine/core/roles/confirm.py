@@ -5,6 +5,7 @@ reads it there over the network. Only a program on the node's own machine can do
 
 * A challenge is for one boot of one node, and its number is never used again. So a text that somebody saw earlier is worth nothing.
 * The engine asks when the node is allocated and its BMC may be used (`hardware.bmc`), before anything else runs there.
+* A claim that the BMC refutes gives way to the next hello of that boot: a stranger that was first does not keep the machine out.
 * An answer that does not come, or a BMC that shows something else, is tried TRIES times. Then the claim stays unconfirmed, and the node's
   notice says why. `crowbar node NODE retry` and the next boot begin anew; an operator can confirm the claim by its fingerprint.
 * A site with `trust: network` needs no confirmation, so the engine asks for none.
@@ -55,6 +56,17 @@ def state(node: Node) -> str:
     if proof.failure is None:
         return "open"
     return "waits" if proof.tries < TRIES else "over"
+
+
+def refuted(node: Node) -> bool:
+    """True if the BMC has shown that the present claim is not its machine's: every challenge stayed unanswered, or was not in the BMC. Then
+    the next who says hello in this boot takes its place. Whoever says that it cannot write into its BMC stays, unless that machine could
+    before."""
+    failure = node.proof.failure if node.proof is not None else None
+    if node.confirmed or state(node) != "over" or failure is None:
+        return False
+    could = node.bmc is not None and node.bmc.proven
+    return failure.code in ("not_answered", "not_shown") or (failure.code == "not_written" and could)
 
 
 def advance(w: Work, node_id: str) -> None:
@@ -114,7 +126,7 @@ def tick(w: Work, node: Node) -> None:
         return
     match state(node):
         case "open":
-            failed(w, node, reasons.not_written(node=node.name, message="it did not answer in time"))
+            failed(w, node, reasons.not_answered(node=node.name, seconds=deadline_s(w, WITHIN_S)))
         case "waits":
             ask(w, node, tries=proof.tries + 1)
 
