@@ -165,7 +165,7 @@ class Invariants:
             claims = {(one.id, one.fingerprint) for one in (old, new)}
             if self.sim.case.plan.site.trust == "confirmed" and not claims & self.sim.people.compared:
                 self.sim.broken(f"the host key of {new.id} is pinned, and nobody confirmed who told it")
-        if new.confirmed and not old.confirmed:
+        if new.confirmed and (old.confirmed, old.fingerprint) != (new.confirmed, new.fingerprint):
             hit(f"confirmed by {new.confirmed}")
             if new.confirmed == "bmc":
                 self._confirmed_by_bmc(new)
