@@ -42,7 +42,8 @@ def test_a_new_machine_finds_room_among_more_invented_ones_than_are_kept(target:
         engine.operate("ban", node=banned)
     assert target.asks(DhcpKind.DISCOVER, PLANNED) is not None
     end, version = time.monotonic() + PATIENCE_S, 0
-    while len(there := target.ask("sightings")) < SIGHTINGS - AT_ONCE:  # the rates of strangers let so many in at once, the others by and by
+    # The rates of strangers let some thousands in at once, and the others by and by.
+    while len(there := target.ask("sightings")) < SIGHTINGS - AT_ONCE:
         assert time.monotonic() < end, f"the table is not full: {len(there)}"
         flood(target, SIGHTINGS + 500, version)
         version += 1
