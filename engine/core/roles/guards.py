@@ -71,10 +71,10 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
             yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
         else:
             yield reasons.again()
-    if role.role in view.catalog.needs_claim:
-        yield from _unproven(view, role, definition)
     if definition.destructive and next_action(definition, role) == "run":
         yield from _destroys(view, node, role, definition)
+    if role.role in view.catalog.needs_claim:
+        yield from _unproven(view, role, definition)
     yield from _held(view, node, role, definition)
 
 
