@@ -109,8 +109,8 @@ def test_the_admin_node_is_trusted() -> None:
 # -- what waits ----------------------------------------------------------------------------------------------------
 
 
-def test_roles_with_a_secret_that_install_or_destroy_need_a_claim() -> None:
-    assert ALL.needs_claim == {"secretive", "at-home", "os-install", "raid-configure"}
+def test_roles_with_a_secret_and_those_that_install_need_a_claim() -> None:
+    assert ALL.needs_claim == {"secretive", "at-home", "os-install"}
     assert ALL.credentialed == {"os-install"}
 
 

@@ -4,8 +4,7 @@ A claim is the hello of an environment in memory. Its machine is trusted once th
 plan says that the site trusts its network. An installed system is trusted by the credential of its installation, because only a trusted
 claim received that.
 
-What waits: a role that reads a secret, a role that installs a system (its task holds the credential, and its result the host key), and a
-role that destroys data: a stranger in the machine's place could say that it wiped a disk, or keep the order until its time is over.
+What waits: a role that reads a secret, and a role that installs a system (its task holds the credential, and its result the host key).
 """
 
 from __future__ import annotations
