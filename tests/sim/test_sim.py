@@ -65,7 +65,7 @@ REACHED = (
     "boot by kexec, try 1",
     "kexec hangs",
     "nothing to boot from",
-    "came up in the wrong environment",
+    "hello refused: disk_nonce",
     "problem boot_timeout",
     "problem no_power",
     "problem power_failed",
