@@ -282,14 +282,9 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return out
 
     @cached_property
-    def peer_wanters(self) -> dict[str, tuple[str, ...]]:
-        """Role -> the roles that require it on all peers."""
-        out: dict[str, tuple[str, ...]] = {}
-        for role in self.roles.values():
-            for requirement in role.requires:
-                if requirement.on is On.PEERS:
-                    out[requirement.role] = (*out.get(requirement.role, ()), role.name)
-        return out
+    def linkers(self) -> frozenset[str]:
+        """Roles that require a role of the devices that their node is linked to."""
+        return frozenset(role.name for role in self.roles.values() if any(one.on is On.LINKED for one in role.requires))
 
     @cached_property
     def collectors(self) -> dict[str, tuple[str, ...]]:
@@ -305,11 +300,29 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return self.attributes[attribute].role
 
     def requirements(self, role: str) -> tuple[Requirement, ...]:
-        """All requirements of a role: the declared ones, and the givers of the attributes that it wants."""
-        definition = self.roles[role]
-        named = {requirement.role for requirement in definition.requires} | {role}
-        implied = dict.fromkeys(self.attributes[want.name].role for want in definition.wants)
-        return definition.requires + tuple(Requirement(role=name) for name in implied if name and name not in named)
+        """All requirements of a role: the declared ones, and the givers of the attributes that it wants. An abstract giver stands for the
+        roles that are made from it, and is not required."""
+        return self._requirements[role]
+
+    @cached_property
+    def _requirements(self) -> dict[str, tuple[Requirement, ...]]:
+        return {name: self._required_by(role) for name, role in self.roles.items()}
+
+    def _required_by(self, definition: RoleDef) -> tuple[Requirement, ...]:
+        named = {requirement.role for requirement in definition.requires} | {definition.name}
+        owners = dict.fromkeys(self.attributes[want.name].role for want in definition.wants if want.name in self.attributes)
+        implied = [name for name in owners if name in self.roles and "abstract" not in self.roles[name].flags]
+        return definition.requires + tuple(Requirement(role=name) for name in implied if name not in named)
+
+    @cached_property
+    def seekers(self) -> dict[str, tuple[str, ...]]:
+        """Role -> the roles that may require it by its name, or by a name that it provides."""
+        out: dict[str, dict[str, None]] = {}
+        for role in sorted(self.roles):
+            for requirement in self.requirements(role):
+                for name in (requirement.role, *self.providers.get(requirement.role, ())):
+                    out.setdefault(name, {})[role] = None
+        return {name: tuple(roles) for name, roles in out.items()}
 
     def stage_index(self, name: str) -> int:
         return self.places[name]

@@ -231,6 +231,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     alive: bool = False
     available: bool = True
     allocated: bool = False
+    pinned: bool = False
+    """True if an operator chose its name and group (`replace`), so that the plan's rules do not."""
     hold: bool = False
     off: PowerOff | None = None
     problem: Reason | None = None
@@ -271,6 +273,11 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     deployment: str
     state: State = State.PROPOSED
     parents: tuple[Key, ...] = ()
+    seeks: tuple[str, ...] = ()
+    """Names of required roles that the plan places on other nodes. It waits for those that none of its parents meets."""
+    kept: Literal["", "runs", "wrote", "needed"] = ""
+    """Why it is still bound although the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: the plan
+    wants it."""
     rank: float = 0.0
     """Longest remaining path in seconds, from the revision that bound the role."""
     revision: int = 0

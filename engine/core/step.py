@@ -52,6 +52,7 @@ from .hardware.learn import bmc_clock, bmc_speaks
 from .operator.operate import operate, set_attribute
 from .operator.power import power_set
 from .plan.bind import allocate, commit, start_admin
+from .plan.rebind import rebind, released
 from .plan.rules import choose
 from .plan.values import put_plan_values
 from .roles import annealer, confirm, life
@@ -80,6 +81,9 @@ def settle(w: Work) -> None:
         looked, w.looked = w.looked, {}
         for node_id in looked:
             _allocate_discovered(w, node_id)
+            _bind_device(w, node_id)
+            if w.kept:
+                released(w, node_id)
             life.advance(w, node_id)
             confirm.advance(w, node_id)
         annealer.anneal(w)
@@ -107,6 +111,29 @@ def _allocate_discovered(w: Work, node_id: str) -> None:
         w.put_node(replace(w.nodes[node_id], notice=refused))
 
 
+def _bind_device(w: Work, node_id: str) -> None:
+    """A device is allocated as soon as it appears: the plan may have roles for it."""
+    node = w.nodes.get(node_id)
+    if node is not None and node.kind is Kind.DEVICE and not w.roles_of.get(node_id):
+        _rebind(w, node)
+
+
+def _relink(w: Work, event: Outcome) -> None:
+    """A discovery may have found other devices that the node is linked to."""
+    node = w.nodes.get(event.node)
+    if event.what != "done" or not w.catalog.linkers or node is None or not node.allocated:
+        return
+    if any(key[1] in w.catalog.linkers for key in w.roles_of.get(node.id) or ()):
+        _rebind(w, node)
+
+
+def _rebind(w: Work, node: Node) -> None:
+    """A plan that cannot be met stays as it is bound: its next commit is refused, and says why."""
+    before = w.checkpoint()
+    if rebind(w, [node]) is not None:
+        w.rollback(before)
+
+
 def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each event, which mypy holds complete
     match event:
         case DhcpAsked():
@@ -121,6 +148,7 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             life.bye(w, event)
         case Outcome():
             outcome(w, event)
+            _relink(w, event)
         case Powered():
             bmc_speaks(w, event.node, event.bmc)
             node = w.nodes.get(event.node)

@@ -74,6 +74,12 @@ parent_missing = kind(
     "add {role} to the plan, or correct the plan",
     who=Who.AUTHOR,
 )
+parent_elsewhere = kind(
+    "parent_elsewhere",
+    "waiting for {role}, which the plan places on other nodes, and none of these is allocated yet",
+    "power on and allocate the nodes that the plan gives {role} to",
+    who=Who.WAIT,
+)
 stale_parent = kind(
     "stale_parent",
     "waiting for {role} on {node}, which runs again because its inputs changed",

@@ -21,6 +21,18 @@ cycle = kind("cycle", "these roles would wait for each other: {path}", "remove o
 conflicts = kind(
     "conflicts", "role {role} conflicts with {other} on node {node}", "give the node only one of the two roles", who=Who.AUTHOR
 )
+no_provider = kind(
+    "no_provider",
+    "role {role} requires {requires}, which only stands for other roles, and no barclamp has a role that provides it",
+    "import a barclamp with a role that provides {requires}",
+    who=Who.AUTHOR,
+)
+which_provider = kind(
+    "which_provider",
+    "role {role} requires {requires}, which several roles provide: {providers}",
+    "place one of these roles in the plan",
+    who=Who.AUTHOR,
+)
 image_missing = kind(
     "image_missing",
     "image {image} is missing",

@@ -15,7 +15,12 @@ def naive(world: World) -> dict[str, dict[Any, Any]]:
         if committed(role) and not done(world, role):
             undone.setdefault(key[0], []).append(key)
     ready = {node: tuple(k for k in left if not set(left) & set(world.node_roles[k].parents)) for node, left in undone.items()}
+    kept: dict[str, tuple[Any, ...]] = {}
+    for key, role in sorted(world.node_roles.items()):
+        if role.kept:
+            kept[key[0]] = (*kept.get(key[0], ()), key)
     return {
+        "kept": kept,
         "undone": {node: tuple(left) for node, left in undone.items()},
         "ready": {node: left for node, left in ready.items() if left},
         "above": {name: _above(world, name) for name in world.deployments},

@@ -27,7 +27,7 @@ def test_a_step_starts_64_at_most_and_continues() -> None:
 
 
 def test_places_that_come_free_are_handed_on_over_more_than_one_step() -> None:
-    d = WorldRig(BIND, plan({}, networks={}, limits={"jobs": 100}))
+    d = WorldRig(BIND, plan({"work": ("all",)}, networks={}, limits={"jobs": 100}))
     for number in range(1, 251):
         d.server(f"n{number}", stage="hardware", allocated=True)
         d.role("work", f"n{number}", state=State.WAITING)
@@ -35,7 +35,7 @@ def test_places_that_come_free_are_handed_on_over_more_than_one_step() -> None:
     while d.rest:
         d.feed(Continue())
     assert d.world.running["jobs"] == 100
-    d.feed(Commit(who="t", plan=plan({}, networks={}, limits={"jobs": 1000})))
+    d.feed(Commit(who="t", plan=plan({"work": ("all",)}, networks={}, limits={"jobs": 1000})))
     started = len(d.all(Start))
     while d.rest:
         d.feed(Continue())

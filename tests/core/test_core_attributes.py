@@ -212,7 +212,9 @@ def test_a_plan_that_changes_what_is_computed_makes_stale() -> None:
     d.role("zone", state=State.ACTIVE)
     d.change(role="zone", ran_hash=inputs_hash(d.world, d.at("zone")))
     d.put(d.at("zone"))
-    d.feed(Commit(who="t", plan=plan({}, site=Site(name="r1", domain="other.example.net", admin=Admin(address="10.0.0.1")))))
+    d.feed(
+        Commit(who="t", plan=plan({"zone": ("all",)}, site=Site(name="r1", domain="other.example.net", admin=Admin(address="10.0.0.1"))))
+    )
     assert not done(d.world, d.at("zone"))
 
 
@@ -232,9 +234,9 @@ def test_a_plan_with_other_networks_keeps_the_indexes() -> None:
 def test_deployments_nest() -> None:
     d = rig()
     assert d.world.deployments["leaf"] == Deployment(name="leaf", parent="cloud")
-    d.feed(Commit(who="t", plan=plan({}, attributes={"x": "of the site"})))
+    d.feed(Commit(who="t", plan=plan({"reader": ("all",)}, attributes={"x": "of the site"})))
     assert effective(d.world, d.at("reader"), "x") == "of the site"
-    d.feed(Commit(who="t", plan=plan({})))
+    d.feed(Commit(who="t", plan=plan({"reader": ("all",)})))
     assert effective(d.world, d.at("reader"), "x") == "default"
 
 

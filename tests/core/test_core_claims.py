@@ -42,7 +42,7 @@ GIVES = {"installed": {"os": "debian-12", "disk": "sda", "root": "r"}, "ssh-host
 
 
 def site(trust: str = "confirmed") -> Plan:
-    return plan({}, site=Site(name="r1", domain="r1.example.net", admin=Admin(address="10.0.0.1"), trust=trust))  # type: ignore[arg-type]
+    return plan({"os-install": ("all",)}, site=Site(name="r1", domain="r1.example.net", admin=Admin(address="10.0.0.1"), trust=trust))  # type: ignore[arg-type]
 
 
 def claimed(trust: str = "confirmed", **fields: Any) -> WorldRig:

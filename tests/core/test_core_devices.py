@@ -15,11 +15,10 @@ from engine.core.roles.life import advance
 from engine.core.roles.stages import node_state
 from engine.core.world.work import Work
 from engine.definitions import On, Requirement
-from engine.effects import Refuse, Start
+from engine.effects import Start
 from engine.events import Commit, Outcome
 from engine.files.catalog import read
 from engine.model import Kind, Lease, Node, Sighting, State
-from engine.requests import Asker, Request
 
 CATALOG = catalog(
     role("lldp", "discovery", flags=["discovery"], gives=("neighbours",)),
@@ -77,11 +76,22 @@ def test_a_role_that_is_wanted_on_linked_switches_is_bound_on_each() -> None:
     assert reasons.parent(role="switch-port", node=devices(d)["tor2"].name, state="transition") in waits
 
 
-def test_without_a_switch_that_is_known_the_plan_is_refused() -> None:
+def test_without_a_switch_that_is_known_the_role_waits_for_one() -> None:
+    d = rack()
+    d.change(role="base", state=State.ACTIVE)
+    assert reasons.not_linked(role="switch-port", kind="switch", node=d.node().name) in blockers(d.world, d.at("storage-net"))
+    d.role("lldp", state=State.TRANSITION, attempt="i5-2", leg=1, deployment="system")
+    d.feed(Outcome(attempt="i5-2.1", node="n1", what="done", gives={"neighbours": hears(TOR)}))
+    assert d.at("storage-net").parents == (("n1", "base"), (device_id(TOR), "switch-port"))
+    assert "not_linked" not in [one.code for one in blockers(d.world, d.at("storage-net"))]
+
+
+def test_a_switch_that_appears_after_the_commit_gets_its_roles() -> None:
     d = rack(roles=())
-    d.feed(Commit(who="op", request=Request(Asker.OPERATOR, 1), plan=plan({"storage-net": ("all",)}, allocate="ask")))
-    assert d.one(Refuse).reason == reasons.not_linked(role="switch-port", kind="switch", node=d.node().name)
-    assert ("n1", "storage-net") not in d.world.node_roles
+    d.feed(Commit(who="op", plan=plan({"switch-port": ("node:tor1",)}, allocate="ask")))
+    d.role("lldp", state=State.TRANSITION, attempt="i5-2", leg=1, deployment="system")
+    d.feed(Outcome(attempt="i5-2.1", node="n1", what="done", gives={"neighbours": hears(TOR)}))
+    assert (device_id(TOR), "switch-port") in d.world.node_roles
 
 
 def test_a_switch_can_be_named_by_the_plan() -> None:

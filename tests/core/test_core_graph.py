@@ -60,7 +60,7 @@ def test_conflicts_are_refused() -> None:
     d = WorldRig(catalog(role("a", conflicts=("b",)), role("b")), plan({"a": ("all",), "b": ("all",)}))
     d.server()
     d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
-    assert d.one(Refuse).reason == reasons.conflicts(role="b", other="a", node="node-1.r1.example.net")
+    assert d.one(Refuse).reason == reasons.conflicts(role="a", other="b", node="node-1.r1.example.net")
 
 
 @pytest.mark.parametrize(

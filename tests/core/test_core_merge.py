@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from catalogs import USUAL, plan
-from msgspec.structs import replace
+from catalogs import USUAL, catalog, plan, role
 from rack import Machine, Rack
 
+from engine.core.roles.guards import blockers
 from engine.core.roles.stages import node_state
 from engine.core.world.work import Work
+from engine.definitions import On, Requirement
 from engine.effects import Accept, BootScript, Ignore, Refuse
 from engine.events import Hello, ScriptAsked, SetAttribute
 from engine.model import Allocation, Kind, Node, State, Value
@@ -89,16 +90,22 @@ def test_the_new_machine_stands_where_the_old_one_stood(spare: Rack) -> None:
     assert spare.machines[0].wipes == {"raid-configure": 1, "os-install": 1}
 
 
-def test_what_required_the_old_one_requires_the_new_one(spare: Rack) -> None:
-    """Structure survives: here a role of the admin node is made a child of the old node's."""
-    key = ("admin", "ntp-server")
-    work = Work(spare.world)
-    work.put_role(replace(work.node_roles[key], parents=(("n1", "os-install"),)))
-    spare.tables["node_roles"][key] = work.node_roles[key]
-    spare.world = work.finish()
-    done(spare, "replace", "n1", "n2")
-    assert spare.world.node_roles[key].parents == (("n2", "os-install"),)
-    spare.indexes_agree()
+def test_what_required_the_old_one_requires_the_new_one() -> None:
+    what = catalog(
+        *USUAL.roles.values(),
+        role("base", "system"),
+        role("watch", "system", "local", requires=(Requirement(role="base", on=On.DEPLOYMENT),)),
+    )
+    rack = Rack(what, plan({"base": ("all",), "watch": ("admin",)}, allocate="ask"), nodes=2, seed=3)
+    assert rack.run(lambda: [node_state(rack.world, one) for one in servers(rack).values()] == ["discovered", "discovered"])
+    watch = ("admin", "watch")
+    assert [one.code for one in blockers(rack.world, rack.world.node_roles[watch])] == ["parent_elsewhere"]
+    done(rack, "allocate", "n1")
+    assert rack.world.node_roles[watch].parents == (("n1", "base"),)
+    done(rack, "hold", "n1")
+    assert rack.run(lambda: rack.operate("replace", "n1", value="n2") is not None and "n1" not in rack.world.nodes)
+    assert rack.world.node_roles[watch].parents == (("n2", "base"),)
+    rack.indexes_agree()
 
 
 def test_what_cannot_be_replaced_is_refused(spare: Rack) -> None:

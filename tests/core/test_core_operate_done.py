@@ -120,7 +120,7 @@ def test_an_unverifiable_role_is_run_again_when_a_person_says_so() -> None:
 
 def test_a_deleted_node_leaves_nothing_but_its_lease() -> None:
     d = WorldRig(USUAL)
-    d.server()
+    d.server(hold=True)
     d.feed(Started(installation="x", admin="a"))
     d.put(Lease(address="10.0.0.30", mac=mac(1), network="admin", state="bound", expires=9e9))
     d.put(

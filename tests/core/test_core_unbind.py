@@ -10,7 +10,7 @@ from world_rig import WorldRig
 
 from engine.core.plan.diff import diff
 from engine.definitions import Catalog
-from engine.events import Commit, SetAttribute
+from engine.events import Commit, Outcome, SetAttribute
 from engine.model import State
 from engine.plan import Plan
 
@@ -78,16 +78,26 @@ def test_in_whatever_state_it_rests(state: State) -> None:
     assert "app" not in after(d)[0]
 
 
-def test_one_that_runs_stays_until_a_later_commit() -> None:
+def test_one_that_runs_stays_until_it_is_done() -> None:
     d = rack("app", "tool")
     d.change(role="app", state=State.TRANSITION, attempt="i5-9", leg=1)
     now, said = after(d, "tool")
     assert "app" in now
-    assert said["app"] == ("left", "it is running: commit again when it is done")
-    d.change(role="app", state=State.ACTIVE)
-    d.feed(Commit(who="op", plan=wanting("tool")))
-    assert "app" not in bound(d), "the same plan again will do"
-    assert len(d.world.revisions) == 3
+    assert said["app"] == ("left", "it is running, and goes when it is done")
+    d.feed(Outcome(attempt="i5-9.1", node="n1", what="done"))
+    assert "app" not in bound(d)
+    assert d.reload().node_roles == d.world.node_roles
+
+
+def test_one_that_runs_is_wanted_again_if_a_later_plan_names_it() -> None:
+    d = rack("app", "tool")
+    d.change(role="app", state=State.TRANSITION, attempt="i5-9", leg=1)
+    after(d, "tool")
+    assert d.at("app").kept == "runs"
+    after(d, "tool", "app")
+    assert d.at("app").kept == ""
+    d.feed(Outcome(attempt="i5-9.1", node="n1", what="done"))
+    assert "app" in bound(d)
 
 
 def test_one_that_wrote_disks_stays() -> None:

@@ -16,6 +16,7 @@ from ...events import Hello
 from ...model import Kind, Mac, Node, Sighting, Signal, Way
 from ...reasons import Reason
 from ..plan.bind import bind_discovery
+from ..plan.chosen import unnamed
 from ..roles.change import change_node
 from ..roles.claims import counts, trusted
 from ..roles.confirm import refuted
@@ -181,7 +182,7 @@ def _new_node(w: Work, found: Identity, mac: str, event: Hello) -> Node:
     domain = w.plan.site.domain if w.plan is not None else "local"
     node = Node(
         id=f"n{w.meta.nodes}",
-        name=f"d{mac.replace(':', '-')}.{domain}",
+        name=f"{unnamed(mac)}.{domain}",
         kind=Kind.SERVER,
         uuid=found.uuid,
         serial=found.serial,

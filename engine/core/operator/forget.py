@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...effects import Ignore
-from ...model import Key, Node
+from ...model import Key, Kind, Node
+from ..plan.rebind import rebind
+from ..plan.wanted import ADMIN
 from ..roles.attributes import OF_DEPLOYMENTS
 from ..roles.transitions import Move, not_legal
 from ..world.work import Work
@@ -36,3 +38,13 @@ def forget(w: Work, node: Node) -> None:
         elif sighting is not None:
             w.drop("sightings", mac)
     w.drop("nodes", node.id)
+    _rebind(w, [role for _, role in keys])
+
+
+def _rebind(w: Work, left: list[str]) -> None:
+    """The node roles that required roles of the node require others now, or wait for them."""
+    before = w.checkpoint()
+    refused = rebind(w, [one for one in w.all(Node) if one.id == ADMIN or one.kind is Kind.DEVICE], left)
+    if refused is not None:
+        w.rollback(before)
+        w.order(Ignore(reason=refused))

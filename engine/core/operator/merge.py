@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from ... import reasons
 from ...definitions import Json
-from ...model import Allocation, Key, Kind, Node, State, Value
+from ...model import Allocation, Kind, Node, State, Value
 from ...reasons import Reason
 from ..boot.identity import clean_serial, clean_uuid
 from ..plan.bind import bind_wanted
@@ -46,7 +46,6 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
         return reasons.illegal(verb=f"replace {old.name}", node=new.name, state="not discovered yet")
     if not old.allocated:
         return reasons.illegal(verb="replace", node=old.name, state="not allocated, so there is nothing to take over")
-    children = _children_elsewhere(w, old)
     addresses = [a for a in w.all(Allocation) if a.node == old.id]
     values = [v for v in _settings(w, old) if v.layer != "discovery"]
     forget(w, old)
@@ -56,12 +55,11 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
         w.put(replace(one, node=new.id))
     for value in values:
         w.put_value(_rescoped(value, old.id, new.id))
+    w.put_node(new := replace(new, pinned=True))
     change_node(w, new, NodeMove.ALLOCATE, name=old.name, group=old.group, place=new.place or old.place, since=w.at)
     refused = bind_wanted(w, w.nodes[new.id])
     if refused is not None:
         return refused
-    for child, role in children:
-        _adopt(w, child, (new.id, role))
     return f"{new.name} is replaced: machine {new.serial or new.boot_mac} takes the place of {old.serial or old.boot_mac or old.id}"
 
 
@@ -74,20 +72,6 @@ def _settings(w: Work, node: Node) -> list[Value]:
 
 def _rescoped(value: Value, old: str, new: str) -> Value:
     return replace(value, scope=new + value.scope.removeprefix(old))
-
-
-def _children_elsewhere(w: Work, node: Node) -> list[tuple[Key, str]]:
-    """Node roles of other nodes that require a role of this node, with that role."""
-    out: list[tuple[Key, str]] = []
-    for key in w.roles_of.get(node.id) or ():
-        out += [(child, key[1]) for child in w.children.get(key) or () if child[0] != node.id]
-    return out
-
-
-def _adopt(w: Work, child: Key, parent: Key) -> None:
-    record = w.node_roles.get(child)
-    if record is not None and parent in w.node_roles and parent not in record.parents:
-        w.put_role(replace(record, parents=tuple(sorted({*record.parents, parent}))))
 
 
 def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: ARG001

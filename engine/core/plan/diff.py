@@ -3,10 +3,12 @@ differ from the commit."""
 
 from __future__ import annotations
 
-from msgspec import Struct, json
+from collections.abc import Iterator
+
+from msgspec import Struct
 
 from ...definitions import Json
-from ...model import Key, State, Value
+from ...model import Key, NodeId, State, Value
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware.disk_choice import Left, choice_for
@@ -15,8 +17,9 @@ from ..roles.derive import done
 from ..roles.stages import stage_index
 from ..world.work import Work
 from ..world.world import World
-from .bind import as_kept, commit, latest
-from .unbind import surplus
+from .bind import commit
+from .revisions import as_kept, as_stored, latest
+from .unbind import WHY
 from .values import above_plan
 
 LINES = 200
@@ -40,6 +43,17 @@ class RoleChange(Struct, frozen=True, kw_only=True):
     """The other disks of the node, each with the reason why it is not taken."""
 
 
+class Chosen(Struct, frozen=True, kw_only=True):
+    """A change of what the rules choose for a node."""
+
+    node: str
+    """Its present name."""
+    what: str
+    """`name`, `group`, or the name of an attribute."""
+    before: Json
+    after: Json
+
+
 class Diff(Struct, frozen=True, kw_only=True):
     same: bool
     """True if it is the current plan: committing it changes nothing."""
@@ -53,32 +67,34 @@ class Diff(Struct, frozen=True, kw_only=True):
     """Names of the nodes with changes, in order."""
     destroys: tuple[str, ...]
     """`NODE ROLE` of roles that would wipe disks when they run."""
+    chosen: tuple[Chosen, ...] = ()
+    """What the rules choose otherwise for allocated nodes."""
     above: tuple[str, ...] = ()
     """Values that operators set for deployments and that stay above the plan's, one line each."""
 
 
 def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
     """Pure: the world stays as it is."""
-    body = json.decode(json.encode(plan))  # as a revision stores it
-    last = latest(Work(world))
+    body, work = as_stored(plan), Work(world)
+    last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
-    work = Work(world)
     above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
-    if old == body:
-        return Diff(same=True, refused=None, revision=last, plan=(), roles=(), nodes=(), destroys=(), above=above)
+    revision = last if old == body else last + 1
     refused = commit(work, plan, who)
     told = tuple(_differences("", old, body))[:LINES]
     if refused is not None:
-        return Diff(same=False, refused=refused, revision=last + 1, plan=told, roles=(), nodes=(), destroys=())
+        return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=())
     after = work.finish()
-    roles = sorted([*_bound(world, after), *_left(world, after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
+    roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
+    chosen = tuple(_chosen(world, after))
     return Diff(
-        same=False,
+        same=old == body and not chosen and not any(role.what != "left" for role in roles),
         refused=None,
-        revision=last + 1,
+        revision=revision,
         plan=told,
         roles=tuple(roles),
-        nodes=tuple(dict.fromkeys(r.node for r in roles)),
+        chosen=chosen,
+        nodes=tuple(dict.fromkeys([*(one.node for one in chosen), *(r.node for r in roles)])),
         destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
         above=above,
     )
@@ -89,7 +105,8 @@ def _above(value: Value, planned: Json) -> str:
 
 
 def _bound(before: World, after: World) -> list[RoleChange]:
-    out = []
+    out: list[RoleChange] = []
+    out += [_change(before, key, "gone") for key in before.node_roles if key not in after.node_roles]
     for key, role in after.node_roles.items():
         had = before.node_roles.get(key)
         if had is None:
@@ -111,11 +128,27 @@ def _drifts(before: World, after: World, key: Key) -> bool:
     return inputs_hash(before, before.node_roles[key]) != inputs_hash(after, after.node_roles[key])
 
 
-def _left(before: World, after: World) -> list[RoleChange]:
-    """The roles that the plan no longer wants."""
-    gone = [_change(before, key, "gone") for key in before.node_roles if key not in after.node_roles]
-    _, stays = surplus(after, list(after.node_roles.values()), latest(Work(before)))
-    return gone + [_change(after, key, "left", why) for key, why in stays.items()]
+def _left(after: World) -> list[RoleChange]:
+    """The roles that stay although the plan does not want them."""
+    return [_change(after, key, "left", WHY[after.node_roles[key].kept]) for keys in after.kept.values() for key in keys]
+
+
+def _chosen(before: World, after: World) -> Iterator[Chosen]:
+    for node_id, node in sorted(after.nodes.items()):
+        had = before.nodes.get(node_id)
+        if had is None or not had.allocated:
+            continue
+        for what, old, new in (("name", had.name, node.name), ("group", had.group, node.group)):
+            if old != new:
+                yield Chosen(node=had.name, what=what, before=old, after=new)
+        old_values, new_values = _by_rules(before, node_id), _by_rules(after, node_id)
+        for name in sorted(old_values.keys() | new_values.keys()):
+            if old_values.get(name) != new_values.get(name):
+                yield Chosen(node=had.name, what=name, before=old_values.get(name), after=new_values.get(name))
+
+
+def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:
+    return {key[2]: world.attributes[key].value for key in world.values_of.get(node_id) or () if key[0] == "rule"}
 
 
 def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:

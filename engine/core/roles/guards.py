@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ... import reasons
-from ...definitions import RoleDef
+from ...definitions import On, RoleDef
 from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Node, NodeRole
 from ...reasons import Reason
 from ..boot.patience import pause_s
@@ -66,6 +66,8 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
     if role.state is TRANSITION:
         return
     yield from _parents(view, role)
+    if role.seeks:
+        yield from _absent_parents(view, role, node, definition)
     if role.retry_at is not None:
         if role.failure is not None:
             yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
@@ -101,6 +103,16 @@ def _parents(view: View, role: NodeRole) -> Iterator[Reason]:
                 yield reasons.stale_parent(role=key[1], node=name)
             else:
                 yield reasons.parent(role=key[1], node=name, state=parent.state.value)
+
+
+def _absent_parents(view: View, role: NodeRole, node: Node, definition: RoleDef) -> Iterator[Reason]:
+    """Requirements that no node role meets yet, because no node that the plan gives them to is allocated."""
+    for name in role.seeks:
+        meet = {name, *view.catalog.providers.get(name, ())}
+        if any(key[1] in meet for key in role.parents) or any((role.node, one) in view.node_roles for one in meet):
+            continue
+        kind = next((one.kind for one in definition.requires if one.role == name and one.on is On.LINKED), "")
+        yield reasons.not_linked(role=name, kind=kind, node=node.name) if kind else reasons.parent_elsewhere(role=name)
 
 
 def _destroys(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:

@@ -83,6 +83,8 @@ class View:
     ready: Table[NodeId, tuple[Key, ...]]
     """Node -> those of `undone` that have no parent in it, sorted: of one node, only these can start."""
     children: Table[Key, tuple[Key, ...]]
+    kept: Table[NodeId, tuple[Key, ...]]
+    """Node -> its node roles that the plan does not want (`NodeRole.kept`), sorted."""
     above: Table[str, tuple[str, ...]]
     """Deployment -> itself and those above it, up to the root."""
     bound: Table[str, Ordered]

@@ -109,12 +109,12 @@ class Work(Draft):
         self.node_roles[key] = new
         self.rows[("node_roles", key)] = new
         if old is None:
-            enter(self.roles_of, new.node, key)
-            if self.loading:
-                self.loaded.setdefault(new.role, []).append(key)
-            else:
-                self.bound[new.role] = (self.bound.get(new.role) or EMPTY).add(key)
+            self._enters(new)
         other_parents = old is None or old.parents != new.parents
+        if new.kept:
+            enter(self.kept, node, key)
+        else:
+            leave(self.kept, node, key)
         if other_parents:
             self._child_of(old.parents if old is not None else (), new)
         if held != holds and definition is not None:
@@ -139,6 +139,13 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
+
+    def _enters(self, role: NodeRole) -> None:
+        enter(self.roles_of, role.node, role.key)
+        if self.loading:
+            self.loaded.setdefault(role.role, []).append(role.key)
+        else:
+            self.bound[role.role] = (self.bound.get(role.role) or EMPTY).add(role.key)
 
     def _child_of(self, before: tuple[Key, ...], role: NodeRole) -> None:
         for parent in set(before) - set(role.parents):
@@ -168,6 +175,7 @@ class Work(Draft):
         for parent in role.parents:
             leave(self.children, parent, key)
         leave(self.roles_of, role.node, key)
+        leave(self.kept, role.node, key)
         others = self.bound[role.role].remove(key)
         if others:
             self.bound[role.role] = others

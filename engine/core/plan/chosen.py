@@ -1,0 +1,65 @@
+"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`.
+
+The rules are read when a node is allocated, at each commit, and by a redeploy. Always against the facts of that moment.
+
+Rules
+* Name and group follow the rules, also where a later plan has none: the group is then empty, and the name is again that of the boot port.
+* A node that took another's place (`node replace`) keeps its name and group, because an operator chose them (`Node.pinned`).
+* Two machines never share a name. The first by rack, unit and serial number has it, and each other has its id behind the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from ...model import Kind, Node, Value
+from ...plan import Plan
+from ..world.work import Work
+from .rules import Choice, choose
+from .wanted import machine_order
+
+
+def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
+    """Reads the rules again for these nodes, as far as they are allocated servers."""
+    chosen = [(node, choose(w, plan, node)) for node in sorted(nodes, key=machine_order) if node.kind is Kind.SERVER and node.allocated]
+    for node, choice in chosen:
+        put_attributes(w, node, choice)
+    renamed = []
+    for node, choice in chosen:
+        if not node.pinned:
+            label = choice.name or unnamed(node.boot_mac)
+            if _label(node) not in (label, f"{label}-{node.id}") or w.names.get(label) != node.id:
+                renamed.append((node, label))
+            if node.group != choice.group:
+                w.put_node(replace(w.nodes[node.id], group=choice.group))
+    for node, _ in renamed:  # names may be exchanged, so all of these are given up first
+        w.put_node(replace(w.nodes[node.id], name=node.id))
+    for node, label in renamed:
+        name = full_name(w, plan, node, label)
+        w.put_node(replace(w.nodes[node.id], name=name, since=node.since if name == node.name else w.at))
+
+
+def put_attributes(w: Work, node: Node, choice: Choice) -> None:
+    """The rules' values of a node are these, and no others."""
+    for key in w.values_of.get(node.id) or ():
+        if key[0] == "rule" and key[2] not in choice.attributes:
+            w.drop("attributes", key)
+    for attribute, value in choice.attributes.items():
+        w.put_value(Value(layer="rule", scope=node.id, name=attribute, value=value, who="plan"))
+
+
+def full_name(w: Work, plan: Plan, node: Node, label: str) -> str:
+    """Two machines in one place (or without one) must not share a name."""
+    owner = w.names.get(label)
+    return f"{label if owner in (None, node.id) else f'{label}-{node.id}'}.{plan.site.domain}"
+
+
+def unnamed(mac: str) -> str:
+    """The first label of the name of a machine that no rule names."""
+    return f"d{mac.replace(':', '-')}"
+
+
+def _label(node: Node) -> str:
+    return node.name.split(".")[0]

@@ -1,0 +1,26 @@
+"""The committed plans, by their numbers."""
+
+from __future__ import annotations
+
+from msgspec import convert, json
+
+from ...definitions import Json
+from ...model import Revision
+from ...plan import Plan
+from ..world.work import Work
+
+
+def latest(w: Work) -> int:
+    """Number of the last revision; 0: none."""
+    count = len(w.revisions)
+    return count if count == 0 or count in w.revisions else max(r.number for r in w.all(Revision))
+
+
+def as_stored(plan: Plan) -> Json:
+    """The plan as a revision keeps it: with lists for tuples, so that the two compare."""
+    return json.decode(json.encode(plan))
+
+
+def as_kept(body: Json) -> Json:
+    """A revision's plan in this program's form: another version may have stored it without keys that have a default now."""
+    return as_stored(convert(body, Plan))

@@ -1,0 +1,242 @@
+"""The graph of node roles that a plan wants: which roles a node has, and which node roles each of them requires.
+
+It is a function of the catalogue, the plan and the nodes: their kind, name, group, place and whether they are allocated. The order in which
+machines arrived, plans were committed and the engine was restarted makes no difference. `bind` makes the stored graph equal to it.
+
+Roles of a node
+* A server has the discovery roles. An allocated node has the roles that the plan places on it. The admin node has the bootstrap roles.
+* Each role brings in what it requires and the givers of the attributes that it wants. A required abstract name means a provider of it.
+* A requirement without `on` is met on the same node if the role is there. If not, and the plan places the role in the deployment or above
+  it, it is met there, and waits until a node carries it. Only a role that the plan places nowhere is made on the same node.
+* The roles of the last stage that are not `implicit` may be met on another node. All others belong to their own machine.
+
+Which node roles meet a requirement elsewhere
+* `on: peers`, and any role with the flag `cluster`: all of them, in the deployment and above it.
+* Otherwise one: of the nearest deployment that places it, the first machine by rack, unit and serial number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from ... import reasons
+from ...definitions import On, Requirement, RoleDef
+from ...model import Key, Kind, Node, NodeId
+from ...reasons import Reason
+from ..hardware.devices import linked
+from ..roles.attributes import upwards
+from ..world.view import View
+from .select import selects
+
+SYSTEM = "system"
+ADMIN = "admin"
+"""Id of the admin node."""
+
+
+class Need(Struct, frozen=True, kw_only=True):
+    """One requirement of a role, as far as it follows from the plan alone."""
+
+    requirement: Requirement
+    names: tuple[str, ...]
+    """The roles that meet it."""
+    here: str = ""
+    """The role of the same node that meets it."""
+    there: bool = False
+    """True if it is met by node roles of other nodes too, or only by those."""
+    whole: bool = False
+    """With `there`: all of them are required, not one."""
+
+
+class Own(Struct, frozen=True, kw_only=True):
+    """What a node must have, without a look at any other node."""
+
+    roles: dict[str, str]
+    """Role -> its deployment."""
+    needs: dict[str, tuple[Need, ...]]
+    """Role -> its requirements."""
+
+
+def machine_order(node: Node) -> tuple[str, int, str, str, str]:
+    """Sort key of nodes that does not depend on their arrival: rack, unit, serial number, MAC, id."""
+    place = (node.place.rack, node.place.unit) if node.place is not None else ("~", 0)
+    return (*place, node.serial, node.boot_mac, node.id)
+
+
+class Wanted:
+    """The wanted graph of a view. Nodes with the same roles from the plan share their result, so one rack costs a few results."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._owns: dict[tuple[tuple[str, str], ...], Own | Reason] = {}
+
+    # -- the roles of a node ---------------------------------------------------------------------------------------
+
+    def own(self, node: Node, asked: Iterable[tuple[str, str]] = ()) -> Own | Reason:
+        """The roles of a node. `asked`: (role, deployment) that other nodes require there (`on: admin`, `on: linked`). A reason: the plan
+        cannot be met."""
+        seeds = self._seeds(node)
+        for role, deployment in sorted(asked):
+            seeds.setdefault(role, deployment)
+        key = tuple(seeds.items())
+        found = self._owns.get(key)
+        if found is None:
+            found = self._owns[key] = self._grow(seeds)
+        if isinstance(found, Reason):
+            return found
+        return self._conflict(node, found) or found
+
+    def _seeds(self, node: Node) -> dict[str, str]:
+        """Roles that a node has without being required by another: role -> deployment."""
+        view = self._view
+        flag = "discovery" if node.kind is Kind.SERVER else "bootstrap" if node.id == ADMIN and view.plan is not None else ""
+        out = dict.fromkeys((name for name, role in sorted(view.catalog.roles.items()) if flag and flag in role.flags), SYSTEM)
+        for deployment in view.plan.deployments.values() if view.plan is not None and node.allocated else ():
+            for role, selectors in sorted(deployment.roles.items()):
+                if role not in out and any(selects(one, node) for one in selectors):
+                    out[role] = deployment.name
+        return out
+
+    def _grow(self, seeds: dict[str, str]) -> Own | Reason:
+        roles, needs = dict(seeds), {}
+        queue = list(seeds)
+        for role in queue:  # grows meanwhile
+            definition = self._view.catalog.roles.get(role)
+            if definition is None:
+                return reasons.role_unknown(role=role)
+            mine = []
+            for requirement in self._view.catalog.requirements(role):
+                need = self._need(definition, requirement, roles, roles[role])
+                if isinstance(need, Reason):
+                    return need
+                mine.append(need)
+                if need.here and need.here not in roles:
+                    roles[need.here] = roles[role]
+                    queue.append(need.here)
+            needs[role] = tuple(mine)
+        return Own(roles=roles, needs=needs)
+
+    def _need(self, definition: RoleDef, requirement: Requirement, roles: dict[str, str], deployment: str) -> Need | Reason:
+        names = self.meets(requirement.role)
+        if not names and requirement.role not in self._view.catalog.roles:
+            return reasons.role_unknown(role=requirement.role)
+        if not names:
+            return reasons.no_provider(role=definition.name, requires=requirement.role)
+        on = requirement.on
+        if on in (On.ADMIN, On.LINKED):
+            one = self._one(definition, requirement, names)
+            return one if isinstance(one, Reason) else Need(requirement=requirement, names=(one,), there=True, whole=True)
+        if on is On.PEERS:
+            return Need(requirement=requirement, names=names, there=True, whole=True)
+        here = next((name for name in names if name in roles), "")
+        far = self._far(names) if on is None else names if on is On.DEPLOYMENT else ()
+        whole = any("cluster" in self._view.catalog.roles[name].flags for name in far)
+        if here and (not far or (on is None and not whole)):
+            return Need(requirement=requirement, names=names, here=here)
+        if far and self.nearest(far, deployment):
+            return Need(requirement=requirement, names=far, there=True, whole=whole)
+        chosen = here or self._one(definition, requirement, names)
+        if isinstance(chosen, Reason):
+            return chosen
+        return Need(requirement=requirement, names=far or names, here=chosen, there=whole, whole=whole)
+
+    def _one(self, definition: RoleDef, requirement: Requirement, names: tuple[str, ...]) -> str | Reason:
+        """The role to make for a requirement that nothing meets."""
+        if len(names) > 1 and requirement.role not in names:
+            return reasons.which_provider(role=definition.name, requires=requirement.role, providers=", ".join(names))
+        return requirement.role if requirement.role in names else names[0]
+
+    def meets(self, name: str) -> tuple[str, ...]:
+        """The roles that meet a requirement of that name: the role itself and its providers, without abstract ones."""
+        roles = self._view.catalog.roles
+        every = (name, *self._view.catalog.providers.get(name, ()))
+        return tuple(one for one in every if one in roles and "abstract" not in roles[one].flags)
+
+    def _far(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that may serve another node without an `on`."""
+        roles, last = self._view.catalog.roles, self._view.catalog.stages[-1].name
+        return tuple(one for one in names if roles[one].stage == last and "implicit" not in roles[one].flags)
+
+    def _conflict(self, node: Node, own: Own) -> Reason | None:
+        for role in own.roles:
+            for other in self._view.catalog.roles[role].conflicts:
+                if other in own.roles:
+                    return reasons.conflicts(role=role, other=other, node=node.name)
+        return None
+
+    # -- where the plan places a role --------------------------------------------------------------------------------
+
+    def nearest(self, names: tuple[str, ...], deployment: str) -> str:
+        """The nearest deployment, from this one up to the root, in which the plan places one of the roles. Empty: none does."""
+        plan = self._view.plan
+        for name in upwards(self._view, deployment) if plan is not None else ():
+            there = plan.deployments.get(name) if plan is not None else None
+            if there is not None and any(there.roles.get(role) for role in names):
+                return name
+            if name == SYSTEM and any("bootstrap" in self._view.catalog.roles[role].flags for role in names):
+                return name
+        return ""
+
+    def _placed(self, key: Key, deployment: str) -> bool:
+        """True if that deployment of the plan places the role on that node."""
+        node, plan = self._view.nodes.get(key[0]), self._view.plan
+        if node is None or plan is None:
+            return False
+        if deployment == SYSTEM and node.id == ADMIN and "bootstrap" in self._view.catalog.roles[key[1]].flags:
+            return True
+        there = plan.deployments.get(deployment)
+        return there is not None and any(selects(one, node) for one in there.roles.get(key[1], ()))
+
+    # -- requirements on other nodes -------------------------------------------------------------------------------
+
+    def asked_of(self, node: Node, own: Own) -> Iterator[tuple[NodeId, str, str]]:
+        """What a node's roles require on the admin node and on devices: (node, role, deployment)."""
+        for role, needs in own.needs.items():
+            for need in needs:
+                if need.requirement.on is On.ADMIN:
+                    yield ADMIN, need.names[0], SYSTEM
+                elif need.requirement.on is On.LINKED:
+                    for device in linked(self._view, node, need.requirement.kind):
+                        yield device.id, need.names[0], own.roles[role]
+
+    def parents(self, node: Node, own: Own, role: str) -> tuple[tuple[Key, ...], tuple[str, ...]]:
+        """The node roles that one of its roles requires, sorted; and the names that it looks for on other nodes."""
+        found: set[Key] = set()
+        seeks: dict[str, None] = {}
+        for need in own.needs[role]:
+            if need.here:
+                found.add((node.id, need.here))
+            if need.there:
+                seeks[need.requirement.role] = None
+                found.update(self._elsewhere(node, own.roles[role], need))
+        for before in own.roles:
+            if role in self._view.catalog.roles[before].precedes:
+                found.add((node.id, before))
+        found.discard((node.id, role))
+        return tuple(sorted(found)), tuple(seeks)
+
+    def _elsewhere(self, node: Node, deployment: str, need: Need) -> Iterable[Key]:
+        on = need.requirement.on
+        if on is On.ADMIN:
+            return [(ADMIN, need.names[0])] if ADMIN in self._view.nodes else []
+        if on is On.LINKED:
+            return [(device.id, need.names[0]) for device in linked(self._view, node, need.requirement.kind)]
+        if need.whole:
+            tree = upwards(self._view, deployment)
+            own = node.id if on is On.PEERS else ""
+            return [key for key in self._bound(need.names) if key[0] != own and self._view.node_roles[key].deployment in tree]
+        first = self._one_of(need.names, deployment)
+        return [] if first is None else [first]
+
+    def _bound(self, names: tuple[str, ...]) -> Iterator[Key]:
+        for name in names:
+            for key in self._view.bound.get(name) or ():
+                if not self._view.node_roles[key].kept:
+                    yield key
+
+    def _one_of(self, names: tuple[str, ...], deployment: str) -> Key | None:
+        """The node role that serves the deployment."""
+        there = self.nearest(names, deployment)
+        placed = [key for key in self._bound(names) if self._placed(key, there)]
+        return min(placed, key=lambda key: (machine_order(self._view.nodes[key[0]]), key[1]), default=None)
