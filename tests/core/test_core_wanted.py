@@ -6,9 +6,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from catalogs import catalog, plan, role, same
+from catalogs import catalog, plan, role
 from generated import random_catalog
-from msgspec.structs import replace
 from world_rig import WorldRig
 
 from engine.core.plan.diff import diff
@@ -205,6 +204,22 @@ def test_two_nodes_exchange_their_names() -> None:
 # -- properties ---------------------------------------------------------------------------------------------------------
 
 
+def services(random: Random) -> tuple[Catalog, list[str]]:
+    """Roles of the last stage that require earlier ones in every way, and through an abstract name."""
+    roles = [role("os-install", "install", wants=["target-os"]), role("store", "system", flags=["abstract"])]
+    names: list[str] = []
+    for name in (f"r{i}" for i in range(random.randint(3, 8))):
+        how = [On.SAME, None, None, None, On.PEERS, On.DEPLOYMENT, On.ADMIN]
+        requires = [Requirement(role=one, on=random.choice(how)) for one in names if random.random() < 0.4]
+        requires += [Requirement(role="store")] if "r1" in names and random.random() < 0.2 else []
+        flags = [flag for flag, often in (("cluster", 0.25), ("implicit", 0.1)) if random.random() < often]
+        later = tuple(one for one in names if random.random() < 0.1 and not any(one == need.role for need in requires))
+        provides = ("store",) if name == "r1" else ()
+        roles.append(role(name, "system", flags=flags, requires=tuple(requires), provides=provides, precedes=later))
+        names.append(name)
+    return catalog(*roles), names
+
+
 def random_plan(random: Random, names: list[str]) -> Plan:
     """Some roles on all nodes, some on groups, some nowhere, in two deployments."""
     where = [("all",), ("group:a",), ("group:b",), ("node:n2",), ("group:a", "group:c"), ()]
@@ -220,18 +235,24 @@ def random_plan(random: Random, names: list[str]) -> Plan:
 @pytest.mark.parametrize("seed", range(150))
 def test_any_order_of_arrivals_commits_and_deletions_ends_in_the_same_graph(seed: int) -> None:
     random = Random(seed)
-    what, names = random_catalog(random)
+    what, names = services(random) if seed % 4 else random_catalog(random)
     wanted, other = random_plan(random, names), random_plan(random, names)
     groups = {f"n{i}": random.choice(["a", "b", "c", ""]) for i in range(1, random.randint(2, 7))}
     found = []
     for _ in range(4):
-        d = WorldRig(what, random.choice([wanted, other]))
+        d = WorldRig(what, plan({}))
+        d.change("admin", hold=True)
+        d.feed(Commit(who="t", plan=random.choice([wanted, other])))
         for node in sorted([*groups, "n8"]):
             d.server(node, name=f"{node}.r1.example.net", hold=True, group=groups.get(node, "a"), pinned=True)
-        todo: list[Any] = [*groups, "n8", Commit(who="t", plan=other), Commit(who="t", plan=wanted)]
+        todo: list[Any] = [*groups, "n8"]
         random.shuffle(todo)
+        at = sorted(random.randint(0, len(todo)) for _ in range(2))
+        todo.insert(at[1], Commit(who="t", plan=wanted))
+        todo.insert(at[0], Commit(who="t", plan=other))
+        todo.insert(random.randint(todo.index("n8") + 1, len(todo)), Operate(who="t", verb="delete", node="n8"))
         refused = False
-        for one in [*todo, Operate(who="t", verb="delete", node="n8"), Commit(who="t", plan=wanted)]:
+        for one in todo:
             d.feed(one if not isinstance(one, str) else Operate(who="t", verb="allocate", node=one))
             refused = refused or any(isinstance(effect, Refuse) for effect in d.effects)
             if random.random() < 0.2:
@@ -245,14 +266,16 @@ def test_any_order_of_arrivals_commits_and_deletions_ends_in_the_same_graph(seed
     assert all(one == found[0] for one in found)
 
 
-def test_the_random_plans_are_rarely_refused() -> None:
+def test_the_random_plans_are_rarely_refused_and_bind_across_nodes() -> None:
     """Else the property would say nothing."""
-    legal = 0
+    legal = across = 0
     for seed in range(150):
         random = Random(seed)
-        what, names = random_catalog(random)
+        what, names = services(random) if seed % 4 else random_catalog(random)
         d = WorldRig(what, random_plan(random, names))
         for number in range(1, 5):
             d.server(f"n{number}", hold=True, group=random.choice(["a", "b", "c", ""]), pinned=True)
         legal += all(isinstance(allocate(d, f"n{number}"), Accept) for number in range(1, 5))
-    assert legal > 75
+        across += any(key[0] != one.node for one in d.world.node_roles.values() for key in one.parents)
+    assert legal > 100
+    assert across > 60

@@ -69,7 +69,7 @@ class Wanted:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._owns: dict[tuple[tuple[str, str], ...], Own | Reason] = {}
+        self._owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
 
     # -- the roles of a node ---------------------------------------------------------------------------------------
 
@@ -79,10 +79,10 @@ class Wanted:
         seeds = self._seeds(node)
         for role, deployment in sorted(asked):
             seeds.setdefault(role, deployment)
-        key = tuple(seeds.items())
+        key = (node.id == ADMIN, tuple(seeds.items()))
         found = self._owns.get(key)
         if found is None:
-            found = self._owns[key] = self._grow(seeds)
+            found = self._owns[key] = self._grow(seeds, node.id == ADMIN)
         if isinstance(found, Reason):
             return found
         return self._conflict(node, found) or found
@@ -98,7 +98,7 @@ class Wanted:
                     out[role] = deployment.name
         return out
 
-    def _grow(self, seeds: dict[str, str]) -> Own | Reason:
+    def _grow(self, seeds: dict[str, str], admin: bool) -> Own | Reason:
         roles, needs = dict(seeds), {}
         queue = list(seeds)
         for role in queue:  # grows meanwhile
@@ -107,7 +107,7 @@ class Wanted:
                 return reasons.role_unknown(role=role)
             mine = []
             for requirement in self._view.catalog.requirements(role):
-                need = self._need(definition, requirement, roles, roles[role])
+                need = self._need(definition, requirement, roles, roles[role], admin)
                 if isinstance(need, Reason):
                     return need
                 mine.append(need)
@@ -117,7 +117,7 @@ class Wanted:
             needs[role] = tuple(mine)
         return Own(roles=roles, needs=needs)
 
-    def _need(self, definition: RoleDef, requirement: Requirement, roles: dict[str, str], deployment: str) -> Need | Reason:
+    def _need(self, definition: RoleDef, requirement: Requirement, roles: dict[str, str], deployment: str, admin: bool) -> Need | Reason:
         names = self.meets(requirement.role)
         if not names and requirement.role not in self._view.catalog.roles:
             return reasons.role_unknown(role=requirement.role)
@@ -126,7 +126,10 @@ class Wanted:
         on = requirement.on
         if on in (On.ADMIN, On.LINKED):
             one = self._one(definition, requirement, names)
-            return one if isinstance(one, Reason) else Need(requirement=requirement, names=(one,), there=True, whole=True)
+            if isinstance(one, Reason):
+                return one
+            own = admin and on is On.ADMIN
+            return Need(requirement=requirement, names=(one,), here=one if own else "", there=not own, whole=True)
         if on is On.PEERS:
             return Need(requirement=requirement, names=names, there=True, whole=True)
         here = next((name for name in names if name in roles), "")
@@ -194,7 +197,7 @@ class Wanted:
         """What a node's roles require on the admin node and on devices: (node, role, deployment)."""
         for role, needs in own.needs.items():
             for need in needs:
-                if need.requirement.on is On.ADMIN:
+                if need.requirement.on is On.ADMIN and need.there:
                     yield ADMIN, need.names[0], SYSTEM
                 elif need.requirement.on is On.LINKED:
                     for device in linked(self._view, node, need.requirement.kind):
