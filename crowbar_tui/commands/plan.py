@@ -94,8 +94,10 @@ def told(found: Diff) -> str:
         return "\n".join([f"no difference: this plan is the current revision {found.revision}", *(f"  {line}" for line in found.above)])
     if found.refused is not None:
         return f"the engine would refuse this plan: {sentence(found.refused)}\n  try: {advice(found.refused)}"
-    out = [f"this plan would become revision {found.revision}"]
+    again = f"this plan is revision {found.revision}, and its commit would change the rack"
+    out = [f"this plan would become revision {found.revision}" if found.plan else again]
     out += [f"  {line}" for line in (*found.plan, *found.above)]
+    out += [f"  ~ {lines.short(one.node):<14} {one.words}" for one in found.chosen]
     for change in found.roles:
         mark, note = WORDS[change.what]
         notes = [f"{note}: {change.why}" if change.why else note]

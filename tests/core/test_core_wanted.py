@@ -186,6 +186,20 @@ def test_a_commit_reads_the_rules_again() -> None:
     assert (d.node().group, d.node().name.split(".")[0]) == ("", f"d{node.boot_mac.replace(':', '-')}")
 
 
+def test_a_redeploy_reads_the_rules_again() -> None:
+    """The facts may have changed since the last commit: here a disk was added."""
+    rules = (Rule(match={"serial": "NEW"}, group="app"), Rule(group="db"))
+    d = WorldRig(APPS, plan({"m-db": ("group:db",), "member": ("group:app",)}, rules=rules))
+    d.server("n1", hold=True)
+    allocate(d, "n1")
+    assert d.node().group == "db"
+    d.change(serial="NEW")
+    d.feed(Operate(request=Request(Asker.OPERATOR, 2), who="op", verb="redeploy", node="n1"))
+    assert d.one(Accept)
+    assert d.node().group == "app"
+    assert {key[1] for key in d.world.node_roles if key[0] == "n1"} == {"member"}
+
+
 def test_two_nodes_exchange_their_names() -> None:
     def named(one: str, other: str) -> Plan:
         return plan({}, rules=(Rule(match={"serial": "S1"}, name=one), Rule(match={"serial": "S2"}, name=other)))

@@ -16,6 +16,8 @@ from ...requests import Request
 from ..boot.ban import ban, ban_mac, unban
 from ..hardware import bmc
 from ..plan.bind import allocate
+from ..plan.chosen import rechoose
+from ..plan.rebind import rebind
 from ..roles import confirm as proofs
 from ..roles.attributes import drift, readers
 from ..roles.change import change, change_node
@@ -273,6 +275,11 @@ def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str],
     running = busy(w, node)
     if running is not None:
         return running
+    if verb != "reset" and w.plan is not None:
+        rechoose(w, w.plan, [node])
+        refused = rebind(w, [w.nodes[node.id]])
+        if refused is not None:
+            return refused
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)

@@ -53,6 +53,11 @@ class Chosen(Struct, frozen=True, kw_only=True):
     before: Json
     after: Json
 
+    @property
+    def words(self) -> str:
+        """`group: compute -> storage`."""
+        return f"{self.what}: {_short(self.before) or 'nothing'} -> {_short(self.after) or 'nothing'}"
+
 
 class Diff(Struct, frozen=True, kw_only=True):
     same: bool
