@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.racks.simulated.host_keys import new_host_key, public_line
 from engine.racks.simulated.machine import Behaviour, DiskView, Machine, Result, Task
-from engine.racks.simulated.state import System
+from engine.racks.simulated.nonvolatile import System
 
 LEAST_MB = 1539
 """What the script wants of a disk: a GiB for the system, the EFI system partition, room for the boot loader and the table."""

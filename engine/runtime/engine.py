@@ -62,7 +62,7 @@ class Engine:
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
 
-    # -- life ------------------------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..definitions import Json
 
-State = Literal["ended", "running", "lost", "unstarted", "acknowledged"]
+LegState = Literal["ended", "running", "lost", "unstarted", "acknowledged"]
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
@@ -64,7 +64,7 @@ AnyCommand = Run | Query | Ack | Reboot | Kexec | Prove
 class Ended(Struct, frozen=True, kw_only=True, gc=False):
     """A node's report of one leg of an attempt, as in `attempt wait` and `POST /agent/result`."""
 
-    state: State = "ended"
+    state: LegState = "ended"
     """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once and asks again because
     its store was restored; that outcome is lost."""
     exit: int | None = None

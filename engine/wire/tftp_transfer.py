@@ -37,7 +37,7 @@ LEAST_S = 0.05
 """Least time-out that is made out of a client's answer times."""
 
 
-class State(Enum):
+class TransferState(Enum):
     """Of a transfer, either side."""
 
     RUNNING = "running"
@@ -103,7 +103,7 @@ class Transfer:
         self._quick = False  # the last time-out was a short one, out of the mean
         self._mean: float | None = None  # seconds from sending a window to its ACK, smoothed (RFC 6298 2.3)
         self._at = 0.0  # when the window was sent
-        self.state = State.RUNNING
+        self.state = TransferState.RUNNING
         self.message = ""  # what ended it
         self.deadline = 0.0
         self.ignored = 0  # packets that changed nothing: duplicates, strays, junk
@@ -127,7 +127,7 @@ class Transfer:
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
         """What to send upon `packet` of this peer."""
-        if self.state is not State.RUNNING or len(packet) < 4:
+        if self.state is not TransferState.RUNNING or len(packet) < 4:
             self.ignored += 1
             return []
         opcode, number = _HEAD.unpack_from(packet)
@@ -145,7 +145,7 @@ class Transfer:
                 return []
             self._acked += step
             if self._acked == self.total:
-                self.state = State.DONE
+                self.state = TransferState.DONE
                 return []
         if self._tries or self._quick:
             self._tries, self._quick = 0, False
@@ -161,11 +161,11 @@ class Transfer:
 
     def tick(self, now: float) -> list[bytes]:
         """What to send again at `now`; nothing before `deadline`."""
-        if self.state is not State.RUNNING or now < self.deadline:
+        if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         self._quick = not self._fixed and self.timeout_s < self._limits.timeout_s
         if self._tries >= self._limits.retries:
-            self.state = State.TIMED_OUT
+            self.state = TransferState.TIMED_OUT
             self.message = f"no answer to block {self._acked + 1} after {self._tries + 1} times"
             return []
         self._tries += not self._quick
@@ -192,7 +192,7 @@ class Transfer:
             self.ignored += 1
             return []
         if isinstance(said, Error):
-            self.state = State.ABORTED
+            self.state = TransferState.ABORTED
             self.message = f"client ended it with error {said.code} {said.message!r}"
         else:
             self.ignored += 1
@@ -211,7 +211,7 @@ class Fetch:
         self.window = 1
         self.tsize: int | None = None
         self.body = bytearray()
-        self.state = State.RUNNING
+        self.state = TransferState.RUNNING
         self.message = ""
         self.deadline = 0.0
         self._got = 0  # blocks received in order
@@ -227,9 +227,9 @@ class Fetch:
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
         """What to send upon `packet` of the server."""
-        if self.state is State.DONE and packet[:2] == b"\0\3":
+        if self.state is TransferState.DONE and packet[:2] == b"\0\3":
             return [self._last]
-        if self.state is not State.RUNNING:
+        if self.state is not TransferState.RUNNING:
             return []
         try:
             said = tftp.decode(packet)
@@ -241,7 +241,7 @@ class Fetch:
             case Oack():
                 return self._options(said, now)
             case Error(code=code, message=message):
-                self.state = State.ABORTED
+                self.state = TransferState.ABORTED
                 self.message = f"server ended it with error {code} {message!r}"
                 return []
             case _:
@@ -249,10 +249,10 @@ class Fetch:
 
     def tick(self, now: float) -> list[bytes]:
         """What to send again at `now`; nothing before `deadline`."""
-        if self.state is not State.RUNNING or now < self.deadline:
+        if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         if self._tries >= self._retries:
-            self.state = State.TIMED_OUT
+            self.state = TransferState.TIMED_OUT
             self.message = f"no block {self._got + 1} after {self._tries + 1} times"
             return []
         self._tries += 1
@@ -281,7 +281,7 @@ class Fetch:
         self.deadline = now + self.timeout_s
         self.body += said.payload
         if len(said.payload) < self.blksize:
-            self.state = State.DONE
+            self.state = TransferState.DONE
             return self._ack(now)
         return self._ack(now) if self._got - self._acked >= self.window else []
 
@@ -309,6 +309,6 @@ class Fetch:
         return [self._last]
 
     def _refuse(self, code: int, message: str) -> list[bytes]:
-        self.state = State.REFUSED
+        self.state = TransferState.REFUSED
         self.message = message
         return [tftp.encode(Error(code=code, message=message))]

@@ -81,7 +81,7 @@ def start(folder: Path, lost: bool) -> None:
 
 
 class Rack:
-    """One life of an engine on the store."""
+    """One run of an engine on the store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.seconds, self.sent = folder, 0.0, 0

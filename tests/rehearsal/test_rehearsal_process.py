@@ -17,7 +17,7 @@ import pytest
 from fake_admin import FakeAdmin, describe, free_lane, install_attributes
 
 from engine import racks as rehearsal
-from engine.racks import Rack, RackError, RackFileWrong
+from engine.racks import RackError, RackFileWrong, RehearsalRack
 from engine.racks.process import ENDS_WITH
 
 
@@ -75,7 +75,7 @@ def test_a_rack_that_ends_with_a_process_ends_however_that_is_ended(folder: Path
             assert rehearsal.connect(folder).pid == pid, "it outlives its starter"
         finally:
             owner.send_signal(number)
-    until(lambda: rehearsal.Rack(folder).pid == 0)
+    until(lambda: rehearsal.RehearsalRack(folder).pid == 0)
     assert "this rack ends with it" in (folder / "rack.log").read_text()
 
 
@@ -86,7 +86,7 @@ def test_a_rack_whose_owner_is_gone_already_ends_at_once(folder: Path, monkeypat
     rehearsal.create(folder, describe(free_lane()))
     with suppress(RackError):
         rehearsal.start(folder)
-    until(lambda: rehearsal.Rack(folder).pid == 0 and (folder / "rack.log").exists())
+    until(lambda: rehearsal.RehearsalRack(folder).pid == 0 and (folder / "rack.log").exists())
     assert "is gone" in (folder / "rack.log").read_text()
 
 
@@ -110,7 +110,7 @@ def test_wipes_and_power_survive_kill_9(folder: Path) -> None:
         lane = free_lane()
         rehearsal.create(folder, describe(lane))
         async with FakeAdmin(lane) as admin:
-            rack: Rack = await asyncio.to_thread(rehearsal.start, folder)
+            rack: RehearsalRack = await asyncio.to_thread(rehearsal.start, folder)
             await asyncio.to_thread(rack.press)
             node = (await admin.hello())["node"]
             found = await admin.run(node, "a.1", "os-install", "os-install", install_attributes())
@@ -158,9 +158,9 @@ def test_descriptions_that_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_description_is_rendered_whole(tmp_path: Path) -> None:
-    description = describe(3, nodes=4, speed=50.0, faults={"m2": rehearsal.Faults(drop_dhcp=5, cables={"1g0": ""})})
-    assert rehearsal.parse(rehearsal.render(description)) == description
-    assert "rehearsal" not in repr(description.bmc), "the password"
+    spec = describe(3, nodes=4, speed=50.0, faults={"m2": rehearsal.Faults(drop_dhcp=5, cables={"1g0": ""})})
+    assert rehearsal.parse(rehearsal.render(spec)) == spec
+    assert "rehearsal" not in repr(spec.bmc), "the password"
 
 
 def test_orders_that_are_refused(folder: Path) -> None:

@@ -205,13 +205,13 @@ def test_disk_boot_by_the_script_and_by_the_bmc(tmp_path: Path) -> None:
             admin.boots[mac] = "disk"
             await rack.order("reset", ["m1"])
             assert (await admin.hello(2))["environment"] == "debian-12"
-            life = rack._lives["m1"]
-            life.machine.state.boot_next = "disk"
+            runner = rack._runners["m1"]
+            runner.machine.nonvolatile.boot_next = "disk"
             asked = len(admin.requests)
             await rack.order("reset", ["m1"])
             assert (await admin.hello(3))["environment"] == "debian-12"
             assert len(admin.requests) == asked, "a machine that boots its disk does not ask for an address"
-            assert life.machine.state.boot_next == "", "the order was for one start"
+            assert runner.machine.nonvolatile.boot_next == "", "the order was for one start"
 
     go(work())
 

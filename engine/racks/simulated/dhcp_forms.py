@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
-from .description import Hardware
+from .spec import Hardware
 
 _BOOT = (1, 3, 6, 12, 15, 43, 51, 54, 60, 66, 67, 97, 128, 129, 130, 131, 132, 133, 134, 135)
 _HOST = (1, 3, 6, 12, 15, 28, 42)
