@@ -26,7 +26,7 @@ from ..effects import Accept, Refuse
 from ..events import Commit, Event, Started
 from ..files.catalog import shipped
 from ..files.paths import images_folder
-from ..images.loaders import with_loaders_there
+from ..images.shelf import with_loaders_there
 from ..plan import Plan
 from ..serve import ServiceError
 from ..store.errors import files_of
