@@ -81,7 +81,7 @@ class Signal(enum.Enum):
 
 
 class Loader(Struct, frozen=True, kw_only=True, gc=False):
-    """The loader that the engine offered to a machine's firmware (`core.loaders`)."""
+    """The loader that the engine offered to a machine's firmware (`core.boot.loaders`)."""
 
     firmware: str
     """`bios` or `efi`."""

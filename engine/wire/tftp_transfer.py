@@ -34,11 +34,11 @@ from engine.wire.tftp import Data, Error, Malformed, Oack, Read
 
 _HEAD = Packing("!HH")
 LEAST_S = 0.05
-"""Least time-out that is made out of a client's answer times."""
+"""Seconds: the shortest time-out that the sender derives from a client's answer times."""
 
 
 class TransferState(Enum):
-    """Of a transfer, either side."""
+    """The state of a transfer, on either side."""
 
     RUNNING = "running"
     DONE = "done"  # every octet acknowledged, or received
@@ -48,7 +48,8 @@ class TransferState(Enum):
 
 
 class Limits(Struct, frozen=True, kw_only=True, gc=False):
-    """What the sender agrees to. A block of 1468 octets fills an Ethernet frame; boot ROMs cannot join fragments."""
+    """The most that the sender agrees to: octets of a block, blocks of a window, repetitions, seconds. A block of 1468 octets fills an
+    Ethernet frame; boot ROMs cannot join fragments."""
 
     blksize: int = 1468
     windowsize: int = 64
@@ -120,13 +121,13 @@ class Transfer:
         return self._sent == 0
 
     def start(self, now: float) -> list[bytes]:
-        """The first packets."""
+        """The first packets to send."""
         self.deadline = now + self.timeout_s
         self._at = now
         return [self._oack] if self._oack else self._window()
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
-        """What to send upon `packet` of this peer."""
+        """The packets to send after `packet` of this peer."""
         if self.state is not TransferState.RUNNING or len(packet) < 4:
             self.ignored += 1
             return []
@@ -160,7 +161,7 @@ class Transfer:
         return self._window()
 
     def tick(self, now: float) -> list[bytes]:
-        """What to send again at `now`; nothing before `deadline`."""
+        """The packets to send again at `now`. None before `deadline`."""
         if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         self._quick = not self._fixed and self.timeout_s < self._limits.timeout_s
@@ -221,12 +222,12 @@ class Fetch:
         self._last = tftp.encode(request)
 
     def start(self, now: float) -> list[bytes]:
-        """The request; to the server's port, all later packets to the port that answers."""
+        """The request. It goes to the server's port 69; all later packets go to the port that answers (RFC 1350 4)."""
         self.deadline = now + self.timeout_s
         return [self._last]
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
-        """What to send upon `packet` of the server."""
+        """The packets to send after `packet` of the server."""
         if self.state is TransferState.DONE and packet[:2] == b"\0\3":
             return [self._last]
         if self.state is not TransferState.RUNNING:
@@ -248,7 +249,7 @@ class Fetch:
                 return self._refuse(tftp.ILLEGAL, "not a server's packet")
 
     def tick(self, now: float) -> list[bytes]:
-        """What to send again at `now`; nothing before `deadline`."""
+        """The packets to send again at `now`. None before `deadline`."""
         if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         if self._tries >= self._retries:

@@ -30,7 +30,7 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Faults of a QEMU machine: those of a simulated machine that a real guest can have, under the same names."""
 
     bmc: str = ""
-    """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
+    """Mood of its BMC, one of `scenario.MOODS`. Empty: it works."""
     disk_fails: bool = False
     """Each write to any of its disks ends in an I/O error."""
     disks_mb: tuple[int, ...] | None = None

@@ -31,7 +31,7 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Faults of a machine. Percentages are of packets (DHCP, TFTP, IPMI), connections (`drop_http`, `drop_ssh`) or calls."""
 
     bmc: str = ""
-    """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
+    """Mood of its BMC, one of `scenario.MOODS`. Empty: it works."""
     drop_dhcp: float = 0.0
     drop_tftp: float = 0.0
     drop_http: float = 0.0
