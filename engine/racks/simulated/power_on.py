@@ -20,10 +20,10 @@ from typing import Literal, Protocol
 
 from engine.wire.dhcp import DhcpReply, DhcpRequest
 
-from . import dhcp_forms, ipxe
+from . import ipxe
 from .agent import Agent
 from .behaviours import Behaviours
-from .dhcp_client import lease
+from .dhcp_client import ipxe_request, kernel_request, lease, rom_request
 from .http_client import HttpClient, HttpError
 from .installed import Installed
 from .installer import Installer, answers_url
@@ -208,7 +208,7 @@ class MachineRunner:
         self._show("PXE: DHCP")
         await machine.milestone("pxe")
         mac = machine.boot_nic.mac
-        offer = await self._lease(dhcp_forms.rom(machine.hardware, mac), needs_file=True)
+        offer = await self._lease(rom_request(machine.hardware, mac), needs_file=True)
         if offer is None:
             self._show("PXE: no DHCP or proxyDHCP offers were received")
             return None
@@ -230,7 +230,7 @@ class MachineRunner:
             return None
         self.machine.counters.add("tftp-octets", octets)
         self._show("iPXE: DHCP")
-        answer = await self._lease(dhcp_forms.ipxe(machine.hardware, mac), needs_file=True)
+        answer = await self._lease(ipxe_request(machine.hardware, mac), needs_file=True)
         if answer is None:
             self._show("iPXE: no DHCP answer with a file name")
             return None
@@ -324,7 +324,7 @@ class MachineRunner:
         self._show(f"{environment}: kernel", environment)
         await machine.milestone("kernel")
         await self._pace.wait(15.0)
-        while (found := await self._lease(dhcp_forms.kernel(machine.boot_nic.mac), needs_file=False)) is None:
+        while (found := await self._lease(kernel_request(machine.boot_nic.mac), needs_file=False)) is None:
             self._show(f"{environment}: no DHCP answer")
             await asyncio.sleep(self._pace.retry_s(10.0))
         self._hold(found.yiaddr)
