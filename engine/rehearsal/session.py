@@ -82,7 +82,7 @@ class Rehearsal:
         self.plan = _patient(plan, self._scenario, nodes, kind)
         self.leave = False
         self._who = who
-        self.spec = self._describe(nodes, seed, speed, network)
+        self.spec = self._spec(nodes, seed, speed, network)
         self.engine = Engine(
             Config(
                 store=store,
@@ -98,7 +98,7 @@ class Rehearsal:
         self.rack: RehearsalRack | None = None
         self._milestones: MilestoneReporter | None = None
 
-    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyRackSpec:
+    def _spec(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyRackSpec:
         """The spec in the folder, or a new rack that fits the plan."""
         file = self.folder / "rack.yml"
         if file.exists():

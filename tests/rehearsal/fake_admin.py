@@ -44,7 +44,7 @@ def free_lane() -> int:
     raise AssertionError("no lane is free")
 
 
-def describe(lane: int, **more: Any) -> SimulatedRackSpec:
+def rack_spec(lane: int, **more: Any) -> SimulatedRackSpec:
     return SimulatedRackSpec(**{"nodes": 1, "seed": 7, "speed": "max", "lane": lane, **more})
 
 

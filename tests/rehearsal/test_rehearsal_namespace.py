@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_admin import describe
+from fake_admin import rack_spec
 
 from engine import racks as rehearsal
 from engine.racks import BmcAccess, RehearsalRack, namespace
@@ -30,7 +30,7 @@ NETWORKS: dict[str, Any] = {
 @pytest.fixture
 def rack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RehearsalRack]:
     more = getattr(request, "param", {})
-    rehearsal.create(tmp_path / "rack", describe(None, namespace=True, **more))
+    rehearsal.create(tmp_path / "rack", rack_spec(None, namespace=True, **more))
     found = rehearsal.start(tmp_path / "rack")
     yield found
     found.stop()

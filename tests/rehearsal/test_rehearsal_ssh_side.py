@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_admin import FakeAdmin, describe, free_lane, install_attributes, task_tar
+from fake_admin import FakeAdmin, free_lane, install_attributes, rack_spec, task_tar
 
 from engine.jigs.leg_report import LegReport
 from engine.jigs.ssh import SshDone, SshFailed, SshPool, SshTarget
@@ -26,7 +26,7 @@ async def installed(folder: Path, **more: Any) -> AsyncIterator[tuple[FakeAdmin,
     lane = free_lane()
     key = engine_key(folder / "id")
     async with FakeAdmin(lane) as admin:
-        rack = SimulatedRack(folder, describe(lane, **more))
+        rack = SimulatedRack(folder, rack_spec(lane, **more))
         await rack.start()
         pool = SshPool(key)
         try:

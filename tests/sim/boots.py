@@ -106,7 +106,7 @@ def lease(sim: Simulation, machine: Machine, user_class: tuple[str, ...], then: 
     """Get an address (RFC 2131), and go on with `then`."""
     sim.xids += 1
     xid, scope, asked = sim.xids, machine.scope, sim.clock.now
-    state = {"offered": False, "over": False}
+    flags = {"offered": False, "over": False}
 
     def message(kind: DhcpKind, want: str = "") -> DhcpRequest:
         return DhcpRequest(
@@ -122,23 +122,23 @@ def lease(sim: Simulation, machine: Machine, user_class: tuple[str, ...], then: 
         )
 
     def heard(reply: DhcpReply) -> None:
-        if state["over"] or not scope.open or reply.to.xid != xid:
+        if flags["over"] or not scope.open or reply.to.xid != xid:
             return
-        if reply.kind is DhcpKind.OFFER and not state["offered"]:
-            state["offered"] = True
+        if reply.kind is DhcpKind.OFFER and not flags["offered"]:
+            flags["offered"] = True
             dhcp(sim, machine, message(DhcpKind.REQUEST, reply.yiaddr))
         elif reply.kind is DhcpKind.ACK:
-            state["over"] = True
+            flags["over"] = True
             machine.lease, machine.lease_until = reply.yiaddr, asked + reply.lease_s
             then()
         elif reply.kind is DhcpKind.NAK:
             sim.counters.hit("NAK")
-            state["over"] = True
+            flags["over"] = True
             sim.clock.after(1.0, lambda: lease(sim, machine, user_class, then, tries), scope)
 
     def again() -> None:
-        if not state["over"]:
-            state["over"] = True
+        if not flags["over"]:
+            flags["over"] = True
             lease(sim, machine, user_class, then, tries + 1)
 
     sim.listeners[machine.mac] = heard
