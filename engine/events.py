@@ -239,7 +239,7 @@ class Commit(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Operate(Event, frozen=True, kw_only=True, gc=False):
-    """An operator's verb on a node or node role (`operate.VERBS`)."""
+    """An operator's verb on a node or node role (`operator.verbs.VERBS`)."""
 
     request: Request | None = None
     who: str

@@ -17,7 +17,7 @@ import enum
 from collections.abc import Hashable
 from typing import Literal, NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from .definitions import Json
@@ -81,7 +81,7 @@ class Signal(enum.Enum):
 
 
 class Loader(Struct, frozen=True, kw_only=True, gc=False):
-    """The loader that the engine offered to a machine's firmware (`core.loaders`)."""
+    """The loader that the engine offered to a machine's firmware (`core.boot.loaders`)."""
 
     firmware: str
     """`bios` or `efi`."""
@@ -263,8 +263,9 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """Wall time of the last change of stage, environment or liveness."""
     clock_off: int | None = None
     """Seconds by which its clock was ahead of the engine's at the last hello, before the agent set it. None: not reported."""
-    heard: float = 0.0
-    """Engine time of the last sign of life of a machine that is not alive. 0: none. For a live machine, `alive` says more."""
+    last_sign: float = field(default=0.0, name="heard")
+    """Engine time of the last sign of life of a machine that is not alive. 0: none. For a live machine, `alive` says more. Stored as
+    `heard`."""
 
 
 class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
@@ -335,8 +336,8 @@ class Sighting(Struct, frozen=True, kw_only=True, gc=False):
     address: str = ""
     first: float = 0.0
     last: float = 0.0
-    heard: float = 0.0
-    """Engine time of the last signal. 0: an older version did not record it."""
+    last_sign: float = field(default=0.0, name="heard")
+    """Engine time of the last signal. 0: an older version did not record it. Stored as `heard`."""
     boot: Boot | None = None
     node: NodeId = ""
     """The node that it became."""
@@ -442,7 +443,7 @@ KEYS: dict[str, tuple[str, ...]] = {
 """Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
 is keyed by the plain value, a map with more by the tuple."""
 
-LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "heard"), "nodes": ("probe", "probes")}
+LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "last_sign"), "nodes": ("probe", "probes")}
 """Table -> fields that only say when something was last heard, promised or asked. They are as durable as others, but a change of only
 these fields makes no journal row. Otherwise an idle rack's heartbeats would push older events out of the journal. In the journal, these
 fields are as old as the last row of their record."""

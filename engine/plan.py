@@ -103,9 +103,12 @@ class PlaceDef(Struct, frozen=True, kw_only=True):
     """Network -> the address that the node in this place gets there. `plan save` writes them."""
 
 
-class Rack(Struct, frozen=True, kw_only=True):
+class RackDef(Struct, frozen=True, kw_only=True):
+    """One rack of the plan."""
+
     name: str
     units: int = 42
+    """Its height; unit 1 is the lowest."""
     places: tuple[PlaceDef, ...] = ()
 
 
@@ -149,7 +152,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     expect: Expect = Expect()
     approve: Approve = Approve()
     networks: dict[str, Network] = {}
-    racks: tuple[Rack, ...] = ()
+    racks: tuple[RackDef, ...] = ()
     machines: tuple[ExpectedMachine, ...] = ()
     """Machines that the site expects. Which BMC belongs to which machine follows from it without asking the machine."""
     rules: tuple[Rule, ...] = ()

@@ -12,28 +12,28 @@ WRITE_S = 4.0
 
 
 async def bios_configure(machine: Machine, task: Task) -> Result:
-    state = machine.state
+    nonvolatile = machine.nonvolatile
     wanted: dict[str, str] = task.get("bios-wanted") or {}
     await task.work(ACCESS_S)
     if task.action == "verify":
-        wrong = sorted(name for name, value in wanted.items() if state.bios.get(name) != value)
+        wrong = sorted(name for name, value in wanted.items() if nonvolatile.bios.get(name) != value)
         for name in wrong:
-            task.print(f"{name} is {state.bios.get(name)!r}, not {wanted[name]!r}")
+            task.print(f"{name} is {nonvolatile.bios.get(name)!r}, not {wanted[name]!r}")
         if wrong:
             return Result(exit=1, message=f"not as wanted: {', '.join(wrong)}")
-        return Result(gives={"bios-settings": dict(state.bios)})
-    unknown = sorted(set(wanted) - set(state.bios))
+        return Result(gives={"bios-settings": dict(nonvolatile.bios)})
+    unknown = sorted(set(wanted) - set(nonvolatile.bios))
     if unknown:
         return Result(exit=2, message=f"the firmware has no setting {', '.join(unknown)}")
-    changed = {name: value for name, value in wanted.items() if state.bios[name] != value}
+    changed = {name: value for name, value in wanted.items() if nonvolatile.bios[name] != value}
     if changed:
         task.progress(50, f"writing {len(changed)} settings")
         await task.work(WRITE_S)
-        state.bios_pending.update(changed)
+        nonvolatile.bios_pending.update(changed)
         machine.save()
         for name, value in changed.items():
-            task.print(f"{name}: {state.bios[name]} -> {value}")
-    return Result(exit=64 if changed else 0, gives={"bios-settings": {**state.bios, **changed}})
+            task.print(f"{name}: {nonvolatile.bios[name]} -> {value}")
+    return Result(exit=64 if changed else 0, gives={"bios-settings": {**nonvolatile.bios, **changed}})
 
 
 ROLES: dict[str, Behaviour] = {"bios-configure": bios_configure}

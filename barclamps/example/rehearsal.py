@@ -1,6 +1,6 @@
 """What the example's script does to a machine that is not there: copy this beside your own barclamp.yml.
 
-A function per role: it changes what the machine remembers (`machine.state`, `machine.system`), saves, and returns what the script's
+A function per role: it changes what the machine remembers (`machine.nonvolatile`, `machine.system`), saves, and returns what the script's
 exit code and gives would be. `verify` looks at what is remembered, never at what was asked for.
 """
 

@@ -9,9 +9,17 @@ import re
 import uuid
 from typing import Any
 
-from engine.racks.simulated.host_keys import new_host_key, public_line
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
 from engine.racks.simulated.machine import Behaviour, DiskView, Machine, Result, Task
-from engine.racks.simulated.state import System
+from engine.racks.simulated.nonvolatile import System
 
 LEAST_MB = 1539
 """What the script wants of a disk: a GiB for the system, the EFI system partition, room for the boot loader and the table."""
@@ -40,8 +48,20 @@ def _gives(disk: DiskView, system: System) -> dict[str, Any]:
     names = {"wwn": disk.wwn, "serial": disk.serial} if disk.wwn else {}
     return {
         "installed": {"os": system.os, "disk": disk.name, "root": str(root), **names},
-        "ssh-host-key": public_line(system.host_key),
+        "ssh-host-key": _public_line(system.host_key),
     }
+
+
+def _new_host_key() -> str:
+    """A new SSH host key (Ed25519, OpenSSH format), as an installation makes one."""
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode("ascii")
+
+
+def _public_line(private: str) -> str:
+    """`ssh-ed25519 AAAA...` of a private key. Raises ValueError."""
+    key = load_ssh_private_key(private.encode("ascii"), password=None)
+    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode("ascii")
 
 
 def _wrong(disk: DiskView, task: Task) -> str:
@@ -121,7 +141,7 @@ def _make_own(machine: Machine, task: Task, disk: DiskView, hostname: str, sha25
         credential=str(task.get("credential", "")),
         url=str(task.get("engine-url", "")).rstrip("/"),
         engine_key=str(task.get("engine-key", "")),
-        host_key=new_host_key(),
+        host_key=_new_host_key(),
     )
     disk.disk.signature = "gpt"
     disk.disk.label = str(task.get("install-disk/label") or "")

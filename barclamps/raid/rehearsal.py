@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.racks.simulated.description import DiskDef
 from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.spec import DiskDef
 
 LOOK_S = 2.0
 BUILD_S = 20.0
@@ -66,12 +66,12 @@ async def raid_configure(machine: Machine, task: Task) -> Result:
         wanted = planned(disks, level)
     except ValueError as wrong:
         return Result(exit=2, message=str(wrong))
-    there = [(one.level, one.disks, one.size) for one in machine.state.volumes]
+    there = [(one.level, one.disks, one.size) for one in machine.nonvolatile.volumes]
     so = wanted is None or there == [wanted]
     if task.action == "verify" and not so:
         return Result(exit=1, message=f"volumes are {[one[0] for one in there]}, wanted is {level}")
     if task.action != "verify" and not so and wanted is not None:
-        held = [serial for serial in wanted[1] if machine.state.disks[serial].signature not in ("", "raid-member")]
+        held = [serial for serial in wanted[1] if machine.nonvolatile.disks[serial].signature not in ("", "raid-member")]
         if held and task.get("raid-disks/blank"):
             return Result(exit=1, message=f"disk {held[0]} is not blank any more, and the plan approves blank disks only")
         task.progress(10, "making md0")

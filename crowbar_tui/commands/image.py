@@ -42,16 +42,16 @@ def _list_file(text: str) -> str:
 
 def _list(arguments: argparse.Namespace) -> int:
     bad = 0
-    for state in image_states(arguments.store):
-        bad += not state["whole"]
+    for image in image_states(arguments.store):
+        bad += not image["whole"]
         if arguments.json:
-            print(json.dumps(state))
+            print(json.dumps(image))
             continue
-        sums = state["sha256"] or {"": "-"}
+        sums = image["sha256"] or {"": "-"}
         # the last of several files is the large one
         checksum = list(sums.values())[-1][:12] if isinstance(sums, dict) else "-"
-        whole = state["reason"] or (f"whole, but {state['other']}; crowbar image build {state['name']}" if state["other"] else "whole")
-        print(f"{state['name']:<22} {state['version']:<8} {state['arch']:<8} {state['size']:>13,} bytes  {checksum:<12}  {whole}")
+        whole = image["reason"] or (f"whole, but {image['other']}; crowbar image build {image['name']}" if image["other"] else "whole")
+        print(f"{image['name']:<22} {image['version']:<8} {image['arch']:<8} {image['size']:>13,} bytes  {checksum:<12}  {whole}")
     return 1 if bad else 0
 
 

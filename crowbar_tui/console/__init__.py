@@ -4,12 +4,12 @@
     snapshot   what a source delivers: the world, events and answers to commands
     source     reads the world from an engine in this process, or from a store and the socket of another process; all I/O, in threads
     past       a source that shows the past
-    screen     what the state knows of screens: lines, keys, and what commands on them act on
-    state      the console's state: world, rows, marks, the stack of screens, notes; changed by keys and snapshots, without a terminal
+    screen     what a session knows of screens: lines, keys, and what commands on them act on
+    session    what one person at a console sees: world, rows, marks, the stack of screens, notes; keys and snapshots change it
     page       the kinds of pages; `overlays`: menus, questions, the palette
-    pages/     one file per screen: state -> lines
+    pages/     one file per screen: session -> lines
     keys       the meaning of the keys; `actions`: commands to nodes; `look_back`: the keys of a look back
-    screens    the screens in the order of their digits, and a state with these screens and keys
+    screens    the screens in the order of their digits, and a session with these screens and keys
     frame      title, body, next and keys -> all lines of the terminal
     app        the rim: a Textual app with one widget, `LinesWidget`, that repaints the changed lines
 

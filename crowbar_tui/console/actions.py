@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from engine.api.views import Node, Preview, preview, short, verbs
 
 from .overlays import Asked, Entry, Fingerprints, Menu, Sure, Typed
+from .session import Order, Session
 from .snapshot import Said
-from .state import ConsoleState, Order
 
 
 class Action(NamedTuple):
@@ -56,81 +56,83 @@ AS_PLANNED = "as planned"
 """For an install: the choice of the plan's system, so no value is sent."""
 
 
-def for_nodes(state: ConsoleState) -> list[Action]:
+def for_nodes(session: Session) -> list[Action]:
     """The actions for the subject."""
-    nodes = _nodes(state)
+    nodes = _nodes(session)
     return [a for a in NODE if nodes and any(a.when(n) for n in nodes)]
 
 
-def press(state: ConsoleState, key: str) -> bool:
+def press(session: Session, key: str) -> bool:
     """Handles a key of the table for the subject of the page. False if the key is not in the table."""
-    subject = state.subject()
+    subject = session.subject()
     if not subject.nodes:
         return False
     if subject.role:
         for action in ROLE:
             if action.key == key:
-                start(state, action)
+                start(session, action)
                 return True
     if key == "p":
-        power_menu(state)
+        power_menu(session)
         return True
-    if state.past is not None and any(action.key == key for action in (*NODE, *ROLE)):
-        state.may_do()
+    if session.past is not None and any(action.key == key for action in (*NODE, *ROLE)):
+        session.may_do()
         return True
-    for action in for_nodes(state):
+    for action in for_nodes(session):
         if action.key == key:
-            start(state, action)
+            start(session, action)
             return True
     return False
 
 
-def menu(state: ConsoleState) -> None:
+def menu(session: Session) -> None:
     """All actions that are possible here."""
-    subject = state.subject()
-    if not subject.nodes or not state.may_do():
+    subject = session.subject()
+    if not subject.nodes or not session.may_do():
         return
-    who = _who(_nodes(state))
+    who = _who(_nodes(session))
     entries = []
     if subject.role:
-        entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, partial(start, state, a)) for a in ROLE]
+        entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, partial(start, session, a)) for a in ROLE]
     taken = {e.key for e in entries}
-    entries += [Entry(a.key, a.word, a.help, partial(start, state, a)) for a in for_nodes(state) if a.key not in taken]
-    entries.append(Entry("p", "power ...", "on, off, cycle, soft off, status", lambda: power_menu(state)))
-    if state.rehearsal:
-        entries.append(Entry("m", "mend", "virtual rack: repair the machine by hand", lambda: mend(state)))
-    state.overlay = Menu(state, f"{who}: what to do", entries)
+    entries += [Entry(a.key, a.word, a.help, partial(start, session, a)) for a in for_nodes(session) if a.key not in taken]
+    entries.append(Entry("p", "power ...", "on, off, cycle, soft off, status", lambda: power_menu(session)))
+    if session.rehearsal:
+        entries.append(Entry("m", "mend", "virtual rack: repair the machine by hand", lambda: mend(session)))
+    session.overlay = Menu(session, f"{who}: what to do", entries)
 
 
-def power_menu(state: ConsoleState) -> None:
-    nodes = _nodes(state)
-    if nodes and state.may_do():
-        entries = [Entry(a.key, a.word, a.help, partial(start, state, a)) for a in POWER]
-        state.overlay = Menu(state, f"power of {_who(nodes)}", entries)
+def power_menu(session: Session) -> None:
+    nodes = _nodes(session)
+    if nodes and session.may_do():
+        entries = [Entry(a.key, a.word, a.help, partial(start, session, a)) for a in POWER]
+        session.overlay = Menu(session, f"power of {_who(nodes)}", entries)
 
 
-def start(state: ConsoleState, action: Action) -> None:
+def start(session: Session, action: Action) -> None:
     """Asks first if the verb needs it, then gives the orders."""
-    if not state.may_do():
+    if not session.may_do():
         return
     takes = action.row.takes
     if takes is not None and takes.kind == "system" and action.value is None:
-        systems(state, action)
+        systems(session, action)
         return
     if action.ask:
-        who = _who(_nodes(state))
-        state.overlay = Asked(state, f"{action.verb} {who}: {action.ask}", lambda typed: start(state, action._replace(value=typed, ask="")))
+        who = _who(_nodes(session))
+        session.overlay = Asked(
+            session, f"{action.verb} {who}: {action.ask}", lambda typed: start(session, action._replace(value=typed, ask=""))
+        )
         return
-    nodes = [n for n in _nodes(state) if action.when(n)]
-    role = state.subject().role if action.row.target == "role" else ""
+    nodes = [n for n in _nodes(session) if action.when(n)]
+    role = session.subject().role if action.row.target == "role" else ""
     if not nodes:
         return
     if takes is not None and takes.kind == "fingerprint":
-        confirm(state, action, nodes)
+        confirm(session, action, nodes)
         return
     found: Preview | None = None
     if action.row.previewed:
-        found = preview(state.world, action.verb, nodes, role)
+        found = preview(session.world, action.verb, nodes, role)
     who = _who(nodes)
     what = f"{action.verb} {action.word}" if takes is not None and takes.choices else action.verb
     if action.value == AS_PLANNED:
@@ -139,45 +141,45 @@ def start(state: ConsoleState, action: Action) -> None:
     question = f"{what} {role + ' on ' if role else ''}{who}{other}?"
     if found is not None and found.destroys:
         word = short(nodes[0].name) if len(nodes) == 1 else f"{len(nodes)} nodes"
-        state.overlay = typed = Typed(state, question, found, word, lambda: _give(state, action, nodes, role))
-        ask_disks(state, typed, action.verb, nodes, role)
+        session.overlay = typed = Typed(session, question, found, word, lambda: _give(session, action, nodes, role))
+        ask_disks(session, typed, action.verb, nodes, role)
     elif action.sure == "at once":
-        _give(state, action, nodes, role)
+        _give(session, action, nodes, role)
     else:
-        state.overlay = Sure(state, question, action.help, found, lambda: _give(state, action, nodes, role))
+        session.overlay = Sure(session, question, action.help, found, lambda: _give(session, action, nodes, role))
 
 
-def confirm(state: ConsoleState, action: Action, nodes: list[Node]) -> None:
+def confirm(session: Session, action: Action, nodes: list[Node]) -> None:
     """Shows the fingerprint of each node. What is sent is what was shown: the engine refuses it if another claim came meanwhile."""
     claims = [(short(node.name), node.fingerprint) for node in nodes]
     orders = [Order(action.verb, node.id, "", node.fingerprint) for node in nodes]
 
     def give() -> None:
-        state.give(orders)
+        session.give(orders)
         if len(orders) > 1:
-            state.marks.clear()
+            session.marks.clear()
 
-    state.overlay = Fingerprints(state, f"{action.verb} {_who(nodes)}?", claims, give)
+    session.overlay = Fingerprints(session, f"{action.verb} {_who(nodes)}?", claims, give)
 
 
-def ask_disks(state: ConsoleState, overlay: Typed, verb: str, nodes: list[Node], role: str = "") -> None:
+def ask_disks(session: Session, overlay: Typed, verb: str, nodes: list[Node], role: str = "") -> None:
     """Asks the nodes for their disks now, and shows the answer in the open question."""
-    source = state.source
+    source = session.source
     if source is None:
         return
 
     def done(looks: Any) -> None:
-        if state.overlay is overlay:
-            overlay.show(preview(state.world, verb, nodes, role, looks if isinstance(looks, dict) else None))
+        if session.overlay is overlay:
+            overlay.show(preview(session.world, verb, nodes, role, looks if isinstance(looks, dict) else None))
 
     overlay.asking = True
-    state.work(lambda: source.disks([node.id for node in nodes]), done)
+    session.work(lambda: source.disks([node.id for node in nodes]), done)
 
 
-def mend(state: ConsoleState) -> None:
+def mend(session: Session) -> None:
     """Menu for a machine of a virtual rack: its faults that can be repaired while it runs."""
-    for node in _nodes(state):
-        state.work(partial(_mend, Path(state.snapshot_where), [node.uuid, node.serial, *node.macs]), partial(_mended, state, node))
+    for node in _nodes(session):
+        session.work(partial(_mend, Path(session.snapshot_where), [node.uuid, node.serial, *node.macs]), partial(_mended, session, node))
 
 
 def _mend(store: Path, identity: list[str]) -> Said:
@@ -189,31 +191,33 @@ def _mend(store: Path, identity: list[str]) -> Said:
         return Said(False, str(error))
 
 
-def _mended(state: ConsoleState, node: Node, said: Any) -> None:
+def _mended(session: Session, node: Node, said: Any) -> None:
     told = said if isinstance(said, Said) else Said(False, str(said))
-    state.note(told._replace(text=f"{short(node.name)}: {told.text}{'; r tries again' if told.ok else ''}"))
+    session.note(told._replace(text=f"{short(node.name)}: {told.text}{'; r tries again' if told.ok else ''}"))
 
 
-def systems(state: ConsoleState, action: Action) -> None:
+def systems(session: Session, action: Action) -> None:
     """Menu of the systems to install: the plan's, or another one with an image."""
     entries = [
-        Entry("p", "as planned", "the system that the plan and the settings name", lambda: start(state, action._replace(value=AS_PLANNED)))
+        Entry(
+            "p", "as planned", "the system that the plan and the settings name", lambda: start(session, action._replace(value=AS_PLANNED))
+        )
     ]
-    images = sorted((i for i in state.world.catalog.images.values() if i.kind == "system"), key=lambda i: i.name)
+    images = sorted((i for i in session.world.catalog.images.values() if i.kind == "system"), key=lambda i: i.name)
     for number, image in enumerate(images[:9], 1):
-        chosen = partial(start, state, action._replace(value=image.name))
+        chosen = partial(start, session, action._replace(value=image.name))
         entries.append(Entry(str(number), image.name, image.description or image.version, chosen))
-    state.overlay = Menu(state, f"install which system on {_who(_nodes(state))}?", entries)
+    session.overlay = Menu(session, f"install which system on {_who(_nodes(session))}?", entries)
 
 
-def _give(state: ConsoleState, action: Action, nodes: list[Node], role: str) -> None:
-    state.give([Order(action.verb, node.id, role, action.value) for node in nodes])
+def _give(session: Session, action: Action, nodes: list[Node], role: str) -> None:
+    session.give([Order(action.verb, node.id, role, action.value) for node in nodes])
     if len(nodes) > 1:
-        state.marks.clear()
+        session.marks.clear()
 
 
-def _nodes(state: ConsoleState) -> list[Node]:
-    return [found for n in state.subject().nodes if (found := state.node(n)) is not None]
+def _nodes(session: Session) -> list[Node]:
+    return [found for n in session.subject().nodes if (found := session.node(n)) is not None]
 
 
 def _who(nodes: list[Node]) -> str:

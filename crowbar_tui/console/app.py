@@ -1,4 +1,4 @@
-"""The rim: a Textual app with one sheet. Keys go to the state, snapshots come from a watching thread, and the sheet repaints what
+"""The rim: a Textual app with one sheet. Keys go to the session, snapshots come from a watching thread, and the sheet repaints what
 changed.
 
     watch threads  source.wait -> source.snapshot -> one message, and the next one only after it was taken in: at most 5 a second, and at
@@ -6,7 +6,7 @@ changed.
     order threads  one command each, answered by a message
 
 Rules
-* No animation, no mouse, no palette or bindings of Textual's own: every key belongs to the state.
+* No animation, no mouse, no palette or bindings of Textual's own: every key belongs to the session.
 * SIGHUP, SIGTERM and a closed terminal end the app cleanly. Textual restores the terminal, and the engine continues (`lifecycle`).
 """
 
@@ -30,9 +30,9 @@ from .frame import draw
 from .glyphs import ascii_only
 from .lines_widget import LinesWidget
 from .past import PastSource, of_store
-from .screens import console_state, go_where
+from .screens import go_where, new_session
+from .session import Order, Session
 from .snapshot import Said, Setting, Snapshot, Source
-from .state import ConsoleState, Order
 from .theme import fitting
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,12 @@ TICK_S = 1.0
 
 
 class Took(Message):
-    """A new snapshot for this state. The thread that made it waits until the app has taken it in."""
+    """A new snapshot for this session. The thread that made it waits until the app has taken it in."""
 
-    def __init__(self, snapshot: Snapshot, state: ConsoleState, taken: threading.Event) -> None:
+    def __init__(self, snapshot: Snapshot, session: Session, taken: threading.Event) -> None:
         super().__init__()
         self.snapshot = snapshot
-        self.state = state
+        self.session = session
         self.taken = taken
 
 
@@ -64,7 +64,7 @@ class Answered(Message):
 
 
 class Done(Message):
-    """A job of the state is done, with its result or its exception."""
+    """A job of the session is done, with its result or its exception."""
 
     def __init__(self, done: Callable[[Any], None], value: Any) -> None:
         super().__init__()
@@ -98,23 +98,23 @@ class Console(App[str], inherit_bindings=False):
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.source = source
-        self.state = console_state(first or source.snapshot(), theme or fitting(), wall, source.where)
-        self.state.send = self._send
-        self.state.leave = self._leave
-        self.state.begin = self._begin
-        self.state.work = self._work
-        self.state.source = source
-        self.state.rehearsal = source.where.with_name(source.where.name + ".rack").is_dir()
-        self.state.apply_theme = lambda: self.lines_widget.set_theme(self.state.theme)
-        self.state.look_back = self._look_back
-        self.present = self.state
-        """The state of the source. While we look back, `state` is another one."""
+        self.session = new_session(first or source.snapshot(), theme or fitting(), wall, source.where)
+        self.session.send = self._send
+        self.session.leave = self._leave
+        self.session.begin = self._begin
+        self.session.work = self._work
+        self.session.source = source
+        self.session.rehearsal = source.where.with_name(source.where.name + ".rack").is_dir()
+        self.session.apply_theme = lambda: self.lines_widget.set_theme(self.session.theme)
+        self.session.look_back = self._look_back
+        self.present = self.session
+        """The session of the source. While we look back, `session` is another one."""
         if isinstance(source, PastSource):
-            self.state.past = source
-            self.state.real = wall
-            self.state.wall = lambda: self.present.snapshot.at
+            self.session.past = source
+            self.session.real = wall
+            self.session.wall = lambda: self.present.snapshot.at
         self._opening = False
-        self.lines_widget = LinesWidget(self.state.theme, ascii_only())
+        self.lines_widget = LinesWidget(self.session.theme, ascii_only())
         self._watch = watch
         self._over = threading.Event()
         self._taken: list[threading.Event] = []
@@ -141,8 +141,8 @@ class Console(App[str], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._over.set()
-        if self.state.past is not None:
-            self.state.past.close()
+        if self.session.past is not None:
+            self.session.past.close()
         for taken in list(self._taken):
             taken.set()
 
@@ -169,28 +169,28 @@ class Console(App[str], inherit_bindings=False):
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.state.page.tick()
+        self.session.page.tick()
         self.paint()
 
     def paint(self) -> None:
         columns, rows = self.size
-        self.lines_widget.set_lines(draw(self.state, columns, rows))
+        self.lines_widget.set_lines(draw(self.session, columns, rows))
 
     def on_resize(self, event: events.Resize) -> None:
-        self.lines_widget.set_lines(draw(self.state, event.size.width, event.size.height))
+        self.lines_widget.set_lines(draw(self.session, event.size.width, event.size.height))
 
     async def on_event(self, event: events.Event) -> None:
-        """Gives keys to the state before Textual sees them. Pasted text counts as typed."""
+        """Gives keys to the session before Textual sees them. Pasted text counts as typed."""
         if isinstance(event, events.Key):
             event.stop()
-            self.state.press(name_of(event))
+            self.session.press(name_of(event))
             self.paint()
             return
         if isinstance(event, events.Paste):
             event.stop()
-            if self.state.overlay is not None:
+            if self.session.overlay is not None:
                 for letter in event.text.splitlines()[0][:200] if event.text.strip() else "":
-                    self.state.press("space" if letter == " " else letter)
+                    self.session.press("space" if letter == " " else letter)
                 self.paint()
             return
         await super().on_event(event)
@@ -201,10 +201,10 @@ class Console(App[str], inherit_bindings=False):
 
     # -- threads ---------------------------------------------------------------------------------------------------
 
-    def _watch_over(self, source: Source | PastSource, state: ConsoleState) -> None:
-        threading.Thread(target=self._follow, args=(source, state), name="console-watch", daemon=True).start()
+    def _watch_over(self, source: Source | PastSource, session: Session) -> None:
+        threading.Thread(target=self._follow, args=(source, session), name="console-watch", daemon=True).start()
 
-    def _follow(self, source: Source | PastSource, state: ConsoleState) -> None:
+    def _follow(self, source: Source | PastSource, session: Session) -> None:
         past = source if isinstance(source, PastSource) else None
         pace = past.pace if past is not None else PACE_S
         taken = threading.Event()
@@ -214,7 +214,7 @@ class Console(App[str], inherit_bindings=False):
                 begun = time.monotonic()
                 snapshot = source.snapshot()
                 taken.clear()
-                self.post_message(Took(snapshot, state, taken))
+                self.post_message(Took(snapshot, session, taken))
                 if self._over.is_set():
                     return
                 taken.wait()
@@ -233,8 +233,8 @@ class Console(App[str], inherit_bindings=False):
 
     def on_took(self, message: Took) -> None:
         try:
-            message.state.take(message.snapshot)
-            if message.state is self.state:
+            message.session.take(message.snapshot)
+            if message.session is self.session:
                 self.paint()
         finally:
             message.taken.set()
@@ -242,11 +242,11 @@ class Console(App[str], inherit_bindings=False):
     # -- looking back ----------------------------------------------------------------------------------------------
 
     def _look_back(self) -> None:
-        """Switches between now and the past. The live state keeps taking snapshots, so it is current on return."""
-        if self.state is not self.present:
-            if self.state.past is not None:
-                self.state.past.close()
-            self.state = self.present
+        """Switches between now and the past. The live session keeps taking snapshots, so it is current on return."""
+        if self.session is not self.present:
+            if self.session.past is not None:
+                self.session.past.close()
+            self.session = self.present
             return
         if self.present.past is not None:
             self.present.note(Said(False, "this is only a look back, without the present", "q leaves; run crowbar to see the present"))
@@ -269,13 +269,18 @@ class Console(App[str], inherit_bindings=False):
             return
         if self.present.notes and self.present.notes[-1].text == READING:
             self.present.notes.pop()
-        state = console_state(past.snapshot(), self.present.theme, self.present.real, self.source.where)
-        state.past, state.beside, state.real = past, self.present, self.present.real
-        state.wall = lambda: state.snapshot.at
-        state.leave, state.apply_theme, state.look_back, state.work = self._leave, self.present.apply_theme, self._look_back, self._work
-        go_where(state, self.present)
-        self.state = state
-        self._watch_over(past, state)
+        session = new_session(past.snapshot(), self.present.theme, self.present.real, self.source.where)
+        session.past, session.beside, session.real = past, self.present, self.present.real
+        session.wall = lambda: session.snapshot.at
+        session.leave, session.apply_theme, session.look_back, session.work = (
+            self._leave,
+            self.present.apply_theme,
+            self._look_back,
+            self._work,
+        )
+        go_where(session, self.present)
+        self.session = session
+        self._watch_over(past, session)
 
     def _work(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         threading.Thread(target=self._carry_out, args=(job, done), name="console-job", daemon=True).start()
@@ -310,11 +315,11 @@ class Console(App[str], inherit_bindings=False):
                 self.post_message(Answered(order, said))
 
     def on_answered(self, message: Answered) -> None:
-        self.state.answered(message.order, message.said)
+        self.session.answered(message.order, message.said)
         self.paint()
 
     def on_broke(self, message: Broke) -> None:
-        self.state.note(Said(False, f"the screen no longer changes: {message.error}", "press q, then open the console again"))
+        self.session.note(Said(False, f"the screen no longer changes: {message.error}", "press q, then open the console again"))
         self.paint()
 
 

@@ -15,7 +15,7 @@ from .pages.node import NodeScreen
 from .pages.notes import Notes
 from .pages.packets import PacketsScreen
 from .pages.why import WhyScreen
-from .state import ConsoleState, Order
+from .session import Order, Session
 from .theme import NAMES
 
 EVERYWHERE = (
@@ -36,177 +36,177 @@ EVERYWHERE = (
 )
 
 
-def press(state: ConsoleState, key: str) -> None:
-    if state.overlay is not None:
+def press(session: Session, key: str) -> None:
+    if session.overlay is not None:
         if key == "ctrl+c":
-            state.overlay = None
+            session.overlay = None
         else:
-            state.overlay.press(key)
+            session.overlay.press(key)
         return
-    if look_back.press(state, key) or state.page.press(key) or _common(state, key):
+    if look_back.press(session, key) or session.page.press(key) or _common(session, key):
         return
-    actions.press(state, key)
+    actions.press(session, key)
 
 
-def _common(state: ConsoleState, key: str) -> bool:
-    page = state.page
-    if key.isascii() and key.isdecimal() and 1 <= int(key) <= len(state.screens):
-        state.show(int(key) - 1)
+def _common(session: Session, key: str) -> bool:
+    page = session.page
+    if key.isascii() and key.isdecimal() and 1 <= int(key) <= len(session.screens):
+        session.show(int(key) - 1)
     elif key in ("escape", "backspace", "left"):
-        _back(state, key)
+        _back(session, key)
     elif key == "/" and page.filters:
-        state.overlay = Filter(state)
+        session.overlay = Filter(session)
     elif key in COMMON:
-        COMMON[key](state)
+        COMMON[key](session)
     else:
         return False
     return True
 
 
-def _back(state: ConsoleState, key: str) -> None:
+def _back(session: Session, key: str) -> None:
     """Out of the innermost thing that is set or open; at last to the first screen."""
-    page = state.page
+    page = session.page
     if page.needle:
         page.filter("")
-    elif state.back():
+    elif session.back():
         pass
-    elif state.marks:
-        state.marks.clear()
-    elif page is not state.screens[0] and key != "left":
-        state.show(0)
+    elif session.marks:
+        session.marks.clear()
+    elif page is not session.screens[0] and key != "left":
+        session.show(0)
 
 
-def _stop(state: ConsoleState) -> None:
-    if state.past is not None:
-        state.may_do()
+def _stop(session: Session) -> None:
+    if session.past is not None:
+        session.may_do()
         return
     question = "stop the engine?"
     told = "until the next crowbar the engine serves and starts nothing; the machines keep running"
-    state.overlay = Sure(state, question, told, None, lambda: state.leave(True))
+    session.overlay = Sure(session, question, told, None, lambda: session.leave(True))
 
 
-def open_palette(state: ConsoleState) -> None:
-    state.overlay = Palette(state, commands(state))
+def open_palette(session: Session) -> None:
+    session.overlay = Palette(session, commands(session))
 
 
-def open_notes(state: ConsoleState) -> None:
-    state.push(Notes(state))
+def open_notes(session: Session) -> None:
+    session.push(Notes(session))
 
 
-def open_node(state: ConsoleState, node: str = "") -> None:
-    subject = state.page.subject()
+def open_node(session: Session, node: str = "") -> None:
+    subject = session.page.subject()
     chosen = node or (subject.nodes[0] if subject.nodes else "")
-    if chosen and state.node(chosen) is not None:
-        state.push(NodeScreen(state, chosen))
+    if chosen and session.node(chosen) is not None:
+        session.push(NodeScreen(session, chosen))
 
 
-def open_why(state: ConsoleState) -> None:
-    subject = state.page.subject()
-    if subject.nodes and state.node(subject.nodes[0]) is not None:
-        state.push(WhyScreen(state, subject.nodes[0], subject.role))
+def open_why(session: Session) -> None:
+    subject = session.page.subject()
+    if subject.nodes and session.node(subject.nodes[0]) is not None:
+        session.push(WhyScreen(session, subject.nodes[0], subject.role))
         return
-    step = state.step()
-    found = state.node(step.node) if step.node else None
+    step = session.step()
+    found = session.node(step.node) if step.node else None
     if found is not None:
-        state.push(WhyScreen(state, found.id, step.role))
+        session.push(WhyScreen(session, found.id, step.role))
 
 
-def open_log(state: ConsoleState) -> None:
-    subject = state.page.subject()
-    if subject.nodes and state.node(subject.nodes[0]) is not None:
-        state.push(LogScreen(state, subject.nodes[0], subject.role))
+def open_log(session: Session) -> None:
+    subject = session.page.subject()
+    if subject.nodes and session.node(subject.nodes[0]) is not None:
+        session.push(LogScreen(session, subject.nodes[0], subject.role))
 
 
-def open_packets(state: ConsoleState) -> None:
-    state.push(PacketsScreen(state, state.page.machine()))
+def open_packets(session: Session) -> None:
+    session.push(PacketsScreen(session, session.page.machine()))
 
 
-def every_packet(state: ConsoleState) -> None:
-    state.push(PacketsScreen(state))
+def every_packet(session: Session) -> None:
+    session.push(PacketsScreen(session))
 
 
-def open_settings(state: ConsoleState) -> None:
-    subject = state.subject()
-    nodes = tuple(n for n in subject.nodes if state.node(n) is not None)
+def open_settings(session: Session) -> None:
+    subject = session.subject()
+    nodes = tuple(n for n in subject.nodes if session.node(n) is not None)
     if nodes:
-        state.push(AttributesScreen(state, nodes, subject.role))
+        session.push(AttributesScreen(session, nodes, subject.role))
 
 
-def help_(state: ConsoleState) -> None:
-    page = state.page
+def help_(session: Session) -> None:
+    page = session.page
     hints: list[tuple[str, str]] = []
-    if state.past is not None:
-        hints += [("", "looking back"), *(look_back.KEYS if state.beside is not None else look_back.KEYS[1:]), ("", "")]
+    if session.past is not None:
+        hints += [("", "looking back"), *(look_back.KEYS if session.beside is not None else look_back.KEYS[1:]), ("", "")]
     mine = [(h.key, h.help or h.word) for h in page.hints() if h.help]
     if mine:
         hints += [("", f"on this screen: {page.crumb()}"), *mine, ("", "")]
-    subject = state.subject()
-    if subject.nodes and state.past is None:
+    subject = session.subject()
+    if subject.nodes and session.past is None:
         if subject.role:
             hints += [("", f"to {subject.role}"), *((a.key, f"{a.word}: {a.help}") for a in actions.ROLE), ("", "")]
         taken = {a.key for a in actions.ROLE} if subject.role else set()
         hints.append(("", "to the node" if len(subject.nodes) == 1 else f"to {len(subject.nodes)} marked nodes"))
-        hints += [(a.key, f"{a.word}: {a.help}") for a in actions.for_nodes(state) if a.key not in taken]
+        hints += [(a.key, f"{a.word}: {a.help}") for a in actions.for_nodes(session) if a.key not in taken]
         hints += [("p", "power: on, off, cycle, soft off, forced, status"), ("", "")]
-    digits = (f"1 ... {len(state.screens)}", ", ".join(screen.name for screen in state.screens))
-    everywhere = EVERYWHERE if state.past is None else [e for e in EVERYWHERE if e[0] not in ("space", ".", "B", "q Q")]
-    hints += [("", "everywhere"), digits, *everywhere, *([("q", "leave")] if state.past is not None else [])]
-    state.overlay = Help(state, "what can I do here", hints)
+    digits = (f"1 ... {len(session.screens)}", ", ".join(screen.name for screen in session.screens))
+    everywhere = EVERYWHERE if session.past is None else [e for e in EVERYWHERE if e[0] not in ("space", ".", "B", "q Q")]
+    hints += [("", "everywhere"), digits, *everywhere, *([("q", "leave")] if session.past is not None else [])]
+    session.overlay = Help(session, "what can I do here", hints)
 
 
-def commands(state: ConsoleState) -> list[Command]:
-    out = [Command(page.name, f"screen {i}", partial(state.show, i - 1)) for i, page in enumerate(state.screens, 1)]
-    subject = state.subject()
-    if state.past is not None:
-        out += look_back.commands(state)
+def commands(session: Session) -> list[Command]:
+    out = [Command(page.name, f"screen {i}", partial(session.show, i - 1)) for i, page in enumerate(session.screens, 1)]
+    subject = session.subject()
+    if session.past is not None:
+        out += look_back.commands(session)
     elif subject.nodes:
-        who = short(state.rows[subject.nodes[0]].name) if len(subject.nodes) == 1 and subject.nodes[0] in state.rows else "marked nodes"
-        out += [Command(f"why {who}", "the chain of reasons", lambda: open_why(state))]
-        if state.rehearsal:
-            out.append(Command(f"repair {who}", "virtual rack: repair the machine by hand", lambda: actions.mend(state)))
-        out += [Command(f"log {who}", "of its roles' attempts", lambda: open_log(state))]
-        out += [Command(f"packets {who}", "what it sent, and the answers", lambda: open_packets(state))]
-        out += [Command(f"settings {who}", "attributes: show, set, clear", lambda: open_settings(state))]
+        who = short(session.rows[subject.nodes[0]].name) if len(subject.nodes) == 1 and subject.nodes[0] in session.rows else "marked nodes"
+        out += [Command(f"why {who}", "the chain of reasons", lambda: open_why(session))]
+        if session.rehearsal:
+            out.append(Command(f"repair {who}", "virtual rack: repair the machine by hand", lambda: actions.mend(session)))
+        out += [Command(f"log {who}", "of its roles' attempts", lambda: open_log(session))]
+        out += [Command(f"packets {who}", "what it sent, and the answers", lambda: open_packets(session))]
+        out += [Command(f"settings {who}", "attributes: show, set, clear", lambda: open_settings(session))]
         if subject.role:
-            out += [Command(f"{a.word} {subject.role}", a.help, partial(actions.start, state, a)) for a in actions.ROLE]
-        out += [Command(f"{a.word} {who}", a.help, partial(actions.start, state, a)) for a in actions.for_nodes(state)]
-        out += [Command(f"power {a.word} {who}", a.help, partial(actions.start, state, a)) for a in actions.POWER]
-    for mac in sorted(s.mac for s in state.world.sightings.values() if s.banned and state.past is None):
-        out.append(Command(f"unban {mac}", "lift the ban", partial(state.give, [Order("unban", mac)])))
-    out += [Command(f"theme {name}", "colours", partial(_theme, state, name)) for name in NAMES]
+            out += [Command(f"{a.word} {subject.role}", a.help, partial(actions.start, session, a)) for a in actions.ROLE]
+        out += [Command(f"{a.word} {who}", a.help, partial(actions.start, session, a)) for a in actions.for_nodes(session)]
+        out += [Command(f"power {a.word} {who}", a.help, partial(actions.start, session, a)) for a in actions.POWER]
+    for mac in sorted(s.mac for s in session.world.sightings.values() if s.banned and session.past is None):
+        out.append(Command(f"unban {mac}", "lift the ban", partial(session.give, [Order("unban", mac)])))
+    out += [Command(f"theme {name}", "colours", partial(_theme, session, name)) for name in NAMES]
     out += [
-        *([Command("setup", "the wizard that writes a first plan", lambda: setup(state))] if _unplanned(state) else []),
-        Command("look back" if state.past is None else "now", "see the past; and back to now", state.look_back),
-        *([Command("packets", "of all machines", lambda: every_packet(state))] if state.past is None else []),
-        Command("notes", "the engine's answers to your orders", lambda: press(state, "n")),
-        Command("help", "keys", lambda: help_(state)),
-        Command("quit", "leave; the engine keeps running", lambda: state.leave(False)),
-        *([Command("stop engine", "and leave", lambda: press(state, "Q"))] if state.past is None else []),
+        *([Command("setup", "the wizard that writes a first plan", lambda: setup(session))] if _unplanned(session) else []),
+        Command("look back" if session.past is None else "now", "see the past; and back to now", session.look_back),
+        *([Command("packets", "of all machines", lambda: every_packet(session))] if session.past is None else []),
+        Command("notes", "the engine's answers to your orders", lambda: press(session, "n")),
+        Command("help", "keys", lambda: help_(session)),
+        Command("quit", "leave; the engine keeps running", lambda: session.leave(False)),
+        *([Command("stop engine", "and leave", lambda: press(session, "Q"))] if session.past is None else []),
     ]
-    out += [Command(short(state.rows[n].name), f"node, {state.rows[n].state}", partial(open_node, state, n)) for n in state.order]
+    out += [Command(short(session.rows[n].name), f"node, {session.rows[n].state}", partial(open_node, session, n)) for n in session.order]
     return out
 
 
-def _unplanned(state: ConsoleState) -> bool:
-    return state.past is None and state.world.plan is None
+def _unplanned(session: Session) -> bool:
+    return session.past is None and session.world.plan is None
 
 
-def setup(state: ConsoleState) -> None:
+def setup(session: Session) -> None:
     from .setup.wizard import Wizard  # imports the whole engine, which a console with a plan never needs
 
-    state.stack = [Wizard(state)]
+    session.stack = [Wizard(session)]
 
 
-def _theme(state: ConsoleState, name: str) -> None:
-    state.theme = name
-    state.apply_theme()
+def _theme(session: Session, name: str) -> None:
+    session.theme = name
+    session.apply_theme()
 
 
-def _leave(state: ConsoleState) -> None:
-    state.leave(False)
+def _leave(session: Session) -> None:
+    session.leave(False)
 
 
-COMMON: dict[str, Callable[[ConsoleState], object]] = {
+COMMON: dict[str, Callable[[Session], object]] = {
     "enter": open_node,
     "w": open_why,
     "l": open_log,
@@ -218,11 +218,11 @@ COMMON: dict[str, Callable[[ConsoleState], object]] = {
     "ctrl+p": open_palette,
     "n": open_notes,
     ".": actions.menu,
-    "u": lambda state: state.marks.clear(),
+    "u": lambda session: session.marks.clear(),
     "q": _leave,
     "ctrl+c": _leave,
     "ctrl+q": _leave,
-    "B": lambda state: state.look_back(),
+    "B": lambda session: session.look_back(),
     "Q": _stop,
 }
 """What a key does on every screen that has no use of its own for it."""

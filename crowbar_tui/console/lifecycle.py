@@ -149,7 +149,7 @@ def attached(store: Path, away: Away) -> int:
     app = Console(source)
     gc.freeze()
     gc.enable()
-    if app.state.world.plan is None:
+    if app.session.world.plan is None:
         wizard(app)
     done = app.run(mouse=False)
     if app.next_command:
@@ -164,7 +164,7 @@ def attached(store: Path, away: Away) -> int:
 def wizard(app: Console) -> None:
     from .setup.wizard import Wizard
 
-    app.state.stack = [Wizard(app.state)]
+    app.session.stack = [Wizard(app.session)]
 
 
 def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away: Away, first_run: bool = False) -> int:
@@ -184,7 +184,7 @@ def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away
         source = Embedded(engine, EngineHost(engine), getpass.getuser())
         app = Console(source)
         app.heed_signals()
-        if first_run and app.state.world.plan is None:
+        if first_run and app.session.world.plan is None:
             wizard(app)
         ended = threading.Event()
         threading.Thread(target=_end_with, args=(engine, app, ended), name="console-stop", daemon=True).start()

@@ -19,8 +19,8 @@ from . import glyphs as g
 from .formats import age
 from .overlays import Asked, Command
 from .screen import Hint
+from .session import Session
 from .snapshot import Said
-from .state import ConsoleState
 from .styled import Line, clip, fit, line
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ ROWS = 2
 """Lines that it takes from the body."""
 
 
-def hints(state: ConsoleState) -> list[Hint]:
-    moment = state.snapshot.moment
+def hints(session: Session) -> list[Hint]:
+    moment = session.snapshot.moment
     playing = moment is not None and moment.playing
     out = [
         Hint("<>", "event"),
@@ -55,15 +55,15 @@ def hints(state: ConsoleState) -> list[Hint]:
         Hint("T", "time"),
         Hint("B", "now"),
     ]
-    return out if state.beside is not None else out[:-1]
+    return out if session.beside is not None else out[:-1]
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
-def press(state: ConsoleState, key: str) -> bool:
+def press(session: Session, key: str) -> bool:
     """Handles a key that moves the moment. False if the key is another one."""
-    past = state.past
+    past = session.past
     if past is None:
         return False
     moves: dict[str, Callable[[Playback], object]] = {
@@ -83,31 +83,33 @@ def press(state: ConsoleState, key: str) -> bool:
     if key in moves:
         past.do(moves[key])
     elif key in ("{", "}"):
-        node_change(state, 1 if key == "}" else -1)
+        node_change(session, 1 if key == "}" else -1)
     elif key == "T":
-        state.overlay = Asked(state, "look back at: 14:05, 14:05:30, 2026-03-01 14:05, -5m, +90s", lambda typed: _to_time(state, typed))
+        session.overlay = Asked(
+            session, "look back at: 14:05, 14:05:30, 2026-03-01 14:05, -5m, +90s", lambda typed: _to_time(session, typed)
+        )
     else:
         return False
     return True
 
 
-def node_change(state: ConsoleState, direction: int) -> None:
-    subject = state.page.subject()
-    node = state.node(subject.nodes[0]) if subject.nodes else None
-    if state.past is None or node is None:
-        state.note(Said(False, "no node is under the cursor: select one, then press { or }"))
+def node_change(session: Session, direction: int) -> None:
+    subject = session.page.subject()
+    node = session.node(subject.nodes[0]) if subject.nodes else None
+    if session.past is None or node is None:
+        session.note(Said(False, "no node is under the cursor: select one, then press { or }"))
         return
     id_, name = node.id, short(node.name)
-    state.past.do(lambda p: p.change(id_, name, direction))
+    session.past.do(lambda p: p.change(id_, name, direction))
 
 
-def _to_time(state: ConsoleState, typed: str) -> None:
-    said = state.past.go_to(typed) if state.past is not None else None
+def _to_time(session: Session, typed: str) -> None:
+    said = session.past.go_to(typed) if session.past is not None else None
     if said is not None:
-        state.note(said)
+        session.note(said)
 
 
-def commands(state: ConsoleState) -> list[Command]:
+def commands(session: Session) -> list[Command]:
     """The same by name, for the palette, because keyboards differ."""
     names = {
         "<": "one event back",
@@ -125,66 +127,66 @@ def commands(state: ConsoleState) -> list[Command]:
         "-": "slower",
         "T": "go to a time",
     }
-    return [Command(name, f"look back, {key}", partial(_press, state, key)) for key, name in names.items()]
+    return [Command(name, f"look back, {key}", partial(_press, session, key)) for key, name in names.items()]
 
 
-def _press(state: ConsoleState, key: str) -> None:
-    press(state, key)
+def _press(session: Session, key: str) -> None:
+    press(session, key)
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------
 
 
-def rule(state: ConsoleState, columns: int) -> Line:
+def rule(session: Session, columns: int) -> Line:
     """The rule above the two lines. Its right end shows the rack now, which continues meanwhile."""
-    text, now = f" {clip(said(state), columns - 4)} ", present(state)
+    text, now = f" {clip(said(session), columns - 4)} ", present(session)
     room = columns - 2 - len(text)
     if not now or room < len(now) + 2:
         return ((g.RULE, "dim"), (text, "ask"), (g.RULE * (room + 1), "dim"))
-    style = "bad" if state.beside is not None and state.beside.counts["problem"] else "dim"
+    style = "bad" if session.beside is not None and session.beside.counts["problem"] else "dim"
     return ((g.RULE, "dim"), (text, "ask"), (g.RULE * (room - len(now)), "dim"), (now, style), (g.RULE, "dim"))
 
 
-def present(state: ConsoleState) -> str:
-    if state.beside is None:
+def present(session: Session) -> str:
+    if session.beside is None:
         return ""
-    many = state.beside.counts["problem"]
+    many = session.beside.counts["problem"]
     problems = f", {many} problem{'s' if many > 1 else ''}" if many else ""
-    return f" now {state.beside.counts['ready']} ready{problems} "
+    return f" now {session.beside.counts['ready']} ready{problems} "
 
 
-def said(state: ConsoleState) -> str:
-    moment = state.snapshot.moment
+def said(session: Session) -> str:
+    moment = session.snapshot.moment
     if moment is None:
         return ""
     if not moment.last:
         return "look back: the journal is empty"
-    day = time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(state.wall()))
+    day = time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(session.wall()))
     where = "the end" if moment.seq >= moment.last else ""
     if moment.seq <= moment.first:
         where = "the oldest kept event" if moment.first else "the beginning"
-    return f"look back at {day}, {age(state.real() - state.wall())} ago" + (f": {where}" if where else "")
+    return f"look back at {day}, {age(session.real() - session.wall())} ago" + (f": {where}" if where else "")
 
 
-def lines(state: ConsoleState, columns: int) -> list[Line]:
-    moment = state.snapshot.moment
+def lines(session: Session, columns: int) -> list[Line]:
+    moment = session.snapshot.moment
     if moment is None:
         return [line()] * ROWS
-    return [event(state, moment, columns), bar_line(moment, columns)]
+    return [event(session, moment, columns), bar_line(moment, columns)]
 
 
-def event(state: ConsoleState, moment: Moment, columns: int) -> Line:
+def event(session: Session, moment: Moment, columns: int) -> Line:
     many = f" {moment.seq - moment.first} of {moment.last - moment.first}  "
     told = moment.told
     if not told:
         return fit(line((many, "dim"), ("before the first event" if moment.last > moment.first else "no event", "dim")), columns)
     name = str(told.get("node") or "")
-    node = state.rows.get(name)
+    node = session.rows.get(name)
     who = short(node.name if node is not None else name) if name else str(told.get("mac") or "")
     bad = "problem" in told or "reason" in told or "error" in (told.get("roles") or {}).values()
     head = line((many, "dim"), (f"{told['type']}  ", "bad" if bad else "busy"), (f"{who}  " if who else "", "name"))
     room = columns - sum(len(t) for t, _ in head)
-    return fit((*head, (clip(state.say(str(told.get("text") or "")), max(room, 0)), "bad" if bad else "")), columns)
+    return fit((*head, (clip(session.say(str(told.get("text") or "")), max(room, 0)), "bad" if bad else "")), columns)
 
 
 def bar_line(moment: Moment, columns: int) -> Line:

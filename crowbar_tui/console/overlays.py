@@ -9,7 +9,7 @@ from engine.api.views import Disk, NodePreview, Preview, sentence
 
 from . import glyphs as g
 from .formats import age, size
-from .state import ConsoleState
+from .session import Session
 from .styled import Line, Span, clip, fit, line, wrap
 
 
@@ -19,8 +19,8 @@ class Box:
     title = ""
     width = 64
 
-    def __init__(self, state: ConsoleState) -> None:
-        self.state = state
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
     def lines(self, columns: int, rows: int) -> list[Line]:
         """The lines inside the box."""
@@ -33,8 +33,8 @@ class Box:
         raise NotImplementedError
 
     def close(self) -> None:
-        if self.state.overlay is self:
-            self.state.overlay = None
+        if self.session.overlay is self:
+            self.session.overlay = None
 
     def box(self, columns: int, rows: int) -> list[Line]:
         """The box with its frame, at most as large as the body."""
@@ -59,8 +59,8 @@ class Entry(NamedTuple):
 class Menu(Box):
     """A menu: the user chooses by key, or with arrows and enter."""
 
-    def __init__(self, state: ConsoleState, title: str, entries: Sequence[Entry]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, title: str, entries: Sequence[Entry]) -> None:
+        super().__init__(session)
         self.title = title
         self.entries = list(entries)
         self.index = 0
@@ -139,8 +139,8 @@ def _seen(node: NodePreview, columns: int, now: float) -> list[str]:
 class Sure(Box):
     """A yes-or-no question. Enter and escape mean no."""
 
-    def __init__(self, state: ConsoleState, question: str, help: str, preview: Preview | None, do: Callable[[], None]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, question: str, help: str, preview: Preview | None, do: Callable[[], None]) -> None:
+        super().__init__(session)
         self.title = question
         self._help = help
         self._preview = preview
@@ -148,7 +148,7 @@ class Sure(Box):
         self._top = 0
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        inside = told(self._preview, columns, self.state.wall())
+        inside = told(self._preview, columns, self.session.wall())
         self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
         help_ = [line(text) for text in wrap(self._help, columns)]
         room = max(rows - 1 - len(help_), 1)
@@ -170,8 +170,8 @@ class Sure(Box):
 class Fingerprints(Sure):
     """A yes-or-no question for claims: the fingerprint of each, as the machine's own screen must show it."""
 
-    def __init__(self, state: ConsoleState, question: str, claims: list[tuple[str, str]], do: Callable[[], None]) -> None:
-        super().__init__(state, question, "press y only if the screen of each machine itself shows this fingerprint:", None, do)
+    def __init__(self, session: Session, question: str, claims: list[tuple[str, str]], do: Callable[[], None]) -> None:
+        super().__init__(session, question, "press y only if the screen of each machine itself shows this fingerprint:", None, do)
         self._claims = claims
 
     def lines(self, columns: int, rows: int) -> list[Line]:
@@ -193,8 +193,8 @@ class Typed(Box):
 
     width = 72
 
-    def __init__(self, state: ConsoleState, question: str, preview: Preview, word: str, do: Callable[[], None]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, question: str, preview: Preview, word: str, do: Callable[[], None]) -> None:
+        super().__init__(session)
         self.title = question
         self._preview = preview
         self._word = word
@@ -209,7 +209,7 @@ class Typed(Box):
         self._preview, self.asking = preview, False
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        inside = told(self._preview, columns, self.state.wall())
+        inside = told(self._preview, columns, self.session.wall())
         room = max(rows - 3, 1)
         self._top = max(min(self._top, len(inside) - room), 0)
         seen = inside[self._top : self._top + room]
@@ -246,8 +246,8 @@ class Palette(Box):
     title = "go to, or do"
     width = 70
 
-    def __init__(self, state: ConsoleState, commands: Sequence[Command]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, commands: Sequence[Command]) -> None:
+        super().__init__(session)
         self._commands = list(commands)
         self.typed = ""
         self.index = 0
@@ -293,8 +293,8 @@ class Asked(Box):
 
     width = 72
 
-    def __init__(self, state: ConsoleState, question: str, do: Callable[[str], None]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, question: str, do: Callable[[str], None]) -> None:
+        super().__init__(session)
         self.title = question
         self._do = do
         self.typed = ""
@@ -336,8 +336,8 @@ def fuzzy(needle: str, name: str) -> int | None:
 class Help(Box):
     width = 72
 
-    def __init__(self, state: ConsoleState, title: str, hints: Sequence[tuple[str, str]]) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, title: str, hints: Sequence[tuple[str, str]]) -> None:
+        super().__init__(session)
         self.title = title
         self._hints = list(hints)
         self._top = 0
@@ -359,21 +359,21 @@ class Help(Box):
 class Filter(Box):
     """`/`: filters the page while the user types. Drawn in the key line."""
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
-        self.typed = state.page.needle
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.typed = session.page.needle
 
     def press(self, key: str) -> None:
         if key == "escape":
-            self.state.page.filter("")
+            self.session.page.filter("")
             self.close()
         elif key == "enter":
             self.close()
         elif key in ("up", "down", "pageup", "pagedown"):
-            self.state.page.press(key)
+            self.session.page.press(key)
         else:
             self.typed = edited(self.typed, key)
-            self.state.page.filter(self.typed)
+            self.session.page.filter(self.typed)
 
 
 def edited(text: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""The kinds of pages: screens that read the state. A page is either text to scroll, or a list of things.
+"""The kinds of pages: screens that read the session. A page is either text to scroll, or a list of things.
 
 `Listing` keeps the cursor on its thing (by `ident`), filters, sorts, and draws only the visible part. A thing may take several lines.
 """
@@ -9,13 +9,13 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from .screen import Screen
-from .state import ConsoleState
+from .session import Session
 from .styled import Line, barred, line
 
 
 class Page(Screen):
-    def __init__(self, state: ConsoleState) -> None:
-        self.state = state
+    def __init__(self, session: Session) -> None:
+        self.session = session
 
 
 class Scroll(Page):
@@ -61,8 +61,8 @@ class Listing(Page):
     sorts: Sequence[Sort] = (Sort("", None),)
     empty = "nothing here yet"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.needle = ""
         self.sort = 0
         self.reverse = False
@@ -103,7 +103,7 @@ class Listing(Page):
 
     def shown(self) -> list[Any]:
         """The things after filter and sort."""
-        key = (self.state.version, self.needle, self.sort, self.reverse)
+        key = (self.session.version, self.needle, self.sort, self.reverse)
         if self._cache is not None and self._cache[0] == key:
             return self._cache[1]
         out = list(self.things())

@@ -47,7 +47,7 @@ NEAR = 200
 GROW_S = 0.1
 """Seconds of each second, at most, for reading what an engine adds."""
 CALM_S = 0.2
-"""Seconds after a move until one more snapshot, in which expensive values may be computed (`ConsoleState`)."""
+"""Seconds after a move until one more snapshot, in which expensive values may be computed (`Session`)."""
 REFUSED = "you cannot change the past"
 
 

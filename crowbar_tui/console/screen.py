@@ -1,6 +1,6 @@
-"""What the state knows of screens and overlays: lines to draw, keys that they take, and what commands on them act on.
+"""What a session knows of screens and overlays: lines to draw, keys that they take, and what commands on them act on.
 
-Nothing here knows the state. Pages and boxes derive from these classes (`page`, `overlays`), and the app passes them to the state
+Nothing here knows the session. Pages and boxes derive from these classes (`page`, `overlays`), and the app passes them to the session
 (`screens`).
 """
 

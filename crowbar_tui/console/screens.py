@@ -1,4 +1,4 @@
-"""The screens in the order of their digits, and a state with these screens and keys. To add a screen, add it here."""
+"""The screens in the order of their digits, and a session with these screens and keys. To add a screen, add it here."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .pages.rack import RackScreen
 from .pages.roles import RolesScreen
 from .pages.topology import TopologyScreen
 from .screen import Screen
+from .session import Session
 from .snapshot import Snapshot
-from .state import ConsoleState
 
-SCREENS: Sequence[Callable[[ConsoleState], Screen]] = (
+SCREENS: Sequence[Callable[[Session], Screen]] = (
     NodesScreen,
     RackScreen,
     TopologyScreen,
@@ -33,15 +33,13 @@ SCREENS: Sequence[Callable[[ConsoleState], Screen]] = (
 )
 
 
-def console_state(
-    snapshot: Snapshot, theme: str = "default", wall: Callable[[], float] = time.time, where: Path | str = ""
-) -> ConsoleState:
-    """The state of a console with all its screens and keys."""
-    return ConsoleState(snapshot, SCREENS, press, theme, wall, where)
+def new_session(snapshot: Snapshot, theme: str = "default", wall: Callable[[], float] = time.time, where: Path | str = "") -> Session:
+    """A session with all screens and keys."""
+    return Session(snapshot, SCREENS, press, theme, wall, where)
 
 
-def go_where(mine: ConsoleState, other: ConsoleState) -> None:
-    """Opens the screen that the other state shows, as far as it exists here."""
+def go_where(mine: Session, other: Session) -> None:
+    """Opens the screen that the other session shows, as far as it exists here."""
     number = next((i for i, page in enumerate(other.screens) if page is other.stack[0]), 0)
     mine.show(number)
     here, there = mine.page, other.stack[0]

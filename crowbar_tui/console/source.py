@@ -125,9 +125,9 @@ class Embedded:
         if self._last_values.due():
             self._last_values.take(self._host.progress(), self._host.health())
         last = self._last_values
-        state = "failed" if engine.failure else "embedded"
+        connection = "failed" if engine.failure else "embedded"
         return Snapshot(
-            world, self._seq, tuple(told), known, last.progress, last.silence_s, last.health, state, engine.failure, time.time()
+            world, self._seq, tuple(told), known, last.progress, last.silence_s, last.health, connection, engine.failure, time.time()
         )
 
     def wait(self, seconds: float) -> None:
@@ -209,10 +209,10 @@ class Elsewhere:
         self._last_values.clear()
 
     def snapshot(self) -> Snapshot:
-        connection = self._connect()
-        if connection is not None and self._last_values.due():
+        engine = self._connect()
+        if engine is not None and self._last_values.due():
             try:
-                progress, health = connection.progress(), connection.health()
+                progress, health = engine.progress(), engine.health()
                 self._last_values.take(_result(progress), _result(health))
             except AttachError as error:
                 self._drop(error)
@@ -222,13 +222,15 @@ class Elsewhere:
         known = touched if self._loads == self._follower.loads else None
         self._loads = self._follower.loads
         last = self._last_values
-        state = "attached" if self._wake is not None else "alone"
+        connection = "attached" if self._wake is not None else "alone"
         failure = str(last.health.get("failure", ""))
         if failure:
-            state = "failed"
+            connection = "failed"
         trouble = failure or self._trouble
         follower = self._follower
-        return Snapshot(follower.world, follower.seq, told, known, last.progress, last.silence_s, last.health, state, trouble, time.time())
+        return Snapshot(
+            follower.world, follower.seq, told, known, last.progress, last.silence_s, last.health, connection, trouble, time.time()
+        )
 
     def wait(self, seconds: float) -> None:
         if self._wake is None:

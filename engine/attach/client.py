@@ -145,7 +145,7 @@ class Attached:
         return self.ask(AskProgress())
 
     def disks(self, nodes: list[str]) -> Answer:
-        """`result`: node id -> a `core.disk_now.Look` as plain data."""
+        """`result`: node id -> a `core.hardware.disk_now.Look` as plain data."""
         return self.ask(AskDisks(nodes=nodes))
 
     def packets(self, of: str = "", after: int = 0) -> Answer:

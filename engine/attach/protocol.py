@@ -71,7 +71,7 @@ class AskProgress(Request, kw_only=True, frozen=True, forbid_unknown_fields=True
 
 
 class AskDisks(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="disks"):
-    """The nodes' disks as they report them now: node id -> `core.disk_now.Look`. Takes seconds (`disk_looks.LOOK_S`). Only reads."""
+    """The nodes' disks as they report them now: node id -> `hardware.disk_now.Look`. Takes seconds (`disk_looks.LOOK_S`). Only reads."""
 
     nodes: list[str]
 

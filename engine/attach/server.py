@@ -1,6 +1,6 @@
 """The socket on which other processes give commands to a running engine: the command line, a second console.
 
-    STORE/engine.sock   Unix stream socket, JSON lines (`attach_words`)
+    STORE/engine.sock   Unix stream socket, JSON lines (`protocol`)
 
 Rules
 * The caller is the user of the peer's process, from the kernel (SO_PEERCRED), never from what the peer writes. That name is the *who* in

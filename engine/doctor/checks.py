@@ -83,7 +83,7 @@ class Probes(Protocol):
         """Free and total bytes of the store's file system, or why they are unknown."""
 
     def images(self) -> list[dict[str, Json]]:
-        """Like `images.image_states`."""
+        """Like `images.shelf.image_states`."""
 
     def tool(self, name: str) -> bool: ...
     def store(self) -> list[str]:

@@ -37,7 +37,7 @@ _BIND, _RAW = 10, 13
 
 
 class RealProbes:
-    """`doctor.Probes` for this machine."""
+    """`doctor.checks.Probes` for this machine."""
 
     def __init__(self, store: Path, listen_s: float = LISTEN_S, net: Path = Path("/sys/class/net")) -> None:
         self._store = store

@@ -19,7 +19,7 @@ from typing import Literal, cast
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
 from ..definitions import Catalog, Json
-from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, Rack, Rule, Site
+from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
@@ -180,8 +180,8 @@ def _secrets(element: Element) -> dict[str, dict[str, str]]:
 # -- racks --------------------------------------------------------------------------------------------------------
 
 
-def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[Rack, ...]:
-    racks: list[Rack] = []
+def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[RackDef, ...]:
+    racks: list[RackDef] = []
     pinned: set[str] = set()
     ports: dict[str, str] = {}
     for element in keys.each("racks"):
@@ -191,7 +191,7 @@ def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[Rack, ...]:
             own["name"].fail(f"rack {shown(name)} already exists")
         units = own["units"].integer(1, 60) if "units" in own else 42
         places = _places(own["places"], units, ports, networks, pinned) if "places" in own else ()
-        racks.append(Rack(name=name, units=units, places=places))
+        racks.append(RackDef(name=name, units=units, places=places))
     return tuple(racks)
 
 

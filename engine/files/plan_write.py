@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..definitions import Json
-from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, Rack, Rule
+from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, RackDef, Rule
 from .element import duration_text
 from .yaml_source import FLOAT, INTEGER
 
@@ -92,7 +92,7 @@ def _network(network: Network) -> dict[str, Json]:
     )
 
 
-def _rack(rack: Rack) -> dict[str, Json]:
+def _rack(rack: RackDef) -> dict[str, Json]:
     places: dict[int, Json] = {
         place.unit: _set(height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses)
         for place in rack.places

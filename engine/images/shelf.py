@@ -25,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..definitions import Catalog, ImageDef, Json
 from ..files.catalog import shipped, shipped_folder
@@ -252,3 +253,22 @@ def _replace(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def with_loaders_there(catalog: Catalog, directory: Path, synthetic: bool) -> Catalog:
+    """The catalogue without the optional files that this `loader` image lacks, because the pure core (`core.boot.loaders`) chooses among
+    the files that the catalogue names. Read once, at the start: a loader that is built later is offered from the next start.
+
+    `directory` holds the built images. `synthetic`: they are generated for simulated machines."""
+    image = catalog.images.get("loader")
+    if image is None:
+        return catalog
+    there: set[str] = set(image.synthetic)
+    if not synthetic:
+        try:
+            lines = (directory / "loader" / SUMS).read_text(encoding="ascii").splitlines()
+            there = {line.split()[-1].lstrip("*") for line in lines if line.strip()}
+        except (OSError, UnicodeDecodeError):
+            there = set()
+    files = {use: file for use, file in image.files.items() if use not in OPTIONAL or file in there}
+    return replace(catalog, images=catalog.images | {"loader": replace(image, files=files)})

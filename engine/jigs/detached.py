@@ -36,9 +36,9 @@ from ..events import Outcome
 from ..model import NodeId
 from ..reasons import Reason
 from . import Submit
-from .attempt_state import AttemptState
 from .bundle import BundleError, bundle
 from .cause import clean
+from .leg_report import LegReport
 from .logs import Logs
 from .order import Order
 from .outcome import failed, not_reached, outcome
@@ -72,10 +72,10 @@ class ChannelLost(Exception):
 class Channel(Protocol):
     """The `attempt` tool of the order's host. Every call may block for a bounded time and may raise ChannelLost."""
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
         """`attempt start` with the tar on its standard input."""
 
-    def look(self, order: Order) -> AttemptState:
+    def look(self, order: Order) -> LegReport:
         """`attempt wait ID 0`."""
 
     def read_log(self, order: Order, offset: int) -> bytes:
@@ -223,16 +223,16 @@ class Detached:
             except BundleError as error:
                 why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
                 return failed(order.attempt, order.node.id, why)
-            state = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
+            report = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
         else:
-            state = self._channel.look(order)
+            report = self._channel.look(order)
         job.first = False
-        over = state.state == "ended"
-        if over or state.state == "running":
+        over = report.state == "ended"
+        if over or report.state == "running":
             self._copy_log(job, over)
-        if state.state == "running":
-            if state.text or state.percent:
-                self._progress(order.node.id, order.attempt, state.percent, clean(state.text))
+        if report.state == "running":
+            if report.text or report.percent:
+                self._progress(order.node.id, order.attempt, report.percent, clean(report.text))
             if order.start.resume and not job.told_running:
                 return Outcome(attempt=order.attempt, node=order.node.id, what="running")
             return None
@@ -244,7 +244,7 @@ class Detached:
             role=order.role,
             action=order.start.action,
             timeout_s=order.timeout_s,
-            ended=state.ended(tail, cut),
+            ended=report.ended(tail, cut),
         )
 
     def _copy_log(self, job: _Job, over: bool) -> None:

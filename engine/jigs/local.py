@@ -14,8 +14,8 @@ from pathlib import Path
 
 from .. import reasons
 from . import Submit
-from .attempt_state import AttemptState, parse_state
 from .detached import ChannelLost, Detached, Progress, ignore_progress
+from .leg_report import LegReport, parse_report
 from .logs import Logs
 from .order import Order
 
@@ -33,10 +33,10 @@ class LocalChannel:
         self._tool = tool
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
         return parse(order, self._call(order, ["start", order.attempt, str(timeout_s)], task))
 
-    def look(self, order: Order) -> AttemptState:
+    def look(self, order: Order) -> LegReport:
         return parse(order, self._call(order, ["wait", order.attempt, "0"]))
 
     def read_log(self, order: Order, offset: int) -> bytes:
@@ -66,10 +66,10 @@ class LocalChannel:
         return done.stdout
 
 
-def parse(order: Order, line: bytes) -> AttemptState:
+def parse(order: Order, line: bytes) -> LegReport:
     """The state that the tool printed. Raises ChannelLost."""
     try:
-        return parse_state(line, order.attempt)
+        return parse_report(line, order.attempt)
     except ValueError as error:
         raise ChannelLost(_lost(order, str(error))) from None
 

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from .. import reasons
 from . import Submit
-from .attempt_state import AttemptState
 from .detached import ChannelLost, Detached, Progress, ignore_progress
+from .leg_report import LegReport
 from .local import ATTEMPT
 from .logs import Logs
 from .order import Order
@@ -34,33 +34,33 @@ class SshChannel:
         self._tool = tuple(tool)
         self._source = source
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
         attempts = self._attempts(order)
         told = attempts.start(order.attempt, task, timeout_s)
         if isinstance(told, AttemptFault) and told.kind == "no_tool":
             failed = attempts.install(self._source.read_bytes())
             told = failed if failed is not None else attempts.start(order.attempt, task, timeout_s)
         if isinstance(told, AttemptFault) and told.kind != "garbled":
-            return AttemptState(id=order.attempt, state="unstarted", error=told.message[:512])
-        return self._state(order, told)
+            return LegReport(id=order.attempt, state="unstarted", error=told.message[:512])
+        return self._report(order, told)
 
-    def look(self, order: Order) -> AttemptState:
-        return self._state(order, self._attempts(order).wait(order.attempt))
+    def look(self, order: Order) -> LegReport:
+        return self._report(order, self._attempts(order).wait(order.attempt))
 
     def read_log(self, order: Order, offset: int) -> bytes:
         told = self._attempts(order).log(order.attempt, offset)
         return told if isinstance(told, bytes) else self._lost(order, told)
 
     def forget(self, order: Order) -> None:
-        self._state(order, self._attempts(order).ack(order.attempt))
+        self._report(order, self._attempts(order).ack(order.attempt))
 
     def _attempts(self, order: Order) -> Attempts:
         if order.target is None:
             raise ChannelLost(reasons.no_address(node=order.node.name or order.node.id))
         return Attempts(self._pool, order.node.id, order.target, self._tool)
 
-    def _state(self, order: Order, told: Answer) -> AttemptState:
-        return told if isinstance(told, AttemptState) else self._lost(order, told)
+    def _report(self, order: Order, told: Answer) -> LegReport:
+        return told if isinstance(told, LegReport) else self._lost(order, told)
 
     def _lost(self, order: Order, told: AttemptFault | SshFailed) -> NoReturn:
         raise ChannelLost(why_lost(order, told))

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from .attempt_state import MAX_LINE, AttemptState, parse_state
+from .leg_report import MAX_LINE, LegReport, parse_report
 from .ssh import SshDone, SshFailed, SshPool, SshTarget
 
 TOOL = ("/usr/lib/crowbar/attempt",)
@@ -33,7 +33,7 @@ class AttemptFault(Struct, frozen=True, kw_only=True, gc=False):
     message: str
 
 
-Answer = AttemptState | AttemptFault | SshFailed
+Answer = LegReport | AttemptFault | SshFailed
 
 
 class Attempts:
@@ -82,12 +82,12 @@ class Attempts:
         if done.exit not in (0, 1) or not done.stdout.strip():
             return self._fault(done)
         try:
-            state = parse_state(done.stdout, attempt)
+            report = parse_report(done.stdout, attempt)
         except ValueError as error:
             return AttemptFault(kind="garbled", message=str(error))
-        if words[0] == "ack" and state.state != "acknowledged":
-            return AttemptFault(kind="refused", message=f"the attempt is {state.state}")
-        return state
+        if words[0] == "ack" and report.state != "acknowledged":
+            return AttemptFault(kind="refused", message=f"the attempt is {report.state}")
+        return report
 
     def _fault(self, done: SshDone) -> AttemptFault:
         said = done.stderr.decode("utf-8", "replace").strip()[:300]

@@ -67,8 +67,7 @@ def _quad(text: str) -> bytes:
 
 
 def _usual(packet: Packet, source: tuple[str, int], to: tuple[str, int]) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Both ends as they can stand in a header. A rehearsal without root uses other ports than those by which Wireshark recognises
-    protocols."""
+    """Source and destination with the ports by which Wireshark recognises the protocol. A rehearsal without root uses other ports."""
     here, there = (source, to) if packet.out else (to, source)
     if packet.kind == "dhcp" and here[1] not in (67, 4011):
         here, there = (here[0], 67), (there[0], there[1] if there[1] in (67, 68) else 68)
@@ -91,7 +90,7 @@ def _tcp(*, to_mac: bytes, from_mac: bytes, source: tuple[str, int], destination
 
 
 class Capture:
-    """Writes to an open binary file. Raises OSError."""
+    """Writes to an open binary file. `comments`: as pcapng, which has them. Every method raises OSError."""
 
     def __init__(self, file: IO[bytes], comments: bool) -> None:
         self._file = file

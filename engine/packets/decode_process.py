@@ -21,11 +21,14 @@ from collections.abc import Callable
 from typing import Any
 
 MEMORY = 1 << 30
+"""Most octets of address space."""
 CPU_S = 300
 SECONDS = 2.0
+"""Most seconds for one packet."""
 LINE = 64 << 10
+"""Most octets of a line of input."""
 FIELDS, VALUE = 200, 500
-"""Most fields of a layer, and most characters of a value, in the output."""
+"""Most fields of a layer in the output, and most characters of a value."""
 ARCHITECTURES = {
     0: "BIOS",
     6: "UEFI IA32",
@@ -50,6 +53,7 @@ TFTP_ERRORS = {1: "no such file", 2: "access denied", 4: "illegal request", 5: "
 
 
 def bind() -> None:
+    """Limits this process: memory, processor time, open files, no writing to files. Raises OSError."""
     for what, most in (
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CPU, CPU_S),
@@ -62,7 +66,7 @@ def bind() -> None:
 
 
 def clean(text: object) -> str:
-    """Printable ASCII, bounded: no control character, no change of direction, nothing that a terminal obeys."""
+    """At most VALUE characters of printable ASCII. Anything else (control characters, changes of the writing direction) becomes `?`."""
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in shown[: VALUE + 1])[:VALUE]
 

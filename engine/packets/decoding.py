@@ -26,6 +26,7 @@ from .packet import Packet
 FIRST_S, EACH_S = 30.0, 4.0
 """Seconds until the answer to the first packet (scapy is loaded then), and to each other one."""
 ANSWER = 1 << 18
+"""Most octets of one answer."""
 FAILURES = 3
 WORDS, LAYERS, FIELDS, VALUE = 200, 32, 256, 512
 COMMAND = (sys.executable, "-m", "engine.packets.decode_process")
@@ -42,7 +43,7 @@ class DecodedPacket(Struct, frozen=True, kw_only=True):
 
 
 class DecoderEnded(Exception):
-    """The process is gone, or does not answer; with the reason."""
+    """The process has ended or does not answer. The text says why."""
 
 
 class Decoder:
@@ -68,7 +69,7 @@ class Decoder:
             self._end()
 
     def decode(self, packets: Sequence[Packet]) -> list[DecodedPacket]:
-        """Each packet in words. Never raises because of a packet."""
+        """Each packet decoded, or with its `trouble`, in the order given. Never raises because of a packet."""
         out: list[DecodedPacket] = []
         failures = 0
         with self._lock:
@@ -156,7 +157,7 @@ def environment() -> dict[str, str]:
 
 
 def decoded(packet: Packet, line: bytes) -> DecodedPacket:
-    """The answer of the process. Raises DecoderEnded if it is not an answer to the packet."""
+    """The answer of the process (one line of JSON) as a record. Raises DecoderEnded if it does not answer this packet."""
     try:
         body = json.loads(line)
         if body["n"] != packet.number:
@@ -173,7 +174,7 @@ def decoded(packet: Packet, line: bytes) -> DecodedPacket:
 
 
 def undecoded(packet: Packet, trouble: str) -> DecodedPacket:
-    """A packet as far as it is known without decoding."""
+    """A packet that was not decoded, and why."""
     return DecodedPacket(packet=packet, summary=f"{packet.kind} packet of {len(packet.data)} octets", trouble=trouble)
 
 

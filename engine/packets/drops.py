@@ -1,6 +1,6 @@
 """Dropped packets and ignored fields: counts by cause with the last example, and the last one of each machine.
 
-Last values in memory, no journal rows, because any stranger can cause them. Bounds: a cause is a code of `wire.faults`. Of machines that
+Only in memory, without journal rows, because any stranger can cause them. Bounds: a cause is a code of `wire.faults`. Of machines that
 are not nodes, MACHINES are kept, and they never push out a node.
 """
 
@@ -32,7 +32,7 @@ class Drop(Struct, kw_only=True):
     who: str
     """MAC of the last example, or its address."""
     option: int
-    """That was at fault; 0: none."""
+    """Number of the DHCP option, or LLDP TLV, that was at fault. 0: none."""
     at: float
     """Wall time of the last example."""
     count: int = 0
@@ -50,7 +50,7 @@ class Drops:
         self._strangers: OrderedDict[bytes, Drop] = OrderedDict()
 
     def note(self, protocol: str, who: bytes, cause: str, option: int, answered: bool) -> str:
-        """Counts one more. Returns the fault in words."""
+        """Counts one more packet of `who` (six octets of a MAC, or four of an address). Returns the fault in words."""
         fault = fault_of(protocol, cause, option, answered)
         new = Drop(protocol=protocol, cause=cause, answered=answered, fault=fault, who=shown(who), option=option, at=self._wall(), count=1)
         with self._lock:
@@ -73,7 +73,7 @@ class Drops:
             return [as_json(one) for one in found]
 
     def machines(self) -> dict[str, Json]:
-        """MAC (or address) -> the machine's last one, and their number."""
+        """MAC (or address) -> the last dropped packet of the machine, and how many there were."""
         with self._lock:
             return {one.who: as_json(one) for group in (self._nodes, self._strangers) for one in group.values()}
 

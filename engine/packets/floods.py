@@ -1,6 +1,6 @@
 """Who sent so much that some of it was dropped: for each source and kind a count, and the last sender with its address and switch port.
 
-Last values in memory, no journal rows, because any stranger can cause them. A source that was silent longest is forgotten first.
+Only in memory, without journal rows, because any stranger can cause them. A source that was silent longest is forgotten first.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Flood(Struct, kw_only=True):
     port: str
     """Its switch port, as its relay said. Empty: unknown."""
     at: float
-    """Wall time of the last one."""
+    """Wall time of the last dropped one."""
     count: int = 0
 
 
@@ -52,7 +52,7 @@ class Floods:
                 self._found.popitem(last=False)
 
     def as_json(self) -> list[Json]:
-        """The worst first, each with its sentence and advice."""
+        """The highest count first, each with its sentence and advice."""
         with self._lock:
             found = sorted(self._found.values(), key=lambda one: -one.count)
         return [_as_json(one) for one in found]

@@ -16,7 +16,7 @@ def shown(who: bytes) -> str:
 
 
 def octets(text: str) -> bytes:
-    """The other way; empty for neither."""
+    """The octets of such a text: six of a MAC, or four of an address. Empty for neither."""
     if MAC.match(text):
         return bytes.fromhex(text.replace(":", "").replace("-", ""))
     try:

@@ -40,7 +40,8 @@ class Packet(Struct, frozen=True, kw_only=True):
 
 
 def as_json(frame: Frame, ours: str, back: Callable[[str], str]) -> dict[str, Json]:
-    """`ours` is the engine's address, for a socket that is bound to all addresses; `back` turns a peer into an address of the plan."""
+    """The packet for the attach socket. `ours` is the engine's address, for a socket that is bound to all addresses. `back` turns a peer's
+    address into one of the plan."""
     source, to = ((back(host) if host else "", port) for host, port in (frame.source, frame.to))
     if frame.kind != "lldp":
         source, to = (_named(source, ours), to) if frame.out else (source, _named(to, ours))
@@ -62,7 +63,7 @@ def _named(end: tuple[str, int], ours: str) -> tuple[str, int]:
 
 
 def from_json(body: dict[str, Any]) -> Packet:
-    """Raises ValueError if it is not a packet."""
+    """The packet of `as_json`. Raises ValueError if it is not a packet."""
     try:
         data = base64.b64decode(body["data"], validate=True)
         ends = {name: (str(body[name][0]), int(body[name][1])) for name in ("source", "to")}

@@ -26,12 +26,14 @@ from typing import Any
 from .decode_process import bind, clean
 
 FRAMES = 2000
-"""Most frames that are examined, and most answers that are reported: a busy network must not occupy this process."""
+"""Most frames that are examined: a busy network must not occupy this process."""
 FOUND = 16
+"""Most answers that are reported."""
 EVERYBODY = "ff:ff:ff:ff:ff:ff"
 
 
 def discover(mac: str, xid: int) -> bytes:
+    """The frame of a DISCOVER (RFC 2131 3.1), broadcast, as from a boot ROM."""
     from scapy.layers.dhcp import BOOTP, DHCP
     from scapy.layers.inet import IP, UDP
     from scapy.layers.l2 import Ether
@@ -69,6 +71,7 @@ def offer(frame: bytes, xid: int) -> str:
 
 
 def arp_probe(mac: str, address: str) -> bytes:
+    """The frame of an ARP probe for the address (RFC 5227 2.1.1)."""
     from scapy.layers.l2 import ARP, Ether
 
     return bytes(Ether(src=mac, dst=EVERYBODY) / ARP(op=1, hwsrc=mac, psrc="0.0.0.0", hwdst="00:00:00:00:00:00", pdst=address))
@@ -86,7 +89,8 @@ def holder(frame: bytes, mac: str, address: str) -> str:
 
 
 def listen(wire: socket.socket, ask: bytes, times: int, seconds: float, read: Callable[[bytes], str]) -> list[str]:
-    """Sends the probe so many times, evenly in the first half, and reads until the time is over."""
+    """Sends the probe `times` times, spread over the first half of `seconds`. Returns the different answers until the end, at most
+    FOUND."""
     found: dict[str, None] = {}
     begun = time.monotonic()
     sent = seen = 0
@@ -103,7 +107,7 @@ def listen(wire: socket.socket, ask: bytes, times: int, seconds: float, read: Ca
 
 
 def run(what: str, interface: str, seconds: float, address: str) -> list[str]:
-    """Raises OSError."""
+    """The answers to a probe (`what`: `dhcp` or `arp`) on this interface. Raises OSError."""
     kind = 0x0800 if what == "dhcp" else 0x0806
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(kind)) as wire:
         wire.bind((interface, kind))

@@ -20,9 +20,10 @@ from msgspec import Struct
 from ..wire.recording import Address
 
 EACH = 24
+"""Most packets of one machine."""
 STRANGERS, KNOWN = 512, 4096
 STRANGERS_OCTETS, KNOWN_OCTETS = 2 << 20, 12 << 20
-"""Most bytes of packets. Python needs some 300 bytes more for each."""
+"""Most octets of packets. Python needs some 300 octets more for each."""
 CAUSE = 300
 """Most characters of a cause."""
 
@@ -43,7 +44,7 @@ class Frame(Struct, gc=False):
 
 
 class _Shelves:
-    """Machines of one sort, the longest silent first."""
+    """The packets of known machines, or of strangers. The machine that was silent longest comes first."""
 
     def __init__(self, machines: int, octets: int) -> None:
         self.of: OrderedDict[bytes, deque[Frame]] = OrderedDict()
@@ -117,7 +118,7 @@ class Ring:
                     return
 
     def read(self, of: frozenset[bytes] | None = None, after: int = 0) -> list[Frame]:
-        """The packets after this number, of these machines or of all, in the order in which they came."""
+        """The packets with a number above `after`, of these machines or (None) of all, in the order in which they came."""
         with self._lock:
             if of is None:
                 shelves = [shelf for group in (self._nodes, self._strangers) for shelf in group.of.values()]

@@ -2,7 +2,7 @@
 plumbing.
 
 Why a subclass and neither a lock around pyghmi nor a pyghmi thread: the RMCP+ handshake, framing and cryptography of
-`pyghmi.ipmi.private.session.Session` are good and keep their state in the object. All that is known to go wrong lives
+`pyghmi.ipmi.private.session.Session` are good and keep their data in the object. All that is known to go wrong lives
 in what is shared: `initting_sessions` (a second login to one BMC finds the first), `socketpool` (counted down twice
 by logout), `keepalive_sessions` (grow), one I/O thread that wakes callers late, and sockets shared by BMCs and told
 apart by peer address. A lock or a thread would keep all of that and make 32 callers wait for the slowest BMC. So the
@@ -79,7 +79,7 @@ class IpmiSession(Session):  # type: ignore[misc]
         self.mean_s: float | None = None
         self.expiration: float | None = None
         self.handshakes = 0
-        self._state_of_pyghmi(address, port, user, password, kg)
+        self._fields_of_pyghmi(address, port, user, password, kg)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -95,7 +95,7 @@ class IpmiSession(Session):  # type: ignore[misc]
             self.socket.close()
             raise
 
-    def _state_of_pyghmi(self, address: str, port: int, user: str, password: str, kg: str | None) -> None:
+    def _fields_of_pyghmi(self, address: str, port: int, user: str, password: str, kg: str | None) -> None:
         self.bmc, self.port = address, port
         self.userid, self.password = user.encode(), password.encode()
         self.kgo = kg

@@ -1,7 +1,7 @@
 """Rehearsal racks, for an engine or a command: `create` a folder for one, `start` its process, `connect` to it.
 
 A rack is a separate process. It outlives the process that started it, and is found again by its folder. Loopback racks (`lane`) work
-without root; see `process` for the folder and `description` for `rack.yml`.
+without root; see `process` for the folder, and `simulated.spec` and `qemu.spec` for `rack.yml`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from . import namespace
-from .kinds import AnyDescription, parse, render
-from .qemu.description import QemuDescription
-from .simulated.description import BmcAccess, Description, Faults, RackFileWrong
+from .kinds import AnyRackSpec, parse, render
+from .qemu.spec import QemuRackSpec
+from .simulated.spec import BmcAccess, Faults, RackFileWrong, SimulatedRackSpec
 
 __all__ = [
-    "AnyDescription",
+    "AnyRackSpec",
     "BmcAccess",
-    "Description",
     "Faults",
-    "QemuDescription",
-    "Rack",
+    "QemuRackSpec",
     "RackError",
     "RackFileWrong",
+    "RehearsalRack",
+    "SimulatedRackSpec",
     "connect",
     "create",
     "start",
@@ -43,7 +43,7 @@ class RackError(Exception):
     """The rack cannot be reached, or it refused. The text says what to do."""
 
 
-class Rack:
+class RehearsalRack:
     """A running rack. Every method raises RackError if it is gone or refuses."""
 
     def __init__(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class Rack:
         self.ask("reset", who)
 
     def fault(self, who: str, **faults: Any) -> None:
-        """Sets faults (`description.Faults`) of machines from now on."""
+        """Sets faults (`spec.Faults`) of machines from now on."""
         self.ask("fault", who, json.dumps(faults))
 
     def stop(self, timeout_s: float = 30.0) -> None:
@@ -118,18 +118,18 @@ class Rack:
             _reap(pid)
 
 
-def create(directory: str | Path, description: AnyDescription, scenario: str = "") -> Path:
+def create(directory: str | Path, spec: AnyRackSpec, scenario: str = "") -> Path:
     """Makes the folder of a rack, its `rack.yml` and the text of its scenario. The same again changes nothing; another one is
     refused.
 
     Raises RackError, RackFileWrong, OSError."""
     folder = Path(directory)
-    text = render(description)
+    text = render(spec)
     parse(text)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / "rack.yml"
     if file.exists():
-        if parse(file.read_text(encoding="utf-8")) != description:
+        if parse(file.read_text(encoding="utf-8")) != spec:
             raise RackError(f"there is another rack in {folder}: use another folder, or delete it")
         if scenario and (not (folder / "scenario.yml").exists() or (folder / "scenario.yml").read_text(encoding="utf-8") != scenario):
             raise RackError(f"the rack in {folder} was begun with another scenario: use another folder, or delete it")
@@ -143,12 +143,12 @@ def create(directory: str | Path, description: AnyDescription, scenario: str = "
     return folder
 
 
-def start(directory: str | Path) -> Rack:
+def start(directory: str | Path) -> RehearsalRack:
     """The running rack of a folder. Starts its process, detached, if there is none. Raises RackError."""
     folder = Path(directory).resolve()
     if not (folder / "rack.yml").is_file():
         raise RackError(f"no rack in {folder}: it has no rack.yml")
-    rack = Rack(folder)
+    rack = RehearsalRack(folder)
     end = time.monotonic() + START_S
     pid = 0
     while True:
@@ -166,12 +166,12 @@ def start(directory: str | Path) -> Rack:
         time.sleep(0.02)
 
 
-def connect(directory: str | Path) -> Rack:
+def connect(directory: str | Path) -> RehearsalRack:
     """The running rack of a folder. Raises RackError if none runs there."""
     folder = Path(directory).resolve()
     if _holder(folder) is None:
         raise RackError(f"no rack runs in {folder}")
-    rack = Rack(folder)
+    rack = RehearsalRack(folder)
     rack.status()
     return rack
 

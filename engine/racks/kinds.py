@@ -1,21 +1,21 @@
-"""Racks by kind: which description a `rack.yml` holds. Pure."""
+"""Racks by kind: the spec in a `rack.yml`. Pure."""
 
 from __future__ import annotations
 
-from .qemu import description as qemu
-from .qemu.description import QemuDescription
-from .simulated import description as simulated
-from .simulated.description import Description
+from .qemu import spec as qemu
+from .qemu.spec import QemuRackSpec
+from .simulated import spec as simulated
+from .simulated.spec import SimulatedRackSpec
 
-AnyDescription = Description | QemuDescription
+AnyRackSpec = SimulatedRackSpec | QemuRackSpec
 
 
-def parse(text: str) -> AnyDescription:
-    """The description in a YAML text, by its `kind`. Raises RackFileWrong."""
+def parse(text: str) -> AnyRackSpec:
+    """The spec in a YAML text, by its `kind`. Raises RackFileWrong."""
     found = simulated.tree(text)
     return qemu.parse(text) if isinstance(found, dict) and found.get("kind") == "qemu" else simulated.parse(text)
 
 
-def render(description: AnyDescription) -> str:
-    """The YAML text of a description: `parse(render(d)) == d`."""
-    return qemu.render(description) if isinstance(description, QemuDescription) else simulated.render(description)
+def render(spec: AnyRackSpec) -> str:
+    """The YAML text of a spec: `parse(render(spec)) == spec`."""
+    return qemu.render(spec) if isinstance(spec, QemuRackSpec) else simulated.render(spec)

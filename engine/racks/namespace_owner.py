@@ -12,11 +12,11 @@ import time
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from .kinds import AnyDescription, parse
+from .kinds import AnyRackSpec, parse
 from .namespace import GATEWAY, INNER, OUTER, NoNamespace
 from .qemu import network
-from .qemu.description import QemuDescription
-from .simulated.description import Description
+from .qemu.spec import QemuRackSpec
+from .simulated.spec import SimulatedRackSpec
 
 
 def _ip(*words: str) -> None:
@@ -31,39 +31,39 @@ def _enter_ip(pid: int, *words: str) -> None:
         raise NoNamespace(f"ip {' '.join(words)} in the rack's namespace: {done.stderr.strip()}")
 
 
-def _join(description: Description, rack: int) -> None:
+def _join(spec: SimulatedRackSpec, rack: int) -> None:
     """The veth pair between this namespace and that of the rack's process."""
-    prefix = _prefix(description)
+    prefix = _prefix(spec)
     _ip("link", "set", "lo", "up")
     _ip("link", "add", OUTER, "type", "veth", "peer", "name", INNER)
     _ip("link", "set", INNER, "netns", str(rack))
-    _ip("address", "add", f"{description.admin}/{prefix}", "brd", "+", "dev", OUTER, "noprefixroute")
+    _ip("address", "add", f"{spec.admin}/{prefix}", "brd", "+", "dev", OUTER, "noprefixroute")
     _ip("link", "set", OUTER, "up")
     _ip("route", "add", f"{GATEWAY}/32", "dev", OUTER)
-    for subnet in dict.fromkeys(description.networks.values()):
-        _ip("route", "add", subnet, "via", GATEWAY, "dev", OUTER, "src", description.admin)
+    for subnet in dict.fromkeys(spec.networks.values()):
+        _ip("route", "add", subnet, "via", GATEWAY, "dev", OUTER, "src", spec.admin)
     _enter_ip(rack, "link", "set", "lo", "up")
     _enter_ip(rack, "address", "add", f"{GATEWAY}/32", "dev", INNER)
     _enter_ip(rack, "link", "set", INNER, "up")
-    _enter_ip(rack, "route", "add", f"{description.admin}/32", "dev", INNER)
+    _enter_ip(rack, "route", "add", f"{spec.admin}/32", "dev", INNER)
 
 
-def _wire(description: QemuDescription, rack: int) -> None:
+def _wire(spec: QemuRackSpec, rack: int) -> None:
     """The same for a rack of QEMU machines, whose process makes the network of its own side."""
-    for words in (*network.moved(rack), *network.outer(description, _prefix(description))):
+    for words in (*network.moved(rack), *network.outer(spec, _prefix(spec))):
         _ip(*words)
 
 
-def _prefix(description: AnyDescription) -> int:
-    for subnet in description.networks.values():
-        if IPv4Address(description.admin) in IPv4Network(subnet):
+def _prefix(spec: AnyRackSpec) -> int:
+    for subnet in spec.networks.values():
+        if IPv4Address(spec.admin) in IPv4Network(subnet):
             return IPv4Network(subnet).prefixlen
-    raise NoNamespace(f"the admin address {description.admin} is in no network of the rack")
+    raise NoNamespace(f"the admin address {spec.admin} is in no network of the rack")
 
 
 def main(arguments: list[str]) -> int:
     folder = Path(arguments[0])
-    description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
+    spec = parse((folder / "rack.yml").read_text(encoding="utf-8"))
     words = ["unshare", "--net", sys.executable, "-m", "engine.racks.process", str(folder)]
     here = os.readlink("/proc/self/ns/net")
     with subprocess.Popen(words) as rack:
@@ -73,10 +73,10 @@ def main(arguments: list[str]) -> int:
                 if rack.poll() is not None or time.monotonic() > end:
                     raise NoNamespace("the rack's process has no namespace of its own")
                 time.sleep(0.005)
-            if isinstance(description, QemuDescription):
-                _wire(description, rack.pid)
+            if isinstance(spec, QemuRackSpec):
+                _wire(spec, rack.pid)
             else:
-                _join(description, rack.pid)
+                _join(spec, rack.pid)
             (folder / "owner.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
             return rack.wait()
         except (NoNamespace, OSError) as wrong:

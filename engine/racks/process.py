@@ -1,7 +1,7 @@
 """`python -m engine.racks.process RACKDIR`: a rack, simulated or of QEMU machines, as a separate process, until it is told to stop.
 
-The folder holds `rack.yml` (the description), `scenario.yml` (the faults; optional), `machines/*.json` (the state of each machine),
-`rack.lock` (held while the process lives; its text is the process id), `control.sock` (JSON lines, mode 0600) and `rack.log`.
+The folder holds `rack.yml` (the rack's spec), `scenario.yml` (the faults; optional), `machines/*.json` (what survives power off in each
+machine), `rack.lock` (held while the process runs; its text is the process id), `control.sock` (JSON lines, mode 0600) and `rack.log`.
 
 Control: one request per line, `{"verb": "press", "words": ["all"]}`; one answer per line, `{"ok": true, ...}` or `{"ok": false, "error":
 "..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop; for QEMU machines also reached
@@ -31,14 +31,14 @@ from typing import IO, Any
 
 import msgspec
 
-from .kinds import AnyDescription, parse
+from .kinds import AnyRackSpec, parse
 from .orders import WrongOrder
-from .qemu.description import QemuDescription
 from .qemu.rack import QemuRack
+from .qemu.spec import QemuRackSpec
 from .scenario import Scenario, read
 from .simulated.behaviours import BehaviourWrong
-from .simulated.description import RackFileWrong
 from .simulated.rack import SimulatedRack
+from .simulated.spec import RackFileWrong
 
 MAX_LINE = 64 * 1024
 ENDS_WITH = "CROWBAR_RACK_ENDS_WITH"
@@ -77,13 +77,13 @@ class _Control:
             return {"ok": False, "error": str(wrong)}
 
 
-async def run(folder: Path, description: AnyDescription, scenario: Scenario | None = None) -> None:
+async def run(folder: Path, spec: AnyRackSpec, scenario: Scenario | None = None) -> None:
     """Starts the rack and drives it until it is told to stop. Raises the errors of the rack's `start`."""
     rack: SimulatedRack | QemuRack
-    if isinstance(description, QemuDescription):
-        rack = QemuRack(folder, description, scenario)
+    if isinstance(spec, QemuRackSpec):
+        rack = QemuRack(folder, spec, scenario)
     else:
-        rack = SimulatedRack(folder, description, scenario)
+        rack = SimulatedRack(folder, spec, scenario)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +94,7 @@ async def run(folder: Path, description: AnyDescription, scenario: Scenario | No
         with _control_path(folder) as path:
             server = await asyncio.start_unix_server(_Control(rack, stop).serve, path=path, limit=MAX_LINE)
             os.chmod(path, 0o600)
-            log.info("rack of %d machines is up, process %d", description.nodes, os.getpid())
+            log.info("rack of %d machines is up, process %d", spec.nodes, os.getpid())
             await stop.wait()
             server.close()
     finally:
@@ -171,11 +171,11 @@ def main(arguments: list[str]) -> int:
         log.error("another process has the rack in %s", folder)
         return 3
     try:
-        description = parse((folder / "rack.yml").read_text(encoding="utf-8"))
+        spec = parse((folder / "rack.yml").read_text(encoding="utf-8"))
         file = folder / "scenario.yml"
         text = file.read_text(encoding="utf-8") if file.exists() else ""
-        scenario = read(text, file.name, description.nodes, description.kind) if text else None
-        asyncio.run(run(folder, description, scenario))
+        scenario = read(text, file.name, spec.nodes, spec.kind) if text else None
+        asyncio.run(run(folder, spec, scenario))
     except (OSError, RackFileWrong, BehaviourWrong, WrongOrder, ValueError, msgspec.DecodeError) as wrong:
         log.error("the rack could not start: %s", wrong)
         return 1

@@ -26,10 +26,10 @@ from engine.files.mistakes import Mistakes, nearest
 from engine.files.yaml_source import parse as parse_yaml
 
 from .bmc.redfish_moods import ODDITIES
-from .qemu.description import Faults as QemuFaults
-from .qemu.description import fits
-from .simulated.description import Faults
+from .qemu.spec import Faults as QemuFaults
+from .qemu.spec import fits
 from .simulated.rogue import Rogue
+from .simulated.spec import Faults
 
 ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "installer", "disk")
 STAGES = ("discovery", "hardware", "install", "system")

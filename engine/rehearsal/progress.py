@@ -17,8 +17,8 @@ from ..core.roles.stages import DISCOVERY, over_network
 from ..core.roles.transitions import runs
 from ..core.world.world import World
 from ..model import Boot, Mac, Signal, Way
-from ..racks import QemuDescription, Rack, RackError
-from ..racks.qemu.description import guests
+from ..racks import QemuRackSpec, RackError, RehearsalRack
+from ..racks.qemu.spec import guests
 
 if TYPE_CHECKING:
     from ..runtime.engine import Engine
@@ -67,10 +67,10 @@ def _of_boot(boot: Boot) -> Iterator[Milestone]:
 class MilestoneReporter:
     """Watches an engine's world and reports to a rack, until it is stopped."""
 
-    def __init__(self, engine: Engine, rack: Rack, description: QemuDescription) -> None:
+    def __init__(self, engine: Engine, rack: RehearsalRack, spec: QemuRackSpec) -> None:
         self._engine = engine
         self._rack = rack
-        self._names = {nic.mac: guest.name for guest in guests(description) for nic in guest.nics}
+        self._names = {nic.mac: guest.name for guest in guests(spec) for nic in guest.nics}
         self._told: set[tuple[str, Milestone]] = set()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="teller", daemon=True)

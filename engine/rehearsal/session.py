@@ -1,7 +1,7 @@
 """A rehearsal: starts an engine and a virtual rack together, and finds both again after a kill.
 
 The rack's folder is beside the store (`STORE.rack`), because the rack must outlive the store's engine and must not be lost with it. The
-same call on the same store continues: it reads the rack's description, finds or starts its process, commits the plan again (which
+same call on the same store continues: it reads the rack's spec, finds or starts its process, commits the plan again (which
 changes nothing) and presses the power buttons of machines that are still off.
 """
 
@@ -26,11 +26,11 @@ from ..files.catalog import shipped
 from ..files.paths import images_folder, keys_beside
 from ..images import wanted as wanted_images
 from ..plan import Plan
-from ..racks import AnyDescription, Description, QemuDescription, Rack, RackError, namespace, qemu
+from ..racks import AnyRackSpec, QemuRackSpec, RackError, RehearsalRack, SimulatedRackSpec, namespace, qemu
 from ..racks.kinds import parse
 from ..racks.qemu import needs
 from ..racks.scenario import read as read_scenario
-from ..racks.simulated.description import BmcAccess
+from ..racks.simulated.spec import BmcAccess
 from ..reasons import sentence
 from ..runtime.config import Config
 from ..runtime.engine import Engine
@@ -68,7 +68,7 @@ class Rehearsal:
         kind: str = "simulated",
         machines: dict[str, Any] | None = None,
     ) -> None:
-        """`kind`: `simulated`, or `qemu`, to which speed and network say nothing. `machines`: fields of `QemuDescription` that
+        """`kind`: `simulated`, or `qemu`, to which speed and network say nothing. `machines`: fields of `QemuRackSpec` that
         are other than usual.
 
         `network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`: namespace where
@@ -82,24 +82,24 @@ class Rehearsal:
         self.plan = _patient(plan, self._scenario, nodes, kind)
         self.leave = False
         self._who = who
-        self.description = self._describe(nodes, seed, speed, network)
+        self.spec = self._spec(nodes, seed, speed, network)
         self.engine = Engine(
             Config(
                 store=store,
                 keys=keys_beside(store),
-                reach=Reach(self.description.lane),
-                interface=namespace.OUTER if self.description.lane is None else None,
+                reach=Reach(self.spec.lane),
+                interface=namespace.OUTER if self.spec.lane is None else None,
                 synthetic=kind == "simulated",
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
             ),
             clock=clock,
         )
-        self.rack: Rack | None = None
+        self.rack: RehearsalRack | None = None
         self._milestones: MilestoneReporter | None = None
 
-    def _describe(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyDescription:
-        """The description in the folder, or a new rack that fits the plan."""
+    def _spec(self, nodes: int, seed: int, speed: float | str, network: str) -> AnyRackSpec:
+        """The spec in the folder, or a new rack that fits the plan."""
         file = self.folder / "rack.yml"
         if file.exists():
             found = parse(file.read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ class Rehearsal:
                     f"the rack beside this store has {found.nodes} {found.kind} nodes of seed {found.seed}: "
                     f"use another --store, or --fresh to start again"
                 )
-            if isinstance(found, QemuDescription) and (lacking := qemu.missing() or _images_missing(self.store, self.plan)):
+            if isinstance(found, QemuRackSpec) and (lacking := qemu.missing() or _images_missing(self.store, self.plan)):
                 raise RackError(lacking)
             return found
         networks = {name: n.subnet for name, n in self.plan.networks.items()}
@@ -123,7 +123,7 @@ class Rehearsal:
             raise RackError(why_not)
         real = not why_not
         relay = admin.router or _free_host(admin.subnet, self.plan.site.admin.address)
-        return Description(
+        return SimulatedRackSpec(
             nodes=nodes,
             seed=seed,
             speed="max" if speed == "max" else float(speed),
@@ -135,11 +135,11 @@ class Rehearsal:
             bmc=access,
         )
 
-    def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuDescription:
+    def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuRackSpec:
         """A rack of QEMU machines. Raises RackError if the system lacks a package, an image, or memory."""
         if lacking := qemu.missing() or _images_missing(self.store, self.plan):
             raise RackError(lacking)
-        made = QemuDescription(
+        made = QemuRackSpec(
             nodes=nodes,
             seed=seed,
             admin=self.plan.site.admin.address,
@@ -154,15 +154,15 @@ class Rehearsal:
 
     def way_in(self, words: list[str]) -> list[str]:
         """The command line that runs `words` in the rack's network. Empty: run it here. Starts the rack."""
-        rehearsal.create(self.folder, self.description, self._scenario)
+        rehearsal.create(self.folder, self.spec, self._scenario)
         self.rack = rehearsal.start(self.folder)
-        if self.description.lane is not None or namespace.inside(self.folder):
+        if self.spec.lane is not None or namespace.inside(self.folder):
             return []
         return namespace.command(self.folder, words)
 
     def __enter__(self) -> Rehearsal:
         os.environ.setdefault(PASSWORD, "rehearsal")
-        rehearsal.create(self.folder, self.description, self._scenario)
+        rehearsal.create(self.folder, self.spec, self._scenario)
         self.rack = rehearsal.start(self.folder)
         try:
             self.engine.start()
@@ -170,8 +170,8 @@ class Rehearsal:
                 answer = self.engine.commit(self.plan, self._who)
                 if isinstance(answer, Refuse):
                     raise ServiceError(f"the engine refused the plan: {sentence(answer.reason)}")
-                if isinstance(self.description, QemuDescription) and self._scenario:
-                    self._milestones = MilestoneReporter(self.engine, self.rack, self.description)
+                if isinstance(self.spec, QemuRackSpec) and self._scenario:
+                    self._milestones = MilestoneReporter(self.engine, self.rack, self.spec)
                     self._milestones.start()
                 self.rack.press("all")
             except BaseException:

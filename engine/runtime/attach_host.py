@@ -58,7 +58,7 @@ class Attachable(Protocol):
 
 
 class EngineHost:
-    """`attach.Host` of an engine. Called from the threads of the clients."""
+    """`attach.server.Host` of an engine. Called from the threads of the clients."""
 
     def __init__(self, engine: Attachable) -> None:
         self._engine = engine
@@ -126,7 +126,7 @@ class EngineHost:
         return {"nodes": out, "seq": self._engine.seq}
 
     def disks(self, nodes: list[str]) -> dict[str, Json]:
-        """Node id -> the node's disks as it reports them now (`core.disk_now.Look`), or why it does not."""
+        """Node id -> the node's disks as it reports them now (`core.hardware.disk_now.Look`), or why it does not."""
         found: dict[str, Json] = to_builtins(self._engine.disks.look(nodes))
         return found
 

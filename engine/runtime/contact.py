@@ -1,4 +1,4 @@
-"""Whether nodes are there: when they were last_contact, which of them fell silent, and how one is asked or told something at once."""
+"""Whether nodes are there: when the engine last heard from them, which fell silent, and how one is asked or told something at once."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Contact:
         return silent_nodes(self._world(), self._last_values.last_contact, time.monotonic(), self.silence_s())
 
     def command(self, node: str, generation: int, command: Reboot | Kexec) -> bool:
-        """Give a node's agent a command, if it was last_contact of lately."""
+        """Gives a node's agent a command. False if the engine has not heard from the agent for `silence_s`."""
         found, last_contact = self._world().nodes.get(node), self._last_values.last_contact(node)
-        # Nobody was last_contact by an engine that has just started: its agents come back within seconds.
+        # An engine that has just started has heard from no agent yet: agents come back within seconds.
         silent = time.monotonic() - (self._begun if last_contact is None else last_contact)
         if found is None or not found.boot_id or silent > self.silence_s():
             return False

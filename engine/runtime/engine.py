@@ -26,7 +26,7 @@ from ..effects import Accept, Refuse
 from ..events import Commit, Event, Started
 from ..files.catalog import shipped
 from ..files.paths import images_folder
-from ..images.loaders import with_loaders_there
+from ..images.shelf import with_loaders_there
 from ..plan import Plan
 from ..serve import ServiceError
 from ..store.errors import files_of
@@ -62,7 +62,7 @@ class Engine:
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
 
-    # -- life ------------------------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""

@@ -54,7 +54,7 @@ class Services:
         self.tftp: TftpService | None = None
         self.http: HttpService | None = None
 
-    # -- life ------------------------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------------------------
 
     def start(self, plan: Plan) -> None:
         """All of them, or none. Raises StoreError, KeyFileError and ServiceError."""

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from ..definitions import Json
 from ..model import Mac
-from ..wire.agent import State
+from ..wire.agent import LegState
 
 GIVES_BYTES = 256 * 1024
 LOG_BYTES = 64 * 1024
@@ -59,7 +59,7 @@ class ProgressBody(Struct, frozen=True, kw_only=True):
 
 class ResultBody(Struct, frozen=True, kw_only=True):
     id: AttemptName
-    state: State = "ended"
+    state: LegState = "ended"
     exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
     gives: msgspec.Raw = msgspec.Raw(b"{}")
     message: Annotated[str, Meta(max_length=4096)] = ""

@@ -34,7 +34,7 @@ class Who(enum.Enum):
 
 class Route(Struct, frozen=True, kw_only=True):
     name: str
-    """Name of the handler in `http_calls`, and of the counters."""
+    """Name of the handler in `Gate.handlers`, and of the counters."""
     methods: tuple[str, ...]
     path: str
     who: Who

@@ -40,7 +40,7 @@ from engine.serve.standing import ALL_KNOWN, Standing, Standings
 from engine.wire import tftp
 from engine.wire.recording import NOBODY, Recorder
 from engine.wire.tftp import Error, Malformed, Read, Write
-from engine.wire.tftp_transfer import Limits, State, Transfer
+from engine.wire.tftp_transfer import Limits, Transfer, TransferState
 
 __all__ = ["Limits", "Refusal", "TftpCounters", "TftpFile", "TftpService"]
 
@@ -251,7 +251,7 @@ class TftpService:
                 sweep = now + _SWEEP_S
                 for one in [a for a in active.values() if a.transfer.deadline <= now]:
                     self._send(one, one.transfer.tick(now))
-                    if one.transfer.state is not State.RUNNING:
+                    if one.transfer.state is not TransferState.RUNNING:
                         self._end(one, now)
 
     def _heard(self, one: _Active, now: float) -> None:
@@ -266,7 +266,7 @@ class TftpService:
         if packet[:2] == b"\0\5":
             self._record.received("tftp", one.who, one.peer, self._bind, packet)
         self._send(one, one.transfer.receive(packet, now))
-        if one.transfer.state is not State.RUNNING:
+        if one.transfer.state is not TransferState.RUNNING:
             self._end(one, now)
 
     def _send(self, one: _Active, packets: list[bytes]) -> None:
@@ -393,7 +393,7 @@ class TftpService:
         else:
             del self._per_peer[ip]
         one.sock.close()  # epoll forgets a closed descriptor
-        done, octets = transfer.state is State.DONE, transfer.acked_octets
+        done, octets = transfer.state is TransferState.DONE, transfer.acked_octets
         self._octets += octets
         self._resent += transfer.resent
         if done:

@@ -62,7 +62,7 @@ def following(rows: Iterable[Any], path: Path) -> list[JournalRow]:
 
 
 def base(conn: sqlite3.Connection, path: Path) -> Tables:
-    """The state before the oldest row. Raises StoreError, and the errors of `check.telling`."""
+    """The records before the oldest row. Raises StoreError, and the errors of `check.telling`."""
     out: Tables = {table: {} for table in CODECS}
     for table, key, row, crc in conn.execute('SELECT "of", "key", "row", crc FROM journal_base'):
         if crc is not None and crc != sums.of_base(table, key.encode(), row.encode()):
@@ -106,20 +106,20 @@ def verify(conn: sqlite3.Connection, path: Path) -> list[str]:
 
 def fold(conn: sqlite3.Connection, path: Path, many: int) -> None:
     """Folds the oldest rows into the base, within the caller's transaction. Raises as `base`."""
-    state: dict[tuple[str, str], str | None] = {}
+    folded: dict[tuple[str, str], str | None] = {}
     oldest = conn.execute(f"SELECT {check.EVENTS} FROM journal ORDER BY seq LIMIT ?", (many,)).fetchall()
     last = oldest[-1][0]
     for event in oldest:
         check.check_event(event, path)
         for table, key, row in _raw_rows_decoder.decode(event[5]):
             text = bytes(row).decode()
-            state[(table, bytes(key).decode())] = None if text == "null" else text
-    gone = [key for key, row in state.items() if row is None]
+            folded[(table, bytes(key).decode())] = None if text == "null" else text
+    gone = [key for key, row in folded.items() if row is None]
     conn.executemany('DELETE FROM journal_base WHERE "of" = ? AND "key" = ?', gone)
     conn.executemany(
         'INSERT INTO journal_base ("of", "key", "row", crc) VALUES (?, ?, ?, ?) '
         'ON CONFLICT ("of", "key") DO UPDATE SET "row" = excluded."row", crc = excluded.crc',
-        [(*key, row, sums.of_base(key[0], key[1].encode(), row.encode())) for key, row in state.items() if row is not None],
+        [(*key, row, sums.of_base(key[0], key[1].encode(), row.encode())) for key, row in folded.items() if row is not None],
     )
     conn.execute("DELETE FROM journal WHERE seq <= ?", (last,))
     conn.execute("UPDATE info SET value = ? WHERE name = 'folded'", (last,))

@@ -1,7 +1,7 @@
-"""The durable state: the tables of the world and the journal, in one SQLite file, written by one thread in group commits.
+"""What is durable: the tables of the world and the journal, in one SQLite file, written by one thread in group commits.
 
 Rules
-* The tables hold the current state. A journal row says which event changed which rows to what. Both are written in one transaction,
+* The tables hold the current records. A journal row says which event changed which rows to what. Both are written in one transaction,
   fully synced, before anything of it is promised to anybody.
 * `seq` has no gaps: only a successful commit assigns the number after the last row.
 * Retention is bounded: `prune` folds the oldest journal rows into `journal_base`, so that base plus journal equal the tables at any time
@@ -265,7 +265,7 @@ class Store:
         return self._read(lambda: dict(CODECS[name].rows(self._conn)))
 
     def base(self) -> tuple[Tables, int]:
-        """The state before the oldest row of the journal, and its sequence number (0: nothing was deleted). Raises StoreError."""
+        """The records before the oldest row of the journal, and its sequence number (0: nothing was deleted). Raises StoreError."""
 
         def tables() -> tuple[Tables, int]:
             (folded,) = self._conn.execute("SELECT value FROM info WHERE name = 'folded'").fetchone()

@@ -1,6 +1,6 @@
 """What an operator's verb would do: which roles run again, which disks lose their data, which nodes reboot. Pure.
 
-The disks are those that the engine's own choice gives the roles (`core.disk_choice`). So the preview names exactly what the node will
+The disks are those that the engine's own choice gives the roles (`hardware.disk_choice`). So the preview names exactly what the node will
 write, and gives a reason for each disk that keeps its data. If a node was asked (`looks`), the preview shows its disks as it reported
 them a moment ago; otherwise as the engine knows them, with the age of that knowledge.
 """

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..definitions import Json
 
-State = Literal["ended", "running", "lost", "unstarted", "acknowledged"]
+LegState = Literal["ended", "running", "lost", "unstarted", "acknowledged"]
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="do"):
@@ -21,9 +21,9 @@ class Run(Command, frozen=True, kw_only=True, tag_field="do", tag="run"):
     """Fetch the task of this leg and carry it out."""
 
     id: str
-    """`ID.LEG`"""
+    """`ID.LEG` of the attempt; in `Query` and `Ack` too."""
     timeout: int
-    """Seconds."""
+    """Seconds that this leg may take. Then the node ends it."""
 
 
 class Query(Command, frozen=True, kw_only=True, tag_field="do", tag="query"):
@@ -39,7 +39,7 @@ class Ack(Command, frozen=True, kw_only=True, tag_field="do", tag="ack"):
 
 
 class Reboot(Command, frozen=True, kw_only=True, tag_field="do", tag="reboot"):
-    """Boot through the firmware."""
+    """Reboot through the firmware."""
 
 
 class Kexec(Command, frozen=True, kw_only=True, tag_field="do", tag="kexec"):
@@ -49,13 +49,13 @@ class Kexec(Command, frozen=True, kw_only=True, tag_field="do", tag="kexec"):
 
 
 class Prove(Command, frozen=True, kw_only=True, tag_field="do", tag="prove"):
-    """Write this text into the machine's BMC, from within, and report by `POST /agent/result` how (`way`, and for an entry of the event
-    log its `record`)."""
+    """Write this text into the machine's BMC over its local interface. Report by `POST /agent/result` which way worked (`way`), and for an
+    entry of the event log its number (`record`)."""
 
     id: str
     text: str
     ways: str
-    """Names of `quirks.PROOF_WAYS`, the first that works counts."""
+    """Names of `quirks.PROOF_WAYS`, separated by spaces. The agent tries them in this order and stops at the first that works."""
 
 
 AnyCommand = Run | Query | Ack | Reboot | Kexec | Prove
@@ -64,7 +64,7 @@ AnyCommand = Run | Query | Ack | Reboot | Kexec | Prove
 class Ended(Struct, frozen=True, kw_only=True, gc=False):
     """A node's report of one leg of an attempt, as in `attempt wait` and `POST /agent/result`."""
 
-    state: State = "ended"
+    state: LegState = "ended"
     """`unstarted`: the start failed before anything ran. `acknowledged`: the engine recorded its outcome once and asks again because
     its store was restored; that outcome is lost."""
     exit: int | None = None

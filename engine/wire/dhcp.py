@@ -118,14 +118,14 @@ class DhcpRequest(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tru
 
 
 class ReplyTo(Struct, frozen=True, kw_only=True, gc=False):
-    """What of the request is needed to address the reply and echo to it."""
+    """What a reply takes from the request: its destination, and the values that it echoes."""
 
     xid: int
     mac: str
     broadcast: bool = False
     ciaddr: str = ""
     giaddr: str = ""
-    relay_port: int = SERVER_PORT  # never on the wire; where the relay hears
+    relay_port: int = SERVER_PORT  # the UDP port on which the relay listens; it is not in the packet
     relay: str = ""
     client_id: str = ""
     htype: int = 1
@@ -160,7 +160,7 @@ class DhcpReply(Struct, frozen=True, kw_only=True, gc=False):
 
 
 def reply_to(request: DhcpRequest) -> ReplyTo:
-    """How a reply finds back to `request`."""
+    """What a reply to `request` needs: where it goes, and what it echoes."""
     return ReplyTo(
         xid=request.xid,
         mac=request.mac,
@@ -176,7 +176,7 @@ def reply_to(request: DhcpRequest) -> ReplyTo:
 
 
 def decode(data: bytes, source: tuple[str, int] = ("", 0), odds: list[Odd] | None = None) -> DhcpRequest:
-    """A client's packet (BOOTREQUEST) that came from `source`. What was taken as absent is added to `odds`. Raises Malformed."""
+    """A client's packet (BOOTREQUEST) that came from `source`. Adds to `odds` each field that counts as absent. Raises Malformed."""
     odds = [] if odds is None else odds
     (_, htype, hlen, hops, xid, secs, flags, ciaddr, _, _, giaddr, mac, _, _, _), found = _open(data, 1, odds)
     kind = _ASKS.get(opt.fixed(found, opt.KIND, 1, odds) or b"")
@@ -250,7 +250,7 @@ _TYPED: tuple[tuple[int, str, int], ...] = (
 
 
 def _note(request: DhcpRequest, found: dict[int, bytes], odds: list[Odd]) -> None:
-    """Options that were sent and came to nothing, or are shorter than they may be."""
+    """Adds to `odds` the options that were sent and cannot be read, or are shorter than their definition allows."""
     for code, name, least in _TYPED:
         raw = found.get(code)
         if raw is not None and (len(raw) < least or (raw and getattr(request, name) in ("", (), None))):
@@ -258,7 +258,7 @@ def _note(request: DhcpRequest, found: dict[int, bytes], odds: list[Odd]) -> Non
 
 
 def _bounded(found: dict[int, bytes], code: int, most: int, odds: list[Odd]) -> bytes:
-    """A value that is echoed or kept: at most so many octets, else it is absent."""
+    """A value that is echoed or kept. A value of more than `most` octets counts as absent."""
     raw = found.get(code, b"")
     if len(raw) > most:
         odds.append(Odd("too_long", code))
@@ -267,7 +267,7 @@ def _bounded(found: dict[int, bytes], code: int, most: int, odds: list[Odd]) -> 
 
 
 def encode(reply: DhcpReply) -> bytes:
-    """A server's packet (BOOTREPLY) of 300 to 1472 octets. Raises ValueError where a field has no place on the wire."""
+    """A server's packet (BOOTREPLY) of 300 to 1472 octets. Raises ValueError if a field cannot be encoded."""
     to, nak = reply.to, reply.kind is DhcpKind.NAK
     out = [b"\x35\x01" + bytes((reply.kind,))]
     put = out.append
@@ -310,7 +310,7 @@ def encode(reply: DhcpReply) -> bytes:
 
 
 def _put_lease(reply: DhcpReply, put: Callable[[bytes], None]) -> None:
-    """What an offer and an ACK carry, and a NAK does not."""
+    """Adds the options that an offer and an ACK carry, and a NAK does not (RFC 2131 table 3)."""
     if reply.lease_s:
         put(b"\x33\x04" + _U32.pack(reply.lease_s))
     if reply.t1_s:
@@ -342,7 +342,7 @@ def _put_lease(reply: DhcpReply, put: Callable[[bytes], None]) -> None:
 
 
 def encode_request(request: DhcpRequest) -> bytes:
-    """A client's packet, at least 300 octets. Raises ValueError where a field has no place on the wire."""
+    """A client's packet (BOOTREQUEST) of at least 300 octets. Raises ValueError if a field cannot be encoded."""
     out = [option(opt.KIND, bytes((request.kind,)))]
     put = out.append
     if request.requested:

@@ -41,7 +41,7 @@ _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,6
 
 
 class Odd(NamedTuple):
-    """Something of a packet that was taken as absent. `fault` is one of `engine.wire.faults.DHCP_ODD`; `option` is 0 for the head."""
+    """A field that counts as absent because it cannot be read. `fault`: one of `wire.faults.DHCP_ODD`; `option`: 0 for the head."""
 
     fault: str
     option: int
@@ -82,7 +82,7 @@ def _read_area(data: bytes, at: int, end: int, found: dict[int, bytes], odds: li
 
 
 def fixed(found: dict[int, bytes], code: int, size: int, odds: list[Odd]) -> bytes | None:
-    """A value of `size` octets, the first where it was sent more than once; None where it is absent or of another size."""
+    """The value of an option of `size` octets. If it was sent more than once, the first counts. None: it is absent, or has another size."""
     raw = found.get(code)
     if raw is None or len(raw) == size:
         return raw
@@ -102,14 +102,15 @@ def option(code: int, value: bytes) -> bytes:
 
 
 def text_option(code: int, value: str) -> bytes:
-    """A text on the wire, and the pad behind it that ends it for who reads it as a C string. Raises ValueError for what is not ASCII."""
+    """A text on the wire, with a pad option behind it, where a client that reads a C string stops. Raises ValueError for a NUL or any octet
+    that is not ASCII."""
     if "\0" in value:
         raise ValueError(f"a text of option {code} has a NUL in it")
     return option(code, value.encode("ascii")) + b"\0"
 
 
 def address(raw: bytes) -> str:
-    """Four octets as dotted text, "" for 0.0.0.0."""
+    """Four octets as dotted text, "" for 0.0.0.0. Raises ValueError for any other number of octets."""
     if raw == _NONE:
         return ""
     a, b, c, d = raw
@@ -118,7 +119,7 @@ def address(raw: bytes) -> str:
 
 @lru_cache(maxsize=8192)
 def address_octets(text: str) -> bytes:
-    """Dotted text as four octets, 0.0.0.0 for "". Raises ValueError. Remembered, as a rack has few addresses."""
+    """Dotted text as four octets, 0.0.0.0 for "". Raises ValueError. Results are cached, because a rack has few addresses."""
     if not text:
         return _NONE
     raw = bytes(map(int, text.split(".")))
@@ -128,13 +129,13 @@ def address_octets(text: str) -> bytes:
 
 
 def one_address(found: dict[int, bytes], code: int, odds: list[Odd]) -> str:
-    """The address in an option, "" where it is absent."""
+    """The address in an option, "" if it is absent."""
     raw = fixed(found, code, 4, odds)
     return address(raw) if raw else ""
 
 
 def addresses(found: dict[int, bytes], code: int, odds: list[Odd]) -> tuple[str, ...]:
-    """The list of addresses in an option."""
+    """The addresses in an option. Empty if it is absent, or its length is not a multiple of four."""
     raw = found.get(code, b"")
     if len(raw) % 4:
         odds.append(Odd("length", code))
@@ -143,14 +144,14 @@ def addresses(found: dict[int, bytes], code: int, odds: list[Odd]) -> tuple[str,
 
 
 def number(found: dict[int, bytes], code: int, size: int, odds: list[Odd]) -> int:
-    """An unsigned number of `size` octets, 0 where it is absent."""
+    """An unsigned number of `size` octets, 0 if it is absent."""
     raw = fixed(found, code, size, odds)
     return int.from_bytes(raw, "big") if raw else 0
 
 
 def text(raw: bytes | None, limit: int = 255) -> str:
-    """Printable ASCII of at most `limit` octets, without trailing NULs; "" for anything else, as it could only mislead
-    a screen or a decision."""
+    """Printable ASCII of at most `limit` octets, without trailing NULs. "" for anything else, because it could mislead a screen or a
+    decision."""
     if not raw or len(raw) > limit:
         return ""
     raw = raw.rstrip(b"\0")
@@ -161,13 +162,13 @@ def text(raw: bytes | None, limit: int = 255) -> str:
 
 
 def hostname(raw: bytes | None) -> str:
-    """A name by RFC 1123 2.1 of at most 253 characters, else ""."""
+    """A host name (RFC 1123 2.1) of at most 253 characters. "" for anything else."""
     found = text(raw)
     return found if len(found) <= 253 and _HOSTNAME.match(found) else ""
 
 
 def user_classes(raw: bytes | None) -> tuple[str, ...]:
-    """Option 77: a list of counted strings (RFC 3004 4), or bare text."""
+    """Option 77: a list of counted strings (RFC 3004 4), or plain text. Empty if it is absent or over 255 octets."""
     if not raw or len(raw) > 255:
         return ()
     classes: list[str] = []
@@ -183,14 +184,14 @@ def user_classes(raw: bytes | None) -> tuple[str, ...]:
 
 
 def user_class_octets(classes: tuple[str, ...]) -> bytes:
-    """As clients send it: iPXE bare, everybody else counted."""
+    """The value of option 77 as clients send it: iPXE as plain text, all others as counted strings. Raises ValueError."""
     if classes == ("iPXE",):
         return b"iPXE"
     return b"".join(bytes((len(one),)) + one.encode("ascii") for one in classes)
 
 
 def uuid(raw: bytes | None) -> str | None:
-    """Option 97 (RFC 4578 2.3), type 0 and 16 octets, in canonical text; None for anything else.
+    """Option 97 (RFC 4578 2.3), type 0 and 16 octets, in canonical text. None for anything else.
 
     The first three fields are read little-endian, as SMBIOS 2.6 stores them and boot ROMs copy them, so the text is
     what dmidecode shows. Firmware that swaps them shows the other order: see `swapped_uuid`.
@@ -218,7 +219,7 @@ def swapped_uuid(canonical: str) -> str:
 
 
 def suboptions(relay: bytes) -> dict[int, bytes]:
-    """Of option 82 (RFC 3046 2): code -> value, the first of each. One that runs past the end, and what follows, is left out."""
+    """The suboptions of option 82 (RFC 3046 2): code -> value, the first of each. Reading stops at one that runs past the end."""
     found: dict[int, bytes] = {}
     at = 0
     while at + 1 < len(relay):
@@ -231,7 +232,7 @@ def suboptions(relay: bytes) -> dict[int, bytes]:
 
 
 def sub_address(found: dict[int, bytes], code: int, odds: list[Odd]) -> str:
-    """The address in a suboption of option 82, "" where it is absent or 0.0.0.0."""
+    """The address in a suboption of option 82, "" if it is absent or 0.0.0.0."""
     raw = found.get(code)
     if raw is None:
         return ""

@@ -27,15 +27,15 @@ DHCP_ODD = {
 TFTP_LOST = {
     "short": "it is shorter than any TFTP packet",
     "oversize": "it is a request of more than 512 octets",
-    "opcode": "it is no request",
+    "opcode": "it is not a request",
     "text": "it holds no file name and mode",
     "filename": "its file name is empty",
-    "mode": "its mode is none of TFTP",
+    "mode": "its mode is not one of TFTP's modes",
 }
 TFTP_ODD = {"tail": "octets follow the file name, as when a boot ROM reads option 67 past its end: the file was sent"}
 LLDP_LOST = {
     "short": "it is shorter than an Ethernet frame",
-    "ethertype": "it is no LLDP",
+    "ethertype": "it is not LLDP",
     "oversize": "it is longer than 1500 octets",
     "chassis_id": "it has no chassis id that can be read",
     "port_id": "it has no port id that can be read",

@@ -20,14 +20,15 @@ _PSEUDO = Packing("!4s4sBBH")
 
 
 def checksum(octets: bytes) -> int:
-    """RFC 1071, of octets that are not all zero; 0 is given as 0xFFFF, as UDP wants it."""
+    """The Internet checksum (RFC 1071) of octets that are not all zero. 0 is returned as 0xFFFF, as UDP wants it (RFC 768)."""
     if len(octets) % 2:
         octets += b"\0"
     return 0xFFFF - int.from_bytes(octets, "big") % 0xFFFF
 
 
 def udp_frame(*, to_mac: bytes, from_mac: bytes, source: tuple[str, int], destination: tuple[str, int], payload: bytes) -> bytes:
-    """The frame, without its check sequence. Raises ValueError for what is not an IPv4 address."""
+    """The frame, without its check sequence. `source` and `destination` are (address, port), a MAC has six octets. Raises ValueError if an
+    address is not IPv4."""
     from_ip, to_ip = address_octets(source[0]), address_octets(destination[0])
     length = 8 + len(payload)
     udp = _UDP.pack(source[1], destination[1], length, 0)

@@ -34,7 +34,7 @@ NEAREST_BRIDGE = bytes.fromhex("0180c200000e")
 MAX_PDU = 1500
 MAX_MANAGEMENT = 8
 USUAL_TTL_S = 121
-"""Of a unit that says none: msgTxHold times msgTxInterval, and one (9.2.5.22)."""
+"""Seconds, for a unit without a time to live: msgTxHold (4) times msgTxInterval (30 s), plus 1 (9.2.5.22)."""
 _VLAN_TAGS = (0x8100, 0x88A8)
 _IEEE_8021_PVID = b"\x00\x80\xc2\x01"
 """IEEE 802.1, Port VLAN ID (802.1AB-2016, annex D)."""
@@ -99,7 +99,7 @@ _TEXTS = {4: "port_description", 5: "system_name", 6: "system_description"}
 
 
 def decode_frame(frame: bytes) -> LldpNeighbour:
-    """An Ethernet frame, with or without VLAN tags. Raises Malformed."""
+    """The neighbour that sent an Ethernet frame, which may have up to two VLAN tags. Raises Malformed."""
     at = 12
     while len(frame) >= at + 2:
         kind = int.from_bytes(frame[at : at + 2], "big")
@@ -112,7 +112,7 @@ def decode_frame(frame: bytes) -> LldpNeighbour:
 
 
 def decode(pdu: bytes) -> LldpNeighbour:
-    """An LLDPDU, the octets behind the ethertype. Raises Malformed."""
+    """The neighbour that sent an LLDPDU: the octets behind the ethertype. Raises Malformed."""
     if len(pdu) > MAX_PDU:
         raise Malformed("oversize")
     tlvs, discarded = _split(pdu)
@@ -186,7 +186,7 @@ def _optional(tlvs: list[tuple[int, bytes]]) -> tuple[dict[str, str], tuple[str,
 
 
 def encode(neighbour: LldpNeighbour) -> bytes:
-    """The LLDPDU of `neighbour`. Raises ValueError where a field has no place on the wire."""
+    """The LLDPDU of `neighbour`. Raises ValueError if a field cannot be encoded."""
     chassis, port = neighbour.chassis_kind, neighbour.port_kind
     chassis_id = _octets(chassis is ChassisKind.MAC, chassis is ChassisKind.ADDRESS, neighbour.chassis_id)
     port_id = _octets(port is PortKind.MAC, port is PortKind.ADDRESS, neighbour.port_id)
@@ -215,7 +215,7 @@ def encode(neighbour: LldpNeighbour) -> bytes:
 
 
 def encode_frame(neighbour: LldpNeighbour, *, from_mac: bytes, to_mac: bytes = NEAREST_BRIDGE) -> bytes:
-    """The Ethernet frame, padded to 60 octets, without its check sequence."""
+    """The Ethernet frame, padded to 60 octets, without its check sequence. Raises ValueError if a field cannot be encoded."""
     return (to_mac + from_mac + ETHERTYPE.to_bytes(2, "big") + encode(neighbour)).ljust(60, b"\0")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 
 class Malformed(ValueError):
-    """the packet is not well-formed; look at the sender, nothing was taken from it"""
+    """The packet is not well-formed. Nothing of it was used."""
 
     def __init__(self, reason: str, option: int = 0) -> None:
         super().__init__(reason)
         self.reason = reason
         self.option = option
-        """The option or TLV that is at fault; 0: none."""
+        """Number of the option or TLV that is at fault. 0: none."""

@@ -49,7 +49,7 @@ class Reach:
         return f"Reach(lane={self.lane})"
 
     def __call__(self, address: str, port: int) -> tuple[str, int]:
-        """(host, port) to connect or bind to. Raises ValueError for what is not an IPv4 address or a port."""
+        """(host, port) to connect or bind to. Raises ValueError if the address is not IPv4 or the port is not 0 to 65535."""
         if not 0 <= port <= 65535:
             raise ValueError(f"{port} is not a port")
         if self.lane is None:
@@ -61,8 +61,7 @@ class Reach:
         return host, 20000 + port if 0 < port < 1024 else port
 
     def back(self, host: str) -> str:
-        """The address of the plan that is reached at `host`. What is not of this lane, or of no subnet of the site,
-        is itself."""
+        """The plan's address that `host` stands for. A host outside this lane, or outside the site's subnets, is returned unchanged."""
         if self.lane is None:
             return host
         try:

@@ -50,7 +50,7 @@ class Read(Struct, frozen=True, kw_only=True, gc=False, tag="read"):
 
 
 class Write(Struct, frozen=True, kw_only=True, gc=False, tag="write"):
-    """WRQ; known only to be refused."""
+    """WRQ. The service refuses each one."""
 
     filename: str
     mode: str = "octet"
@@ -129,12 +129,12 @@ def encode(packet: Packet) -> bytes:
 
 
 def data(block: int, payload: bytes | memoryview) -> bytes:
-    """A DATA packet; the hot one."""
+    """A DATA packet. `block` may exceed 16 bits: its low 16 bits are sent. Called for each block, so it needs no record."""
     return b"".join((_HEAD.pack(DATA, block & 0xFFFF), payload))
 
 
 def ack(block: int) -> bytes:
-    """An ACK packet."""
+    """An ACK packet, with the low 16 bits of `block`."""
     return _HEAD.pack(ACK, block & 0xFFFF)
 
 

@@ -34,11 +34,11 @@ from engine.wire.tftp import Data, Error, Malformed, Oack, Read
 
 _HEAD = Packing("!HH")
 LEAST_S = 0.05
-"""Least time-out that is made out of a client's answer times."""
+"""Seconds: the shortest time-out that the sender derives from a client's answer times."""
 
 
-class State(Enum):
-    """Of a transfer, either side."""
+class TransferState(Enum):
+    """The state of a transfer, on either side."""
 
     RUNNING = "running"
     DONE = "done"  # every octet acknowledged, or received
@@ -48,7 +48,8 @@ class State(Enum):
 
 
 class Limits(Struct, frozen=True, kw_only=True, gc=False):
-    """What the sender agrees to. A block of 1468 octets fills an Ethernet frame; boot ROMs cannot join fragments."""
+    """The most that the sender agrees to: octets of a block, blocks of a window, repetitions, seconds. A block of 1468 octets fills an
+    Ethernet frame; boot ROMs cannot join fragments."""
 
     blksize: int = 1468
     windowsize: int = 64
@@ -103,7 +104,7 @@ class Transfer:
         self._quick = False  # the last time-out was a short one, out of the mean
         self._mean: float | None = None  # seconds from sending a window to its ACK, smoothed (RFC 6298 2.3)
         self._at = 0.0  # when the window was sent
-        self.state = State.RUNNING
+        self.state = TransferState.RUNNING
         self.message = ""  # what ended it
         self.deadline = 0.0
         self.ignored = 0  # packets that changed nothing: duplicates, strays, junk
@@ -120,14 +121,14 @@ class Transfer:
         return self._sent == 0
 
     def start(self, now: float) -> list[bytes]:
-        """The first packets."""
+        """The first packets to send."""
         self.deadline = now + self.timeout_s
         self._at = now
         return [self._oack] if self._oack else self._window()
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
-        """What to send upon `packet` of this peer."""
-        if self.state is not State.RUNNING or len(packet) < 4:
+        """The packets to send after `packet` of this peer."""
+        if self.state is not TransferState.RUNNING or len(packet) < 4:
             self.ignored += 1
             return []
         opcode, number = _HEAD.unpack_from(packet)
@@ -145,7 +146,7 @@ class Transfer:
                 return []
             self._acked += step
             if self._acked == self.total:
-                self.state = State.DONE
+                self.state = TransferState.DONE
                 return []
         if self._tries or self._quick:
             self._tries, self._quick = 0, False
@@ -160,12 +161,12 @@ class Transfer:
         return self._window()
 
     def tick(self, now: float) -> list[bytes]:
-        """What to send again at `now`; nothing before `deadline`."""
-        if self.state is not State.RUNNING or now < self.deadline:
+        """The packets to send again at `now`. None before `deadline`."""
+        if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         self._quick = not self._fixed and self.timeout_s < self._limits.timeout_s
         if self._tries >= self._limits.retries:
-            self.state = State.TIMED_OUT
+            self.state = TransferState.TIMED_OUT
             self.message = f"no answer to block {self._acked + 1} after {self._tries + 1} times"
             return []
         self._tries += not self._quick
@@ -192,7 +193,7 @@ class Transfer:
             self.ignored += 1
             return []
         if isinstance(said, Error):
-            self.state = State.ABORTED
+            self.state = TransferState.ABORTED
             self.message = f"client ended it with error {said.code} {said.message!r}"
         else:
             self.ignored += 1
@@ -211,7 +212,7 @@ class Fetch:
         self.window = 1
         self.tsize: int | None = None
         self.body = bytearray()
-        self.state = State.RUNNING
+        self.state = TransferState.RUNNING
         self.message = ""
         self.deadline = 0.0
         self._got = 0  # blocks received in order
@@ -221,15 +222,15 @@ class Fetch:
         self._last = tftp.encode(request)
 
     def start(self, now: float) -> list[bytes]:
-        """The request; to the server's port, all later packets to the port that answers."""
+        """The request. It goes to the server's port 69; all later packets go to the port that answers (RFC 1350 4)."""
         self.deadline = now + self.timeout_s
         return [self._last]
 
     def receive(self, packet: bytes, now: float) -> list[bytes]:
-        """What to send upon `packet` of the server."""
-        if self.state is State.DONE and packet[:2] == b"\0\3":
+        """The packets to send after `packet` of the server."""
+        if self.state is TransferState.DONE and packet[:2] == b"\0\3":
             return [self._last]
-        if self.state is not State.RUNNING:
+        if self.state is not TransferState.RUNNING:
             return []
         try:
             said = tftp.decode(packet)
@@ -241,18 +242,18 @@ class Fetch:
             case Oack():
                 return self._options(said, now)
             case Error(code=code, message=message):
-                self.state = State.ABORTED
+                self.state = TransferState.ABORTED
                 self.message = f"server ended it with error {code} {message!r}"
                 return []
             case _:
                 return self._refuse(tftp.ILLEGAL, "not a server's packet")
 
     def tick(self, now: float) -> list[bytes]:
-        """What to send again at `now`; nothing before `deadline`."""
-        if self.state is not State.RUNNING or now < self.deadline:
+        """The packets to send again at `now`. None before `deadline`."""
+        if self.state is not TransferState.RUNNING or now < self.deadline:
             return []
         if self._tries >= self._retries:
-            self.state = State.TIMED_OUT
+            self.state = TransferState.TIMED_OUT
             self.message = f"no block {self._got + 1} after {self._tries + 1} times"
             return []
         self._tries += 1
@@ -281,7 +282,7 @@ class Fetch:
         self.deadline = now + self.timeout_s
         self.body += said.payload
         if len(said.payload) < self.blksize:
-            self.state = State.DONE
+            self.state = TransferState.DONE
             return self._ack(now)
         return self._ack(now) if self._got - self._acked >= self.window else []
 
@@ -309,6 +310,6 @@ class Fetch:
         return [self._last]
 
     def _refuse(self, code: int, message: str) -> list[bytes]:
-        self.state = State.REFUSED
+        self.state = TransferState.REFUSED
         self.message = message
         return [tftp.encode(Error(code=code, message=message))]

@@ -27,7 +27,7 @@ from engine.wire.dhcp import DhcpKind, DhcpRequest
 from engine.wire.faults import DHCP_LOST
 from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind
 from engine.wire.malformed import Malformed
-from engine.wire.tftp_transfer import State, Transfer
+from engine.wire.tftp_transfer import Transfer, TransferState
 
 MANY = 100_000
 DHCP_REASONS = set(DHCP_LOST)
@@ -119,7 +119,7 @@ def test_tftp_packets_are_read_or_refused_and_move_no_transfer_where_it_may_not_
         out = transfer.receive(packet, number / 1000)
         assert len(out) <= 4, "never more than a window for one packet"
         sent += sum(map(len, out))
-        if transfer.state is not State.RUNNING:
+        if transfer.state is not TransferState.RUNNING:
             transfer = Transfer(tftp.Read(filename="x", mode="octet", windowsize=4), body)
             transfer.start(number / 1000)
     assert sum(counted.values()) == MANY

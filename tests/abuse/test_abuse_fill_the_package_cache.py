@@ -70,7 +70,7 @@ class Mirror:
         self.server.server_close()
 
 
-class Rack:
+class FixedStandings:
     """One address is a node's, all others are strangers'."""
 
     def of_mac(self, mac: str) -> Standing:
@@ -89,7 +89,7 @@ def mirror() -> Iterator[Mirror]:
 
 @pytest.fixture
 def rig(tmp_path: Path, mirror: Mirror) -> Iterator[Rig]:
-    made = Rig(tmp_path, upstream=lambda _name, path: f"{mirror.url}/{path}", standings=Rack())
+    made = Rig(tmp_path, upstream=lambda _name, path: f"{mirror.url}/{path}", standings=FixedStandings())
     yield made
     made.stop()
 

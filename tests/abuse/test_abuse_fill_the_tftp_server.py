@@ -17,7 +17,7 @@ PLACES = 64
 NODE, BOOTS = "127.0.0.30", "127.0.0.40"
 
 
-class Rack:
+class FixedStandings:
     def of_mac(self, mac: str) -> Standing:
         return Standing.STRANGER
 
@@ -34,7 +34,7 @@ def resolve(name: str, peer: str) -> TftpFile | Refusal:
 @pytest.fixture
 def service() -> Iterator[TftpService]:
     made = TftpService(
-        bind=("127.0.0.1", 0), resolve=resolve, fetched=lambda *_: None, max_transfers=PLACES, max_per_peer=8, standings=Rack()
+        bind=("127.0.0.1", 0), resolve=resolve, fetched=lambda *_: None, max_transfers=PLACES, max_per_peer=8, standings=FixedStandings()
     )
     made.start()
     yield made

@@ -16,7 +16,7 @@ from mutate import mutations
 from engine.attach.protocol import LINE, VERSION, Reply
 from engine.attach.server import AttachService, _line
 from engine.effects import Accept
-from engine.jigs.attempt_state import MAX_LINE, AttemptState, parse_state
+from engine.jigs.leg_report import MAX_LINE, LegReport, parse_report
 from engine.racks.process import _Control
 from engine.racks.simulated.rack import WrongOrder
 
@@ -50,12 +50,12 @@ def test_lines_of_attempt_are_typed_or_refused() -> None:
     counted: Counter[str] = Counter()
     for line in [*ODD, b" " * (MAX_LINE + 1), *mutations([json.dumps(one).encode() for one in said], MANY, seed=8)]:
         try:
-            found = parse_state(line, "ab-1.0")
+            found = parse_report(line, "ab-1.0")
         except ValueError as refused:
             counted["refused" if 0 < len(str(refused)) < 400 else "no sentence"] += 1
             continue
         counted["read"] += 1
-        assert isinstance(found, AttemptState)
+        assert isinstance(found, LegReport)
         assert found.id == "ab-1.0"
         assert 0 <= found.percent <= 100
         assert max(len(found.text), len(found.error)) <= 512

@@ -72,7 +72,7 @@ def fill(where: Path, nodes: int, rows: int) -> None:
 def measure(nodes: int, rows: int) -> bool:
     from crowbar_tui.console.frame import draw
     from crowbar_tui.console.past import of_store
-    from crowbar_tui.console.screens import console_state
+    from crowbar_tui.console.screens import new_session
 
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder)
@@ -87,8 +87,8 @@ def measure(nodes: int, rows: int) -> bool:
             if source.read():
                 break
             longest = max(longest, time.thread_time() - piece)
-        state = console_state(source.snapshot(), wall=lambda: 0.0)
-        state.past = source
+        session = new_session(source.snapshot(), wall=lambda: 0.0)
+        session.past = source
         opened = time.thread_time() - begun
         gc.freeze()
         gc.enable()
@@ -103,8 +103,8 @@ def measure(nodes: int, rows: int) -> bool:
             for i in range(many):
                 source.do(what(i))
                 start = time.thread_time()
-                state.take(source.snapshot())
-                draw(state, 80, 24)
+                session.take(source.snapshot())
+                draw(session, 80, 24)
                 out.append((time.thread_time() - start) * 1000)
             return sorted(out)
 

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
 from limits import figure, run, waiting_for
 
 from engine.racks import kinds
-from engine.racks.qemu.description import QemuDescription, guests
+from engine.racks.qemu.spec import QemuRackSpec, guests
 from engine.store.store import JournalRow, Store
 
 STAGES = ("dhcp", "loader", "script", "kernel", "hello", "discovered", "installed", "system", "ready")
@@ -81,14 +81,14 @@ def stages(journal: list[JournalRow], mac: str) -> dict[str, float]:
 def table(store: Path) -> dict[str, Any]:
     """Of one store: machine -> stage -> seconds since power on, and what it is."""
     rack = store.with_name(store.name + ".rack")
-    description = kinds.parse((rack / "rack.yml").read_text(encoding="utf-8"))
-    assert isinstance(description, QemuDescription), f"{rack} is no rack of QEMU machines"
+    spec = kinds.parse((rack / "rack.yml").read_text(encoding="utf-8"))
+    assert isinstance(spec, QemuRackSpec), f"{rack} is no rack of QEMU machines"
     begun = power_on(rack)
     with_reader = Store.read(store)
     journal = list(with_reader.journal(0))
     with_reader.close()
     out = {}
-    for guest in guests(description):
+    for guest in guests(spec):
         if guest.name in begun:
             at = stages(journal, guest.nics[0].mac)
             state = json.loads((rack / "machines" / guest.name / "state.json").read_text(encoding="utf-8"))

@@ -16,8 +16,7 @@ from engine.effects import SendDhcp
 from engine.events import Commit, DhcpAsked, Happened, Started
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
-from engine.images.loaders import with_loaders_there
-from engine.images.shelf import Shelf, image_states, open_images, synthetic_bytes
+from engine.images.shelf import Shelf, image_states, open_images, synthetic_bytes, with_loaders_there
 from engine.netboot.script import render_boot, render_disk, render_disk_menu, render_first_menu, render_menu, word
 from engine.netboot.templates import TemplateWrong
 from engine.quirks import DISK_BOOT

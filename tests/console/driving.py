@@ -86,7 +86,7 @@ async def until(pilot: Any, seen: Callable[[], Any], seconds: float = 60.0) -> N
 
 
 def shot(app: Console) -> str:
-    """What the terminal shows: from the compositor, not from the state."""
+    """What the terminal shows: from the compositor, not from the session."""
     rows = app.screen._compositor.render_strips()
     return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows) + "\n"
 

@@ -20,7 +20,7 @@ class Still:
         self.progress: dict[str, TaskProgress] = more.get("progress", {})
         self.silence_s: dict[str, float] = {}
         self.health: dict[str, Any] = more.get("health", {})
-        self.state: str = more.get("state", "embedded")
+        self.connection: str = more.get("connection", "embedded")
         self.trouble: str = more.get("trouble", "")
         self.asked: list[tuple[str, str, str, Any]] = []
         self.answer: Any = lambda *_: Said(True, "done")
@@ -31,7 +31,9 @@ class Still:
 
     def snapshot(self) -> Snapshot:
         told, self.told = tuple(self.told), []
-        return Snapshot(self.world, self.seq, told, None, self.progress, self.silence_s, self.health, self.state, self.trouble, self.at)
+        return Snapshot(
+            self.world, self.seq, told, None, self.progress, self.silence_s, self.health, self.connection, self.trouble, self.at
+        )
 
     def move(self, world: World) -> None:
         self.world, self.seq = world, self.seq + 1

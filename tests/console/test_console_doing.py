@@ -18,7 +18,7 @@ async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1
     if answer is not None:
         source.answer = lambda *_: answer
     async with console(source, at, keys=keys) as (app, pilot):
-        await until(pilot, lambda: len(app.state.notes) >= many)
+        await until(pilot, lambda: len(app.session.notes) >= many)
         await pilot.pause()
         return source.asked, shot(app)
 
@@ -100,16 +100,16 @@ async def test_a_system_is_chosen_for_an_install(monkeypatch: pytest.MonkeyPatch
 async def test_escape_goes_back_by_one() -> None:
     source, at = still("faulty")
     async with console(source, at, keys="4 enter w") as (app, pilot):
-        assert [p.name for p in app.state.stack] == ["roles", "node", "why"]
+        assert [p.name for p in app.session.stack] == ["roles", "node", "why"]
         await press(pilot, "escape escape")
-        assert [p.name for p in app.state.stack] == ["roles"]
+        assert [p.name for p in app.session.stack] == ["roles"]
         await press(pilot, "escape")
-        assert [p.name for p in app.state.stack] == ["nodes"]
+        assert [p.name for p in app.session.stack] == ["nodes"]
 
 
 async def answer_yes(app: Any, pilot: Any) -> None:
     """Whatever the question wants."""
-    word = getattr(app.state.overlay, "_word", "")
+    word = getattr(app.session.overlay, "_word", "")
     for letter in word:
         await pilot.press({"-": "minus", " ": "space"}.get(letter, letter))
     await press(pilot, "enter" if word else "y")
@@ -120,8 +120,8 @@ async def test_many_are_typed_by_their_number_and_each_is_asked() -> None:
     async with console(source, at, keys="asterisk a") as (app, pilot):
         assert "type 6 nodes to do it" in shot(app)
         await press(pilot, "6 space n o d e s enter")
-        await until(pilot, lambda: len(source.asked) == 6 and app.state.waiting == 0)
-        assert not app.state.marks
+        await until(pilot, lambda: len(source.asked) == 6 and app.session.waiting == 0)
+        assert not app.session.marks
     assert {o[0] for o in source.asked} == {"approve"}
     assert len({o[1] for o in source.asked}) == 6
 
@@ -131,7 +131,7 @@ async def test_no_is_what_enter_and_escape_mean() -> None:
     async with console(source, at) as (app, pilot):
         for keys in ("D enter", "D escape", "D n", "p f n", "e q"):
             await press(pilot, keys)
-            assert app.state.overlay is None
+            assert app.session.overlay is None
     assert not source.asked
 
 
@@ -144,9 +144,9 @@ async def test_a_refusal_is_shown_with_its_reason_and_kept() -> None:
 
 
 async def test_without_an_engine_nothing_is_asked() -> None:
-    source, at = still("working", state="alone", trouble="no engine runs on /var/lib/crowbar")
+    source, at = still("working", connection="alone", trouble="no engine runs on /var/lib/crowbar")
     async with console(source, at, keys="r") as (app, _):
-        assert not app.state.notes[-1].ok
+        assert not app.session.notes[-1].ok
         assert "no engine" in shot(app).splitlines()[0]
     assert not source.asked
 
@@ -159,8 +159,8 @@ async def test_an_order_that_breaks_the_source_is_told() -> None:
 
     source.answer = answer
     async with console(source, at, keys="r") as (app, pilot):
-        await until(pilot, lambda: app.state.notes)
-        assert "the wire is cut" in app.state.notes[-1].text
+        await until(pilot, lambda: app.session.notes)
+        assert "the wire is cut" in app.session.notes[-1].text
 
 
 @pytest.mark.parametrize(("keys", "ends"), [("q", "leave"), ("Q y", "stop"), ("ctrl+c", "leave"), ("colon q u i t enter", "leave")])
@@ -177,7 +177,7 @@ async def test_q_in_a_question_is_no_end() -> None:
     source, at = still("ready")
     async with console(source, at, keys="slash q") as (app, _):
         assert app.return_value is None
-        assert app.state.page.needle == "q"
+        assert app.session.page.needle == "q"
 
 
 async def test_the_picture_follows_the_world() -> None:
@@ -188,17 +188,17 @@ async def test_the_picture_follows_the_world() -> None:
         source.move(ready.world)
         await until(pilot, lambda: "6 ready" in shot(app))
         assert "problem" not in shot(app)
-        assert app.state.counts["ready"] == 6
-        assert sum(app.state.counts.values()) == 6
+        assert app.session.counts["ready"] == 6
+        assert sum(app.session.counts.values()) == 6
 
 
 async def test_an_engine_that_goes_and_comes_back() -> None:
     source, at = still("ready")
     async with console(source, at) as (app, pilot):
-        source.state, source.trouble = "alone", "no engine runs on /var/lib/crowbar: start one"
+        source.connection, source.trouble = "alone", "no engine runs on /var/lib/crowbar: start one"
         source.move(source.world)
         await until(pilot, lambda: "no engine" in shot(app).splitlines()[0])
-        source.state, source.trouble = "attached", ""
+        source.connection, source.trouble = "attached", ""
         source.move(source.world)
         await until(pilot, lambda: "the engine answers again" in shot(app))
 
@@ -207,7 +207,7 @@ async def test_only_what_changed_is_painted() -> None:
     source, at = still("working")
     now = [at]
     async with console(source, at) as (app, pilot):
-        app.state.wall = lambda: now[0]
+        app.session.wall = lambda: now[0]
         before = app.lines_widget.repainted
         app.paint()
         assert app.lines_widget.repainted == before, "nothing changed"
@@ -223,7 +223,7 @@ async def test_a_paste_is_typed() -> None:
     source, at = still("faulty")
     async with console(source, at, keys="slash") as (app, pilot):
         app.post_message(events.Paste("node-1\n2"))
-        await until(pilot, lambda: app.state.page.needle == "node-1")
+        await until(pilot, lambda: app.session.page.needle == "node-1")
 
 
 async def test_a_resize_is_taken_up_where_timers_skip_what_they_are_late_for() -> None:
@@ -269,8 +269,8 @@ async def test_marked_claims_are_confirmed_each_with_its_own_fingerprint() -> No
         # A claim that comes while the question is open is not what was compared: the engine gets what was shown.
         with_claims(source, ("node-12", "node-10", "node-14"))
         await press(pilot, "y")
-        await until(pilot, lambda: len(source.asked) == 3 and app.state.waiting == 0)
-        assert not app.state.marks
+        await until(pilot, lambda: len(source.asked) == 3 and app.session.waiting == 0)
+        assert not app.session.marks
     sent = {(source.world.nodes[o[1]].name.split(".")[0], o[3]) for o in source.asked}
     assert sent == {("node-10", "0a1b-0000"), ("node-12", "0a1b-0001"), ("node-14", "0a1b-0002")}
 
@@ -278,7 +278,7 @@ async def test_marked_claims_are_confirmed_each_with_its_own_fingerprint() -> No
 async def test_no_confirmation_is_offered_without_a_claim() -> None:
     source, at = still("working")
     async with console(source, at, keys="f") as (app, _):
-        assert app.state.overlay is None
+        assert app.session.overlay is None
     assert not source.asked
 
 

@@ -32,13 +32,13 @@ async def log_of(store: Path, world: str = "faulty", keys: str = "down down ente
 
 async def test_the_log_of_what_failed_is_shown_first_and_followed(store: Path) -> None:
     async with (await log_of(store, keys="down down"))[0] as (app, pilot):
-        node = app.state.page.subject().nodes[0]
-        world = app.state.world
+        node = app.session.page.subject().nodes[0]
+        world = app.session.world
         failed = next(r for r in world.node_roles.values() if r.node == node and r.state.value == "error")
         other = next(r for r in world.node_roles.values() if r.node == node and r.state.value == "active" and r.attempt)
         assert failed.attempt
-        path = written(store, f"{failed.attempt}.1", "raid: building vd0\nerror: disk sdb failed\n", app.state.wall() - 5)
-        written(store, f"{other.attempt}.1", "another one\n", app.state.wall() - 3)
+        path = written(store, f"{failed.attempt}.1", "raid: building vd0\nerror: disk sdb failed\n", app.session.wall() - 5)
+        written(store, f"{other.attempt}.1", "another one\n", app.session.wall() - 3)
         await press(pilot, "l")
         await until(pilot, lambda: "error: disk sdb failed" in shot(app))
         text = shot(app)
@@ -47,13 +47,13 @@ async def test_the_log_of_what_failed_is_shown_first_and_followed(store: Path) -
         assert "following" in text
         with path.open("a") as file:
             file.write("".join(f"line {i}\n" for i in range(100)))
-        app.state.page.tick()
+        app.session.page.tick()
         await until(pilot, lambda: "line 99" in shot(app))
         await press(pilot, "g")
         assert "raid: building vd0" in shot(app)
         with path.open("a") as file:
             file.write("the last word\n")
-        app.state.page.tick()
+        app.session.page.tick()
         await until(pilot, lambda: "of 103" in shot(app))
         assert "raid: building vd0" in shot(app), "who reads is not moved"
         await press(pilot, "G")
@@ -61,7 +61,7 @@ async def test_the_log_of_what_failed_is_shown_first_and_followed(store: Path) -
         await press(pilot, "tab")
         await until(pilot, lambda: "another one" in shot(app))
         await press(pilot, "escape")
-        assert app.state.page.name == "nodes"
+        assert app.session.page.name == "nodes"
 
 
 async def test_where_nothing_was_written_it_says_so(store: Path) -> None:
@@ -71,8 +71,8 @@ async def test_where_nothing_was_written_it_says_so(store: Path) -> None:
 
 async def test_what_a_node_writes_cannot_draw_on_the_screen(store: Path) -> None:
     async with (await log_of(store, keys="down down"))[0] as (app, pilot):
-        node = app.state.page.subject().nodes[0]
-        failed = next(r for r in app.state.world.node_roles.values() if r.node == node and r.state.value == "error")
+        node = app.session.page.subject().nodes[0]
+        failed = next(r for r in app.session.world.node_roles.values() if r.node == node and r.state.value == "error")
         written(store, f"{failed.attempt}.1", "\x1b[2J\x1b[31mred\x1b[0m\x07 bell \x9b5A\n50%\r100%\n" + "x" * 300 + "\n", 1.0)
         await press(pilot, "l")
         await until(pilot, lambda: "100%" in shot(app))
@@ -120,9 +120,9 @@ def test_a_serial_console_of_a_rehearsal_is_found(store: Path, monkeypatch: pyte
 
 async def test_the_serial_console_is_a_key_away_and_each_start_has_its_own(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with (await log_of(store, keys="down down"))[0] as (app, pilot):
-        node = app.state.node(app.state.page.subject().nodes[0])
+        node = app.session.node(app.session.page.subject().nodes[0])
         assert node is not None
-        failed = next(r for r in app.state.world.node_roles.values() if r.node == node.id and r.state.value == "error")
+        failed = next(r for r in app.session.world.node_roles.values() if r.node == node.id and r.state.value == "error")
         written(store, f"{failed.attempt}.1", "error: of the role\n", 1.0)
         folder = store.with_name("store.rack") / "machines" / "m2"
         folder.mkdir(parents=True)
@@ -143,7 +143,7 @@ async def test_the_serial_console_is_a_key_away_and_each_start_has_its_own(store
         assert "serial console, start 2" in shot(app).splitlines()[0]
         with newest.open("a") as file:
             file.write("".join(f"[{i:5}.000000] line {i}\r\n" for i in range(50)))
-        app.state.page.tick()
+        app.session.page.tick()
         await until(pilot, lambda: "line 49" in shot(app))
         await press(pilot, "s")
         await until(pilot, lambda: "the first start" in shot(app))

@@ -8,7 +8,7 @@ import pytest
 from driving import HEALTH, console, shot, still, until
 
 from crowbar_tui.console.frame import draw
-from crowbar_tui.console.screens import console_state
+from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.snapshot import PacketsError
 from crowbar_tui.console.styled import width
 from engine.core.world.work import Work
@@ -122,28 +122,28 @@ def test_a_machine_of_which_packets_are_dropped_says_so_in_its_line() -> None:
     world = work.finish(keep_touched=False)
     source, at = still("begun", health=drops(at))
     source.world = world
-    state = console_state(source.snapshot(), wall=lambda: at)
-    text = "\n".join("".join(span for span, _ in one) for one in draw(state, 100, 30))
+    session = new_session(source.snapshot(), wall=lambda: at)
+    text = "\n".join("".join(span for span, _ in one) for one in draw(session, 100, 30))
     assert f"{LOST}" in text
     assert "3 DHCP packets dropped, 12 s ago: it says no message type of a client; P shows them" in text.replace("12s", "12 s")
 
 
 def test_p_on_a_machine_shows_its_packets_and_the_page_grows() -> None:
     source, at = still("working", packets=packets(still("working")[1])[:2])
-    state = console_state(source.snapshot(), wall=lambda: at)
-    state.source = source
-    state.press("P")
-    assert state.page.ident() == ("packets", state.screens[0].chosen().id)
-    state.press("8")
-    state.press("P")
-    assert state.page.ident() == ("packets", "")
-    assert [t.packet.number for t in state.page.things()] == [1, 2]
+    session = new_session(source.snapshot(), wall=lambda: at)
+    session.source = source
+    session.press("P")
+    assert session.page.ident() == ("packets", session.screens[0].chosen().id)
+    session.press("8")
+    session.press("P")
+    assert session.page.ident() == ("packets", "")
+    assert [t.packet.number for t in session.page.things()] == [1, 2]
     source.told_packets = packets(at)
-    state.page.tick()
-    assert [t.packet.number for t in state.page.things()] == [1, 2, 3, 4, 5]
+    session.page.tick()
+    assert [t.packet.number for t in session.page.things()] == [1, 2, 3, 4, 5]
     assert [a[3] for a in source.asked if a[:2] == ("packets", "")] == [0, 2]
-    state.page.filter("discover")
-    assert [t.packet.number for t in state.page.shown()] == [1, 2]
+    session.page.filter("discover")
+    assert [t.packet.number for t in session.page.shown()] == [1, 2]
 
 
 @pytest.mark.parametrize("size", [(60, 12), (80, 24), (200, 60)])
@@ -155,16 +155,16 @@ def test_the_page_fits_every_size_whatever_a_packet_says(size: tuple[int, int]) 
         for i, words in enumerate(["", "a", long, "\x1b[31mred\x07", "\u202egnp.exe", "w " * 300], 1)
     ]
     source.told_packets = hostile
-    state = console_state(source.snapshot(), wall=lambda: at)
-    state.source = source
-    state.press("P")
+    session = new_session(source.snapshot(), wall=lambda: at)
+    session.source = source
+    session.press("P")
     for key in ("up", "g", "enter", "end", "escape", "down", "enter", "pagedown", "escape", "f"):
-        lines = draw(state, *size)
+        lines = draw(session, *size)
         assert len(lines) == size[1]
         assert {width(one) for one in lines} == {size[0]}
         text = "".join(span for one in lines for span, _ in one)
         assert not any(c in text for c in "\x1b\x07\u202e")
-        state.press(key)
+        session.press(key)
 
 
 def test_without_an_engine_and_in_a_look_back_the_page_says_why_it_is_empty() -> None:
@@ -174,8 +174,8 @@ def test_without_an_engine_and_in_a_look_back_the_page_says_why_it_is_empty() ->
         raise PacketsError("no engine runs on /var/lib/crowbar")
 
     source.packets = refused  # type: ignore[method-assign]
-    state = console_state(source.snapshot(), wall=lambda: at)
-    state.source = source
+    session = new_session(source.snapshot(), wall=lambda: at)
+    session.source = source
 
     def work(job: Any, done: Any) -> None:
         try:
@@ -183,6 +183,6 @@ def test_without_an_engine_and_in_a_look_back_the_page_says_why_it_is_empty() ->
         except Exception as error:
             done(error)
 
-    state.work = work
-    state.press("P")
-    assert "no engine runs on /var/lib/crowbar" in "".join(span for one in draw(state, 80, 24) for span, _ in one)
+    session.work = work
+    session.press("P")
+    assert "no engine runs on /var/lib/crowbar" in "".join(span for one in draw(session, 80, 24) for span, _ in one)

@@ -254,7 +254,7 @@ def test_what_was_pruned_meanwhile_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def row(app) -> int:
-    return app.state.snapshot.seq
+    return app.session.snapshot.seq
 
 
 @pytest.mark.parametrize(
@@ -284,24 +284,24 @@ async def test_a_key_moves_the_moment(keys: str, where) -> None:
         await press(pilot, "")
         assert f" {seq} of {source._past.last} " in shot(app)
         world = source._past.world(seq)
-        assert app.state.world.nodes == world.nodes
-        assert app.state.wall() == pytest.approx(source._play.at())
+        assert app.session.world.nodes == world.nodes
+        assert app.session.wall() == pytest.approx(source._play.at())
 
 
 async def test_space_plays_and_pauses_and_speeds_are_told() -> None:
     source = past()
     async with console(source, real(source), keys="0 plus plus plus plus space") as (app, pilot):
-        await until(pilot, lambda: app.state.snapshot.moment.playing)
+        await until(pilot, lambda: app.session.snapshot.moment.playing)
         await until(pilot, lambda: "►max" in shot(app) and 0 < row(app) < source._past.last)
         await press(pilot, "space")
-        await until(pilot, lambda: not app.state.snapshot.moment.playing)
+        await until(pilot, lambda: not app.session.snapshot.moment.playing)
         seq = row(app)
         assert "paused" in shot(app)
         await press(pilot, "minus equals_sign minus")
-        await until(pilot, lambda: app.state.snapshot.moment.speed == "x100")
+        await until(pilot, lambda: app.session.snapshot.moment.speed == "x100")
         assert row(app) == seq
         await press(pilot, "plus 9 less_than_sign space")
-        await until(pilot, lambda: row(app) == source._past.last and not app.state.snapshot.moment.playing)
+        await until(pilot, lambda: row(app) == source._past.last and not app.session.snapshot.moment.playing)
 
 
 @pytest.mark.parametrize(
@@ -311,10 +311,10 @@ async def test_doing_is_refused_with_a_sentence(keys: str) -> None:
     source = past()
     async with console(source, real(source), keys=keys) as (app, pilot):
         await press(pilot, "")
-        assert app.state.overlay is None
+        assert app.session.overlay is None
         assert "this is a look back: you cannot change the past; q leaves" in shot(app)
-        assert app.state.notes[-1].advice == "q leaves"
-        assert app.state.waiting == 0
+        assert app.session.notes[-1].advice == "q leaves"
+        assert app.session.waiting == 0
 
 
 async def test_ends_are_told() -> None:
@@ -326,7 +326,7 @@ async def test_ends_are_told() -> None:
         await press(pilot, "T s o o n enter")
         await until(pilot, lambda: "'soon' is not a time" in shot(app))
         await press(pilot, "3 right_curly_bracket B")
-        assert app.state is app.present
+        assert app.session is app.present
         assert "this is only a look back, without the present" in shot(app)
 
 
@@ -358,10 +358,10 @@ async def test_one_key_looks_back_and_the_same_returns(store: Path, monkeypatch:
     source = Elsewhere(store, USUAL)
     now = source.snapshot().world
     async with console(source, 99_999.0, keys="4 down down B") as (app, pilot):
-        await until(pilot, lambda: app.state is not app.present)
-        assert app.state.page.name == "roles"
-        assert app.state.world.nodes == now.nodes
-        assert app.state.page.subject() == app.present.page.subject()
+        await until(pilot, lambda: app.session is not app.present)
+        assert app.session.page.name == "roles"
+        assert app.session.world.nodes == now.nodes
+        assert app.session.page.subject() == app.present.page.subject()
         await press(pilot, "1 left_square_bracket")
         await until(pilot, lambda: row(app) < app.present.snapshot.seq)
         assert " now 4 ready, 2 problems ─" in shot(app)
@@ -370,15 +370,15 @@ async def test_one_key_looks_back_and_the_same_returns(store: Path, monkeypatch:
         with Store.open(store) as engine:
             engine.commit([(Happened(99_990.0, 99_000.0, Operate(who="op", verb="retry", node="n1")), [])])
         await until(pilot, lambda: app.present.snapshot.seq == now_last(store))
-        await until(pilot, lambda: app.state.snapshot.moment.last == now_last(store))
-        behind = app.state.past
+        await until(pilot, lambda: app.session.snapshot.moment.last == now_last(store))
+        behind = app.session.past
         await press(pilot, "B")
-        assert app.state is app.present
+        assert app.session is app.present
         assert "look back" not in shot(app)
-        assert app.state.page.name == "roles"
+        assert app.session.page.name == "roles"
         await until(pilot, lambda: behind.over)
         await press(pilot, "B")
-        await until(pilot, lambda: app.state is not app.present)
+        await until(pilot, lambda: app.session is not app.present)
         await press(pilot, "q")
 
 
@@ -394,7 +394,7 @@ async def test_a_journal_that_cannot_be_read_is_told_and_the_present_stays(store
         app.open_past = lambda: (_ for _ in ()).throw(OSError("the disk is gone"))
         await press(pilot, "B")
         await until(pilot, lambda: "the disk is gone" in shot(app))
-        assert app.state is app.present
+        assert app.session is app.present
 
 
 async def test_a_pruned_journal_says_where_it_begins(store: Path) -> None:

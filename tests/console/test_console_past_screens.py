@@ -9,7 +9,7 @@ from pasts import past, real
 from crowbar_tui.console.frame import draw
 from crowbar_tui.console.glyphs import CP437
 from crowbar_tui.console.look_back import bar
-from crowbar_tui.console.screens import console_state
+from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.styled import plain, width
 from engine.views.past import Stretch
 
@@ -40,7 +40,7 @@ SEQ = {"past-end": 122, "past-refused": 87, "past-help": 122, "past-time": 122, 
 async def test_screen(name: str, size: tuple[int, int], golden) -> None:
     source = past()
     async with console(source, real(source), size, SCREENS[name]) as (app, pilot):
-        await until(pilot, lambda: app.state.snapshot.seq == SEQ.get(name, 87))
+        await until(pilot, lambda: app.session.snapshot.seq == SEQ.get(name, 87))
         await press(pilot, "")
         app.paint()
         await press(pilot, "")
@@ -56,7 +56,7 @@ async def test_in_ascii(golden, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROWBAR_ASCII", "1")
     source = past()
     async with console(source, real(source), keys=SCREENS["past-middle"]) as (app, pilot):
-        await until(pilot, lambda: app.state.snapshot.seq == SEQ["past-middle"])
+        await until(pilot, lambda: app.session.snapshot.seq == SEQ["past-middle"])
         await press(pilot, "")
         text = shot(app)
     assert text.isascii()
@@ -67,16 +67,16 @@ async def test_in_ascii(golden, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_screen_fits_every_size(size: tuple[int, int]) -> None:
     """At every eleventh event, whatever lies over it: exactly so many lines of so many cells."""
     source = past()
-    state = console_state(source.snapshot(), wall=lambda: 5000.0)
-    state.past = source
+    session = new_session(source.snapshot(), wall=lambda: 5000.0)
+    session.past = source
     for seq in range(0, 123, 11):
         source.do(lambda p, seq=seq: p.to(seq))
-        state.take(source.snapshot())
+        session.take(source.snapshot())
         for digit in "12345678":
             for keys in ("", "tab", "down enter", "w", "?", "escape :", "escape T", "escape /", "escape escape"):
                 for key in f"{digit if not keys else ''} {keys}".split():
-                    state.press(key)
-                lines = draw(state, *size)
+                    session.press(key)
+                lines = draw(session, *size)
                 assert len(lines) == size[1]
                 assert {width(one) for one in lines} == {size[0]}, plain(lines[-1])
 

@@ -31,7 +31,7 @@ async def preview(app: Console, pilot, path: Path) -> str:
     await press(pilot, "5 c")
     await typed(pilot, str(path))
     await press(pilot, "enter")
-    await until(pilot, lambda: app.state.page.name == "commit" or app.state.notes)
+    await until(pilot, lambda: app.session.page.name == "commit" or app.session.notes)
     return shot(app)
 
 
@@ -47,11 +47,11 @@ async def test_a_commit_is_previewed_and_then_done(tmp_path: Path) -> None:
         assert "6 -> 7" in text or "-> 7" in text
         assert not source.asked
         await press(pilot, "escape")
-        assert app.state.page.name == "plan"
+        assert app.session.page.name == "plan"
         assert not source.asked, "esc leaves everything as it is"
         await preview(app, pilot, path)
         await press(pilot, "y")
-        await until(pilot, lambda: source.asked and app.state.page.name == "plan")
+        await until(pilot, lambda: source.asked and app.session.page.name == "plan")
         assert "√ committed" in shot(app)
     assert source.asked == [("commit", "plan.yml", "", path.read_text())]
 
@@ -72,7 +72,7 @@ async def test_what_would_wipe_disks_is_typed(tmp_path: Path) -> None:
     path.write_text(write(replace(in_force(source.world), expect=Expect(nodes=9))))
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, path)
-        page = app.state.page
+        page = app.session.page
         found = page.found
         from engine.core.plan.diff import RoleChange
 
@@ -104,7 +104,7 @@ async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     source, at = still("ready")
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, tmp_path / "none.yml")
-        assert "none.yml cannot be read: no such file or directory" in app.state.notes[-1].text
+        assert "none.yml cannot be read: no such file or directory" in app.session.notes[-1].text
 
 
 async def test_a_refused_commit_stays_where_it_is(tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ async def test_a_refused_commit_stays_where_it_is(tmp_path: Path) -> None:
     async with console(source, at) as (app, pilot):
         await preview(app, pilot, path)
         await press(pilot, "y")
-        await until(pilot, lambda: app.state.notes)
+        await until(pilot, lambda: app.session.notes)
         assert "no room: make room" in shot(app)
-        assert app.state.page.name == "commit"
+        assert app.session.page.name == "commit"
 
 
 # -- revisions -------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ async def test_an_earlier_revision_is_read_and_gone_back_to() -> None:
         assert "revision 1" in shot(app).splitlines()[0]
         assert "crowbar:" in shot(app)
         await press(pilot, "b")
-        await until(pilot, lambda: app.state.page.name == "commit")
+        await until(pilot, lambda: app.session.page.name == "commit")
         assert "back to revision 1" in shot(app).splitlines()[0]
         assert "this plan would become revision 3" in shot(app)
         await press(pilot, "y")
@@ -168,9 +168,9 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
     source, at = still("ready")
     source.answer = lambda *_: Said(True, "it is set")
     async with console(source, at, keys=keys) as (app, pilot):
-        if app.state.page.name != "settings":  # the tree of deployments is another one
+        if app.session.page.name != "settings":  # the tree of deployments is another one
             pytest.skip(shot(app))
-        things = app.state.page.shown()
+        things = app.session.page.shown()
         assert things
         row = next(i for i, t in enumerate(things) if not t.secret)
         await press(pilot, "down " * row + "enter ctrl+u")
@@ -178,7 +178,7 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
         await press(pilot, "enter")
         await until(pilot, lambda: source.asked)
         assert "it is set" in shot(app)
-        scope = scope.replace("NODE", app.state.order[0])
+        scope = scope.replace("NODE", app.session.order[0])
     verb, node, _, what = source.asked[0]
     assert (verb, node) == ("set", scope)
     assert isinstance(what, Setting)
@@ -189,16 +189,16 @@ async def test_a_refused_value_is_told() -> None:
     source, at = still("ready")
     source.answer = lambda *_: Said(False, "attribute target-os must be text like ..., not 'X'", "")
     async with console(source, at, keys="A enter ctrl+u X enter") as (app, pilot):
-        await until(pilot, lambda: app.state.notes)
-        assert "must be text like" in app.state.notes[-1].text
+        await until(pilot, lambda: app.session.notes)
+        assert "must be text like" in app.session.notes[-1].text
         assert "! " in shot(app).splitlines()[-3]
 
 
 async def test_what_is_not_set_here_is_not_taken_back() -> None:
     source, at = still("ready")
     async with console(source, at, keys="A x") as (app, pilot):
-        await until(pilot, lambda: app.state.notes)
-        assert "is not set on" in app.state.notes[-1].text
+        await until(pilot, lambda: app.session.notes)
+        assert "is not set on" in app.session.notes[-1].text
         assert not source.asked
 
 

@@ -22,7 +22,7 @@ from terminal import CROWBAR, ROOT, Terminal, needs_tmux
 from engine import racks as rehearsal
 from engine.files.catalog import shipped
 from engine.images.shelf import open_images
-from engine.racks import Description, RackError, namespace
+from engine.racks import RackError, SimulatedRackSpec, namespace
 
 pytestmark = [needs_tmux, pytest.mark.slow]
 
@@ -159,7 +159,9 @@ def test_from_the_wizards_questions_to_ready(terminal: Terminal, tmp_path: Path)
     if os.geteuid() != 0 or namespace.why_not():
         pytest.skip(namespace.why_not() or "a /sys of the namespace's own can be mounted by root only")
     networks = {"admin": "192.168.124.0/24", "bmc": "192.168.125.0/24"}
-    there = Description(nodes=2, seed=3, speed="max", namespace=True, admin="192.168.124.10", relay="192.168.124.1", networks=networks)
+    there = SimulatedRackSpec(
+        nodes=2, seed=3, speed="max", namespace=True, admin="192.168.124.10", relay="192.168.124.1", networks=networks
+    )
     folder = rehearsal.create(tmp_path / "machines.rack", there)
     rack = rehearsal.start(folder)
     images = tmp_path / "images"

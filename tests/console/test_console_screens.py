@@ -7,7 +7,7 @@ from driving import console, shot, still
 
 from crowbar_tui.console.frame import draw
 from crowbar_tui.console.glyphs import CP437
-from crowbar_tui.console.screens import console_state
+from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.styled import plain, width
 from crowbar_tui.console.theme import NAMES
 
@@ -20,7 +20,7 @@ SCREENS = {
     "nodes-empty": ("empty", "", {}),
     "nodes-marked": ("working", "space space s", {}),
     "nodes-filtered": ("faulty", "slash p r o b", {}),
-    "nodes-no-engine": ("ready", "", {"state": "alone", "trouble": "no engine runs on /var/lib/crowbar"}),
+    "nodes-no-engine": ("ready", "", {"connection": "alone", "trouble": "no engine runs on /var/lib/crowbar"}),
     "rack-faulty": ("faulty", "2", {}),
     "rack-working": ("working", "2", {}),
     "rack-empty": ("empty", "2", {}),
@@ -35,7 +35,7 @@ SCREENS = {
     "networks-working": ("working", "6", {}),
     "events-working": ("working", "7", {}),
     "health-working": ("working", "8", {}),
-    "health-no-engine": ("ready", "8", {"state": "alone", "trouble": "no engine runs on /var/lib/crowbar", "health": {}}),
+    "health-no-engine": ("ready", "8", {"connection": "alone", "trouble": "no engine runs on /var/lib/crowbar", "health": {}}),
     "node-working": ("working", "enter", {}),
     "node-booting": ("working", "down enter", {}),
     "node-faulty": ("faulty", "down down enter", {}),
@@ -99,12 +99,12 @@ async def test_ascii_says_the_same_in_ascii(golden, monkeypatch: pytest.MonkeyPa
 def test_every_screen_fits_every_size(size: tuple[int, int], name: str) -> None:
     """Whatever lies over it: exactly so many lines of so many cells."""
     source, at = still(name)
-    state = console_state(source.snapshot(), wall=lambda: at)
+    session = new_session(source.snapshot(), wall=lambda: at)
     for digit in "12345678":
         for keys in ("", "tab", "down down enter", "w", "?", "escape .", "escape :", "escape p", "escape I", "escape /", "escape escape"):
             for key in f"{digit if not keys else ''} {keys}".split():
-                state.press(key)
-            lines = draw(state, *size)
+                session.press(key)
+            lines = draw(session, *size)
             assert len(lines) == size[1]
             assert {width(one) for one in lines} == {size[0]}, plain(lines[-1])
 

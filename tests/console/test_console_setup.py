@@ -110,7 +110,7 @@ async def setup(folder: Path, keys: str = "", size: tuple[int, int] = (80, 24), 
     source = Still(load_world(shipped(), {}), Path("/var/lib/crowbar"), at=AT)
     app = Console(source, theme=theme, wall=lambda: AT)
     async with app.run_test(size=size) as pilot:
-        app.state.stack = [Wizard(app.state, admin, clock=lambda: 100.0)]
+        app.session.stack = [Wizard(app.session, admin, clock=lambda: 100.0)]
         app.paint()
         for one in keys.split():
             await press(pilot, one)
@@ -119,14 +119,14 @@ async def setup(folder: Path, keys: str = "", size: tuple[int, int] = (80, 24), 
 
 
 def wizard(app: Console) -> Wizard:
-    page = app.state.page
+    page = app.session.page
     assert isinstance(page, Wizard)
     return page
 
 
 def settled(app: Console) -> bool:
     """Nothing is being looked at."""
-    page = app.state.page
+    page = app.session.page
     if not isinstance(page, Wizard):
         return True
     here = page.here
@@ -186,8 +186,8 @@ async def test_enter_goes_through_and_ends_with_a_committed_plan(tmp_path: Path)
         assert "the plan that the wizard will write" in shot(app)
         await press(pilot, "enter")
         await until(pilot, lambda: source.asked)
-        await until(pilot, lambda: app.state.page is app.state.screens[0])
-        assert "is written and committed" in app.state.notes[-1].text
+        await until(pilot, lambda: app.session.page is app.session.screens[0])
+        assert "is written and committed" in app.session.notes[-1].text
     plan = plan_file.read_file(tmp_path / "r01.yml", shipped())
     assert plan.site.name == "r01"
     assert plan.site.admin.interface == "eth1"
@@ -209,7 +209,7 @@ async def test_back_and_forth_forgets_nothing(tmp_path: Path) -> None:
         await press(pilot, "enter" if "answer" in shot(app) else "")
         assert "r07" in shot(app)
         await press(pilot, "escape escape escape escape escape escape escape")
-        assert app.state.page is app.state.screens[0], "from the first step back to the console"
+        assert app.session.page is app.session.screens[0], "from the first step back to the console"
 
 
 async def test_what_is_wrong_is_told_in_the_words_of_plan_check_and_enter_stays(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ async def test_a_neighbour_that_is_heard_later_comes_up_by_itself(tmp_path: Path
     async with setup(tmp_path, TO["interface"]) as (app, pilot, admin, _):
         assert "tor1 swp48 5s" in shot(app)
         admin.have[1] = replace(admin.have[1], neighbour=Neighbour(switch="tor2", port="swp48", at=99.0))
-        app.state.page.tick()
+        app.session.page.tick()
         await until(pilot, lambda: "tor2 swp48 1s" in shot(app))
 
 
@@ -353,7 +353,7 @@ async def test_a_file_that_is_there_is_not_overwritten_without_a_yes(tmp_path: P
         await press(pilot, "f")
         await typed(pilot, "other.yml")
         await press(pilot, "enter w")
-        await until(pilot, lambda: "and not committed" in app.state.notes[-1].text if app.state.notes else False)
+        await until(pilot, lambda: "and not committed" in app.session.notes[-1].text if app.session.notes else False)
         assert (tmp_path / "other.yml").exists()
         assert not source.asked
         await press(pilot, "f")
@@ -412,18 +412,18 @@ async def test_a_plan_file_may_be_taken(tmp_path: Path) -> None:
     async with setup(tmp_path, "down down down enter") as (app, pilot, _, source):
         await typed(pilot, str(tmp_path / "mine.yml"))
         await press(pilot, "enter")
-        await until(pilot, lambda: app.state.page.name == "commit")
+        await until(pilot, lambda: app.session.page.name == "commit")
         assert "this plan would become revision 1" in shot(app)
         await press(pilot, "y")
-        await until(pilot, lambda: source.asked and app.state.page is app.state.screens[0])
+        await until(pilot, lambda: source.asked and app.session.page is app.session.screens[0])
     assert source.asked == [("commit", "mine.yml", "", (tmp_path / "mine.yml").read_text())]
 
 
 async def test_looking_around_and_coming_back(tmp_path: Path) -> None:
     async with setup(tmp_path, "up enter") as (app, pilot, *_):
-        assert app.state.page is app.state.screens[0]
+        assert app.session.page is app.session.screens[0]
         await press(pilot, "colon s e t u p enter")
-        assert isinstance(app.state.page, Wizard)
+        assert isinstance(app.session.page, Wizard)
         await until(pilot, lambda: settled(app))
 
 
@@ -440,7 +440,7 @@ async def test_a_plan_that_somebody_else_commits_ends_it(tmp_path: Path) -> None
     async with setup(tmp_path, TO["site"]) as (app, pilot, _, source):
         ready, _ = still("ready")
         source.move(ready.world)
-        await until(pilot, lambda: app.state.world.plan is not None)
-        app.state.page.tick()
-        assert app.state.page is app.state.screens[0]
-        assert "somebody committed a plan meanwhile" in app.state.notes[-1].text
+        await until(pilot, lambda: app.session.world.plan is not None)
+        app.session.page.tick()
+        assert app.session.page is app.session.screens[0]
+        assert "somebody committed a plan meanwhile" in app.session.notes[-1].text

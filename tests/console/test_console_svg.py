@@ -66,7 +66,7 @@ async def test_screen(name: str) -> None:
         at = real(source)
     async with console(source, at, size, keys, theme) as (app, pilot):
         if not world:
-            await until(pilot, lambda: app.state.snapshot.seq == 87)
+            await until(pilot, lambda: app.session.snapshot.seq == 87)
         app.paint()
         await press(pilot, "")
         svg = app.export_screenshot(title="crowbar")

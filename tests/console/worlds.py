@@ -24,8 +24,7 @@ from rack import Machine, Rack
 
 from engine.core.world.world import World
 from engine.model import TABLES
-from engine.plan import Expect, PlaceDef, Rule
-from engine.plan import Rack as RackDef
+from engine.plan import Expect, PlaceDef, RackDef, Rule
 from engine.store.schema import CODECS, to_json
 
 PLACES = tuple(

@@ -155,6 +155,32 @@ def test_who_is_complex_says_why() -> None:
     assert not bad
 
 
+WORDS = {
+    "Agent": {"engine/racks/simulated/agent.py"},
+    "Description": set(),
+    "Life": set(),
+    "Machine": {"engine/racks/simulated/machine.py", "engine/racks/qemu/guest.py"},
+    "Rack": set(),
+    "State": {"engine/model.py"},
+}
+"""Bare words of the glossary -> the files that may define a class of that name. Any other class needs a second word: `MachineState`."""
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_bare_word_names_one_thing(word: str) -> None:
+    files = [path for folder in (ENGINE, ROOT / "crowbar_tui") for path in sources(folder)]
+    trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    defined = {name for name, tree in trees.items() for one in ast.walk(tree) if _defines(one, word)}
+    assert defined == WORDS[word]
+
+
+def _defines(node: ast.AST, word: str) -> bool:
+    """A class of this name, or an alias of a type (`State = Literal[...]`)."""
+    if isinstance(node, ast.Assign):
+        return any(isinstance(target, ast.Name) and target.id == word for target in node.targets)
+    return isinstance(node, ast.ClassDef) and node.name == word
+
+
 def test_every_file_says_what_it_is() -> None:
     bad = [
         str(path.relative_to(ROOT))

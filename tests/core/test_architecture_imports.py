@@ -166,16 +166,16 @@ CONSOLE = "crowbar_tui.console."
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("screen", ("state", "page", "overlays", "pages", "keys", "actions", "look_back", "screens", "setup", "app")),
-        ("state", ("page", "overlays", "pages", "keys", "actions", "look_back", "screens", "setup", "app")),
+        ("screen", ("session", "page", "overlays", "pages", "keys", "actions", "look_back", "screens", "setup", "app")),
+        ("session", ("page", "overlays", "pages", "keys", "actions", "look_back", "screens", "setup", "app")),
         ("page", ("pages", "keys", "screens", "setup", "app")),
         ("overlays", ("page", "pages", "keys", "actions", "screens", "setup", "app")),
         ("keys", ("screens", "app")),
         ("frame", ("pages", "keys", "screens", "setup", "app")),
     ],
 )
-def test_the_state_knows_no_page_and_a_page_no_key(module: str, never: tuple[str, ...]) -> None:
-    """Directly or not: the app knows the pages and the keys, and hands them to the state."""
+def test_the_session_knows_no_page_and_a_page_no_key(module: str, never: tuple[str, ...]) -> None:
+    """Directly or not: the app knows the pages and the keys, and hands them to the session."""
     bad = [name for name in reached(graph(), CONSOLE + module) if name.removeprefix(CONSOLE).split(".")[0] in never]
     assert not bad
 

@@ -11,8 +11,7 @@ from world_rig import WorldRig
 from engine import reasons
 from engine.core.world.world import World
 from engine.model import PowerOff, Sighting, State
-from engine.plan import Expect, PlaceDef
-from engine.plan import Rack as RackDef
+from engine.plan import Expect, PlaceDef, RackDef
 from engine.views.advice import next_step
 from engine.views.chain import why_chain
 from engine.views.estimate import estimate

@@ -19,7 +19,7 @@ from engine.definitions import Want
 from engine.effects import Accept, Start
 from engine.events import Commit, Outcome, SetAttribute, Started
 from engine.model import Allocation, Deployment, Place, State, Value
-from engine.plan import Admin, DeploymentDef, PlaceDef, Rack, Rule, Site
+from engine.plan import Admin, DeploymentDef, PlaceDef, RackDef, Rule, Site
 
 GIVER = role("giver", gives=("x",))
 FAR = role("far", gives=("y",))
@@ -366,7 +366,7 @@ def test_where_a_node_stands(neighbours: Any, unit: int | None) -> None:
         PlaceDef(unit=10, cables={"1g0": "tor1:swp3", "bmc": "mgmt:3"}),
         PlaceDef(unit=12, cables={"1g0": "tor1:swp4", "bmc": "mgmt:4"}),
     )
-    found = place(plan({}, racks=(Rack(name="r1", places=places),)), neighbours)
+    found = place(plan({}, racks=(RackDef(name="r1", places=places),)), neighbours)
     assert found == (Place(rack="r1", unit=unit) if unit else None)
 
 

@@ -127,7 +127,7 @@ def test_it_tries_again_and_gives_up() -> None:
     assert d.all(Prove) == []
     node = d.node()
     assert numbers == [1, 2, 3]
-    assert (node.confirmed, confirm.state(node)) == ("", "over")
+    assert (node.confirmed, confirm.proof_state(node)) == ("", "over")
     assert node.notice is not None
     assert node.notice.code == "not_proved"
     assert "it shows nothing" in reasons.sentence(node.notice)
@@ -143,7 +143,7 @@ def test_no_answer_is_a_failure() -> None:
     d = rig()
     asked(d)
     d.tick("n1", confirm.WITHIN_S - 1.0)
-    assert confirm.state(d.node()) == "open"
+    assert confirm.proof_state(d.node()) == "open"
     d.tick("n1", 2.0)
     proof = d.node().proof
     assert proof is not None

@@ -21,9 +21,9 @@ from engine.core.roles.node_moves import (
     MOVES,
     RESETS,
     STAGE_MOVES,
-    Machine,
+    MachineState,
     NodeMove,
-    machine_of,
+    machine_state,
     move_node,
     stage_moves,
 )
@@ -37,20 +37,20 @@ BOOT = Boot(generation=1, way=Way.NETWORK, environment="sledgehammer", ordered=T
 NODE = Node(
     id="n1", name="n1.example.net", stage="hardware", misboots=1, missed=2, probe=3, notice=reasons.old_boot(), macs=("02:00:00:00:00:01",)
 )
-STATES: dict[Machine, dict[str, Any]] = {
-    Machine.DARK: {},
-    Machine.BOOTING: {"boot": BOOT},
-    Machine.UP: {"runs": "sledgehammer", "alive": True},
-    Machine.LOST: {"runs": "sledgehammer"},
-    Machine.PARKING: {"runs": "sledgehammer", "off": PowerOff(who="op")},
-    Machine.PARKED: {"off": PowerOff(who="op", done=True)},
+STATES: dict[MachineState, dict[str, Any]] = {
+    MachineState.DARK: {},
+    MachineState.BOOTING: {"boot": BOOT},
+    MachineState.UP: {"runs": "sledgehammer", "alive": True},
+    MachineState.LOST: {"runs": "sledgehammer"},
+    MachineState.PARKING: {"runs": "sledgehammer", "off": PowerOff(who="op")},
+    MachineState.PARKED: {"off": PowerOff(who="op", done=True)},
 }
 NEW: dict[str, Any] = {
     "boot": BOOT,
     "intent": Intent(environment="x"),
     "signal_at": 1.0,
     "since": 2.0,
-    "heard": 3.0,
+    "last_sign": 3.0,
     "runs": "debian",
     "boot_id": "b",
     "address": "a",
@@ -77,16 +77,16 @@ def new_values(kind: NodeMove) -> dict[str, Any]:
 
 
 def test_every_state_and_move_has_its_words() -> None:
-    assert set(MEANS) == set(Machine)
+    assert set(MEANS) == set(MachineState)
     assert set(MOVES) == set(LEGAL) == set(MARKS) == set(NodeMove)
     for kind, (fields, _) in MOVES.items():
         assert not set(fields.split()) & RESETS[kind].keys() - {"signal"}, kind
 
 
-@pytest.mark.parametrize(("at", "kind"), list(product(Machine, NodeMove)), ids=lambda value: value.value)
-def test_every_pair_is_in_the_table_or_refused(at: Machine, kind: NodeMove) -> None:
+@pytest.mark.parametrize(("at", "kind"), list(product(MachineState, NodeMove)), ids=lambda value: value.value)
+def test_every_pair_is_in_the_table_or_refused(at: MachineState, kind: NodeMove) -> None:
     before = replace(NODE, **STATES[at])
-    assert machine_of(before) is at
+    assert machine_state(before) is at
     after = move_node(before, kind, new_values(kind))
     if at not in LEGAL[kind]:
         assert isinstance(after, Reason)
@@ -95,7 +95,7 @@ def test_every_pair_is_in_the_table_or_refused(at: Machine, kind: NodeMove) -> N
     assert isinstance(after, Node)
     assert asdict(after) == {**asdict(before), **RESETS[kind], **new_values(kind)}
     if LEGAL[kind][at] is not None:
-        assert machine_of(after) is LEGAL[kind][at]
+        assert machine_state(after) is LEGAL[kind][at]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_refused_move_changes_nothing_and_is_reported() -> None:
     work = Work(World.new(catalog()))
     work.put_node(NODE)
     work.take_changes()
-    assert change_node(work, NODE, NodeMove.SILENT, since=1.0, heard=1.0) is None
+    assert change_node(work, NODE, NodeMove.SILENT, since=1.0, last_sign=1.0) is None
     assert work.take_changes() == []
     assert [e.reason.code for e in work.effects if isinstance(e, Ignore)] == ["no_such_move"]
 
@@ -125,13 +125,13 @@ def test_a_refused_move_changes_nothing_and_is_reported() -> None:
 def test_any_sequence_of_moves_is_one_of_the_table(kinds: list[NodeMove]) -> None:
     node = Node(id="n1", name="n1.example.net")
     for kind in kinds:
-        at = machine_of(node)
+        at = machine_state(node)
         new = move_node(node, kind, new_values(kind))
         if isinstance(new, Reason):
             continue
         if LEGAL[kind][at] is None:
             return
-        assert machine_of(new) is LEGAL[kind][at]
+        assert machine_state(new) is LEGAL[kind][at]
         node = new
 
 

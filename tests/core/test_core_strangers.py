@@ -30,31 +30,31 @@ from engine.core.world import share
 from engine.effects import BootScript, SendDhcp
 from engine.events import DhcpAsked, Event, Operate, Started, Tick
 from engine.model import TABLES, Boot, Sighting, Signal, Way, same_but_last
-from engine.plan import PlaceDef, Plan, Rack, Range, Rule
+from engine.plan import PlaceDef, Plan, RackDef, Range, Rule
 from engine.store.news import followed, is_news
 from engine.wire.dhcp import DhcpKind, DhcpRequest
 
 KNOWN = "52:54:00:00:77:01"
-CABLES = (Rack(name="r1", places=(PlaceDef(unit=1, cables={"1g0": "tor1:swp1"}), PlaceDef(unit=2, cables={"1g0": "tor1:swp2"}))),)
+CABLES = (RackDef(name="r1", places=(PlaceDef(unit=1, cables={"1g0": "tor1:swp1"}), PlaceDef(unit=2, cables={"1g0": "tor1:swp2"}))),)
 
 
 def wanted(**fields: Any) -> Plan:
     return replace(plan({}), rules=(Rule(match={"mac": KNOWN.upper()}),), racks=CABLES, **fields)
 
 
-def stranger(number: int, heard: float = 50.0, signal: Signal = Signal.DHCP, **fields: Any) -> Sighting:
+def stranger(number: int, last_sign: float = 50.0, signal: Signal = Signal.DHCP, **fields: Any) -> Sighting:
     boot = Boot(generation=1, way=Way.NETWORK, environment="sledgehammer", ordered=False, at=0.0, deadline=1e6, signal=signal)
-    return Sighting(mac=f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}", kind="boot-rom", heard=heard, boot=boot, **fields)
+    return Sighting(mac=f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}", kind="boot-rom", last_sign=last_sign, boot=boot, **fields)
 
 
 def full(d: WorldRig, **fields: Any) -> None:
-    d.put(*(stranger(i, heard=50.0 + i / 1e4, **fields) for i in range(SIGHTINGS)))
+    d.put(*(stranger(i, last_sign=50.0 + i / 1e4, **fields) for i in range(SIGHTINGS)))
 
 
 SIGHTED = st.builds(
     stranger,
     st.integers(0, 4000),
-    heard=st.floats(0, 100),
+    last_sign=st.floats(0, 100),
     signal=st.sampled_from([Signal.DHCP, Signal.LOADER, Signal.SCRIPT]),
     port=st.sampled_from(["", "tor1:swp1", "tor1:swp2", "tor9:swp1"]),
     banned=st.booleans(),
@@ -66,14 +66,14 @@ SIGHTED = st.builds(
 @given(st.lists(SIGHTED, max_size=60, unique_by=lambda s: s.mac), st.integers(1, 8))
 def test_who_makes_room_is_never_protected_and_is_the_least_and_oldest(found: list[Sighting], many: int) -> None:
     protected = Protected(wanted())
-    named = replace(stranger(5000, heard=0.0), mac=KNOWN)
+    named = replace(stranger(5000, last_sign=0.0), mac=KNOWN)
     gone = crowded_out([*found, named], protected, 100.0, many)
     by_mac = {one.mac: one for one in found}
     assert len(gone) == len(set(gone)) <= many
     assert KNOWN not in gone
     out = [by_mac[mac] for mac in gone]
     assert not [one for one in out if one.banned or one.node]
-    rank = [(strangers.progress(one), one.heard) for one in out]
+    rank = [(strangers.progress(one), one.last_sign) for one in out]
     assert rank == sorted(rank)
     stays = [one for one in found if not one.banned and not one.node and one.mac not in gone]
     for port in ("tor1:swp1", "tor1:swp2"):
@@ -82,7 +82,7 @@ def test_who_makes_room_is_never_protected_and_is_the_least_and_oldest(found: li
         assert left >= min(behind, AT_A_PORT)
     if len(out) == many:
         free = [one for one in stays if one.port not in ("tor1:swp1", "tor1:swp2")]
-        assert not out or all((strangers.progress(one), one.heard) >= max(rank) for one in free)
+        assert not out or all((strangers.progress(one), one.last_sign) >= max(rank) for one in free)
 
 
 @settings(max_examples=100)
@@ -96,8 +96,8 @@ def test_only_the_silent_are_forgotten(found: list[Sighting], now: float) -> Non
 def test_at_the_limit_a_new_machine_takes_the_place_of_the_oldest_ones() -> None:
     d = WorldRig(BOOTS, wanted())
     full(d)
-    d.put(replace(stranger(1), mac=KNOWN, heard=0.0), replace(stranger(2), mac=mac(8), banned=True, boot=None))
-    on_its_way = replace(stranger(3, signal=Signal.SCRIPT), mac=mac(7), heard=0.0)
+    d.put(replace(stranger(1), mac=KNOWN, last_sign=0.0), replace(stranger(2), mac=mac(8), banned=True, boot=None))
+    on_its_way = replace(stranger(3, signal=Signal.SCRIPT), mac=mac(7), last_sign=0.0)
     d.put(on_its_way)
     d.feed(ask(number=9))
     assert d.one(SendDhcp)
@@ -112,7 +112,7 @@ def test_at_the_limit_a_new_machine_takes_the_place_of_the_oldest_ones() -> None
 
 def test_a_banned_machine_stays_banned_through_a_flood() -> None:
     d = WorldRig(BOOTS, wanted())
-    d.put(replace(stranger(2), mac=mac(8), banned=True, boot=None, heard=0.0))
+    d.put(replace(stranger(2), mac=mac(8), banned=True, boot=None, last_sign=0.0))
     full(d)
     for number in range(300, 300 + 3 * AT_ONCE):
         d.feed(ask(number=number))
@@ -123,7 +123,7 @@ def test_a_banned_machine_stays_banned_through_a_flood() -> None:
 
 def test_machines_of_an_old_store_are_not_forgotten_at_its_first_start() -> None:
     d = WorldRig(BOOTS, wanted())
-    d.put(stranger(1, heard=0.0))
+    d.put(stranger(1, last_sign=0.0))
     d.now = 10 * SILENT_S
     d.feed(Started(installation="i5", admin="admin.example.net"))
     d.feed(Tick(subjects=(strangers.EVERYBODY,)))

@@ -20,7 +20,7 @@ from engine import reasons
 from engine.core.operator.forget import forget
 from engine.core.roles import node_moves, transitions
 from engine.core.roles.change import change
-from engine.core.roles.node_moves import machine_of
+from engine.core.roles.node_moves import machine_state
 from engine.core.roles.transitions import (
     DEFAULTS,
     LEGAL,
@@ -230,9 +230,9 @@ class Watched(Work):
     def put_node(self, new: Node) -> None:
         old = self.nodes.get(new.id)
         if old is not None and not self.loading:
-            to = machine_of(new)
-            ways = {machine_of(old), *(row.get(machine_of(old)) for row in node_moves.LEGAL.values())}
-            assert to in ways, f"{new.id} went from {machine_of(old)} to {to}"
+            to = machine_state(new)
+            ways = {machine_state(old), *(row.get(machine_state(old)) for row in node_moves.LEGAL.values())}
+            assert to in ways, f"{new.id} went from {machine_state(old)} to {to}"
         super().put_node(new)
 
 
@@ -283,7 +283,7 @@ def test_no_other_file_writes_the_columns_of_a_state() -> None:
 
 
 def test_no_other_file_reads_the_flags_of_a_state() -> None:
-    """`start.resume` is an order's field, and `life.resume()` a call."""
+    """`start.resume` is an order's field, and `runner.resume()` a call."""
     bad = []
     for name, tree in files():
         called = {id(call.func) for _, call in calls(tree)}

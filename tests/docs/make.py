@@ -25,7 +25,7 @@ from engine.files.catalog import shipped  # noqa: E402
 from engine.files.plan_file import KEYS as PLAN_KEYS  # noqa: E402
 from engine.racks.bmc.redfish_moods import ODDITIES  # noqa: E402
 from engine.racks.scenario import ENVIRONMENTS, MOODS, QEMU_FAULTS, STAGES  # noqa: E402
-from engine.racks.simulated.description import Faults  # noqa: E402
+from engine.racks.simulated.spec import Faults  # noqa: E402
 
 MADE = "Made from the program's tables by `make reference`; do not edit it by hand.\n\n"
 
@@ -192,7 +192,7 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("expect", plan.Expect),
     ("approve", plan.Approve),
     ("networks.NAME", plan.Network),
-    ("racks", plan.Rack),
+    ("racks", plan.RackDef),
     ("racks.places.UNIT", plan.PlaceDef),
     ("machines", plan.ExpectedMachine),
     ("machines.bmc", plan.FactoryBmc),

@@ -86,6 +86,14 @@ def test_sentences_are_short(page: Path) -> None:
     assert [one for one in sentences if len(one.split()) > 25] == []
 
 
+def test_each_folder_of_the_engine_has_its_tests() -> None:
+    """CONTRIBUTING's table names each folder, or one below it."""
+    rows = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n## Tests by area\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(engine/\w+)", rows.replace("| run |", "")))
+    folders = {f"engine/{one.parent.name}" for one in (ROOT / "engine").glob("*/__init__.py")}
+    assert folders - named == set()
+
+
 # -- CONTRIBUTING: where to add something ----------------------------------------------------------------------------
 
 ITEM = re.compile(r"^(?:\d+\.|\*) (.+(?:\n   .+)*)", re.M)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import racks as rehearsal
-from engine.racks import Rack, RackError
+from engine.racks import RackError, RehearsalRack
 
 PATIENCE_S = 240.0
 """Enough for a machine with two cores and a hundred processes that want them."""
@@ -84,7 +84,7 @@ def stop_rack(store: Path) -> None:
 
 
 @contextmanager
-def rack_of(store: Path) -> Iterator[Rack]:
+def rack_of(store: Path) -> Iterator[RehearsalRack]:
     """The rack beside the store, running, as it remembers itself; it is stopped afterwards."""
     rack = rehearsal.start(rack_folder(store))
     try:
@@ -93,7 +93,7 @@ def rack_of(store: Path) -> Iterator[Rack]:
         rack.stop()
 
 
-def machine_states(store: Path) -> list[dict[str, Any]]:
+def saved_machines(store: Path) -> list[dict[str, Any]]:
     """What each machine of the rack remembers, from its file."""
     folder = rack_folder(store) / "machines"
     return [json.loads(file.read_text()) for file in sorted(folder.glob("m*.json"), key=lambda f: int(f.stem[1:]))]

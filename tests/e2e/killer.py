@@ -18,10 +18,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from crowbar_process import PATIENCE_S, machine_states, rack_folder, spawn
+from crowbar_process import PATIENCE_S, rack_folder, saved_machines, spawn
 
 from engine.model import Kind, Signal, Way
-from engine.racks import Rack
+from engine.racks import RehearsalRack
 from engine.store.store import Store, StoreError
 
 EARLY_S = 0.8
@@ -62,7 +62,7 @@ class Run:
             self.kills += 1
             self._note()
             if number in self.rack_kills:
-                Rack(rack_folder(self.store)).kill()
+                RehearsalRack(rack_folder(self.store)).kill()
         process = spawn(self.store, *self.words, out=self.out)
         try:
             code = process.wait(PATIENCE_S)
@@ -140,7 +140,7 @@ class Run:
 
     def machines(self) -> dict[str, dict[str, Any]]:
         """Serial -> what the machine remembers."""
-        from engine.racks.simulated.description import hardware, parse
+        from engine.racks.simulated.spec import hardware, parse
 
-        description = parse((rack_folder(self.store) / "rack.yml").read_text(encoding="utf-8"))
-        return {one.serial: state for one, state in zip(hardware(description), machine_states(self.store), strict=True)}
+        spec = parse((rack_folder(self.store) / "rack.yml").read_text(encoding="utf-8"))
+        return {one.serial: saved for one, saved in zip(hardware(spec), saved_machines(self.store), strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crowbar_process import crowbar, machine_states
+from crowbar_process import crowbar, saved_machines
 
 MEMBERS = ("control-10", "control-11", "control-15")
 
@@ -18,7 +18,7 @@ def test_the_default_plans_cluster(store: Path) -> None:
         assert sorted(row["node"].split(".")[0] for row in rows if row["role"] == role) == list(MEMBERS)
     files = [
         volume["disk"]["system"]["files"]["/etc/default/etcd"]
-        for machine in machine_states(store)
+        for machine in saved_machines(store)
         for volume in machine["volumes"]
         if (volume["disk"].get("system") or {}).get("hostname") in MEMBERS
     ]

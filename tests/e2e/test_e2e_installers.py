@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from crowbar_process import crowbar, machine_states
+from crowbar_process import crowbar, saved_machines
 
 METHODS = {
     10: ("preseed", "debian-12", "debian-12-installer"),
@@ -74,7 +74,7 @@ def test_each_machine_is_installed_by_its_own_method(store: Path) -> None:
     # A simulated installer gives up unless the answers that it fetched are those of its machine, so they came.
     installed = [
         system
-        for machine in machine_states(store)
+        for machine in saved_machines(store)
         for disk in [*machine["disks"].values(), *(volume["disk"] for volume in machine["volumes"])]
         if (system := disk.get("system"))
     ]

@@ -20,7 +20,7 @@ from crowbar_process import PATIENCE_S, Ended, command, crowbar, environment, ra
 from fake_machine import FakeMachine, plan, running
 
 from engine.model import Node, State
-from engine.racks.simulated.description import parse
+from engine.racks.simulated.spec import parse
 from engine.reasons import sentence
 from engine.runtime.engine import Engine
 from engine.store.store import Store, StoreError
@@ -277,8 +277,8 @@ def test_a_port_in_use(store: Path, port: int, kind: socket.SocketKind) -> None:
     """Somebody else serves on one of the ports: the second run of a rehearsal finds its lane in use."""
     first = crowbar(store, *RUN)
     assert first.code == 0, first
-    description = parse((rack_folder(store) / "rack.yml").read_text(encoding="utf-8"))
-    host, number = Reach(description.lane)(description.admin, port)
+    spec = parse((rack_folder(store) / "rack.yml").read_text(encoding="utf-8"))
+    host, number = Reach(spec.lane)(spec.admin, port)
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kind is socket.SOCK_STREAM)  # the first run's connections linger
         taken.bind((host, number))

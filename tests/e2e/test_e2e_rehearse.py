@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crowbar_process import Ended, crowbar, machine_states, rack_counts, rack_folder, stop_rack, wait_until
+from crowbar_process import Ended, crowbar, rack_counts, rack_folder, saved_machines, stop_rack, wait_until
 
 import crowbar_tui
 from engine.files import plan_file
@@ -87,7 +87,7 @@ def test_each_protocol_was_really_used(ran: tuple[Path, Ended]) -> None:
 
 def test_the_machine_is_what_the_plan_says(ran: tuple[Path, Ended]) -> None:
     store, _ = ran
-    (machine,) = machine_states(store)
+    (machine,) = saved_machines(store)
     assert machine["bios"]["virtualization"] == "enabled"
     assert machine["bios"]["power-profile"] == "performance"
     assert machine["bios_pending"] == {}
@@ -106,14 +106,14 @@ def test_the_second_run_does_nothing(store: Path) -> None:
     """The rack ended with the first run, so its machines come up as after a power failure; the engine orders nothing."""
     first = crowbar(store, *RUN)
     assert first.code == 0, first
-    before = machine_states(store)
+    before = saved_machines(store)
     with Store.read(store) as reader:
         tables = reader.load()
     second = crowbar(store, *RUN)
     assert second.code == 0, second
     assert second.summary["ready"] == 1
     assert rack_counts(store)["bmc-logins"] == 0
-    (machine,) = machine_states(store)
+    (machine,) = saved_machines(store)
     assert [d["wipes"] for d in machine["disks"].values()] == [d["wipes"] for d in before[0]["disks"].values()]
     assert machine["volumes"][0]["disk"] == {**before[0]["volumes"][0]["disk"], "system": machine["volumes"][0]["disk"]["system"]}
     with Store.read(store) as reader:
@@ -299,7 +299,7 @@ def test_replay_of_a_saved_plan(store: Path) -> None:
     again = crowbar(store, "replay", str(plan), "--rehearse", "simulated:1", "--json")
     assert again.code == 0, again
     assert rack_counts(store)["bmc-logins"] == 0
-    assert max(disk["wipes"] for disk in machine_states(store)[0]["disks"].values()) == 1
+    assert max(disk["wipes"] for disk in saved_machines(store)[0]["disks"].values()) == 1
     with Store.read(store) as reader:
         assert len(reader.load()["revisions"]) == 1
 
@@ -312,7 +312,7 @@ def test_what_is_not_approved_ends_a_replay_with_the_reason(store: Path) -> None
     ((_, why),) = found.summary["waiting"].items()
     assert why["code"] == "approval"
     assert why["sentence"]
-    (machine,) = machine_states(store)
+    (machine,) = saved_machines(store)
     assert not any(disk["wipes"] for disk in machine["disks"].values())
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowbar_process import crowbar, machine_states, rack_folder
+from crowbar_process import crowbar, rack_folder, saved_machines
 from fake_machine import FakeMachine, plan, running
 
 from engine.files import plan_file
@@ -106,7 +106,7 @@ def test_nothing_is_written_down_in_a_whole_run(store: Path) -> None:
     assert sum(name.startswith("token") for name in secrets) >= 4
     keys = site_keys(store.with_name(store.name + ".keys"))
     # They were really used: the machines have their credentials.
-    systems = [v["disk"]["system"] for m in machine_states(store) for v in m["volumes"]]
+    systems = [v["disk"]["system"] for m in saved_machines(store) for v in m["volumes"]]
     assert {found[0] for s in systems if (found := keys.check_credential(s["credential"])) and found[1]} == {"n1", "n2"}
     shown = {}
     for words in (("events", "--json"), ("events",), ("roles", "--json"), ("explain", "control-10", "os-install", "credential", "--json")):
@@ -131,7 +131,7 @@ def test_nothing_is_written_down_where_a_password_is_wrong(store: Path) -> None:
         patch.setenv("CROWBAR_BMC_PASSWORD", OTHER)
         from engine import racks as rehearsal
 
-        rehearsal.create(rack_folder(store), Rehearsal(store, wanted, 1, 1, "max", "test", "loopback").description)
+        rehearsal.create(rack_folder(store), Rehearsal(store, wanted, 1, 1, "max", "test", "loopback").spec)
     words = ("rehearse", "--nodes", "1", "--network", "loopback", "--headless", "--json", "--timeout", "8")
     with Seen(store).looking() as seen:
         run = crowbar(store, *words, CROWBAR_BMC_PASSWORD=PASSWORD)

@@ -13,8 +13,8 @@ import pytest
 from engine.files.mistakes import PlanError
 from engine.racks.director import Director
 from engine.racks.scenario import FAULTS, MOODS, Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap, read
-from engine.racks.simulated.description import Faults
 from engine.racks.simulated.rogue import Rogue
+from engine.racks.simulated.spec import Faults
 
 SHIPPED = sorted((Path(__file__).parents[2] / "crowbar_tui" / "scenarios").glob("*.yml"))
 DOCS = Path(__file__).parents[2] / "docs" / "scenario-keys.md"

@@ -12,8 +12,8 @@ from jig_orders import Inbox, order, role_folder, until
 
 from engine import reasons
 from engine.jigs import Order
-from engine.jigs.attempt_state import AttemptState, parse_state
 from engine.jigs.detached import ChannelLost, Detached
+from engine.jigs.leg_report import LegReport, parse_report
 from engine.jigs.logs import Logs
 
 
@@ -21,7 +21,7 @@ class FakeHost:
     """Attempts that end when they are told to. Lost: nothing answers. Broken: what is said makes no sense."""
 
     def __init__(self) -> None:
-        self.states: dict[str, AttemptState] = {}
+        self.states: dict[str, LegReport] = {}
         self.output: dict[str, bytes] = {}
         self.started: list[str] = []
         self.forgotten: list[str] = []
@@ -32,25 +32,25 @@ class FakeHost:
         self.gate.set()
 
     def end(self, attempt: str, code: int = 0, **gives: object) -> None:
-        self.states[attempt] = AttemptState(id=attempt, state="ended", exit=code, gives=gives)
+        self.states[attempt] = LegReport(id=attempt, state="ended", exit=code, gives=gives)
 
-    def _answer(self, attempt: str) -> AttemptState:
+    def _answer(self, attempt: str) -> LegReport:
         self.gate.wait(60)
         if self.lost:
             raise ChannelLost(reasons.unreachable_node(node="n1", address="x", message="connection refused"))
         if self.broken:
             raise RuntimeError("a defect")
-        return self.states.get(attempt, AttemptState(id=attempt, state="lost"))
+        return self.states.get(attempt, LegReport(id=attempt, state="lost"))
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> AttemptState:
+    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
         assert b"run" in task
         assert timeout_s == 60
         if not self.lost and order.attempt not in self.states:
             self.started.append(order.attempt)
-            self.states[order.attempt] = AttemptState(id=order.attempt, state="running", percent=5, text="at\x1b[2J it")
+            self.states[order.attempt] = LegReport(id=order.attempt, state="running", percent=5, text="at\x1b[2J it")
         return self._answer(order.attempt)
 
-    def look(self, order: Order) -> AttemptState:
+    def look(self, order: Order) -> LegReport:
         self.looks += 1
         return self._answer(order.attempt)
 
@@ -100,7 +100,7 @@ def test_from_start_to_acknowledgement(rig: Rig) -> None:
 
 
 def test_resume_asks_tells_running_once_and_follows(rig: Rig) -> None:
-    rig.host.states["ab-1.0"] = AttemptState(id="ab-1.0", state="running")
+    rig.host.states["ab-1.0"] = LegReport(id="ab-1.0", state="running")
     rig.start(resume=True)
     rig.inbox.wait()
     looks = rig.host.looks
@@ -222,13 +222,13 @@ def test_polling_slows_down_with_age(tmp_path: Path) -> None:
 )
 def test_what_is_no_state_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match="attempt printed"):
-        parse_state(line, "ab-1.0")
+        parse_report(line, "ab-1.0")
 
 
 def test_states_of_the_tool_are_read() -> None:
     line = b'{"id":"ab-1.0","state":"ended","exit":3,"error":"gives are not a JSON object","gives":{"a":[1]}}\n'
-    state = parse_state(line, "ab-1.0")
-    assert (state.state, state.exit, state.error, state.gives) == (
+    report = parse_report(line, "ab-1.0")
+    assert (report.state, report.exit, report.error, report.gives) == (
         "ended",
         3,
         "gives are not a JSON object",

@@ -11,7 +11,7 @@ import pytest
 from ssh_rig import PINNED, Machines, listen, target
 
 from engine.files.key_file import KeyFileError
-from engine.jigs.attempt_state import AttemptState
+from engine.jigs.leg_report import LegReport
 from engine.jigs.ssh import SshDone, SshKeyError, SshPool, engine_key
 from engine.jigs.ssh_attempts import AttemptFault, Attempts
 from engine.racks.simulated.sshd import SshFarm
@@ -66,13 +66,13 @@ def test_200_sessions_from_64_threads(farm: SshFarm, pool: SshPool) -> None:
 
 def test_attempts_over_ssh(farm: SshFarm, pool: SshPool) -> None:
     tool = Attempts(pool, "n1", target(listen(farm)), tool=["attempt"])
-    assert tool.wait("i-1.1") == AttemptState(id="i-1.1", state="ended", exit=64, gives={"a": [1]})
+    assert tool.wait("i-1.1") == LegReport(id="i-1.1", state="ended", exit=64, gives={"a": [1]})
     unstarted = tool.start("i-2.1", b"", 60)
-    assert isinstance(unstarted, AttemptState)
+    assert isinstance(unstarted, LegReport)
     assert (unstarted.state, unstarted.error) == ("unstarted", "the task did not arrive whole")
     assert tool.log("i-1.1", 4) == b"456789"
     acknowledged = tool.ack("i-1.1")
-    assert isinstance(acknowledged, AttemptState)
+    assert isinstance(acknowledged, LegReport)
     assert acknowledged.state == "acknowledged"
     running = tool.ack("i-1.2")
     assert isinstance(running, AttemptFault)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ssh_rig import DEADLINE_S, failed, until
 
-from engine.jigs.attempt_state import AttemptState
+from engine.jigs.leg_report import LegReport
 from engine.jigs.ssh import EngineKey, SshDone, SshPool, SshTarget
 from engine.jigs.ssh_attempts import AttemptFault, Attempts
 from engine.jigs.ssh_key import new_private_key, public_line, read_private_key
@@ -92,7 +92,7 @@ def test_the_real_attempt_over_a_real_sshd(tmp_path: Path, pool: SshPool, key: E
         go = tmp_path / "go"
         script = f'echo x >>"{tmp_path}/count"\nwhile [ ! -e "{go}" ]; do sleep 0.1; done\necho \'{{"n": 1}}\' >"$CROWBAR_GIVES"\nexit 64'
         started = tool.start("i-1.1", tar_of(script), 60)
-        assert isinstance(started, AttemptState), started
+        assert isinstance(started, LegReport), started
         assert started.state == "running"
         # The connection ends while a command is under way there; the task does not.
         with ThreadPoolExecutor(1) as threads:
@@ -102,13 +102,13 @@ def test_the_real_attempt_over_a_real_sshd(tmp_path: Path, pool: SshPool, key: E
             pool.close("n1")
             failed("dropped", waiting.result(DEADLINE_S))
         again = tool.start("i-1.1", tar_of(script), 60)
-        assert isinstance(again, AttemptState), again
+        assert isinstance(again, LegReport), again
         assert again.state == "running"
         go.touch()
-        assert tool.wait("i-1.1", 30) == AttemptState(id="i-1.1", state="ended", exit=64, gives={"n": 1})
+        assert tool.wait("i-1.1", 30) == LegReport(id="i-1.1", state="ended", exit=64, gives={"n": 1})
         assert (tmp_path / "count").read_text() == "x\n"
         acknowledged = tool.ack("i-1.1")
-        assert isinstance(acknowledged, AttemptState)
+        assert isinstance(acknowledged, LegReport)
         large = pool.run("n1", node, ["cat"], bytes(5_000_000), stdout_bytes=6_000_000)
         assert isinstance(large, SshDone)
         assert len(large.stdout) == 5_000_000

@@ -80,8 +80,8 @@ def start(folder: Path, lost: bool) -> None:
         store.commit([(Happened(1e9, 100.0, Started(installation="i", admin="admin")), rows)])
 
 
-class Rack:
-    """One life of an engine on the store."""
+class EngineRun:
+    """One run of an engine on the store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.seconds, self.sent = folder, 0.0, 0
@@ -181,17 +181,17 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_week_of_an_idle_rack_leaves_no_row_and_no_octet(folder: Path) -> None:
     start(folder, lost=False)
-    rack = Rack(folder)
-    rack.rest(3600)
-    rows, octets, sent = rack.store.seq, rack.octets(), rack.sent
-    rack.rest(7 * DAY_S)
-    assert rack.sent > sent + 7 * 48 * 6, "the leases were renewed"
-    assert rack.store.seq == rows
-    assert rack.octets() <= octets + 8192
+    run = EngineRun(folder)
+    run.rest(3600)
+    rows, octets, sent = run.store.seq, run.octets(), run.sent
+    run.rest(7 * DAY_S)
+    assert run.sent > sent + 7 * 48 * 6, "the leases were renewed"
+    assert run.store.seq == rows
+    assert run.octets() <= octets + 8192
     assert (folder / "store.db-wal").stat().st_size < 8 * 1024 * 1024
-    assert all(lease.expires > rack.loop.now() for lease in rack.loop.world.leases.values())
-    now, leases = rack.loop.now(), dict(rack.loop.world.leases)
-    with rack.die() as store:
+    assert all(lease.expires > run.loop.now() for lease in run.loop.world.leases.values())
+    now, leases = run.loop.now(), dict(run.loop.world.leases)
+    with run.die() as store:
         assert store.verify() == []
         assert now - 60 - STAMP_S <= store.now() <= now
         assert store.load()["leases"] == leases
@@ -200,14 +200,14 @@ def test_a_week_of_an_idle_rack_leaves_no_row_and_no_octet(folder: Path) -> None
 
 def test_a_lost_machine_that_is_asked_again_and_again_is_no_news(folder: Path) -> None:
     start(folder, lost=True)
-    rack = Rack(folder)
-    rack.rest(3600)
-    rows, probes = rack.store.seq, rack.loop.world.nodes[LOST].probes
-    rack.rest(DAY_S // 4)
-    node = rack.loop.world.nodes[LOST]
+    run = EngineRun(folder)
+    run.rest(3600)
+    rows, probes = run.store.seq, run.loop.world.nodes[LOST].probes
+    run.rest(DAY_S // 4)
+    node = run.loop.world.nodes[LOST]
     assert node.probes > probes + 300
-    assert rack.store.seq == rows
-    with rack.die() as store:
+    assert run.store.seq == rows
+    with run.die() as store:
         assert store.verify() == []
         assert store.load()["nodes"][LOST] == node, "the number of the probe is durable: an older answer counts for nothing"
 
@@ -215,25 +215,25 @@ def test_a_lost_machine_that_is_asked_again_and_again_is_no_news(folder: Path) -
 def test_engine_time_goes_on_where_nothing_happened(folder: Path) -> None:
     """Installed machines alone, which are asked and answer: no event, no commit."""
     start(folder, lost=False)
-    rack = Rack(folder)
-    rack.rest(RENEW_S - STEP_S)
-    stopped = rack.loop.now()
-    rack.die().close()
-    again = Rack(folder)
+    run = EngineRun(folder)
+    run.rest(RENEW_S - STEP_S)
+    stopped = run.loop.now()
+    run.die().close()
+    again = EngineRun(folder)
     assert stopped - STAMP_S - STEP_S <= again.loop.now() <= stopped + STEP_S
 
 
 def test_what_is_news_has_a_row_with_all_that_it_changed(folder: Path) -> None:
     start(folder, lost=False)
-    rack = Rack(folder)
-    rack.rest(3600)
-    rows = rack.store.seq
-    rack.ask(50, "iDRAC", DhcpKind.DISCOVER)
-    while rack.loop.turn():
+    run = EngineRun(folder)
+    run.rest(3600)
+    rows = run.store.seq
+    run.ask(50, "iDRAC", DhcpKind.DISCOVER)
+    while run.loop.turn():
         pass
-    (row,) = rack.store.journal(rows)
+    (row,) = run.store.journal(rows)
     assert [table for table, _, _ in row.rows] == ["leases", "sightings"]
-    rack.store.close()
+    run.store.close()
 
 
 def test_a_rolled_back_change_is_neither_news_nor_quiet() -> None:

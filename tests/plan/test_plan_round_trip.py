@@ -13,7 +13,7 @@ from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
-from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, Rack, Range, Rule, Site
+from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, RackDef, Range, Rule, Site
 
 CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
 
@@ -109,14 +109,14 @@ def networks(draw: st.DrawFn) -> dict[str, Network]:
 
 
 @st.composite
-def racks(draw: st.DrawFn) -> tuple[Rack, ...]:
+def racks(draw: st.DrawFn) -> tuple[RackDef, ...]:
     out = []
     for i, name in enumerate(draw(st.lists(labels, unique=True, max_size=2))):
         places = tuple(
             PlaceDef(unit=unit, height=draw(st.integers(1, 2)), cables={"1g0": f"tor{i}:swp{unit}"} if draw(st.booleans()) else {})
             for unit in sorted(draw(st.sets(st.integers(1, 10).map(lambda n: 2 * n), max_size=3)))
         )
-        out.append(Rack(name=name, units=draw(st.integers(22, 60)), places=places))
+        out.append(RackDef(name=name, units=draw(st.integers(22, 60)), places=places))
     return tuple(out)
 
 

@@ -67,7 +67,7 @@ def end_rack(folder: Path) -> None:
     """No machine of this rack runs afterwards, even where its process does not answer."""
     with suppress(RackError):
         rehearsal.connect(folder).stop()
-    rehearsal.Rack(folder).kill()
+    rehearsal.RehearsalRack(folder).kill()
 
 
 def rack_of(store: Path) -> Path:

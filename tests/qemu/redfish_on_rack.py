@@ -20,7 +20,7 @@ from scene import in_error, owner_is_gone
 
 from engine.api.control import Rehearsal, Story, plan_file, settled, shipped, with_nodes
 from engine.events import Operate
-from engine.racks.qemu.description import Own
+from engine.racks.qemu.spec import Own
 
 
 def main(store: Path, nodes: int, seconds: float) -> int:

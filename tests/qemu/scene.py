@@ -20,7 +20,7 @@ from engine.api.control import Rehearsal, Story, plan_file, sentence, settled, s
 from engine.core.world.world import World
 from engine.definitions import Catalog
 from engine.model import Kind, Node, State
-from engine.racks import Rack
+from engine.racks import RehearsalRack
 from engine.racks.process import ENDS_WITH
 
 PLAN = "qemu-rack.yml"
@@ -43,7 +43,7 @@ def owner_is_gone() -> bool:
 
 
 class Scene:
-    """One rack with an engine, from off; as a context manager. `attributes`: of the deployment; `machines`: fields of `QemuDescription`."""
+    """One rack with an engine, from off; as a context manager. `attributes`: of the deployment; `machines`: fields of `QemuRackSpec`."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Scene:
         self.run.__exit__(*wrong)
 
     @property
-    def rack(self) -> Rack:
+    def rack(self) -> RehearsalRack:
         assert self.run.rack is not None
         return self.run.rack
 

@@ -18,7 +18,7 @@ from scene import Scene
 from engine.api.control import image_states, servers, settled, summary, topology
 from engine.events import Operate
 from engine.model import Node, NodeRole, State
-from engine.racks.qemu.description import guests
+from engine.racks.qemu.spec import guests
 
 SETTLED_S = 20.0
 ASK = "hostname; findmnt -no SOURCE /; cat /etc/crowbar/installed; cat /proc/sys/kernel/random/boot_id"
@@ -67,7 +67,7 @@ then:
 
 
 def machine_of(scene: Scene, node: Node) -> str:
-    names = {nic.mac: guest.name for guest in guests(scene.run._description) for nic in guest.nics}  # type: ignore[arg-type]
+    names = {nic.mac: guest.name for guest in guests(scene.run._spec) for nic in guest.nics}  # type: ignore[arg-type]
     return next(names[mac] for mac in node.macs if mac in names)
 
 

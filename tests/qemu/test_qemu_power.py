@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from engine import racks as rehearsal
-from engine.racks import BmcAccess, QemuDescription, Rack, RackError, namespace
+from engine.racks import BmcAccess, QemuRackSpec, RackError, RehearsalRack, namespace
 from engine.racks.process import ENDS_WITH
 from engine.racks.qemu import missing, serial_logs
 
 WHY_NOT = missing()
 pytestmark = [pytest.mark.qemu, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
-SMALL = QemuDescription(nodes=2, memory_mb=512, disks_mb=(64,), bmc=BmcAccess(first="192.168.125.21"))
+SMALL = QemuRackSpec(nodes=2, memory_mb=512, disks_mb=(64,), bmc=BmcAccess(first="192.168.125.21"))
 
 
 @pytest.fixture
-def rack(tmp_path: Path) -> Iterator[Rack]:
+def rack(tmp_path: Path) -> Iterator[RehearsalRack]:
     rehearsal.create(tmp_path / "rack", SMALL)
     found = rehearsal.start(tmp_path / "rack")
     yield found
@@ -39,11 +39,11 @@ def until(true: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
     return found
 
 
-def machine(rack: Rack, name: str) -> dict[str, Any]:
+def machine(rack: RehearsalRack, name: str) -> dict[str, Any]:
     return next(one for one in rack.machines() if one["name"] == name)
 
 
-def ipmitool(rack: Rack, address: str, *words: str) -> str:
+def ipmitool(rack: RehearsalRack, address: str, *words: str) -> str:
     login = ["ipmitool", "-I", "lanplus", "-H", address, "-U", "admin", "-P", "rehearsal"]
     done = subprocess.run(namespace.command(rack.folder, [*login, *words]), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def first_device(pid: int) -> str:
     return "network" if word.startswith("virtio-net") else "disk"
 
 
-def test_a_machine_does_what_its_bmc_is_told(rack: Rack) -> None:
+def test_a_machine_does_what_its_bmc_is_told(rack: RehearsalRack) -> None:
     assert "is off" in ipmitool(rack, "192.168.125.21", "power", "status")
     assert [one["pid"] for one in rack.machines()] == [0, 0], "a machine that is off has no process"
 
@@ -91,7 +91,7 @@ def test_a_machine_does_what_its_bmc_is_told(rack: Rack) -> None:
     assert machine(rack, "m1")["boots"] == 3
 
 
-def test_a_killed_rack_takes_its_machines_with_it_and_starts_them_again(rack: Rack) -> None:
+def test_a_killed_rack_takes_its_machines_with_it_and_starts_them_again(rack: RehearsalRack) -> None:
     assert rack.press("all") == ["m1", "m2"]
     assert rack.press("all") == []
     pids = until(lambda: (found := [one["pid"] for one in rack.machines()]) and all(found) and found, "they do not start")
@@ -120,7 +120,7 @@ def test_a_killed_test_run_leaves_no_machine(tmp_path: Path, monkeypatch: pytest
     until(lambda: not rack.pid and not (rack.folder / "owner.pid").exists(), "the rack outlives the test run")
 
 
-def test_a_machine_that_resets_is_started_again_and_a_bmc_may_lie(rack: Rack) -> None:
+def test_a_machine_that_resets_is_started_again_and_a_bmc_may_lie(rack: RehearsalRack) -> None:
     rack.press("m2")
     first = until(lambda: machine(rack, "m2")["pid"], "it does not start")
     rack.fault("m2", bmc="lies")
@@ -133,13 +133,13 @@ def test_a_machine_that_resets_is_started_again_and_a_bmc_may_lie(rack: Rack) ->
     until(lambda: machine(rack, "m2")["pid"] not in (0, first), "it does not start again")
 
 
-def in_switch(rack: Rack, switch: str) -> set[str]:
+def in_switch(rack: RehearsalRack, switch: str) -> set[str]:
     words = ["nsenter", f"--target={rack.pid}", "--net", *(["--user", "--preserve-credentials"] if os.geteuid() else []), "--"]
     done = subprocess.run([*words, "ip", "-json", "link", "show", "master", switch], capture_output=True, text=True, timeout=60, check=True)
     return {str(one["ifname"]) for one in json.loads(done.stdout)}
 
 
-def test_a_cable_goes_into_another_switch_and_back(rack: Rack) -> None:
+def test_a_cable_goes_into_another_switch_and_back(rack: RehearsalRack) -> None:
     assert "m1-1g1" in in_switch(rack, "tor2")
     rack.fault("m1", cables={"1g1": "tor1:swp9"})
     assert "m1-1g1" in in_switch(rack, "tor1")
@@ -150,7 +150,7 @@ def test_a_cable_goes_into_another_switch_and_back(rack: Rack) -> None:
             rack.fault("m1", **wrong)
 
 
-def test_switches_speak_on_each_port(rack: Rack) -> None:
+def test_switches_speak_on_each_port(rack: RehearsalRack) -> None:
     until(lambda: rack.status()["counters"]["lldp-sent"] >= 5, "nothing is said")
     listen = (
         "import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88cc)); s.settimeout(60); "

@@ -23,13 +23,13 @@ from engine.racks import RackFileWrong, kinds
 from engine.racks.bmc.commands import Commands
 from engine.racks.bmc.label import About
 from engine.racks.orders import WrongOrder, mood
-from engine.racks.qemu import command, ipmi_bus, needs, network, qmp, serial_log, smbios, state
-from engine.racks.qemu.description import BmcAccess, Faults, Guest, Own, QemuDescription, faults_of, guests, parse, render
-from engine.racks.simulated.description import Description, hardware
+from engine.racks.qemu import command, ipmi_bus, needs, network, nonvolatile, qmp, serial_log, smbios
+from engine.racks.qemu.spec import BmcAccess, Faults, Guest, Own, QemuRackSpec, faults_of, guests, parse, render
+from engine.racks.simulated.spec import SimulatedRackSpec, hardware
 from engine.racks.simulated.switch import frame
 from engine.wire.lldp import decode_frame
 
-SIX = QemuDescription(nodes=6, bmc=BmcAccess(first="192.168.125.21"))
+SIX = QemuRackSpec(nodes=6, bmc=BmcAccess(first="192.168.125.21"))
 SOCKETS = command.Sockets(qmp=11, serial=12, ipmi=13)
 
 
@@ -42,11 +42,11 @@ def device(words: list[str], name: str) -> str:
     return found
 
 
-# -- the description -----------------------------------------------------------------------------------------------
+# -- the spec ------------------------------------------------------------------------------------------------------
 
 
 def test_a_description_is_read_back_as_it_was_written() -> None:
-    given = QemuDescription(nodes=2, seed=7, machines={"m2": Own(disks_mb=(), firmware="seabios")}, faults={"all": Faults(bmc="lies")})
+    given = QemuRackSpec(nodes=2, seed=7, machines={"m2": Own(disks_mb=(), firmware="seabios")}, faults={"all": Faults(bmc="lies")})
     assert parse(render(given)) == given
     assert kinds.parse(kinds.render(given)) == given
     assert (given.lane, given.namespace) == (None, True)
@@ -83,18 +83,18 @@ def test_machines_differ_in_what_tells_them_apart_and_follow_from_the_seed() -> 
         lambda one: one.nics[1].mac,
     ):
         assert len({of(one) for one in six}) == 6
-    assert guests(QemuDescription(nodes=1, bmc=SIX.bmc)) == six[:1], "a rack of one is the first of a rack of six"
+    assert guests(QemuRackSpec(nodes=1, bmc=SIX.bmc)) == six[:1], "a rack of one is the first of a rack of six"
     assert {one.nics[1].port for one in six} == {f"swp{i}" for i in range(1, 7)}
-    assert all(len(nic.tap) <= 15 for one in guests(QemuDescription(nodes=250, bmc=SIX.bmc)) for nic in one.nics)
+    assert all(len(nic.tap) <= 15 for one in guests(QemuRackSpec(nodes=250, bmc=SIX.bmc)) for nic in one.nics)
     assert all(len(disk.serial) <= 20 for one in six for disk in one.disks), "virtio-blk has room for 20"
 
 
 def test_own_things_of_a_machine_win() -> None:
-    made = QemuDescription(nodes=2, firmware="ovmf", machines={"m2": Own(disks_mb=(), memory_mb=512, cpus=2, firmware="seabios")})
+    made = QemuRackSpec(nodes=2, firmware="ovmf", machines={"m2": Own(disks_mb=(), memory_mb=512, cpus=2, firmware="seabios")})
     first, second = guests(made)
     assert (first.firmware, len(first.disks), first.memory_mb) == ("ovmf", 2, 2048)
     assert (second.firmware, len(second.disks), second.memory_mb, second.cpus) == ("seabios", 0, 512, 2)
-    faulty = QemuDescription(nodes=2, faults={"all": Faults(bmc="lies"), "m2": Faults(cables={"1g1": ""})})
+    faulty = QemuRackSpec(nodes=2, faults={"all": Faults(bmc="lies"), "m2": Faults(cables={"1g1": ""})})
     assert faults_of(faulty, "m1") == Faults(bmc="lies")
     assert faults_of(faulty, "m2") == Faults(bmc="lies", cables={"1g1": ""})
 
@@ -128,7 +128,7 @@ def test_a_uefi_machine_has_its_own_variables_and_no_rom() -> None:
 
 @pytest.mark.parametrize("firmware", ["seabios", "ovmf"])
 def test_a_servers_network_card_boots_by_its_rom(firmware: Any) -> None:
-    (guest,) = guests(QemuDescription(nic="virtio", machines={"m1": Own(firmware=firmware, nic="e1000e")}))
+    (guest,) = guests(QemuRackSpec(nic="virtio", machines={"m1": Own(firmware=firmware, nic="e1000e")}))
     words = command.command(guest, "network", "tcg", SOCKETS)
     assert device(words, "nic0").startswith("e1000e,")
     assert "romfile" not in device(words, "nic0"), "OVMF has no driver for it, as SeaBIOS has for none"
@@ -140,7 +140,7 @@ def test_a_servers_network_card_boots_by_its_rom(firmware: Any) -> None:
     [("nvme", "nvme,"), ("ahci", "ide-hd,bus=ide.1,"), ("megasas", "scsi-hd,bus=raid.0,scsi-id=1,"), ("virtio", "virtio-blk-pci,")],
 )
 def test_disks_of_a_server(bus: Any, second: str) -> None:
-    (guest,) = guests(QemuDescription(bus=bus))
+    (guest,) = guests(QemuRackSpec(bus=bus))
     words = command.command(guest, "disk", "tcg", SOCKETS)
     assert device(words, "drive1").startswith(second)
     assert device(words, "drive1").endswith(f"serial={guest.disks[1].serial},bootindex=2")
@@ -166,7 +166,7 @@ def test_identity_and_sockets_are_in_the_command_line() -> None:
 
 
 def test_a_machine_without_disks_has_none() -> None:
-    (guest,) = guests(QemuDescription(machines={"m1": Own(disks_mb=())}))
+    (guest,) = guests(QemuRackSpec(machines={"m1": Own(disks_mb=())}))
     words = command.command(guest, "disk", "tcg", SOCKETS)
     assert "-blockdev" not in words
     assert device(words, "nic0").endswith("bootindex=1")
@@ -192,16 +192,16 @@ def test_secure_boot_has_its_own_code_and_variables_and_bios_has_none() -> None:
 
 
 def test_the_disk_is_first_where_the_bmc_says_so() -> None:
-    assert state.next_boot(state.State()) == "network"
-    assert state.next_boot(state.State(boot_always="disk")) == "disk"
-    assert state.next_boot(state.State(boot_always="disk", boot_next="network")) == "network"
+    assert nonvolatile.next_boot(nonvolatile.NonVolatile()) == "network"
+    assert nonvolatile.next_boot(nonvolatile.NonVolatile(boot_always="disk")) == "disk"
+    assert nonvolatile.next_boot(nonvolatile.NonVolatile(boot_always="disk", boot_next="network")) == "network"
 
 
 def test_the_state_of_a_machine_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "state.json"
-    assert state.load(file) == state.State()
-    state.save(file, state.State(power=True, boots=3, boot_next="disk"))
-    assert state.load(file) == state.State(power=True, boots=3, boot_next="disk")
+    assert nonvolatile.load(file) == nonvolatile.NonVolatile()
+    nonvolatile.save(file, nonvolatile.NonVolatile(power=True, boots=3, boot_next="disk"))
+    assert nonvolatile.load(file) == nonvolatile.NonVolatile(power=True, boots=3, boot_next="disk")
 
 
 # -- wires ---------------------------------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ def test_all_nics_are_in_their_switch_and_all_bmcs_have_their_address() -> None:
         assert f"address add {guest.bmc_address}/32 dev mgmt0" in commands
     assert not any("group_fwd_mask" in one for one in commands), "a machine must not hear its neighbours' LLDP"
     assert any("tor1-tor2" in one for one in commands)
-    alone = [" ".join(words) for words in network.inner(QemuDescription(uplink=False))]
+    alone = [" ".join(words) for words in network.inner(QemuRackSpec(uplink=False))]
     assert not any("tor1-tor2" in one for one in alone)
 
 
@@ -438,7 +438,7 @@ def test_moods_of_bmcs() -> None:
 
 
 def test_what_the_description_says_is_enough_for_every_machine() -> None:
-    for guest in guests(QemuDescription(nodes=250, bmc=BmcAccess(first="192.168.125.1"))):
+    for guest in guests(QemuRackSpec(nodes=250, bmc=BmcAccess(first="192.168.125.1"))):
         assert isinstance(guest, Guest)
         assert command.command(guest, "network", "tcg", SOCKETS)
 
@@ -475,10 +475,10 @@ def test_kinds_of_racks_on_the_command_line() -> None:
 
 def test_every_third_bmc_speaks_redfish_unless_it_is_said_otherwise() -> None:
     def spoken(**more: Any) -> str:
-        return "".join(one.bmc_protocol[0] for one in guests(parse(render(QemuDescription(nodes=6, **more)))))
+        return "".join(one.bmc_protocol[0] for one in guests(parse(render(QemuRackSpec(nodes=6, **more)))))
 
     assert spoken() == "iiriir"
     assert spoken(machines={"m3": Own(bmc="ipmi"), "m1": Own(bmc="redfish")}) == "riiiir"
     assert spoken(bmc=BmcAccess(protocol="redfish")) == "rrrrrr"
     assert spoken(bmc=BmcAccess(protocol="ipmi"), machines={"m2": Own(bmc="redfish")}) == "iriiii"
-    assert "".join(one.bmc_protocol[0] for one in hardware(Description(nodes=6, lane=1))) == "iiriir"
+    assert "".join(one.bmc_protocol[0] for one in hardware(SimulatedRackSpec(nodes=6, lane=1))) == "iiriir"

@@ -14,9 +14,9 @@ from world_rig import WorldRig, mac
 
 from engine.files.mistakes import PlanError
 from engine.model import Boot, Sighting, Signal, State, Way
-from engine.racks import QemuDescription
+from engine.racks import QemuRackSpec
 from engine.racks.qemu import network
-from engine.racks.qemu.description import Faults, Own, faults_of, guests, spoiled, wiring
+from engine.racks.qemu.spec import Faults, Own, faults_of, guests, spoiled, wiring
 from engine.racks.scenario import QEMU_FAULTS, Power, SetFault, read
 from engine.rehearsal.progress import MilestoneReporter, milestones
 from engine.rehearsal.repair import mended
@@ -41,7 +41,7 @@ then:
     assert first.do == (Power(machine="", how="cycle"),)
     assert second.do[1] == SetFault(machine="", faults={"disk_fails": True, "cables": {"1g0": "tor2:swp9"}})
 
-    rack = spoiled(QemuDescription(nodes=2, faults={"all": Faults(bmc="locked")}, machines={"m1": Own(disks_mb=(77,))}), found.faults)
+    rack = spoiled(QemuRackSpec(nodes=2, faults={"all": Faults(bmc="locked")}, machines={"m1": Own(disks_mb=(77,))}), found.faults)
     one, two = guests(rack)
     assert one.disks == ()
     assert [disk.size_mb for disk in two.disks] == [512, 64]
@@ -142,7 +142,7 @@ class Asked:
 
 
 def test_the_rack_is_told_once_for_each_change_and_of_its_own_machines_only() -> None:
-    rack = QemuDescription(nodes=1)
+    rack = QemuRackSpec(nodes=1)
     asked = Asked()
     teller = MilestoneReporter(None, asked, rack)  # type: ignore[arg-type]
     d = WorldRig(catalog(role("work", "hardware")), plan({}))

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rehearsal"))
 
 from catalogs import USUAL, plan
-from fake_admin import describe, free_lane
+from fake_admin import free_lane, rack_spec
 from rack_run import end_rack, within
 from scene import Scene, in_error
 from scene_secure import unallocated
@@ -104,7 +104,7 @@ def test_a_program_that_takes_too_long_is_gone_with_all_that_it_started(tmp_path
 
 def test_a_rack_is_ended_even_if_it_does_not_answer(tmp_path: Path) -> None:
     folder = tmp_path / "rack"
-    rehearsal.create(folder, describe(free_lane()))
+    rehearsal.create(folder, rack_spec(free_lane()))
     rack = rehearsal.start(folder)
     (folder / "control.sock").unlink()
     end_rack(folder)

@@ -18,7 +18,7 @@ from typing import Any
 
 from aiohttp import web
 
-from engine.racks import Description
+from engine.racks import SimulatedRackSpec
 from engine.serve.tftp import Refusal, TftpFile, TftpService
 from engine.wire import dhcp
 from engine.wire.reach import Reach
@@ -44,8 +44,8 @@ def free_lane() -> int:
     raise AssertionError("no lane is free")
 
 
-def describe(lane: int, **more: Any) -> Description:
-    return Description(**{"nodes": 1, "seed": 7, "speed": "max", "lane": lane, **more})
+def rack_spec(lane: int, **more: Any) -> SimulatedRackSpec:
+    return SimulatedRackSpec(**{"nodes": 1, "seed": 7, "speed": "max", "lane": lane, **more})
 
 
 class FakeAdmin:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_admin import describe
+from fake_admin import rack_spec
 
 from engine import racks as rehearsal
-from engine.racks import BmcAccess, Rack, namespace
+from engine.racks import BmcAccess, RehearsalRack, namespace
 
 WHY_NOT = namespace.why_not()
 pytestmark = [pytest.mark.net, pytest.mark.skipif(bool(WHY_NOT), reason=f"no network namespaces: {WHY_NOT}")]
@@ -28,15 +28,15 @@ NETWORKS: dict[str, Any] = {
 
 
 @pytest.fixture
-def rack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rack]:
+def rack(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RehearsalRack]:
     more = getattr(request, "param", {})
-    rehearsal.create(tmp_path / "rack", describe(None, namespace=True, **more))
+    rehearsal.create(tmp_path / "rack", rack_spec(None, namespace=True, **more))
     found = rehearsal.start(tmp_path / "rack")
     yield found
     found.stop()
 
 
-def run(rack: Rack, *words: str) -> str:
+def run(rack: RehearsalRack, *words: str) -> str:
     code = Path(__file__).resolve().parent
     environment = {**os.environ, "PYTHONPATH": f"{code}{os.pathsep}{code.parent.parent}"}
     done = subprocess.run(namespace.command(rack.folder, words), capture_output=True, text=True, timeout=150, env=environment, check=False)
@@ -44,7 +44,7 @@ def run(rack: Rack, *words: str) -> str:
     return done.stdout
 
 
-def test_from_power_off_to_installed_on_real_ports(rack: Rack) -> None:
+def test_from_power_off_to_installed_on_real_ports(rack: RehearsalRack) -> None:
     assert not namespace.inside(rack.folder)
     seen = json.loads(run(rack, sys.executable, str(Path(__file__).with_name("on_veth.py")), str(rack.folder)))
     assert seen["giaddr"] == [""], "not through a relay"
@@ -55,7 +55,7 @@ def test_from_power_off_to_installed_on_real_ports(rack: Rack) -> None:
     assert seen["ssh"].startswith("SSH-2.0-")
 
 
-def test_the_bmc_answers_at_its_own_address(rack: Rack) -> None:
+def test_the_bmc_answers_at_its_own_address(rack: RehearsalRack) -> None:
     presence = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(10)\n"
     presence += "s.sendto(bytes.fromhex('0600ff06000011be80000000'), ('192.168.125.21', 623)); print('sent')\n"
     assert run(rack, sys.executable, "-c", presence).strip() == "sent"
@@ -63,7 +63,7 @@ def test_the_bmc_answers_at_its_own_address(rack: Rack) -> None:
 
 
 @pytest.mark.parametrize("rack", [{"nodes": 3, **NETWORKS}], indirect=True)
-def test_the_whole_engine_on_real_ports(rack: Rack, tmp_path: Path) -> None:
+def test_the_whole_engine_on_real_ports(rack: RehearsalRack, tmp_path: Path) -> None:
     script = str(Path(__file__).with_name("engine_on_veth.py"))
     seen = json.loads(run(rack, sys.executable, script, str(rack.folder), str(tmp_path / "store")))
     assert seen["verdict"] == "ready", seen

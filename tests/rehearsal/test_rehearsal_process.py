@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fake_admin import FakeAdmin, describe, free_lane, install_attributes
+from fake_admin import FakeAdmin, free_lane, install_attributes, rack_spec
 
 from engine import racks as rehearsal
-from engine.racks import Rack, RackError, RackFileWrong
+from engine.racks import RackError, RackFileWrong, RehearsalRack
 from engine.racks.process import ENDS_WITH
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_starts_once_and_is_found_again(folder: Path) -> None:
-    rehearsal.create(folder, describe(free_lane(), nodes=3))
+    rehearsal.create(folder, rack_spec(free_lane(), nodes=3))
     first = rehearsal.start(folder)
     second = rehearsal.start(folder)
     third = rehearsal.connect(folder)
@@ -49,7 +49,7 @@ def test_starts_once_and_is_found_again(folder: Path) -> None:
 
 
 def test_is_not_a_child_of_the_terminal(folder: Path) -> None:
-    rehearsal.create(folder, describe(free_lane()))
+    rehearsal.create(folder, rack_spec(free_lane()))
     rack = rehearsal.start(folder)
     assert os.getsid(rack.pid) == rack.pid != os.getsid(0)
     os.kill(rack.pid, signal.SIGHUP)
@@ -62,7 +62,7 @@ STARTER = "import sys; from engine import racks; print(racks.start(sys.argv[1]).
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_rack_that_ends_with_a_process_ends_however_that_is_ended(folder: Path, number: int) -> None:
     """As that of a test run which reaches its time limit."""
-    rehearsal.create(folder, describe(free_lane(), nodes=2))
+    rehearsal.create(folder, rack_spec(free_lane(), nodes=2))
     with subprocess.Popen(["sleep", "600"]) as owner:
         try:
             environment = {**os.environ, ENDS_WITH: str(owner.pid)}
@@ -75,7 +75,7 @@ def test_a_rack_that_ends_with_a_process_ends_however_that_is_ended(folder: Path
             assert rehearsal.connect(folder).pid == pid, "it outlives its starter"
         finally:
             owner.send_signal(number)
-    until(lambda: rehearsal.Rack(folder).pid == 0)
+    until(lambda: rehearsal.RehearsalRack(folder).pid == 0)
     assert "this rack ends with it" in (folder / "rack.log").read_text()
 
 
@@ -83,10 +83,10 @@ def test_a_rack_whose_owner_is_gone_already_ends_at_once(folder: Path, monkeypat
     with subprocess.Popen(["true"]) as owner:
         owner.wait()
     monkeypatch.setenv(ENDS_WITH, str(owner.pid))
-    rehearsal.create(folder, describe(free_lane()))
+    rehearsal.create(folder, rack_spec(free_lane()))
     with suppress(RackError):
         rehearsal.start(folder)
-    until(lambda: rehearsal.Rack(folder).pid == 0 and (folder / "rack.log").exists())
+    until(lambda: rehearsal.RehearsalRack(folder).pid == 0 and (folder / "rack.log").exists())
     assert "is gone" in (folder / "rack.log").read_text()
 
 
@@ -99,7 +99,7 @@ def until(so: Callable[[], object]) -> None:
 
 def test_a_deep_folder(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["a" * 60] * 3)
-    rehearsal.create(deep, describe(free_lane()))
+    rehearsal.create(deep, rack_spec(free_lane()))
     rack = rehearsal.start(deep)
     assert rack.status()["nodes"] == 1
     rack.stop()
@@ -108,9 +108,9 @@ def test_a_deep_folder(tmp_path: Path) -> None:
 def test_wipes_and_power_survive_kill_9(folder: Path) -> None:
     async def work() -> None:
         lane = free_lane()
-        rehearsal.create(folder, describe(lane))
+        rehearsal.create(folder, rack_spec(lane))
         async with FakeAdmin(lane) as admin:
-            rack: Rack = await asyncio.to_thread(rehearsal.start, folder)
+            rack: RehearsalRack = await asyncio.to_thread(rehearsal.start, folder)
             await asyncio.to_thread(rack.press)
             node = (await admin.hello())["node"]
             found = await admin.run(node, "a.1", "os-install", "os-install", install_attributes())
@@ -130,15 +130,15 @@ def test_what_is_said_when_it_cannot_start(folder: Path) -> None:
     with pytest.raises(RackError, match=r"no rack\.yml"):
         rehearsal.start(folder)
     lane = free_lane()
-    rehearsal.create(folder, describe(lane))
+    rehearsal.create(folder, rack_spec(lane))
     rack = rehearsal.start(folder)
     other = folder.parent / "other"
-    rehearsal.create(other, describe(lane))
+    rehearsal.create(other, rack_spec(lane))
     with pytest.raises(RackError, match=r"did not start.*Address already in use"):
         rehearsal.start(other)
     rack.stop()
     with pytest.raises(RackError, match="another rack"):
-        rehearsal.create(folder, describe(lane, nodes=2))
+        rehearsal.create(folder, rack_spec(lane, nodes=2))
 
 
 def test_descriptions_that_are_refused(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_descriptions_that_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_description_is_rendered_whole(tmp_path: Path) -> None:
-    description = describe(3, nodes=4, speed=50.0, faults={"m2": rehearsal.Faults(drop_dhcp=5, cables={"1g0": ""})})
-    assert rehearsal.parse(rehearsal.render(description)) == description
-    assert "rehearsal" not in repr(description.bmc), "the password"
+    spec = rack_spec(3, nodes=4, speed=50.0, faults={"m2": rehearsal.Faults(drop_dhcp=5, cables={"1g0": ""})})
+    assert rehearsal.parse(rehearsal.render(spec)) == spec
+    assert "rehearsal" not in repr(spec.bmc), "the password"
 
 
 def test_orders_that_are_refused(folder: Path) -> None:
-    rehearsal.create(folder, describe(free_lane()))
+    rehearsal.create(folder, rack_spec(free_lane()))
     rack = rehearsal.start(folder)
     with pytest.raises(RackError, match="no machine"):
         rack.press("m7")

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_admin import FakeAdmin, describe, free_lane, install_attributes
+from fake_admin import FakeAdmin, free_lane, install_attributes, rack_spec
 
 from engine.racks import Faults
 from engine.racks.simulated.rack import SimulatedRack, WrongOrder
@@ -20,7 +20,7 @@ from engine.racks.simulated.rack import SimulatedRack, WrongOrder
 async def racked(folder: Path, **more: Any) -> AsyncIterator[tuple[FakeAdmin, SimulatedRack]]:
     lane = free_lane()
     async with FakeAdmin(lane) as admin:
-        rack = SimulatedRack(folder, describe(lane, **more))
+        rack = SimulatedRack(folder, rack_spec(lane, **more))
         await rack.start()
         try:
             yield admin, rack
@@ -205,13 +205,13 @@ def test_disk_boot_by_the_script_and_by_the_bmc(tmp_path: Path) -> None:
             admin.boots[mac] = "disk"
             await rack.order("reset", ["m1"])
             assert (await admin.hello(2))["environment"] == "debian-12"
-            life = rack._lives["m1"]
-            life.machine.state.boot_next = "disk"
+            runner = rack._runners["m1"]
+            runner.machine.nonvolatile.boot_next = "disk"
             asked = len(admin.requests)
             await rack.order("reset", ["m1"])
             assert (await admin.hello(3))["environment"] == "debian-12"
             assert len(admin.requests) == asked, "a machine that boots its disk does not ask for an address"
-            assert life.machine.state.boot_next == "", "the order was for one start"
+            assert runner.machine.nonvolatile.boot_next == "", "the order was for one start"
 
     go(work())
 
@@ -348,7 +348,7 @@ def test_what_is_kept_over_a_restart_of_the_rack(tmp_path: Path) -> None:
     async def work() -> None:
         lane = free_lane()
         async with FakeAdmin(lane) as admin:
-            rack = SimulatedRack(tmp_path, describe(lane))
+            rack = SimulatedRack(tmp_path, rack_spec(lane))
             await rack.start()
             await rack.order("press", ["all"])
             node = (await admin.hello())["node"]
@@ -356,7 +356,7 @@ def test_what_is_kept_over_a_restart_of_the_rack(tmp_path: Path) -> None:
             before = await disks(rack)
             admin.boots[(await machine(rack))["mac"]] = "disk"
             await rack.close()
-            rack = SimulatedRack(tmp_path, describe(lane))
+            rack = SimulatedRack(tmp_path, rack_spec(lane))
             await rack.start()
             try:
                 assert await disks(rack) == before

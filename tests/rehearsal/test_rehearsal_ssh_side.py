@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_admin import FakeAdmin, describe, free_lane, install_attributes, task_tar
+from fake_admin import FakeAdmin, free_lane, install_attributes, rack_spec, task_tar
 
-from engine.jigs.attempt_state import AttemptState
+from engine.jigs.leg_report import LegReport
 from engine.jigs.ssh import SshDone, SshFailed, SshPool, SshTarget
 from engine.jigs.ssh_attempts import Attempts
 from engine.jigs.ssh_key import EngineKey, engine_key
@@ -26,7 +26,7 @@ async def installed(folder: Path, **more: Any) -> AsyncIterator[tuple[FakeAdmin,
     lane = free_lane()
     key = engine_key(folder / "id")
     async with FakeAdmin(lane) as admin:
-        rack = SimulatedRack(folder, describe(lane, **more))
+        rack = SimulatedRack(folder, rack_spec(lane, **more))
         await rack.start()
         pool = SshPool(key)
         try:
@@ -73,9 +73,9 @@ def test_a_detached_attempt(tmp_path: Path) -> None:
             tool = Attempts(pool, "n", target)
             tar = task_tar("ntp", "ntp-client", {"ntp-servers": ["192.168.124.10"]}, "run", "a.1")
 
-            async def ask(call: Any, *words: Any) -> AttemptState:
+            async def ask(call: Any, *words: Any) -> LegReport:
                 told = await asyncio.to_thread(call, *words)
-                assert isinstance(told, AttemptState), told
+                assert isinstance(told, LegReport), told
                 return told
 
             rack._pace.speed = 4.0
@@ -107,7 +107,7 @@ def test_power_off_loses_what_runs_and_keeps_what_ended(tmp_path: Path) -> None:
             tar = task_tar("ntp", "ntp-client", {"ntp-servers": []}, "run", "a.1")
             await asyncio.to_thread(tool.start, "a.1", tar, 60)
             ended = await asyncio.to_thread(tool.wait, "a.1", 10)
-            assert isinstance(ended, AttemptState)
+            assert isinstance(ended, LegReport)
             assert ended.state == "ended"
             rack._pace.speed = 0.01
             await asyncio.to_thread(tool.start, "b.1", tar, 60)
@@ -116,7 +116,7 @@ def test_power_off_loses_what_runs_and_keeps_what_ended(tmp_path: Path) -> None:
                 while not rack._ssh._waiting:
                     await asyncio.sleep(0.01)
             rack._pace.speed = "max"
-            rack._lives["m1"].machine.state.boot_always = "disk"
+            rack._runners["m1"].machine.nonvolatile.boot_always = "disk"
             await rack.order("reset", ["m1"])
             told = await waiting
             assert isinstance(told, SshFailed), "power that goes is no answer"
@@ -124,7 +124,7 @@ def test_power_off_loses_what_runs_and_keeps_what_ended(tmp_path: Path) -> None:
             states = {}
             for id in ("a.1", "b.1"):
                 told = await asyncio.to_thread(tool.wait, id, 0)
-                assert isinstance(told, AttemptState), told
+                assert isinstance(told, LegReport), told
                 states[id] = told.state
             assert states == {"a.1": "ended", "b.1": "lost"}
 

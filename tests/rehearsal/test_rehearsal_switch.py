@@ -15,8 +15,8 @@ from jig_orders import Inbox, order, role_folder
 
 from engine.jigs.local import ATTEMPT, LocalJig
 from engine.jigs.logs import Logs
-from engine.racks.simulated.description import Description
 from engine.racks.simulated.rack import SimulatedRack
+from engine.racks.simulated.spec import SimulatedRackSpec
 from engine.rehearsal.session import _free_lane as free_lane
 from engine.wire.reach import Reach
 
@@ -43,7 +43,7 @@ async def ask(host: str, port: int, request: bytes) -> bytes:
 
 def rack_of(tmp_path: Path) -> tuple[SimulatedRack, tuple[str, int]]:
     lane = free_lane("192.168.124.10", str(tmp_path))
-    rack = SimulatedRack(tmp_path / "rack", Description(lane=lane, switches={"tor1": "192.168.125.250"}))
+    rack = SimulatedRack(tmp_path / "rack", SimulatedRackSpec(lane=lane, switches={"tor1": "192.168.125.250"}))
     return rack, Reach(lane)("192.168.125.250", 80)
 
 

@@ -216,7 +216,7 @@ def make(version: str, work: Path) -> None:
     (work / "plans" / "as-written.yml").write_text(write(plan_of(LATER)), encoding="utf-8")
     (HERE / f"{version}.json").write_text(json.dumps(said, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     plan = read_file(work / "plans" / "six-nodes.yml", shipped())
-    rack_of_two = Rehearsal(work / "copy" / "rack", plan, 2, 1, "max", "test", network="loopback").description
+    rack_of_two = Rehearsal(work / "copy" / "rack", plan, 2, 1, "max", "test", network="loopback").spec
     (HERE / f"{version}.rack.yml").write_text(render(replace(rack_of_two, lane=1)), encoding="utf-8")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(1, str(Path(__file__).parents[1] / "core"))
 sys.path.insert(2, str(Path(__file__).parents[1] / "e2e"))
 
-from crowbar_process import crowbar, machine_states, rack_folder, stop_rack
+from crowbar_process import crowbar, rack_folder, saved_machines, stop_rack
 from keep_version import PLANTED, says
 from msgspec.structs import replace
 from rack import Rack
@@ -289,7 +289,7 @@ def test_a_kept_plan_is_replayed_on_a_kept_rack(kept: Path, fresh: Path, version
     (folder / "rack.yml").write_text(rack.replace("lane: 1\n", f"lane: {lane}\n"), encoding="utf-8")
     names = replayed(fresh, kept / "plans" / "six-nodes.yml", 2)
     assert names == ["control-10.rehearsal.test", "control-11.rehearsal.test"]
-    assert len(machine_states(fresh)) == 2
+    assert len(saved_machines(fresh)) == 2
 
 
 def test_the_plan_of_a_kept_store_is_replayed(kept: Path, fresh: Path, golden: Any) -> None:

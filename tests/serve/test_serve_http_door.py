@@ -13,7 +13,7 @@ from engine.serve.http_door import Door
 from engine.serve.standing import Standing
 
 
-class Rack:
+class FixedStandings:
     def of_mac(self, mac: str) -> Standing:
         return Standing.STRANGER
 
@@ -29,7 +29,7 @@ class Hall:
         self.counters: Counter[str] = Counter()
         self.record = Names()
         self.now = 0.0
-        self.door = Door(Rack(), self.record, self.counters, lambda: self.now)
+        self.door = Door(FixedStandings(), self.record, self.counters, lambda: self.now)
         self.door.open_for(connections, per_peer)
         self.cut: list[int] = []
         self.number = 0

@@ -18,7 +18,7 @@ from engine.serve import ServiceError
 from engine.serve.tftp import Limits, Refusal, TftpFile, TftpService
 from engine.wire import tftp
 from engine.wire.tftp import Error, Oack, Read, Write
-from engine.wire.tftp_transfer import Fetch, State
+from engine.wire.tftp_transfer import Fetch, TransferState
 
 LOADER = random.Random(7).randbytes(1_000_000)
 FILES = {"snponly.efi": LOADER, "small": b"#!ipxe\n", "even": bytes(1024), "empty": b""}
@@ -106,8 +106,8 @@ def _fetch_all(opened: ExitStack, port: int, requests: list[Read], lose: Callabl
                 for answer in fetch.receive(packet, time.monotonic()):
                     for _ in range(lose()):
                         sock.sendto(answer, source)
-            if fetch.state is not State.RUNNING:
-                if fetch.state is State.DONE:
+            if fetch.state is not TransferState.RUNNING:
+                if fetch.state is TransferState.DONE:
                     sock.sendto(fetch._last, source)  # the test loses packets, but must not lose the end of all
                 waiting.unregister(sock)
                 left -= 1

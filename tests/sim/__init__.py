@@ -8,7 +8,7 @@ views. What is simulated: the clock, the store (what is synced survives), the ne
 
 | file | its one subject |
 |---|---|
-| clock | virtual time, and the lives of processes and boots: timers end with their life |
+| clock | virtual time, and the scopes of processes and boots: timers end with their scope |
 | net | datagrams and requests, lost, doubled and late |
 | store | what a commit leaves behind when the engine is killed in it |
 | machine, disks, work | a machine: power, disks, attempts; what a task does to it |

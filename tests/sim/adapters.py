@@ -20,7 +20,7 @@ from engine.wire import agent as wire
 from engine.wire.agent import Ended, Kexec, Reboot
 
 from . import bmc, work
-from .clock import Life
+from .clock import CancelScope
 from .machine import Machine
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ class SimRunner(Runner):
     """The real one, but a blocking call does so in virtual time: it is made now, and its result comes later. The engine may be
     killed in between."""
 
-    def __init__(self, sim: Simulation, ports: Ports, life: Life) -> None:
+    def __init__(self, sim: Simulation, ports: Ports, scope: CancelScope) -> None:
         super().__init__(ports)
-        self._sim, self._life = sim, life
+        self._sim, self._scope = sim, scope
 
     def _blocking(self, call: Callable[[Effect], Event], effect: Effect) -> None:
         sim, random = self._sim, self._sim.random("hands")
@@ -51,9 +51,9 @@ class SimRunner(Runner):
 
         def move() -> None:
             event = call(effect)
-            sim.clock.after(after, lambda: self._ports.submit(event), self._life)
+            sim.clock.after(after, lambda: self._ports.submit(event), self._scope)
 
-        sim.clock.after(before, move, self._life)
+        sim.clock.after(before, move, self._scope)
 
 
 class SimPower:
@@ -158,8 +158,8 @@ class Mailbox(AgentJig):
 class SimSsh:
     """Jig `script`: what `jigs.detached` does over SSH, with one look after another in virtual time."""
 
-    def __init__(self, sim: Simulation, submit: Callable[[Event], bool], life: Life) -> None:
-        self._sim, self._submit, self._life = sim, submit, life
+    def __init__(self, sim: Simulation, submit: Callable[[Event], bool], scope: CancelScope) -> None:
+        self._sim, self._submit, self._scope = sim, submit, scope
         self._jobs: dict[str, Order] = {}
         self._orders: dict[str, Order] = {}
 
@@ -172,7 +172,7 @@ class SimSsh:
         order = self._orders.pop(attempt, None)
         machine = self._machine(order) if order is not None else None
         if order is not None and machine is not None:
-            self._sim.net.request(machine, self._life, lambda reply: reply(_forget(machine, order)), lambda _answer: None)
+            self._sim.net.request(machine, self._scope, lambda reply: reply(_forget(machine, order)), lambda _answer: None)
 
     def close(self) -> None:
         self._jobs.clear()
@@ -187,14 +187,14 @@ class SimSsh:
     def _turn(self, order: Order, first: bool = False, told: bool = False) -> None:
         machine = self._machine(order)
         if machine is None:
-            self._sim.clock.after(1.0, lambda: self._looked(order, None, told), self._life)
+            self._sim.clock.after(1.0, lambda: self._looked(order, None, told), self._scope)
             return
         begin = first and not order.start.resume
 
         def serve(reply: Callable[[Any], None]) -> None:
             reply(_attempt(self._sim, machine, order, begin))
 
-        self._sim.net.request(machine, self._life, serve, lambda answer: self._looked(order, answer, told), timeout_s=20.0, overdue=False)
+        self._sim.net.request(machine, self._scope, serve, lambda answer: self._looked(order, answer, told), timeout_s=20.0, overdue=False)
 
     def _looked(self, order: Order, ended: Ended | None, told: bool) -> None:
         if self._jobs.get(order.attempt) is not order:
@@ -207,7 +207,7 @@ class SimSsh:
         if ended.state == "running":
             if order.start.resume and not told:
                 self._submit(Outcome(attempt=order.attempt, node=order.node.id, what="running"))
-            self._sim.clock.after(3.0, lambda: self._turn(order, told=True), self._life)
+            self._sim.clock.after(3.0, lambda: self._turn(order, told=True), self._scope)
             return
         del self._jobs[order.attempt]
         self._submit(
@@ -248,8 +248,8 @@ def _forget(machine: Machine, order: Order) -> None:
 class SimLocal:
     """Jig `local`: tasks on the admin node, detached, so that they outlive an engine."""
 
-    def __init__(self, sim: Simulation, submit: Callable[[Event], bool], life: Life, done: dict[str, float]) -> None:
-        self._sim, self._submit, self._life, self._done = sim, submit, life, done
+    def __init__(self, sim: Simulation, submit: Callable[[Event], bool], scope: CancelScope, done: dict[str, float]) -> None:
+        self._sim, self._submit, self._scope, self._done = sim, submit, scope, done
         """`done`: attempt -> when it ends; it lies on the admin node's disk."""
 
     def start(self, order: Order) -> None:
@@ -262,7 +262,7 @@ class SimLocal:
             gives = {name: f"{name} of admin" for name in order.role.gives}
             self._submit(Outcome(attempt=order.attempt, node=order.node.id, what="done", gives=gives))
 
-        self._sim.clock.after(at - self._sim.clock.now, end, self._life)
+        self._sim.clock.after(at - self._sim.clock.now, end, self._scope)
 
     def acknowledge(self, attempt: str, node: str) -> None: ...
     def close(self) -> None: ...

@@ -36,7 +36,7 @@ from engine.wire.reach import Reach
 
 from . import promises
 from .adapters import Mailbox, NoLogs, SimLocal, SimPower, SimProofs, SimRunner, SimSsh
-from .clock import Life
+from .clock import CancelScope
 from .machine import Machine
 from .store import Killed
 
@@ -52,23 +52,23 @@ class Admin:
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
         self.up = False
-        self.life = Life()
+        self.scope = CancelScope()
         self.armed = ""
         """Where the process is killed when it comes there next."""
         self.stall_s = 0.0
         """Once, before the next batch."""
         self.local: dict[str, float] = {}
         self.stays_down_s = 0.0
-        self.lives = 0
+        self.starts = 0
         self.ordered: dict[tuple[str, int], int] = {}
-        """Node and generation of a boot that an agent begins -> the life in which it was first told to."""
+        """Node and generation of a boot that an agent begins -> the start of the engine in which it was first told to."""
         sim.store.point = self._here
 
-    # -- its life -------------------------------------------------------------------------------------------------
+    # -- its starts -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         sim, clock = self.sim, self.sim.clock
-        self.life, self.up, self.lives = Life(), True, self.lives + 1
+        self.scope, self.up, self.starts = CancelScope(), True, self.starts + 1
         self._turning, self._alarm_at = False, 0.0
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Callable[[Any], None]] = {}
@@ -92,7 +92,7 @@ class Admin:
             clock=LoopClock(clock.wall, clock.monotonic),
             limit=sim.random("admin").choice([1, 3, 16, 128]),
         )
-        self.runner = SimRunner(sim, self._ports(), self.life)
+        self.runner = SimRunner(sim, self._ports(), self.scope)
         try:
             self.loop.begin(Started(installation="i5", admin="admin.example.net"))
         except Killed:
@@ -101,7 +101,7 @@ class Admin:
         if self._failed():
             return
         self._soon()
-        clock.after(WATCH_S, self._watch, self.life)
+        clock.after(WATCH_S, self._watch, self.scope)
 
     def die(self) -> None:
         """kill -9, or power: what was in memory is gone."""
@@ -111,7 +111,7 @@ class Admin:
         sim.trace(lambda: "the engine dies")
         sim.invariants.died()
         self.up = False
-        self.life.end()
+        self.scope.end()
         sim.store.lose()
         down = self.stays_down_s or sim.random("admin").uniform(1, 30)
         self.stays_down_s = 0.0
@@ -136,8 +136,8 @@ class Admin:
         power = SimPower(sim, self._command)  # type: ignore[arg-type]
         jigs: dict[str, Any] = {
             "agent": self.mailbox,
-            "script": SimSsh(sim, self.submit, self.life),
-            "local": SimLocal(sim, self.submit, self.life, self.local),
+            "script": SimSsh(sim, self.submit, self.scope),
+            "local": SimLocal(sim, self.submit, self.scope, self.local),
             "noop": NoopJig(self.submit),
         }
         return Ports(
@@ -167,7 +167,7 @@ class Admin:
         if not self._turning:
             self._turning = True
             delay, self.stall_s = self.stall_s + self.sim.random("admin").uniform(0, 0.01), 0.0
-            self.sim.clock.after(delay, self._turn, self.life)
+            self.sim.clock.after(delay, self._turn, self.scope)
 
     def _turn(self) -> None:
         self._turning = False
@@ -193,7 +193,7 @@ class Admin:
         at = self.sim.clock.now + max(wake - self.loop.now(), 0.0) + 0.001
         if self._alarm_at <= self.sim.clock.now or at < self._alarm_at:
             self._alarm_at = at
-            self.sim.clock.after(at - self.sim.clock.now, self._soon, self.life)
+            self.sim.clock.after(at - self.sim.clock.now, self._soon, self.scope)
 
     def _failed(self) -> bool:
         if self.loop.letters:
@@ -333,7 +333,7 @@ class Admin:
             self.sim.counters.hit("an old token")
             reply("refused")
             return
-        clock, life = self.sim.clock, self.life
+        clock, scope = self.sim.clock, self.scope
         until = until or clock.now + POLL_S
         command, soon = self.mailbox.take(node, boot_id)
         if command is not None:
@@ -350,8 +350,8 @@ class Admin:
                 waits[0] = False
                 self.next(node, boot_id, reply, until)
 
-        self._polls[node] = lambda: clock.after(0.0, again, life)
-        clock.after(min(soon + 0.01, until - clock.now), again, life)
+        self._polls[node] = lambda: clock.after(0.0, again, scope)
+        clock.after(min(soon + 0.01, until - clock.now), again, scope)
 
     def task(self, node: str, boot_id: str, attempt: str, reply: Callable[[Any], None]) -> None:
         if not self._token(node, boot_id):
@@ -400,7 +400,7 @@ class Admin:
         silent = self.sim.clock.now - (self._begun if heard is None else heard)
         if found is None or not found.boot_id or silent > SILENCE_S:
             return False
-        if self.ordered.setdefault((node, generation), self.lives) != self.lives:
+        if self.ordered.setdefault((node, generation), self.starts) != self.starts:
             self.sim.counters.hit("an order in a mailbox was given again")
         self.mailbox.command(node, found.boot_id, command, generation)
         if self._here("with an order in a mailbox"):
@@ -413,7 +413,7 @@ class Admin:
         if machine is not None:
             machine.reachable = False
             self.sim.clock.after(40.0, lambda: setattr(machine, "reachable", True))
-        self.sim.clock.after(20.0, self.die, self.life)
+        self.sim.clock.after(20.0, self.die, self.scope)
 
     def _is_there(self, node: Node, target: Any) -> bool:
         """The probe has waited for 30 s. In sledgehammer the agent must have been heard meanwhile; an installed system is asked by SSH."""
@@ -429,7 +429,7 @@ class Admin:
     def _watch(self) -> None:
         for event in silent_nodes(self.loop.world, self.last_values.last_contact, self.sim.clock.now, SILENCE_S):
             self.submit(event)
-        self.sim.clock.after(WATCH_S, self._watch, self.life)
+        self.sim.clock.after(WATCH_S, self._watch, self.scope)
 
 
 def of_request(event: Any, request: Request) -> Any:

@@ -25,7 +25,7 @@ def up(sim: Simulation, machine: Machine, environment: str, nonce: str) -> None:
 
 def hello(sim: Simulation, machine: Machine, tries: int = 0) -> None:
     """Until it is welcome. One that is refused asks again, ever more slowly."""
-    life = machine.life
+    scope = machine.scope
 
     def answered(answer: Any) -> None:
         if isinstance(answer, Welcome):
@@ -35,28 +35,28 @@ def hello(sim: Simulation, machine: Machine, tries: int = 0) -> None:
             for record in list(machine.records.values()) if machine.runs == "sledgehammer" else ():
                 tell(sim, machine, record)
         else:
-            sim.clock.after(min(PAUSE_S * 2**tries, 120.0), lambda: hello(sim, machine, min(tries + 1, 8)), life)
+            sim.clock.after(min(PAUSE_S * 2**tries, 120.0), lambda: hello(sim, machine, min(tries + 1, 8)), scope)
 
-    sim.net.request(machine, life, lambda reply: sim.admin.hello(machine, machine.boot_id, machine.nonce, reply), answered)
+    sim.net.request(machine, scope, lambda reply: sim.admin.hello(machine, machine.boot_id, machine.nonce, reply), answered)
 
 
 def poll(sim: Simulation, machine: Machine) -> None:
     """Ask what is to be done, wait for the answer, ask again."""
-    life, node, boot_id = machine.life, machine.node, machine.boot_id
+    scope, node, boot_id = machine.scope, machine.node, machine.boot_id
 
     def answered(answer: Any) -> None:
         if answer == "refused":
             machine.token = False
-            sim.clock.after(PAUSE_S, lambda: hello(sim, machine), life)
+            sim.clock.after(PAUSE_S, lambda: hello(sim, machine), scope)
             return
         if isinstance(answer, dict):
             if not _do(sim, machine, node, answer):
                 return
             poll(sim, machine)
         else:
-            sim.clock.after(1.0 if answer == "nothing" else PAUSE_S, lambda: poll(sim, machine), life)
+            sim.clock.after(1.0 if answer == "nothing" else PAUSE_S, lambda: poll(sim, machine), scope)
 
-    sim.net.request(machine, life, lambda reply: sim.admin.next(node, boot_id, reply), answered, timeout_s=80.0)
+    sim.net.request(machine, scope, lambda reply: sim.admin.next(node, boot_id, reply), answered, timeout_s=80.0)
 
 
 def _do(sim: Simulation, machine: Machine, node: str, body: dict[str, Any]) -> bool:
@@ -75,14 +75,16 @@ def _do(sim: Simulation, machine: Machine, node: str, body: dict[str, Any]) -> b
                 state = "lost" if record is None and attempt not in machine.fetching else "running"
                 sim.counters.hit(f"the agent says {state}")
                 said = {"state": state, "exit": 0}
-                sim.net.request(machine, machine.life, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), _ignore)
+                sim.net.request(
+                    machine, machine.scope, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), _ignore
+                )
         case "ack":
             if record is not None and record.ended is not None:
                 record.acknowledged = True
         case "prove":
             machine.note = str(body["text"])
             said = {"state": "ended", "exit": 0, "gives": {"way": "system-name"}}
-            sim.net.request(machine, machine.life, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), _ignore)
+            sim.net.request(machine, machine.scope, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), _ignore)
         case "kexec" | "reboot":
             machine.nothing = (0, 0)
             bye(sim, machine)
@@ -109,7 +111,7 @@ def bye(sim: Simulation, machine: Machine) -> None:
 
 
 def _fetch(sim: Simulation, machine: Machine, node: str, attempt: str) -> None:
-    life, boot_id = machine.life, machine.boot_id
+    scope, boot_id = machine.scope, machine.boot_id
 
     def answered(answer: Any) -> None:
         machine.fetching.discard(attempt)
@@ -118,10 +120,10 @@ def _fetch(sim: Simulation, machine: Machine, node: str, attempt: str) -> None:
                 work.begin(sim, machine, answer, machine.memory)
         elif answer is None:
             machine.fetching.add(attempt)
-            sim.clock.after(PAUSE_S, ask, life)
+            sim.clock.after(PAUSE_S, ask, scope)
 
     def ask() -> None:
-        sim.net.request(machine, life, lambda reply: sim.admin.task(node, boot_id, attempt, reply), answered)
+        sim.net.request(machine, scope, lambda reply: sim.admin.task(node, boot_id, attempt, reply), answered)
 
     if attempt not in machine.fetching:
         machine.fetching.add(attempt)
@@ -132,15 +134,15 @@ def tell(sim: Simulation, machine: Machine, record: Record) -> None:
     """Tell how it ended, until it is acknowledged."""
     if record.ended is None or record.acknowledged or not machine.token or machine.runs != "sledgehammer":
         return
-    life, node, attempt, ended = machine.life, machine.node, record.attempt, record.ended
+    scope, node, attempt, ended = machine.scope, machine.node, record.attempt, record.ended
     said = {"state": "ended", "exit": ended.exit, "gives": ended.gives, "message": ended.message, "after": ended.after, "log": "log"}
 
     def answered(answer: Any) -> None:
         if answer == "acknowledged":
             record.acknowledged = True
         else:
-            sim.clock.after(PAUSE_S, lambda: tell(sim, machine, record), life)
+            sim.clock.after(PAUSE_S, lambda: tell(sim, machine, record), scope)
 
     if len(machine.told) < 64:
         machine.told.append((node, attempt, ended))
-    sim.net.request(machine, life, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), answered)
+    sim.net.request(machine, scope, lambda reply: sim.admin.result(node, machine.boot_id, attempt, said, reply), answered)

@@ -37,9 +37,9 @@ def power_cycle(sim: Simulation, machine: Machine, disk: bool = False) -> None:
         disk = not disk
     seconds = sim.random("boots").uniform(10, 60)
     if disk and machine.system is not None:
-        sim.clock.after(seconds, lambda: from_disk(sim, machine), machine.life)
+        sim.clock.after(seconds, lambda: from_disk(sim, machine), machine.scope)
     else:
-        sim.clock.after(seconds, lambda: _rom(sim, machine), machine.life)
+        sim.clock.after(seconds, lambda: _rom(sim, machine), machine.scope)
 
 
 def hang(sim: Simulation, machine: Machine) -> None:
@@ -53,7 +53,7 @@ def kexec(sim: Simulation, machine: Machine) -> None:
         machine.kexec_hangs -= 1
         sim.counters.hit("kexec hangs")
         return
-    sim.clock.after(3.0, lambda: from_disk(sim, machine), machine.life)
+    sim.clock.after(3.0, lambda: from_disk(sim, machine), machine.scope)
 
 
 def from_disk(sim: Simulation, machine: Machine) -> None:
@@ -62,7 +62,7 @@ def from_disk(sim: Simulation, machine: Machine) -> None:
         return  # it stands there: no boot device
     environment = machine.system.os
     seconds = sim.random("boots").uniform(5, 30)
-    sim.clock.after(seconds, lambda: agent.up(sim, machine, environment, ""), machine.life)
+    sim.clock.after(seconds, lambda: agent.up(sim, machine, environment, ""), machine.scope)
 
 
 def _rom(sim: Simulation, machine: Machine) -> None:
@@ -72,7 +72,7 @@ def _rom(sim: Simulation, machine: Machine) -> None:
 def _loader(sim: Simulation, machine: Machine) -> None:
     address = machine.lease
     sim.net.datagram(machine, lambda: sim.admin.submit(Fetched(address=address, what="loader")))
-    sim.clock.after(1.0, lambda: lease(sim, machine, ("iPXE",), lambda: _script(sim, machine)), machine.life)
+    sim.clock.after(1.0, lambda: lease(sim, machine, ("iPXE",), lambda: _script(sim, machine)), machine.scope)
 
 
 def _script(sim: Simulation, machine: Machine) -> None:
@@ -80,23 +80,23 @@ def _script(sim: Simulation, machine: Machine) -> None:
 
     def got(answer: object) -> None:
         if not isinstance(answer, BootScript):
-            sim.clock.after(5.0, lambda: _script(sim, machine), machine.life)
+            sim.clock.after(5.0, lambda: _script(sim, machine), machine.scope)
             return
         if answer.disk:
-            sim.clock.after(5.0, lambda: from_disk(sim, machine), machine.life)
+            sim.clock.after(5.0, lambda: from_disk(sim, machine), machine.scope)
         else:
             machine.nonce = answer.nonce
             machine.nonces.append(answer.nonce)
-            sim.clock.after(3.0, lambda: _kernel(sim, machine, answer.nonce), machine.life)
+            sim.clock.after(3.0, lambda: _kernel(sim, machine, answer.nonce), machine.scope)
 
-    sim.net.request(machine, machine.life, lambda reply: sim.admin.script(machine.mac, machine.lease, reply), got)
+    sim.net.request(machine, machine.scope, lambda reply: sim.admin.script(machine.mac, machine.lease, reply), got)
 
 
 def _kernel(sim: Simulation, machine: Machine, nonce: str) -> None:
     address = machine.lease
     sim.net.datagram(machine, lambda: sim.admin.submit(Fetched(address=address, what="kernel")))
     seconds = sim.random("boots").uniform(5, 30)
-    sim.clock.after(seconds, lambda: agent.up(sim, machine, "sledgehammer", nonce), machine.life)
+    sim.clock.after(seconds, lambda: agent.up(sim, machine, "sledgehammer", nonce), machine.scope)
 
 
 # -- DHCP ----------------------------------------------------------------------------------------------------------
@@ -105,8 +105,8 @@ def _kernel(sim: Simulation, machine: Machine, nonce: str) -> None:
 def lease(sim: Simulation, machine: Machine, user_class: tuple[str, ...], then: Callable[[], None], tries: int = 0) -> None:
     """Get an address (RFC 2131), and go on with `then`."""
     sim.xids += 1
-    xid, life, asked = sim.xids, machine.life, sim.clock.now
-    state = {"offered": False, "over": False}
+    xid, scope, asked = sim.xids, machine.scope, sim.clock.now
+    flags = {"offered": False, "over": False}
 
     def message(kind: DhcpKind, want: str = "") -> DhcpRequest:
         return DhcpRequest(
@@ -122,28 +122,28 @@ def lease(sim: Simulation, machine: Machine, user_class: tuple[str, ...], then: 
         )
 
     def heard(reply: DhcpReply) -> None:
-        if state["over"] or not life.alive or reply.to.xid != xid:
+        if flags["over"] or not scope.open or reply.to.xid != xid:
             return
-        if reply.kind is DhcpKind.OFFER and not state["offered"]:
-            state["offered"] = True
+        if reply.kind is DhcpKind.OFFER and not flags["offered"]:
+            flags["offered"] = True
             dhcp(sim, machine, message(DhcpKind.REQUEST, reply.yiaddr))
         elif reply.kind is DhcpKind.ACK:
-            state["over"] = True
+            flags["over"] = True
             machine.lease, machine.lease_until = reply.yiaddr, asked + reply.lease_s
             then()
         elif reply.kind is DhcpKind.NAK:
             sim.counters.hit("NAK")
-            state["over"] = True
-            sim.clock.after(1.0, lambda: lease(sim, machine, user_class, then, tries), life)
+            flags["over"] = True
+            sim.clock.after(1.0, lambda: lease(sim, machine, user_class, then, tries), scope)
 
     def again() -> None:
-        if not state["over"]:
-            state["over"] = True
+        if not flags["over"]:
+            flags["over"] = True
             lease(sim, machine, user_class, then, tries + 1)
 
     sim.listeners[machine.mac] = heard
     dhcp(sim, machine, message(DhcpKind.DISCOVER))
-    sim.clock.after(RETRIES[min(tries, len(RETRIES) - 1)], again, life)
+    sim.clock.after(RETRIES[min(tries, len(RETRIES) - 1)], again, scope)
 
 
 def dhcp(sim: Simulation, machine: Machine, request: DhcpRequest) -> None:

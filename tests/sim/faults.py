@@ -238,14 +238,14 @@ def _kill_with_order(sim: Simulation, machine: Machine, random: Random) -> None:
 def _again(sim: Simulation, machine: Machine, random: Random) -> None:
     """Another hello of this boot, as if the answer had been lost."""
     if machine.runs:
-        sim.net.request(machine, machine.life, lambda reply: sim.admin.hello(machine, machine.boot_id, machine.nonce, reply), _nothing)
+        sim.net.request(machine, machine.scope, lambda reply: sim.admin.hello(machine, machine.boot_id, machine.nonce, reply), _nothing)
 
 
 def _claim(sim: Simulation, machine: Machine, random: Random) -> None:
     """A hello of another boot with a nonce of before, or with the present one."""
     if machine.nonces:
         nonce = random.choice([machine.nonces[-1], *machine.nonces])
-        sim.net.request(machine, machine.life, lambda reply: sim.admin.hello(machine, "b-forged", nonce, reply), _nothing)
+        sim.net.request(machine, machine.scope, lambda reply: sim.admin.hello(machine, "b-forged", nonce, reply), _nothing)
 
 
 def _former_tenant(sim: Simulation, machine: Machine, random: Random) -> None:
@@ -268,7 +268,7 @@ def _old_outcome(sim: Simulation, machine: Machine, random: Random) -> None:
     said = {"state": "ended", "exit": ended.exit, "gives": ended.gives, "message": ended.message, "after": ended.after, "log": "log"}
     sim.counters.hit("an old outcome is told again")
     boot_id = machine.boot_id
-    sim.net.request(machine, machine.life, lambda reply: sim.admin.result(node, boot_id, attempt, said, reply), _nothing)
+    sim.net.request(machine, machine.scope, lambda reply: sim.admin.result(node, boot_id, attempt, said, reply), _nothing)
 
 
 def _old_bye(sim: Simulation, machine: Machine, random: Random) -> None:

@@ -112,7 +112,7 @@ class Invariants:
             self.reason(world, current)
 
     def restarted(self, world: World) -> None:
-        """What the last life wrote before it was killed, and nobody has looked at."""
+        """What the last start wrote before it was killed, and nobody has looked at."""
         for table, _, row in self.sim.store.take():
             if table == "node_roles" and row is not None:
                 self._approval(world, row)

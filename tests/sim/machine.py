@@ -8,7 +8,7 @@ from typing import Any
 from engine.wire.agent import Ended
 
 from . import disks
-from .clock import Life
+from .clock import CancelScope
 
 
 class Record:
@@ -47,7 +47,7 @@ class Machine:
         """What its own agent wrote into its BMC."""
         self.kexec = number % 2 == 0
         self.power = False
-        self.life = Life()
+        self.scope = CancelScope()
         """Of this boot."""
         self.runs = ""
         """The environment whose hello went out; empty: off, in its firmware, or hanging."""
@@ -124,8 +124,8 @@ class Machine:
 
     def down(self) -> None:
         """Whatever ran on it ends here."""
-        self.life.end()
-        self.life = Life()
+        self.scope.end()
+        self.scope = CancelScope()
         for record in self.running:
             record.running = False
         self.memory, self.fetching = {}, set()

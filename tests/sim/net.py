@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from .clock import Clock, Life
+from .clock import CancelScope, Clock
 from .counters import Counters
 
 if TYPE_CHECKING:
@@ -52,30 +52,30 @@ class Net:
     def request(
         self,
         machine: Machine,
-        life: Life,
+        scope: CancelScope,
         serve: Callable[[Reply], None],
         done: Callable[[Any], None],
         timeout_s: float = TIMEOUT_S,
         overdue: bool = True,
     ) -> None:
-        """`serve(reply)` runs at the other side; `done` is called once with the answer, or with None when none came in time. `life`: of who
+        """`serve(reply)` runs at the other side; `done` is called once with the answer, or with None when none came in time. `scope`: of who
         asks. `overdue`: it may be served after who asked has given up; a command over SSH ends with its connection."""
         settled = False
 
         def finish(answer: Any) -> None:
             nonlocal settled
-            if not settled and life.alive:
+            if not settled and scope.open:
                 settled = True
                 done(answer)
 
         def reply(answer: Any) -> None:
             if not self._lost(machine):
-                self._clock.after(self._delay(), lambda: finish(answer), life)
+                self._clock.after(self._delay(), lambda: finish(answer), scope)
 
         def arrive() -> None:
             if machine.reachable and (overdue or not settled):
                 serve(reply)
 
-        self._clock.after(timeout_s, lambda: finish(None), life)
+        self._clock.after(timeout_s, lambda: finish(None), scope)
         if not self._lost(machine):
             self._clock.after(self._delay(), arrive)

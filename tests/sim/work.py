@@ -27,7 +27,7 @@ def begin(sim: Simulation, machine: Machine, order: Order, records: dict[str, Re
             sim.broken(f"{machine.name} is wiped again by {name}: {machine.whole[name]} was whole, and {order.attempt} has no new approval")
         if refused := _write(sim, machine, order):
             sim.counters.hit(refused)
-            sim.clock.after(1.0, lambda: _refuse(sim, machine, record, refused), machine.life)
+            sim.clock.after(1.0, lambda: _refuse(sim, machine, record, refused), machine.scope)
             return record
         machine.wipes += 1
         sim.counters.hit("wiped")
@@ -37,7 +37,7 @@ def begin(sim: Simulation, machine: Machine, order: Order, records: dict[str, Re
     random = sim.random("work")
     seconds = random.uniform(0.5, 30.0) if random.random() < 0.85 else random.uniform(30.0, 1200.0)
     over = seconds > order.timeout_s
-    sim.clock.after(min(seconds, order.timeout_s), lambda: _end(sim, machine, order, record, over), machine.life)
+    sim.clock.after(min(seconds, order.timeout_s), lambda: _end(sim, machine, order, record, over), machine.scope)
     return record
 
 

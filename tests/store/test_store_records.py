@@ -137,6 +137,18 @@ def test_columns_are_native(tmp_path: Path) -> None:
         assert store._conn.execute(sql).fetchall() == [("n1", "real", "integer", 0)]
 
 
+def test_a_renamed_field_keeps_its_column(tmp_path: Path) -> None:
+    """A store of an older version has the column `heard`."""
+    node, sighting = Node(id="n1", name="n1", last_sign=3.0), Sighting(mac="52:54:00:00:00:01", kind="stranger", last_sign=4.0)
+    with Store.open(tmp_path) as store:
+        store.commit([(happened(), [("nodes", "n1", node), ("sightings", sighting.mac, sighting)])])
+        sql = "SELECT heard FROM nodes UNION ALL SELECT heard FROM sightings"
+        assert [heard for (heard,) in store._conn.execute(sql)] == [3.0, 4.0]
+    with Store.open(tmp_path) as store:
+        tables = store.load()
+        assert (tables["nodes"]["n1"], tables["sightings"][sighting.mac]) == (node, sighting)
+
+
 def test_update_and_delete(tmp_path: Path) -> None:
     with Store.open(tmp_path) as store:
         store.commit([(happened(1), FULL)])

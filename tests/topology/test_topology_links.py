@@ -14,12 +14,12 @@ from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.definitions import Catalog, Stage
 from engine.model import Bmc, Kind, Node, NodeRole, Place, Sighting, State
-from engine.plan import PlaceDef, Plan, Rack, Site
+from engine.plan import PlaceDef, Plan, RackDef, Site
 
 PLAN = Plan(
     site=Site(name="r1"),
     racks=(
-        Rack(
+        RackDef(
             name="r1",
             places=(
                 PlaceDef(unit=10, cables={"1g0": "tor1:swp10", "1g1": "tor2:swp10", "bmc": "mgmt:10"}),

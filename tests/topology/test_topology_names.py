@@ -19,7 +19,7 @@ from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.definitions import Catalog, Stage
 from engine.model import Node, Place
-from engine.plan import PlaceDef, Plan, Rack, Site
+from engine.plan import PlaceDef, Plan, RackDef, Site
 
 SAME = [
     ("GigabitEthernet1/0/4", "Gi1/0/4", "gi1/0/4", "Gig1/0/4", "gigabitethernet 1/0/4", "GE1/0/4", "Gi 1/0/4", "Gi1/0/04"),
@@ -128,7 +128,7 @@ def test_switch_names(one: str, other: str, same: bool) -> None:
 
 def rack(*cables: str) -> Plan:
     return Plan(
-        site=Site(name="r1"), racks=(Rack(name="r1", places=(PlaceDef(unit=10, cables={f"1g{i}": c for i, c in enumerate(cables)}),)),)
+        site=Site(name="r1"), racks=(RackDef(name="r1", places=(PlaceDef(unit=10, cables={f"1g{i}": c for i, c in enumerate(cables)}),)),)
     )
 
 

@@ -11,7 +11,7 @@ from tftp_packets import wire
 
 from engine.wire import tftp
 from engine.wire.tftp import Error, Oack, Read, decode, encode
-from engine.wire.tftp_transfer import Fetch, Limits, State, Transfer
+from engine.wire.tftp_transfer import Fetch, Limits, Transfer, TransferState
 
 
 @given(
@@ -27,8 +27,8 @@ def test_the_file_arrives_whole_whatever_happens_to_packets(size: int, block_siz
     transfer, fetch = Transfer(request, body, Limits(retries=100)), Fetch(request, retries=100)
     wire(transfer, fetch, fate)
     assert bytes(fetch.body) == body
-    assert fetch.state is State.DONE
-    assert transfer.state is State.DONE or (transfer.state is State.TIMED_OUT and fate)
+    assert fetch.state is TransferState.DONE
+    assert transfer.state is TransferState.DONE or (transfer.state is TransferState.TIMED_OUT and fate)
     assert fetch.tsize == size
 
 
@@ -48,7 +48,7 @@ def test_the_client_takes_no_more_than_it_agreed_to() -> None:
     fetch.start(0.0)
     (refusal,) = fetch.receive(encode(Oack(blksize=1024)), 0.1)
     assert decode(refusal) == Error(code=8, message="more than was asked for")
-    assert fetch.state is State.REFUSED
+    assert fetch.state is TransferState.REFUSED
     small = Fetch(Read(filename="f"), max_octets=600)
     small.start(0.0)
     assert small.receive(tftp.data(1, bytes(512)), 0.1) == [tftp.ack(1)]

@@ -9,7 +9,7 @@ from tftp_packets import wire
 
 from engine.wire import tftp
 from engine.wire.tftp import Error, Oack, Read, decode, encode
-from engine.wire.tftp_transfer import Fetch, Limits, State, Transfer
+from engine.wire.tftp_transfer import Fetch, Limits, Transfer, TransferState
 
 BODY = bytes(range(256)) * 8  # 2048 octets: four blocks of 512 and an empty one
 
@@ -28,7 +28,7 @@ def test_a_plain_transfer_step_by_step() -> None:
         assert transfer.receive(tftp.ack(n), 2.0) == [tftp.data(n + 1, BODY[n * 512 : (n + 1) * 512])]
     assert transfer.receive(tftp.ack(4), 2.0) == [tftp.data(5, b"")], "an empty block ends an even file"
     assert transfer.receive(tftp.ack(5), 2.0) == []
-    assert transfer.state is State.DONE
+    assert transfer.state is TransferState.DONE
     assert transfer.acked_octets == 2048
 
 
@@ -40,12 +40,12 @@ def test_the_time_out_follows_the_client_and_quick_repetitions_are_no_tries() ->
     transfer.receive(tftp.ack(1), 0.001)
     assert transfer.timeout_s == pytest.approx(0.05)
     now, times = 0.001, []
-    while transfer.state is State.RUNNING:
+    while transfer.state is TransferState.RUNNING:
         now = transfer.deadline
         if transfer.tick(now):
             times.append(round(now, 3))
     assert times == [0.051, 0.151, 0.351, 0.751, 1.551, 3.151, 6.351]
-    assert transfer.state is State.TIMED_OUT
+    assert transfer.state is TransferState.TIMED_OUT
     fixed = Transfer(Read(filename="f", timeout_s=3), BODY)
     fixed.start(0.0)
     fixed.receive(tftp.ack(0), 0.001)
@@ -66,17 +66,17 @@ def test_options_are_agreed_within_the_limits() -> None:
     assert transfer.receive(tftp.ack(1), 3.2) == [tftp.data(2, BODY[1024:]), tftp.data(3, b"")]
     assert transfer.receive(tftp.ack(1), 3.3) == []
     assert transfer.receive(tftp.ack(3), 3.4) == []
-    assert transfer.state is State.DONE
+    assert transfer.state is TransferState.DONE
 
 
 def test_silence_ends_a_transfer_after_a_bounded_number_of_tries() -> None:
     transfer = Transfer(Read(filename="f"), BODY, Limits(retries=3))
     sent, now, waits = len(transfer.start(0.0)), 0.0, []
-    while transfer.state is State.RUNNING:
+    while transfer.state is TransferState.RUNNING:
         waits.append(transfer.deadline - now)
         now = transfer.deadline
         sent += len(transfer.tick(now))
-    assert transfer.state is State.TIMED_OUT
+    assert transfer.state is TransferState.TIMED_OUT
     assert sent == 4
     assert waits == [1.0, 2.0, 4.0, 4.0]
     assert transfer.receive(tftp.ack(1), now) == []
@@ -86,7 +86,7 @@ def test_an_error_of_the_client_ends_it() -> None:
     transfer = Transfer(Read(filename="f", tsize=0), BODY)
     transfer.start(0.0)
     assert transfer.receive(encode(Error(code=8, message="only the size\n")), 0.1) == []
-    assert transfer.state is State.ABORTED
+    assert transfer.state is TransferState.ABORTED
     assert transfer.is_probe
     assert "8 'only the size?'" in transfer.message
 
@@ -97,14 +97,14 @@ def test_junk_changes_nothing() -> None:
     for junk in (b"", b"\0\4", b"\0\7ab", tftp.data(1, b"x"), encode(Read(filename="f")), b"\xff" * 50):
         assert transfer.receive(junk, 0.1) == []
     assert transfer.ignored == 6
-    assert transfer.state is State.RUNNING
+    assert transfer.state is TransferState.RUNNING
 
 
 def test_blocks_roll_over_past_65535() -> None:
     body = random.Random(1).randbytes(8 * 70_000 + 3)
     request = Read(filename="f", blksize=8, windowsize=64)
     wire(Transfer(request, body), fetch := Fetch(request))
-    assert fetch.state is State.DONE
+    assert fetch.state is TransferState.DONE
     assert bytes(fetch.body) == body
     plain = Read(filename="f", blksize=8)
     wire(Transfer(plain, body), fetch := Fetch(plain))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.wire.tftp_transfer import Fetch, State, Transfer
+from engine.wire.tftp_transfer import Fetch, Transfer, TransferState
 
 
 def wire(transfer: Transfer, fetch: Fetch, fate: list[int] | None = None) -> tuple[int, int]:
@@ -25,15 +25,15 @@ def wire(transfer: Transfer, fetch: Fetch, fate: list[int] | None = None) -> tup
 
     put(0, transfer.start(now))
     fetch.start(now)
-    while transfer.state is State.RUNNING or fetch.state is State.RUNNING:
+    while transfer.state is TransferState.RUNNING or fetch.state is TransferState.RUNNING:
         if queues[0]:
             put(1, fetch.receive(queues[0].pop(0), now))
         elif queues[1]:
             put(0, transfer.receive(queues[1].pop(0), now))
         else:
-            now = min(m.deadline for m in (transfer, fetch) if m.state is State.RUNNING)
+            now = min(m.deadline for m in (transfer, fetch) if m.state is TransferState.RUNNING)
             put(0, transfer.tick(now))
-            if fetch.state is State.RUNNING and fetch.body:  # before that it would ask again, at another port
+            if fetch.state is TransferState.RUNNING and fetch.body:  # before that it would ask again, at another port
                 put(1, fetch.tick(now))
             elif now >= fetch.deadline:
                 fetch.deadline = now + 1.0

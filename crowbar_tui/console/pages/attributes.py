@@ -11,8 +11,8 @@ from engine.api.views import AttributeRow, deployment_attributes, node_attribute
 from ..overlays import Asked, Sure
 from ..page import Listing
 from ..screen import Hint, Subject
+from ..session import Order, Session
 from ..snapshot import Said, Setting
-from ..state import ConsoleState, Order
 from ..styled import Line, clip, line, wrap
 from ..table import Col, head, layout, row
 
@@ -33,8 +33,8 @@ class AttributesScreen(Listing):
     name = "settings"
     empty = "no role of it reads an attribute"
 
-    def __init__(self, state: ConsoleState, nodes: tuple[str, ...] = (), role: str = "", deployment: str = "") -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, nodes: tuple[str, ...] = (), role: str = "", deployment: str = "") -> None:
+        super().__init__(session)
         self.nodes = nodes
         self.role = role
         self.deployment = deployment
@@ -47,17 +47,17 @@ class AttributesScreen(Listing):
             return self.deployment
         if len(self.nodes) > 1:
             return f"{len(self.nodes)} nodes"
-        name = short(self.state.rows[self.nodes[0]].name) if self.nodes[0] in self.state.rows else self.nodes[0]
+        name = short(self.session.rows[self.nodes[0]].name) if self.nodes[0] in self.session.rows else self.nodes[0]
         return f"{self.role} on {name}" if self.role else name
 
     def crumb(self) -> str:
         return f"settings of {self.whose()}"
 
     def things(self) -> Sequence[AttributeRow]:
-        world = self.state.world
+        world = self.session.world
         if self.deployment:
             return deployment_attributes(world, self.deployment)
-        found = [node_attributes(world, node, self.role) for n in self.nodes[:SHOWN] if (node := self.state.node(n)) is not None]
+        found = [node_attributes(world, node, self.role) for n in self.nodes[:SHOWN] if (node := self.session.node(n)) is not None]
         return found[0] if found else []
 
     def key_of(self, thing: AttributeRow) -> Hashable:
@@ -73,20 +73,20 @@ class AttributesScreen(Listing):
         """True if the marked nodes have different values."""
         if len(self.nodes) < 2:
             return False
-        seen = self.state.remember(("settings", self.nodes), self._all)
+        seen = self.session.remember(("settings", self.nodes), self._all)
         return len({shown(v) for v in seen.get(name, ())}) > 1
 
     def _all(self) -> dict[str, list[Any]]:
         out: dict[str, list[Any]] = {}
         for n in self.nodes[:SHOWN]:
-            node = self.state.node(n)
-            for one in node_attributes(self.state.world, node, self.role) if node is not None else ():
+            node = self.session.node(n)
+            for one in node_attributes(self.session.world, node, self.role) if node is not None else ():
                 out.setdefault(one.name, []).append(one.value)
         return out
 
     def draw(self, thing: AttributeRow, columns: int, chosen: bool) -> list[Line]:
         text = "(secret)" if thing.secret else "(they differ)" if self._differs(thing.name) else shown(thing.value)
-        by = self.state.node(thing.by)
+        by = self.session.node(thing.by)
         cells: dict[str, Any] = {
             "name": (f" {thing.name}", "name" if thing.own else ""),
             "value": (text, "" if thing.layer not in ("", "default") else "dim"),
@@ -111,34 +111,36 @@ class AttributesScreen(Listing):
 
     def press(self, key: str) -> bool:
         thing: AttributeRow | None = self.chosen()
-        if key == "enter" and thing is not None and self.state.may_do():
+        if key == "enter" and thing is not None and self.session.may_do():
             self._ask(thing)
             return True
-        if key == "x" and thing is not None and self.state.may_do():
+        if key == "x" and thing is not None and self.session.may_do():
             if not thing.own and len(self.nodes) < 2:
-                self.state.note(Said(False, f"{thing.name} is not set on {self.whose()}", f"it comes from {thing.layer or 'nowhere'}"))
+                self.session.note(Said(False, f"{thing.name} is not set on {self.whose()}", f"it comes from {thing.layer or 'nowhere'}"))
             else:
                 told = "then a deployment, a rule or the default gives the value"
                 what = f"clear {thing.name} of {self.whose()}?"
-                self.state.overlay = Sure(self.state, what, told, None, lambda: self._give(Setting(self._layer(), thing.name, clear=True)))
+                self.session.overlay = Sure(
+                    self.session, what, told, None, lambda: self._give(Setting(self._layer(), thing.name, clear=True))
+                )
             return True
         return super().press(key)
 
     def _ask(self, thing: AttributeRow) -> None:
         if thing.secret:
-            self.state.note(Said(False, f"{thing.name} holds a secret", "name its source under `secrets` in the plan"))
+            self.session.note(Said(False, f"{thing.name} holds a secret", "name its source under `secrets` in the plan"))
             return
-        asked = Asked(self.state, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
+        asked = Asked(self.session, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
         asked.typed = "" if thing.value is None else shown(thing.value)
-        self.state.overlay = asked
+        self.session.overlay = asked
 
     def _typed(self, thing: AttributeRow, text: str) -> None:
         from engine.api.control import PlanError, typed
 
         try:
-            value = typed(text, self.state.world.catalog.attributes[thing.name].schema)
+            value = typed(text, self.session.world.catalog.attributes[thing.name].schema)
         except PlanError as error:
-            self.state.note(Said(False, f"{thing.name}: {error.mistakes[0].expected}"))
+            self.session.note(Said(False, f"{thing.name}: {error.mistakes[0].expected}"))
             return
         self._give(Setting(self._layer(), thing.name, value))
 
@@ -147,7 +149,7 @@ class AttributesScreen(Listing):
 
     def _give(self, what: Setting) -> None:
         scopes = [self.deployment] if self.deployment else [f"{n}/{self.role}" if self.role else n for n in self.nodes]
-        self.state.give([Order("set-attribute", scope, "", what) for scope in scopes])
+        self.session.give([Order("set-attribute", scope, "", what) for scope in scopes])
 
     def subject(self) -> Subject:
         return Subject(self.nodes, self.role)

@@ -16,8 +16,8 @@ from ..formats import age, count, day
 from ..overlays import Typed
 from ..page import Listing, Scroll
 from ..screen import Hint
+from ..session import Order, Session
 from ..snapshot import Said
-from ..state import ConsoleState, Order
 from ..styled import Line, clip, line, wrap
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _WHAT = {
 }
 
 
-def preview_file(state: ConsoleState, path: str) -> None:
+def preview_file(session: Session, path: str) -> None:
     """Reads a plan file and shows what its commit would change."""
     file = Path(path).expanduser()
 
@@ -47,16 +47,16 @@ def preview_file(state: ConsoleState, path: str) -> None:
             raise ValueError(f"{file.name} is too large for a plan")
         return body.decode("utf-8"), file.name
 
-    _begin(state, read, f"commit {file.name}")
+    _begin(session, read, f"commit {file.name}")
 
 
-def preview_text(state: ConsoleState, text: str, name: str, title: str) -> None:
-    _begin(state, lambda: (text, name), title)
+def preview_text(session: Session, text: str, name: str, title: str) -> None:
+    _begin(session, lambda: (text, name), title)
 
 
-def _begin(state: ConsoleState, read: Any, title: str) -> None:
-    world = state.world
-    state.waiting += 1
+def _begin(session: Session, read: Any, title: str) -> None:
+    world = session.world
+    session.waiting += 1
 
     def job() -> tuple[str, str, Diff | PlanError]:
         from engine.api.control import PlanError, diff, plan_file
@@ -69,21 +69,21 @@ def _begin(state: ConsoleState, read: Any, title: str) -> None:
         return text, name, diff(world, plan)
 
     def done(found: Any) -> None:
-        state.waiting -= 1
+        session.waiting -= 1
         if isinstance(found, Exception):
             why = found.strerror if isinstance(found, OSError) and found.strerror else str(found)
-            state.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
+            session.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
             return
-        state.push(CommitScreen(state, title, *found))
+        session.push(CommitScreen(session, title, *found))
 
-    state.work(job, done)
+    session.work(job, done)
 
 
 class CommitScreen(Scroll):
     name = "commit"
 
-    def __init__(self, state: ConsoleState, title: str, text: str, file: str, found: Diff | PlanError) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, title: str, text: str, file: str, found: Diff | PlanError) -> None:
+        super().__init__(session)
         self.title = title
         self.plan = text
         self.file = file
@@ -160,33 +160,33 @@ class CommitScreen(Scroll):
         return [*([Hint("y", "commit", "commit this plan")] if self.may() else []), Hint("esc", "back"), Hint("up down", "read")]
 
     def press(self, key: str) -> bool:
-        if key == "y" and self.may() and self.state.may_do():
+        if key == "y" and self.may() and self.session.may_do():
             found = self.diff
             approved = [r for r in found.roles if r.destructive and r.what == "new" and r.approved] if found is not None else []
             if approved:
-                nodes = [n for name in dict.fromkeys(r.node for r in approved) if (n := self.state.node(name)) is not None]
-                shown = preview(self.state.world, "redeploy", nodes)
-                self.state.overlay = typed = Typed(self.state, f"{self.title}: this wipes disks", shown, "wipe", self._commit)
-                ask_disks(self.state, typed, "redeploy", nodes)
+                nodes = [n for name in dict.fromkeys(r.node for r in approved) if (n := self.session.node(name)) is not None]
+                shown = preview(self.session.world, "redeploy", nodes)
+                self.session.overlay = typed = Typed(self.session, f"{self.title}: this wipes disks", shown, "wipe", self._commit)
+                ask_disks(self.session, typed, "redeploy", nodes)
             else:
                 self._commit()
             return True
         return super().press(key)
 
     def _commit(self) -> None:
-        state = self.state
-        if state.source is None:
+        session = self.session
+        if session.source is None:
             return
-        source, text, file = state.source, self.plan, self.file
-        state.waiting += 1
+        source, text, file = session.source, self.plan, self.file
+        session.waiting += 1
 
         def done(said: Any) -> None:
             told = said if isinstance(said, Said) else Said(False, f"the console failed: {said}")
-            state.answered(Order("commit", ""), told)
-            if told.ok and state.page is self:
-                state.back()
+            session.answered(Order("commit", ""), told)
+            if told.ok and session.page is self:
+                session.back()
 
-        state.work(lambda: source.commit(text, file), done)
+        session.work(lambda: source.commit(text, file), done)
 
 
 class RevisionsScreen(Listing):
@@ -196,7 +196,7 @@ class RevisionsScreen(Listing):
     empty = "no plan is committed yet"
 
     def things(self) -> Sequence[Revision]:
-        return sorted(self.state.world.revisions.values(), key=lambda r: -r.number)
+        return sorted(self.session.world.revisions.values(), key=lambda r: -r.number)
 
     def key_of(self, thing: Revision) -> Hashable:
         return thing.number
@@ -208,8 +208,8 @@ class RevisionsScreen(Listing):
         return [line((f" {'revision':<10}{'by':<16}{'when':<30}", "head"))]
 
     def draw(self, thing: Revision, columns: int, chosen: bool) -> list[Line]:
-        when = f"{day(thing.at)}  {age(self.state.wall() - thing.at)} ago"
-        force = ("current" if thing.number == max(self.state.world.revisions) else "", "good")
+        when = f"{day(thing.at)}  {age(self.session.wall() - thing.at)} ago"
+        force = ("current" if thing.number == max(self.session.world.revisions) else "", "good")
         return [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
 
     def hints(self) -> list[Hint]:
@@ -219,9 +219,9 @@ class RevisionsScreen(Listing):
         thing: Revision | None = self.chosen()
         if key in ("enter", "b") and thing is not None:
             if key == "enter":
-                self.state.push(RevisionScreen(self.state, thing))
+                self.session.push(RevisionScreen(self.session, thing))
             else:
-                go_back(self.state, thing)
+                go_back(self.session, thing)
             return True
         return super().press(key)
 
@@ -231,8 +231,8 @@ class RevisionScreen(Scroll):
 
     name = "revision"
 
-    def __init__(self, state: ConsoleState, revision: Revision) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, revision: Revision) -> None:
+        super().__init__(session)
         self.revision = revision
         self._plan = revision_text(revision)
 
@@ -253,14 +253,14 @@ class RevisionScreen(Scroll):
 
     def press(self, key: str) -> bool:
         if key == "b":
-            go_back(self.state, self.revision)
+            go_back(self.session, self.revision)
             return True
         return super().press(key)
 
 
-def go_back(state: ConsoleState, revision: Revision) -> None:
+def go_back(session: Session, revision: Revision) -> None:
     """Shows what going back to an earlier revision would change. The old plan becomes a new revision."""
-    preview_text(state, revision_text(revision), f"revision-{revision.number}.yml", f"back to revision {revision.number}")
+    preview_text(session, revision_text(revision), f"revision-{revision.number}.yml", f"back to revision {revision.number}")
 
 
 def coloured(text: str) -> Line:

@@ -10,7 +10,7 @@ from engine.api.views import short
 from ..formats import clock
 from ..page import Listing
 from ..screen import Hint, Subject
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, clip, line, wrap
 
 _STYLE = {"operate": "ask", "commit": "ask", "set-attribute": "ask", "hello": "good", "bye": "dim", "missed": "ask", "tick": "dim"}
@@ -20,13 +20,13 @@ class EventsScreen(Listing):
     name = "events"
     empty = "nothing has happened yet"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.follow = True
         self.all = False
 
     def things(self) -> Sequence[dict[str, Any]]:
-        return list(self.state.story) if self.all else [t for t in self.state.story if t.get("text")]
+        return list(self.session.story) if self.all else [t for t in self.session.story if t.get("text")]
 
     def key_of(self, thing: dict[str, Any]) -> Hashable:
         seq: int = thing["seq"]
@@ -37,7 +37,7 @@ class EventsScreen(Listing):
 
     def _who(self, thing: dict[str, Any]) -> str:
         name = str(thing.get("node") or "")
-        node = self.state.rows.get(name)
+        node = self.session.rows.get(name)
         return short(node.name if node is not None else name) if name else str(thing.get("mac") or "")
 
     def heads(self, columns: int) -> list[Line]:
@@ -78,7 +78,7 @@ class EventsScreen(Listing):
 
     def subject(self) -> Subject:
         thing = self.chosen()
-        node = self.state.node(str(thing.get("node"))) if thing is not None and thing.get("node") else None
+        node = self.session.node(str(thing.get("node"))) if thing is not None and thing.get("node") else None
         return Subject((node.id,)) if node is not None else Subject()
 
     def press(self, key: str) -> bool:

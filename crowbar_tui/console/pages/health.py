@@ -24,20 +24,20 @@ class HealthScreen(Scroll):
     name = "health"
 
     def text(self, columns: int) -> list[Line]:
-        state = self.state
-        health = state.snapshot.health
-        word, style = _STATE[state.snapshot.connection]
+        session = self.session
+        health = session.snapshot.health
+        word, style = _STATE[session.snapshot.connection]
         out: list[Line] = []
         _pair(out, "engine", line((word, style), (f"   pid {health['pid']}" if "pid" in health else "", "dim")))
-        if state.snapshot.trouble:
-            for text in wrap(state.snapshot.trouble, columns - 20):
+        if session.snapshot.trouble:
+            for text in wrap(session.snapshot.trouble, columns - 20):
                 _pair(out, "", line((text, "bad")))
-        _pair(out, "store", line(clip(str(state.snapshot_where), columns - 20), (f"   journal at {state.snapshot.seq}", "dim")))
-        if state.world.plan is not None and state.world.plan.site.trust == "network":
+        _pair(out, "store", line(clip(str(session.snapshot_where), columns - 20), (f"   journal at {session.snapshot.seq}", "dim")))
+        if session.world.plan is not None and session.world.plan.site.trust == "network":
             for i, text in enumerate(wrap(NETWORK_TRUST, columns - 20)):
                 _pair(out, "" if i else "trust", line((text, "ask")))
         if not health:
-            if state.past is None:
+            if session.past is None:
                 out += [line(), line("  ", ("only a running engine has figures", "dim"))]
             return out
         waiting: dict[str, int] = health.get("waiting") or {}
@@ -73,7 +73,7 @@ class HealthScreen(Scroll):
         if not drops:
             return []
         out: list[Line] = [line(), line((f" {'packets dropped, or read in part':<38}{'times':>8}{'last':>8}", "head"))]
-        wall = self.state.wall()
+        wall = self.session.wall()
         for d in drops:
             how = "read in part" if d["answered"] else "dropped"
             text = f"{d['protocol'].upper()} {how}: {d['fault']}"
@@ -87,7 +87,7 @@ class HealthScreen(Scroll):
         out: list[Line] = []
         interface, process = health.get("interface") or {}, health.get("process") or {}
         if interface.get("code"):
-            when = age(self.state.wall() - interface["since"])
+            when = age(self.session.wall() - interface["since"])
             for text in wrap(f"{interface['sentence']} (since {when}); {interface['advice']}", columns - 20):
                 _pair(out, "" if out else "interface", line((text, "bad")))
         elif interface:
@@ -105,7 +105,7 @@ class HealthScreen(Scroll):
         if not found:
             _pair(out, "foreign dhcp", line("none heard"))
         for r in found:
-            when = age(self.state.wall() - r["at"])
+            when = age(self.session.wall() - r["at"])
             _pair(out, "foreign dhcp", line((clip(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20), "bad")))
         return out
 
@@ -114,7 +114,7 @@ class HealthScreen(Scroll):
         out: list[Line] = []
         floods: list[dict[str, Any]] = health.get("floods") or []
         for one in floods[:4]:
-            when = age(self.state.wall() - one["at"])
+            when = age(self.session.wall() - one["at"])
             for text in wrap(f"{one['sentence']} ({when} ago); {one['advice']}", columns - 20):
                 _pair(out, "" if out else "floods", line((text, "bad")))
         if health.get("hushed"):
@@ -145,7 +145,7 @@ class HealthScreen(Scroll):
         if not refusals:
             return []
         out: list[Line] = [line(), line((f" {'refused or left alone':<38}{'times':>8}{'last':>8}", "head"))]
-        wall = self.state.wall()
+        wall = self.session.wall()
         for _, r in sorted(refusals.items(), key=lambda kv: -kv[1]["at"]):
             text = clip(r["sentence"], max(columns - 20, 36))
             if columns >= 100:

@@ -10,7 +10,7 @@ from ..formats import age, size
 from ..logs import Attempted, LogFile, Tail, of_node, tail
 from ..page import Page
 from ..screen import Hint, Subject
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, clean, line
 
 FIRST = ("transition", "error")
@@ -20,8 +20,8 @@ FIRST = ("transition", "error")
 class LogScreen(Page):
     name = "log"
 
-    def __init__(self, state: ConsoleState, node: str, role: str = "") -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, node: str, role: str = "") -> None:
+        super().__init__(session)
         self.id = node
         self.role = role
         self.files: list[LogFile] = []
@@ -45,11 +45,11 @@ class LogScreen(Page):
     # -- reading, in threads -----------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        node = self.state.node(self.id)
+        node = self.session.node(self.id)
         if self._busy or node is None:
             return
         self._busy = True
-        world, store = self.state.world, Path(self.state.snapshot_where)
+        world, store = self.session.world, Path(self.session.snapshot_where)
         mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())]
         mine.sort(key=lambda r: (r.role != self.role, r.state.value not in FIRST))
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
@@ -64,7 +64,7 @@ class LogScreen(Page):
             except OSError as error:
                 return files, f"{chosen}: {(error.strerror or str(error)).lower()}"
 
-        self.state.work(job, self._took)
+        self.session.work(job, self._took)
 
     def _first(self, files: list[LogFile], attempted: list[Attempted]) -> Path | None:
         """The log to open first: of the chosen role, of a role that runs or failed, or the newest."""
@@ -82,8 +82,8 @@ class LogScreen(Page):
             self.shown = told
         paths = [f.path for f in self.files]
         if self._path not in paths:
-            node = self.state.node(self.id)
-            world = self.state.world
+            node = self.session.node(self.id)
+            world = self.session.world
             mine = [world.node_roles[key] for key in world.roles_of.get(node.id, ())] if node is not None else []
             self._path = self._first(self.files, [Attempted(r.role, r.attempt, r.state.value) for r in mine])
         self.index = paths.index(self._path) if self._path in paths else 0
@@ -97,7 +97,7 @@ class LogScreen(Page):
         if not self.files or self.shown is None:
             return None
         at = self.files[self.index].at
-        return line((f"{size(self.shown.size)}B, {age(self.state.wall() - at)} ago", "dim"))
+        return line((f"{size(self.shown.size)}B, {age(self.session.wall() - at)} ago", "dim"))
 
     def rule(self) -> str:
         if not self.files:

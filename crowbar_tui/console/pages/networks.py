@@ -21,10 +21,10 @@ class NetworksScreen(Listing):
     sorts = (Sort("", None), Sort("node", lambda a: (a.node == "", a.node)), Sort("kind", lambda a: a.kind))
 
     def _networks(self) -> tuple[NetworkView, ...]:
-        return self.state.remember("networks", lambda: networks(self.state.world))
+        return self.session.remember("networks", lambda: networks(self.session.world))
 
     def things(self) -> Sequence[AddressRow]:
-        return self.state.remember("addresses", lambda: addresses(self.state.world))
+        return self.session.remember("addresses", lambda: addresses(self.session.world))
 
     def key_of(self, thing: AddressRow) -> Hashable:
         return thing.address
@@ -65,7 +65,7 @@ class NetworksScreen(Listing):
         return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
 
     def draw(self, thing: AddressRow, columns: int, chosen: bool) -> list[Line]:
-        now = self.state.world.meta.now
+        now = self.session.world.meta.now
         left = "" if not thing.until else age(thing.until - now) if thing.until > now else "over"
         node = short(thing.node) if thing.node else "-"
         return [
@@ -84,5 +84,5 @@ class NetworksScreen(Listing):
 
     def subject(self) -> Subject:
         thing = self.chosen()
-        node = self.state.node(thing.node) if thing is not None and thing.node else None
+        node = self.session.node(thing.node) if thing is not None and thing.node else None
         return Subject((node.id,)) if node is not None else Subject()

@@ -11,7 +11,7 @@ from .. import glyphs as g
 from ..formats import age, clock, count, size, speed
 from ..page import Listing
 from ..screen import Hint, Subject
-from ..state import STYLE, ConsoleState, standing
+from ..session import STYLE, Session, standing
 from ..styled import Line, Span, clip, fit, join, line
 from ..table import Col, head, layout, row
 
@@ -42,8 +42,8 @@ class NodeScreen(Listing):
     name = "node"
     empty = "this node has no role"
 
-    def __init__(self, state: ConsoleState, node: str) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, node: str) -> None:
+        super().__init__(session)
         self.id = node
         self.part = 0
         """What the lower part shows: ports and disks, or the newest events."""
@@ -52,19 +52,19 @@ class NodeScreen(Listing):
         return ("node", self.id)
 
     def crumb(self) -> str:
-        return short(self.state.rows[self.id].name) if self.id in self.state.rows else self.id
+        return short(self.session.rows[self.id].name) if self.id in self.session.rows else self.id
 
     def page(self) -> NodePage | None:
-        node = self.state.node(self.id)
+        node = self.session.node(self.id)
         if node is None:
             return None
-        return self.state.remember(("node", self.id), lambda: node_page(self.state.world, node, self.state.links()))
+        return self.session.remember(("node", self.id), lambda: node_page(self.session.world, node, self.session.links()))
 
     def middle(self) -> Line | None:
-        if self.id not in self.state.rows:
+        if self.id not in self.session.rows:
             return line(("gone", "bad"))
-        r = self.state.row(self.id)
-        return line((f"{r.state} since {age(self.state.wall() - r.since)}", STYLE[standing(r)]))
+        r = self.session.row(self.id)
+        return line((f"{r.state} since {age(self.session.wall() - r.since)}", STYLE[standing(r)]))
 
     def corner(self) -> Line | None:
         page = self.page()
@@ -73,10 +73,10 @@ class NodeScreen(Listing):
         return line((clip(page.row.family, 22), "dim"), (f"  S/N {clip(page.serial, 12)}" if page.serial else "", "dim"))
 
     def step(self) -> Step | None:
-        page, node = self.page(), self.state.node(self.id)
+        page, node = self.page(), self.session.node(self.id)
         if page is None or node is None or page.row.state == "ready":
             return None
-        chain = self.state.remember(("chain", self.id, ""), lambda: why_chain(self.state.world, node))
+        chain = self.session.remember(("chain", self.id, ""), lambda: why_chain(self.session.world, node))
         if not chain.advice:
             return None
         again = "; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""
@@ -99,8 +99,8 @@ class NodeScreen(Listing):
 
     def draw(self, thing: RoleLine, columns: int, chosen: bool) -> list[Line]:
         r = thing.row
-        told: Any = (self.state.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
-        progress = self.state.progress(self.id) if r.state == "transition" else None
+        told: Any = (self.session.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
+        progress = self.session.progress(self.id) if r.state == "transition" else None
         if progress is not None:
             told = (f"{progress.percent:.0f}% {progress.text}", "busy")
         elif r.state == "active" and thing.ended:
@@ -109,7 +109,7 @@ class NodeScreen(Listing):
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
             "state": (r.state, _STYLE.get(r.state, "")),
-            "since": (age(self.state.wall() - r.since) if r.since else "", "dim"),
+            "since": (age(self.session.wall() - r.since) if r.since else "", "dim"),
             "why": told,
             "stage": (r.stage, "dim"),
             "attempt": (r.attempt, "dim"),
@@ -141,7 +141,7 @@ class NodeScreen(Listing):
         return [*top, line(split), *body, *([line(split), *lower[:below]] if below else [])]
 
     def _life(self, page: NodePage, columns: int) -> Line:
-        wall = self.state.wall()
+        wall = self.session.wall()
         parts = []
         for s in page.stages:
             bar = g.bar(s.done / s.roles if s.roles else 0.0, 4 if columns < 120 else 8)
@@ -154,7 +154,7 @@ class NodeScreen(Listing):
         return fit((((" life  ", "dim")), *join(parts, "  ")), columns)
 
     def _boot(self, page: NodePage, columns: int) -> list[Line]:
-        wall = self.state.wall()
+        wall = self.session.wall()
         r = page.row
         boot = page.boot
         if boot is None:
@@ -181,7 +181,7 @@ class NodeScreen(Listing):
         r = page.row
         if r.why is None or standing(r) in ("ready", "working"):
             return []
-        return [fit(line((" why   ", "dim"), (clip(self.state.say(r.why.sentence), columns - 8), STYLE[standing(r)])), columns)]
+        return [fit(line((" why   ", "dim"), (clip(self.session.say(r.why.sentence), columns - 8), STYLE[standing(r)])), columns)]
 
     def _facts(self, page: NodePage, columns: int, rows: int) -> list[Line]:
         """Odd facts about the machine. A small terminal shows only the most important."""
@@ -238,9 +238,9 @@ class NodeScreen(Listing):
         return out
 
     def _story(self, columns: int, most: int) -> list[Line]:
-        name = self.state.rows[self.id].name if self.id in self.state.rows else self.id
+        name = self.session.rows[self.id].name if self.id in self.session.rows else self.id
         out: list[Line] = []
-        for told in reversed(self.state.story):
+        for told in reversed(self.session.story):
             if len(out) >= most:
                 break
             if told.get("node") in (name, self.id) and told.get("text"):
@@ -281,7 +281,7 @@ class NodeScreen(Listing):
             self.part = 1 - self.part
             return True
         if key in ("tab", "shift+tab"):
-            order = self.state.order
+            order = self.session.order
             if self.id in order:
                 self.id = order[(order.index(self.id) + (1 if key == "tab" else -1)) % len(order)]
                 self.at, self.index, self.top, self._cache, self._moved = None, 0, 0, None, False

@@ -12,7 +12,7 @@ from ..formats import age
 from ..overlays import Sure
 from ..page import Listing, Sort
 from ..screen import Hint, Subject
-from ..state import MARK, STYLE, ConsoleState, Order, standing
+from ..session import MARK, STYLE, Order, Session, standing
 from ..styled import Line, clip, line
 from ..table import Col, head, layout, row
 
@@ -37,18 +37,18 @@ class NodesScreen(Listing):
     name = "nodes"
     empty = "no machine seen yet: power one on; it boots from the network"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.sorts = (
             Sort("", None),
             Sort("state", lambda r: _ORDER[standing(r)]),
             Sort("name", lambda r: r.name),
-            Sort("age", lambda r: state.last_seen(r)),
-            Sort("progress", lambda r: state.share(r)),
+            Sort("age", lambda r: session.last_seen(r)),
+            Sort("progress", lambda r: session.share(r)),
         )
 
     def things(self) -> Sequence[NodeRow]:
-        return self.state.listed()
+        return self.session.listed()
 
     def key_of(self, thing: NodeRow) -> Hashable:
         return thing.id
@@ -61,8 +61,8 @@ class NodesScreen(Listing):
         return [head(layout(_COLUMNS, columns))]
 
     def draw(self, thing: NodeRow, columns: int, chosen: bool) -> list[Line]:
-        state = self.state
-        r = state.row(thing.id) if thing.id in state.rows else thing
+        session = self.session
+        r = session.row(thing.id) if thing.id in session.rows else thing
         how = standing(r)
         style = STYLE[how]
         at = layout(_COLUMNS, columns)
@@ -70,18 +70,18 @@ class NodesScreen(Listing):
             both = sum(w for c, w in at if c.key in ("node", "state"))
             at = [(c, _MAC if c.key == "node" else both - _MAC if c.key == "state" else w) for c, w in at]
         widths = {c.key: w for c, w in at}
-        share = state.share(r)
+        share = session.share(r)
         full, left = g.bar(share, widths["bar"])
         quiet = how == "ready"
-        last_seen = state.last_seen(r)
-        mark = ("*", "ask") if r.id in state.marks else (MARK[how], style)
+        last_seen = session.last_seen(r)
+        mark = ("*", "ask") if r.id in session.marks else (MARK[how], style)
         cells: dict[str, Any] = {
             "mark": mark,
             "unit": (r.place.rpartition(":")[2], "dim"),
             "node": (name_of(r), "name"),
             "state": (r.state, style),
-            "signal": (signal_of(state, r), "dim" if quiet else ""),
-            "age": (age(state.wall() - last_seen) if last_seen else "", "dim" if quiet else ""),
+            "signal": (signal_of(session, r), "dim" if quiet else ""),
+            "age": (age(session.wall() - last_seen) if last_seen else "", "dim" if quiet else ""),
             "runs": (r.runs, "dim"),
             "address": (r.address, "dim"),
             "family": (r.family, "dim"),
@@ -90,9 +90,9 @@ class NodesScreen(Listing):
         }
         out = [row(at, cells)]
         if r.why is not None and how != "ready" and (how != "working" or chosen):
-            out.append(line("      ", (clip(state.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
-        if how != "ready" and (drop := state.drop(r.id)) is not None:
-            out.append(line("      ", (clip(drop_words(state, drop), columns - 7), "dim" if drop["answered"] else "ask")))
+            out.append(line("      ", (clip(session.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
+        if how != "ready" and (drop := session.drop(r.id)) is not None:
+            out.append(line("      ", (clip(drop_words(session, drop), columns - 7), "dim" if drop["answered"] else "ask")))
         return out
 
     def hints(self) -> list[Hint]:
@@ -107,29 +107,29 @@ class NodesScreen(Listing):
         return thing.id if thing is not None else ""
 
     def press(self, key: str) -> bool:
-        state = self.state
+        session = self.session
         if key == "space":
             thing = self.chosen()
             if thing is not None and thing.kind == "server":
-                state.marks ^= {thing.id}
+                session.marks ^= {thing.id}
                 self.move(self.index + 1)
             return True
         if key == "b":
             thing = self.chosen()
-            if thing is not None and thing.kind == "sighting" and state.may_do():
+            if thing is not None and thing.kind == "sighting" and session.may_do():
                 told = "the engine ignores the machine until you lift the ban (: unban)"
-                state.overlay = Sure(state, f"ban {thing.name}?", told, None, lambda: state.give([Order("ban", thing.id)]))
+                session.overlay = Sure(session, f"ban {thing.name}?", told, None, lambda: session.give([Order("ban", thing.id)]))
                 return True
         if key == "*":
-            state.marks |= {t.id for t in self.shown() if t.kind == "server"}
+            session.marks |= {t.id for t in self.shown() if t.kind == "server"}
             return True
         return super().press(key)
 
 
-def drop_words(state: ConsoleState, drop: dict[str, Any]) -> str:
+def drop_words(session: Session, drop: dict[str, Any]) -> str:
     """From `engine.packets.drops`: the machine's last packet that was dropped or read in part."""
     many, what = drop["count"], str(drop["protocol"]).upper()
-    ago = age(state.wall() - drop["at"])
+    ago = age(session.wall() - drop["at"])
     if drop["answered"]:
         return f"{what}: {drop['fault']} ({many} times, {ago} ago)"
     return f"{many} {what} packet{'s' if many != 1 else ''} dropped, {ago} ago: {drop['fault']}; P shows them"
@@ -139,12 +139,12 @@ def name_of(row: NodeRow) -> str:
     return short(row.name) if row.kind != "sighting" else row.name
 
 
-def signal_of(state: ConsoleState, row: NodeRow) -> str:
+def signal_of(session: Session, row: NodeRow) -> str:
     """The newest signal: of the task, or else of the boot."""
     if row.task:
-        progress = state.progress(row.id)
+        progress = session.progress(row.id)
         return progress.text if progress is not None and progress.text else f"{row.task} runs"
-    node = state.node(row.id)
+    node = session.node(row.id)
     if node is not None and node.boot is not None:
         return f"{row.signal} {g.NEXT} {boot_next(node)}"
     if row.kind == "sighting":

@@ -11,14 +11,14 @@ class Notes(Scroll):
     name = "notes"
 
     def text(self, columns: int) -> list[Line]:
-        notes = self.state.notes
+        notes = self.session.notes
         if not notes:
             return [line(), line("  ", ("nothing was done from this console yet", "dim"))]
         out: list[Line] = []
         for note in reversed(notes):
             mark, style = (" √ ", "good") if note.ok else (" ! ", "bad")
             texts = wrap(note.text, columns - 24)
-            out.append(line((mark, style), (f"{clock(note.at)} {age(self.state.real() - note.at):>6}  ", "dim"), texts[0]))
+            out.append(line((mark, style), (f"{clock(note.at)} {age(self.session.real() - note.at):>6}  ", "dim"), texts[0]))
             out += [line(" " * 20, more) for more in texts[1:]]
             if note.advice:
                 out += [line(" " * 20, (text, "dim")) for text in wrap(note.advice, columns - 24)]

@@ -13,7 +13,7 @@ from engine.api.views import DecodedPacket, short
 from ..formats import clock
 from ..page import Listing, Scroll
 from ..screen import Hint, Subject
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, clip, line, wrap
 
 KEEP = 1000
@@ -24,8 +24,8 @@ _STYLE = {"dhcp": "", "tftp": "busy", "http": "busy", "lldp": "dim"}
 class PacketsScreen(Listing):
     name = "packets"
 
-    def __init__(self, state: ConsoleState, who: str = "") -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, who: str = "") -> None:
+        super().__init__(session)
         self.who = who
         """Node id, MAC or address; empty: all machines."""
         self.follow = True
@@ -43,18 +43,18 @@ class PacketsScreen(Listing):
         return f"packets {self._name(self.who)}" if self.who else "packets"
 
     def _name(self, who: str) -> str:
-        node = self.state.node(who)
+        node = self.session.node(who)
         return short(node.name) if node is not None else who
 
     # -- asking, in threads ------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        source = self.state.source
-        if self._busy or source is None or self.state.past is not None:
+        source = self.session.source
+        if self._busy or source is None or self.session.past is not None:
             return
         self._busy = True
         who, after = self.who, self._after
-        self.state.work(lambda: source.packets(who, after), self._took)
+        self.session.work(lambda: source.packets(who, after), self._took)
 
     def _took(self, found: Any) -> None:
         self._busy = False
@@ -74,7 +74,7 @@ class PacketsScreen(Listing):
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def nothing(self) -> str:
-        if self.state.past is not None:
+        if self.session.past is not None:
             return "packets are kept by a running engine, not in the journal: B returns to now"
         return self.failed or ("asking the engine ..." if self._busy else "the engine has received and sent no packet since it started")
 
@@ -132,7 +132,7 @@ class PacketsScreen(Listing):
         if key == "enter":
             thing = self.chosen()
             if thing is not None:
-                self.state.push(PacketScreen(self.state, thing))
+                self.session.push(PacketScreen(self.session, thing))
             return True
         if super().press(key):
             self.follow = key in ("end", "G") or (key in ("down", "j") and self.index >= len(self.shown()) - 1)
@@ -143,7 +143,7 @@ class PacketsScreen(Listing):
         return self.who
 
     def subject(self) -> Subject:
-        node = self.state.node(self.who) if self.who else None
+        node = self.session.node(self.who) if self.who else None
         return Subject((node.id,)) if node is not None else Subject()
 
 
@@ -152,8 +152,8 @@ class PacketScreen(Scroll):
 
     name = "packet"
 
-    def __init__(self, state: ConsoleState, decoded: DecodedPacket) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, decoded: DecodedPacket) -> None:
+        super().__init__(session)
         self.decoded = decoded
 
     def ident(self) -> Hashable:

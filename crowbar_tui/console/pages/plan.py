@@ -11,7 +11,7 @@ from ..formats import age, day
 from ..overlays import Asked, Entry, Menu
 from ..page import Scroll
 from ..screen import Hint
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
@@ -22,12 +22,12 @@ _STYLE = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
 class PlanScreen(Scroll):
     name = "plan"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.whole = False
 
     def page(self) -> PlanPage:
-        return self.state.remember("plan", lambda: plan_page(self.state.world))
+        return self.session.remember("plan", lambda: plan_page(self.session.world))
 
     def text(self, columns: int) -> list[Line]:
         page = self.page()
@@ -85,7 +85,7 @@ class PlanScreen(Scroll):
     def _revisions(self, page: PlanPage) -> list[Line]:
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
-            when = f"{day(r.at)}  {age(self.state.wall() - r.at)} ago"
+            when = f"{day(r.at)}  {age(self.session.wall() - r.at)} ago"
             force = ("  current" if r.current else "", "good")
             out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
         return out
@@ -99,15 +99,15 @@ class PlanScreen(Scroll):
         ]
 
     def _settings(self, deployment: str) -> None:
-        self.state.push(AttributesScreen(self.state, deployment=deployment))
+        self.session.push(AttributesScreen(self.session, deployment=deployment))
 
     def press(self, key: str) -> bool:
         if key == "c":
-            if self.state.may_do():
-                self.state.overlay = Asked(self.state, "commit which plan file?", lambda path: preview_file(self.state, path))
+            if self.session.may_do():
+                self.session.overlay = Asked(self.session, "commit which plan file?", lambda path: preview_file(self.session, path))
             return True
         if key == "v":
-            self.state.push(RevisionsScreen(self.state))
+            self.session.push(RevisionsScreen(self.session))
             return True
         if key == "A":
             names = [d.name for d in self.page().deployments]
@@ -115,7 +115,7 @@ class PlanScreen(Scroll):
                 self._settings(names[0])
             elif names:
                 entries = [Entry(str(i), name, "its settings", partial(self._settings, name)) for i, name in enumerate(names[:9], 1)]
-                self.state.overlay = Menu(self.state, "settings of which deployment?", entries)
+                self.session.overlay = Menu(self.session, "settings of which deployment?", entries)
             return True
         if key == "tab":
             self.whole = not self.whole

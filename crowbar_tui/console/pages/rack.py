@@ -8,7 +8,7 @@ from .. import glyphs as g
 from ..formats import count
 from ..page import Page
 from ..screen import Hint, Subject
-from ..state import STYLE, ConsoleState, standing
+from ..session import STYLE, Session, standing
 from ..styled import Line, clip, fit, line
 from .nodes import name_of
 
@@ -19,13 +19,13 @@ _WIDE = 78
 class RackScreen(Page):
     name = "rack"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.index = 0
         self.top = 0
 
     def room(self) -> RackRoom:
-        return self.state.remember("rack", lambda: rack_room(self.state.world, self.state.links()))
+        return self.session.remember("rack", lambda: rack_room(self.session.world, self.session.links()))
 
     def things(self) -> list[NodeRow]:
         """The machines in cursor order: rack by rack from the top, then those without a known place."""
@@ -105,10 +105,10 @@ class RackScreen(Page):
         style, bar = STYLE[how], "+" if chosen else ""
         said = ""
         if how in ("problem", "waiting") and row.why is not None:
-            said = self.state.say(row.why.sentence)
+            said = self.session.say(row.why.sentence)
         elif how == "working":
-            said = f"{self.state.share(row) * 100:.0f}%  {row.task or row.runs}"
-        mark = "*" if row.id in self.state.marks else " "
+            said = f"{self.session.share(row) * 100:.0f}%  {row.task or row.runs}"
+        mark = "*" if row.id in self.session.marks else " "
         spans = (
             (f"{unit:>3} ", f"dim{bar}"),
             (_UNIT_BARS[how], style + bar),
@@ -145,7 +145,7 @@ class RackScreen(Page):
             return True
         if key == "space":
             for node in self.subject().nodes:
-                self.state.marks ^= {node}
+                self.session.marks ^= {node}
             self.index = min(self.index + 1, max(len(self.things()) - 1, 0))
             return True
         return False

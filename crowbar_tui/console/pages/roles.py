@@ -10,7 +10,7 @@ from engine.api.views import LETTERS, Column, Lists, Node, Waiting, bearers, cel
 from ..formats import age
 from ..page import Listing
 from ..screen import Hint, Subject
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, clip, line
 
 _STYLE = {"A": "good", "T": "busy", "t": "", "b": "dim", "E": "bad", "p": "ask", "s": "dim", ".": "dim", "?": "ask"}
@@ -21,19 +21,19 @@ class RolesScreen(Listing):
     name = "roles"
     empty = "no node has a role yet"
 
-    def __init__(self, state: ConsoleState) -> None:
-        super().__init__(state)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.lists = False
         self.column = 0
 
     def _columns(self) -> tuple[Column, ...]:
-        return self.state.remember("columns", lambda: columns(self.state.world))
+        return self.session.remember("columns", lambda: columns(self.session.world))
 
     def _lists(self) -> Lists:
-        return self.state.remember("lists", lambda: lists(self.state.world))
+        return self.session.remember("lists", lambda: lists(self.session.world))
 
     def things(self) -> Sequence[Any]:
-        return self._lists().lines if self.lists else self.state.remember("bearers", lambda: bearers(self.state.world))
+        return self._lists().lines if self.lists else self.session.remember("bearers", lambda: bearers(self.session.world))
 
     def key_of(self, thing: Node | Waiting) -> Hashable:
         return (thing.node, thing.role) if isinstance(thing, Waiting) else thing.id
@@ -74,20 +74,20 @@ class RolesScreen(Listing):
         if isinstance(thing, Waiting):
             mark = "!" if thing.state == "error" else " "
             head = f" {mark} {clip(short(thing.node), 12):<13}"
-            told = self.state.say(thing.sentence)
+            told = self.session.say(thing.sentence)
             style = "bad" if thing.state == "error" else "dim"
             under = columns < 120 and (chosen or thing.state == "error")
             told_first = line(
                 (head, "name"),
                 f"{clip(thing.role, 19):<20}",
                 (f"{thing.state:<12}", _STATE.get(thing.state, "")),
-                (f"{age(self.state.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
+                (f"{age(self.session.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
                 ("" if under else clip(told, columns - 57), style),
             )
             return [told_first, *([line("     ", (clip(told, columns - 6), style))] if under else [])]
         each, first, many = self._shape(columns)
-        letters = cells(self.state.world, thing.id, self._columns()[first : first + many])
-        mark = "*" if thing.id in self.state.marks else " "
+        letters = cells(self.session.world, thing.id, self._columns()[first : first + many])
+        mark = "*" if thing.id in self.session.marks else " "
         spans: list[tuple[str, str]] = [(mark, "ask"), (f"{clip(short(thing.name), 13):<14}", "name")]
         for i, letter in enumerate(letters, first):
             here = chosen and i == self.column
@@ -102,7 +102,7 @@ class RolesScreen(Listing):
         self.empty = "no node has a role yet"
         names = self._columns()
         self.column = max(min(self.column, len(names) - 1), 0)
-        legend = [f"{letter} {state}" for state, letter in LETTERS.items()] + [". not bound"]
+        legend = [f"{letter} {shown}" for shown, letter in LETTERS.items()] + [". not bound"]
         if columns < 80:
             return super().body(columns, rows)
         body = super().body(columns - 16, rows - 1)
@@ -123,11 +123,11 @@ class RolesScreen(Listing):
         if thing is None or not names:
             return line()
         column = names[self.column]
-        record = self.state.world.node_roles.get((thing.id, column.role))
+        record = self.session.world.node_roles.get((thing.id, column.role))
         if record is None:
             return line((f" {column.role}", "name"), (f" ({column.stage}): {short(thing.name)} does not have this role", "dim"))
-        r = role_row(self.state.world, record)
-        said = f"  {self.state.say(r.why[0].sentence)}" if r.why else ""
+        r = role_row(self.session.world, record)
+        said = f"  {self.session.say(r.why[0].sentence)}" if r.why else ""
         style = _STYLE.get(LETTERS.get(r.state, "?"), "")
         return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, style), clip(said, columns - 40))
 
@@ -141,13 +141,13 @@ class RolesScreen(Listing):
     def subject(self) -> Subject:
         thing = self.chosen()
         if isinstance(thing, Waiting):
-            node = self.state.node(thing.node)
+            node = self.session.node(thing.node)
             return Subject((node.id,), thing.role) if node is not None else Subject()
         names = self._columns()
         if thing is None or not names:
             return Subject()
         role = names[max(min(self.column, len(names) - 1), 0)].role
-        return Subject((thing.id,), role if (thing.id, role) in self.state.world.node_roles else "")
+        return Subject((thing.id,), role if (thing.id, role) in self.session.world.node_roles else "")
 
     def press(self, key: str) -> bool:
         if key == "tab":
@@ -160,7 +160,7 @@ class RolesScreen(Listing):
         if not self.lists and key == "space":
             thing = self.chosen()
             if thing is not None:
-                self.state.marks ^= {thing.id}
+                self.session.marks ^= {thing.id}
                 self.move(self.index + 1)
             return True
         return super().press(key)

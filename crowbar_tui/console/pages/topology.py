@@ -20,7 +20,7 @@ class TopologyScreen(Listing):
     sorts = (Sort("", None), Sort("check", lambda t: (("swapped", "missing", "silent", "unknown", "right").index(t.check),)))
 
     def things(self) -> Sequence[Link]:
-        return self.state.links().links
+        return self.session.links().links
 
     def key_of(self, thing: Link) -> Hashable:
         return (thing.node, thing.nic, thing.link)
@@ -37,7 +37,7 @@ class TopologyScreen(Listing):
         mark = "!" if thing.check in ("swapped", "missing") else " "
         style = _STYLE[thing.check]
         told = thing.why
-        age_ = age(self.state.wall() - thing.at) if thing.at else ""
+        age_ = age(self.session.wall() - thing.at) if thing.at else ""
         node = thing.node if thing.switch else f"({thing.node})"
         wide = columns >= 120
         spans = [
@@ -60,7 +60,7 @@ class TopologyScreen(Listing):
         return out
 
     def heads(self, columns: int) -> list[Line]:
-        found = self.state.links()
+        found = self.session.links()
         if not found.switches:
             return []
         more = "    age  by    why" if columns >= 120 else "   age"
@@ -68,14 +68,14 @@ class TopologyScreen(Listing):
         return [line((self._told(found.switches, columns), "")), line((head, "head"))]
 
     def _told(self, switches: Sequence[Switch], columns: int) -> str:
-        wall = self.state.wall()
+        wall = self.session.wall()
         some = [
             f"{s.name} {count(s.ports_seen, 'port')}" + (f", heard {age(wall - s.at)} ago" if s.at else ", never heard") for s in switches
         ]
         return clip(" " + "   ".join(some), columns)
 
     def rule(self) -> str:
-        checks = self.state.links().checks
+        checks = self.session.links().checks
         told = "  ".join(f"{many} {check}" for check, many in checks.items() if many)
         rest = super().rule()
         return f"{told}   {rest}" if rest and told else told or rest
@@ -85,5 +85,5 @@ class TopologyScreen(Listing):
 
     def subject(self) -> Subject:
         thing = self.chosen()
-        node = self.state.node(thing.node) if thing is not None else None
+        node = self.session.node(thing.node) if thing is not None else None
         return Subject((node.id,)) if node is not None else Subject()

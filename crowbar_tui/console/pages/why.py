@@ -9,7 +9,7 @@ from engine.api.views import WhyChain, short, why_chain
 from ..formats import age
 from ..page import Scroll
 from ..screen import Hint, Subject
-from ..state import ConsoleState
+from ..session import Session
 from ..styled import Line, line, wrap
 
 _STYLE = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "", "todo": "", "active": "good"}
@@ -18,8 +18,8 @@ _STYLE = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "",
 class WhyScreen(Scroll):
     name = "why"
 
-    def __init__(self, state: ConsoleState, node: str, role: str = "") -> None:
-        super().__init__(state)
+    def __init__(self, session: Session, node: str, role: str = "") -> None:
+        super().__init__(session)
         self.id = node
         self.role = role
 
@@ -27,14 +27,14 @@ class WhyScreen(Scroll):
         return ("why", self.id, self.role)
 
     def crumb(self) -> str:
-        name = short(self.state.rows[self.id].name) if self.id in self.state.rows else self.id
+        name = short(self.session.rows[self.id].name) if self.id in self.session.rows else self.id
         return f"why {self.role or name}"
 
     def chain(self) -> WhyChain | None:
-        node = self.state.node(self.id)
+        node = self.session.node(self.id)
         if node is None:
             return None
-        return self.state.remember(("chain", self.id, self.role), lambda: why_chain(self.state.world, node, self.role))
+        return self.session.remember(("chain", self.id, self.role), lambda: why_chain(self.session.world, node, self.role))
 
     def text(self, columns: int) -> list[Line]:
         chain = self.chain()
@@ -48,27 +48,27 @@ class WhyScreen(Scroll):
             style = _STYLE.get(x.state, "ask")
             head = f"{' ' * (3 + 2 * x.depth)}{x.subject}"
             head = f"{head:<{start}}{x.state:<11}"
-            texts = wrap(self.state.say(x.sentence), columns - len(head) - 1)
+            texts = wrap(self.session.say(x.sentence), columns - len(head) - 1)
             out.append(line((head[:start], "name" if style == "bad" else ""), (head[start:], style), texts[0]))
             out += [line(" " * len(head), more) for more in texts[1:]]
         out.append(line())
         for fact in chain.facts:
-            when = f", {age(self.state.wall() - fact.at)} ago" if fact.at else ""
-            out += _labelled(fact.label, self.state.say(fact.text) + when, columns, "")
+            when = f", {age(self.session.wall() - fact.at)} ago" if fact.at else ""
+            out += _labelled(fact.label, self.session.say(fact.text) + when, columns, "")
         out += self._meanwhile(chain, columns)
         if chain.advice:
-            out += _labelled("try", self.state.say(chain.advice), columns, "ask")
+            out += _labelled("try", self.session.say(chain.advice), columns, "ask")
         else:
             out += _labelled("try", "nothing to do: wait", columns, "dim")
         return out
 
     def _meanwhile(self, chain: WhyChain, columns: int) -> list[Line]:
         """Refusals that concern the machine."""
-        node = self.state.node(chain.node)
+        node = self.session.node(chain.node)
         out: list[Line] = []
-        for code, told in (self.state.snapshot.health.get("refusals") or {}).items():
+        for code, told in (self.session.snapshot.health.get("refusals") or {}).items():
             if node is not None and (told.get("mac") in node.macs or code in ("other_server", "pool_empty")):
-                when = age(self.state.wall() - told["at"])
+                when = age(self.session.wall() - told["at"])
                 out += _labelled("seen meanwhile", f"{told['sentence']}, {told['count']} times, last {when} ago", columns, "")
         return out
 

@@ -10,7 +10,7 @@ from engine.api.control import Answers, Port, compose, keys_beside, mistakes
 from engine.api.views import absolute
 
 from ..pages.commit import preview_file
-from ..state import ConsoleState
+from ..session import Session
 from .admin_node import AdminNode
 from .field import Field
 
@@ -28,13 +28,13 @@ class FirstRun:
 
     def __init__(
         self,
-        state: ConsoleState,
+        session: Session,
         admin: AdminNode,
         clock: Callable[[], float],
         leave: Callable[[], None],
         track: Callable[[str], None],
     ) -> None:
-        self.state = state
+        self.session = session
         self.admin = admin
         self.clock = clock
         self.leave = leave
@@ -45,13 +45,13 @@ class FirstRun:
         self.port: Port | None = None
         self.deaf = ""
         """Why the wizard cannot hear LLDP. Empty: it listens."""
-        self.systems: list[tuple[str, str]] = [(name, "") for name, i in sorted(state.world.catalog.images.items()) if i.kind == "system"]
+        self.systems: list[tuple[str, str]] = [(name, "") for name, i in sorted(session.world.catalog.images.items()) if i.kind == "system"]
         self.domain = admin.domain()
         self.folder = admin.folder()
         self.checking = False
         """Version of the findings about interfaces."""
         self._judged: tuple[Answers | None, dict[str, str]] = (None, {})
-        state.work(admin.systems, self._took_systems)
+        session.work(admin.systems, self._took_systems)
 
     # -- answers -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class FirstRun:
         )
 
     def _secret_file(self) -> Path:
-        return keys_beside(Path(self.state.snapshot_where)).absolute() / "bmc-password"
+        return keys_beside(Path(self.session.snapshot_where)).absolute() / "bmc-password"
 
     def typed_secret(self) -> str:
         v = self.values()
@@ -96,10 +96,10 @@ class FirstRun:
         return compose(self.answers())
 
     def wrong(self) -> dict[str, str]:
-        """Field -> its mistake. Computed once for each state of the answers."""
+        """Field -> its mistake. Computed once for each change of the answers."""
         answers = self.answers()
         if self._judged[0] != answers:
-            self._judged = (answers, mistakes(answers, self.state.world.base))
+            self._judged = (answers, mistakes(answers, self.session.world.base))
         return self._judged[1]
 
     # -- what the machine says ---------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class FirstRun:
                 self.port = next((p for p in self.ports if p.name == self.port.name), self.port)
             then("" if self.ports else "this machine has no network interface")
 
-        self.state.work(lambda: (self.admin.ports(), self.admin.deaf()), took)
+        self.session.work(lambda: (self.admin.ports(), self.admin.deaf()), took)
 
     def choose(self, interface: str) -> None:
         self.port = next((p for p in self.ports if p.name == interface), None)
@@ -131,4 +131,4 @@ class FirstRun:
     def take_file(self, path: str) -> None:
         """Commits an existing plan file."""
         self.leave()
-        preview_file(self.state, path)
+        preview_file(self.session, path)

@@ -237,7 +237,7 @@ class RehearsalForm(Form):
         if isinstance(command, str):
             self._trouble = command
             return False
-        self.run.state.begin(command)
+        self.run.session.begin(command)
         return False
 
     def says(self) -> str:

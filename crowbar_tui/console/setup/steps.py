@@ -62,7 +62,7 @@ class Start(Step):
             self.run.leave()
             return False
         if chosen == "file":
-            self.run.state.overlay = Asked(self.run.state, "use which plan file?", self.run.take_file)
+            self.run.session.overlay = Asked(self.run.session, "use which plan file?", self.run.take_file)
             return False
         self.run.track(chosen)
         return True
@@ -91,11 +91,11 @@ class Checks(Step):
             self.look()
 
     def look(self) -> None:
-        self.checking_since = self.run.state.wall()
-        self.run.state.work(self.run.admin.checks, self._took)
+        self.checking_since = self.run.session.wall()
+        self.run.session.work(self.run.admin.checks, self._took)
 
     def _took(self, found: Any) -> None:
-        self.checking_since, self.at = 0.0, self.run.state.wall()
+        self.checking_since, self.at = 0.0, self.run.session.wall()
         if isinstance(found, Exception):
             self.failed = str(found)
         else:
@@ -106,7 +106,7 @@ class Checks(Step):
             return [line("   ", (self.failed or "checking ...", "bad" if self.failed else "dim"))]
         count = {grade: sum(c.grade == grade for c in self.found) for grade in GRADES}
         said = f"{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad"
-        when = "checking again ..." if self.checking_since else f"{age(self.run.state.wall() - self.at)} ago"
+        when = "checking again ..." if self.checking_since else f"{age(self.run.session.wall() - self.at)} ago"
         style = "bad" if count["bad"] else "ask" if count["warn"] else "good"
         out: list[Line] = [line("   ", (said, style), (f"   {when}", "dim")), line()]
         lines: list[Line] = []
@@ -164,7 +164,7 @@ class Interface(Step):
         self.failed = ""
 
     def enter(self) -> None:
-        self.since = self.since or self.run.state.wall()
+        self.since = self.since or self.run.session.wall()
         self.run.look_ports(self._took)
 
     def _took(self, problem: str) -> None:
@@ -200,7 +200,7 @@ class Interface(Step):
                 out.append(row(of, {"address": (more, "dim")}))
         out = out[: rows - 3]
         deaf = self.run.deaf
-        since = age(self.run.state.wall() - self.since)
+        since = age(self.run.session.wall() - self.since)
         told = f"no LLDP: {deaf}" if deaf else f"listening for LLDP for {since}; switches speak every 30 s"
         return [*out, line(), line("   ", (clip(told, columns - 4), "ask" if deaf else "dim"))]
 
@@ -250,15 +250,15 @@ class Listen(Step):
             self.listen(port.name)
 
     def listen(self, interface: str) -> None:
-        self.on, self.began, self.answered = interface, self.run.state.wall(), None
-        self.run.state.work(lambda: self.run.admin.servers(interface), self._took)
+        self.on, self.began, self.answered = interface, self.run.session.wall(), None
+        self.run.session.work(lambda: self.run.admin.servers(interface), self._took)
 
     def _took(self, answered: Any) -> None:
-        self.began, self.at = 0.0, self.run.state.wall()
+        self.began, self.at = 0.0, self.run.session.wall()
         self.answered = str(answered) if isinstance(answered, Exception) else answered
 
     def body(self, columns: int, rows: int) -> list[Line]:
-        wall = self.run.state.wall()
+        wall = self.run.session.wall()
         out: list[Line] = []
         if self.began:
             share = min((wall - self.began) / LISTEN_S, 1.0)
@@ -341,7 +341,7 @@ class Writing(Step):
         elif key in ("home", "g", "end", "G"):
             self.top = 0 if key in ("home", "g") else self._many
         elif key == "f":
-            self.run.state.overlay = Asked(self.run.state, "write the plan to which file?", self._name)
+            self.run.session.overlay = Asked(self.run.session, "write the plan to which file?", self._name)
         elif key == "w":
             self._write(False, commit=False)
         else:
@@ -361,7 +361,7 @@ class Writing(Step):
         self.busy, self.said = True, None
         path, text = self.file(), self.run.text()
         secret = self.run.typed_secret()
-        source, admin = self.run.state.source, self.run.admin
+        source, admin = self.run.session.source, self.run.admin
 
         def job() -> Said:
             said = admin.write(path, text, over)
@@ -373,7 +373,7 @@ class Writing(Step):
                 return Said(False, "no engine runs to take the plan")
             return source.commit(text, path.name)
 
-        self.run.state.work(job, lambda said: self._written(said, path, commit))
+        self.run.session.work(job, lambda said: self._written(said, path, commit))
 
     def _written(self, said: Any, path: Path, commit: bool) -> None:
         self.busy = False
@@ -381,14 +381,14 @@ class Writing(Step):
             said = Said(False, f"it failed: {said}")
         if not said.ok and said.advice == "over":
             told = "this replaces its content"
-            self.run.state.overlay = Sure(self.run.state, f"overwrite {path.name}?", told, None, lambda: self._write(True, commit))
+            self.run.session.overlay = Sure(self.run.session, f"overwrite {path.name}?", told, None, lambda: self._write(True, commit))
             self.said = Said(False, said.text, "f: another name")
             return
         if said.ok and not commit:
             self.said = Said(True, said.text)
-            self.run.state.note(Said(True, f"{path} is written and not committed"))
+            self.run.session.note(Said(True, f"{path} is written and not committed"))
         elif said.ok:
-            self.run.state.note(Said(True, f"{path} is written and committed"))
+            self.run.session.note(Said(True, f"{path} is written and committed"))
             self.run.leave()
         else:
             self.said = said

@@ -4,7 +4,7 @@ Rules
 * Going back keeps all answers. Enter leaves a step only if a plan file could hold its values. Mistakes stand under their field, in the
   words of `crowbar plan check`, because the same reader checks them.
 * Before the last step the wizard writes and sends nothing, except the DHCPDISCOVER of the DHCP step.
-* `state.work` runs slow jobs. The wizard keeps an answer that arrives after its step was left.
+* `session.work` runs slow jobs. The wizard keeps an answer that arrives after its step was left.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from engine.api.views import Step as NextStep
 from .. import glyphs as g
 from ..page import Page
 from ..screen import Hint
+from ..session import Session
 from ..snapshot import Said
-from ..state import ConsoleState
 from ..styled import Line, line
 from .admin_node import AdminNode, RealAdminNode
 from .first_run import FirstRun
@@ -31,10 +31,10 @@ from .steps import Checks, Interface, Listen, Start, Writing
 class Wizard(Page):
     name = "first run"
 
-    def __init__(self, state: ConsoleState, admin: AdminNode | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(state)
-        self._admin = admin or RealAdminNode(Path(state.snapshot_where))
-        run = self.run = FirstRun(state, self._admin, clock, self.leave, self.track)
+    def __init__(self, session: Session, admin: AdminNode | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(session)
+        self._admin = admin or RealAdminNode(Path(session.snapshot_where))
+        run = self.run = FirstRun(session, self._admin, clock, self.leave, self.track)
         start = Start(run)
         forms = SiteForm(run), NetworkForm(run), BmcForm(run), RackForm(run)
         run.fields = [field for form in forms for field in form.fields]
@@ -58,9 +58,9 @@ class Wizard(Page):
 
     def leave(self) -> None:
         self._admin.close()
-        if self.state.page is self:
-            self.state.overlay = None
-            self.state.show(0)
+        if self.session.page is self:
+            self.session.overlay = None
+            self.session.show(0)
 
     def go(self, to: int) -> None:
         self.index = max(min(to, len(self.steps) - 1), 0)
@@ -71,8 +71,8 @@ class Wizard(Page):
     def tick(self) -> None:
         if isinstance(self.here, Interface):
             self.here.enter()
-        if self.state.world.plan is not None and self.state.page is self:
-            self.state.note(Said(True, "somebody committed a plan meanwhile, so the wizard has ended"))
+        if self.session.world.plan is not None and self.session.page is self:
+            self.session.note(Said(True, "somebody committed a plan meanwhile, so the wizard has ended"))
             self.leave()
 
     def middle(self) -> Line | None:

@@ -79,8 +79,8 @@ def unexpected(w: Work, node: Node, environment: str) -> None:
 
 def _await(w: Work, node: Node, kind: NodeMove, boot: Boot, intent: Intent) -> Node | None:
     """Records that the node runs nothing until this boot's hello."""
-    heard = w.now if node.alive else node.heard
-    new = change_node(w, node, kind, boot=boot, intent=intent, signal_at=w.at, since=w.at, heard=heard)
+    last_sign = w.now if node.alive else node.last_sign
+    new = change_node(w, node, kind, boot=boot, intent=intent, signal_at=w.at, since=w.at, last_sign=last_sign)
     if new is not None:
         w.wake(boot.deadline, NodeDue(node.id))
     return new
@@ -113,7 +113,7 @@ def node_signal(w: Work, node: Node, signal: Signal) -> Node:
     boot = seen(w, node.boot, signal, believed(w, signal))
     if boot is node.boot:
         return node
-    new = replace(node, boot=boot, signal=boot.signal, signal_at=w.at, heard=w.now if signal is not Signal.POWERED else node.heard)
+    new = replace(node, boot=boot, signal=boot.signal, signal_at=w.at, last_sign=w.now if signal is not Signal.POWERED else node.last_sign)
     w.put_node(new)
     if boot.tries > TRIES and boot.tries > node.boot.tries:
         _give_up(w, new, boot)
@@ -177,7 +177,7 @@ def _give_up(w: Work, node: Node, boot: Boot) -> None:
     reason = boot.failure or reasons.boot_timeout(
         expected=signal.value, seconds=within(w, boot), signal=boot.signal.value, tries=boot.tries
     )
-    change_node(w, node, NodeMove.GIVE_UP, problem=reason, since=w.at, heard=w.now if node.alive else node.heard)
+    change_node(w, node, NodeMove.GIVE_UP, problem=reason, since=w.at, last_sign=w.now if node.alive else node.last_sign)
 
 
 # -- sightings -----------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def sighting_signal(w: Work, sighting: Sighting, signal: Signal) -> Sighting:
     boot = sighting.boot or opened(w, 1, Way.NETWORK, DISCOVERY, ordered=False)
     boot = seen(w, boot, signal)
     told = sighting.reason if loaders.stands(boot, sighting.loaders_failed) else None
-    new = replace(sighting, boot=boot, last=w.at, heard=w.now, reason=told)
+    new = replace(sighting, boot=boot, last=w.at, last_sign=w.now, reason=told)
     w.put_sighting(new)
     w.wake(boot.deadline, SightingDue(sighting.mac))
     return new

@@ -235,7 +235,7 @@ def _arrived(w: Work, node: Node, event: Hello) -> None:
         signal_at=w.at,
         since=w.at,
         clock_off=round(event.clock - w.at) if event.clock is not None else None,
-        heard=w.now,
+        last_sign=w.now,
     )
     if new is None:
         return

@@ -148,7 +148,7 @@ def _is_there(view: View, node: Node, now: float) -> bool:
     """True if the node's machine is up, or was a moment ago: then nobody can have dismantled it."""
     if node.alive and node.runs:
         return True
-    return node.heard > 0 and now - node.heard < deadline_s(view, A_MOMENT_S)
+    return node.last_sign > 0 and now - node.last_sign < deadline_s(view, A_MOMENT_S)
 
 
 def _is_writing(view: View, node: Node) -> bool:

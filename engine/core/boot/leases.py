@@ -321,7 +321,7 @@ def note(w: Work, request: DhcpRequest, kind: str, address: str, proxy: bool = F
         vendor=request.vendor_class[:64],
         address=address or sighting.address,
         last=w.at,
-        heard=w.now,
+        last_sign=w.now,
         port=relay_port(request.relay) or sighting.port,
     )
     if kind == "boot-rom" or (kind == "ipxe" and sighting.boot is None):

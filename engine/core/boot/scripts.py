@@ -3,6 +3,8 @@
 * A script goes only to the address that the MAC leased. Any other address gets a refusal, which the node shows.
 * One boot has one nonce. Whoever asks again gets the same script, so nobody can take a boot from its machine by asking last; the node shows
   that somebody asked again.
+* Attribute `disk-boot` says how a machine continues to its own disk if its firmware boots from the network first. A rule of the plan sets
+  it for a product, an operator for one machine. Without it the loader chooses by its platform (`quirks.DISK_BOOT`).
 * A request that no open boot expects is a rumour (`rumour`). It gets the script that the machine needs if it really boots.
 """
 
@@ -14,10 +16,13 @@ from ... import reasons
 from ...effects import Answer, BootScript, Refuse
 from ...events import ScriptAsked
 from ...model import Mac, Node, Sighting, Signal
+from ...quirks import DISK_BOOT
 from ...reasons import Reason
+from ..roles.attributes import of_node
 from ..roles.stages import DISCOVERY, over_network
+from ..world.view import View
 from ..world.work import Work
-from . import disk_boot, loaders, rumour, strangers
+from . import loaders, rumour, strangers
 from .ban import is_banned
 from .boot import node_signal, sighting_signal
 
@@ -72,9 +77,15 @@ def _rumoured_script(w: Work, node: Node, event: ScriptAsked) -> None:
 
 def _node_script(w: Work, node: Node, event: ScriptAsked, environment: str, nonce: str) -> Answer:
     """`nonce`: of a script that boots the environment over the network; else it is on the disk."""
-    quirk = disk_boot.quirk(w, node) if not nonce else ""
+    quirk = _disk_boot(w, node) if not nonce else ""
     image = loaders.discovery_image(w, event.mac) if environment == DISCOVERY else ""
     return _boot_script(event, node.id, environment, nonce, quirk, image)
+
+
+def _disk_boot(view: View, node: Node) -> str:
+    """One of DISK_BOOT. Empty: the platform decides."""
+    found = of_node(view, node, "disk-boot")
+    return str(found) if found in DISK_BOOT else ""
 
 
 def _show(w: Work, mac: Mac, reason: Reason) -> None:

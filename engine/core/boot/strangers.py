@@ -81,7 +81,7 @@ def progress(sighting: Sighting) -> int:
 def lasts_until(sighting: Sighting) -> float:
     """Engine time at which a silent stranger is forgotten."""
     went_on = progress(sighting) or sighting.kind in ("bmc", "switch")
-    return sighting.heard + (SILENT_S if went_on else GONE_S)
+    return sighting.last_sign + (SILENT_S if went_on else GONE_S)
 
 
 def crowded_out(sightings: Iterable[Sighting], protected: Protected, now: float, many: int) -> list[Mac]:
@@ -93,7 +93,7 @@ def crowded_out(sightings: Iterable[Sighting], protected: Protected, now: float,
             continue
         boots = one.port and one.boot is not None and one.boot.deadline > now
         port = protected.port(one.port) if boots else ""
-        (at_port.setdefault(port, []) if port else free).append((progress(one), one.heard, one.mac))
+        (at_port.setdefault(port, []) if port else free).append((progress(one), one.last_sign, one.mac))
     for behind in at_port.values():
         behind.sort()
         free += behind[: max(len(behind) - AT_A_PORT, 0)]
@@ -134,8 +134,8 @@ def sweep(w: Work) -> None:
 def started(w: Work) -> None:
     """The engine starts. Whom an older version saw counts as heard now."""
     for one in w.all(Sighting):
-        if is_stranger(one) and not one.heard:
-            w.put_sighting(replace(one, heard=w.now))
+        if is_stranger(one) and not one.last_sign:
+            w.put_sighting(replace(one, last_sign=w.now))
     if len(w.strangers):
         _look_again(w, w.now)
 

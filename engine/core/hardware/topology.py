@@ -16,7 +16,7 @@ Rules
 * A node cannot hear LLDP from its BMC. The BMC's port is known if it asks for its address by DHCP through a relay that reports the port
   (option 82: circuit id, and remote id for the switch). Otherwise its cable is silent.
 
-* A port may hear more than one neighbour: a phone with a switch in it, the LLDP agent of a NIC's own firmware, two switches behind one
+* A port may hear more than one neighbour: a phone with a switch in it, the LLDP sender in a NIC's own firmware, two switches behind one
   that speaks no LLDP. One is taken (`neighbours`), and the link names the others and the reason.
 
 Names of ports and switches are compared as in `port_names`: `Gi1/0/4` is `GigabitEthernet1/0/4`, `tor1` is `tor1.example.net`.

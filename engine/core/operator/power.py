@@ -105,7 +105,7 @@ def _boot(w: Work, node: Node, action: str) -> str:
 
 def _park(w: Work, node: Node, off: PowerOff) -> None:
     suspend(w, node.id)
-    change_node(w, w.nodes[node.id], NodeMove.OFF if off.done else NodeMove.PARK, off=off, since=w.at, heard=w.now)
+    change_node(w, w.nodes[node.id], NodeMove.OFF if off.done else NodeMove.PARK, off=off, since=w.at, last_sign=w.now)
 
 
 def power_set(w: Work, event: PowerSet) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from ...definitions import Json
 from ...model import Kind, Node
-from ...plan import DeploymentDef, PlaceDef, Plan, Rack, Rule
+from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, Rule
 from ..world.world import World
 
 
@@ -54,7 +54,7 @@ def _set_by_operator(world: World, layer: str, scope: str) -> dict[str, Json]:
     return {v.name: v.value for v in found if v.name in world.catalog.attributes}
 
 
-def _rack(world: World, rack: Rack, nodes: list[Node]) -> Rack:
+def _rack(world: World, rack: RackDef, nodes: list[Node]) -> RackDef:
     by_unit = {n.place.unit: n for n in nodes if n.place is not None and n.place.rack == rack.name}
     return replace(rack, places=tuple(_place(world, place, by_unit.get(place.unit)) for place in rack.places))
 

@@ -48,7 +48,7 @@ def wanted(view: View, node: Node) -> bool:
     return up and usable(view, node) is not None
 
 
-def state(node: Node) -> str:
+def proof_state(node: Node) -> str:
     """`new`: this boot has had no challenge. `open`: one is under way. `waits`: the next one comes. `over`: the engine gave up."""
     proof = node.proof
     if proof is None or proof.boot_id != node.boot_id:
@@ -63,7 +63,7 @@ def refuted(node: Node) -> bool:
     the next who says hello in this boot takes its place. Whoever says that it cannot write into its BMC stays, unless that machine could
     before."""
     failure = node.proof.failure if node.proof is not None else None
-    if node.confirmed or state(node) != "over" or failure is None:
+    if node.confirmed or proof_state(node) != "over" or failure is None:
         return False
     could = node.bmc is not None and node.bmc.proven
     return failure.code in ("not_answered", "not_shown") or (failure.code == "not_written" and could)
@@ -72,7 +72,7 @@ def refuted(node: Node) -> bool:
 def advance(w: Work, node_id: str) -> None:
     """Asks for a confirmation if one is missing and none was asked for in this boot."""
     node = w.nodes.get(node_id)
-    if node is not None and wanted(w, node) and state(node) == "new":
+    if node is not None and wanted(w, node) and proof_state(node) == "new":
         ask(w, node, tries=1)
 
 
@@ -86,7 +86,7 @@ def ask(w: Work, node: Node, tries: int) -> None:
 def proved(w: Work, event: Proved) -> None:
     """The result of a challenge. One that is not the open challenge of the present boot changes nothing."""
     node = w.nodes.get(event.node)
-    if node is None or node.proof is None or node.proof.number != event.number or state(node) != "open" or not wanted(w, node):
+    if node is None or node.proof is None or node.proof.number != event.number or proof_state(node) != "open" or not wanted(w, node):
         return
     if event.failure is not None:
         failed(w, node, event.failure)
@@ -124,7 +124,7 @@ def tick(w: Work, node: Node) -> None:
     proof = node.proof
     if proof is None or proof.deadline > w.now or not wanted(w, node):
         return
-    match state(node):
+    match proof_state(node):
         case "open":
             failed(w, node, reasons.not_answered(node=node.name, seconds=deadline_s(w, WITHIN_S)))
         case "waits":
@@ -133,7 +133,7 @@ def tick(w: Work, node: Node) -> None:
 
 def retry(w: Work, node: Node) -> bool:
     """Forgets that the engine gave up. False: it did not."""
-    if state(node) != "over" or not wanted(w, node):
+    if proof_state(node) != "over" or not wanted(w, node):
         return False
     w.put_node(node := replace(node, proof=None))
     advance(w, node.id)
@@ -145,10 +145,10 @@ def reopen(w: Work, node: Node) -> None:
     proof = node.proof
     if proof is None or not wanted(w, node):
         return
-    if state(node) == "open":
+    if proof_state(node) == "open":
         w.put_node(replace(node, proof=replace(proof, deadline=w.now + deadline_s(w, WITHIN_S))))
         w.order(Prove(node=node.id, number=proof.number, boot_id=proof.boot_id))
-    if state(node) in ("open", "waits"):
+    if proof_state(node) in ("open", "waits"):
         found = w.nodes[node.id].proof
         assert found is not None
         w.wake(found.deadline, NodeDue(node.id))

@@ -177,7 +177,7 @@ def probed(w: Work, event: Probed) -> None:
         order_probe(w, node)
         return
     if node.alive:
-        change_node(w, node, NodeMove.SILENT, since=w.at, heard=w.now)
+        change_node(w, node, NodeMove.SILENT, since=w.at, last_sign=w.now)
         suspend(w, node.id)
     w.touch_node(node.id)  # it may have been too early for a power cycle before
     _ask_power(w, w.nodes[node.id])
@@ -206,6 +206,6 @@ def bye(w: Work, event: Bye) -> None:
         return
     if node.boot is not None or not node.runs or node.off is not None:
         return
-    node = replace(node, heard=w.now, notice=reasons.died(environment=node.runs))
+    node = replace(node, last_sign=w.now, notice=reasons.died(environment=node.runs))
     unexpected(w, node, environment_of(w, node, node.stage) or DISCOVERY)
     suspend(w, node.id)

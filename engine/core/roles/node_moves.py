@@ -18,7 +18,7 @@ from ...model import Node
 from ...reasons import Reason
 
 
-class Machine(enum.Enum):
+class MachineState(enum.Enum):
     """What the engine knows of a node's machine. People read the value."""
 
     DARK = "unknown"
@@ -90,31 +90,31 @@ return to their defaults; `+` sets one to true, `-` to false. A server begins as
 
 MOVES: dict[NodeMove, tuple[str, str]] = {
     NodeMove.BOOT: (
-        "boot intent signal_at since heard",
+        "boot intent signal_at since last_sign",
         "The engine or an operator orders a boot. Only a node that is available is booted.",
     ),
     NodeMove.BOOT_SEEN: (
-        "boot intent signal_at since heard",
+        "boot intent signal_at since last_sign",
         "The machine boots and nobody ordered it: its system says bye.",
     ),
     NodeMove.HELLO: (
-        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off heard",
+        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off last_sign",
         "The machine says hello from an environment in memory. A fourth wrong environment in a row is a problem; else a problem ends.",
     ),
     NodeMove.HELLO_DISK: (
-        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off heard",
+        "runs boot_id address boots misboots problem claim fingerprint intent signal signal_at since clock_off last_sign",
         "The same from an installed system, which counts as up when it has answered over SSH.",
     ),
     NodeMove.CONFIRM: ("confirmed", "The BMC, or an operator, confirmed that the present claim is the node's machine."),
-    NodeMove.GIVE_UP: ("problem since heard", "The deadline of the last try of a boot has passed: the node has a problem."),
+    NodeMove.GIVE_UP: ("problem since last_sign", "The deadline of the last try of a boot has passed: the node has a problem."),
     NodeMove.ANSWER: ("since", "A probe was answered."),
-    NodeMove.SILENT: ("since heard", "Three probes in a row were not answered."),
+    NodeMove.SILENT: ("since last_sign", "Three probes in a row were not answered."),
     NodeMove.FOUND_OFF: (
         "problem since",
         "The BMC says that the lost machine is off, and the engine may not power it on: the node has a problem.",
     ),
-    NodeMove.PARK: ("off since heard", "An operator orders the power off."),
-    NodeMove.OFF: ("off since heard", "The BMC reports that the power is off."),
+    NodeMove.PARK: ("off since last_sign", "An operator orders the power off."),
+    NodeMove.OFF: ("off since last_sign", "The BMC reports that the power is off."),
     NodeMove.UNPARK: ("notice since", "The order to power off failed, or the power was ordered on."),
     NodeMove.ENTER: ("stage backward since", "The engine moves the node to the wanted stage."),
     NodeMove.ALLOCATE: ("name group place since", "The operator or the plan allocates the node: it may go through the gate."),
@@ -130,13 +130,13 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
 }
 """Move -> the fields that the caller gives with it, and when it happens. All other fields are kept, except those that the table resets."""
 
-MEANS: dict[Machine, str] = {
-    Machine.DARK: "the engine does not know what the machine runs, and no boot is open",
-    Machine.BOOTING: "a boot is open: it ends with a hello, or with a problem",
-    Machine.UP: "the machine runs a known environment and answers",
-    Machine.LOST: "the machine ran a known environment and does not answer, or has not answered yet",
-    Machine.PARKING: "an operator powers it off; it ran a known environment",
-    Machine.PARKED: "an operator powered it off, and nothing runs there",
+MEANS: dict[MachineState, str] = {
+    MachineState.DARK: "the engine does not know what the machine runs, and no boot is open",
+    MachineState.BOOTING: "a boot is open: it ends with a hello, or with a problem",
+    MachineState.UP: "the machine runs a known environment and answers",
+    MachineState.LOST: "the machine ran a known environment and does not answer, or has not answered yet",
+    MachineState.PARKING: "an operator powers it off; it ran a known environment",
+    MachineState.PARKED: "an operator powered it off, and nothing runs there",
 }
 
 STAGE_MOVES: dict[str, str] = {
@@ -147,10 +147,10 @@ STAGE_MOVES: dict[str, str] = {
 """Kind of a step from one stage to another -> the reason that refuses it until the operator or the plan allows it. A step may have two
 kinds. Stages and their order come from `stages.yml`."""
 
-_SHORT = dict(zip("dk bo up lo pr pa".split(), Machine, strict=True))
+_SHORT = dict(zip("dk bo up lo pr pa".split(), MachineState, strict=True))
 _DEFAULTS = Node(id="", name="")
 _SIGNS = {"+": True, "-": False}
-LEGAL: dict[NodeMove, dict[Machine, Machine | None]] = {}
+LEGAL: dict[NodeMove, dict[MachineState, MachineState | None]] = {}
 """The table as maps. None: the record is deleted."""
 MARKS: dict[NodeMove, tuple[str, ...]] = {}
 RESETS: dict[NodeMove, dict[str, object]] = {}
@@ -161,7 +161,7 @@ def _read() -> None:
         cells, marks, resets = line.split("|")
         word, *row = cells.split()
         kind = NodeMove(word)
-        LEGAL[kind] = {at: _SHORT.get(to) for at, to in zip(Machine, row, strict=True) if to != "-"}
+        LEGAL[kind] = {at: _SHORT.get(to) for at, to in zip(MachineState, row, strict=True) if to != "-"}
         MARKS[kind] = tuple(marks.split())
         RESETS[kind] = {name.lstrip("+-"): _SIGNS[name[0]] if name[0] in _SIGNS else getattr(_DEFAULTS, name) for name in resets.split()}
 
@@ -169,14 +169,14 @@ def _read() -> None:
 _read()
 
 
-def machine_of(node: Node) -> Machine:
+def machine_state(node: Node) -> MachineState:
     if node.off is not None:
-        return Machine.PARKING if node.runs else Machine.PARKED
+        return MachineState.PARKING if node.runs else MachineState.PARKED
     if node.boot is not None:
-        return Machine.BOOTING
+        return MachineState.BOOTING
     if not node.runs:
-        return Machine.DARK
-    return Machine.UP if node.alive else Machine.LOST
+        return MachineState.DARK
+    return MachineState.UP if node.alive else MachineState.LOST
 
 
 def marks_of(node: Node) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def marks_of(node: Node) -> tuple[str, ...]:
 
 def move_node(node: Node, kind: NodeMove, given: dict[str, object]) -> Node | Reason:
     """The node after a move, with the fields that `MOVES` names; or a reason if the move is not legal in its state."""
-    state = machine_of(node)
+    state = machine_state(node)
     if state not in LEGAL[kind]:
         return reasons.no_such_move(what=node.name, move=kind.value, state=state.value)
     barred = MARKS[kind] and [mark for mark in marks_of(node) if mark in MARKS[kind]]

@@ -1,6 +1,6 @@
 """The BMCs of a rack: some speak IPMI, some Redfish, as in a real rack. One interface for both kinds of rack.
 
-The description decides which machine has which: `bmc: {protocol: mixed}` gives every third machine Redfish.
+The rack's `rack.yml` decides which machine has which: `bmc: {protocol: mixed}` gives every third machine Redfish.
 """
 
 from __future__ import annotations

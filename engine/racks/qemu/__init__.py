@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .description import QemuDescription
 from .needs import missing
 from .serial_log import SerialLog, serial_logs
+from .spec import QemuRackSpec
 
-__all__ = ["QemuDescription", "SerialLog", "missing", "serial_logs"]
+__all__ = ["QemuRackSpec", "SerialLog", "missing", "serial_logs"]

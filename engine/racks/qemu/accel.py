@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 from .command import QEMU, accelerated
-from .description import QemuDescription
+from .spec import QemuRackSpec
 
 log = logging.getLogger("rack")
 DEVICE = "/dev/kvm"
@@ -20,14 +20,14 @@ TRY_S = 20.0
 UP = b"Kernel panic - not syncing: VFS"
 
 
-def choose(description: QemuDescription, folder: Path) -> str:
+def choose(spec: QemuRackSpec, folder: Path) -> str:
     """`kvm` or `tcg`. Blocks for up to TRY_S seconds, once per rack. Raises OSError."""
-    if description.accel != "auto":
-        return description.accel
+    if spec.accel != "auto":
+        return spec.accel
     kept = folder / "accel"
     if kept.exists():
         return "kvm" if kept.read_text(encoding="ascii").strip() == "kvm" else "tcg"
-    found = "kvm" if os.access(DEVICE, os.R_OK | os.W_OK) and description.kernel and boots(description.kernel, "kvm") else "tcg"
+    found = "kvm" if os.access(DEVICE, os.R_OK | os.W_OK) and spec.kernel and boots(spec.kernel, "kvm") else "tcg"
     kept.write_text(f"{found}\n", encoding="ascii")
     log.info("machines run with %s", found)
     return found

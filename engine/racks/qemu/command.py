@@ -1,4 +1,4 @@
-"""The command line of one machine's QEMU process, from the machine's description. Pure.
+"""The command line of one machine's QEMU process, from the machine's hardware and faults. Pure.
 
 Rules
 * A process is one start through firmware: `-no-reboot` ends it when the guest resets, and the rack starts another one with the boot
@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from .description import Faults, Guest
+from .spec import Faults, Guest
 
 _SOUND = Faults()
 

@@ -4,7 +4,7 @@ Orders are carried out one after another. A machine that is off has no process. 
 reset ends it, and the next one starts at once with the boot order of that moment.
 
 Rules
-* `state.power` is what the BMC reports. It is set before the process starts and before it is killed.
+* `nonvolatile.power` is what the BMC reports. It is set before the process starts and before it is killed.
 * The start that uses a one-time boot device removes the order.
 * A process that ends without an order from guest or rack is a defect: the machine is off, and the last line of its errors is logged.
 """
@@ -21,11 +21,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..counters import Counters
-from . import command, smbios, state
-from .description import Faults, Guest, wiring
+from . import command, nonvolatile, smbios
 from .ipmi_bus import Bus, Execute
 from .qmp import Event, Qmp, QmpError
 from .serial_log import Recorder
+from .spec import Faults, Guest, wiring
 
 log = logging.getLogger("rack")
 KILL_S = 5.0
@@ -62,7 +62,7 @@ class Machine:
         self._slots = slots
         self._counters = counters
         self._file = folder / "state.json"
-        self.state = state.State()
+        self.nonvolatile = nonvolatile.NonVolatile()
         self._run: Run | None = None
         self._orders: asyncio.Queue[str] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class Machine:
     async def prepare(self) -> None:
         """Makes missing files, and continues where the machine was: with power on, it starts. Raises OSError, msgspec.DecodeError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.state = state.load(self._file)
+        self.nonvolatile = nonvolatile.load(self._file)
         for disk in self.guest.disks:
             if not (self.folder / disk.file).exists():
                 await self._make(command.disk_command(f"{disk.file}.new", disk.size_mb))
@@ -84,7 +84,7 @@ class Machine:
         table = smbios.host_interface(self.guest.uuid, self.guest.bmc_mac, self.guest.bmc_address)
         (self.folder / "host-interface.bin").write_bytes(table)
         self._task = asyncio.create_task(self._obey())
-        if self.state.power:
+        if self.nonvolatile.power:
             self._orders.put_nowait("on")
 
     async def _make(self, words: list[str]) -> None:
@@ -94,8 +94,8 @@ class Machine:
             raise OSError(f"{words[0]}: {errors.decode(errors='replace').strip()[:300]}")
 
     def power(self, action: str) -> None:
-        """on, off, cycle, reset, soft, diag. The effect on `state.power` is visible at once."""
-        if action in ("on", "cycle") or (action == "reset" and self.state.power):
+        """on, off, cycle, reset, soft, diag. The effect on `nonvolatile.power` is visible at once."""
+        if action in ("on", "cycle") or (action == "reset" and self.nonvolatile.power):
             self._set_power(True)
         elif action == "off":
             self._set_power(False)
@@ -104,8 +104,8 @@ class Machine:
     def set_boot(self, device: str, persistent: bool) -> None:
         """The boot device for the next or for all starts: network, disk; anything else withdraws the order."""
         chosen: command.Boot | str = device if device in ("network", "disk") else ""
-        self.state.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
-        self.state.boot_always = chosen if persistent else ""  # type: ignore[assignment]
+        self.nonvolatile.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
+        self.nonvolatile.boot_always = chosen if persistent else ""  # type: ignore[assignment]
         self._save()
 
     async def close(self) -> None:
@@ -153,12 +153,12 @@ class Machine:
     async def _carry_out(self, order: str) -> None:
         match order:
             case "on":
-                if self._run is None and self.state.power:
+                if self._run is None and self.nonvolatile.power:
                     await self._begin()
             case "off":
                 await self._end()
             case "cycle" | "reset" | "again":
-                if self.state.power:
+                if self.nonvolatile.power:
                     await self._end()
                     await self._begin()
             case "soft" if self._run is not None:
@@ -173,7 +173,7 @@ class Machine:
                 await asyncio.wait_for(self._slots.acquire(), 0.5)
                 break
             except TimeoutError:
-                if not self.state.power:
+                if not self.nonvolatile.power:
                     return
         try:
             self._run = await self._start()
@@ -189,9 +189,9 @@ class Machine:
             await self.fail_disks(True)
 
     async def _start(self) -> Run:
-        boot = state.next_boot(self.state)
-        self.state.boots += 1
-        self.state.boot_next = ""
+        boot = nonvolatile.next_boot(self.nonvolatile)
+        self.nonvolatile.boots += 1
+        self.nonvolatile.boot_next = ""
         self._save()
         near, far = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         bus = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -202,7 +202,7 @@ class Machine:
         sockets = command.Sockets(qmp=far[0].fileno(), serial=far[1].fileno(), ipmi=far[2].fileno())
         self._variables()
         words = [*command.bound_to(os.getpid()), *command.command(self.guest, boot, self.accel, sockets, self.faults)]
-        recorder = Recorder(self.folder, self.state.boots)
+        recorder = Recorder(self.folder, self.nonvolatile.boots)
         process: asyncio.subprocess.Process | None = None
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -239,7 +239,7 @@ class Machine:
                 raise QmpError(f"{wrong}: {self._said()}") from wrong
             raise
         self._counters.add("qemu-starts")
-        log.info("%s: start %d from %s, process %d", self.guest.name, self.state.boots, boot, process.pid)
+        log.info("%s: start %d from %s, process %d", self.guest.name, self.nonvolatile.boots, boot, process.pid)
         self.on_start()
         return run
 
@@ -342,13 +342,13 @@ class Machine:
         return lines[-1][:300] if lines else "it said nothing"
 
     def _set_power(self, on: bool) -> None:
-        if self.state.power != on:
-            self.state.power = on
+        if self.nonvolatile.power != on:
+            self.nonvolatile.power = on
             self._save()
 
     def _save(self) -> None:
         try:
-            state.save(self._file, self.state)
+            nonvolatile.save(self._file, self.nonvolatile)
         except OSError as wrong:
             self._counters.add("state-not-saved")
-            log.error("%s: its state cannot be saved: %s", self.guest.name, wrong)
+            log.error("%s: its file state.json cannot be saved: %s", self.guest.name, wrong)

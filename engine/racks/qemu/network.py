@@ -16,7 +16,7 @@ Trap: an interface's name has at most 15 characters.
 
 from __future__ import annotations
 
-from .description import QemuDescription, faults_of, guests, wiring
+from .spec import QemuRackSpec, faults_of, guests, wiring
 
 OUTER, OUTER_BMC = "crowbar0", "crowbar1"
 UP, MGMT = "tor1-up", "mgmt0"
@@ -34,43 +34,43 @@ def moved(rack: int) -> list[Command]:
     return out
 
 
-def inner(description: QemuDescription) -> list[Command]:
+def inner(spec: QemuRackSpec) -> list[Command]:
     """In the rack's namespace: switches, taps, the BMCs' addresses. Needs the result of `moved`."""
     out: list[Command] = [("link", "set", "lo", "up")]
     for switch in SWITCHES:
         out.append(("link", "add", switch, "type", "bridge", "stp_state", "0", "forward_delay", "0", "mcast_snooping", "0"))
         out.append(("link", "set", switch, "up"))
     out += _plugged(UP, "tor1")
-    if description.uplink:
+    if spec.uplink:
         out.append(("link", "add", "tor1-tor2", "type", "veth", "peer", "name", "tor2-tor1"))
         out += _plugged("tor1-tor2", "tor1") + _plugged("tor2-tor1", "tor2")
-    for guest in guests(description):
-        for nic, (switch, _) in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True):
+    for guest in guests(spec):
+        for nic, (switch, _) in zip(guest.nics, wiring(guest, faults_of(spec, guest.name)), strict=True):
             out.append(("tuntap", "add", "dev", nic.tap, "mode", "tap", "vnet_hdr"))
             out += _plugged(nic.tap, switch or nic.switch)
         out.append(("address", "add", f"{guest.bmc_address}/32", "dev", MGMT))
     out.append(("link", "set", MGMT, "up"))
-    out.append(("route", "add", f"{description.admin}/32", "dev", MGMT))
+    out.append(("route", "add", f"{spec.admin}/32", "dev", MGMT))
     return out
 
 
-def outer(description: QemuDescription, prefix: int) -> list[Command]:
+def outer(spec: QemuRackSpec, prefix: int) -> list[Command]:
     """In the engine's namespace, after `inner`: the admin address and the route to the BMCs."""
     out: list[Command] = [
-        ("address", "add", f"{description.admin}/{prefix}", "brd", "+", "dev", OUTER),
+        ("address", "add", f"{spec.admin}/{prefix}", "brd", "+", "dev", OUTER),
         ("link", "set", OUTER, "up"),
         ("link", "set", OUTER_BMC, "up"),
     ]
-    for subnet in dict.fromkeys(subnet for name, subnet in description.networks.items() if name == "bmc"):
-        out.append(("route", "add", subnet, "dev", OUTER_BMC, "src", description.admin))
+    for subnet in dict.fromkeys(subnet for name, subnet in spec.networks.items() if name == "bmc"):
+        out.append(("route", "add", subnet, "dev", OUTER_BMC, "src", spec.admin))
     return out
 
 
-def ports(description: QemuDescription) -> dict[str, tuple[str, str]]:
+def ports(spec: QemuRackSpec) -> dict[str, tuple[str, str]]:
     """Interface of the rack's namespace -> switch and port that speak LLDP on it."""
     out = {UP: ("tor1", UPLINK_PORT)}
-    for guest in guests(description):
-        out |= {nic.tap: port for nic, port in zip(guest.nics, wiring(guest, faults_of(description, guest.name)), strict=True)}
+    for guest in guests(spec):
+        out |= {nic.tap: port for nic, port in zip(guest.nics, wiring(guest, faults_of(spec, guest.name)), strict=True)}
     return {interface: port for interface, port in out.items() if port[0]}
 
 

@@ -28,10 +28,10 @@ from ..director import Director
 from ..orders import WrongOrder, mood
 from ..scenario import Action, Power, Scenario, SetFault
 from . import accel, network
-from .description import Faults, QemuDescription, faults_of, fits, guests, spoiled, wiring
 from .guest import Machine
 from .serial_log import serial_logs
 from .speaker import Speaker
+from .spec import Faults, QemuRackSpec, faults_of, fits, guests, spoiled, wiring
 
 log = logging.getLogger("rack")
 WIRED_S = 15.0
@@ -48,14 +48,14 @@ class _Chassis:
         self.lit = False
 
     def power_state(self) -> bool:
-        return self._machine.state.power
+        return self._machine.nonvolatile.power
 
     def power(self, action: str) -> None:
         self._loop.call_soon_threadsafe(self._machine.power, action)
 
     def boot_device(self) -> str:
-        state = self._machine.state
-        return state.boot_next or state.boot_always or "none"
+        nonvolatile = self._machine.nonvolatile
+        return nonvolatile.boot_next or nonvolatile.boot_always or "none"
 
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
         self._machine.set_boot(device, persistent)  # three assignments and a small file: can be read back at once
@@ -67,9 +67,9 @@ class _Chassis:
 class QemuRack:
     """The rack of a folder. Call `start` in the loop that will drive it, then `close`."""
 
-    def __init__(self, folder: Path, description: QemuDescription, scenario: Scenario | None = None) -> None:
+    def __init__(self, folder: Path, spec: QemuRackSpec, scenario: Scenario | None = None) -> None:
         scenario = scenario or Scenario()
-        self.description = spoiled(description, scenario.faults)
+        self.spec = spoiled(spec, scenario.faults)
         self._director = Director(scenario, folder, self)
         self._acting: set[asyncio.Task[None]] = set()
         self.counters = Counters()
@@ -85,19 +85,19 @@ class QemuRack:
     async def start(self) -> None:
         """Raises OSError, msgspec.DecodeError."""
         loop = asyncio.get_running_loop()
-        description = self.description
-        self._accel = await asyncio.to_thread(accel.choose, description, self._folder)
-        await asyncio.to_thread(_wire, description)
-        self._speaker = Speaker(network.ports(description))
+        spec = self.spec
+        self._accel = await asyncio.to_thread(accel.choose, spec, self._folder)
+        await asyncio.to_thread(_wire, spec)
+        self._speaker = Speaker(network.ports(spec))
         self._speaking = asyncio.create_task(self._speaker.run())
         self._farm.start()
-        slots = asyncio.Semaphore(description.at_once or description.nodes)
-        for guest in guests(description):
-            faults = faults_of(description, guest.name)
+        slots = asyncio.Semaphore(spec.at_once or spec.nodes)
+        for guest in guests(spec):
+            faults = faults_of(spec, guest.name)
             machine = Machine(guest, self._folder / "machines" / guest.name, self._accel, slots, self.counters, faults)
             self._machines[guest.name] = machine
             machine.on_start = functools.partial(self._director.milestone, guest.name, ("firmware",), 0)
-            access = description.bmc
+            access = spec.bmc
             chassis = self._chassis[guest.name] = _Chassis(machine, loop, access.user, access.password)
             about = About(guid=uuid.UUID(guest.uuid), vendor=guest.vendor, product=guest.product, serial=guest.serial)
             where = functools.partial(_at, guest.bmc_address)
@@ -106,7 +106,7 @@ class QemuRack:
             machine.execute = in_band(bmc)
         for machine in self._machines.values():
             await machine.prepare()
-        if any(machine.state.power for machine in self._machines.values()):
+        if any(machine.nonvolatile.power for machine in self._machines.values()):
             self._director.begin()
 
     async def close(self) -> None:
@@ -131,7 +131,7 @@ class QemuRack:
             case "disks", []:
                 return {"disks": [row for one in self._machines.values() for row in self._disks(one)]}
             case "press", [who]:
-                pressed = [one for one in self._chosen(who) if not one.state.power]
+                pressed = [one for one in self._chosen(who) if not one.nonvolatile.power]
                 for one in pressed:
                     one.power("on")
                 self._director.begin()
@@ -207,13 +207,13 @@ class QemuRack:
 
     def _status(self) -> dict[str, Any]:
         machines = list(self._machines.values())
-        running = {"off": sum(not one.state.power for one in machines), "on": sum(one.pid > 0 for one in machines)}
+        running = {"off": sum(not one.nonvolatile.power for one in machines), "on": sum(one.pid > 0 for one in machines)}
         running["waits"] = len(machines) - sum(running.values())
         return {
             "nodes": len(machines),
-            "on": sum(one.state.power for one in machines),
+            "on": sum(one.nonvolatile.power for one in machines),
             "running": {name: number for name, number in running.items() if number},
-            "boots": sum(one.state.boots for one in machines),
+            "boots": sum(one.nonvolatile.boots for one in machines),
             "counters": self.counts(),
             "accel": self._accel,
         }
@@ -224,15 +224,15 @@ class QemuRack:
         return self.counters.all() | self._farm.counts() | spoken
 
     def _machine(self, one: Machine) -> dict[str, Any]:
-        guest, state = one.guest, one.state
+        guest, nonvolatile = one.guest, one.nonvolatile
         newest = serial_logs(self._folder, guest.name)[:1]
         return {
             "name": guest.name,
-            "power": state.power,
+            "power": nonvolatile.power,
             "environment": "",
             "screen": one.screen,
             "address": "",
-            "boots": state.boots,
+            "boots": nonvolatile.boots,
             "mac": guest.nics[0].mac,
             "uuid": guest.uuid,
             "serial": guest.serial,
@@ -289,14 +289,14 @@ def _mood(faults: Faults) -> Mood:
     return DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
 
 
-def _wire(description: QemuDescription) -> None:
+def _wire(spec: QemuRackSpec) -> None:
     """Makes the network of this namespace, once the owner has moved the ends of the veth pairs here. Raises OSError."""
     end = time.monotonic() + WIRED_S
     while missing := {network.UP, network.MGMT} - _interfaces():
         if time.monotonic() > end:
             raise OSError(f"the interface {sorted(missing)[0]} did not come to the rack's namespace")
         time.sleep(0.02)
-    _ip(network.inner(description))
+    _ip(network.inner(spec))
 
 
 def _ip(commands: list[network.Command]) -> None:

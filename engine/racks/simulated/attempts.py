@@ -14,7 +14,7 @@ from typing import Any
 from .agent import carry_out
 from .behaviours import Behaviours, unpack
 from .machine import LOG_BYTES, Fetcher, Machine, Pace, Task
-from .state import Attempt, System
+from .nonvolatile import Attempt, System
 
 TOMBSTONES = 2000
 LOG_CHUNK = 65536

@@ -3,6 +3,9 @@
 One exchange per call; the ROM, iPXE and the kernel make one each, like real ones. Retransmission after 4, 8, 16, 32 s (RFC 2131 4.1),
 divided by the rack's speed but never below 0.2 s, so that a rack without an engine does not spin.
 
+`rom_request`, `ipxe_request` and `kernel_request` are the requests of the phases of a start. Sources: RFC 4578 (options 93, 94, 97 and
+the form of option 60), https://ipxe.org/howto/dhcpd (user class), busybox udhcpc.
+
 The first offer with a boot file wins. An offer without one is taken only if no better one came by the end of a wait.
 """
 
@@ -17,9 +20,13 @@ from msgspec.structs import replace
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
 
 from .packet_loss import Copies, lossless
+from .spec import Hardware
 from .wiring import DhcpPort, new_xid
 
 TRIES = 5
+_BOOT = (1, 3, 6, 12, 15, 43, 51, 54, 60, 66, 67, 97, 128, 129, 130, 131, 132, 133, 134, 135)
+_HOST = (1, 3, 6, 12, 15, 28, 42)
+"""The options that a boot ROM or iPXE asks for, and those that udhcpc asks for (option 55)."""
 
 
 async def lease(
@@ -107,3 +114,43 @@ class _Exchange:
             if reply.kind is DhcpKind.OFFER and packet.kind is DhcpKind.DISCOVER:
                 spare = spare or reply
         return spare
+
+
+def rom_request(machine: Hardware, mac: str) -> DhcpRequest:
+    """The request of a NIC's boot ROM."""
+    return _booting(machine, mac, "PXEClient:Arch:00007:UNDI:003016", "PXEClient:Arch:00000:UNDI:002001", ())
+
+
+def ipxe_request(machine: Hardware, mac: str) -> DhcpRequest:
+    """The request of iPXE, which the ROM has loaded."""
+    return _booting(machine, mac, "PXEClient:Arch:00007:UNDI:003010", "PXEClient:Arch:00000:UNDI:002001", ("iPXE",))
+
+
+def kernel_request(mac: str) -> DhcpRequest:
+    """The request of udhcpc in an initramfs, which says nothing about a network boot."""
+    return DhcpRequest(
+        kind=DhcpKind.DISCOVER,
+        xid=0,
+        mac=mac,
+        broadcast=True,
+        client_id="01" + mac.replace(":", ""),
+        vendor_class="udhcp 1.35.0",
+        max_size=576,
+        parameters=_HOST,
+    )
+
+
+def _booting(machine: Hardware, mac: str, efi: str, bios: str, user_class: tuple[str, ...]) -> DhcpRequest:
+    is_efi = machine.firmware == "efi"
+    return DhcpRequest(
+        kind=DhcpKind.DISCOVER,
+        xid=0,
+        mac=mac,
+        broadcast=True,
+        vendor_class=efi if is_efi else bios,
+        user_class=user_class,
+        arch=7 if is_efi else 0,
+        uuid=machine.uuid,
+        max_size=1472,
+        parameters=_BOOT,
+    )

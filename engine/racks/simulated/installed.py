@@ -18,7 +18,7 @@ from .attempts import Attempts
 from .behaviours import Behaviours
 from .http_client import HttpClient, HttpError
 from .machine import Machine, Pace
-from .state import System
+from .nonvolatile import System
 
 
 class Installed:

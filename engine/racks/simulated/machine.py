@@ -1,4 +1,4 @@
-"""A simulated machine as the roles of barclamps see it: hardware, state, and its present task.
+"""A simulated machine as the roles of barclamps see it: hardware, what survives power off, and its present task.
 
 `barclamps/NAME/rehearsal.py` says what the barclamp's scripts do to a simulated machine:
 
@@ -6,7 +6,7 @@
     async def bios_configure(machine: Machine, task: Task) -> Result: ...
 
 Rules for such a function
-* It changes `machine.state` and calls `machine.save()`, so that a verify (`task.action == "verify"`) and the inventory report the
+* It changes `machine.nonvolatile` and calls `machine.save()`, so that a verify (`task.action == "verify"`) and the inventory report the
   change.
 * It may be cancelled at each await, because power can fail at any moment. Saved changes stay, others are lost. So a disk becomes
   bootable in one save, when everything is written.
@@ -26,8 +26,8 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct, structs
 
 from ..counters import Counters
-from .description import Description, DiskDef, Faults, Hardware, Nic, another_board
-from .state import Disk, State, StateFile, System, Volume
+from .nonvolatile import Disk, NonVolatile, NonVolatileFile, System, Volume
+from .spec import DiskDef, Faults, Hardware, Nic, SimulatedRackSpec, another_board
 from .switch import telephone
 
 Json = Any
@@ -152,22 +152,22 @@ Behaviour = Callable[["Machine", Task], Awaitable[Result]]
 
 
 class Machine:
-    """Hardware with its state. One asyncio loop owns it; the BMC's thread reads only `state.power`."""
+    """Hardware with what survives power off. One asyncio loop owns it; the BMC's thread reads only `nonvolatile.power`."""
 
     def __init__(
         self,
         hardware: Hardware,
-        description: Description,
+        spec: SimulatedRackSpec,
         faults: Faults,
-        file: StateFile,
+        file: NonVolatileFile,
         neighbours: Callable[[Hardware], list[tuple[str, bytes]]],
         counters: Counters,
     ) -> None:
         self.hardware = hardware
-        self.description = description
+        self.spec = spec
         self.faults = faults
         self.counters = counters
-        self.rng = random.Random(f"{description.seed}/{hardware.name}/life")
+        self.rng = random.Random(f"{spec.seed}/{hardware.name}/life")
         self.screen = "off"
         self.environment = ""
         """What runs: empty, `firmware`, `sledgehammer`, or the name of an installed system."""
@@ -181,24 +181,24 @@ class Machine:
         """Its BMC over the bus: network function, command, data -> completion code and data. None: nothing answers."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
-        self.state = file.load() or self._new()
-        if self.state.board:
-            self.hardware = another_board(hardware, self.state.board, self.state.keep_nics)
+        self.nonvolatile = file.load() or self._new()
+        if self.nonvolatile.board:
+            self.hardware = another_board(hardware, self.nonvolatile.board, self.nonvolatile.keep_nics)
 
     @property
     def name(self) -> str:
         return self.hardware.name
 
-    def _new(self) -> State:
-        return State(
-            power=self.description.powered,
+    def _new(self) -> NonVolatile:
+        return NonVolatile(
+            power=self.spec.powered,
             bios=dict(self.hardware.bios),
             disks={disk.serial: Disk(serial=disk.serial) for disk in self.hardware.disks},
         )
 
     def save(self) -> None:
-        """Saves the machine's state. From now on it survives a `kill -9` of the rack."""
-        self._file.save(self.state)
+        """Saves `nonvolatile`. From now on it survives a `kill -9` of the rack."""
+        self._file.save(self.nonvolatile)
 
     async def milestone(self, *words: str, percent: int = 0) -> None:
         """Reports the machine's progress, for scenarios. Their effects on it take hold before this returns."""
@@ -207,9 +207,9 @@ class Machine:
 
     def replace_board(self, keep_nics: bool) -> None:
         """Another main board, while the power is off. Disks stay."""
-        self.state.board += 1
-        self.state.keep_nics = keep_nics
-        self.hardware = another_board(self.hardware, self.state.board, keep_nics)
+        self.nonvolatile.board += 1
+        self.nonvolatile.keep_nics = keep_nics
+        self.hardware = another_board(self.hardware, self.nonvolatile.board, keep_nics)
         self.save()
 
     def recable(self, cables: dict[str, str]) -> None:
@@ -237,19 +237,19 @@ class Machine:
 
     def _disks(self) -> Iterator[DiskView]:
         by_serial = {disk.serial: disk for disk in self.hardware.disks}
-        members = {serial for volume in self.state.volumes for serial in volume.disks}
-        for volume in self.state.volumes:
+        members = {serial for volume in self.nonvolatile.volumes for serial in volume.disks}
+        for volume in self.nonvolatile.volumes:
             first = by_serial[volume.disks[0]]
             yield DiskView(volume.name, volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
         for one in self.hardware.disks:
             if one.serial not in members:
-                found = self.state.disks[one.serial]
+                found = self.nonvolatile.disks[one.serial]
                 yield DiskView(one.name, one.serial, one.size, one.rotational, one.transport, found, one.wwn)
 
     def listed(self, running: bool = False) -> list[Json]:
         """The output of `images/node/disks list` for its disks, without software RAID volumes. `running`: the installed system
         asks, which its disk holds."""
-        holds = {serial for volume in self.state.volumes if volume.disk.system is not None for serial in volume.disks}
+        holds = {serial for volume in self.nonvolatile.volumes if volume.disk.system is not None for serial in volume.disks}
         return [
             {
                 "name": about.name,
@@ -285,7 +285,7 @@ class Machine:
         return None
 
     def physical(self) -> list[tuple[DiskDef, Disk]]:
-        return [(disk, self.state.disks[disk.serial]) for disk in self.hardware.disks]
+        return [(disk, self.nonvolatile.disks[disk.serial]) for disk in self.hardware.disks]
 
     def wipe(self, disk: Disk, signature: str = "") -> None:
         """Destroys a disk's content, and counts it. Raises DiskBroken."""
@@ -301,21 +301,21 @@ class Machine:
         if self.faults.disk_fails:
             raise DiskBroken(f"disk {serials[0]}: I/O error")
         for serial in serials:
-            disk = self.state.disks[serial]
+            disk = self.nonvolatile.disks[serial]
             disk.wipes += 1
             disk.system = None
             disk.signature = "raid-member"
         volume = Volume(name=name, level=level, disks=serials, size=size, disk=Disk(serial=f"V{serials[0]}"))
-        self.state.volumes.append(volume)
+        self.nonvolatile.volumes.append(volume)
         self.save()
         return volume
 
     def drop_volumes(self) -> None:
         """Takes all volumes apart: their content is gone, and their disks are blank."""
-        for volume in self.state.volumes:
+        for volume in self.nonvolatile.volumes:
             for serial in volume.disks:
-                self.state.disks[serial].signature = ""
-        self.state.volumes.clear()
+                self.nonvolatile.disks[serial].signature = ""
+        self.nonvolatile.volumes.clear()
         self.save()
 
     @property
@@ -327,11 +327,11 @@ class Machine:
 
     def self_test(self) -> None:
         """The firmware's start: it takes over the ordered settings."""
-        self.state.boots += 1
-        if self.state.bios_pending:
+        self.nonvolatile.boots += 1
+        if self.nonvolatile.bios_pending:
             if not self.faults.bios_lies:
-                self.state.bios.update(self.state.bios_pending)
-            self.state.bios_pending.clear()
+                self.nonvolatile.bios.update(self.nonvolatile.bios_pending)
+            self.nonvolatile.bios_pending.clear()
         self.save()
 
     # -- links ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What a simulated machine does after power on: firmware, boot order, loader, kernel, system.
 
-Power can fail at any await: `Life.power("off")` cancels everything that runs, and only `machine.state` is left.
+Power can fail at any await: `MachineRunner.power("off")` cancels everything that runs, and only `machine.nonvolatile` is left.
 
 Boot order, like servers of these kinds: first the BMC's device for the next start, or for all starts; then network, then disk. After the
 last device the firmware begins again with the first, after a pause, because a machine that gave up for good would need a person. A disk
@@ -20,17 +20,17 @@ from typing import Literal, Protocol
 
 from engine.wire.dhcp import DhcpReply, DhcpRequest
 
-from . import dhcp_forms, ipxe
+from . import ipxe
 from .agent import Agent
 from .behaviours import Behaviours
-from .dhcp_client import lease
+from .dhcp_client import ipxe_request, kernel_request, lease, rom_request
 from .http_client import HttpClient, HttpError
 from .installed import Installed
 from .installer import Installer, answers_url
 from .installer import fetch as fetch_answers
 from .machine import Machine, Pace
+from .nonvolatile import System
 from .packet_loss import lossy
-from .state import System
 from .tftp_client import TftpFailed, fetch
 from .wiring import DhcpPort, Wiring
 
@@ -47,8 +47,8 @@ class SshSide(Protocol):
         """Starts to listen. Call the result to stop. Raises OSError if the address cannot be used."""
 
 
-class Life:
-    """The life of one machine. The rack's loop calls its methods."""
+class MachineRunner:
+    """Runs one machine from power on to power off. The rack's loop calls its methods."""
 
     def __init__(self, machine: Machine, wiring: Wiring, port: DhcpPort, behaviours: Behaviours, pace: Pace, ssh: SshSide) -> None:
         self.machine = machine
@@ -68,15 +68,15 @@ class Life:
 
     def power(self, action: str) -> None:
         """on, off, reset, cycle, or soft (the operating system shuts down; without one nothing happens)."""
-        state = self.machine.state
+        nonvolatile = self.machine.nonvolatile
         match action:
             case "on":
-                if not state.power:
+                if not nonvolatile.power:
                     self._on()
             case "off":
                 self._off()
             case "reset" | "cycle":
-                if state.power:
+                if nonvolatile.power:
                     self._off()
                     self._on()
             case "soft":
@@ -87,18 +87,18 @@ class Life:
 
     def resume(self) -> None:
         """The rack's process started: machines that had power on start as after a power failure."""
-        if self.machine.state.power and self._task is None:
+        if self.machine.nonvolatile.power and self._task is None:
             self._start()
 
     def _on(self) -> None:
-        self.machine.state.power = True
+        self.machine.nonvolatile.power = True
         self.machine.save()
         self._start()
 
     def _off(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        self.machine.state.power = False
+        self.machine.nonvolatile.power = False
         self.machine.save()
         self._show("off", "")
 
@@ -131,7 +131,7 @@ class Life:
                 else:
                     system = self.machine.system
                     after = await self._run_disk(system) if system is not None else "firmware"
-            self.machine.state.power = False
+            self.machine.nonvolatile.power = False
             self.machine.save()
             self._show("off", "")
         except asyncio.CancelledError:
@@ -180,10 +180,10 @@ class Life:
         self.machine.self_test()
 
     async def _boot_order(self) -> _After:
-        state = self.machine.state
-        first = state.boot_next or state.boot_always
-        if state.boot_next:
-            state.boot_next = ""
+        nonvolatile = self.machine.nonvolatile
+        first = nonvolatile.boot_next or nonvolatile.boot_always
+        if nonvolatile.boot_next:
+            nonvolatile.boot_next = ""
             self.machine.save()
         order = ["disk", "network"] if first == "disk" else ["network", "disk"]
         while True:
@@ -208,7 +208,7 @@ class Life:
         self._show("PXE: DHCP")
         await machine.milestone("pxe")
         mac = machine.boot_nic.mac
-        offer = await self._lease(dhcp_forms.rom(machine.hardware, mac), needs_file=True)
+        offer = await self._lease(rom_request(machine.hardware, mac), needs_file=True)
         if offer is None:
             self._show("PXE: no DHCP or proxyDHCP offers were received")
             return None
@@ -230,7 +230,7 @@ class Life:
             return None
         self.machine.counters.add("tftp-octets", octets)
         self._show("iPXE: DHCP")
-        answer = await self._lease(dhcp_forms.ipxe(machine.hardware, mac), needs_file=True)
+        answer = await self._lease(ipxe_request(machine.hardware, mac), needs_file=True)
         if answer is None:
             self._show("iPXE: no DHCP answer with a file name")
             return None
@@ -324,7 +324,7 @@ class Life:
         self._show(f"{environment}: kernel", environment)
         await machine.milestone("kernel")
         await self._pace.wait(15.0)
-        while (found := await self._lease(dhcp_forms.kernel(machine.boot_nic.mac), needs_file=False)) is None:
+        while (found := await self._lease(kernel_request(machine.boot_nic.mac), needs_file=False)) is None:
             self._show(f"{environment}: no DHCP answer")
             await asyncio.sleep(self._pace.retry_s(10.0))
         self._hold(found.yiaddr)

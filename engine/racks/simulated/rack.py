@@ -26,13 +26,13 @@ from ..namespace import INNER
 from ..orders import WrongOrder, mood
 from ..scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from . import behaviours
-from .description import Description, Faults, Hardware, faults_of, hardware
 from .machine import Machine, Pace
+from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
-from .power_on import Life
+from .power_on import MachineRunner
 from .rogue import SharedPort
+from .spec import Faults, Hardware, SimulatedRackSpec, faults_of, hardware
 from .ssh_side import FarmSide
-from .state import StateFile
 from .switch import Switches
 from .switch_side import SwitchSide
 from .veth import VethWiring
@@ -46,29 +46,29 @@ class _Chassis:
 
     The boot device is one assignment, so that it can be read back at once. Everything else is passed to the loop."""
 
-    def __init__(self, life: Life, loop: asyncio.AbstractEventLoop, user: str, password: str) -> None:
+    def __init__(self, runner: MachineRunner, loop: asyncio.AbstractEventLoop, user: str, password: str) -> None:
         self.user = user
         self.password = password
-        self._life = life
+        self._runner = runner
         self._loop = loop
         self.lit = False
 
     def power_state(self) -> bool:
-        return self._life.machine.state.power
+        return self._runner.machine.nonvolatile.power
 
     def power(self, action: str) -> None:
-        self._loop.call_soon_threadsafe(self._life.power, action)
+        self._loop.call_soon_threadsafe(self._runner.power, action)
 
     def boot_device(self) -> str:
-        state = self._life.machine.state
-        return state.boot_next or state.boot_always or "none"
+        nonvolatile = self._runner.machine.nonvolatile
+        return nonvolatile.boot_next or nonvolatile.boot_always or "none"
 
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
-        state = self._life.machine.state
+        nonvolatile = self._runner.machine.nonvolatile
         chosen = device if device in ("network", "disk") else ""
-        state.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
-        state.boot_always = chosen if persistent else ""  # type: ignore[assignment]
-        self._loop.call_soon_threadsafe(self._life.machine.save)
+        nonvolatile.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
+        nonvolatile.boot_always = chosen if persistent else ""  # type: ignore[assignment]
+        self._loop.call_soon_threadsafe(self._runner.machine.save)
 
     def identify(self, seconds: int) -> None:
         self.lit = seconds != 0
@@ -77,86 +77,86 @@ class _Chassis:
 class SimulatedRack:
     """The rack of a folder. Call `start` in the loop that will drive it, then `close`."""
 
-    def __init__(self, folder: Path, description: Description, scenario: Scenario | None = None) -> None:
-        """`scenario`: its faults win over those of the description."""
+    def __init__(self, folder: Path, spec: SimulatedRackSpec, scenario: Scenario | None = None) -> None:
+        """`scenario`: its faults win over those of the spec."""
         self.scenario = scenario or Scenario()
-        description = msgspec.structs.replace(description, faults=_over(description.faults, self.scenario.faults))
-        self.description = description
+        spec = msgspec.structs.replace(spec, faults=_over(spec.faults, self.scenario.faults))
+        self.spec = spec
         self._director = Director(self.scenario, folder, self)
         self.counters = Counters()
         self._folder = folder
-        self._pace = Pace(description.speed)
+        self._pace = Pace(spec.speed)
         self._farm = Bmcs(folder)
         self._ssh = FarmSide()
         self._switches = Switches()
         self._wiring: Wiring | None = None
         self._managed: SwitchSide | None = None
-        self._lives: dict[str, Life] = {}
+        self._runners: dict[str, MachineRunner] = {}
         self._bmcs: dict[str, AnyBmc] = {}
         self._found: list[Hardware] = []
 
     async def start(self) -> None:
-        """Raises OSError for an address that is in use, BehaviourWrong, msgspec.DecodeError for a broken state file."""
+        """Raises OSError for an address that is in use, BehaviourWrong, msgspec.DecodeError for a broken file of a machine."""
         loop = asyncio.get_running_loop()
-        description = self.description
-        known = behaviours.load(description.barclamps)
-        states = self._folder / "machines"
-        states.mkdir(parents=True, exist_ok=True)
+        spec = self.spec
+        known = behaviours.load(spec.barclamps)
+        files = self._folder / "machines"
+        files.mkdir(parents=True, exist_ok=True)
         self._wiring = wiring = self._wire()
         self._shared = SharedPort(wiring.dhcp)
         self._shared.rogue = self.scenario.rogue
         self._farm.start()
-        self._ssh.start(loop, wiring, description.engine_key)
+        self._ssh.start(loop, wiring, spec.engine_key)
         self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
-        await managed.start(description.switches)
-        self._found = hardware(description)
+        await managed.start(spec.switches)
+        self._found = hardware(spec)
         for one in self._found:
-            file = StateFile(states / f"{one.name}.json")
-            faults = faults_of(description, one.name)
-            machine = Machine(one, description, faults, file, self._switches.frames_for, self.counters)
+            file = NonVolatileFile(files / f"{one.name}.json")
+            faults = faults_of(spec, one.name)
+            machine = Machine(one, spec, faults, file, self._switches.frames_for, self.counters)
             machine.on_milestone = self._director.milestone
             machine.save()
-            self._lives[one.name] = life = Life(machine, wiring, self._shared, known, self._pace, self._ssh)
+            self._runners[one.name] = runner = MachineRunner(machine, wiring, self._shared, known, self._pace, self._ssh)
             if one.bmc_port:
-                self._bmcs[one.name] = self._bmc(life, one, faults, loop)
-        for life in self._lives.values():
-            life.resume()
-        if any(life.machine.state.power for life in self._lives.values()):
+                self._bmcs[one.name] = self._bmc(runner, one, faults, loop)
+        for runner in self._runners.values():
+            runner.resume()
+        if any(runner.machine.nonvolatile.power for runner in self._runners.values()):
             self._director.begin()
 
     def _wire(self) -> Wiring:
-        description = self.description
-        if description.lane is not None:
+        spec = self.spec
+        if spec.lane is not None:
             return LaneWiring(
-                description.lane,
-                list(description.networks.values()),
-                description.admin,
-                description.relay,
+                spec.lane,
+                list(spec.networks.values()),
+                spec.admin,
+                spec.relay,
                 self.counters,
             )
         return VethWiring(INNER, self.counters)
 
-    def _bmc(self, life: Life, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> AnyBmc:
+    def _bmc(self, runner: MachineRunner, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> AnyBmc:
         assert self._wiring is not None
         wiring = self._wiring
         wiring.attach(one.bmc_address)
-        access = self.description.bmc
+        access = self.spec.bmc
         bmc = self._farm.add(
             one.bmc_protocol,
             lambda port: wiring.local(one.bmc_address, port),
-            _Chassis(life, loop, access.user, access.password),
+            _Chassis(runner, loop, access.user, access.password),
             mood=mood(faults.bmc),
             about=About(guid=uuid.UUID(one.uuid), vendor=one.vendor, product=one.product, serial=one.serial),
             mac=one.bmc_mac,
         )
-        machine = life.machine
+        machine = runner.machine
         machine.bmc = lambda *asked: in_band(bmc)(*asked) if bmc.mood.kind != "dead" else None
         bmc.copies = lossy(random.Random(f"{one.uuid}/bmc"), lambda: (machine.faults.drop_bmc, 0.0, 0.0))
         return bmc
 
     async def close(self) -> None:
         self._director.close()
-        await asyncio.gather(*(life.stop() for life in self._lives.values()))
+        await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
         await asyncio.to_thread(self._farm.close)
         await asyncio.to_thread(self._ssh.close)
         if self._managed is not None:
@@ -172,32 +172,32 @@ class SimulatedRack:
             case "status", []:
                 return self._status()
             case "machines", []:
-                return {"machines": [self._machine(life) for life in self._lives.values()]}
+                return {"machines": [self._machine(runner) for runner in self._runners.values()]}
             case "disks", []:
-                return {"disks": [row for life in self._lives.values() for row in _disks(life.machine)]}
+                return {"disks": [row for runner in self._runners.values() for row in _disks(runner.machine)]}
             case "press", [who]:
-                return {"pressed": [life.machine.name for life in self._press(who)]}
+                return {"pressed": [runner.machine.name for runner in self._press(who)]}
             case "off" | "reset" | "soft", [who]:
-                for life in (chosen := self._chosen(who)):
-                    life.power(verb)
-                return {"done": [life.machine.name for life in chosen]}
+                for runner in (chosen := self._chosen(who)):
+                    runner.power(verb)
+                return {"done": [runner.machine.name for runner in chosen]}
             case "fault", [who, text]:
                 return self._fault(who, text)
             case _:
                 raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
 
-    def _chosen(self, who: str) -> list[Life]:
+    def _chosen(self, who: str) -> list[MachineRunner]:
         if who == "all":
-            return list(self._lives.values())
-        if who not in self._lives:
+            return list(self._runners.values())
+        if who not in self._runners:
             raise WrongOrder(f"no machine {who[:50]!r} in this rack")
-        return [self._lives[who]]
+        return [self._runners[who]]
 
-    def _press(self, who: str) -> list[Life]:
+    def _press(self, who: str) -> list[MachineRunner]:
         """The power button: powers on what is off. A machine that is on stays on, because a person who presses all buttons wants that."""
-        pressed = [life for life in self._chosen(who) if not life.machine.state.power]
-        for life in pressed:
-            life.power("on")
+        pressed = [runner for runner in self._chosen(who) if not runner.machine.nonvolatile.power]
+        for runner in pressed:
+            runner.power("on")
         self._director.begin()
         return pressed
 
@@ -207,29 +207,29 @@ class SimulatedRack:
             case SetRogue():
                 self._shared.rogue = action.rogue
             case Power():
-                for life in self._named(action.machine, machine):
-                    life.power(action.how)
+                for runner in self._named(action.machine, machine):
+                    runner.power(action.how)
             case SetFault():
-                for life in self._named(action.machine, machine):
-                    self._set_faults(life, action.faults)
+                for runner in self._named(action.machine, machine):
+                    self._set_faults(runner, action.faults)
             case Swap():
-                for life in self._named(action.machine, machine):
-                    life.machine.replace_board(action.keep_nics)
+                for runner in self._named(action.machine, machine):
+                    runner.machine.replace_board(action.keep_nics)
             case DropSsh():
-                for life in self._named(action.machine, machine):
-                    self._ssh.drop(life.machine.name)
+                for runner in self._named(action.machine, machine):
+                    self._ssh.drop(runner.machine.name)
 
-    def _named(self, who: str, machine: str) -> list[Life]:
+    def _named(self, who: str, machine: str) -> list[MachineRunner]:
         return self._chosen(who or machine)
 
-    def _set_faults(self, life: Life, given: dict[str, Any]) -> None:
+    def _set_faults(self, runner: MachineRunner, given: dict[str, Any]) -> None:
         """Raises msgspec.ValidationError, WrongOrder."""
-        faults = msgspec.convert(msgspec.to_builtins(life.machine.faults) | given, Faults)
+        faults = msgspec.convert(msgspec.to_builtins(runner.machine.faults) | given, Faults)
         new = DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
-        life.machine.faults = faults
+        runner.machine.faults = faults
         if "cables" in given:
-            life.machine.recable(faults.cables)
-        if (bmc := self._bmcs.get(life.machine.name)) is not None:
+            runner.machine.recable(faults.cables)
+        if (bmc := self._bmcs.get(runner.machine.name)) is not None:
             bmc.mood = new
 
     def _fault(self, who: str, text: str) -> dict[str, Any]:
@@ -237,23 +237,23 @@ class SimulatedRack:
         try:
             given = msgspec.json.decode(text, type=dict[str, Any])
             chosen = self._chosen(who)
-            for life in chosen:
-                self._set_faults(life, given)
+            for runner in chosen:
+                self._set_faults(runner, given)
         except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
             raise WrongOrder(f"not a fault: {wrong}") from wrong
-        return {"faulty": [life.machine.name for life in chosen]}
+        return {"faulty": [runner.machine.name for runner in chosen]}
 
     def _status(self) -> dict[str, Any]:
-        machines = [life.machine for life in self._lives.values()]
+        machines = [runner.machine for runner in self._runners.values()]
         running: dict[str, int] = {}
         for machine in machines:
-            name = machine.environment or ("off" if not machine.state.power else "firmware")
+            name = machine.environment or ("off" if not machine.nonvolatile.power else "firmware")
             running[name] = running.get(name, 0) + 1
         return {
             "nodes": len(machines),
-            "on": sum(machine.state.power for machine in machines),
+            "on": sum(machine.nonvolatile.power for machine in machines),
             "running": running,
-            "boots": sum(machine.state.boots for machine in machines),
+            "boots": sum(machine.nonvolatile.boots for machine in machines),
             "counters": self.counts(),
         }
 
@@ -261,23 +261,23 @@ class SimulatedRack:
         """Refused, lost or unknown input since this process began, and the real traffic."""
         return self.counters.all() | self._farm.counts()
 
-    def _machine(self, life: Life) -> dict[str, Any]:
-        machine = life.machine
-        one, state = machine.hardware, machine.state
+    def _machine(self, runner: MachineRunner) -> dict[str, Any]:
+        machine = runner.machine
+        one, nonvolatile = machine.hardware, machine.nonvolatile
         return {
             "name": one.name,
-            "power": state.power,
+            "power": nonvolatile.power,
             "environment": machine.environment,
             "screen": machine.screen,
             "address": machine.address,
-            "boots": state.boots,
+            "boots": nonvolatile.boots,
             "mac": one.nics[0].mac,
             "uuid": one.uuid,
             "serial": one.serial,
             "product": one.product,
             "bmc": one.bmc_address,
             "bmc_protocol": one.bmc_protocol,
-            "bios": state.bios,
+            "bios": nonvolatile.bios,
             "installed": machine.system.os if machine.system is not None else "",
             "hostname": machine.system.hostname if machine.system is not None else "",
         }
@@ -306,7 +306,7 @@ def _disks(machine: Machine) -> list[dict[str, Any]]:
         }
         for about, disk in machine.physical()
     ]
-    for volume in machine.state.volumes:
+    for volume in machine.nonvolatile.volumes:
         disk = volume.disk
         rows.append(
             {

@@ -19,8 +19,8 @@ from contextlib import suppress
 import paramiko
 
 from .installed import Installed
+from .nonvolatile import System
 from .sshd import SshFarm
-from .state import System
 from .wiring import Wiring
 
 log = logging.getLogger(__name__)

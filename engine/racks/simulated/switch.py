@@ -10,7 +10,7 @@ import hashlib
 
 from engine.wire.lldp import ChassisKind, LldpNeighbour, PortKind, encode_frame
 
-from .description import Hardware
+from .spec import Hardware
 
 TTL_S = 120
 

@@ -1,6 +1,6 @@
 """The management side of a rack's switches, for a delegate (jig `device`), because nothing of the engine runs on a switch.
 
-A small HTTP server at the switch's own address, port 80, with a state that is stored like that of the machines:
+A small HTTP server at the switch's own address, port 80, which stores its ports as machines store their disks:
 
     GET /ports              {"swp3": {"vlan": 12}, ...}: all ports that were ever set
     PUT /ports/NAME         {"vlan": 1 to 4094}; 204

@@ -1,7 +1,7 @@
-"""The description of a rack of QEMU machines: the file `rack.yml` (kind `qemu`) and the machines that follow from it. Pure.
+"""The spec of a rack of QEMU machines: the file `rack.yml` (kind `qemu`) and the machines that follow from it. Pure.
 
 As in the simulated rack, machine number i depends only on the seed and i. Machines are called m1, m2, ...; link `1g0` is in port swpI of
-tor1, `1g1` in that of tor2, the BMC in port I of mgmt. Firmware alternates, BIOS first, unless the description sets it.
+tor1, `1g1` in that of tor2, the BMC in port I of mgmt. Firmware alternates, BIOS first, unless the spec sets it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 import yaml
 from msgspec import Struct, field
 
-from ..simulated.description import BmcAccess, RackFileWrong, tree
+from ..simulated.spec import BmcAccess, RackFileWrong, tree
 
 Firmware = Literal["seabios", "ovmf"]
 Nic = Literal["virtio", "e1000e"]
@@ -30,7 +30,7 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Faults of a QEMU machine: those of a simulated machine that a real guest can have, under the same names."""
 
     bmc: str = ""
-    """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
+    """Mood of its BMC, one of `scenario.MOODS`. Empty: it works."""
     disk_fails: bool = False
     """Each write to any of its disks ends in an I/O error."""
     disks_mb: tuple[int, ...] | None = None
@@ -56,7 +56,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bus: Bus | None = None
 
 
-class QemuDescription(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class QemuRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file `rack.yml`."""
 
     rack: Literal[1] = 1
@@ -134,10 +134,10 @@ class Guest(Struct, frozen=True, kw_only=True):
     bus: Bus = "virtio"
 
 
-def parse(text: str) -> QemuDescription:
-    """The description in a YAML text. Raises RackFileWrong."""
+def parse(text: str) -> QemuRackSpec:
+    """The spec in a YAML text. Raises RackFileWrong."""
     try:
-        found = msgspec.convert(tree(text), QemuDescription)
+        found = msgspec.convert(tree(text), QemuRackSpec)
     except msgspec.ValidationError as wrong:
         raise RackFileWrong(str(wrong)) from wrong
     if not 1 <= found.nodes <= 250:
@@ -156,14 +156,14 @@ def parse(text: str) -> QemuDescription:
     return found
 
 
-def render(description: QemuDescription) -> str:
-    """The YAML text of a description: `parse(render(d)) == d`."""
-    return str(yaml.safe_dump(msgspec.to_builtins(description), sort_keys=False))
+def render(spec: QemuRackSpec) -> str:
+    """The YAML text of a spec: `parse(render(spec)) == spec`."""
+    return str(yaml.safe_dump(msgspec.to_builtins(spec), sort_keys=False))
 
 
-def faults_of(description: QemuDescription, name: str) -> Faults:
+def faults_of(spec: QemuRackSpec, name: str) -> Faults:
     """The faults of a machine: those of `all`, with its own on top."""
-    return over(description.faults.get("all", Faults()), description.faults.get(name, Faults()))
+    return over(spec.faults.get("all", Faults()), spec.faults.get(name, Faults()))
 
 
 def over(below: Faults, above: Faults) -> Faults:
@@ -173,13 +173,13 @@ def over(below: Faults, above: Faults) -> Faults:
     return msgspec.structs.replace(below, **mine)
 
 
-def spoiled(description: QemuDescription, faults: Mapping[str, Struct]) -> QemuDescription:
+def spoiled(spec: QemuRackSpec, faults: Mapping[str, Struct]) -> QemuRackSpec:
     """The rack with a scenario's faults on top of its own. Of each, what QEMU machines do not know must be as usual."""
-    merged = dict(description.faults)
+    merged = dict(spec.faults)
     for name, given in faults.items():
         mine = Faults(**{field: getattr(given, field) for field in Faults.__struct_fields__ if hasattr(given, field)})
         merged[name] = over(merged.get(name, Faults()), mine)
-    return msgspec.structs.replace(description, faults=merged)
+    return msgspec.structs.replace(spec, faults=merged)
 
 
 def fits(link: str, cable: str) -> bool:
@@ -193,22 +193,22 @@ def wiring(guest: Guest, faults: Faults) -> list[tuple[str, str]]:
     return [(switch, port) for switch, _, port in ports]
 
 
-def guests(description: QemuDescription) -> list[Guest]:
+def guests(spec: QemuRackSpec) -> list[Guest]:
     """All machines of a rack, in order."""
-    return [_guest(description, i) for i in range(1, description.nodes + 1)]
+    return [_guest(spec, i) for i in range(1, spec.nodes + 1)]
 
 
-def _guest(description: QemuDescription, number: int) -> Guest:
-    rng = random.Random(f"{description.seed}/{number}")
+def _guest(spec: QemuRackSpec, number: int) -> Guest:
+    rng = random.Random(f"{spec.seed}/{number}")
     name = f"m{number}"
-    own = description.machines.get(name, Own())
-    firmware = own.firmware or _firmware(description, number)
-    missing = faults_of(description, name).disks_mb
-    sizes = next(given for given in (missing, own.disks_mb, description.disks_mb) if given is not None)
+    own = spec.machines.get(name, Own())
+    firmware = own.firmware or _firmware(spec, number)
+    missing = faults_of(spec, name).disks_mb
+    sizes = next(given for given in (missing, own.disks_mb, spec.disks_mb) if given is not None)
 
     def mac(kind: int) -> str:
         # 52:54:00 is what QEMU's own machines have; the rest keeps racks and machines apart
-        return f"52:54:00:{description.seed & 255:02x}:{number & 255:02x}:{kind:02x}"
+        return f"52:54:00:{spec.seed & 255:02x}:{number & 255:02x}:{kind:02x}"
 
     def serial(prefix: str, length: int) -> str:
         return prefix + "".join(rng.choice("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(length))
@@ -221,21 +221,21 @@ def _guest(description: QemuDescription, number: int) -> Guest:
         product="Q35 BIOS" if firmware == "seabios" else "Q35 UEFI",
         serial=serial("Q", 5) + f"{number:04d}",
         uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
-        memory_mb=own.memory_mb or description.memory_mb,
-        cpus=own.cpus or description.cpus,
+        memory_mb=own.memory_mb or spec.memory_mb,
+        cpus=own.cpus or spec.cpus,
         nics=tuple(GuestNic(link=f"1g{i}", mac=mac(i), tap=f"{name}-1g{i}", switch=f"tor{i + 1}", port=f"swp{number}") for i in range(2)),
         disks=tuple(
             GuestDisk(file=f"disk{i}.qcow2", serial=serial("D", 6) + f"{number:04d}{i}", size_mb=size) for i, size in enumerate(sizes)
         ),
-        bmc_address=str(IPv4Address(description.bmc.first) + number - 1),
-        bmc_protocol=own.bmc or description.bmc.spoken(number),
+        bmc_address=str(IPv4Address(spec.bmc.first) + number - 1),
+        bmc_protocol=own.bmc or spec.bmc.spoken(number),
         bmc_mac=mac(0xFF),
-        nic=own.nic or description.nic,
-        bus=own.bus or description.bus,
+        nic=own.nic or spec.nic,
+        bus=own.bus or spec.bus,
     )
 
 
-def _firmware(description: QemuDescription, number: int) -> Firmware:
-    if description.firmware == "alternating":
+def _firmware(spec: QemuRackSpec, number: int) -> Firmware:
+    if spec.firmware == "alternating":
         return "seabios" if number % 2 else "ovmf"
-    return description.firmware
+    return spec.firmware

@@ -1,4 +1,4 @@
-"""The console's state, without a terminal: the last snapshot and its consequences, the stack of screens, marks, notes.
+"""A session at the console, without a terminal: the last snapshot and its consequences, the stack of screens, marks, notes.
 
 Keys and snapshots change it, and `frame` draws it. It does no I/O: commands leave through `send`, and answers arrive by `answered`.
 
@@ -86,14 +86,14 @@ class _Dear:
         return value
 
 
-class ConsoleState:
-    """`screens` makes the screens, in the order of their digits. `keys` handles a key. Both know pages; the state does not."""
+class Session:
+    """`screens` makes the screens, in the order of their digits. `keys` handles a key. Both know pages; the session does not."""
 
     def __init__(
         self,
         snapshot: Snapshot,
-        screens: Sequence[Callable[[ConsoleState], Screen]],
-        keys: Callable[[ConsoleState, str], None],
+        screens: Sequence[Callable[[Session], Screen]],
+        keys: Callable[[Session, str], None],
         theme: str = "default",
         wall: Callable[[], float] = time.time,
         where: Path | str = "",
@@ -117,9 +117,9 @@ class ConsoleState:
         self.look_back: Callable[[], None] = lambda: None
         """Switches to the past, or back to now."""
         self.past: LookBack | None = None
-        """The source whose moment the keys move, if this state shows the past."""
-        self.beside: ConsoleState | None = None
-        """The state of the present, to which a look back returns."""
+        """The source whose moment the keys move, if this session shows the past."""
+        self.beside: Session | None = None
+        """The session of the present, to which a look back returns."""
         self.real: Callable[[], float] = lambda: self.wall()
         """The real wall time, whatever moment is shown."""
         self.version = 0
@@ -152,7 +152,7 @@ class ConsoleState:
         return self.snapshot.world
 
     def remember(self, key: Any, make: Callable[[], T]) -> T:
-        """A value, cached for this state of the world."""
+        """A value, cached until the world changes."""
         found = self._memory.get(key)
         if found is None or found[0] != self.version:
             if len(self._memory) > 64:

@@ -1,7 +1,7 @@
-"""The description of a simulated rack: the file `rack.yml` and the hardware that follows from it. Pure.
+"""The spec of a simulated rack: the file `rack.yml` and the hardware that follows from it. Pure.
 
 The hardware of machine number i depends only on the seed and i. So a rack of 20 equals the first 20 machines of a rack of 1,000, and the
-same description always gives the same serials, MACs and disks.
+same spec always gives the same serials, MACs and disks.
 
 Rules
 * Machines are called m1, m2, ... and are cabled to ports of the same number: link `1g0` to tor1, `1g1` to tor2, the BMC to mgmt.
@@ -24,14 +24,14 @@ Level = Literal["raid0", "raid1", "raid10", "jbod", "none"]
 
 
 class RackFileWrong(ValueError):
-    """The rack's description is not valid. The text names the path and what was expected."""
+    """The rack's spec is not valid. The text names the path and what was expected."""
 
 
 class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Faults of a machine. Percentages are of packets (DHCP, TFTP, IPMI), connections (`drop_http`, `drop_ssh`) or calls."""
 
     bmc: str = ""
-    """Mood of its BMC, as `bmc.Mood` names it; empty: it works."""
+    """Mood of its BMC, one of `scenario.MOODS`. Empty: it works."""
     drop_dhcp: float = 0.0
     drop_tftp: float = 0.0
     drop_http: float = 0.0
@@ -97,7 +97,7 @@ class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"BmcAccess(first={self.first!r}, user={self.user!r})"
 
 
-class Description(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file `rack.yml`."""
 
     rack: Literal[1] = 1
@@ -159,7 +159,7 @@ class DiskDef(Struct, frozen=True, kw_only=True):
 
 
 class Hardware(Struct, frozen=True, kw_only=True):
-    """A machine as it was put into the rack; what changes is in `state`."""
+    """A machine as it was put into the rack; what changes is in `nonvolatile`."""
 
     number: int
     name: str
@@ -284,10 +284,10 @@ def tree(text: str) -> Any:
         raise RackFileWrong(str(wrong)) from wrong
 
 
-def parse(text: str) -> Description:
-    """The description in a YAML text. Raises RackFileWrong."""
+def parse(text: str) -> SimulatedRackSpec:
+    """The spec in a YAML text. Raises RackFileWrong."""
     try:
-        found = msgspec.convert(tree(text), Description)
+        found = msgspec.convert(tree(text), SimulatedRackSpec)
     except msgspec.ValidationError as wrong:
         raise RackFileWrong(str(wrong)) from wrong
     if found.nodes < 1 or found.nodes > 20_000:
@@ -310,14 +310,14 @@ def parse(text: str) -> Description:
     return found
 
 
-def render(description: Description) -> str:
-    """The YAML text of a description: `parse(render(d)) == d`."""
-    return str(yaml.safe_dump(msgspec.to_builtins(description), sort_keys=False))
+def render(spec: SimulatedRackSpec) -> str:
+    """The YAML text of a spec: `parse(render(spec)) == spec`."""
+    return str(yaml.safe_dump(msgspec.to_builtins(spec), sort_keys=False))
 
 
-def faults_of(description: Description, name: str) -> Faults:
+def faults_of(spec: SimulatedRackSpec, name: str) -> Faults:
     """The faults of a machine: those of `all`, with its own on top."""
-    common, own = description.faults.get("all"), description.faults.get(name)
+    common, own = spec.faults.get("all"), spec.faults.get(name)
     if common is None or own is None:
         return own or common or Faults()
     blank = Faults()
@@ -336,21 +336,21 @@ def another_board(one: Hardware, board: int, keep_nics: bool) -> Hardware:
     )
 
 
-def hardware(description: Description) -> list[Hardware]:
+def hardware(spec: SimulatedRackSpec) -> list[Hardware]:
     """All machines of a rack, in order, faults of identity and cabling put in."""
-    made = [_machine(description, i) for i in range(1, description.nodes + 1)]
+    made = [_machine(spec, i) for i in range(1, spec.nodes + 1)]
     by_name = {one.name: one for one in made}
-    return [_spoil(one, faults_of(description, one.name), by_name) for one in made]
+    return [_spoil(one, faults_of(spec, one.name), by_name) for one in made]
 
 
-def _machine(description: Description, number: int) -> Hardware:
-    rng = random.Random(f"{description.seed}/{number}")
+def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
+    rng = random.Random(f"{spec.seed}/{number}")
     family = _FAMILIES[(number - 1) % len(_FAMILIES)]
     name = f"m{number}"
 
     def mac(kind: int) -> str:
         # 52:54 is locally administered; the number keeps them apart, the seed keeps racks apart
-        return f"52:54:{description.seed & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}:{kind:02x}"
+        return f"52:54:{spec.seed & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}:{kind:02x}"
 
     def serial(prefix: str, length: int) -> str:
         return prefix + "".join(rng.choice("0123456789ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(length))
@@ -394,8 +394,8 @@ def _machine(description: Description, number: int) -> Hardware:
             for i in range(family.disks)
         ),
         bios={**_BIOS, "boot-mode": "uefi" if family.firmware == "efi" else "legacy"},
-        bmc_address=str(IPv4Address(description.bmc.first) + number - 1),
-        bmc_protocol=description.bmc.spoken(number),
+        bmc_address=str(IPv4Address(spec.bmc.first) + number - 1),
+        bmc_protocol=spec.bmc.spoken(number),
         bmc_mac=mac(0xFF),
         bmc_port=f"mgmt:{number}",
         tftp_window=1 if number % 8 == 5 else 16,

@@ -11,16 +11,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..definitions import Json
-from ..wire.agent import Ended, State
+from ..wire.agent import Ended, LegState
 
 MAX_LINE = 384 * 1024
 
 
-class AttemptState(Struct, frozen=True, kw_only=True):
+class LegReport(Struct, frozen=True, kw_only=True):
     """State of one leg on a node."""
 
     id: Annotated[str, Meta(max_length=128)]
-    state: State
+    state: LegState
     exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
     gives: dict[str, Json] = {}
     error: Annotated[str, Meta(max_length=512)] = ""
@@ -31,17 +31,17 @@ class AttemptState(Struct, frozen=True, kw_only=True):
         return Ended(state=self.state, exit=self.exit, error=self.error, gives=self.gives, log=log, cut=cut)
 
 
-_decoder = msgspec.json.Decoder(AttemptState)
+_decoder = msgspec.json.Decoder(LegReport)
 
 
-def parse_state(line: bytes, attempt: str) -> AttemptState:
+def parse_report(line: bytes, attempt: str) -> LegReport:
     """Parses the line of `attempt`. Raises ValueError."""
     if len(line) > MAX_LINE:
         raise ValueError(f"attempt printed {len(line)} bytes, more than {MAX_LINE}")
     try:
-        state = _decoder.decode(line)
+        report = _decoder.decode(line)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"attempt printed no state: {error}") from None
-    if state.id != attempt:
+    if report.id != attempt:
         raise ValueError("attempt printed the state of another attempt")
-    return state
+    return report

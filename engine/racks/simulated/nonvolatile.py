@@ -1,6 +1,6 @@
-"""The state of a simulated machine that survives power off: disks, volumes, BIOS settings, the power button; and its file.
+"""What survives power off in a simulated machine: disks, volumes, BIOS settings, the power button; and its file.
 
-One JSON file per machine, replaced by rename on each change: after `kill -9` of the rack the state is the one before or after a change,
+One JSON file per machine, replaced by rename on each change: after `kill -9` of the rack the file holds what was before or after a change,
 never half of it. There is no fsync: the rack is a rehearsal, and the page cache outlives the process.
 
 Rules
@@ -86,7 +86,7 @@ class Volume(Struct, kw_only=True):
     disk: Disk
 
 
-class State(Struct, kw_only=True):
+class NonVolatile(Struct, kw_only=True):
     power: bool = False
     boot_next: Literal["", "network", "disk"] = ""
     """For the next start only."""
@@ -106,30 +106,30 @@ class State(Struct, kw_only=True):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(State)
+_decoder = msgspec.json.Decoder(NonVolatile)
 
 
-class StateFile:
-    """Where the state of one machine is kept."""
+class NonVolatileFile:
+    """The file of one machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._next = f"{path}.next"
 
-    def load(self) -> State | None:
-        """The saved state. None if there is none. Raises OSError, msgspec.DecodeError for a broken file."""
+    def load(self) -> NonVolatile | None:
+        """The saved record. None if there is none. Raises OSError, msgspec.DecodeError for a broken file."""
         try:
             with open(self._path, "rb") as file:
                 return _decoder.decode(file.read())
         except FileNotFoundError:
             return None
 
-    def save(self, state: State) -> None:
+    def save(self, nonvolatile: NonVolatile) -> None:
         fd = os.open(self._next, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            data = _encoder.encode(state)
+            data = _encoder.encode(nonvolatile)
             if os.write(fd, data) != len(data):
-                raise OSError(28, "the state of a machine could not be written whole", self._next)
+                raise OSError(28, "the file of a machine could not be written whole", self._next)
         finally:
             os.close(fd)
         os.replace(self._next, self._path)
