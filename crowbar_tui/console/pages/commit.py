@@ -121,16 +121,16 @@ class CommitScreen(Scroll):
             return out
         if found.same:
             return [line(), line(f" no difference: this plan is the current revision {found.revision}")]
-        head = f"this plan would become revision {found.revision}"
+        told = f"this plan would become revision {found.revision}"
         if not found.plan:
-            head = f"this plan is revision {found.revision}, and its commit would change the rack"
-        out = [line(" ", (head, "name")), line()]
+            told = f"this plan is revision {found.revision}, and its commit would change the rack"
+        out = [line(" ", (told, "name")), line()]
         if found.refused is not None:
             out = [line((" ! the engine would refuse it: ", "bad"), clip(sentence(found.refused), columns - 32)), line()]
         for one in found.chosen:
             first, *rest = wrap(one.words, columns - 21)
             out.append(line((" ~ ", "busy"), (f"{clip(short(one.node), 15):<16}", "name"), first))
-            out += [line(" " * 19, text) for text in rest]
+            out += [line(" " * 19, words) for words in rest]
         if found.roles:
             many = f"{count(len(found.nodes), 'node')} changed, {count(len(found.roles), 'role')}"
             loss = f", {len(found.destroys)} of them wipe disks" if found.destroys else ""
