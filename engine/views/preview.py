@@ -17,7 +17,7 @@ from ..core.hardware.disks import Disk as CoreDisk
 from ..core.operator.verbs import Verb, find
 from ..core.roles.attributes import effective
 from ..core.roles.derive import committed
-from ..core.roles.stages import stage_index
+from ..core.roles.stages import may_enter, stage_index, wanted_stage
 from ..core.world.world import World
 from ..definitions import RoleDef
 from ..model import Node, NodeRole, State
@@ -61,7 +61,13 @@ def preview(world: World, verb: str, nodes: list[Node], role: str = "", looks: M
 
 
 def _one(world: World, verb: Verb | None, node: Node, only: str, look: Look | None) -> NodePreview:
-    chosen = [r for r in roles_in_order(world, node.id) if (not only or r.role == only) and verb is not None and _runs(world, verb, r)]
+    back = verb is not None and verb.runs == "unapproved" and not only and _waits_to_go_back(world, node)
+    again = world.undone.get(node.id, ()) if back else ()
+    chosen = [
+        r
+        for r in roles_in_order(world, node.id)
+        if (not only or r.role == only) and verb is not None and (r.key in again or _runs(world, verb, r))
+    ]
     broken = [r for r in chosen if (d := world.catalog.roles.get(r.role)) is not None and d.destructive]
     shown = disks(world, node.id, look) if broken else []
     lost = {one.name for role in broken for one in _lost(world, node, role)}
@@ -72,11 +78,18 @@ def _one(world: World, verb: Verb | None, node: Node, only: str, look: Look | No
         destroys=tuple(r.role for r in broken),
         disks=tuple(one for one in shown if one.name in lost),
         kept=tuple(one for one in shown if one.name not in lost),
-        reboots=verb is not None and verb.reboots,
+        reboots=back or (verb is not None and verb.reboots),
         as_of=(look.at if look is not None and look.at else disks_now(world, node)[1]) if broken else 0.0,
         asked=look is not None and look.at > 0,
         unseen=look.unseen if look is not None else None,
     )
+
+
+def _waits_to_go_back(world: World, node: Node) -> bool:
+    """True if an approval would send the node back to an earlier stage. It then leaves its system, and boots again after it."""
+    wanted = wanted_stage(world, node)
+    barred = may_enter(world, node, wanted) if wanted else None
+    return barred is not None and barred.code == "backward"
 
 
 def _lost(world: World, node: Node, role: NodeRole) -> list[CoreDisk]:

@@ -6,11 +6,14 @@ import pytest
 from catalogs import USUAL, plan
 from rack import Rack
 
+from engine.core.roles.guards import blockers
 from engine.core.roles.stages import node_state
-from engine.effects import BootNode, Start
-from engine.events import Commit, Operate
+from engine.effects import Accept, BootNode, Start
+from engine.events import Commit, Operate, SetAttribute
 from engine.files.catalog import shipped
 from engine.model import Way
+from engine.requests import Asker, Request
+from engine.views.preview import preview
 
 
 @pytest.fixture()
@@ -79,4 +82,21 @@ def test_a_reset_node_looks_again_and_returns_to_its_system(rack: Rack) -> None:
     assert rack.run(until=lambda: rack.world.nodes["n1"].stage == "system" and rack.world.nodes["n1"].alive), "\n".join(rack.state())
     node = rack.world.nodes["n1"]
     assert (node.stage, node.runs, node_state(rack.world, node)) == ("system", "debian-12", "ready")
+    assert rack.machines[0].wipes == {"raid-configure": 1, "os-install": 1}
+
+
+def test_a_change_for_an_earlier_stage_asks_once_and_says_what_it_costs(rack: Rack) -> None:
+    """The node of a ready rack once said that it was ready, its role never ran again, and nothing said why."""
+    assert rack.run(), "\n".join(rack.state())
+    request = Request(Asker.OPERATOR, 5)
+    rack.feed(SetAttribute(who="op", request=request, layer="deployment", scope="cloud", name="bios-wanted", value={"boot": "bios"}))
+    node = rack.world.nodes["n1"]
+    assert node_state(rack.world, node) == "readying"
+    waits = blockers(rack.world, rack.world.node_roles[("n1", "bios-configure")])
+    assert "backward" in [one.code for one in waits]
+    (shown,) = preview(rack.world, "approve", [node]).nodes
+    assert (shown.runs, shown.destroys, shown.reboots) == (("bios-configure",), (), True)
+    assert isinstance(rack.operate("approve", "n1"), Accept)
+    assert rack.run(), "\n".join(rack.state())
+    assert node_state(rack.world, rack.world.nodes["n1"]) == "ready"
     assert rack.machines[0].wipes == {"raid-configure": 1, "os-install": 1}

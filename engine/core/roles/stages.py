@@ -124,8 +124,8 @@ def node_state(view: View, node: Node) -> str:
     stage = stage_named(view, node.stage)
     if stage is None:
         return "discovering"
-    if wanted == node.stage:
-        return stage.doing
+    if wanted and (stage_index(view, wanted) or 0) <= (stage_index(view, node.stage) or 0):
+        return stage.doing  # for an earlier stage too: a node with something left to do is not ready
     if not wanted and not any(view.node_roles[k].state is State.PROPOSED for k in view.roles_of.get(node.id) or ()):
         last = stage.name == view.catalog.stages[-1].name
         return "ready" if last else stage.done
