@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from engine import reasons
 from engine.core.boot.junk import clean_serial, clean_uuid, swapped
 from engine.core.hardware.disk_choice import lost_by
+from engine.core.plan.rebind import asked
+from engine.core.plan.wanted import Wanted
 from engine.core.roles.attributes import effective
 from engine.core.roles.derive import committed, done, resources, size
 from engine.core.roles.guards import blockers, node_holder
@@ -56,6 +58,7 @@ INDEXES = (
     "wish_of",
     "running",
     "holders",
+    "kept",
 )
 ALL_EVERY = 40
 """Steps between two looks at everything."""
@@ -217,6 +220,22 @@ class Invariants:
             lease = world.leases.get(address)
             if lease is not None and lease.expires > world.meta.now and lease.state in ("offered", "bound"):
                 self.sim.broken(f"{address} is set aside for {allocation.node} and leased to {lease.mac}")
+
+    def graph(self, world: World) -> None:
+        """The graph is that of the plan and the nodes, however they came. What nobody wants is kept for a reason."""
+        wanted = Wanted(world)
+        for node in world.nodes.values():
+            own = wanted.own(node, asked(world, node))
+            if isinstance(own, Reason):
+                continue  # the plan cannot be met there: an allocation or a commit was refused
+            have = {key[1]: world.node_roles[key] for key in world.roles_of.get(node.id, ()) if not world.node_roles[key].kept}
+            if have.keys() != own.roles.keys():
+                self.sim.broken(f"{node.id} has {sorted(have)}, and must have {sorted(own.roles)}")
+            for name, role in have.items():
+                found = (role.deployment, role.parents, role.seeks)
+                must = (own.roles[name], *wanted.parents(node, own, name))
+                if found != must:
+                    self.sim.broken(f"{name} on {node.id} is bound to {found}, and must be to {must}")
 
     def views(self, world: World) -> None:
         """Whatever is shown can be shown."""

@@ -182,6 +182,7 @@ class Simulation:
         world = self.admin.world
         self.invariants.everything(world)
         self.invariants.views(world)
+        self.invariants.graph(world)
         self.invariants.indexes(world)
         broken = any(m.broken for m in self.machines)
         before = self.counters["effect Start"] + self.counters["effect BootNode"]
