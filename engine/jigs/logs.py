@@ -97,12 +97,14 @@ class Masker:
 
 
 class _Log:
-    __slots__ = ("at", "full", "masker", "size")
+    __slots__ = ("at", "full", "masker", "noted", "size")
 
     def __init__(self, masker: Masker, at: int, size: int) -> None:
         self.masker = masker
         self.at = at
         """Bytes of the node's log taken so far, including those held back."""
+        self.noted = at
+        """What the small file says, or would say if there were one."""
         self.size = size
         self.full = size >= MAX_BYTES
 
@@ -239,8 +241,10 @@ class Logs:
                 with open(self._folder / f"{attempt}.log", "ab", opener=_private) as file:
                     file.write(text)
                 log.size += len(text)
-            with open(self._folder / f"{attempt}.at", "w", opener=_private) as file:
-                file.write(str(log.at - log.masker.held))
+            if log.noted != (position := log.at - log.masker.held):
+                with open(self._folder / f"{attempt}.at", "w", opener=_private) as file:
+                    file.write(str(position))
+                log.noted = position
         except OSError as error:
             self.failures += 1
             self.trouble = f"the log of attempt {attempt} cannot be written: {error.strerror or error}"

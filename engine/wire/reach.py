@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
+from socket import AF_INET, inet_ntoa, inet_pton
 
 IPMI_PORT = 623
 
@@ -66,13 +67,13 @@ class Reach:
         if self.lane is None:
             return host
         try:
-            value = int(IPv4Address(host))
-        except ValueError:
+            value = int.from_bytes(inet_pton(AF_INET, host))
+        except (OSError, ValueError):
             return host
         if value >> 16 != (127 << 8 | self.lane):
             return host
         low = value & 0xFFFF
         for first, last, high in self._subnets:
             if first <= low <= last:
-                return str(IPv4Address(high | low))
+                return inet_ntoa((high | low).to_bytes(4))
         return host

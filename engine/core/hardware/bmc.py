@@ -14,6 +14,7 @@ powers another machine off, and a password goes there. So:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from msgspec.structs import replace
@@ -49,11 +50,16 @@ def in_bmc_network(plan: Plan | None, address: str) -> bool:
     for network in plan.networks.values():
         if NETWORK not in (network.name, network.conduit):
             continue
-        if where.version == 4 and where in IPv4Network(network.subnet):
+        if where.version == 4 and where in _subnet(network.subnet):
             return True
         if where.version == 6 and "/" in network.v6prefix and where in IPv6Network(network.v6prefix):
             return True
     return False
+
+
+@lru_cache(64)
+def _subnet(text: str) -> IPv4Network:
+    return IPv4Network(text)
 
 
 def entered(view: View, node: Node) -> Bmc | None:
