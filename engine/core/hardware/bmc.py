@@ -78,8 +78,10 @@ def entered(view: View, node: Node) -> Bmc | None:
 
 def expected(view: View, node: Node) -> ExpectedMachine | None:
     """The machine of the plan that has this node's serial. A serial that several nodes show is nobody's."""
+    if view.plan is None or not view.plan.machines:
+        return None
     serial = clean_serial(node.serial)
-    if view.plan is None or not view.plan.machines or not serial or len(view.serials.get(node.serial) or ()) > 1:
+    if not serial or len(view.serials.get(node.serial) or ()) > 1:
         return None
     return next((one for one in view.plan.machines if one.serial == serial), None)
 

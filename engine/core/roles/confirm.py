@@ -72,7 +72,7 @@ def refuted(node: Node) -> bool:
 def advance(w: Work, node_id: str) -> None:
     """Asks for a confirmation if one is missing and none was asked for in this boot."""
     node = w.nodes.get(node_id)
-    if node is not None and wanted(w, node) and state(node) == "new":
+    if node is not None and node.claim and not node.confirmed and wanted(w, node) and state(node) == "new":
         ask(w, node, tries=1)
 
 
