@@ -113,7 +113,13 @@ def failed(w: Work, node: Node, why: Reason) -> None:
     proof = replace(node.proof, failure=why, deadline=again)
     notice = node.notice
     if proof.tries >= TRIES:
-        notice = reasons.not_proved(node=node.name, tries=proof.tries, message=reasons.sentence(why))
+        notice = reasons.not_proved(
+            node=node.name,
+            tries=proof.tries,
+            message=reasons.sentence(why),
+            fingerprint=node.fingerprint or "none",
+            address=node.address or "an unknown address",
+        )
     w.put_node(replace(node, proof=proof, notice=notice))
     if proof.tries < TRIES:
         w.wake(again, NodeDue(node.id))
