@@ -185,13 +185,16 @@ def theirs(
 ) -> Reason | None:
     """Why a BMC that says this of its machine is not used for the node. None: it is the node's. The UUIDs are spellings of one.
     `reading`: only a challenge is read there, which nothing but the machine's own BMC can show."""
-    uuids = frozenset(good for one in told_uuids if (good := clean_uuid(one)))
-    serials = frozenset(good.lower() for one in told_serials if (good := clean_serial(one)))
     mine = identify(node.uuid, node.serial, (), view.meta.shared)
     own_uuid = mine.uuid if mine is not None and len(_with_uuid(view, mine.uuid)) <= 1 else ""
     own_serial = mine.serial.lower() if mine is not None and len(view.serials.get(mine.serial) or ()) <= 1 else ""
-    if (own_uuid and not uuids.isdisjoint((own_uuid, swapped(own_uuid)))) or (own_serial and own_serial in serials):
+    spellings = (own_uuid, swapped(own_uuid)) if own_uuid else ()
+    if any(one.strip().strip("{}").lower() in spellings for one in told_uuids):
         return None
+    serials = frozenset(good.lower() for one in told_serials if (good := clean_serial(one)))
+    if own_serial and own_serial in serials:
+        return None
+    uuids = frozenset(good for one in told_uuids if (good := clean_uuid(one)))
     other = _another(view, node, uuids, serials)
     has_its_own = other is not None and other.bmc is not None and other.bmc.address != bmc.address
     if other is not None and not (bmc.entered and has_its_own):
