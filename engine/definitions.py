@@ -266,10 +266,12 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs_claim(self) -> frozenset[str]:
-        """Roles that read a secret, or whose result the engine trusts later: the host key of an installed system."""
+        """Roles that read a secret, that destroy data, or whose result the engine trusts later: the host key of an installed system."""
         secret = {name for name, attribute in self.attributes.items() if attribute.secret}
         return frozenset(
-            role.name for role in self.roles.values() if "ssh-host-key" in role.gives or any(want.name in secret for want in role.wants)
+            role.name
+            for role in self.roles.values()
+            if role.destructive or "ssh-host-key" in role.gives or any(want.name in secret for want in role.wants)
         )
 
     @cached_property

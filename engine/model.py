@@ -198,7 +198,7 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     boot_mac: Mac = ""
     identity: Literal["uuid", "serial", "macs", "given"] = "given"
     family: str = ""
-    """Vendor and product. Durations are measured per family."""
+    """The product, as its inventory calls it. Durations are measured per family."""
     arch: str = ""
     firmware: str = ""
     """`bios` or `efi`."""

@@ -94,14 +94,15 @@ first, because Redfish shows it too, and because an event log fills up. The prim
 Redfish service. Each product that must not be asked for its first way gets a row in PROOF_PRODUCTS."""
 
 PROOF_PRODUCTS: dict[str, str] = {}
-"""Beginning of `VENDOR PRODUCT`, in lower case -> its row of PROOF_WAYS. A product without a row tries all ways of `system-name`."""
+"""Beginning of `VENDOR PRODUCT`, in lower case -> its row of PROOF_WAYS. Of several rows the longest counts. A product without a row tries
+all ways of `system-name`. Both words are those of the machine's inventory, for example `dell inc. poweredge r640`."""
 
 
-def proof_ways(family: str) -> tuple[str, ...]:
-    """What the agent of a machine of this family tries."""
-    name = family.lower()
-    way = next((way for product, way in PROOF_PRODUCTS.items() if name.startswith(product)), "system-name")
-    return PROOF_WAYS[way].value
+def proof_ways(vendor: str, product: str) -> tuple[str, ...]:
+    """What the agent of such a machine tries, in this order."""
+    name = f"{vendor} {product}".lower()
+    row = max((known for known in PROOF_PRODUCTS if name.startswith(known)), key=len, default="")
+    return PROOF_WAYS[PROOF_PRODUCTS.get(row, "system-name")].value
 
 
 PACKED_ONLY = Quirk(

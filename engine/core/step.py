@@ -12,7 +12,7 @@ follow).
 
 from __future__ import annotations
 
-from typing import assert_never, cast
+from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -70,7 +70,8 @@ def step(w: Work, happened: Happened) -> list[Change]:
     w.at, w.now, w.starts = happened.at, happened.now, 0
     w.looks = 0
     w.follows, w.hushed = False, None
-    _apply(w, cast(AnyEvent, happened.event))
+    event: AnyEvent = happened.event  # type: ignore[assignment]  # it is declared as the base of all
+    _apply(w, event)
     settle(w)
     return w.take_changes()
 
@@ -233,7 +234,8 @@ def _tick(w: Work, due: Due) -> None:
             node = w.nodes.get(due.node)
             if node is not None:
                 life.tick(w, node)
-                confirm.tick(w, w.nodes[due.node])
+                if node.proof is not None:
+                    confirm.tick(w, w.nodes[due.node])
         case _:
             assert_never(due)
 

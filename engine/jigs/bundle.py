@@ -12,10 +12,10 @@ Raises BundleError with a sentence.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import tarfile
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,8 @@ TOOLS = Path(__file__).parents[2] / "images" / "node"
 """Folder of the programs that a role's `tools` name."""
 MADE = frozenset({"attributes.json", "task.json"})
 IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
+_END = 2 * tarfile.BLOCKSIZE
+"""Octets of zeros that end a tar."""
 
 
 class BundleError(Exception):
@@ -60,35 +62,34 @@ def bundle(order: Order) -> bytes:
         action=order.start.action,
         attempt=order.attempt,
     )
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        _add(tar, "attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600)
-        _add(tar, "task.json", msgspec.json.encode(task), 0o600)
-        for name in sorted(files):
-            path, mode = files[name]
-            _add(tar, name, path.read_bytes(), 0o755 if name == "run" or mode & 0o100 else 0o644)
-    return out.getvalue()
+    out = [
+        *_entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
+        *_entry("task.json", msgspec.json.encode(task), 0o600),
+    ]
+    for name in sorted(files):
+        path, mode = files[name]
+        with open(path, "rb") as file:
+            out += _entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
+    size = sum(map(len, out))
+    return b"".join([*out, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
 
 
-def _files(folder: Path) -> dict[str, tuple[Path, int]]:
+def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:
     """Name in the tar -> file and its mode."""
     try:
         root = folder.resolve(strict=True)
     except OSError as error:
         raise BundleError(f"cannot read the role's folder {folder}: {error.strerror}") from None
-    found: dict[str, tuple[Path, int]] = {}
+    found: dict[str, tuple[str | Path, int]] = {}
     size = 0
     for here, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in IGNORED)
+        within = os.path.relpath(here, root) if here != str(root) else ""
         for name in [*names, *(f for f in folders if os.path.islink(os.path.join(here, f)))]:
             if name in IGNORED or name.endswith(".pyc"):
                 continue
-            path = Path(here, name)
-            inside = path.relative_to(root).as_posix()
-            real = path.resolve()
-            if not real.is_relative_to(root):
-                raise BundleError(f"{path} leads out of the role's folder")
-            about = real.stat()
+            path, inside = os.path.join(here, name), os.path.join(within, name)
+            real, about = _real(path, root)
             if stat.S_ISDIR(about.st_mode):
                 raise BundleError(f"{path} is a link to a folder: put the files there")
             if not stat.S_ISREG(about.st_mode):
@@ -102,8 +103,24 @@ def _files(folder: Path) -> dict[str, tuple[Path, int]]:
     return found
 
 
-def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+def _real(path: str, root: Path) -> tuple[str | Path, os.stat_result]:
+    """What is at that path, which is inside `root` without any link before its last name; and where."""
+    about = os.lstat(path)
+    if not stat.S_ISLNK(about.st_mode):
+        return path, about
+    real = Path(path).resolve()
+    if not real.is_relative_to(root):
+        raise BundleError(f"{path} leads out of the role's folder")
+    return real, real.stat()
+
+
+def _entry(name: str, data: bytes, mode: int) -> tuple[bytes, bytes, bytes]:
+    """Header, content and padding."""
+    return _head(name, len(data), mode), data, bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+@lru_cache(4096)
+def _head(name: str, size: int, mode: int) -> bytes:
     entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    entry.mode = mode
-    tar.addfile(entry, io.BytesIO(data))
+    entry.size, entry.mode = size, mode
+    return entry.tobuf(tarfile.PAX_FORMAT)

@@ -2,7 +2,8 @@
 
 Nodes say at which byte of *their* log a piece begins. A piece may come twice (a lost answer), overlap, or leave a gap. Known bytes are
 skipped, and the file notes a gap. Masking changes lengths, so a position in the file is not the position in the node's log. The latter
-is kept in memory and in a small file (`ID.LEG.at`), so that a restarted engine continues there.
+is kept in memory. Before the first piece that makes the two differ, it is written to a small file (`ID.LEG.at`), so that a restarted
+engine continues there. Most logs never need that file.
 
 * Masking: each secret's bytes become `***`. A secret may span two pieces: if the end of a piece could begin a secret, it is held back
   until the next piece, or `close`, decides. Secrets shorter than 4 bytes are not masked: that would turn the log into asterisks, whose
@@ -97,12 +98,14 @@ class Masker:
 
 
 class _Log:
-    __slots__ = ("at", "full", "masker", "size")
+    __slots__ = ("at", "full", "masker", "noted", "size")
 
-    def __init__(self, masker: Masker, at: int, size: int) -> None:
+    def __init__(self, masker: Masker, at: int, size: int, noted: int | None) -> None:
         self.masker = masker
         self.at = at
         """Bytes of the node's log taken so far, including those held back."""
+        self.noted = noted
+        """What the small file says. None: there is none, so the position is the size."""
         self.size = size
         self.full = size >= MAX_BYTES
 
@@ -134,7 +137,8 @@ class Logs:
             if attempt in self._open:
                 return
             size = path.stat().st_size if path.exists() else 0
-            log = _Log(Masker(secrets), self._position(attempt) if size else 0, size)
+            noted = self._noted(attempt) if size else None
+            log = _Log(Masker(secrets), size if noted is None else noted, size, noted)
             log.full = size >= self._max_bytes
             self._open[attempt] = log
             while len(self._open) > self._max_open:
@@ -222,28 +226,40 @@ class Logs:
                 removed += 1
         return removed
 
-    def _position(self, attempt: str) -> int:
+    def _noted(self, attempt: str) -> int | None:
         try:
             return max(0, int((self._folder / f"{attempt}.at").read_text()))
-        except (FileNotFoundError, ValueError):
+        except FileNotFoundError:
+            return None
+        except ValueError:
             # Torn by a crash: keep what exists, and append the node's log once more.
             return 0
 
     def _append(self, attempt: str, log: _Log, text: bytes) -> None:
         try:
-            if text and not log.full:
-                room = self._max_bytes - log.size
-                if len(text) > room:
-                    text = text[:room] + f"\n[the log is cut at {self._max_bytes} bytes]\n".encode()
-                    log.full = True
+            if log.full:
+                text = b""
+            elif len(text) > (room := self._max_bytes - log.size):
+                text = text[:room] + f"\n[the log is cut at {self._max_bytes} bytes]\n".encode()
+                log.full = True
+            position = log.at - log.masker.held
+            if log.noted is None and position != log.size + len(text):
+                # First, so that after a crash between the two no piece begins inside of a secret.
+                self._note(attempt, log, log.size)
+            if text:
                 with open(self._folder / f"{attempt}.log", "ab", opener=_private) as file:
                     file.write(text)
                 log.size += len(text)
-            with open(self._folder / f"{attempt}.at", "w", opener=_private) as file:
-                file.write(str(log.at - log.masker.held))
+            if log.noted is not None and log.noted != position:
+                self._note(attempt, log, position)
         except OSError as error:
             self.failures += 1
             self.trouble = f"the log of attempt {attempt} cannot be written: {error.strerror or error}"
+
+    def _note(self, attempt: str, log: _Log, position: int) -> None:
+        with open(self._folder / f"{attempt}.at", "w", opener=_private) as file:
+            file.write(str(position))
+        log.noted = position
 
 
 def _private(path: str, flags: int) -> int:

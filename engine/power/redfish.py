@@ -149,10 +149,16 @@ class RedfishPower:
         def work(session: RedfishSession) -> NoteResult:
             system = self._system(session)
 
-            def look() -> str:
-                shown = system.see().get("HostName")
+            def name() -> str:
+                shown = system.seen.get("HostName")
                 return shown if isinstance(shown, str) else ""
 
+            def look() -> str:
+                system.see()
+                return name()
+
+            if good(text := name()):  # it has just been read to see whose it is
+                return NoteRead(text=text)
             until = min(session.deadline, time.monotonic() + NOTE_S)
             return NoteRead(text=look_until(look, good, until, self.pace, self._sleep))
 

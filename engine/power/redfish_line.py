@@ -29,6 +29,7 @@ import ssl
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -153,16 +154,13 @@ class Line:
         raise AssertionError("unreachable")
 
     def _connect(self) -> ssl.SSLSocket:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.set_ciphers("DEFAULT:@SECLEVEL=1")
         until = min(self.deadline, time.monotonic() + self._greet_s)
         plain: socket.socket | None = None
         try:
             plain = socket.create_connection(self._where, timeout=_left(until))
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.settimeout(_left(until))
-            sock = context.wrap_socket(plain)
+            sock = _tls().wrap_socket(plain)
         except ssl.SSLError as error:
             _close(plain)
             raise SessionFailed("unsupported", f"it speaks no TLS that we know ({error.reason or 'handshake failed'})") from None
@@ -207,6 +205,15 @@ class Line:
         if response.will_close or _left_over(response):
             self.close()
         return Answer(status=response.status, headers=response.headers, body=_object(body, response))
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What all connections have in common. The certificate is looked at afterwards (`_recognise`)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=1")
+    return context
 
 
 def service_root(line: Line) -> dict[str, Json]:

@@ -90,10 +90,10 @@ retry = kind("retry", "attempt {attempt} failed ({message}); the next attempt st
 again = kind("again", "the role's script asked to be run again a little later", who=Who.ENGINE)
 not_confirmed = kind(
     "not_confirmed",
-    "nothing has confirmed that what runs on {node} is its machine (fingerprint {fingerprint}), so it gets no secret",
-    "wait if its BMC is asked; otherwise compare the fingerprint with the machine's own screen, then: crowbar node {node} confirm "
-    "{fingerprint}",
-    who=Who.OPERATOR,
+    "nothing has confirmed that what runs on {node} is its machine (fingerprint {fingerprint}), so it gets no secret and destroys nothing",
+    "if the machine's own screen shows {fingerprint}, press f (crowbar node {node} confirm {fingerprint}). Its BMC may confirm it before "
+    "that. If the screen shows another one or none, the machine at {address} answers in its name: unplug that one, then power-cycle {node}",
+    who=Who.TECHNICIAN,
 )
 approval = kind(
     "approval",

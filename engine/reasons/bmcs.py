@@ -46,9 +46,10 @@ bmc_too_early = kind(
 not_proved = kind(
     "not_proved",
     "the BMC of {node} did not confirm its claim in {tries} tries: {message}",
-    "compare the fingerprint on the machine's console, then crowbar node {node} confirm FINGERPRINT; or remove the cause, then "
-    "crowbar node {node} retry",
-    who=Who.OPERATOR,
+    "if the machine's own screen shows {fingerprint}, press f (crowbar node {node} confirm {fingerprint}). If it shows another one or "
+    "none, the machine at {address} answers in its name: unplug that one, then power-cycle {node}. If you repaired its BMC, press r "
+    "(crowbar node {node} retry)",
+    who=Who.TECHNICIAN,
 )
 not_written = kind(
     "not_written",

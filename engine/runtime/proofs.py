@@ -14,7 +14,7 @@ from ..effects import Prove
 from ..events import Proved, Spoken
 from ..jigs.agent import AgentJig
 from ..model import Node
-from ..quirks import PROOF_WAYS, proof_ways
+from ..quirks import PROOF_WAYS
 from ..trust.tokens import Keys
 from ..wire import agent
 from ..wire.agent import Ended
@@ -32,11 +32,11 @@ class Proofs:
         self._begun: dict[str, float] = {}
         """Node -> when its last challenge left (monotonic)."""
 
-    def write(self, order: Prove, node: Node) -> Future[Ended]:
-        """Tells the node's agent. The result comes when the agent has answered, or never."""
+    def write(self, order: Prove, node: Node, ways: tuple[str, ...]) -> Future[Ended]:
+        """Tells the node's agent to try these ways (`quirks.proof_ways`). The result comes when the agent has answered, or never."""
         self._begun[node.id] = time.monotonic()
         text = self._keys.challenge(node.id, order.boot_id, order.number)
-        command = agent.Prove(id=f"prove-{order.number}", text=text, ways=" ".join(proof_ways(node.family)))
+        command = agent.Prove(id=f"prove-{order.number}", text=text, ways=" ".join(ways))
         return self._mailbox.prove(node.id, order.boot_id, command)
 
     def read(self, order: Prove, node: Node, ended: Ended) -> Proved:

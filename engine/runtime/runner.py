@@ -17,6 +17,7 @@ from msgspec import Struct
 from .. import reasons
 from ..core.boot.loaders import discovery_image
 from ..core.hardware.devices import about
+from ..core.hardware.inventory import inventory_of
 from ..core.roles.attributes import admin_network, inputs
 from ..core.roles.claims import not_confirmed
 from ..core.roles.stages import DISCOVERY, over_network
@@ -43,6 +44,7 @@ from ..events import Event, Missed, Outcome, Powered, PowerSet, Probed, Proved
 from ..jigs import Jig, Order
 from ..jigs.ssh import SshTarget
 from ..model import Kind, Node, NodeRole, Way
+from ..quirks import proof_ways
 from ..wire.agent import Ended
 from ..wire.reach import Reach
 from .handles import NotOpened
@@ -285,15 +287,17 @@ class Runner:
 
     def _prove(self, effect: Prove) -> None:
         """The agent writes, which blocks nobody; then the engine reads. If the agent never answers, the challenge's deadline passes."""
-        node = self._ports.world().nodes.get(effect.node)
+        world = self._ports.world()
+        node = world.nodes.get(effect.node)
         if node is None or node.boot_id != effect.boot_id or self._closed.is_set():
             return
+        found = inventory_of(world, node.id)
 
         def read(written: Future[Ended]) -> None:
             if not written.cancelled():
                 self._blocking(lambda _effect: self._read_proof(effect, written.result()), effect)
 
-        self._ports.proofs.write(effect, node).add_done_callback(read)
+        self._ports.proofs.write(effect, node, proof_ways(found.vendor, found.product)).add_done_callback(read)
 
     def _read_proof(self, effect: Prove, ended: Ended) -> Event:
         node = self._ports.world().nodes.get(effect.node)

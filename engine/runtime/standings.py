@@ -21,10 +21,7 @@ class WorldStandings:
         world = self._world()
         if mac in world.macs or mac in self._named(world):
             return Standing.KNOWN
-        lease = world.leases.get(world.lease_of.get(mac, ""))
-        if lease is not None and lease.state == "bound" and lease.expires > self._now():
-            return Standing.KNOWN
-        return Standing.SEEN if lease is not None or mac in world.sightings else Standing.STRANGER
+        return Standing.SEEN if mac in world.lease_of or mac in world.sightings else Standing.STRANGER
 
     def of_address(self, peer: str) -> Standing:
         world, address = self._world(), self._back(peer)

@@ -94,23 +94,24 @@ class Door:
 
     # -- what the connection does ------------------------------------------------------------------------------------
 
-    def busy(self, descriptor: int) -> None:
-        """A request of it is worked on."""
-        guest = self._by_descriptor.get(descriptor)
-        if guest is not None:
-            guest.idle = False
+    def guest(self, descriptor: int) -> Guest | None:
+        """The connection that has this descriptor now. Later another one may have the number, so the guest is kept and not the number."""
+        return self._by_descriptor.get(descriptor)
 
-    def idle(self, descriptor: int) -> None:
-        guest = self._by_descriptor.get(descriptor)
-        if guest is not None and guest in (mine := self._peers.get(guest.peer, {})):
+    def busy(self, guest: Guest) -> None:
+        """A request of it is worked on."""
+        guest.idle = False
+
+    def idle(self, guest: Guest) -> None:
+        """It waits for its next request."""
+        if guest in (mine := self._peers.get(guest.peer, {})):
             guest.idle, guest.since = True, self._clock()
             del mine[guest]
             mine[guest] = None
 
-    def known(self, descriptor: int) -> None:
+    def known(self, guest: Guest) -> None:
         """It showed a valid token."""
-        guest = self._by_descriptor.get(descriptor)
-        if guest is not None and guest.standing is not Standing.KNOWN and guest in self._peers.get(guest.peer, {}):
+        if guest.standing is not Standing.KNOWN and guest in self._peers.get(guest.peer, {}):
             self._taken[guest.standing] -= 1
             self._taken[Standing.KNOWN] += 1
             guest.standing = Standing.KNOWN

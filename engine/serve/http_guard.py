@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from msgspec import Struct
 
-from .http_door import Door
+from .http_door import Door, Guest
 
 FAREWELL_S = 1.0
 """How long a peer of TLS may take to answer a farewell."""
@@ -89,7 +89,7 @@ class Guard(web.Server):
         self.limits = limits
         self.counters = counters
         self.door = door
-        self._of: dict[RequestHandler, asyncio.Transport] = {}
+        self._of: dict[RequestHandler, tuple[asyncio.Transport, Guest | None]] = {}
         self._none_left: asyncio.Future[None] | None = None
         self._timers: dict[RequestHandler, asyncio.TimerHandle] = {}
 
@@ -98,7 +98,7 @@ class Guard(web.Server):
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._of[handler] = transport
+        self._of[handler] = (transport, self.door.guest(descriptor_of(transport)))
         self._expect(handler, self.limits.head_s)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
@@ -115,7 +115,7 @@ class Guard(web.Server):
             return
         self._none_left = asyncio.get_running_loop().create_future()
         await asyncio.wait([self._none_left], timeout=FAREWELL_S)
-        for transport in list(self._of.values()):
+        for transport, _ in list(self._of.values()):
             transport.abort()
         if self._of:
             await self._none_left
@@ -123,11 +123,17 @@ class Guard(web.Server):
     def began(self, handler: RequestHandler) -> None:
         """The head of a request has arrived."""
         self._arrived(handler)
-        self.door.busy(descriptor_of(handler.transport))
+        if (guest := self._guest(handler)) is not None:
+            self.door.busy(guest)
 
     def proved(self, handler: RequestHandler) -> None:
         """It holds a valid token."""
-        self.door.known(descriptor_of(handler.transport))
+        if (guest := self._guest(handler)) is not None:
+            self.door.known(guest)
+
+    def _guest(self, handler: RequestHandler) -> Guest | None:
+        found = self._of.get(handler)
+        return found[1] if found is not None else None
 
     def _arrived(self, handler: RequestHandler) -> None:
         timer = self._timers.pop(handler, None)
@@ -137,7 +143,8 @@ class Guard(web.Server):
     def ended(self, handler: RequestHandler) -> None:
         """An answer was made; the next head may follow."""
         if handler in self._of:
-            self.door.idle(descriptor_of(handler.transport))
+            if (guest := self._guest(handler)) is not None:
+                self.door.idle(guest)
             self._expect(handler, self.limits.keep_alive_s + 1.0)
 
     def _expect(self, handler: RequestHandler, seconds: float) -> None:

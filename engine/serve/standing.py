@@ -15,7 +15,7 @@ class Standing(enum.IntEnum):
     SEEN = 1
     """A machine that is no node, and that the engine has offered or given an address."""
     KNOWN = 2
-    """A node, a machine that the plan names, or (by its MAC) the holder of a lease."""
+    """A node, or a machine that the plan names."""
 
 
 class Standings(Protocol):

@@ -144,7 +144,8 @@ def _confirm(world: World) -> Step | None:
         return None
     first = min(waiting, key=_natural)
     who = short(first) if len(waiting) == 1 else f"{short(first)} and {len(waiting) - 1} more"
-    text = f"{who}: compare the fingerprint with the machine's own screen: press f"
+    shows = waiting[first].fingerprint if len(waiting) == 1 else "its fingerprint"
+    text = f"{who}: press f if the machine's own screen shows {shows}"
     return Step(kind="confirm", text=text, node=first, verb="confirm", many=len(waiting))
 
 

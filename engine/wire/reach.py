@@ -14,7 +14,8 @@ The mapping drops the first two octets of the address. The way back takes them f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
+from socket import AF_INET, inet_ntoa, inet_pton
 
 IPMI_PORT = 623
 
@@ -54,7 +55,10 @@ class Reach:
             raise ValueError(f"{port} is not a port")
         if self.lane is None:
             return address, port
-        low = int(IPv4Address(address)) & 0xFFFF
+        try:
+            low = int.from_bytes(inet_pton(AF_INET, address)) & 0xFFFF
+        except OSError:
+            raise ValueError(f"{address!r} is not an IPv4 address") from None
         host = f"127.{self.lane}.{low >> 8}.{low & 0xFF}"
         if port == IPMI_PORT:
             return host, 21000 + low % 40000
@@ -65,13 +69,13 @@ class Reach:
         if self.lane is None:
             return host
         try:
-            value = int(IPv4Address(host))
-        except ValueError:
+            value = int.from_bytes(inet_pton(AF_INET, host))
+        except (OSError, ValueError):
             return host
         if value >> 16 != (127 << 8 | self.lane):
             return host
         low = value & 0xFFFF
         for first, last, high in self._subnets:
             if first <= low <= last:
-                return str(IPv4Address(high | low))
+                return inet_ntoa((high | low).to_bytes(4))
         return host

@@ -86,19 +86,20 @@ class Claimed(FakeMachine):
         assert self.hello(boot_id).status == 200
 
     def works(self) -> None:
-        """Does what it is told, until the install is all that is left."""
-        while (self.node, "os-install") not in self.engine.world.node_roles or not self.waits_for_a_word():
+        """Does what it is told, until only what waits for a confirmation is left."""
+        while not self.waits_for_a_word():
             answer = self.call("GET", "/agent/next?wait=1", token=self.token)
             order = answer.json if answer.status == 200 else {"do": ""}
             if order["do"] == "run":
-                attempt = order["id"].rpartition(".")[0]
-                (role,) = [r.role for r in self.engine.world.node_roles.values() if r.attempt == attempt]
-                assert role != "os-install", "nobody confirmed anything"
+                role = self.role_of(order["id"])
+                assert role not in ("os-install", "raid-configure"), "nobody confirmed anything"
                 assert self.result(order["id"], gives=GIVES[role]).status == 200
 
     def waits_for_a_word(self) -> bool:
-        found = blockers(self.engine.world, self.install, first=True)
-        return bool(found) and found[0].code == "not_confirmed"
+        """A role that destroys data or installs waits for a confirmation."""
+        world = self.engine.world
+        roles = [world.node_roles.get((self.node, name)) for name in ("raid-configure", "os-install")]
+        return any(role is not None and [r.code for r in blockers(world, role, first=True)] == ["not_confirmed"] for role in roles)
 
     def comes_up(self, boot_id: str, credential: str) -> None:
         """From its disk, until nothing is left to do."""
@@ -109,10 +110,22 @@ class Claimed(FakeMachine):
         return self.engine.ask(Operate(who="op", verb=verb, node=self.node, value=value))
 
     def ordered(self) -> str:
-        """The leg of the install that the agent is told to run."""
-        order = self.next()
+        """The leg that the agent is told to run."""
+        while (order := self.next())["do"] == "ack":
+            pass
         assert order["do"] == "run", order
         return str(order["id"])
+
+    def confirmed(self) -> str:
+        """Confirms its claim, and does what it is told until the install is ordered. Returns the leg of the install."""
+        assert isinstance(self.operate("confirm", self.fingerprint), Accept)
+        while (role := self.role_of(leg := self.ordered())) != "os-install":
+            assert self.result(leg, gives=GIVES[role]).status == 200
+        return leg
+
+    def role_of(self, leg: str) -> str:
+        (role,) = [one.role for one in self.engine.world.node_roles.values() if one.attempt == leg.rpartition(".")[0]]
+        return role
 
     def task(self, leg: str) -> tuple[int, dict[str, Any]]:
         """Status, and the attributes of the task."""
@@ -133,9 +146,8 @@ class Claimed(FakeMachine):
             return 200, json.load(file)
 
     def installs(self) -> str:
-        """Confirms its claim and carries the install out. Returns the credential that the system has."""
-        assert isinstance(self.operate("confirm", self.fingerprint), Accept)
-        leg = self.ordered()
+        """Confirms its claim and carries out what waited for that. Returns the credential that the system has."""
+        leg = self.confirmed()
         status, attributes = self.task(leg)
         assert status == 200
         assert self.result(leg, gives=INSTALLED).status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -59,13 +60,28 @@ def test_a_new_machine_finds_room_among_more_invented_ones_than_are_kept(target:
 
 def test_a_known_machine_does_not_wait_for_a_flood(target: Target) -> None:
     """Each of its requests is answered at once. The answers to the flood go to another relay: the known one's socket would overflow."""
-    address = target.takes_an_address(1)
+    offer = target.asks(DhcpKind.DISCOVER, PLANNED)
+    assert offer is not None
+    address = offer.yiaddr
     for _ in range(30):
         pour((target.host, 20067), strangers(400, first=2), lambda: received(target))
-        answer = target.asks(DhcpKind.REQUEST, mac_of(1), PATIENCE_S, requested=address)
+        answer = target.asks(DhcpKind.REQUEST, PLANNED, PATIENCE_S, requested=address)
         assert answer is not None
         assert (answer.kind, answer.yiaddr) == (DhcpKind.ACK, address)
     assert target.ask("counters")["DhcpService"]["flooded"] > 0
+
+
+def test_a_stranger_that_took_an_address_floods_no_more_than_another_one(target: Target) -> None:
+    address = target.takes_an_address(700)
+    again = dhcp.encode_request(
+        DhcpRequest(
+            kind=DhcpKind.REQUEST, xid=1, mac=mac_of(700), giaddr="192.168.124.2", requested=address, vendor_class="PXEClient", arch=0
+        )
+    )
+    before = received(target)
+    pour((target.host, 20067), repeat(again, 600), lambda: received(target))
+    counted = target.until(lambda c: c["DhcpService"]["received"] == before + 600)
+    assert counted["DhcpService"]["flooded"] >= 400
 
 
 def test_the_flood_is_named_with_mac_address_and_switch_port(target: Target) -> None:

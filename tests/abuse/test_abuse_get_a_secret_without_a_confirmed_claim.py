@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from claimed_machine import HOST_KEY, INSTALLED, Claimed, site
+from claimed_machine import GIVES, HOST_KEY, INSTALLED, Claimed, site
 
-from engine.effects import Accept, Refuse
+from engine.effects import Refuse
 from engine.model import State
 
 THEIRS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAITheirKeyTheirKeyTheirKeyTheirKeyTheirKeyThe"
@@ -37,6 +37,17 @@ def test_no_task_with_the_credential_before_the_confirmation(thief: Claimed) -> 
     assert thief.record.host_key == ""
 
 
+def test_the_thief_cannot_report_that_it_wiped_the_disks(thief: Claimed) -> None:
+    """They are the other machine's, and hold its former tenant's data."""
+    meta = thief.engine.world.meta
+    raid = thief.engine.world.node_roles[(thief.node, "raid-configure")]
+    assert (raid.state, raid.attempt) == (State.WAITING, "")
+    for number in range(meta.attempts + 3):
+        thief.result(f"{meta.installation}-{number}.1", gives=GIVES["raid-configure"])
+    raid = thief.engine.world.node_roles[(thief.node, "raid-configure")]
+    assert (raid.state, raid.attempt) == (State.WAITING, "")
+
+
 def test_a_result_that_nobody_ordered_pins_no_host_key(thief: Claimed) -> None:
     meta = thief.engine.world.meta
     leg = f"{meta.installation}-{meta.attempts + 1}.1"
@@ -54,8 +65,7 @@ def test_the_operator_is_not_led_to_confirm_it(thief: Claimed) -> None:
 
 def test_a_confirmation_is_not_for_the_next_boot(thief: Claimed) -> None:
     """Here the first boot is the genuine machine's. It is confirmed, gets its task and goes down; the attacker has the next claim."""
-    assert isinstance(thief.operate("confirm", thief.fingerprint), Accept)
-    leg = thief.ordered()
+    leg = thief.confirmed()
     thief.boot("boot-2")
     assert thief.record.confirmed == ""
     assert thief.task(leg)[0] == 404, "the task is for the boot that was confirmed"

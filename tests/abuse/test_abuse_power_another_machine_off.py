@@ -9,7 +9,8 @@ from world_rig import uuid
 
 from engine.core.operator.forget import forget
 from engine.core.world.work import Work
-from engine.events import Hello, SetAttribute
+from engine.effects import BootScript, Refuse, Welcome
+from engine.events import Hello, ScriptAsked, SetAttribute
 from engine.requests import Asker, Request
 
 __all__ = ["scene"]
@@ -112,9 +113,26 @@ def test_a_deleted_node_lets_go_of_the_address(scene: Scene) -> None:
     assert bmc.address == VICTIM
 
 
-def test_no_hello_of_a_stranger_changes_it(scene: Scene) -> None:
-    scene.server(1)
+@pytest.mark.parametrize("how", ["with a nonce of its own making", "with the nonce of a script that it got in the node's name"])
+def test_no_hello_of_a_stranger_changes_it(scene: Scene, how: str) -> None:
+    """Nor can it report another BMC in the node's name: it gets no token."""
+    scene.server(1, claim="c")
     node = scene.reports("n1", VICTIM)
-    said = Hello(request=Request(Asker.HTTP, 1), nonce="x" * 64, boot_id="evil", environment="sledgehammer", uuid=uuid(1), macs=node.macs)
+    nonce = "x" * 64
+    if "script" in how:
+        scene.rig.feed(ScriptAsked(request=Request(Asker.HTTP, 1), mac=node.macs[0], address="10.0.0.30", nonce=nonce))
+        assert scene.rig.one(BootScript).nonce == nonce, "whoever asks gets a script, because the machine may really boot"
+    said = Hello(
+        request=Request(Asker.HTTP, 1),
+        nonce=nonce,
+        boot_id="evil",
+        environment="sledgehammer",
+        uuid=node.uuid,
+        serial=node.serial,
+        macs=node.macs,
+    )
     scene.rig.feed(said)
-    assert scene.rig.node("n1").bmc == node.bmc
+    assert not scene.rig.all(Welcome)
+    assert scene.rig.one(Refuse).reason.code == ("live_claim" if "script" in how else "unknown_nonce")
+    after = scene.rig.node("n1")
+    assert (after.bmc, after.boot_id, after.boot, after.claim) == (node.bmc, node.boot_id, None, "c")

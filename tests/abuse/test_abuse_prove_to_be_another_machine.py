@@ -17,6 +17,8 @@ from engine.effects import Effect, Prove
 from engine.events import Event, Operate, Proved
 from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
+from engine.model import State
+from engine.quirks import PROOF_PRODUCTS
 from engine.racks.bmc.farms import in_band
 from engine.racks.simulated.proof import prove
 from engine.runtime.last_values import LastValues
@@ -131,6 +133,18 @@ def test_the_node_s_own_machine_is_confirmed(claim: Claim) -> None:
     assert (found.failure, claim.confirmed, found.way) == (None, "bmc", "system-name")
     assert found.took_s < 2.0
     assert claim.machine.log == [], "nothing was ordered"
+
+
+@pytest.mark.parametrize("claim", ["ipmi"], indirect=True)
+def test_a_product_with_a_line_of_its_own_writes_as_that_says(claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line begins as the machine's inventory names its maker and product."""
+    monkeypatch.setitem(PROOF_PRODUCTS, "acme corp. server x", "sel-entry")
+    claim.scene.rig.role("inventory", "n1", gave={"vendor": "ACME Corp.", "product": "Server X100"}, succeeded=True, state=State.ACTIVE)
+    command = claim.allocate()
+    assert command.ways == "sel-entry"
+    result = prove(sims(claim, OWN), command.text, command.ways)
+    found = claim.says(command.id, exit=result.exit, gives=result.gives)
+    assert (found.failure, claim.confirmed, found.way) == (None, "bmc", "sel-entry")
 
 
 @CLAIMS

@@ -71,8 +71,7 @@ def test_it_disturbs_no_install_that_goes_on(machine: Claimed) -> None:
     assert isinstance(machine.operate("reinstall"), Accept)
     machine.boot("boot-2")
     machine.works()
-    assert isinstance(machine.operate("confirm", machine.fingerprint), Accept)
-    machine.ordered()
+    machine.confirmed()
     assert refused(machine, former) == "second_claim"
     assert refused(machine, former, macs=["52:54:00:99:00:01"]) == "copied_credential"
     assert machine.install.state.value == "transition"

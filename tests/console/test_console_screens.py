@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 from driving import console, shot, still
+from msgspec.structs import replace
+from still import Still
 
 from crowbar_tui.console.frame import draw
 from crowbar_tui.console.glyphs import CP437
 from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.styled import plain, width
 from crowbar_tui.console.theme import NAMES
+from engine import reasons
+from engine.core.world.work import Work
+from engine.model import Rumour, Signal
 
 SCREENS = {
     "nodes-begun": ("begun", "", {}),
@@ -75,6 +80,54 @@ async def test_screen(name: str, size: tuple[int, int], golden) -> None:
     assert len(lines) == size[1]
     assert all(len(one) <= size[0] for one in lines)
     assert not {c for c in text if not c.isascii()} - CP437
+    golden(f"{name}-{size[0]}x{size[1]}", text)
+
+
+CLAIMS = {"claim-node": "enter", "claim-why": "w end", "claim-nodes": "", "rumour-node": "down enter", "rumour-health": "8"}
+"""A claim that the agent could not prove, and somebody who asks to boot in the name of a node that is up."""
+
+
+def strangers() -> tuple[Still, float]:
+    source, at = still("asks")
+    first, second = (source.world.node_named(name) for name in ("node-10", "node-12"))
+    ip = "10.0.0.101"
+    failure = reasons.not_written(node=first.name, message="ipmitool: no such file or directory")
+    said = {"node": first.name, "fingerprint": "3f9a-01bc", "address": ip}
+    notice = reasons.not_proved(tries=3, message=reasons.sentence(failure), **said)
+    spoken = reasons.not_its_boot(node=second.name, mac="52:54:00:00:00:0c", address="10.0.0.177", port="tor1:swp31")
+    work = Work(source.world)
+    plan = source.world.plan
+    work.use(replace(plan, site=replace(plan.site, trust="confirmed"), approve=replace(plan.approve, wipe="all")), source.world.catalog)
+    work.put_node(replace(first, address=ip, runs="sledgehammer", claim="h", fingerprint="3f9a-01bc", notice=notice))
+    for key in work.roles_of.get(first.id) or ():
+        work.put_role(replace(work.node_roles[key], approved="plan"))
+    rumour = Rumour(
+        mac="52:54:00:00:00:0c",
+        address="10.0.0.177",
+        port="tor1:swp31",
+        environment="sledgehammer",
+        signal=Signal.SCRIPT,
+        at=at,
+        deadline=1e9,
+        passes=1,
+    )
+    work.put_node(replace(second, rumour=rumour, notice=spoken))
+    source.world = work.finish()
+    told = {"sentence": reasons.sentence(spoken), "count": 3, "at": at - 12, "mac": "52:54:00:00:00:0c"}
+    source.health = {**source.health, "refusals": {**source.health.get("refusals", {}), "not_its_boot": told}}
+    return source, at
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("name", CLAIMS)
+async def test_what_a_stranger_does_is_shown_as_a_whole(name: str, size: tuple[int, int], golden) -> None:
+    source, at = strangers()
+    async with console(source, at, size, CLAIMS[name]) as (app, _):
+        text = shot(app)
+    if name == "claim-why":
+        words = " ".join(text.split()).replace(".r1.example.net", "")
+        assert "if the machine's own screen shows 3f9a-01bc, press f (crowbar node node-10 confirm 3f9a-01bc)" in words
+        assert "the machine at 10.0.0.101 answers in its name: unplug that one, then power-cycle node-10" in words
     golden(f"{name}-{size[0]}x{size[1]}", text)
 
 

@@ -109,8 +109,8 @@ def test_the_admin_node_is_trusted() -> None:
 # -- what waits ----------------------------------------------------------------------------------------------------
 
 
-def test_roles_with_a_secret_and_those_that_install_need_a_claim() -> None:
-    assert ALL.needs_claim == {"secretive", "at-home", "os-install"}
+def test_roles_with_a_secret_that_install_or_destroy_need_a_claim() -> None:
+    assert ALL.needs_claim == {"secretive", "at-home", "os-install", "raid-configure"}
     assert ALL.credentialed == {"os-install"}
 
 
@@ -119,7 +119,7 @@ def test_an_install_waits_for_the_confirmation_and_starts_with_it() -> None:
     d.feed(Started(installation="x", admin="a"))
     assert not d.all(Start)
     (why,) = blockers(d.world, d.at("os-install"))
-    assert why == reasons.not_confirmed(node=d.node().name, fingerprint=FINGERPRINT)
+    assert why == reasons.not_confirmed(node=d.node().name, fingerprint=FINGERPRINT, address=d.node().address or "an unknown address")
     assert f"confirm {FINGERPRINT}" in reasons.advice(why)
     assert isinstance(confirm(d), Accept)
     assert d.one(Start).role == "os-install"
@@ -248,7 +248,7 @@ def test_the_result_of_another_claim_does_not_count_before_it_is_confirmed(what:
     assert not d.all(Acknowledge), "the node keeps it"
     assert d.at("os-install") == before
     assert (d.node().host_key, d.node().installation) == ("", "")
-    assert d.node().notice == reasons.not_confirmed(node=d.node().name, fingerprint="4e5f-6071")
+    assert d.node().notice == reasons.not_confirmed(node=d.node().name, fingerprint="4e5f-6071", address=d.node().address)
     confirm(d, "4e5f-6071")
     if what == "done":
         d.feed(told)
@@ -374,7 +374,7 @@ def test_the_next_step_is_to_compare_the_fingerprint() -> None:
     d = claimed()
     found = next_step(d.world)
     assert (found.kind, found.verb, found.many, found.human) == ("confirm", "confirm", 1, True)
-    assert found.text == "n1: compare the fingerprint with the machine's own screen: press f"
+    assert found.text == f"n1: press f if the machine's own screen shows {FINGERPRINT}"
     d.change(confirmed="bmc")
     assert next_step(d.world).kind == "wait"
 

@@ -134,7 +134,7 @@ def test_it_tries_again_and_gives_up() -> None:
 
 
 def test_a_confirmation_answers_the_notice() -> None:
-    d = rig(notice=reasons.not_proved(node="n1", tries=3, message="x"))
+    d = rig(notice=reasons.not_proved(node="n1", tries=3, message="x", fingerprint="0a1b-0000", address="10.0.0.30"))
     d.feed(Proved(node="n1", number=asked(d).number))
     assert (d.node().confirmed, d.node().notice) == ("bmc", None)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from boots_rig import hello, script
 from catalogs import ADMIN, USUAL, plan
 from msgspec.structs import replace
 from world_rig import WorldRig, mac
 
 from engine import reasons
-from engine.core.boot.leases import DECLINED, DECLINES, FRESH, LEASE, OFFER
+from engine.core.boot.leases import DECLINED, DECLINES, FRESH, LEASE, OFFER, STRANGER
+from engine.core.boot.strangers import AT_ONCE, EVERYBODY, GONE_S, SLOT_S
 from engine.effects import Ignore, SendDhcp
-from engine.events import DhcpAsked, DhcpOverheard
-from engine.model import Allocation, Lease
-from engine.plan import Range
-from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest
+from engine.events import Commit, DhcpAsked, DhcpOverheard, Tick
+from engine.model import Allocation, Bmc, Kind, Lease, Node
+from engine.plan import Range, Rule
+from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, decode, decode_reply, encode, encode_request
 
 PXE = "PXEClient:Arch:00000:UNDI:002001"
 US = "10.0.0.1"
@@ -53,12 +55,12 @@ def test_discover_request_ack() -> None:
     d = rig()
     d.feed(discover())
     offer = reply(d)
-    assert (offer.kind, offer.server_id, offer.mask, offer.lease_s) == (DhcpKind.OFFER, US, "255.255.255.0", LEASE)
+    assert (offer.kind, offer.server_id, offer.mask, offer.lease_s) == (DhcpKind.OFFER, US, "255.255.255.0", STRANGER)
     assert offer.yiaddr in ADMIN.ranges["dhcp"]
     assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, state="offered", expires=d.now + OFFER)
     d.feed(request(requested=offer.yiaddr, server_id=US))
     assert (reply(d).kind, reply(d).yiaddr) == (DhcpKind.ACK, offer.yiaddr)
-    assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, expires=d.now + LEASE)
+    assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, expires=d.now + STRANGER)
 
 
 def test_the_lease_is_in_the_rows_that_are_committed_before_the_answer_leaves() -> None:
@@ -277,6 +279,70 @@ def test_a_full_pool_is_searched_once_and_not_by_each_who_asks(monkeypatch: pyte
     d.now += OFFER + 1
     d.feed(discover(10))
     assert reply(d).yiaddr == A, "an offer that was not taken has ended"
+
+
+def over_the_wire(kind: DhcpKind, client: str, **fields: Any) -> DhcpAsked:
+    """As the DHCP service reads it from the packet."""
+    packet = encode_request(DhcpRequest(kind=kind, xid=7, mac=client, vendor_class=PXE, arch=0, **fields))
+    return DhcpAsked(request=decode(packet), interface="eth1")
+
+
+def takes(d: WorldRig, client: str) -> str:
+    """DISCOVER and REQUEST. Returns the address; empty: it got none."""
+    d.feed(over_the_wire(DhcpKind.DISCOVER, client))
+    if not d.all(SendDhcp):
+        assert d.one(Ignore).reason.code == "pool_empty"
+        return ""
+    d.feed(over_the_wire(DhcpKind.REQUEST, client, requested=reply(d).yiaddr, server_id=US))
+    assert decode_reply(encode(reply(d))).kind is DhcpKind.ACK
+    return reply(d).yiaddr
+
+
+PLANNED, BMC, SWITCH = "52:54:00:00:77:01", "52:54:00:00:77:02", "52:54:00:00:77:03"
+
+
+def invented(number: int) -> str:
+    return f"06:00:00:00:{number >> 8:02x}:{number & 255:02x}"
+
+
+def test_a_pool_that_invented_machines_took_serves_new_machines_after_minutes_and_known_ones_keep_their_addresses() -> None:
+    d = rig(ranges={"dhcp": Range(first="10.0.1.1", last="10.0.1.250")})
+    d.feed(Commit(who="test", plan=replace(d.world.plan, rules=(Rule(match={"mac": PLANNED}),))))
+    d.server("n1")
+    d.put(Node(id=f"sw-{SWITCH.replace(':', '')}", name="tor1", kind=Kind.DEVICE))
+    mine = {client: takes(d, client) for client in (mac(1), PLANNED, BMC, SWITCH)}
+    d.change("n1", bmc=Bmc(address=mine[BMC], mac=BMC))
+    assert takes(d, BMC) == mine[BMC], "it renews, and is a node's BMC now"
+    theirs = [takes(d, invented(number)) for number in range(250)]
+    assert len({address for address in theirs if address}) == 246, "all that is left"
+    assert takes(d, mac(2)) == ""
+    d.now += STRANGER + 1
+    new = {mac(number): takes(d, mac(number)) for number in range(2, 200)}
+    assert all(new.values())
+    assert not {*new.values()} & {*mine.values()}
+    again = {client: takes(d, client) for client in mine}
+    assert again == mine
+
+
+def test_a_machine_that_becomes_a_node_keeps_its_address_for_as_long_as_a_node() -> None:
+    d = rig()
+    address = takes(d, mac(1))
+    d.feed(replace(script(), address=address), hello(address=address))
+    assert d.node().macs == (mac(1),)
+    assert d.world.leases[address].expires == d.now + LEASE
+
+
+def test_what_another_server_leased_to_a_stranger_is_forgotten_with_it() -> None:
+    """Else invented machines fill the table of leases beside another DHCP server."""
+    d = rig(dhcp="proxy", ranges={})
+    for number in range(2 * AT_ONCE):
+        d.feed(over_the_wire(DhcpKind.DISCOVER, invented(number)))
+        d.feed(over_the_wire(DhcpKind.REQUEST, invented(number), requested=f"10.0.1.{number}", server_id="10.0.0.9"))
+    assert len(d.world.leases) == 2 * AT_ONCE
+    d.now += GONE_S + SLOT_S
+    d.feed(Tick(subjects=(EVERYBODY,)))
+    assert not d.world.sightings
+    assert not d.world.leases
 
 
 def test_a_fixed_address_is_not_given_away() -> None:

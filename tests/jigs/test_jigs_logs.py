@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.jigs import logs as logs_module
 from engine.jigs.logs import Logs, Masker, is_attempt_name
 
 
@@ -30,8 +31,8 @@ def test_pieces_come_twice_overlap_and_leave_gaps(tmp_path: Path) -> None:
 
 
 def aged(logs: Logs, name: str, size: int, at: float, is_open: bool = False) -> None:
-    logs.open(name, [])
-    logs.write(name, 0, b"x" * size)
+    logs.open(name, ["secret-word"])
+    logs.write(name, 0, b"x" * (size - 3) + b"secret-word")
     if not is_open:
         logs.close(name)
     for file in (logs.path(name), logs.path(name).with_suffix(".at")):
@@ -95,6 +96,47 @@ def test_a_restarted_engine_goes_on_where_it_was(tmp_path: Path) -> None:
     assert second.position("a-1.0") == 17
     assert second.write("a-1.0", 0, b"key sesame-open; sesame-open\n") == 29
     assert text(second) == "key ***; ***\n"
+
+
+def test_a_log_that_is_the_node_s_own_needs_no_second_file(tmp_path: Path) -> None:
+    first = Logs(tmp_path)
+    first.open("a-1.0", ["sesame-open"])
+    first.write("a-1.0", 0, b"plain and ses")
+    assert kept(tmp_path) == {"a-1.0.log"}
+    second = Logs(tmp_path)
+    second.open("a-1.0", ["sesame-open"])
+    assert second.position("a-1.0") == 10
+    second.write("a-1.0", 10, b"sesame-open\n")
+    assert text(second) == "plain and ***\n"
+    assert kept(tmp_path) == {"a-1.0.log", "a-1.0.at"}
+
+
+@pytest.mark.parametrize("file", ["a-1.0.log", "a-1.0.at"])
+def test_after_a_crash_between_its_two_files_no_piece_begins_inside_of_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The first masked piece is written, and one of the two files is not."""
+    first = Logs(tmp_path)
+    first.open("a-1.0", ["sesame-open"])
+    first.write("a-1.0", 0, b"plain ")
+    plain, opened = open, []
+
+    def crashes(path: Path, *more: object, **named: object) -> object:
+        opened.append(path.name)
+        if path.name == file and opened.count("a-1.0.at") + opened.count("a-1.0.log") > 1:
+            raise OSError("the power is gone")
+        return plain(path, *more, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(logs_module, "open", crashes, raising=False)
+    first.write("a-1.0", 6, b"sesame-open, then\n")
+    assert first.failures == 1
+    monkeypatch.undo()
+    second = Logs(tmp_path)
+    second.open("a-1.0", ["sesame-open"])
+    position = second.position("a-1.0")
+    assert position == 6
+    second.write("a-1.0", position, b"plain sesame-open, then\n"[position:])
+    assert "open" not in text(second)
 
 
 def test_bounded(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from jig_orders import Inbox, order
 
 from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
-from engine.quirks import PROOF_WAYS, proof_ways
+from engine.quirks import PROOF_PRODUCTS, PROOF_WAYS, proof_ways
 from engine.wire.agent import Ended, Prove, Run
 
 
@@ -81,5 +81,13 @@ def test_a_deleted_node_has_none(rig: Rig) -> None:
 
 
 def test_the_ways_of_a_product() -> None:
-    assert proof_ways("") == proof_ways("Dell PowerEdge R650") == ("system-name", "sel-entry")
+    assert proof_ways("", "") == proof_ways("Dell Inc.", "PowerEdge R650") == ("system-name", "sel-entry")
     assert {way for row in PROOF_WAYS.values() for way in row.value} == set(PROOF_WAYS)
+
+
+def test_of_several_rows_of_a_product_the_longest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line, way in (("acme", "sel-entry"), ("acme server x2", "system-name"), ("acme server x", "sel-entry")):
+        monkeypatch.setitem(PROOF_PRODUCTS, line, way)
+    assert proof_ways("ACME", "Server X100") == ("sel-entry",)
+    assert proof_ways("Acme", "Server X2 Plus") == ("system-name", "sel-entry")
+    assert proof_ways("", "Server X100") == proof_ways("Not Acme", "Server X100") == ("system-name", "sel-entry")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from net_lab import ADMIN, EngineProcess, Lab, plan_text, program, wait_for, why_no_lab
 
+from engine.core.boot.leases import STRANGER
 from engine.images.shelf import synthetic_bytes
 
 WHY = why_no_lab()
@@ -103,7 +104,7 @@ def test_udhcpc_gets_renews_and_releases_and_has_its_address_again_after_a_resta
     first = told(log, "bound")
     lease = site.bound()
     assert first["ip"] == lease["address"]
-    assert (first["subnet"], first["serverid"], first["lease"]) == ("255.255.255.0", ADMIN, "3600")
+    assert (first["subnet"], first["serverid"], first["lease"]) == ("255.255.255.0", ADMIN, str(STRANGER))
 
     client.send_signal(signal.SIGUSR1)
     wait_for(lambda: "event=renew" in log.read_text(), "the renewal")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from noted import Noted
 
-from engine.serve.http_door import Door
+from engine.serve.http_door import Door, Guest
 from engine.serve.standing import Standing
 
 
@@ -40,6 +40,20 @@ class Hall:
         self.number += 1
         return self.number if self.door.enters(Fake(self, self.number), peer) else 0
 
+    def busy(self, descriptor: int) -> None:
+        self.door.busy(self.guest(descriptor))
+
+    def idle(self, descriptor: int) -> None:
+        self.door.idle(self.guest(descriptor))
+
+    def known(self, descriptor: int) -> None:
+        self.door.known(self.guest(descriptor))
+
+    def guest(self, descriptor: int) -> Guest:
+        found = self.door.guest(descriptor)
+        assert found is not None
+        return found
+
 
 class Fake:
     """As much of a socket as the door needs."""
@@ -68,7 +82,7 @@ def test_a_new_stranger_takes_the_place_of_the_oldest_idle_one_of_the_busiest_pe
     a1, b1, b2, b3 = (hall.comes(peer) for peer in ("other-a", "other-b", "other-b", "other-b"))
     assert hall.comes("other-c")
     assert hall.cut == [b1]
-    hall.door.busy(b2)
+    hall.busy(b2)
     assert hall.comes("other-d")
     assert hall.cut == [b1, b3], "an idle one first"
     assert hall.comes("other-e"), "each has one now: the oldest idle one goes"
@@ -89,10 +103,10 @@ def test_a_peer_takes_no_place_of_those_who_have_fewer(hall: Hall) -> None:
 def test_where_all_work_only_a_peer_with_more_gives_way(hall: Hall) -> None:
     four = [hall.comes(peer) for peer in ("other-a", "other-a", "other-b", "other-c")]
     for one in four:
-        hall.door.busy(one)
+        hall.busy(one)
     assert hall.comes("other-d")
     assert hall.cut == [four[0]]
-    hall.door.idle(four[1])
+    hall.idle(four[1])
     assert hall.comes("other-e")
     assert hall.cut == [four[0], four[1]]
 
@@ -110,7 +124,7 @@ def test_a_node_always_finds_a_place_among_others(hall: Hall) -> None:
 
 def test_a_valid_token_is_as_good_as_a_node_s_address(hall: Hall) -> None:
     one = hall.comes("other-a")
-    hall.door.known(one)
+    hall.known(one)
     for i in range(9):
         hall.comes(f"other-{i}")
     assert one not in hall.cut
@@ -142,7 +156,7 @@ def test_whatever_comes_the_counts_hold(steps: list[tuple[str, int, str]]) -> No
             there += [one] if one else []
         elif there:
             one = there[number % len(there)]
-            getattr(hall.door, what)(one)
+            getattr(hall.door if what == "leaves" else hall, what)(one)
             if what == "leaves":
                 there.remove(one)
         there = [one for one in there if one not in hall.cut]
@@ -152,3 +166,16 @@ def test_whatever_comes_the_counts_hold(steps: list[tuple[str, int, str]]) -> No
     assert hall.door.open == 0
     assert not hall.door._peers
     assert not hall.door._by_descriptor
+
+
+def test_a_guest_that_is_gone_changes_no_count(hall: Hall) -> None:
+    """Its descriptor may be another connection's by now."""
+    one = hall.comes("other-a")
+    gone = hall.guest(one)
+    hall.door.leaves(one)
+    hall.number = one - 1
+    assert hall.comes("other-b") == one
+    for what in (hall.door.busy, hall.door.idle, hall.door.known):
+        what(gone)
+    assert hall.guest(one) is not gone
+    assert (hall.door.open, hall.guest(one).idle, hall.guest(one).standing) == (1, True, Standing.STRANGER)

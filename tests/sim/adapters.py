@@ -130,9 +130,9 @@ class SimProofs:
     def __init__(self, sim: Simulation, mailbox: AgentJig, power: SimPower) -> None:
         self._sim, self._mailbox, self._power = sim, mailbox, power
 
-    def write(self, order: Prove, node: Node) -> Future[Ended]:
+    def write(self, order: Prove, node: Node, ways: tuple[str, ...]) -> Future[Ended]:
         text = f"{node.id} {order.boot_id} {order.number}"
-        return self._mailbox.prove(node.id, order.boot_id, wire.Prove(id=f"prove-{order.number}", text=text, ways="system-name"))
+        return self._mailbox.prove(node.id, order.boot_id, wire.Prove(id=f"prove-{order.number}", text=text, ways=" ".join(ways)))
 
     def read(self, order: Prove, node: Node, ended: Ended) -> Proved:
         failure = self._power.shows(node, f"{node.id} {order.boot_id} {order.number}")

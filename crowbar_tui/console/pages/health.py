@@ -56,7 +56,8 @@ class HealthScreen(Scroll):
         letters = health.get("letters") or []
         _pair(out, "defects", line((str(len(letters)) if letters else "none", "bad" if letters else "")))
         for letter in letters[-3:]:
-            _pair(out, "", line((clip(f"{clock(letter['at'])} {letter['what']}: {letter['error']}", columns - 20), "bad")))
+            for text in wrap(f"{clock(letter['at'])} {letter['what']}: {letter['error']}", columns - 20):
+                _pair(out, "", line((text, "bad")))
         if "attached" in health:
             _pair(out, "consoles", line(f"{health['attached']} connections"))
         out += self._process(health, columns)
@@ -72,13 +73,12 @@ class HealthScreen(Scroll):
         drops: list[dict[str, Any]] = health.get("drops") or []
         if not drops:
             return []
-        out: list[Line] = [line(), line((f" {'packets dropped, or read in part':<38}{'times':>8}{'last':>8}", "head"))]
+        out: list[Line] = [line(), line((f" {'packets dropped, or read in part':<{columns - 19}}{'times':>8}{'last':>8}", "head"))]
         wall = self.session.wall()
         for d in drops:
             how = "read in part" if d["answered"] else "dropped"
             text = f"{d['protocol'].upper()} {how}: {d['fault']}"
-            figures = (f"{d['count']:>8}", (f"{age(wall - d['at']):>8}", "dim"))
-            out.append(line((f" {clip(text, columns - 18):<{columns - 17}}", "dim" if d["answered"] else "ask"), *figures))
+            out += _row(text, "dim" if d["answered"] else "ask", d["count"], wall - d["at"], columns)
             out.append(line(("   the last of ", "dim"), (d["who"], "name"), (f", option {d['option']}" if d["option"] else "", "dim")))
         return out
 
@@ -106,7 +106,8 @@ class HealthScreen(Scroll):
             _pair(out, "foreign dhcp", line("none heard"))
         for r in found:
             when = age(self.session.wall() - r["at"])
-            _pair(out, "foreign dhcp", line((clip(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20), "bad")))
+            for i, text in enumerate(wrap(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20)):
+                _pair(out, "" if i else "foreign dhcp", line((text, "bad")))
         return out
 
     def _floods(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -144,18 +145,21 @@ class HealthScreen(Scroll):
         refusals: dict[str, dict[str, Any]] = health.get("refusals") or {}
         if not refusals:
             return []
-        out: list[Line] = [line(), line((f" {'refused or left alone':<38}{'times':>8}{'last':>8}", "head"))]
+        out: list[Line] = [line(), line((f" {'refused or left alone':<{columns - 19}}{'times':>8}{'last':>8}", "head"))]
         wall = self.session.wall()
         for _, r in sorted(refusals.items(), key=lambda kv: -kv[1]["at"]):
-            text = clip(r["sentence"], max(columns - 20, 36))
-            if columns >= 100:
-                out.append(line(f" {text:<{columns - 20}}", f"{r['count']:>8}", (f"{age(wall - r['at']):>8}", "dim")))
-            else:
-                out.append(line(f" {clip(text, columns - 18):<{columns - 17}}", f"{r['count']:>8}", (f"{age(wall - r['at']):>8}", "dim")))
+            out += _row(r["sentence"], "", r["count"], wall - r["at"], columns)
         return out
 
     def hints(self) -> list[Hint]:
         return []
+
+
+def _row(text: str, style: str, count: int, seconds: float, columns: int) -> list[Line]:
+    """A sentence on as many lines as it needs; how often, and the seconds since the last time, on the first one."""
+    first, *rest = wrap(text, columns - 20) or [""]
+    figures = (f"{count:>8}", (f"{age(seconds):>8}", "dim"))
+    return [line((f" {first:<{columns - 19}}", style), *figures), *(line((f" {more}", style)) for more in rest)]
 
 
 def _pair(out: list[Line], label: str, value: Line) -> None:

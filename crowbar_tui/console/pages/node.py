@@ -12,7 +12,7 @@ from ..formats import age, clock, count, size, speed
 from ..page import Listing
 from ..screen import Hint, Subject
 from ..session import STYLE, Session, standing
-from ..styled import Line, Span, clip, fit, join, line
+from ..styled import Line, Span, clip, fit, join, line, wrap
 from ..table import Col, head, layout, row
 
 _ROLES = (
@@ -186,9 +186,12 @@ class NodeScreen(Listing):
     def _facts(self, page: NodePage, columns: int, rows: int) -> list[Line]:
         """Odd facts about the machine. A small terminal shows only the most important."""
         room = 4 if rows > 30 else 1
-        out = [fit(line((f" {label:<6}", "dim"), (clip(text, columns - 8), "ask")), columns) for label, text in page.facts[:room]]
-        if len(page.facts) > room:
-            out[-1] = fit((*out[-1], (f" (+{len(page.facts) - room}: crowbar explain)", "dim")), columns)
+        out: list[Line] = []
+        for number, (label, text) in enumerate(page.facts[:room], 1):
+            left = len(page.facts) - number if number == room else 0
+            words = f"{text} (+{left}: crowbar explain)" if left else text
+            for i, part in enumerate(wrap(words, columns - 8)):
+                out.append(fit(line((f" {'' if i else label:<6}", "dim"), (part, "ask")), columns))
         return out
 
     def _ports(self, page: NodePage, columns: int) -> list[Line]:

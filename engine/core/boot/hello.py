@@ -24,7 +24,7 @@ from ..roles.death import look_again, order_probe, suspend
 from ..roles.node_moves import NodeMove
 from ..roles.stages import DISCOVERY, over_network
 from ..world.work import Work
-from . import loaders
+from . import leases, loaders
 from .ban import banned_mac
 from .boot import failed
 from .identity import Identity, identify, match
@@ -123,6 +123,8 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     if sighting is not None:
         node = loaders.taken_over(node, sighting)
     macs = _ports(w, node, found.macs)
+    if matched is None or macs != node.macs:
+        leases.kept(w, macs)
     node = replace(node, macs=macs, boot_mac=mac, uuid=node.uuid or found.uuid, serial=node.serial or found.serial)
     _arrived(w, node, event)
 

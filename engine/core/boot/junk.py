@@ -64,8 +64,9 @@ def clean_uuid(text: str) -> str:
 
 def _is_default(uuid: str) -> bool:
     octets = bytes.fromhex(uuid.replace("-", ""))
-    steps = {(b - a) % 256 for a, b in pairwise(octets)}
-    return len(steps) == 1 or uuid in JUNK_UUIDS or bool(_DELL_UNTAGGED.fullmatch(uuid))
+    step = octets[1] - octets[0]
+    even = all((b - a - step) % 256 == 0 for a, b in pairwise(octets))
+    return even or uuid in JUNK_UUIDS or bool(_DELL_UNTAGGED.fullmatch(uuid))
 
 
 def swapped(uuid: str) -> str:

@@ -7,6 +7,7 @@ Rules
 * Authoritative: a client that asks for an address that it cannot have gets a NAK at once, so that it starts over.
 * The engine serves machines that boot from the network, known nodes, BMCs and switches. It serves strangers only if the network says so.
 * Only a boot ROM or iPXE learns what to load, by its architecture (RFC 4578 section 2.1).
+* A stranger's lease is short (STRANGER), so that invented machines give the pool back soon. Once the machine is a node, it is a node's.
 * The search for an address starts at the hash of the MAC, so that a machine tends to get the same address even after its lease was lost.
 * `subnets` decides which network a client is in.
 
@@ -16,6 +17,7 @@ believes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 from zlib import crc32
 
@@ -25,7 +27,7 @@ from ... import reasons
 from ...definitions import Json
 from ...effects import Ignore, SendDhcp
 from ...events import DhcpAsked, DhcpOverheard
-from ...model import Lease, Loader, Node, Sighting, Signal
+from ...model import Lease, Loader, Mac, Node, Sighting, Signal
 from ...plan import Network, Plan, Range
 from ...quirks import DHCP_CLASSES
 from ...reasons import Reason
@@ -35,13 +37,17 @@ from ..world.view import View
 from ..world.work import Work
 from . import loaders, strangers
 from .boot import failed, may_cycle, node_signal, order_boot, restarted, sighting_signal
+from .patience import deadline_s
 from .proxy import as_proxy, is_proxy, not_ours, overhear, wants_answer
 from .rumour import spoken
 from .signals import believed
 from .subnets import nowhere, server_id, serving, span
 
 LEASE = 3600
-"""Seconds of a lease: longer than any boot, so that sledgehammer keeps its address until the next one."""
+"""Seconds of a known machine's lease: longer than any boot, so that sledgehammer keeps its address until the next one."""
+STRANGER = 600
+"""Seconds of a stranger's lease. A machine that boots asks again sooner: its ROM, its loader and its kernel each ask for an address. So a
+pool that invented machines filled is free again after ten minutes."""
 OFFER = 60
 """Seconds for which an offered address is reserved."""
 FRESH = 8
@@ -203,8 +209,24 @@ def _request(w: Work, request: DhcpRequest, network: Network) -> str | Reason:
     mine = w.leases.get(w.lease_of.get(request.mac, ""))
     if mine is not None and mine.address != wanted and _works_there(w, mine) is not None:
         return reasons.wrong_address(mac=request.mac, address=wanted)
-    w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=w.now + LEASE))
+    expires = w.now + _seconds(w, request.mac, wanted)
+    w.put_lease(Lease(address=wanted, mac=request.mac, network=network.name, state="bound", expires=expires))
     return wanted
+
+
+def _seconds(view: View, mac: Mac, address: str) -> int:
+    """How long a lease of this address to this client lasts."""
+    if strangers.is_known(view, mac, address):
+        return LEASE
+    return max(STRANGER, round(deadline_s(view, STRANGER)))
+
+
+def kept(w: Work, macs: Iterable[Mac]) -> None:
+    """These MACs are a node's from now on. Its addresses are reserved for as long as a node's; the machine renews what it was told."""
+    for mac in macs:
+        lease = w.leases.get(w.lease_of.get(mac, ""))
+        if lease is not None and lease.state == "bound":
+            w.put_lease(replace(lease, expires=max(lease.expires, w.now + LEASE)))
 
 
 def _lured(w: Work, request: DhcpRequest, chosen: Reason) -> None:
@@ -390,7 +412,7 @@ def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots:
         kind=DhcpKind.OFFER if request.kind is DhcpKind.DISCOVER else DhcpKind.ACK,
         yiaddr="" if request.kind is DhcpKind.INFORM else address,
         server_id=server_id(plan, request),
-        lease_s=0 if request.kind is DhcpKind.INFORM else LEASE,
+        lease_s=0 if request.kind is DhcpKind.INFORM else _seconds(w, request.mac, address),
         mask=span(network.subnet)[2],
         routers=(network.router,) if network.router else (),
         domain=plan.site.domain,

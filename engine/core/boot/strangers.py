@@ -23,6 +23,7 @@ from ...events import SightingDue
 from ...model import Mac, Node, Sighting, Signal
 from ...plan import Plan
 from ..hardware.neighbours import Cables
+from ..world.view import View
 from ..world.work import Work
 from .signals import ORDER
 
@@ -66,6 +67,14 @@ def planned_macs(plan: Plan | None) -> frozenset[Mac]:
         if isinstance(wanted, str):
             found.add(wanted.lower().replace("-", ":"))
     return frozenset(found)
+
+
+def is_known(view: View, mac: Mac, address: str) -> bool:
+    """True if this MAC is a node's, a device's or named in the plan, or the address is that of a node's BMC. A switch port says nothing,
+    because whoever has one can invent MACs there."""
+    if mac in view.macs or address in view.bmcs or f"sw-{mac.replace(':', '')}" in view.nodes:
+        return True
+    return mac in planned_macs(view.plan)
 
 
 def is_stranger(sighting: Sighting) -> bool:
@@ -145,8 +154,8 @@ def _look_again(w: Work, at: float) -> None:
 
 
 def _forget(w: Work, mac: Mac) -> None:
-    """An address that was only offered to it is free again."""
+    """An address that was only offered to it is free again. What another server leased to it is no longer noted."""
     w.drop("sightings", mac)
     address = w.lease_of.get(mac)
-    if address is not None and w.leases[address].state == "offered":
+    if address is not None and w.leases[address].state in ("offered", "foreign"):
         w.drop("leases", address)

@@ -14,6 +14,7 @@ powers another machine off, and a password goes there. So:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from msgspec.structs import replace
@@ -49,11 +50,16 @@ def in_bmc_network(plan: Plan | None, address: str) -> bool:
     for network in plan.networks.values():
         if NETWORK not in (network.name, network.conduit):
             continue
-        if where.version == 4 and where in IPv4Network(network.subnet):
+        if where.version == 4 and where in _subnet(network.subnet):
             return True
         if where.version == 6 and "/" in network.v6prefix and where in IPv6Network(network.v6prefix):
             return True
     return False
+
+
+@lru_cache(64)
+def _subnet(text: str) -> IPv4Network:
+    return IPv4Network(text)
 
 
 def entered(view: View, node: Node) -> Bmc | None:
@@ -72,8 +78,10 @@ def entered(view: View, node: Node) -> Bmc | None:
 
 def expected(view: View, node: Node) -> ExpectedMachine | None:
     """The machine of the plan that has this node's serial. A serial that several nodes show is nobody's."""
+    if view.plan is None or not view.plan.machines:
+        return None
     serial = clean_serial(node.serial)
-    if view.plan is None or not view.plan.machines or not serial or len(view.serials.get(node.serial) or ()) > 1:
+    if not serial or len(view.serials.get(node.serial) or ()) > 1:
         return None
     return next((one for one in view.plan.machines if one.serial == serial), None)
 
@@ -177,13 +185,16 @@ def theirs(
 ) -> Reason | None:
     """Why a BMC that says this of its machine is not used for the node. None: it is the node's. The UUIDs are spellings of one.
     `reading`: only a challenge is read there, which nothing but the machine's own BMC can show."""
-    uuids = frozenset(good for one in told_uuids if (good := clean_uuid(one)))
-    serials = frozenset(good.lower() for one in told_serials if (good := clean_serial(one)))
     mine = identify(node.uuid, node.serial, (), view.meta.shared)
     own_uuid = mine.uuid if mine is not None and len(_with_uuid(view, mine.uuid)) <= 1 else ""
     own_serial = mine.serial.lower() if mine is not None and len(view.serials.get(mine.serial) or ()) <= 1 else ""
-    if (own_uuid and not uuids.isdisjoint((own_uuid, swapped(own_uuid)))) or (own_serial and own_serial in serials):
+    spellings = (own_uuid, swapped(own_uuid)) if own_uuid else ()
+    if any(one.strip().strip("{}").lower() in spellings for one in told_uuids):
         return None
+    serials = frozenset(good.lower() for one in told_serials if (good := clean_serial(one)))
+    if own_serial and own_serial in serials:
+        return None
+    uuids = frozenset(good for one in told_uuids if (good := clean_uuid(one)))
     other = _another(view, node, uuids, serials)
     has_its_own = other is not None and other.bmc is not None and other.bmc.address != bmc.address
     if other is not None and not (bmc.entered and has_its_own):

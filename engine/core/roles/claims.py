@@ -4,7 +4,8 @@ A claim is the hello of an environment in memory. Its machine is trusted once th
 plan says that the site trusts its network. An installed system is trusted by the credential of its installation, because only a trusted
 claim received that.
 
-What waits: a role that reads a secret, and a role that installs a system (its task holds the credential, and its result the host key).
+What waits: a role that reads a secret, a role that installs a system (its task holds the credential, and its result the host key), and a
+role that destroys data. A stranger in the machine's place could report that it wiped the disks, which still hold their data.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def not_confirmed(view: View, node: Node, definition: RoleDef) -> Reason | None:
     """Why the role waits for a confirmation of the node's claim. None: it does not."""
     if definition.name not in view.catalog.needs_claim or trusted(view, node):
         return None
-    return reasons.not_confirmed(node=node.name, fingerprint=node.fingerprint or "none")
+    return reasons.not_confirmed(node=node.name, fingerprint=node.fingerprint or "none", address=node.address or "an unknown address")
 
 
 def begins(w: Work, role: NodeRole, attempt: str) -> None:

@@ -72,7 +72,7 @@ def refuted(node: Node) -> bool:
 def advance(w: Work, node_id: str) -> None:
     """Asks for a confirmation if one is missing and none was asked for in this boot."""
     node = w.nodes.get(node_id)
-    if node is not None and wanted(w, node) and proof_state(node) == "new":
+    if node is not None and node.claim and not node.confirmed and wanted(w, node) and proof_state(node) == "new":
         ask(w, node, tries=1)
 
 
@@ -113,7 +113,13 @@ def failed(w: Work, node: Node, why: Reason) -> None:
     proof = replace(node.proof, failure=why, deadline=again)
     notice = node.notice
     if proof.tries >= TRIES:
-        notice = reasons.not_proved(node=node.name, tries=proof.tries, message=reasons.sentence(why))
+        notice = reasons.not_proved(
+            node=node.name,
+            tries=proof.tries,
+            message=reasons.sentence(why),
+            fingerprint=node.fingerprint or "none",
+            address=node.address or "an unknown address",
+        )
     w.put_node(replace(node, proof=proof, notice=notice))
     if proof.tries < TRIES:
         w.wake(again, NodeDue(node.id))

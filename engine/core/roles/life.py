@@ -189,7 +189,8 @@ def tick(w: Work, node: Node) -> None:
     if node.boot is not None:
         deadline(w, node)
         return
-    rumour.due(w, node)
+    if node.rumour is not None:
+        rumour.due(w, node)
     if node.runs and not node.alive:
         order_probe(w, w.nodes[node.id])
     else:
