@@ -27,7 +27,7 @@ BOOT = Boot(generation=1, way=Way.DISK, environment="debian-12", ordered=True, a
 
 def ready(**fields: Any) -> WorldRig:
     """A node that is done, in its system."""
-    d = WorldRig(ALL, plan({}))
+    d = WorldRig(ALL, plan(dict.fromkeys(ROLES[1:], ("all",))))
     d.server(**{"stage": "system", "runs": "debian-12", "allocated": True, **fields})
     for name in ROLES:
         d.role(name, state=State.ACTIVE, succeeded=True, attempt=f"i5-1{ROLES.index(name)}")
