@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.api.control import PlanError, Reader, attribute_rows, shipped, to_json, typed
+from engine.api.control import PlanError, Reader, attribute_rows, site_catalog, to_json, typed
 
 from .. import answers, lines
 from ..console import terminal_text
@@ -50,7 +50,7 @@ def _set(arguments: argparse.Namespace) -> int:
         print("crowbar: give a value, or --clear", file=sys.stderr)
         return 2
     value = None
-    definition = shipped().attributes.get(arguments.attribute)
+    definition = site_catalog(arguments.store).attributes.get(arguments.attribute)
     if definition is not None and not arguments.clear:
         try:
             value = typed(arguments.value, definition.schema)
