@@ -201,7 +201,7 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
 FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once"])
 MISSING_FLAGS = {
     "service": "a role with the jig local that fails until the service answers, with retry",
-    "powersave": "the operator's verb power-off",
+    "powersave": "crowbar node NODE power off",
     "library": "files in the role's own folder",
     "server": "gives and wants",
     "leaverunlog": "nothing: each attempt has its own log",

@@ -10,6 +10,7 @@ from msgspec import structs
 from ...definitions import Catalog
 from .. import catalog as reading
 from ..mistakes import CatalogError, PlanMistake
+from .content import digest_of_folder
 from .index import STAGES, Imported, active, imports
 
 
@@ -18,19 +19,15 @@ def site_catalog(store: Path) -> Catalog:
     found = active(imports(store))
     if not found and not stages_of(store):
         return reading.shipped()
-    catalog = of_imports(store, found.values())
-    changed = [one for one in found.values() if catalog.barclamps[one.name].sha256 != one.sha256]
-    if changed:
+    if changed := [one for one in found.values() if digest_of_folder(one.folder(store) / one.name) != one.sha256]:
         raise CatalogError(_changed(store, one) for one in changed)
-    return catalog
+    return of_imports(store, found.values())
 
 
 def of_imports(store: Path, found: Iterable[Imported], also: Iterable[Path] = ()) -> Catalog:
     """The catalogue of the shipped barclamps, these imports, and the barclamps in the folders `also`. Raises CatalogError."""
     found = tuple(found)
     folders = [reading.shipped_folder("barclamps"), *(one.folder(store) for one in found), *also]
-    if lost := [one for one in found if not (one.folder(store) / one.name / "barclamp.yml").is_file()]:
-        raise CatalogError(_changed(store, one) for one in lost)
     catalog = reading.read(folders, [reading.shipped_folder("images")], stages_of(store) or reading.shipped_stages())
     shipped = str(reading.shipped_folder("barclamps"))
     origins = {one.name: one.origin for one in found}

@@ -88,11 +88,11 @@ def _of_folder(path: Path) -> Source:
 
 
 def of_archive(files: Files, origin: str, label: str) -> Source:
-    """The barclamps among the files of an archive: at its top, in its folders, or both of these below one folder. Raises BarclampError."""
+    """The barclamps among the files of an archive: at its top, in its folders, or in those of its only folder. Raises BarclampError."""
     if not files:
         raise BarclampError(f"{label} is empty: hand over an archive of a barclamp, or of a folder of barclamps")
     prefix = ""
-    for _ in range(2):
+    for _ in range(3):
         inside = {path.removeprefix(prefix): one for path, one in files.items() if path.startswith(prefix)}
         if FILE in inside:
             name = _name_in(inside) or harmless(prefix.rstrip("/").rpartition("/")[2] or label.partition(".")[0])
