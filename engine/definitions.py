@@ -331,6 +331,10 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
                 out[collect.key] = (*out.get(collect.key, ()), role.name)
         return out
 
+    def in_system(self, stage: str) -> bool:
+        """True for a stage in the installed system. What a role there does may serve other nodes of its deployment."""
+        return stage in self.stage_named and self.stage_named[stage].runs == "installed"
+
     def owner(self, attribute: str) -> str:
         """The role that gives an attribute. Empty for an attribute of the node, the site or the engine. KeyError if unknown."""
         return self.attributes[attribute].role

@@ -51,6 +51,7 @@ def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file:
     """Reads folders of barclamps, folders of images and the file of stages. Raises CatalogError with every mistake."""
     mistakes = Mistakes()
     stages, places = read_stages(stages_file, mistakes)
+    mistakes.end(CatalogError)  # without stages every role would be a mistake
     tables = Tables()
     for folder in _folders(barclamp_dirs, "barclamp.yml"):
         BarclampFile(folder, stages, mistakes, tables).read()

@@ -227,7 +227,7 @@ def _parents(w: Work, node: Node, requirement: Requirement, deployment: str, new
                 continue
             if on is None and "implicit" in definition.flags:
                 continue
-            if on is None and definition.stage != w.catalog.stages[-1].name:
+            if on is None and not w.catalog.in_system(definition.stage):
                 continue
             there = (k for k in w.bound.get(name) or () if w.node_roles[k].deployment in tree and k[0] != node.id)
             whole = on is On.PEERS or "cluster" in definition.flags
