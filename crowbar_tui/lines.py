@@ -42,9 +42,9 @@ def other_catalogue(health: dict[str, Any], there: Mapping[str, tuple[str, str]]
         if running.get(name) != there.get(name):
             before, after = running.get(name, ("none", ""))[0], there.get(name, ("none", ""))[0]
             words = f"{before} -> {after}" if before != after else f"{after}, with other content"
-            out.append(f"  from the next start of the engine: barclamp {name} {words}")
+            out.append(f"from the engine's next start: barclamp {name} {words}")
     if list(health.get("stages", [])) != list(stages):
-        out.append(f"  from the next start of the engine: stages {', '.join(stages)}")
+        out.append(f"from the engine's next start: stages {', '.join(stages)}")
     return out
 
 

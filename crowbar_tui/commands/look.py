@@ -56,7 +56,7 @@ def _status(arguments: argparse.Namespace) -> int:
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
             told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
-            for line in (lines.summary(summary, running), *told_of, *later):
+            for line in (lines.summary(summary, running), *told_of, *(f"  {line}" for line in later)):
                 print(line)
     return 0
 
