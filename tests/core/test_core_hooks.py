@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalogs import catalog, plan, role
+from catalogs import USUAL, catalog, plan, role, same
+from rack import Rack
 from world_rig import WorldRig
 
 from engine.core.roles.attributes import inputs_hash
@@ -50,12 +51,18 @@ def started(out: WorldRig) -> bool:
 
 
 def test_on_node_create() -> None:
-    out = rig()
-    out.server("n9", stage="system", runs="debian-12", allocated=True, name="node-9.r1.example.net")
-    out.role("dns-client", "n9", state=State.WAITING)
-    assert records(out) == {"node-2": "A", "node-3": "A", "node-9": "A"}
-    out.feed(SetAttribute(who="op", layer="operator", scope="n9", name="record", value="A"))
-    assert started(out)
+    """A rack of two: the server runs on the admin node from the first plan on, and again for each node that comes."""
+    server = role("dns-server", "system", "local", flags=["bootstrap"], collects=(Collect(attribute="record", into="dns/records"),))
+    client = role("dns-client", "system", wants=["record"], requires=(same("os-install"),))
+    kinds = catalog(*USUAL.roles.values(), server, client, defaults={"record": "A", "raid-wanted": {"level": "raid1"}})
+    rack = Rack(kinds, plan({"dns-client": ("all",)}), nodes=2, seed=1)
+    assert rack.run(), "\n".join(rack.state())
+    runs = [one for one in rack.effects if isinstance(one, Start) and one.role == "dns-server"]
+    assert len(runs) >= 2
+    key = ("admin", "dns-server")
+    assert key not in rack.world.stale
+    found = task_document(rack.world, rack.world.node_roles[key], {})["dns"]["records"]
+    assert [one["node"].partition(".")[0] for one in found] == ["node-1", "node-2"]
 
 
 def test_on_node_change() -> None:
