@@ -10,6 +10,8 @@ import pytest
 from cli_store import Run, objects
 
 from crowbar_tui.cli import main
+from crowbar_tui.console.lifecycle import attached
+from crowbar_tui.console.supervisor import Away
 from engine.api.barclamps import versions
 from engine.runtime.engine import Engine
 
@@ -100,6 +102,15 @@ def test_a_running_engine_says_what_counts_from_its_next_start(crowbar: Run, eng
     )
     assert "  from the engine's next start: stages discovery, hardware, burn, install, system\n" in crowbar("status")[1]
     assert crowbar("barclamp", "remove", "web")[1].splitlines() == ["removed web 1", later]
+
+
+def test_a_console_says_what_is_wrong_with_the_sites_barclamps(
+    engine: Engine, store: Path, web: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It attaches to a running engine, and reads the barclamps of the site from the disk."""
+    (store / "stages.yml").write_text("stages: []\n")
+    assert attached(store, Away(1)) == 2
+    assert f"crowbar: {store}/stages.yml:1: expected at least one stage\n" in capsys.readouterr().err
 
 
 def test_an_engine_starts_with_the_barclamps_of_its_site(store: Path, web: Path) -> None:
