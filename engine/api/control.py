@@ -33,6 +33,7 @@ from ..files.first_plan import Answers, Proposal, compose, count, mistakes, prop
 from ..files.key_file import KeyFileError
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
+from ..files.plan_deployments import no_image
 from ..files.typed_text import typed
 from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
@@ -132,6 +133,7 @@ __all__ = [
     "mistakes",
     "natural",
     "network_roles",
+    "no_image",
     "plan_file",
     "propose",
     "rack_beside",

@@ -45,6 +45,15 @@ def _system(element: Element, value: Json, beside: Json, catalog: Catalog) -> No
         element.unknown(f"image for install-method {method}" if method and value in systems(catalog) else "image", value, known)
 
 
+def no_image(catalog: Catalog, name: str, value: Json) -> str:
+    """Why an attribute cannot have that value: it names a system without an image. Empty: it can."""
+    known = systems(catalog)
+    if name != SYSTEM or value in known or not known or not isinstance(value, str):
+        return ""
+    near = nearest(value, known)
+    return f"unknown image {shown(value)}; " + (f"did you mean {near!r}?" if near else f"known: {', '.join(known)}")
+
+
 def systems(catalog: Catalog, method: str = "") -> list[str]:
     """The systems that can be installed: with one method, or with any."""
     images = catalog.images.values()

@@ -72,6 +72,14 @@ def test_from_new_to_ready_and_back(store: Path, tmp_path: Path) -> None:
     refused = crowbar(store, "barclamp", "remove", "web")
     assert refused.code == 1
     assert "the plan in force names role web-message-file in deployment" in refused.err
+
+    (burn / "barclamp.yml").write_text(BURN.replace("1.0", "1.1"))
+    assert crowbar(store, "barclamp", "import", str(burn)).out == f"imported burn 1.1: folder {burn}\n"
+    other = crowbar(store, "rehearse", "--plan", str(plan), "--nodes", "1", "--speed", "max", "--headless", "--json")
+    assert (other.code, other.err) == (
+        2,
+        "crowbar: the rack beside this store knows other barclamps: use --fresh to start again, or another --store\n",
+    )
     anew = crowbar(store, "rehearse", "--plan", str(plan), "--nodes", "1", "--speed", "max", "--headless", "--json", "--fresh")
     assert anew.code == 0, anew
     assert (store / "barclamps/index.json").exists(), "--fresh deletes the run, not the barclamps of the site"
