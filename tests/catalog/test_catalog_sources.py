@@ -11,7 +11,7 @@ import pytest
 from clamp_rig import barclamp, folder
 
 from engine.api.barclamps import BarclampError, check, from_git, from_path, import_source, imports
-from engine.files.clamps.content import digest
+from engine.files.clamps.content import MAX_BYTES, digest
 
 
 def refused(path: Path) -> str:
@@ -75,6 +75,18 @@ def test_one_barclamp_or_a_folder_of_them(tmp_path: Path) -> None:
     assert list(from_path(tmp_path / "clamps").barclamps) == ["db", "web"]
     assert list(from_path(web).barclamps) == ["web"]
     assert {"web-role", "db-role"} <= check(tmp_path / "store", from_path(tmp_path / "clamps")).roles.keys()
+
+
+def test_a_folder_is_bounded_like_an_archive(tmp_path: Path) -> None:
+    web = folder(tmp_path / "clamps", barclamp())
+    with (web / "zeros").open("wb") as large:
+        large.truncate(MAX_BYTES + 1)
+    assert refused(web) == f"IT: 'zeros' makes it larger than {MAX_BYTES} bytes; nothing was written"
+    (web / "zeros").unlink()
+    for i in range(5):
+        with (folder(tmp_path / "clamps", barclamp(f"w{i}"), f"w{i}") / "zeros").open("wb") as large:
+            large.truncate(MAX_BYTES - 1000)
+    assert refused(web.parent) == f"the barclamps in IT have more than {4 * MAX_BYTES} bytes: hand over fewer at a time"
 
 
 # -- git -----------------------------------------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from ..element import NAME
 from ..mistakes import Mistakes
 from ..yaml_source import Mapping as TreeMap
 from ..yaml_source import Word, parse
-from .content import FILE, BarclampError, Files, belongs, executable, harmless, read_folder
+from .content import FILE, MAX_BYTES, BarclampError, Files, belongs, executable, harmless, read_folder
 from .tarball import read_tarball
 
 MAX_BARCLAMPS = 200
+MAX_TOGETHER = 4 * MAX_BYTES
 _LIKE = re.compile(r"barclamps?\.ya?ml", re.IGNORECASE)
 
 
@@ -71,6 +72,7 @@ def _of_folder(path: Path) -> Source:
         return Source(origin, {path.name: read_folder(path)}, {path.name: str(path)})
     found: dict[str, Files] = {}
     shown: dict[str, str] = {}
+    many = 0
     for child in sorted(path.iterdir()):
         if not belongs(child.name) or not child.is_dir():
             continue
@@ -78,6 +80,9 @@ def _of_folder(path: Path) -> Source:
             if len(found) == MAX_BARCLAMPS:
                 raise BarclampError(f"{path} has more than {MAX_BARCLAMPS} barclamps: hand over fewer at a time")
             found[child.name], shown[child.name] = read_folder(child), str(child)
+            many += sum(len(one.data) for one in found[child.name].values())
+            if many > MAX_TOGETHER:
+                raise BarclampError(f"the barclamps in {path} have more than {MAX_TOGETHER} bytes: hand over fewer at a time")
         elif near := next((name for name in sorted(os.listdir(child)) if _LIKE.fullmatch(name)), ""):
             raise BarclampError(f"{child} has {near}, and no {FILE}: rename it")
         elif (child / "roles").is_dir():
