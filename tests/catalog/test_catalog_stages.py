@@ -186,3 +186,22 @@ def test_a_role_of_the_admin_node_runs_in_any_stage() -> None:
     rack = Rack(catalog, plan({"ntp-client": ("all",)}), nodes=1, seed=1)
     rack.behaviour["bios-configure"] = "bios"
     assert rack.run(), "\n".join(rack.state())
+
+
+def test_a_role_before_the_last_stage_serves_its_deployment(store: Path, tmp_path: Path) -> None:
+    """A requirement without a place: `db` of the stage `system` is on one node, and the other node's `app` uses that one."""
+    stages(store, DISCOVERY, HARDWARE, INSTALL, CONFIGURED, ACCEPT)
+    text = b"""\
+barclamp: {name: db, version: 1}
+roles:
+  - {name: db, stage: system, jig: script, requires: [{role: os-install, on: same}]}
+  - {name: app, stage: acceptance, jig: script, requires: [db, {role: os-install, on: same}]}
+"""
+    scripts = {"roles/db/run": SCRIPT, "roles/app/run": SCRIPT}
+    import_source(store, from_path(folder(tmp_path / "in", {"barclamp.yml": text, **scripts}, "db")))
+    rack = Rack(site_catalog(store), plan({"db": ("node:node-1",), "app": ("all",)}), nodes=2, seed=4)
+    rack.behaviour["bios-configure"] = "bios"
+    assert rack.run(), "\n".join(rack.state())
+    name = {node.id: node.name.partition(".")[0] for node in rack.world.nodes.values()}
+    assert sorted(name[key[0]] for key in rack.world.node_roles if key[1] == "app") == ["node-1", "node-2"]
+    assert [name[key[0]] for key in rack.world.node_roles if key[1] == "db"] == ["node-1"]
