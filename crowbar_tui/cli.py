@@ -72,18 +72,19 @@ def instead(command: Sequence[str]) -> int:
 
 
 def _console(store: str) -> int:
-    from engine.api.views import StoreError
+    from engine.api.views import CatalogError, StoreError
 
     from . import paths
 
     try:
         return open_console(paths.store(paths.path(store) if store else None), instead)
-    except (StoreError, argparse.ArgumentTypeError) as error:
+    except (StoreError, CatalogError, argparse.ArgumentTypeError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
 
 
 def _command(given: Sequence[str]) -> int:
+    from engine.api.barclamps import BarclampError
     from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, ServiceError, StoreError, VaultError
 
     from . import paths
@@ -101,7 +102,7 @@ def _command(given: Sequence[str]) -> int:
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError) as error:
+    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

@@ -4,7 +4,7 @@ the content allows."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
@@ -29,6 +29,22 @@ def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:
         out += [f"{head}{interface['sentence']}", f"{' ' * len(head)}try: {interface['advice']}"]
     if rights.get("why_root"):
         out.append(f"  the engine runs as root: {rights['why_root']}")
+    return out
+
+
+def other_catalogue(health: dict[str, Any], there: Mapping[str, tuple[str, str]], stages: Sequence[str]) -> list[str]:
+    """What differs between the barclamps and stages of the running engine (its `health`) and those on the disk."""
+    if "barclamps" not in health:
+        return []
+    running = {name: tuple(one) for name, one in health["barclamps"].items()}
+    out = []
+    for name in sorted(running.keys() | there.keys()):
+        if running.get(name) != there.get(name):
+            before, after = running.get(name, ("none", ""))[0], there.get(name, ("none", ""))[0]
+            words = f"{before} -> {after}" if before != after else f"{after}, with other content"
+            out.append(f"from the engine's next start: barclamp {name} {words}")
+    if list(health.get("stages", [])) != list(stages):
+        out.append(f"from the engine's next start: stages {', '.join(stages)}")
     return out
 
 

@@ -122,6 +122,17 @@ class Collect(Struct, frozen=True, kw_only=True):
         return f"{self.role}/{self.attribute}" if self.role else self.attribute
 
 
+class BarclampDef(Struct, frozen=True, kw_only=True):
+    """What is known of a barclamp as a whole."""
+
+    version: str
+    """Numbers joined by dots, like `1.2`."""
+    sha256: str
+    """Of the names and contents of its files (`files.clamps.content.digest`), in hexadecimal."""
+    origin: str = ""
+    """`shipped`, or the folder, archive or git revision from which it was imported."""
+
+
 class AttributeDef(Struct, frozen=True, kw_only=True):
     name: str
     path: str
@@ -187,9 +198,27 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return "once" not in self.flags and "destructive" not in self.flags
 
 
-FLAGS = frozenset(
-    ["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "service", "powersave", "library", "once"]
-)
+FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once"])
+MISSING_FLAGS = {
+    "service": "a role with the jig local that fails until the service answers, with retry",
+    "powersave": "crowbar node NODE power off",
+    "library": "files in the role's own folder",
+    "server": "gives and wants",
+    "leaverunlog": "nothing: each attempt has its own log",
+}
+"""Flags of the original that do not exist -> what a barclamp uses instead."""
+MISSING_JIGS = {
+    "ansible": "script",
+    "ansible-playbook": "script",
+    "chef": "script",
+    "chef-solo": "script",
+    "puppet": "script",
+    "puppet-sa": "script",
+    "salt": "script",
+    "role-provided": "local",
+    "test": "noop",
+}
+"""Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
 
 TOOLS = ("disks",)
 
@@ -229,6 +258,8 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
     images: dict[str, ImageDef] = {}
     folders: dict[str, str] = {}
     """Barclamp or `image:NAME` -> its folder on this machine."""
+    barclamps: dict[str, BarclampDef] = {}
+    """Name -> version, digest and origin."""
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -297,6 +328,10 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
                 out[collect.key] = (*out.get(collect.key, ()), role.name)
         return out
 
+    def in_system(self, stage: str) -> bool:
+        """True for a stage in the installed system. What a role there does may serve other nodes of its deployment."""
+        return stage in self.stage_named and self.stage_named[stage].runs == "installed"
+
     def owner(self, attribute: str) -> str:
         """The role that gives an attribute. Empty for an attribute of the node, the site or the engine. KeyError if unknown."""
         return self.attributes[attribute].role
@@ -328,3 +363,8 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     def stage_index(self, name: str) -> int:
         return self.places[name]
+
+
+def versions(catalog: Catalog) -> dict[str, tuple[str, str]]:
+    """Barclamp -> its version and the SHA-256 of its files: what a plan, a revision or an export can name."""
+    return {name: (one.version, one.sha256) for name, one in sorted(catalog.barclamps.items())}

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from engine.api.control import Check, Reader, RealProbes, StoreError, examine, plan_file, shipped, to_json
+from engine.api.control import Check, Reader, RealProbes, StoreError, examine, plan_file, site_catalog, to_json
 
 from ..paths import path
 
@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _where(arguments: argparse.Namespace) -> tuple[str, str]:
     """The interface and address from the given plan, or from the committed one."""
     if arguments.plan is not None:
-        admin = plan_file.read_file(arguments.plan, shipped()).site.admin
+        admin = plan_file.read_file(arguments.plan, site_catalog(arguments.store)).site.admin
         return admin.interface, admin.address
     try:
         with Reader(arguments.store) as reader:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.api.control import Attached, AttachError, Reader, Receipt, to_json
+from engine.api.control import Attached, AttachError, Reader, Receipt, to_json, versions
 
 from .. import lines
 from ..console.lifecycle import open_look_back, terminal
@@ -50,12 +50,13 @@ def _status(arguments: argparse.Namespace) -> int:
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
         interface, process = health.get("interface") or {}, health.get("process") or {}
+        later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
-            told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process}
+            told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process, "next_start": later}
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
             told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
-            for line in (lines.summary(summary, running), *told_of):
+            for line in (lines.summary(summary, running), *told_of, *(f"  {line}" for line in later)):
                 print(line)
     return 0
 

@@ -27,7 +27,7 @@ from engine.api.control import (
     StoreError,
     commit_plan,
     plan_file,
-    shipped,
+    site_catalog,
     to_json,
 )
 from engine.api.views import verbs
@@ -192,14 +192,14 @@ def _tell_disks(what: str, node: str, shown: NodePreview, lost: tuple[Disk, ...]
 
 def _role(arguments: argparse.Namespace) -> int:
     names = [name for name in arguments.node.split(",") if name]
-    if verbs.OF_ROLES[arguments.verb].destroys and not arguments.yes and _is_destructive(arguments.role):
+    if verbs.OF_ROLES[arguments.verb].destroys and not arguments.yes and _is_destructive(arguments.store, arguments.role):
         return _would_destroy(arguments, arguments.verb, names, arguments.role)
     asks = [(name, lambda engine, name=name: engine.operate(arguments.verb, name, arguments.role)) for name in names]
     return answers.ask_each(arguments.store, arguments.verb, asks, arguments.json)
 
 
-def _is_destructive(role: str) -> bool:
-    found = shipped().roles.get(role)
+def _is_destructive(store: Path, role: str) -> bool:
+    found = site_catalog(store).roles.get(role)
     return found is None or found.destructive
 
 
@@ -215,7 +215,7 @@ def _commit(arguments: argparse.Namespace) -> int:
             return 1
         name = f"revision-{arguments.revision}.yml"
         return answers.ask_each(arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, name))], arguments.json)
-    plan_file.read_file(arguments.plan, shipped())  # the reader prints its mistakes, with exit code 2
+    plan_file.read_file(arguments.plan, site_catalog(arguments.store))  # the reader prints its mistakes, with exit code 2
     text = arguments.plan.read_text(encoding="utf-8")
     return answers.ask_each(
         arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, arguments.plan.name))], arguments.json

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from engine.api.control import Diff, PlanError, Reader, advice, plan_file, sentence, shipped, to_json, unfit_secrets
+from engine.api.control import Diff, PlanError, Reader, advice, plan_file, sentence, site_catalog, to_json, unfit_secrets
 
 from .. import lines
 from ..paths import path
@@ -50,7 +50,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     try:
-        found = plan_file.read_file(arguments.plan, shipped())
+        found = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
     except PlanError as error:
         if arguments.json:
             for mistake in error.mistakes:
@@ -75,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    plan = plan_file.read_file(arguments.plan, shipped())
+    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
     with Reader(arguments.store) as reader:
         found = reader.diff(plan)
     if arguments.json:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from engine.api.barclamps import copy_site, same_site
 from engine.api.control import (
     Attached,
     AttachError,
@@ -39,7 +40,7 @@ from engine.api.control import (
     plan_file,
     sentence,
     settled,
-    shipped,
+    site_catalog,
     summary,
     to_json,
     with_nodes,
@@ -151,20 +152,20 @@ def _rack(text: str) -> tuple[str, int]:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None:
-        plan = plan_file.read_file(arguments.plan, shipped())
+        plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
         nodes = arguments.nodes or plan.expect.nodes or 6
     else:
         nodes = arguments.nodes or 6
         name = "qemu-rack.yml" if arguments.kind == "qemu" else "one-node.yml" if nodes == 1 else "six-nodes.yml"
         text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
-        plan = plan_file.read(text, name, shipped())
+        plan = plan_file.read(text, name, site_catalog(arguments.store))
     shown = not arguments.headless and not arguments.json and terminal()
     speed = arguments.speed or (10.0 if shown else "max")
     return _on_rack(arguments, plan, arguments.kind, nodes, arguments.seed, speed, arguments.fresh, shown)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    plan = plan_file.read_file(arguments.plan, shipped())
+    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
     if arguments.rehearse is not None:
         kind, nodes = arguments.rehearse
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
@@ -227,9 +228,11 @@ def _on_rack(
     if arguments.store_is_default:
         # Without a named store: one per kind of rack. The next run continues it until its rack was ready.
         store = store.with_name(f"{store.name}-rehearsal-{'' if kind == 'simulated' else kind + '-'}{nodes}-{seed}")
-        fresh = fresh or finished(store)
+        fresh = fresh or finished(store) or not same_site(arguments.store, store)
     if fresh and INSIDE not in os.environ:
         begin_anew(store)
+        if arguments.store_is_default:
+            copy_site(arguments.store, store)
     plan = with_nodes(plan, nodes)
     try:
         wrong, machines = _scenario(arguments.scenario), _machines(arguments)
@@ -347,7 +350,7 @@ def _stop(store: Path) -> int:
 def _engine(arguments: argparse.Namespace) -> int:
     if arguments.verb == "stop":
         return _stop(arguments.store)
-    plan = plan_file.read_file(arguments.plan, shipped()) if arguments.plan else None
+    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store)) if arguments.plan else None
     secrets = at_hand(plan.secrets, os.environ) if plan is not None else {}  # before the right to read them is given up
     engine = Engine(
         Config(

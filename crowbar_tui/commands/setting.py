@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.api.control import PlanError, Reader, attribute_rows, shipped, to_json, typed
+from engine.api.control import PlanError, Reader, attribute_rows, no_image, site_catalog, to_json, typed
 
 from .. import answers, lines
 from ..console import terminal_text
@@ -50,12 +50,16 @@ def _set(arguments: argparse.Namespace) -> int:
         print("crowbar: give a value, or --clear", file=sys.stderr)
         return 2
     value = None
-    definition = shipped().attributes.get(arguments.attribute)
+    catalog = site_catalog(arguments.store)
+    definition = catalog.attributes.get(arguments.attribute)
     if definition is not None and not arguments.clear:
         try:
             value = typed(arguments.value, definition.schema)
         except PlanError as error:
             print(f"crowbar: {arguments.attribute}: {error.mistakes[0].expected}", file=sys.stderr)
+            return 2
+        if why := no_image(catalog, arguments.attribute, value):
+            print(f"crowbar: {arguments.attribute}: {why}", file=sys.stderr)
             return 2
     asks = [
         (name, lambda engine, name=name: engine.set_attribute(layer, name, arguments.attribute, value, arguments.clear)) for name in names

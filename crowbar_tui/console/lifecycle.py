@@ -141,11 +141,18 @@ def _told(body: Callable[[], int]) -> int:
 
 def attached(store: Path, away: Away) -> int:
     """A console for the engine of another process."""
+    from engine.api.views import CatalogError, StoreError
+
     from .app import Console
     from .source import Elsewhere
 
     gc.disable()  # a large store has a million objects that all stay: a collection would walk them all and free nothing
-    source = Elsewhere(store)
+    try:
+        source = Elsewhere(store)
+    except (StoreError, CatalogError) as error:
+        gc.enable()
+        print(f"crowbar: {error}", file=sys.stderr)
+        return 2
     app = Console(source)
     gc.freeze()
     gc.enable()

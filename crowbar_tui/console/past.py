@@ -30,6 +30,7 @@ from engine.api.views import (
     Stretch,
     World,
     shipped,
+    site_catalog,
 )
 
 from .formats import moment_of
@@ -237,7 +238,7 @@ class PastSource:
 
 def of_store(where: Path) -> PastSource:
     """Opens the journal of a store, with or without a running engine. Raises StoreError."""
-    return PastSource(where, Store.read(where), shipped(), growing=True)
+    return PastSource(where, Store.read(where), site_catalog(where), growing=True)
 
 
 def of_file(path: Path) -> PastSource:

@@ -34,7 +34,7 @@ from engine.api.views import (
     from_json,
     looks_of,
     sentence,
-    shipped,
+    site_catalog,
 )
 
 from .snapshot import PacketsError, Said, Setting, Snapshot, TaskProgress, nodes_of, refused
@@ -175,7 +175,7 @@ class Elsewhere:
         self._told: list[dict[str, Any]] = []
         self._touched: set[str] = set()
         self._loads = -1
-        self._follower = Follower(where, catalog or shipped(), self._tell)
+        self._follower = Follower(where, catalog or site_catalog(where), self._tell)
         for row in self._follower.journal(max(self._follower.seq - TAIL, 0), TAIL):
             self._tell(row)
         self._last_values = _LastValues()

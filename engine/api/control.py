@@ -20,7 +20,7 @@ from ..core.plan.diff import Diff, diff
 from ..core.plan.network_roles import network_roles
 from ..core.plan.save import saved
 from ..core.world.load import load_world
-from ..definitions import Json
+from ..definitions import Catalog, Json, versions
 from ..doctor.checks import Check, examine
 from ..doctor.interfaces import InterfaceWatch, Neighbour, Port
 from ..doctor.probes import RealProbes
@@ -28,10 +28,12 @@ from ..effects import Refuse
 from ..files import key_file, plan_file
 from ..files.catalog import read as read_catalog
 from ..files.catalog import shipped, shipped_folder
+from ..files.clamps.site import site_catalog
 from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
+from ..files.plan_deployments import no_image
 from ..files.typed_text import typed
 from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
@@ -131,6 +133,7 @@ __all__ = [
     "mistakes",
     "natural",
     "network_roles",
+    "no_image",
     "plan_file",
     "propose",
     "rack_beside",
@@ -141,10 +144,12 @@ __all__ = [
     "settled",
     "shipped",
     "shipped_folder",
+    "site_catalog",
     "summary",
     "to_json",
     "typed",
     "unfit_secrets",
+    "versions",
     "with_nodes",
 ]
 
@@ -172,7 +177,7 @@ def unfit_secrets(plan: Plan) -> dict[str, str]:
 def commit_plan(engine: Attached, text: str, name: str) -> Receipt | Reason:
     """Commit a plan to a running engine. Its secrets are read here, with the rights of who asks. Raises AttachError."""
     try:
-        secrets = at_hand(plan_file.read(text, name, shipped()).secrets, os.environ)
+        secrets = at_hand(plan_file.read(text, name, site_catalog(engine.store)).secrets, os.environ)
     except PlanError:
         secrets = {}  # the engine tells the mistakes
     except VaultError as error:
@@ -181,18 +186,28 @@ def commit_plan(engine: Attached, text: str, name: str) -> Receipt | Reason:
 
 
 class Reader:
-    """Reads a store, with or without a running engine. Raises StoreError."""
+    """Reads a store, with or without a running engine. Raises StoreError, CatalogError."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._store = Store.read(directory)
-        self.world = load_world(shipped(), self._store.load())
+        try:
+            self._catalog = site_catalog(directory)
+            self.world = load_world(self._catalog, self._store.load())
+        except BaseException:
+            self._store.close()
+            raise
 
     def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._store.close()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The barclamps of the site as they are on the disk."""
+        return self._catalog
 
     def running(self) -> bool:
         """True if an engine holds this store."""
@@ -277,7 +292,7 @@ class Reader:
 
     def export(self, path: Path, at: float) -> Head:
         """Writes the whole journal to a file (`store.journal_file`). Raises StoreError."""
-        return export(self._store, path, shipped(), program_version(), at)
+        return export(self._store, path, self._catalog, program_version(), at)
 
     def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
         """Events from the journal. With `follow` it continues until it is interrupted."""

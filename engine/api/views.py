@@ -20,6 +20,8 @@ from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
 from ..events import Operate, SetAttribute
 from ..files.catalog import shipped
+from ..files.clamps.site import site_catalog
+from ..files.mistakes import CatalogError
 from ..files.paths import DEFAULT_STORE, absolute
 from ..model import Kind, Node, NodeRole, Revision, State
 from ..packets.decoding import DecodedPacket, Decoder
@@ -69,6 +71,7 @@ __all__ = [
     "AttributeRow",
     "BootView",
     "Catalog",
+    "CatalogError",
     "Column",
     "DecodedPacket",
     "Decoder",
@@ -158,6 +161,7 @@ __all__ = [
     "servers",
     "shipped",
     "short",
+    "site_catalog",
     "topology",
     "verbs",
     "why",

@@ -57,7 +57,7 @@ class Attached:
     """A connection to the engine of a store. Raises AttachError if no engine answers, or if it stops."""
 
     def __init__(self, store: Path, timeout_s: float = PATIENCE_S) -> None:
-        self._store = store
+        self.store = store
         self._timeout_s = timeout_s
         self._number = 0
         self._pending = b""
@@ -100,10 +100,10 @@ class Attached:
                 if reply.id in (number, 0):
                     break
         except TimeoutError as error:
-            raise AttachError(f"the engine of {self._store} does not answer: read its log") from error
+            raise AttachError(f"the engine of {self.store} does not answer: read its log") from error
         except (OSError, msgspec.MsgspecError) as error:
             raise AttachError(
-                f"the engine of {self._store} stopped or closed the connection ({error}): run `crowbar status`, then try again"
+                f"the engine of {self.store} stopped or closed the connection ({error}): run `crowbar status`, then try again"
             ) from error
         if reply.ok:
             return Receipt(message=reply.message, result=reply.result)

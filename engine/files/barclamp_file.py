@@ -12,13 +12,30 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from ..core.plan.network_roles import TEMPLATE, network_of
-from ..definitions import FLAGS, JIGS, LINKED_KINDS, TOOLS, AttributeDef, Collect, On, Requirement, RoleDef, Stage, Want
+from ..definitions import (
+    FLAGS,
+    JIGS,
+    LINKED_KINDS,
+    MISSING_FLAGS,
+    MISSING_JIGS,
+    TOOLS,
+    AttributeDef,
+    BarclampDef,
+    Collect,
+    On,
+    Requirement,
+    RoleDef,
+    Stage,
+    Want,
+)
+from .clamps.content import digest_of_folder
 from .element import Element
 from .mistakes import Mistakes, shown
 from .yaml_source import load
 
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
 
+VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
 ROLE_KEYS = (
     "name",
@@ -61,6 +78,7 @@ class Tables(Struct):
     elements: dict[str, Element] = field(default_factory=dict)
     """Attribute -> the place of its path in the file."""
     pending: dict[str, Pending] = field(default_factory=dict)
+    barclamps: dict[str, BarclampDef] = field(default_factory=dict)
     needs: list[tuple[Element, str]] = field(default_factory=list)
     """Barclamps that must exist."""
 
@@ -96,12 +114,12 @@ class BarclampFile:
                 keys["name"].fail(f"expected the name of its folder, {self.folder.name!r}, not {shown(name)}")
             elif name in self.into.folders:
                 keys["name"].fail(f"barclamp {shown(name)} already exists, in {self.into.folders[name]}")
-        if "version" in keys:
-            keys["version"].integer(1, 1)
+        version = keys["version"].name("a version like 1 or 2.0.1", VERSION) if "version" in keys else ""
         keys.describe()
         for need in keys.each("requires", "a list of barclamps"):
             self.into.needs.append((need, need.text("a barclamp's name")))
         self.into.folders[self.name] = str(self.folder)
+        self.into.barclamps[self.name] = BarclampDef(version=version, sha256=digest_of_folder(self.folder))
 
     def _attribute(self, element: Element) -> None:
         keys = element.fields(("name", "path", "schema", "default", "description", "secret"), ("name", "schema"))
@@ -149,7 +167,7 @@ class BarclampFile:
             name=name,
             barclamp=self.name,
             stage=keys["stage"].known("stage", [stage.name for stage in self.stages]),
-            jig=keys["jig"].known("jig", JIGS),
+            jig=self._jig(keys["jig"]),
             description=keys.describe(),
             requires=tuple(self._requirement(item, words) for item in keys.each("requires")),
             precedes=names("precedes", words),
@@ -159,7 +177,7 @@ class BarclampFile:
             gives=names("gives", wanted),
             collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
             holds=keys.texts("holds", "a resource"),
-            flags=frozenset(item.known("flag", FLAGS) for item in keys.each("flags")),
+            flags=frozenset(map(self._flag, keys.each("flags"))),
             verify=keys["verify"].truth() if "verify" in keys else False,
             reverify=keys["reverify"].truth() if "reverify" in keys else False,
             attempts=retry["attempts"].integer(1, 20) if "attempts" in retry else 1,
@@ -171,6 +189,20 @@ class BarclampFile:
         )
         self.into.pending[name] = Pending(role, element, words, wanted)
         self._sense(role, keys)
+
+    def _jig(self, element: Element) -> str:
+        text = element.text("a jig")
+        if text in MISSING_JIGS:
+            element.fail(f"jig {text!r} does not exist yet: use jig {MISSING_JIGS[text]}, whose script can call the tool")
+            return text
+        return element.known("jig", JIGS)
+
+    def _flag(self, element: Element) -> str:
+        text = element.text("a flag")
+        if text in MISSING_FLAGS:
+            element.fail(f"flag {text!r} does not exist: use {MISSING_FLAGS[text]}")
+            return text
+        return element.known("flag", FLAGS)
 
     def _requirement(self, element: Element, words: list[tuple[Element, str]]) -> Requirement:
         if isinstance(element.json(), dict):
@@ -212,7 +244,13 @@ class BarclampFile:
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
+        if "milestone" in role.flags and role.jig_kind.scripted:
+            keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
+        self._environment(role, keys)
         if not role.jig_kind.scripted:
+            for key in ("verify", "tools"):
+                if key in keys and not role.reverify:
+                    keys[key].fail(f"jig {role.jig} runs no script, so {key} would do nothing")
             return
         scripts = self.folder / "roles" / role.name
         for script, wanted, key in (("run", True, "name"), ("verify", role.verify, "verify")):
@@ -221,3 +259,12 @@ class BarclampFile:
                 keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
             elif there and not wanted:
                 keys["name"].fail(f"the script roles/{role.name}/{script} exists, but the role lacks verify: true")
+
+    def _environment(self, role: RoleDef, keys: dict[str, Element]) -> None:
+        """A jig of the node runs in one kind of environment, and the stage decides which one that is."""
+        stage = next((one for one in self.stages if one.name == role.stage), None)
+        fit = {"node in memory": "sledgehammer", "installed node": "installed"}.get(role.jig_kind.runs)
+        if stage is not None and fit is not None and stage.runs != fit:
+            where = "in sledgehammer" if stage.runs == "sledgehammer" else "in the installed system"
+            other = "agent" if stage.runs == "sledgehammer" else "script"
+            keys["jig"].fail(f"stage {stage.name!r} runs {where}: use jig {other}, or another stage")

@@ -24,13 +24,22 @@ from msgspec import structs
 from ..core.plan.network_roles import TEMPLATE, network_of
 from ..definitions import Catalog, ImageDef, On
 from .barclamp_file import BarclampFile, Pending, Tables
-from .image_file import read_image, read_stages
+from .image_file import read_image
 from .mistakes import CatalogError, Mistakes, shown
+from .stage_file import check_roles, read_stages
+
+SHIPPED = "shipped"
+"""Origin of the barclamps that travel with the program."""
 
 
 def shipped() -> Catalog:
     """The catalogue that is shipped with the program. Raises CatalogError."""
-    return read([shipped_folder("barclamps")], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
+    found = read([shipped_folder("barclamps")], [shipped_folder("images")], shipped_stages())
+    return structs.replace(found, barclamps={name: structs.replace(one, origin=SHIPPED) for name, one in found.barclamps.items()})
+
+
+def shipped_stages() -> Path:
+    return shipped_folder("engine") / "stages.yml"
 
 
 def shipped_folder(package: str) -> Path:
@@ -41,7 +50,8 @@ def shipped_folder(package: str) -> Path:
 def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file: Path) -> Catalog:
     """Reads folders of barclamps, folders of images and the file of stages. Raises CatalogError with every mistake."""
     mistakes = Mistakes()
-    stages = read_stages(stages_file, mistakes)
+    stages, places = read_stages(stages_file, mistakes)
+    mistakes.end(CatalogError)  # without stages every role would be a mistake
     tables = Tables()
     for folder in _folders(barclamp_dirs, "barclamp.yml"):
         BarclampFile(folder, stages, mistakes, tables).read()
@@ -57,9 +67,11 @@ def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file:
         stages=stages,
         images=images,
         folders=tables.folders,
+        barclamps=tables.barclamps,
     )
     if not mistakes.found:
         _order(catalog, tables.pending)
+        check_roles(stages, places, catalog.roles)
     mistakes.end(CatalogError)
     return catalog
 

@@ -1,4 +1,4 @@
-"""Reads `image.yml` of one image's folder, and the file of stages. docs/barclamps.md explains the keys."""
+"""Reads `image.yml` of one image's folder. docs/barclamps.md explains the keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from ..definitions import BOOT_WORD, ImageDef, Stage
+from ..definitions import BOOT_WORD, ImageDef
 from .element import Element
 from .mistakes import Mistakes, shown
 from .yaml_source import load
@@ -38,38 +38,6 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MIRROR = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 _ARGUMENT = re.compile(r"([A-Za-z0-9_./:=,@+%~-]|\{(answers|image|mirror)\})+")
 """For an installer: the engine replaces these by the URLs of the answers, of the image's files, and of the packages."""
-_WORD_OF_STATE = re.compile(r"[a-z]+(-[a-z]+)*")
-_STAGE_KEYS = ("name", "doing", "done", "runs", "gate", "power-cycle")
-_STAGE_NEEDS = _STAGE_KEYS[:4]
-
-
-def read_stages(file: Path, mistakes: Mistakes) -> tuple[Stage, ...]:
-    """The list of stages, in the order of a server's life."""
-    tree = load(file, mistakes)
-    if tree is None:
-        return ()
-    top = Element(tree, str(file), mistakes)
-    out: list[Stage] = []
-    for element in top.fields(("stages",), ("stages",)).each("stages"):
-        keys = element.fields(_STAGE_KEYS, _STAGE_NEEDS)
-        if not keys.keys() >= set(_STAGE_NEEDS):
-            continue
-        stage = Stage(
-            name=keys["name"].name("a stage's name"),
-            doing=keys["doing"].name("the name of a node's state", _WORD_OF_STATE),
-            done=keys["done"].name("the name of a node's state", _WORD_OF_STATE),
-            runs="installed" if keys["runs"].choice(("sledgehammer", "installed")) == "installed" else "sledgehammer",
-            gate=keys["gate"].truth() if "gate" in keys else False,
-            power_cycle=keys["power-cycle"].truth() if "power-cycle" in keys else True,
-        )
-        if any(stage.name == other.name for other in out):
-            keys["name"].fail(f"stage {shown(stage.name)} already exists")
-        elif stage.runs == "sledgehammer" and any(other.runs == "installed" for other in out):
-            keys["runs"].fail("a stage in sledgehammer cannot follow a stage in the installed system")
-        out.append(stage)
-    if not out and not mistakes.found:
-        top.fail("expected at least one stage")
-    return tuple(out)
 
 
 def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images: dict[str, ImageDef]) -> None:

@@ -16,6 +16,8 @@ from .element import LABEL, NAME, Element, Fields
 from .mistakes import nearest, shown
 
 ROOT = "system"
+SYSTEM, METHOD = "target-os", "install-method"
+"""The attributes that choose what is installed, and how."""
 SECRET_VALUE = "a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself"
 
 
@@ -30,7 +32,33 @@ def read_attributes(keys: Fields, catalog: Catalog) -> dict[str, Json]:
             element.fail(f"{SECRET_VALUE}; it belongs under the key 'secrets'")
         else:
             out[name] = element.fits(attribute.schema)
+            if name == SYSTEM:
+                _system(element, out[name], keys["attributes"].json(), catalog)
     return out
+
+
+def _system(element: Element, value: Json, beside: Json, catalog: Catalog) -> None:
+    """Refuses a system for which there is no image, or no installer for the method that stands beside it."""
+    method = beside.get(METHOD) if isinstance(beside, dict) else None
+    known = systems(catalog, method if isinstance(method, str) else "")
+    if isinstance(value, str) and value not in known and systems(catalog):
+        element.unknown(f"image for install-method {method}" if method and value in systems(catalog) else "image", value, known)
+
+
+def no_image(catalog: Catalog, name: str, value: Json) -> str:
+    """Why an attribute cannot have that value: it names a system without an image. Empty: it can."""
+    known = systems(catalog)
+    if name != SYSTEM or value in known or not known or not isinstance(value, str):
+        return ""
+    near = nearest(value, known)
+    return f"unknown image {shown(value)}; " + (f"did you mean {near!r}?" if near else f"known: {', '.join(known)}")
+
+
+def systems(catalog: Catalog, method: str = "") -> list[str]:
+    """The systems that can be installed: with one method, or with any."""
+    images = catalog.images.values()
+    written = [image.name for image in images if image.kind == "system" and method in ("", "image")]
+    return sorted({*written, *(image.installs for image in images if image.kind == "installer" and method in ("", image.method))})
 
 
 def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]) -> dict[str, DeploymentDef]:

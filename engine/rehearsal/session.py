@@ -21,8 +21,11 @@ from msgspec.structs import replace
 
 from .. import racks as rehearsal
 from ..core.world.load import load_world
+from ..definitions import Catalog
 from ..effects import Refuse
-from ..files.catalog import shipped
+from ..files.catalog import SHIPPED
+from ..files.clamps.index import KEPT
+from ..files.clamps.site import site_catalog
 from ..files.paths import images_folder, keys_beside
 from ..images import wanted as wanted_images
 from ..plan import Plan
@@ -82,6 +85,8 @@ class Rehearsal:
         self.plan = _patient(plan, self._scenario, nodes, kind)
         self.leave = False
         self._who = who
+        catalog = site_catalog(store)
+        self._folders = _with_behaviours(catalog)
         self.spec = self._spec(nodes, seed, speed, network)
         self.engine = Engine(
             Config(
@@ -93,6 +98,7 @@ class Rehearsal:
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
             ),
+            catalog=catalog,
             clock=clock,
         )
         self.rack: RehearsalRack | None = None
@@ -110,6 +116,8 @@ class Rehearsal:
                 )
             if isinstance(found, QemuRackSpec) and (lacking := qemu.missing() or _images_missing(self.store, self.plan)):
                 raise RackError(lacking)
+            if isinstance(found, SimulatedRackSpec) and found.barclamps != self._folders:
+                raise RackError("the rack beside this store knows other barclamps: use --fresh to start again, or another --store")
             return found
         networks = {name: n.subnet for name, n in self.plan.networks.items()}
         bmc = self.plan.networks.get("bmc")
@@ -133,6 +141,7 @@ class Rehearsal:
             relay=relay,
             networks=networks,
             bmc=access,
+            barclamps=self._folders,
         )
 
     def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuRackSpec:
@@ -190,6 +199,12 @@ class Rehearsal:
             self.rack.stop()
 
 
+def _with_behaviours(catalog: Catalog) -> tuple[str, ...]:
+    """Folders of the barclamps whose `rehearsal.py` the rack needs. Empty: the shipped ones only."""
+    own = any(one.origin != SHIPPED for one in catalog.barclamps.values())
+    return tuple(catalog.folders[name] for name in sorted(catalog.barclamps)) if own else ()
+
+
 def _scenario_of(folder: Path) -> str:
     """The scenario with which the rack in a folder was started."""
     file = folder / "scenario.yml"
@@ -222,22 +237,32 @@ def _images_missing(store: Path, plan: Plan) -> str:
 
 
 def begin_anew(store: Path) -> None:
-    """Deletes a rehearsal: stops its rack, and deletes store, rack and keys. Raises StoreError while an engine runs on it."""
+    """Stops the rack of a rehearsal, and deletes rack, keys and store. The site's barclamps and stages stay. Raises StoreError while an
+    engine runs on it."""
     if held(store):
         raise StoreError(f"an engine runs on {store}: stop it first, with crowbar --store {shlex.quote(str(store))} engine stop")
     folder = store.with_name(store.name + ".rack")
     if folder.exists():
         with suppress(RackError):  # it was not running
             rehearsal.connect(folder).stop()
-    for path in (folder, store, keys_beside(store)):
+    for path in (folder, keys_beside(store)):
         shutil.rmtree(path, ignore_errors=True)
+    for path in store.iterdir() if store.is_dir() else ():
+        if path.name in KEPT:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    with suppress(OSError):  # it has barclamps of the site
+        store.rmdir()
 
 
 def finished(store: Path) -> bool:
     """True if the last rehearsal on this store ended with all nodes ready."""
     try:
         with Store.read(store) as reader:
-            world = load_world(shipped(), reader.load())
+            world = load_world(site_catalog(store), reader.load())
     except StoreError:
         return False
     return settled(world, world.plan.expect.nodes if world.plan is not None else 0) == "ready"

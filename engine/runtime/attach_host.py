@@ -13,7 +13,7 @@ from msgspec import to_builtins
 
 from .. import reasons
 from ..core.world.world import World
-from ..definitions import Json
+from ..definitions import Json, versions
 from ..effects import Accept, Refuse
 from ..events import Commit, Operate, SetAttribute
 from ..files import plan_file
@@ -90,7 +90,7 @@ class EngineHost:
 
     def health(self) -> dict[str, Json]:
         """`loop.Health`, counters, rates and refusals. `hushed`: events of strangers that the journal has no room for. Tracebacks of dead
-        letters stay in the log."""
+        letters stay in the log. `barclamps`: name -> version and SHA-256 of those with which it started."""
         loop, last_values = self._engine.health(), self._engine.last_values.snapshot()
         body: dict[str, Json] = to_builtins(loop)
         body["letters"] = [{"at": x.at, "what": x.what, "error": x.error} for x in loop.letters]
@@ -104,6 +104,8 @@ class EngineHost:
         body["interface"] = self._engine.interface()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()
+        body["barclamps"] = {name: list(one) for name, one in versions(self._engine.world.base).items()}
+        body["stages"] = [stage.name for stage in self._engine.world.base.stages]
         return body
 
     def packets(self, of: str, after: int) -> dict[str, Json] | Reason:

@@ -24,7 +24,7 @@ from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
 from ..events import Commit, Event, Started
-from ..files.catalog import shipped
+from ..files.clamps.site import site_catalog
 from ..files.paths import images_folder
 from ..images.shelf import with_loaders_there
 from ..plan import Plan
@@ -53,7 +53,7 @@ class Engine:
     def __init__(self, config: Config, catalog: Catalog | None = None, clock: Clock | None = None) -> None:
         """`clock`: another one than the machine's, for tests of clocks that jump."""
         self.config = config
-        self.catalog = catalog or shipped()
+        self.catalog = catalog or site_catalog(config.store)
         self._clock = clock
         self.last_values = LastValues(time.time, time.monotonic)
         self.packets = PacketRecord(self.last_values, lambda: self.world)

@@ -121,6 +121,12 @@ def export(store: Store, path: Path, catalog: Catalog, program: str, at: float) 
     return head
 
 
+def _elsewhere(catalog: Catalog) -> Catalog:
+    """Without the paths of this machine."""
+    known = {name: msgspec.structs.replace(one, origin="") for name, one in catalog.barclamps.items()}
+    return msgspec.structs.replace(catalog, folders={}, barclamps=known)
+
+
 def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: float) -> Head:
     whole = hashlib.sha256()
 
@@ -142,7 +148,7 @@ def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: floa
             at=at,
         )
         put(head)
-        put(Barclamps(catalog=msgspec.Raw(msgspec.json.encode(msgspec.structs.replace(catalog, folders={}), order="sorted"))))
+        put(Barclamps(catalog=msgspec.Raw(msgspec.json.encode(_elsewhere(catalog), order="sorted"))))
         base = 0
         for table, rows in tables.items():
             for key, row in rows.items():

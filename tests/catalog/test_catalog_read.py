@@ -117,7 +117,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
     [
         ("barclamp: {nam: a, version: 1}\n", "a/barclamp.yml:1: barclamp.nam: unknown key; did you mean 'name'?"),
         ("barclamp: {name: b, version: 1}\n", "a/barclamp.yml:1: barclamp.name: expected the name of its folder, 'a', not 'b'"),
-        ("barclamp: {name: a, version: 2}\n", "a/barclamp.yml:1: barclamp.version: expected a whole number from 1 to 1, not 2"),
+        ("barclamp: {name: a, version: one}\n", "a/barclamp.yml:1: barclamp.version: expected a version like 1 or 2.0.1, not 'one'"),
         (
             "barclamp: {name: a, version: 1, requires: [netwrk]}\n",
             "a/barclamp.yml:1: barclamp.requires.0: unknown barclamp 'netwrk'; did you mean 'network'?",

@@ -354,7 +354,7 @@ def store(tmp_path: Path) -> Path:
 
 
 async def test_one_key_looks_back_and_the_same_returns(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crowbar_tui.console.past.shipped", lambda: USUAL)
+    monkeypatch.setattr("crowbar_tui.console.past.site_catalog", lambda _store: USUAL)
     source = Elsewhere(store, USUAL)
     now = source.snapshot().world
     async with console(source, 99_999.0, keys="4 down down B") as (app, pilot):

@@ -302,6 +302,21 @@ CASES: list[tuple[str, str, str]] = [
         "{raid-wanted: {level: raid11}}",
         "15: deployments.cloud.attributes.raid-wanted.level: expected one of raid0, raid1, raid10, jbod, none, not 'raid11'; did you mean 'raid1'?",
     ),
+    (
+        "{target-os: debian-12}",
+        "{target-os: debian-99}",
+        "15: deployments.cloud.attributes.target-os: unknown image 'debian-99'; did you mean 'debian-13'?",
+    ),
+    (
+        "{target-os: debian-12}",
+        "{target-os: windows}",
+        "15: deployments.cloud.attributes.target-os: unknown image 'windows'; known: alma-9, debian-12, debian-13, fedora-43, rocky-9, ubuntu-24.04",
+    ),
+    (
+        "{target-os: debian-12}",
+        "{target-os: rocky-9, install-method: preseed}",
+        "15: deployments.cloud.attributes.target-os: unknown image for install-method preseed 'rocky-9'; known: debian-12, debian-13",
+    ),
     ("{target-os: debian-12}", "{ntp-serve: perhaps}", "15: deployments.cloud.attributes.ntp-serve: expected true or false, not 'perhaps'"),
     ("{target-os: debian-12}", "{raid-wanted: {}}", "15: deployments.cloud.attributes.raid-wanted: 'level' is a required property"),
     ("{parent: cloud}", "{parent: clod}", "16: deployments.more.parent: unknown deployment 'clod'; did you mean 'cloud'?"),

@@ -135,12 +135,16 @@ class AttributesScreen(Listing):
         self.session.overlay = asked
 
     def _typed(self, thing: AttributeRow, text: str) -> None:
-        from engine.api.control import PlanError, typed
+        from engine.api.control import PlanError, no_image, typed
 
+        catalog = self.session.world.catalog
         try:
-            value = typed(text, self.session.world.catalog.attributes[thing.name].schema)
+            value = typed(text, catalog.attributes[thing.name].schema)
         except PlanError as error:
             self.session.note(Said(False, f"{thing.name}: {error.mistakes[0].expected}"))
+            return
+        if why := no_image(catalog, thing.name, value):
+            self.session.note(Said(False, f"{thing.name}: {why}"))
             return
         self._give(Setting(self._layer(), thing.name, value))
 

@@ -8,7 +8,7 @@ Roles of a node
 * Each role brings in what it requires and the givers of the attributes that it wants. A required abstract name means a provider of it.
 * A requirement without `on` is met on the same node if the role is there. If not, and the plan places the role in the deployment or above
   it, it is met there, and waits until a node carries it. Only a role that the plan places nowhere is made on the same node.
-* The roles of the last stage that are not `implicit` may be met on another node. All others belong to their own machine.
+* Roles of the installed system that are not `implicit` may be met on another node. All others belong to their own machine.
 
 Which node roles meet a requirement elsewhere
 * `on: peers`, and any role with the flag `cluster`: all of them, in the deployment and above it.
@@ -158,8 +158,8 @@ class Wanted:
 
     def _far(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those that may serve another node without an `on`."""
-        roles, last = self._view.catalog.roles, self._view.catalog.stages[-1].name
-        return tuple(one for one in names if roles[one].stage == last and "implicit" not in roles[one].flags)
+        catalog = self._view.catalog
+        return tuple(one for one in names if catalog.in_system(catalog.roles[one].stage) and "implicit" not in catalog.roles[one].flags)
 
     def _conflict(self, node: Node, own: Own) -> Reason | None:
         for role in own.roles:

@@ -13,7 +13,7 @@ from itertools import islice
 
 from ... import reasons
 from ...definitions import On, RoleDef
-from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Node, NodeRole
+from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Kind, Node, NodeRole
 from ...reasons import Reason
 from ..boot.patience import pause_s
 from ..boot.signals import expected
@@ -171,7 +171,7 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
             yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
         elif not node.alive:
             yield reasons.unreachable(environment=node.runs)
-    if definition.stage != node.stage and node.stage:
+    if definition.stage != node.stage and node.stage and node.kind is Kind.SERVER:
         wanted = wanted_stage(view, node)
         barred = may_enter(view, node, wanted) if wanted else None
         if barred is not None:

@@ -1,0 +1,167 @@
+"""Broken barclamps, each with its message: a golden table. The barclamp is the folder `a`, and has no scripts unless they are named."""
+
+from __future__ import annotations
+
+HEAD = "barclamp: {name: a, version: 1}\n"
+
+
+def _role(more: str, stage: str = "system", jig: str = "noop") -> str:
+    return f"{HEAD}roles:\n  - name: x\n    stage: {stage}\n    jig: {jig}\n    {more}\n"
+
+
+def _attribute(more: str) -> str:
+    return f"{HEAD}attributes:\n  - name: q\n    {more}\n"
+
+
+BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    # -- the head
+    ("", (), "a/barclamp.yml:1: expected a document; the file is empty"),
+    ("barclamp: [\n", (), "a/barclamp.yml:2: this is not YAML: did not find expected node content while parsing a flow node"),
+    ("roles: []\n", (), "a/barclamp.yml:1: expected the key 'barclamp', which is missing"),
+    ("barclamp: {name: a}\n", (), "a/barclamp.yml:1: barclamp: expected the key 'version', which is missing"),
+    ("barclamp: {nam: a, version: 1}\n", (), "a/barclamp.yml:1: barclamp.nam: unknown key; did you mean 'name'?"),
+    ("barclamp: {name: b, version: 1}\n", (), "a/barclamp.yml:1: barclamp.name: expected the name of its folder, 'a', not 'b'"),
+    (
+        "barclamp:\n  name: a\n  version: 1-beta\n",
+        (),
+        "a/barclamp.yml:3: barclamp.version: expected a version like 1 or 2.0.1, not '1-beta'",
+    ),
+    (
+        "barclamp:\n  name: a\n  version: 1\n  requires: [netwrk]\n",
+        (),
+        "a/barclamp.yml:4: barclamp.requires.0: unknown barclamp 'netwrk'; did you mean 'network'?",
+    ),
+    ("barclamp: {name: a, version: 1}\nbarclamp: {}\n", (), "a/barclamp.yml:2: barclamp: the key already exists, on line 1"),
+    (
+        "barclamp: &x {name: a, version: 1}\n",
+        (),
+        "a/barclamp.yml:1: anchors and aliases (& and *) are not allowed; repeat the text instead",
+    ),
+    (
+        "barclamp: !!python/object:os.system {name: a}\n",
+        (),
+        "a/barclamp.yml:1: tags (tag:yaml.org,2002:python/object:os.syste) are not allowed",
+    ),
+    (f"{HEAD}rolls: []\n", (), "a/barclamp.yml:2: rolls: unknown key; did you mean 'roles'?"),
+    # -- roles
+    (f"{HEAD}roles:\n  x: {{}}\n", (), "a/barclamp.yml:2: roles: expected a list, not a map"),
+    (_role("flag: []"), (), "a/barclamp.yml:6: roles.0.flag: unknown key; did you mean 'flags'?"),
+    (_role("timeout: 1m", stage="sytem"), (), "a/barclamp.yml:4: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?"),
+    (_role("timeout: 1m", jig="scirpt"), (), "a/barclamp.yml:5: roles.0.jig: unknown jig 'scirpt'; did you mean 'script'?"),
+    (
+        _role("timeout: 1m", jig="ansible"),
+        (),
+        "a/barclamp.yml:5: roles.0.jig: jig 'ansible' does not exist yet: use jig script, whose script can call the tool",
+    ),
+    (
+        _role("timeout: 1m", jig="puppet"),
+        (),
+        "a/barclamp.yml:5: roles.0.jig: jig 'puppet' does not exist yet: use jig script, whose script can call the tool",
+    ),
+    (
+        _role("flags: [service]"),
+        (),
+        "a/barclamp.yml:6: roles.0.flags.0: flag 'service' does not exist: use a role with the jig local that fails until the service answers, with retry",
+    ),
+    (
+        _role("flags: [powersave]"),
+        (),
+        "a/barclamp.yml:6: roles.0.flags.0: flag 'powersave' does not exist: use crowbar node NODE power off",
+    ),
+    (_role("flags: [library]"), (), "a/barclamp.yml:6: roles.0.flags.0: flag 'library' does not exist: use files in the role's own folder"),
+    (_role("flags: [destruktive]"), (), "a/barclamp.yml:6: roles.0.flags.0: unknown flag 'destruktive'; did you mean 'destructive'?"),
+    (
+        _role("flags: [milestone]", jig="local"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.flags: a milestone runs nothing: it needs the jig noop",
+    ),
+    (
+        _role("flags: [destructive]", jig="local"),
+        ("x/run",),
+        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script",
+    ),
+    (_role("flags: [discovery]"), (), "a/barclamp.yml:4: roles.0.stage: a discovery role belongs in the first stage, 'discovery'"),
+    (
+        _role("timeout: 1m", jig="agent"),
+        ("x/run",),
+        "a/barclamp.yml:5: roles.0.jig: stage 'system' runs in the installed system: use jig script, or another stage",
+    ),
+    (
+        _role("timeout: 1m", jig="script", stage="hardware"),
+        ("x/run",),
+        "a/barclamp.yml:5: roles.0.jig: stage 'hardware' runs in sledgehammer: use jig agent, or another stage",
+    ),
+    (_role("timeout: 1m", jig="script"), (), "a/barclamp.yml:3: roles.0.name: expected the script roles/x/run, which is missing"),
+    (
+        _role("timeout: 1m", jig="script"),
+        ("x/run", "x/verify"),
+        "a/barclamp.yml:3: roles.0.name: the script roles/x/verify exists, but the role lacks verify: true",
+    ),
+    (
+        _role("verify: true", jig="script"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.verify: expected the script roles/x/verify, which is missing",
+    ),
+    (_role("verify: true"), (), "a/barclamp.yml:6: roles.0.verify: jig noop runs no script, so verify would do nothing"),
+    (_role("tools: [disks]"), (), "a/barclamp.yml:6: roles.0.tools: jig noop runs no script, so tools would do nothing"),
+    (
+        _role("requires: [{role: ntp-clint, on: same}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.requires.0.role: unknown role 'ntp-clint'; did you mean 'ntp-client'?",
+    ),
+    (
+        _role("requires: [{role: ready, on: sme}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?",
+    ),
+    (
+        _role("requires: [ready]", stage="hardware"),
+        (),
+        "a/barclamp.yml:6: roles.0.requires: role 'x' of stage 'hardware' would wait for 'ready' of later stage 'system'",
+    ),
+    (_role("requires: [x]"), (), "a/barclamp.yml:3: roles.0: these roles would wait for each other: x -> x"),
+    (_role("wants: [disk]"), (), "a/barclamp.yml:6: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?"),
+    (_role("gives: [disks]"), (), "a/barclamp.yml:6: roles.0.gives.0: role 'inventory' already gives attribute 'disks'"),
+    (_role("collects: [{attribute: disks}]"), (), "a/barclamp.yml:6: roles.0.collects.0: expected the key 'into', which is missing"),
+    (_role("retry: {attempts: 0}"), (), "a/barclamp.yml:6: roles.0.retry.attempts: expected a whole number from 1 to 20, not 0"),
+    (_role("timeout: 5 min"), (), "a/barclamp.yml:6: roles.0.timeout: expected a duration above 0s like 30s, 15m, 1h or 2d, not '5 min'"),
+    (_role("validate: yes"), (), "a/barclamp.yml:6: roles.0.validate: expected true or false, not 'yes'"),
+    (
+        f"{HEAD}roles:\n  - {{name: ready, stage: system, jig: noop}}\n",
+        (),
+        "a/barclamp.yml:3: roles.0.name: role 'ready' already exists, in barclamp ready",
+    ),
+    (
+        f"{HEAD}roles:\n  - {{name: network-x, stage: system, jig: noop}}\n",
+        (),
+        "a/barclamp.yml:3: roles.0.name: names that begin with network- are reserved for the networks of a plan",
+    ),
+    # -- attributes
+    (
+        f"{HEAD}attributes:\n  - {{name: disks, schema: {{}}}}\n",
+        (),
+        "a/barclamp.yml:3: attributes.0.name: attribute 'disks' already exists, in barclamp discovery",
+    ),
+    (
+        _attribute("schema: {type: intger}"),
+        (),
+        "a/barclamp.yml:4: attributes.0.schema.type: this is not a JSON Schema: 'intger' is not valid under any of the given schemas; did you mean 'integer'?",
+    ),
+    (
+        _attribute("schema: {$ref: 'http://x/y'}"),
+        (),
+        "a/barclamp.yml:4: attributes.0.schema: a schema may refer to parts of itself only ($ref: '#/...')",
+    ),
+    (_attribute("schema: {type: integer}\n    default: x"), (), "a/barclamp.yml:5: attributes.0.default: expected a whole number, not 'x'"),
+    (
+        _attribute("schema: {}\n    path: disks/count"),
+        (),
+        "a/barclamp.yml:5: attributes.0.path: path 'disks/count' overlaps the path of attribute 'disks', 'disks'",
+    ),
+    (
+        _attribute("schema: {}\n    secret: true\n    default: x"),
+        (),
+        "a/barclamp.yml:6: attributes.0.default: a secret has no default: its value comes from the plan's secrets",
+    ),
+)
+"""Text of barclamp.yml, the scripts below `roles/`, and the only line that `crowbar barclamp check` prints."""
