@@ -351,16 +351,6 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         implied = [name for name in owners if name in self.roles and "abstract" not in self.roles[name].flags]
         return definition.requires + tuple(Requirement(role=name) for name in implied if name not in named)
 
-    @cached_property
-    def seekers(self) -> dict[str, tuple[str, ...]]:
-        """Role -> the roles that may require it by its name, or by a name that it provides."""
-        out: dict[str, dict[str, None]] = {}
-        for role in sorted(self.roles):
-            for requirement in self.requirements(role):
-                for name in (requirement.role, *self.providers.get(requirement.role, ())):
-                    out.setdefault(name, {})[role] = None
-        return {name: tuple(roles) for name, roles in out.items()}
-
     def stage_index(self, name: str) -> int:
         return self.places[name]
 

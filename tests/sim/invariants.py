@@ -59,6 +59,7 @@ INDEXES = (
     "running",
     "holders",
     "kept",
+    "seekers",
 )
 ALL_EVERY = 40
 """Steps between two looks at everything."""
