@@ -3,7 +3,8 @@
     replace OLD NEW   NEW gets the name, group, place, addresses and settings of OLD, and its roles start again. OLD is deleted.
     merge ONE OTHER   both records are one machine (its board was changed, or it once had another UUID). ONE stays. It gets all MACs, the
                       newer identity, and the settings and addresses of OTHER that it lacks. OTHER is deleted. Refused if both have
-                      written disks, because one of the two histories would be wrong.
+                      written disks, because one of the two histories would be wrong. Refused if a MAC of either is banned, because
+                      the ban would silently come to hold for ONE.
     split NODE        the node loses everything that identifies it, so the machine's next hello makes a new node. This record stays for
                       `replace` or `delete`.
     split NODE VALUE  this UUID, serial or MAC no longer identifies anything at this site (two machines have it). `uuid` and `serial`
@@ -20,6 +21,7 @@ from ... import reasons
 from ...definitions import Json
 from ...model import Allocation, Kind, Node, State, Value
 from ...reasons import Reason
+from ..boot.ban import is_banned
 from ..boot.identity import clean_serial, clean_uuid
 from ..plan.bind import bind_wanted
 from ..roles.attributes import OF_DEPLOYMENTS
@@ -79,6 +81,9 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
     other = _other(w, one, value, "merge")
     if isinstance(other, Reason):
         return other
+    barred = next((mac for mac in (*one.macs, *other.macs) if is_banned(w, mac)), "")
+    if barred:
+        return reasons.banned(mac=barred)
     wrote_one, wrote_other = _has_written(w, one), _has_written(w, other)
     if wrote_one and wrote_other:
         return reasons.not_one_machine(node=one.name, other=other.name, why="both have written disks")
