@@ -68,7 +68,7 @@ class Work(Draft):
                 self.restale(self.roles_of.get(row.node) or ())
             case Value():
                 self.put_value(row)
-            case Deployment():
+            case Deployment() if self.deployments.get(row.name) != row:
                 self.deployments[row.name] = row
                 self.rows[("deployments", row.name)] = row
                 self._above_now()
