@@ -49,7 +49,7 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
     if not old.allocated:
         return reasons.illegal(verb="replace", node=old.name, state="not allocated, so there is nothing to take over")
     addresses = [a for a in w.all(Allocation) if a.node == old.id]
-    values = [v for v in _settings(w, old) if v.layer != "discovery"]
+    values = _settings(w, old)
     forget(w, old)
     for one in [a for a in w.all(Allocation) if a.node == new.id]:
         w.drop("allocations", one.address)
@@ -66,10 +66,10 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
 
 
 def _settings(w: Work, node: Node) -> list[Value]:
-    """Values that were set for the node and for its roles."""
+    """Values that were set for the node and for its roles. What its discovery found and its roles wish is no setting."""
     scopes = [node.id, *(f"{node.id}/{role}" for _, role in w.roles_of.get(node.id) or ())]
     keys = [key for scope in scopes for key in w.values_of.get(scope) or ()]
-    return [w.attributes[key] for key in keys if key[0] not in OF_DEPLOYMENTS]
+    return [w.attributes[key] for key in keys if key[0] not in (*OF_DEPLOYMENTS, "discovery", "wish")]
 
 
 def _rescoped(value: Value, old: str, new: str) -> Value:
@@ -91,7 +91,7 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
         why = f"{other.name} {'has written disks' if wrote_other else 'is allocated'} and would be deleted; merge the other way round"
         return reasons.not_one_machine(node=one.name, other=other.name, why=why)
     addresses = [a for a in w.all(Allocation) if a.node == other.id and (one.id, a.network) not in w.address_of]
-    values = [v for v in _settings(w, other) if v.layer != "discovery"]
+    values = _settings(w, other)
     forget(w, other)
     for allocation in addresses:
         w.put(replace(allocation, node=one.id))

@@ -153,7 +153,7 @@ def _chosen(before: World, after: World) -> Iterator[Chosen]:
 
 
 def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:
-    return {key[2]: world.attributes[key].value for key in world.values_of.get(node_id) or () if key[0] == "rule"}
+    return {key[2]: world.attributes[key].value for key in world.values_of.get(node_id) or () if key[0] in ("wish", "rule")}
 
 
 def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:

@@ -21,6 +21,7 @@ from ..roles.graph import Walk, find_cycle, rank
 from ..roles.transitions import bound
 from ..world.view import View
 from ..world.work import Work
+from .hardware_wishes import put_wishes
 from .revisions import latest
 from .unbind import unbind
 from .wanted import ADMIN, SYSTEM, Own, Wanted
@@ -117,7 +118,7 @@ class _Rebinding:
             refused = self._ask(target, role, deployment)
             if refused is not None:
                 return refused
-        return None
+        return put_wishes(w, node, own.roles)
 
     def _ask(self, target: NodeId, role: str, deployment: str) -> Reason | None:
         """Another node must have that role."""
