@@ -39,6 +39,7 @@ from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
 from ..images.shelf import image_states
 from ..images.wanted import remarks as image_remarks
+from ..model import Kind
 from ..packets.capture import Capture
 from ..packets.decoding import DecodedPacket, Decoder
 from ..packets.packet import Packet, from_json
@@ -61,6 +62,7 @@ from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
 from ..views.plan_view import revision_text
 from ..views.preview import NodePreview, preview
+from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
 from ..wire.reach import Reach
@@ -101,6 +103,7 @@ __all__ = [
     "Refuse",
     "Rehearsal",
     "RoleRow",
+    "RulesTried",
     "ServiceError",
     "Store",
     "StoreError",
@@ -281,6 +284,11 @@ class Reader:
     def diff(self, plan: Plan) -> Diff:
         """What a commit of the plan would change."""
         return diff(self.world, plan)
+
+    def try_rules(self, plan: Plan, node: str) -> RulesTried | None:
+        """What the plan's rules choose for a server, and why. None: there is no such server."""
+        found = self.world.node_named(node)
+        return try_rules(self.world, plan, found) if found is not None and found.kind is Kind.SERVER else None
 
     def revision(self, number: int = 0) -> str | None:
         """The plan of a revision as YAML; 0: the current one. None: there is none."""
