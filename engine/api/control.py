@@ -58,6 +58,7 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.export import ExportedNode, exported
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
 from ..views.plan_view import revision_text
@@ -83,6 +84,7 @@ __all__ = [
     "Disk",
     "Engine",
     "EngineHost",
+    "ExportedNode",
     "InterfaceWatch",
     "KeyFileError",
     "Link",
@@ -284,6 +286,10 @@ class Reader:
     def diff(self, plan: Plan) -> Diff:
         """What a commit of the plan would change."""
         return diff(self.world, plan)
+
+    def exported(self) -> list[ExportedNode]:
+        """All servers, for other programs."""
+        return exported(self.world)
 
     def try_rules(self, plan: Plan, node: str) -> RulesTried | None:
         """What the plan's rules choose for a server, and why. None: there is no such server."""
