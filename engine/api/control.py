@@ -17,6 +17,7 @@ from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
+from ..core.plan.known import with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.save import saved
 from ..core.world.load import load_world
@@ -31,6 +32,7 @@ from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
 from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
+from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
 from ..files.plan_deployments import no_image
@@ -143,6 +145,7 @@ __all__ = [
     "propose",
     "rack_beside",
     "read_catalog",
+    "read_machine_list",
     "revision_text",
     "sentence",
     "serial_logs",
@@ -155,6 +158,7 @@ __all__ = [
     "typed",
     "unfit_secrets",
     "versions",
+    "with_machines",
     "with_nodes",
 ]
 
