@@ -6,10 +6,22 @@ The plan is the wanted state, so nothing else changes. The command shows what th
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
-from engine.api.control import Plan, PlanError, Reader, commit_plan, plan_file, read_machine_list, site_catalog, with_machines
+from engine.api.control import (
+    Plan,
+    PlanError,
+    Reader,
+    added,
+    commit_plan,
+    plan_file,
+    read_machine_list,
+    site_catalog,
+    to_json,
+    with_machines,
+)
 
 from .. import answers
 from ..paths import path
@@ -35,6 +47,12 @@ def add_machines(arguments: argparse.Namespace, file: Path) -> int:
         if not _usable(text, plan, arguments.store):
             return 2
         found = reader.diff(plan)
+    new = added(before, plan)
+    if arguments.json:
+        print(json.dumps({"type": "import", "listed": len(known), **to_json(new)}))
+    else:
+        counts = f"{new.machines} expected machines, {new.rules} rules, {new.places} places"
+        print(f"{file.name} lists {len(known)} machines; new or changed: {counts}")
     show(found, arguments.json)
     if arguments.write is not None:
         try:

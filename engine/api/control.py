@@ -17,7 +17,7 @@ from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
-from ..core.plan.known import with_machines
+from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.save import saved
 from ..core.world.load import load_world
@@ -116,6 +116,7 @@ __all__ = [
     "Topology",
     "VaultError",
     "Why",
+    "added",
     "advice",
     "at_hand",
     "attribute_rows",

@@ -45,6 +45,25 @@ def with_machines(plan: Plan, known: Sequence[KnownMachine]) -> Plan:
     )
 
 
+class Added(Struct, frozen=True, kw_only=True):
+    """How many things of the plan are new or changed."""
+
+    machines: int
+    rules: int
+    places: int
+
+
+def added(before: Plan, after: Plan) -> Added:
+    """What `with_machines` made of a plan."""
+    had = {(rack.name, place.unit) for rack in before.racks for place in rack.places}
+    machines, rules = set(before.machines), [*before.rules]
+    return Added(
+        machines=sum(one not in machines for one in after.machines),
+        rules=sum(rule not in rules for rule in after.rules),
+        places=sum((rack.name, place.unit) not in had for rack in after.racks for place in rack.places),
+    )
+
+
 def _machines(old: tuple[ExpectedMachine, ...], known: Sequence[KnownMachine]) -> tuple[ExpectedMachine, ...]:
     found = {one.serial: one for one in old}
     for one in known:
