@@ -1,6 +1,7 @@
 """`crowbar node`, `role`, `redeploy` and `commit`: the console's commands, sent to the running engine.
 
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
+    crowbar node import FILE                       (`machines` explains it)
     crowbar role NODE ROLE VERB
     crowbar redeploy [--deployment NAME]
     crowbar commit PLAN
@@ -36,19 +37,22 @@ from engine.api.views import verbs
 
 from .. import answers, lines
 from ..paths import path
+from . import machines
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     node = commands.add_parser(
         "node",
         help="act on nodes: power, allocate, hold, reinstall, ...",
-        usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]",
+        usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]\n"
+        "       crowbar node import FILE [--plan FILE] [--write FILE] [--yes] [--json]",
         description="Verbs: " + ", ".join(f"{v.name} [{v.takes.what}]" if v.takes else v.name for _, v in sorted(verbs.OF_NODES.items())),
     )
     node.add_argument("words", nargs="+", metavar="NODE VERB")
     node.add_argument("--all", action="store_true", help="every server, instead of names")
     node.add_argument("--group", default="", metavar="NAME", help="every server of a group, instead of names")
     node.add_argument("--force", action="store_true", help="for power: also while an attempt runs on the node")
+    machines.options(node)
     _common(node, _node)
     role = commands.add_parser("role", help="act on one role of nodes: " + ", ".join(sorted(verbs.OF_ROLES)))
     role.add_argument("node", metavar="NODE")
@@ -73,6 +77,11 @@ def _common(command: argparse.ArgumentParser, run: Any) -> None:
 
 def _node(arguments: argparse.Namespace) -> int:
     words = list(arguments.words)
+    if words[0] == "import" and len(words) == 2 and verbs.find(words[1]) is None:
+        return machines.add_machines(arguments, path(words[1]))
+    if arguments.plan is not None or arguments.write is not None:
+        print("crowbar: --plan and --write go with crowbar node import FILE", file=sys.stderr)
+        return 2
     everywhere = arguments.all or bool(arguments.group)
     names = [] if everywhere else [name for name in words.pop(0).split(",") if name]
     verb = verbs.find(words[0]) if words else None

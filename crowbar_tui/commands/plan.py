@@ -78,14 +78,19 @@ def _diff(arguments: argparse.Namespace) -> int:
     plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
     with Reader(arguments.store) as reader:
         found = reader.diff(plan)
-    if arguments.json:
+    show(found, arguments.json)
+    return 0 if found.same else 1
+
+
+def show(found: Diff, as_json: bool) -> None:
+    """Prints what a commit would change."""
+    if as_json:
         body = to_json(found)
         for change in body.pop("roles"):
             print(json.dumps({"type": "role", **change}))
         print(json.dumps({"type": "summary", **body}))
     else:
         print(told(found))
-    return 0 if found.same else 1
 
 
 def told(found: Diff) -> str:

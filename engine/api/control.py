@@ -17,6 +17,7 @@ from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
+from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.save import saved
 from ..core.world.load import load_world
@@ -31,6 +32,7 @@ from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
 from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
+from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
 from ..files.plan_deployments import no_image
@@ -39,6 +41,7 @@ from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
 from ..images.shelf import image_states
 from ..images.wanted import remarks as image_remarks
+from ..model import Kind
 from ..packets.capture import Capture
 from ..packets.decoding import DecodedPacket, Decoder
 from ..packets.packet import Packet, from_json
@@ -57,10 +60,12 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.export import ExportedNode, exported
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
 from ..views.plan_view import deployed, revision_text
 from ..views.preview import NodePreview, preview
+from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
 from ..wire.reach import Reach
@@ -81,6 +86,7 @@ __all__ = [
     "Disk",
     "Engine",
     "EngineHost",
+    "ExportedNode",
     "InterfaceWatch",
     "KeyFileError",
     "Link",
@@ -101,6 +107,7 @@ __all__ = [
     "Refuse",
     "Rehearsal",
     "RoleRow",
+    "RulesTried",
     "ServiceError",
     "Store",
     "StoreError",
@@ -109,6 +116,7 @@ __all__ = [
     "Topology",
     "VaultError",
     "Why",
+    "added",
     "advice",
     "at_hand",
     "attribute_rows",
@@ -139,6 +147,7 @@ __all__ = [
     "propose",
     "rack_beside",
     "read_catalog",
+    "read_machine_list",
     "revision_text",
     "sentence",
     "serial_logs",
@@ -151,6 +160,7 @@ __all__ = [
     "typed",
     "unfit_secrets",
     "versions",
+    "with_machines",
     "with_nodes",
 ]
 
@@ -282,6 +292,15 @@ class Reader:
     def diff(self, plan: Plan) -> Diff:
         """What a commit of the plan would change."""
         return diff(self.world, plan)
+
+    def exported(self) -> list[ExportedNode]:
+        """All servers, for other programs."""
+        return exported(self.world)
+
+    def try_rules(self, plan: Plan, node: str) -> RulesTried | None:
+        """What the plan's rules choose for a server, and why. None: there is no such server."""
+        found = self.world.node_named(node)
+        return try_rules(self.world, plan, found) if found is not None and found.kind is Kind.SERVER else None
 
     def revision(self, number: int = 0) -> str | None:
         """The plan of a revision as YAML; 0: the current one. None: there is none."""

@@ -27,10 +27,14 @@ class PlanMistake(Struct, frozen=True, kw_only=True):
     expected: str
     nearest: str = ""
     """The known word closest to the written one. Empty: none is close."""
+    column: int = 0
+    """Counted from 1. 0: the reader of this kind of file does not tell it."""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: {self.path}: " if self.path else f"{self.file}:{self.line}: "
-        return where + self.expected + (f"; did you mean {self.nearest!r}?" if self.nearest else "")
+        where = f"{self.file}:{self.line}:{self.column}: " if self.column else f"{self.file}:{self.line}: "
+        return (
+            where + (f"{self.path}: " if self.path else "") + self.expected + (f"; did you mean {self.nearest!r}?" if self.nearest else "")
+        )
 
 
 class PlanError(ValueError):
@@ -66,7 +70,7 @@ class Mistakes:
         """Raises `error` if there are any."""
         if self.found:
             files = list(dict.fromkeys(mistake.file for mistake in self.found))
-            raise error(sorted(self.found, key=lambda mistake: (files.index(mistake.file), mistake.line)))
+            raise error(sorted(self.found, key=lambda mistake: (files.index(mistake.file), mistake.line, mistake.column)))
 
 
 def _harmless(text: str, limit: int) -> str:

@@ -16,7 +16,7 @@ from ..plan import ExpectedMachine, FactoryBmc
 from .element import Element, Fields
 from .mistakes import shown
 
-_MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
+MAC = re.compile(r"([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}")
 _USER = re.compile(r"[!-9;-~]{1,16}")
 
 
@@ -36,7 +36,7 @@ def read_machines(keys: Fields, secrets: Collection[str]) -> tuple[ExpectedMachi
 
 def _bmc(element: Element, secrets: Collection[str], taken: dict[str, str]) -> FactoryBmc:
     own = element.fields(("mac", "address", "user", "password"))
-    mac = own["mac"].name("a MAC like 52:54:00:aa:bb:cc", _MAC, 17).replace("-", ":").lower() if "mac" in own else ""
+    mac = own["mac"].name("a MAC like 52:54:00:aa:bb:cc", MAC, 17).replace("-", ":").lower() if "mac" in own else ""
     address = own["address"].address() if "address" in own else None
     _once(own.get("mac"), mac, taken)
     _once(own.get("address"), str(address) if address else "", taken)

@@ -43,11 +43,14 @@ class Word(Struct, frozen=True):
     line: int
     text: str
     value: str | int | float | bool | None
+    column: int = 0
+    """Counted from 1, like the line."""
 
 
 class Listing(Struct, frozen=True):
     line: int
     items: list[Tree]
+    column: int = 0
 
 
 class Mapping(Struct, frozen=True):
@@ -55,6 +58,7 @@ class Mapping(Struct, frozen=True):
     items: dict[str, Tree]
     lines: dict[str, int]
     """Line of each key."""
+    column: int = 0
 
 
 Tree = Word | Listing | Mapping
@@ -201,7 +205,7 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
             continue
         if not issubclass(kind, yaml.NodeEvent):
             continue
-        line = event.start_mark.line + 1
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
         if kind is yaml.AliasEvent or event.anchor is not None:
             raise _Refused(line, "anchors and aliases (& and *) are not allowed; repeat the text instead")
         if event.tag not in (None, "!"):
@@ -210,11 +214,11 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
         if things > MAX_THINGS:
             raise _Refused(line, f"expected at most {MAX_THINGS} words, lists and maps")
         if kind is yaml.ScalarEvent:
-            put(Word(line, event.value, _meaning(event.value, line) if event.implicit[0] else event.value))
+            put(Word(line, event.value, _meaning(event.value, line) if event.implicit[0] else event.value, column))
             continue
         if len(stack) >= MAX_DEPTH:
             raise _Refused(line, f"expected at most {MAX_DEPTH} levels")
-        stack.append(_Open(Listing(line, []) if kind is yaml.SequenceStartEvent else Mapping(line, {}, {})))
+        stack.append(_Open(Listing(line, [], column) if kind is yaml.SequenceStartEvent else Mapping(line, {}, {}, column)))
     if root is None:
         raise _Refused(1, "expected a document; the file is empty")
     return root

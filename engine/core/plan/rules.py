@@ -8,7 +8,7 @@ A rule matches facts of the node, which the discovery roles reported. A conditio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 
 from msgspec import Struct
@@ -27,6 +27,26 @@ class Choice(Struct, frozen=True, kw_only=True):
     group: str = ""
     name: str = ""
     attributes: dict[str, Json] = {}
+
+
+class Condition(Struct, frozen=True, kw_only=True):
+    """One test of one fact."""
+
+    fact: str
+    test: str
+    """`is`, `min`, `max` or `like`."""
+    wanted: Json
+
+    def holds(self, value: Json) -> bool:
+        return value is not None and _TESTS[self.test](value, self.wanted)
+
+
+_TESTS: dict[str, Callable[[Json, Json], bool]] = {
+    "min": lambda value, limit: isinstance(value, int | float) and isinstance(limit, int | float) and value >= limit,
+    "max": lambda value, limit: isinstance(value, int | float) and isinstance(limit, int | float) and value <= limit,
+    "is": lambda value, other: bool(value == other),
+    "like": lambda value, pattern: fnmatchcase(str(value), str(pattern)),
+}
 
 
 def facts(view: View, node: Node) -> dict[str, Json]:
@@ -78,18 +98,22 @@ def matches(rule: Rule, known: dict[str, Json]) -> bool:
     return all(_holds(known.get(fact), condition) for fact, condition in rule.match.items())
 
 
+def failed(rule: Rule, known: dict[str, Json]) -> tuple[Condition, ...]:
+    """The conditions of a rule that do not hold. Empty: it matches."""
+    return tuple(one for one in conditions(rule) if not one.holds(known.get(one.fact)))
+
+
+def conditions(rule: Rule) -> Iterator[Condition]:
+    """What a rule asks for, one test each: `{memory: {min: 1, max: 2}}` has two."""
+    for fact, wanted in rule.match.items():
+        for test, limit in wanted.items() if isinstance(wanted, dict) else (("is", wanted),):
+            yield Condition(fact=fact, test=test, wanted=limit)
+
+
 def _holds(value: Json, condition: Json) -> bool:
     if not isinstance(condition, dict):
         return bool(value == condition)
-    if value is None:
-        return False
-    tests: dict[str, Callable[[Json], bool]] = {
-        "min": lambda limit: isinstance(value, int | float) and value >= limit,
-        "max": lambda limit: isinstance(value, int | float) and value <= limit,
-        "is": lambda other: value == other,
-        "like": lambda pattern: fnmatchcase(str(value), str(pattern)),
-    }
-    return all(tests[name](limit) for name, limit in condition.items())
+    return value is not None and all(_TESTS[name](value, limit) for name, limit in condition.items())
 
 
 def _fill(template: str, node: Node, known: dict[str, Json]) -> str:
