@@ -112,6 +112,13 @@ class RackDef(Struct, frozen=True, kw_only=True):
     places: tuple[PlaceDef, ...] = ()
 
 
+class RoleSettings(Struct, frozen=True, kw_only=True):
+    """What a rule sets for one role of the nodes that it matches."""
+
+    attributes: dict[str, Json] = {}
+    """Attribute -> value that only this role sees. It wins over the rules' value for the whole node."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """For each thing that a rule sets, the first matching rule counts. Evaluated when the node is allocated."""
 
@@ -121,6 +128,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     name: str = ""
     """Template of the node's host name, with `{place}`, `{serial}`, `{mac}`, `{number}`."""
     attributes: dict[str, Json] = {}
+    roles: dict[str, RoleSettings] = {}
+    """Role -> its settings on the node. They bind no role."""
 
 
 class DeploymentDef(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from ..definitions import Catalog, Json
 from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
-from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
+from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
 from .plan_write import write
@@ -80,11 +80,11 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     site = _site(keys["site"]) if "site" in keys else Site(name="")
     networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
     racks = _racks(keys, networks)
-    rules = _rules(keys, catalog)
+    full = network_roles(catalog, Plan(site=site, networks=networks))
+    rules = _rules(keys, full)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
-    full = network_roles(catalog, Plan(site=site, networks=networks))
     plan = Plan(
         site=site,
         expect=_expect(keys["expect"]) if "expect" in keys else Expect(),
@@ -252,13 +252,14 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
     out = []
     for element in keys.each("rules"):
-        own = element.fields(("match", "group", "name", "attributes"), ("match",))
+        own = element.fields(("match", "group", "name", "attributes", "roles"), ("match",))
         out.append(
             Rule(
                 match=_match(own["match"]) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
                 attributes=read_attributes(own, catalog),
+                roles=read_role_settings(own["roles"], catalog) if "roles" in own else {},
             )
         )
     return tuple(out)

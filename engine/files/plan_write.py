@@ -106,7 +106,8 @@ def _machine(machine: ExpectedMachine) -> dict[str, Json]:
 
 
 def _rule(rule: Rule) -> dict[str, Json]:
-    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes)
+    roles: dict[str, Json] = {role: {"attributes": settings.attributes} for role, settings in rule.roles.items()}
+    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes, roles=roles)
 
 
 def _deployment(deployment: DeploymentDef) -> dict[str, Json]:

@@ -101,6 +101,10 @@ SAYS: dict[str, dict[str, str]] = {
         "group": "Group that the node joins.",
         "name": "Host name, with the fields `{place}`, `{rack}`, `{serial}`, `{mac}` and `{number}`.",
         "attributes": "Attribute -> value for the node.",
+        "roles": "Role -> its settings. They bind no role. `crowbar plan save` writes them.",
+    },
+    "rules.roles.ROLE": {
+        "attributes": "Attribute -> value that only this role of the node sees. The role must read it.",
     },
     "deployments.NAME": {
         "parent": "The deployment above it.",
@@ -197,6 +201,7 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("machines", plan.ExpectedMachine),
     ("machines.bmc", plan.FactoryBmc),
     ("rules", plan.Rule),
+    ("rules.roles.ROLE", plan.RoleSettings),
     ("deployments.NAME", plan.DeploymentDef),
 )
 """Path of a map in the plan -> the record that the engine makes of it."""

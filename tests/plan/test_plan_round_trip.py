@@ -13,7 +13,7 @@ from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
-from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, RackDef, Range, Rule, Site
+from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, RackDef, Range, RoleSettings, Rule, Site
 
 CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
 
@@ -72,6 +72,15 @@ json = st.recursive(
 )
 attributes = st.fixed_dictionaries({}, optional={"free": json, "target-os": st.just("debian-12"), "ntp-serve": st.booleans()})
 
+role_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "os-install": st.just(RoleSettings(attributes={"target-os": "debian-12"})),
+        "ntp-server": st.sampled_from([RoleSettings(), RoleSettings(attributes={"ntp-upstream": ["10.0.0.1"]})]),
+        "network-admin": st.just(RoleSettings()),
+    },
+)
+
 
 @st.composite
 def matches(draw: st.DrawFn) -> dict[str, Any]:
@@ -129,6 +138,7 @@ def plans(draw: st.DrawFn) -> Plan:
             group=draw(st.just("") | names),
             name=draw(st.sampled_from(["", "node-{place}", "{rack}-{number}", "x"])),
             attributes=draw(attributes),
+            roles=draw(role_settings),
         )
         for _ in range(draw(st.integers(0, 3)))
     )

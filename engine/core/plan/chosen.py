@@ -1,10 +1,12 @@
-"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`.
+"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`. Their
+scope is the node, or a node role `NODE/ROLE`.
 
 The rules are read when a node is allocated, at each commit, and by a redeploy. Always against the facts of that moment.
 
 Rules
 * Name and group follow the rules, also where a later plan has none: the group is then empty, and the name is again that of the boot port.
 * A node that took another's place (`node replace`) keeps its name and group, because an operator chose them (`Node.pinned`).
+* A node role has the rules' values while it is bound. So they are put after the roles are bound, and go with the role.
 * Two machines never share a name. The first by rack, unit and serial number has it, and each other has its id behind the name.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from ...definitions import Json
 from ...model import Kind, Node, Value
 from ...plan import Plan
 from ..world.work import Work
@@ -43,11 +46,26 @@ def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
 
 def put_attributes(w: Work, node: Node, choice: Choice) -> None:
     """The rules' values of a node are these, and no others."""
-    for key in w.values_of.get(node.id) or ():
-        if key[0] == "rule" and key[2] not in choice.attributes:
+    _put(w, node.id, choice.attributes)
+
+
+def put_role_attributes(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
+    """The rules' values of the bound roles of these nodes are these, and no others. Only allocated servers have any."""
+    some = any(rule.roles for rule in plan.rules)
+    for node in nodes:
+        if node.kind is not Kind.SERVER or not node.allocated:
+            continue
+        wanted = choose(w, plan, node).roles if some else {}
+        for _, role in w.roles_of.get(node.id) or ():
+            _put(w, f"{node.id}/{role}", wanted.get(role, {}))
+
+
+def _put(w: Work, scope: str, values: dict[str, Json]) -> None:
+    for key in w.values_of.get(scope) or ():
+        if key[0] == "rule" and key[2] not in values:
             w.drop("attributes", key)
-    for attribute, value in choice.attributes.items():
-        w.put_value(Value(layer="rule", scope=node.id, name=attribute, value=value, who="plan"))
+    for attribute, value in values.items():
+        w.put_value(Value(layer="rule", scope=scope, name=attribute, value=value, who="plan"))
 
 
 def full_name(w: Work, plan: Plan, node: Node, label: str) -> str:

@@ -49,7 +49,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     node: str
     """Its present name."""
     what: str
-    """`name`, `group`, or the name of an attribute."""
+    """`name`, `group`, the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
     before: Json
     after: Json
 
@@ -153,7 +153,14 @@ def _chosen(before: World, after: World) -> Iterator[Chosen]:
 
 
 def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:
-    return {key[2]: world.attributes[key].value for key in world.values_of.get(node_id) or () if key[0] == "rule"}
+    """Attribute, or `ROLE/ATTRIBUTE`, -> value."""
+    scopes = {node_id: ""} | {f"{node_id}/{role}": f"{role}/" for _, role in world.roles_of.get(node_id) or ()}
+    return {
+        before + key[2]: world.attributes[key].value
+        for scope, before in scopes.items()
+        for key in world.values_of.get(scope) or ()
+        if key[0] == "rule"
+    }
 
 
 def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:

@@ -1,7 +1,8 @@
 """The value of an attribute that a role sees. Layers, from the weakest to the strongest; a value replaces the one below it completely.
 
     default < discovery < hint < gives of parents (farthest first) < deployments from the root to the leaf, each with the plan's value
-            and above that the operator's (setting) < rule < role (this node role) < engine (computed) < operator
+            and above that the operator's (setting) < rule (of the node, then of this node role) < role (this node role)
+            < engine (computed) < operator
 
 Roles read attributes and report attributes, and look nowhere else. So the hash of what a role reads tells whether it would do anything
 different now (`inputs_hash`). A value that must not be stored is a *handle*, a map with one key of HANDLES. The runner opens it when the
@@ -78,7 +79,7 @@ def _places(view: View, role: NodeRole) -> tuple[Place, ...]:
         *(("operator", scope) for scope in (*mine, *own)),
         ENGINE,
         *(("role", scope) for scope in mine),
-        *(("rule", scope) for scope in own),
+        *(("rule", scope) for scope in (*mine, *own)),
         *deployments,
         PARENT,
         *((layer, scope) for scope in own for layer in ("hint", "discovery")),
