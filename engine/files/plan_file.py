@@ -19,12 +19,13 @@ from typing import Literal, cast
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
 from ..definitions import Catalog, Json
-from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
+from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
+from .plan_versions import read_versions
 from .plan_write import write
 from .yaml_source import load, parse
 
@@ -45,6 +46,7 @@ KEYS = (
     "limits",
     "secrets",
     "patience",
+    "versions",
 )
 _MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
@@ -76,7 +78,7 @@ def read(text: str, filename: str, catalog: Catalog) -> Plan:
 def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     keys = top.fields(KEYS, ("crowbar", "site", "networks"))
     if "crowbar" in keys:
-        keys["crowbar"].integer(1, 1)
+        keys["crowbar"].integer(FORMAT, FORMAT)
     site = _site(keys["site"]) if "site" in keys else Site(name="")
     networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
     racks = _racks(keys, networks)
@@ -98,6 +100,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
         limits={"jobs": 64} | _limits(keys),
         secrets=secrets,
         allocate="ask" if "allocate" in keys and keys["allocate"].choice(("auto", "ask")) == "ask" else "auto",
+        versions=read_versions(keys["versions"]) if "versions" in keys else None,
         patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else 1.0,
     )
     mistakes.end()

@@ -2,24 +2,26 @@
 pinned. A replay on this rack, or on another one with the same cables, gives the same result.
 
 Nodes are pinned by place if they have one (`match: {rack, place}` and `addresses` of the place), otherwise by serial. The pinning rules
-come first, because the first match wins. The plan has nothing of the machines themselves (except serials without a place), no MACs and
-no times.
+come first, because the first match wins. The plan tells the versions of barclamps and images. It has nothing of the machines themselves
+(except serials without a place), no MACs and no times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from ...definitions import Json
 from ...model import Kind, Node, NodeId
 from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, RoleSettings, Rule
+from ..roles.attributes import COMPUTED
 from ..world.world import World
+from .pinned import pins
 
 
-def saved(world: World) -> Plan | None:
-    """None: no plan was ever committed."""
+def saved(world: World, images: Mapping[str, str] | None = None) -> Plan | None:
+    """`images`: image -> SHA-256 of its manifest, of those to write down. None: no plan was ever committed."""
     plan = world.plan
     if plan is None:
         return None
@@ -35,7 +37,29 @@ def saved(world: World) -> Plan | None:
         rules=(*rules, *old),
         deployments={name: _deployment(world, one) for name, one in plan.deployments.items()},
         attributes=plan.attributes | _set_by_operator(world, "setting", "system"),
+        versions=pins(world.base, images or {}),
     )
+
+
+def left_out(world: World) -> list[str]:
+    """What operators set and `saved` cannot write down: one line for each node, and for each value that the engine computes."""
+    out: dict[str, list[str]] = {}
+    for value in world.attributes.values():
+        node, _, role = value.scope.partition("/")
+        found = world.nodes.get(node)
+        if value.layer not in ("operator", "role") or found is None:
+            continue
+        name = f"{role}/{value.name}" if role else value.name
+        if not _is_saved(found):
+            out.setdefault(f"settings of {found.name}, which no rule of a plan matches", []).append(name)
+        elif value.name in COMPUTED:
+            out.setdefault(f"settings of {found.name} in place of what the engine computes", []).append(name)
+    return [f"{what}: {', '.join(sorted(names))}" for what, names in sorted(out.items())]
+
+
+def _is_saved(node: Node) -> bool:
+    """True if a rule can pin it. A node without place and serial cannot be identified later."""
+    return node.kind is Kind.SERVER and node.allocated and (node.place is not None or bool(node.serial))
 
 
 def _rule(world: World, node: Node, roles: Iterable[str]) -> Rule | None:
@@ -43,7 +67,7 @@ def _rule(world: World, node: Node, roles: Iterable[str]) -> Rule | None:
     if node.place is not None:
         match = {"rack": node.place.rack, "place": node.place.unit}
     elif not node.serial:
-        return None  # nothing identifies it later
+        return None
     return Rule(
         match=match,
         group=node.group,
