@@ -276,11 +276,11 @@ def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str],
     if running is not None:
         return running
     if verb != "reset" and w.plan is not None:
-        rechoose(w, w.plan, [node])
+        choices = rechoose(w, w.plan, [node])
         refused = rebind(w, [w.nodes[node.id]])
         if refused is not None:
             return refused
-        put_role_attributes(w, w.plan, [w.nodes[node.id]])
+        put_role_attributes(w, choices)
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)

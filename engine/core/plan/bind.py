@@ -60,7 +60,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     _put_deployments(w, plan)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
-    rechoose(w, plan, nodes)
+    choices = rechoose(w, plan, nodes)
     for node in nodes:
         refused = allocate_addresses(w, w.nodes[node.id]) if node.allocated and node.kind not in (Kind.ADMIN, Kind.DEVICE) else None
         if refused is not None:
@@ -68,7 +68,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     refused = rebind(w, [w.nodes[node.id] for node in nodes])
     if refused is not None:
         return refused
-    put_role_attributes(w, plan, [w.nodes[node.id] for node in nodes])
+    put_role_attributes(w, choices)
     for node in nodes:
         bmc.take_up(w, w.nodes[node.id])
         w.touch_node(node.id)
@@ -103,5 +103,5 @@ def bind_wanted(w: Work, node: Node) -> Reason | None:
         return reasons.no_plan()
     refused = allocate_addresses(w, node) or rebind(w, [w.nodes[node.id]])
     if refused is None:
-        put_role_attributes(w, w.plan, [w.nodes[node.id]])
+        put_role_attributes(w, {node.id: choose(w, w.plan, w.nodes[node.id])})
     return refused

@@ -12,20 +12,21 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
 from ...definitions import Json
-from ...model import Kind, Node, Value
+from ...model import Kind, Node, NodeId, Value
 from ...plan import Plan
 from ..world.work import Work
 from .rules import Choice, choose
 from .wanted import machine_order
 
 
-def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
-    """Reads the rules again for these nodes, as far as they are allocated servers."""
+def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> dict[NodeId, Choice]:
+    """Reads the rules again for these nodes, as far as they are allocated servers. What they choose for a node's roles comes with
+    `put_role_attributes`."""
     chosen = [(node, choose(w, plan, node)) for node in sorted(nodes, key=machine_order) if node.kind is Kind.SERVER and node.allocated]
     for node, choice in chosen:
         put_attributes(w, node, choice)
@@ -42,6 +43,7 @@ def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
     for node, label in renamed:
         name = full_name(w, plan, node, label)
         w.put_node(replace(w.nodes[node.id], name=name, since=node.since if name == node.name else w.at))
+    return {node.id: choice for node, choice in chosen}
 
 
 def put_attributes(w: Work, node: Node, choice: Choice) -> None:
@@ -49,15 +51,11 @@ def put_attributes(w: Work, node: Node, choice: Choice) -> None:
     _put(w, node.id, choice.attributes)
 
 
-def put_role_attributes(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
-    """The rules' values of the bound roles of these nodes are these, and no others. Only allocated servers have any."""
-    some = any(rule.roles for rule in plan.rules)
-    for node in nodes:
-        if node.kind is not Kind.SERVER or not node.allocated:
-            continue
-        wanted = choose(w, plan, node).roles if some else {}
-        for _, role in w.roles_of.get(node.id) or ():
-            _put(w, f"{node.id}/{role}", wanted.get(role, {}))
+def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice]) -> None:
+    """The rules' values of the bound roles of these nodes are these, and no others."""
+    for node, choice in choices.items():
+        for _, role in w.roles_of.get(node) or ():
+            _put(w, f"{node}/{role}", choice.roles.get(role, {}))
 
 
 def _put(w: Work, scope: str, values: dict[str, Json]) -> None:
