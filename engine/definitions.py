@@ -160,6 +160,9 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     wants: tuple[Want, ...] = ()
     gives: tuple[str, ...] = ()
     collects: tuple[Collect, ...] = ()
+    hardware: dict[str, Json] = {}
+    """Attribute of an earlier role, such as `raid-wanted` -> the value that this role wishes for its node. The roles that read the
+    attribute are required, and carry the wish out."""
     holds: tuple[str, ...] = ()
     """Resources that it holds while it runs, besides `node:NAME` and `jobs`: for example `admin`."""
     flags: frozenset[str] = frozenset()
@@ -221,6 +224,8 @@ MISSING_JIGS = {
 """Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
 
 TOOLS = ("disks",)
+HARDWARE = {"raid": "raid-wanted", "bios": "bios-wanted", "disk": "root-disk"}
+"""Key of a role's `hardware` -> the attribute that carries the wish."""
 
 
 BOOT_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:=,@+%~-]{0,511}")
@@ -315,6 +320,11 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return out
 
     @cached_property
+    def wishing(self) -> frozenset[str]:
+        """Roles that wish something of their node's hardware."""
+        return frozenset(role.name for role in self.roles.values() if role.hardware)
+
+    @cached_property
     def linkers(self) -> frozenset[str]:
         """Roles that require a role of the devices that their node is linked to."""
         return frozenset(role.name for role in self.roles.values() if any(one.on is On.LINKED for one in role.requires))
@@ -349,17 +359,12 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         named = {requirement.role for requirement in definition.requires} | {definition.name}
         owners = dict.fromkeys(self.attributes[want.name].role for want in definition.wants if want.name in self.attributes)
         implied = [name for name in owners if name in self.roles and "abstract" not in self.roles[name].flags]
-        return definition.requires + tuple(Requirement(role=name) for name in implied if name not in named)
-
-    @cached_property
-    def seekers(self) -> dict[str, tuple[str, ...]]:
-        """Role -> the roles that may require it by its name, or by a name that it provides."""
-        out: dict[str, dict[str, None]] = {}
-        for role in sorted(self.roles):
-            for requirement in self.requirements(role):
-                for name in (requirement.role, *self.providers.get(requirement.role, ())):
-                    out.setdefault(name, {})[role] = None
-        return {name: tuple(roles) for name, roles in out.items()}
+        wished = dict.fromkeys(name for attribute in definition.hardware for name in self.readers.get(attribute, ()))
+        return (
+            *definition.requires,
+            *(Requirement(role=name) for name in implied if name not in named),
+            *(Requirement(role=name, on=On.SAME) for name in wished if name not in named),
+        )
 
     def stage_index(self, name: str) -> int:
         return self.places[name]

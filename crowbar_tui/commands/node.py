@@ -1,7 +1,8 @@
-"""`crowbar node`, `role` and `commit`: the console's commands, sent to the running engine.
+"""`crowbar node`, `role`, `redeploy` and `commit`: the console's commands, sent to the running engine.
 
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
     crowbar role NODE ROLE VERB
+    crowbar redeploy [--deployment NAME]
     crowbar commit PLAN
 
 The command goes to every node, even after a refusal. The exit code is 1 if anything was refused. A command that may destroy data needs
@@ -29,6 +30,7 @@ from engine.api.control import (
     Receipt,
     StoreError,
     commit_plan,
+    deployed,
     plan_file,
     site_catalog,
     to_json,
@@ -57,6 +59,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     role.add_argument("role", metavar="ROLE")
     role.add_argument("verb", choices=sorted(verbs.OF_ROLES))
     _common(role, _role)
+    redeploy = commands.add_parser("redeploy", help="rebuild the whole rack by its plan: everything runs again but the discovery")
+    redeploy.add_argument("--deployment", default="", metavar="NAME", help="only the nodes with roles in this deployment, or below it")
+    _common(redeploy, _redeploy)
     commit = commands.add_parser("commit", help="make a plan the goal of the running engine")
     commit.add_argument("plan", type=path, nargs="?", default=None)
     commit.add_argument("--revision", type=int, default=0, metavar="N", help="go back to an earlier revision, instead of a file")
@@ -200,6 +205,23 @@ def _role(arguments: argparse.Namespace) -> int:
         return _would_destroy(arguments, arguments.verb, names, arguments.role)
     asks = [(name, lambda engine, name=name: engine.operate(arguments.verb, name, arguments.role)) for name in names]
     return answers.ask_each(arguments.store, arguments.verb, asks, arguments.json)
+
+
+def _redeploy(arguments: argparse.Namespace) -> int:
+    with Reader(arguments.store) as reader:
+        world = reader.world
+        if arguments.deployment and arguments.deployment not in world.deployments:
+            known = ", ".join(sorted(world.deployments)) or "none"
+            print(f"crowbar: there is no deployment {arguments.deployment}; known: {known}", file=sys.stderr)
+            return 2
+        names = deployed(world, arguments.deployment)
+    if not names:
+        print(f"crowbar: no allocated server has a role in {arguments.deployment or 'the plan'}", file=sys.stderr)
+        return 2
+    if not arguments.yes:
+        return _would_destroy(arguments, "redeploy", names)
+    asks = [(name, lambda engine, name=name: engine.operate("redeploy", name)) for name in names]
+    return answers.ask_each(arguments.store, "redeploy", asks, arguments.json)
 
 
 def _is_destructive(store: Path, role: str) -> bool:

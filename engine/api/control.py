@@ -61,7 +61,7 @@ from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
-from ..views.plan_view import revision_text
+from ..views.plan_view import deployed, revision_text
 from ..views.preview import NodePreview, preview
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
@@ -120,6 +120,7 @@ __all__ = [
     "compose",
     "connect",
     "count",
+    "deployed",
     "diff",
     "examine",
     "finished",

@@ -7,6 +7,7 @@ the file, and `catalog` checks them later.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -14,6 +15,7 @@ from msgspec import Struct, field
 from ..core.plan.network_roles import TEMPLATE, network_of
 from ..definitions import (
     FLAGS,
+    HARDWARE,
     JIGS,
     LINKED_KINDS,
     MISSING_FLAGS,
@@ -22,6 +24,7 @@ from ..definitions import (
     AttributeDef,
     BarclampDef,
     Collect,
+    Json,
     On,
     Requirement,
     RoleDef,
@@ -46,6 +49,7 @@ ROLE_KEYS = (
     "precedes",
     "provides",
     "conflicts",
+    "hardware",
     "wants",
     "gives",
     "collects",
@@ -68,6 +72,7 @@ class Pending(Struct):
     element: Element
     roles: list[tuple[Element, str]]
     attributes: list[tuple[Element, str]]
+    wishes: list[tuple[Element, str]]
 
 
 class Tables(Struct):
@@ -156,6 +161,7 @@ class BarclampFile:
             keys["name"].fail("names that begin with network- are reserved for the networks of a plan")
         words: list[tuple[Element, str]] = []
         wanted: list[tuple[Element, str]] = []
+        wishes: list[tuple[Element, str]] = []
 
         def names(key: str, into: list[tuple[Element, str]]) -> tuple[str, ...]:
             found = [(item, item.text()) for item in keys.each(key, "a list of names")]
@@ -176,6 +182,7 @@ class BarclampFile:
             wants=tuple(self._want(item, wanted) for item in keys.each("wants")),
             gives=names("gives", wanted),
             collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
+            hardware=dict(self._wishes(keys["hardware"], wishes)) if "hardware" in keys else {},
             holds=keys.texts("holds", "a resource"),
             flags=frozenset(map(self._flag, keys.each("flags"))),
             verify=keys["verify"].truth() if "verify" in keys else False,
@@ -187,8 +194,15 @@ class BarclampFile:
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
         )
-        self.into.pending[name] = Pending(role, element, words, wanted)
+        self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
+
+    def _wishes(self, element: Element, into: list[tuple[Element, str]]) -> Iterator[tuple[str, Json]]:
+        """What the role wishes for its node's hardware: attribute and value. `raid: jbod` is short for `raid: {level: jbod}`."""
+        for key, item in element.fields(HARDWARE).items():
+            value = item.json()
+            into.append((item, HARDWARE[key]))
+            yield HARDWARE[key], {"level": value} if key == "raid" and isinstance(value, str) else value
 
     def _jig(self, element: Element) -> str:
         text = element.text("a jig")

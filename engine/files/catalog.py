@@ -22,7 +22,9 @@ from pathlib import Path
 from msgspec import structs
 
 from ..core.plan.network_roles import TEMPLATE, network_of
+from ..core.roles.typed import misfit
 from ..definitions import Catalog, ImageDef, On
+from ..reasons import sentence
 from .barclamp_file import BarclampFile, Pending, Tables
 from .image_file import read_image
 from .mistakes import CatalogError, Mistakes, shown
@@ -122,6 +124,12 @@ def _resolve(tables: Tables) -> None:
         for element, name in one.attributes:
             if name and name not in tables.attributes:
                 element.unknown("attribute", name, tables.attributes)
+        for element, name in one.wishes:
+            attribute = tables.attributes.get(name)
+            if attribute is None:
+                element.fail(f"no barclamp declares attribute {name!r}, which would carry this wish")
+            elif (wrong := misfit(attribute, one.role.hardware[name])) is not None:
+                element.fail(sentence(wrong))
 
 
 def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:

@@ -21,6 +21,12 @@ cycle = kind("cycle", "these roles would wait for each other: {path}", "remove o
 conflicts = kind(
     "conflicts", "role {role} conflicts with {other} on node {node}", "give the node only one of the two roles", who=Who.AUTHOR
 )
+wishes_conflict = kind(
+    "wishes_conflict",
+    "on {node}, role {role} wishes {what} {value}, and role {other} wishes {instead}",
+    "give the node only one of the two roles, or set {what} for the node by a rule",
+    who=Who.AUTHOR,
+)
 no_provider = kind(
     "no_provider",
     "role {role} requires {requires}, which only stands for other roles, and no barclamp has a role that provides it",

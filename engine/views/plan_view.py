@@ -9,9 +9,9 @@ from msgspec import Struct, convert
 from ..core.roles.derive import done
 from ..core.world.world import World
 from ..files.plan_write import write
-from ..model import Revision, State
+from ..model import Node, Revision, State
 from ..plan import Plan
-from .summary import deployment_states
+from .summary import deployment_states, servers
 
 
 class DeploymentView(Struct, frozen=True, kw_only=True):
@@ -51,6 +51,16 @@ class PlanPage(Struct, frozen=True, kw_only=True):
 def revision_text(revision: Revision) -> str:
     """The plan of a revision as YAML."""
     return write(convert(revision.plan, Plan))
+
+
+def deployed(world: World, deployment: str = "") -> list[str]:
+    """Names of the allocated servers with a role in that deployment or below it, in the order in which nodes are shown. Empty: in any."""
+
+    def belongs(node: Node) -> bool:
+        roles = (world.node_roles[key] for key in world.roles_of.get(node.id, ()))
+        return not deployment or any(deployment in world.above.get(one.deployment, ()) for one in roles)
+
+    return [node.name for node in servers(world) if node.allocated and belongs(node)]
 
 
 def plan_page(world: World) -> PlanPage:

@@ -63,6 +63,20 @@ def test_all_and_groups(engine: Engine, crowbar: Run) -> None:
     assert (code, err) == (2, "crowbar: no server is in group nothing\n")
 
 
+def test_the_whole_rack_is_rebuilt_by_one_command(engine: Engine, crowbar: Run) -> None:
+    code, out, err = crowbar("redeploy", "--json")
+    assert code == 1
+    assert [(one["type"], one["node"], len(one["disks"])) for one in objects(out)] == [
+        ("would-destroy", f"{name}.r1.test", 2) for name in ("control-10", "compute-11", "compute-12")
+    ]
+    assert not any(node(engine, one).intent.fresh for one in ("control-10", "compute-11"))
+    code, out, _ = crowbar("redeploy", "--deployment", "cloud", "--yes", "--json")
+    assert (code, [one["type"] for one in objects(out)]) == (0, ["receipt"] * 3)
+    assert all(engine.world.node_roles[(node(engine, one).id, "os-install")].state is State.WAITING for one in ("control-10", "compute-12"))
+    code, _, err = crowbar("redeploy", "--deployment", "clouds")
+    assert (code, err) == (2, "crowbar: there is no deployment clouds; known: cloud, system\n")
+
+
 def test_an_unknown_node_is_refused_with_those_that_are_near(engine: Engine, crowbar: Run) -> None:
     code, _, err = crowbar("node", "compute-13", "hold")
     assert code == 1

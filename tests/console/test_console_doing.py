@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from crowbar_tui.console.snapshot import Said
 from engine.core.world.work import Work
 from engine.definitions import ImageDef
+from engine.model import Bmc
 
 
 async def asked(world: str, keys: str, answer: Said | None = None, many: int = 1) -> tuple[list, str]:
@@ -291,6 +292,18 @@ async def test_the_page_of_a_node_shows_its_fingerprint() -> None:
     with_claims(source, ("node-10",))
     async with console(source, at, keys="enter") as (app, _):
         assert "fingerprint 0a1b-0000: press f if its own screen shows the same" in shot(app)
+
+
+async def test_the_page_of_a_node_shows_its_bmcs_wrong_clock_also_during_a_boot() -> None:
+    source, at = still("working")
+    work = Work(source.world)
+    for node in list(source.world.nodes.values()):
+        work.put_node(replace(node, bmc=replace(node.bmc or Bmc(address="10.0.1.9"), clock_off_s=-7200)))
+    source.world = work.finish()
+    for keys, shows in (("enter", " runs  "), ("down enter", " boot  #1")):
+        async with console(source, at, keys=keys) as (app, _):
+            assert shows in shot(app)
+            assert "its clock is 2h00m behind ours" in shot(app)
 
 
 async def test_health_says_that_the_network_is_trusted() -> None:

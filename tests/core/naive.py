@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.core.roles.derive import committed, done
+from engine.core.world.ordered import Ordered
 from engine.core.world.world import World
 
 
@@ -19,8 +20,13 @@ def naive(world: World) -> dict[str, dict[Any, Any]]:
     for key, role in sorted(world.node_roles.items()):
         if role.kept:
             kept[key[0]] = (*kept.get(key[0], ()), key)
+    seekers: dict[str, tuple[Any, ...]] = {}
+    for key, role in sorted(world.node_roles.items()):
+        for name in role.seeks:
+            seekers[name] = (*seekers.get(name, ()), key)
     return {
         "kept": kept,
+        "seekers": {name: Ordered.of(list(keys)) for name, keys in seekers.items()},
         "undone": {node: tuple(left) for node, left in undone.items()},
         "ready": {node: left for node, left in ready.items() if left},
         "above": {name: _above(world, name) for name in world.deployments},

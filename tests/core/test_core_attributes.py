@@ -51,6 +51,7 @@ STEPS: list[tuple[str, Any]] = [
     ("deployment", value("deployment", "system", "system")),
     ("deployment", value("deployment", "cloud", "cloud")),
     ("deployment", value("deployment", "leaf", "leaf")),
+    ("wish", value("wish", "n1", "wish")),
     ("rule", value("rule", "n1", "rule")),
     ("role", value("role", "n1/reader", "role")),
     ("operator", value("operator", "n1", "operator")),

@@ -178,6 +178,16 @@ def test_a_redeploy_does_not_blank_the_disk_of_its_history() -> None:
     assert refused(rack, "merge", "n1", "n2") == "not_one_machine"
 
 
+@pytest.mark.parametrize("banned", ["n1", "n2"])
+def test_a_banned_record_is_not_merged(banned: str) -> None:
+    """The ban of one would hold for the other without a word."""
+    rack = two_records()
+    done(rack, "ban", banned)
+    assert refused(rack, "merge", "n1", "n2") == "banned"
+    done(rack, "unban", banned)
+    done(rack, "merge", "n1", "n2")
+
+
 def test_the_record_with_a_history_stays(spare: Rack) -> None:
     assert refused(spare, "merge", "n2", "n1") == "not_one_machine"
     done(spare, "merge", "n1", "n2")

@@ -103,18 +103,28 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "store"
 
 
+def asks(lane: int, address: str, mac: str) -> tuple[int, bytes]:
+    """Status and body of the boot script of this MAC, asked for from this address."""
+    reach = Reach(lane)
+    connection = http.client.HTTPConnection(*reach("10.16.127.1", 80), timeout=60, source_address=(reach(address, 0)[0], 0))
+    try:
+        connection.request("GET", f"/boot/script?mac={mac}")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
 def test_it_is_served(large: Path) -> None:
     lane = free_lane("10.16.127.1", str(large))
     engine = Engine(Config(store=large, keys=keys_beside(large), reach=Reach(lane), synthetic=True, admin="admin", bmc_rest_s=0.0))
     engine.start()
     try:
-        connection = http.client.HTTPConnection(*Reach(lane)("10.16.127.1", 80), timeout=60)
-        connection.request("GET", "/boot/script?mac=52:54:99:00:00:01")
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        assert answer.status == 200
-        assert body.startswith(b"#!ipxe")
+        lease = engine.world.leases["10.16.1.8"]
+        assert engine.world.macs[lease.mac] == "x7"
+        assert asks(lane, lease.address, lease.mac)[0] == 200
+        assert asks(lane, lease.address, lease.mac)[1].startswith(b"#!ipxe")
+        assert asks(lane, "10.16.1.9", lease.mac)[0] == 403, "only the address that the MAC leased gets its script"
         assert len(servers(engine.world)) == NODES
         assert len(engine.world.node_roles) > 8 * NODES
     finally:

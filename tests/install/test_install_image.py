@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from typing import Any
 
@@ -59,6 +60,18 @@ def test_an_image_that_does_not_come(machine: Any, environment: dict[str, str], 
     done = machine.run("os-install", wanted)
     assert (done.code, done.gives) == (1, None)
     assert line in done.err
+    assert not (machine.root / "fs/sda3/etc/crowbar").exists()
+
+
+@pytest.mark.parametrize("program", ["tee", "sha256sum"])
+def test_the_copy_for_the_checksum_cannot_be_made(machine: Any, program: str) -> None:
+    """Neither end of the pipe waits for ever for the other."""
+    wanted = installer(machine, image())
+    there = shutil.which(program)
+    machine.tool(program, f'case "$*" in "" | */6) echo "{program}: cannot allocate memory" >&2; exit 1 ;; esac\nexec {there} "$@"')
+    done = machine.run("os-install", wanted)  # raises TimeoutExpired if it hangs
+    assert (done.code, done.gives) == (1, None)
+    assert f"{program}: cannot allocate memory" in done.err
     assert not (machine.root / "fs/sda3/etc/crowbar").exists()
 
 

@@ -59,6 +59,7 @@ INDEXES = (
     "running",
     "holders",
     "kept",
+    "seekers",
 )
 ALL_EVERY = 40
 """Steps between two looks at everything."""
@@ -294,8 +295,10 @@ class Invariants:
                 alike = [n for n in world.nodes.values() if n is not owner and {n.uuid, n.serial} & {said.uuid, said.serial} - {""}]
                 if owner is not None and (owner.uuid, owner.serial) == (said.uuid, said.serial) and not alike:
                     wrong = f"it shows exactly what {owner.id} has, and nobody else does"
-            case "mac_not_listed" | "no_identity" | "agent_protocol":
+            case "no_identity" | "agent_protocol":
                 wrong = "that cannot be"
+            case "mac_not_listed" if not machine.ports:  # with another card, a nonce of before is for a port that is gone
+                wrong = "its ports are those of before"
             case "copied_credential" if not machine.ports:
                 wrong = "its ports are those that its node knows"
             case "banned" if not any(s.banned for s in world.sightings.values()):

@@ -76,6 +76,8 @@ class People:
             self.sim.counters.hit(f"refusal {effect.reason.code}")
             if effect.reason.code == "not_available" and isinstance(event, Operate) and event.verb in ("delete", "merge"):
                 self.operate("available", str(effect.reason.fields["node"]))  # as the reason says
+            if effect.reason.code == "banned":
+                self.operate("unban", str(effect.reason.fields["mac"]))  # as the reason says
 
     def waits_for_power(self, request: Request) -> bool:
         """Its answer comes with the outcome, which is another event."""

@@ -172,7 +172,9 @@ class Simulation:
             return False
         left = [r for r in world.node_roles.values() if committed(r) and not done(world, r)]
         if not left:
-            return all(n.alive and n.boot is None and n.problem is None and not n.intent.fresh for n in servers)
+            # The engine looks at no node that is not available: its record says that it is alive whatever became of the machine.
+            there = all(n.available and self.owners[n.id].runs for n in servers)
+            return there and all(n.alive and n.boot is None and n.problem is None and not n.intent.fresh for n in servers)
         broken = {(node, m.broken) for node, m in self.owners.items() if m.broken}
         failed = {r.key for r in left if r.state is State.ERROR}
         # What waits for a role that fails for ever, on whatever node, waits with right; nothing else may.

@@ -156,6 +156,9 @@ FAILED_ONCE = {
     5003899: "a merge kept the older of two installs, since a redeploy had forgotten that the newer one wrote a disk",
     5001293: "a person pressed the button of a machine whose other record they had just merged, when all was well",
     5002606: "a node that was set to unavailable while a role ran could be neither deleted nor merged, and no reason said why",
+    25261: "a rack counted as settled while a machine was off whose node was not available, and which the engine therefore asked nothing",
+    300240: "a nonce was shown again after another network card was put in, and its refusal counted as impossible",
+    203038: "a merge with a banned record banned the other one, and no reason said why until its machine booted the next time",
 }
 
 

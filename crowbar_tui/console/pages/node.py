@@ -175,7 +175,7 @@ class NodeScreen(Listing):
             style = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
             text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
             steps.append((text, style))
-        return [fit(tuple(spans), columns), fit(tuple(steps), columns), *self._why(page, columns)]
+        return [fit(tuple(spans), columns), fit(tuple(steps), columns), *_bmc_clock(page, columns), *self._why(page, columns)]
 
     def _why(self, page: NodePage, columns: int) -> list[Line]:
         r = page.row

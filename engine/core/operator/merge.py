@@ -3,7 +3,8 @@
     replace OLD NEW   NEW gets the name, group, place, addresses and settings of OLD, and its roles start again. OLD is deleted.
     merge ONE OTHER   both records are one machine (its board was changed, or it once had another UUID). ONE stays. It gets all MACs, the
                       newer identity, and the settings and addresses of OTHER that it lacks. OTHER is deleted. Refused if both have
-                      written disks, because one of the two histories would be wrong.
+                      written disks, because one of the two histories would be wrong. Refused if a MAC of either is banned, because
+                      the ban would silently come to hold for ONE.
     split NODE        the node loses everything that identifies it, so the machine's next hello makes a new node. This record stays for
                       `replace` or `delete`.
     split NODE VALUE  this UUID, serial or MAC no longer identifies anything at this site (two machines have it). `uuid` and `serial`
@@ -20,6 +21,7 @@ from ... import reasons
 from ...definitions import Json
 from ...model import Allocation, Kind, Node, State, Value
 from ...reasons import Reason
+from ..boot.ban import is_banned
 from ..boot.identity import clean_serial, clean_uuid
 from ..plan.bind import bind_wanted
 from ..roles.attributes import OF_DEPLOYMENTS
@@ -47,7 +49,7 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
     if not old.allocated:
         return reasons.illegal(verb="replace", node=old.name, state="not allocated, so there is nothing to take over")
     addresses = [a for a in w.all(Allocation) if a.node == old.id]
-    values = [v for v in _settings(w, old) if v.layer != "discovery"]
+    values = _settings(w, old)
     forget(w, old)
     for one in [a for a in w.all(Allocation) if a.node == new.id]:
         w.drop("allocations", one.address)
@@ -64,10 +66,10 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
 
 
 def _settings(w: Work, node: Node) -> list[Value]:
-    """Values that were set for the node and for its roles."""
+    """Values that were set for the node and for its roles. What its discovery found and its roles wish is no setting."""
     scopes = [node.id, *(f"{node.id}/{role}" for _, role in w.roles_of.get(node.id) or ())]
     keys = [key for scope in scopes for key in w.values_of.get(scope) or ()]
-    return [w.attributes[key] for key in keys if key[0] not in OF_DEPLOYMENTS]
+    return [w.attributes[key] for key in keys if key[0] not in (*OF_DEPLOYMENTS, "discovery", "wish")]
 
 
 def _rescoped(value: Value, old: str, new: str) -> Value:
@@ -79,6 +81,9 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
     other = _other(w, one, value, "merge")
     if isinstance(other, Reason):
         return other
+    barred = next((mac for mac in (*one.macs, *other.macs) if is_banned(w, mac)), "")
+    if barred:
+        return reasons.banned(mac=barred)
     wrote_one, wrote_other = _has_written(w, one), _has_written(w, other)
     if wrote_one and wrote_other:
         return reasons.not_one_machine(node=one.name, other=other.name, why="both have written disks")
@@ -86,7 +91,7 @@ def merge(w: Work, one: Node, who: str, value: Json) -> Reason | str:  # noqa: A
         why = f"{other.name} {'has written disks' if wrote_other else 'is allocated'} and would be deleted; merge the other way round"
         return reasons.not_one_machine(node=one.name, other=other.name, why=why)
     addresses = [a for a in w.all(Allocation) if a.node == other.id and (one.id, a.network) not in w.address_of]
-    values = [v for v in _settings(w, other) if v.layer != "discovery"]
+    values = _settings(w, other)
     forget(w, other)
     for allocation in addresses:
         w.put(replace(allocation, node=one.id))

@@ -164,7 +164,7 @@ def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:
         before + key[2]: world.attributes[key].value
         for scope, before in scopes.items()
         for key in world.values_of.get(scope) or ()
-        if key[0] == "rule"
+        if key[0] in ("wish", "rule")
     }
 
 

@@ -21,6 +21,7 @@ from ..roles.graph import Walk, find_cycle, rank
 from ..roles.transitions import bound
 from ..world.view import View
 from ..world.work import Work
+from .hardware_wishes import put_wishes
 from .revisions import latest
 from .unbind import unbind
 from .wanted import ADMIN, SYSTEM, Own, Wanted
@@ -117,7 +118,7 @@ class _Rebinding:
             refused = self._ask(target, role, deployment)
             if refused is not None:
                 return refused
-        return None
+        return put_wishes(w, node, own.roles)
 
     def _ask(self, target: NodeId, role: str, deployment: str) -> Reason | None:
         """Another node must have that role."""
@@ -155,8 +156,10 @@ class _Rebinding:
     def _seekers(self, changed: set[str]) -> list[Key]:
         """Node roles that look for these on other nodes."""
         w = self.w
-        roles = dict.fromkeys(seeker for name in sorted(changed) for seeker in w.catalog.seekers.get(name, ()))
-        return [key for role in roles for key in w.bound.get(role) or () if w.node_roles[key].seeks and not w.node_roles[key].kept]
+        known = [w.catalog.roles[name] for name in sorted(changed) if name in w.catalog.roles]
+        sought = dict.fromkeys([*sorted(changed), *(one for role in known for one in role.provides)])
+        keys = dict.fromkeys(key for name in sought for key in w.seekers.get(name) or ())
+        return [key for key in keys if not w.node_roles[key].kept]
 
     def _edges(self, node: Node, own: Own, role: str) -> set[NodeId]:
         """Sets the parents of a node role. Returns the other nodes that it no longer requires a role of."""

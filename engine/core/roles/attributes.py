@@ -1,7 +1,8 @@
 """The value of an attribute that a role sees. Layers, from the weakest to the strongest; a value replaces the one below it completely.
 
     default < discovery < hint < gives of parents (farthest first) < deployments from the root to the leaf, each with the plan's value
-            and above that the operator's (setting) < rule (of the node, then of this node role) < role (this node role)
+            and above that the operator's (setting) < wish (of the node's roles for its hardware)
+            < rule (of the node, then of this node role) < role (this node role)
             < engine (computed) < operator
 
 Roles read attributes and report attributes, and look nowhere else. So the hash of what a role reads tells whether it would do anything
@@ -23,7 +24,7 @@ from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..world.view import View
 
-LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "rule", "role", "engine", "operator")
+LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
 OF_DEPLOYMENTS = ("deployment", "setting")
 """Layers whose scope is a deployment. All others have a node or a node role as scope."""
@@ -79,7 +80,8 @@ def _places(view: View, role: NodeRole) -> tuple[Place, ...]:
         *(("operator", scope) for scope in (*mine, *own)),
         ENGINE,
         *(("role", scope) for scope in mine),
-        *(("rule", scope) for scope in (*mine, *own)),
+        *(("rule", scope) for scope in mine),
+        *((layer, scope) for scope in own for layer in ("rule", "wish")),
         *deployments,
         PARENT,
         *((layer, scope) for scope in own for layer in ("hint", "discovery")),

@@ -85,6 +85,8 @@ class View:
     children: Table[Key, tuple[Key, ...]]
     kept: Table[NodeId, tuple[Key, ...]]
     """Node -> its node roles that the plan does not want (`NodeRole.kept`), sorted."""
+    seekers: Table[str, Ordered]
+    """Name of a role -> node roles that look for it on other nodes (`NodeRole.seeks`)."""
     above: Table[str, tuple[str, ...]]
     """Deployment -> itself and those above it, up to the root."""
     bound: Table[str, Ordered]

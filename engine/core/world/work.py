@@ -68,7 +68,7 @@ class Work(Draft):
                 self.restale(self.roles_of.get(row.node) or ())
             case Value():
                 self.put_value(row)
-            case Deployment():
+            case Deployment() if self.deployments.get(row.name) != row:
                 self.deployments[row.name] = row
                 self.rows[("deployments", row.name)] = row
                 self._above_now()
@@ -111,10 +111,8 @@ class Work(Draft):
         if old is None:
             self._enters(new)
         other_parents = old is None or old.parents != new.parents
-        if new.kept:
-            enter(self.kept, node, key)
-        else:
-            leave(self.kept, node, key)
+        if old is None or (old.kept, old.seeks) != (new.kept, new.seeks):
+            self._sought(old, new)
         if other_parents:
             self._child_of(old.parents if old is not None else (), new)
         if held != holds and definition is not None:
@@ -147,6 +145,20 @@ class Work(Draft):
         else:
             self.bound[role.role] = (self.bound.get(role.role) or EMPTY).add(role.key)
 
+    def _sought(self, old: NodeRole | None, role: NodeRole) -> None:
+        (enter if role.kept else leave)(self.kept, role.node, role.key)
+        for name in set(old.seeks if old is not None else ()) - set(role.seeks):
+            self._unsought(name, role.key)
+        for name in role.seeks:
+            self.seekers[name] = (self.seekers.get(name) or EMPTY).add(role.key)
+
+    def _unsought(self, name: str, key: Key) -> None:
+        others = self.seekers[name].remove(key)
+        if others:
+            self.seekers[name] = others
+        else:
+            del self.seekers[name]
+
     def _child_of(self, before: tuple[Key, ...], role: NodeRole) -> None:
         for parent in set(before) - set(role.parents):
             leave(self.children, parent, role.key)
@@ -176,6 +188,8 @@ class Work(Draft):
             leave(self.children, parent, key)
         leave(self.roles_of, role.node, key)
         leave(self.kept, role.node, key)
+        for name in role.seeks:
+            self._unsought(name, key)
         others = self.bound[role.role].remove(key)
         if others:
             self.bound[role.role] = others
