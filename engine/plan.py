@@ -34,6 +34,9 @@ FACTS: dict[str, str] = {
 """Fact that a rule can match -> kind of value. `place` is the unit in the rack, `memory` is in MiB, `disks.size` is bytes of all disks
 together, `nics.speed` is Mbit/s of the fastest port, `mac` is the port that the node booted from."""
 
+FORMAT = 1
+"""Version of the plan's format."""
+
 NAME_FIELDS = ("place", "rack", "serial", "mac", "number")
 """Fields that a rule's host name template may contain in braces."""
 
@@ -112,6 +115,13 @@ class RackDef(Struct, frozen=True, kw_only=True):
     places: tuple[PlaceDef, ...] = ()
 
 
+class RoleSettings(Struct, frozen=True, kw_only=True):
+    """What a rule sets for one role of the nodes that it matches."""
+
+    attributes: dict[str, Json] = {}
+    """Attribute -> value that only this role sees. It wins over the rules' value for the whole node."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """For each thing that a rule sets, the first matching rule counts. Evaluated when the node is allocated."""
 
@@ -121,6 +131,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     name: str = ""
     """Template of the node's host name, with `{place}`, `{serial}`, `{mac}`, `{number}`."""
     attributes: dict[str, Json] = {}
+    roles: dict[str, RoleSettings] = {}
+    """Role -> its settings on the node. They bind no role."""
 
 
 class DeploymentDef(Struct, frozen=True, kw_only=True):
@@ -147,6 +159,22 @@ class ExpectedMachine(Struct, frozen=True, kw_only=True):
     bmc: FactoryBmc = FactoryBmc()
 
 
+class BarclampPin(Struct, frozen=True, kw_only=True):
+    version: str
+    sha256: str = ""
+    """Of its files, in hexadecimal. Empty: only the version was written down."""
+
+
+class Versions(Struct, frozen=True, kw_only=True):
+    """What the plan was saved with. It only tells what differs on another admin node."""
+
+    plan: int = FORMAT
+    """Version of the plan's format."""
+    barclamps: dict[str, BarclampPin] = {}
+    images: dict[str, str] = {}
+    """Image -> SHA-256 of its manifest, in hexadecimal."""
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     site: Site
     expect: Expect = Expect()
@@ -167,3 +195,5 @@ class Plan(Struct, frozen=True, kw_only=True):
     """`auto`: the plan allocates a discovered node that the rules match."""
     patience: float = 1.0
     """Factor on the engine's own deadlines and pauses (`patience`): above 1 for slow firmware, below 1 for rehearsals."""
+    versions: Versions | None = None
+    """None: nobody wrote down the versions."""

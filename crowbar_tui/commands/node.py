@@ -13,6 +13,7 @@ The command goes to every node, even after a refusal. The exit code is 1 if anyt
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -24,6 +25,8 @@ from engine.api.control import (
     AttachError,
     Disk,
     NodePreview,
+    Plan,
+    PlanError,
     Reader,
     Receipt,
     StoreError,
@@ -32,6 +35,7 @@ from engine.api.control import (
     plan_file,
     site_catalog,
     to_json,
+    version_remarks,
 )
 from engine.api.views import verbs
 
@@ -245,9 +249,18 @@ def _commit(arguments: argparse.Namespace) -> int:
             print(f"crowbar: there is no revision {arguments.revision}; list them with crowbar plan revisions", file=sys.stderr)
             return 1
         name = f"revision-{arguments.revision}.yml"
+        with contextlib.suppress(PlanError):  # the engine prints its mistakes
+            _tell_versions(arguments.store, plan_file.read(text, name, site_catalog(arguments.store)))
         return answers.ask_each(arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, name))], arguments.json)
-    plan_file.read_file(arguments.plan, site_catalog(arguments.store))  # the reader prints its mistakes, with exit code 2
+    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))  # the reader prints its mistakes, with exit code 2
+    _tell_versions(arguments.store, plan)
     text = arguments.plan.read_text(encoding="utf-8")
     return answers.ask_each(
         arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, arguments.plan.name))], arguments.json
     )
+
+
+def _tell_versions(store: Path, plan: Plan) -> None:
+    """What is here in another version than the plan was saved with. The commit goes on."""
+    for line in version_remarks(store, plan, site_catalog(store)):
+        print(f"crowbar: {line}", file=sys.stderr)

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 
-from engine.api.control import Diff, PlanError, Reader, advice, plan_file, sentence, site_catalog, to_json, unfit_secrets
+from engine.api.control import Diff, PlanError, Reader, advice, plan_file, sentence, site_catalog, to_json, unfit_secrets, version_remarks
 
 from .. import lines
 from ..paths import path
@@ -50,7 +50,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     try:
-        found = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
+        catalog = site_catalog(arguments.store)
+        found = plan_file.read_file(arguments.plan, catalog)
     except PlanError as error:
         if arguments.json:
             for mistake in error.mistakes:
@@ -66,11 +67,14 @@ def _check(arguments: argparse.Namespace) -> int:
             else:
                 print(text, file=sys.stderr)
         return 2
+    versions = version_remarks(arguments.store, found, catalog)
     roles = sum(len(d.roles) for d in found.deployments.values())
     if arguments.json:
-        print(json.dumps({"type": "summary", "ok": True, "networks": len(found.networks), "roles": roles}))
+        print(json.dumps({"type": "summary", "ok": True, "networks": len(found.networks), "roles": roles, "versions": versions}))
     else:
         print(f"{arguments.plan.name} has no mistakes: {len(found.networks)} networks, {len(found.rules)} rules, {roles} roles wanted")
+        for text in versions:
+            print(f"  {text}")
     return 0
 
 
@@ -96,12 +100,18 @@ def show(found: Diff, as_json: bool) -> None:
 def told(found: Diff) -> str:
     """The difference, in words for people."""
     if found.same:
-        return "\n".join([f"no difference: this plan is the current revision {found.revision}", *(f"  {line}" for line in found.above)])
+        return "\n".join(
+            [
+                f"no difference: this plan is the current revision {found.revision}",
+                *(f"  {line}" for line in (*found.above, *found.versions)),
+            ]
+        )
     if found.refused is not None:
-        return f"the engine would refuse this plan: {sentence(found.refused)}\n  try: {advice(found.refused)}"
+        told = [f"the engine would refuse this plan: {sentence(found.refused)}", f"  try: {advice(found.refused)}"]
+        return "\n".join([*told, *(f"  {line}" for line in found.versions)])
     again = f"this plan is revision {found.revision}, and its commit would change the rack"
     out = [f"this plan would become revision {found.revision}" if found.plan else again]
-    out += [f"  {line}" for line in (*found.plan, *found.above)]
+    out += [f"  {line}" for line in (*found.plan, *found.above, *found.versions)]
     out += [f"  ~ {lines.short(one.node):<14} {one.words}" for one in found.chosen]
     for change in found.roles:
         mark, note = WORDS[change.what]
@@ -142,10 +152,12 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _save(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        plan = reader.saved_plan()
+        plan, missing = reader.saved_plan(), reader.left_out()
     if plan is None:
         print("crowbar: there is nothing to save: no plan was committed on this store", file=sys.stderr)
         return 1
+    for one in missing:
+        print(f"crowbar: not in the saved plan: {one}", file=sys.stderr)
     text = plan_file.write(plan)
     if arguments.file is None:
         print(text, end="")

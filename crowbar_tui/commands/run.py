@@ -43,6 +43,7 @@ from engine.api.control import (
     site_catalog,
     summary,
     to_json,
+    version_remarks,
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
@@ -165,7 +166,10 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
+    catalog = site_catalog(arguments.store)
+    plan = plan_file.read_file(arguments.plan, catalog)
+    for line in version_remarks(arguments.store, plan, catalog, images=arguments.rehearse is None) if INSIDE not in os.environ else ():
+        print(f"crowbar: {line}", file=sys.stderr, flush=True)
     if arguments.rehearse is not None:
         kind, nodes = arguments.rehearse
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)

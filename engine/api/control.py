@@ -19,7 +19,8 @@ from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
 from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
-from ..core.plan.save import saved
+from ..core.plan.pinned import differences
+from ..core.plan.save import left_out, saved
 from ..core.world.load import load_world
 from ..definitions import Catalog, Json, versions
 from ..doctor.checks import Check, examine
@@ -39,8 +40,9 @@ from ..files.plan_deployments import no_image
 from ..files.typed_text import typed
 from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
-from ..images.shelf import image_states
+from ..images.shelf import image_states, manifests
 from ..images.wanted import remarks as image_remarks
+from ..images.wanted import wanted as image_names
 from ..model import Kind
 from ..packets.capture import Capture
 from ..packets.decoding import DecodedPacket, Decoder
@@ -159,6 +161,7 @@ __all__ = [
     "to_json",
     "typed",
     "unfit_secrets",
+    "version_remarks",
     "versions",
     "with_machines",
     "with_nodes",
@@ -194,6 +197,11 @@ def commit_plan(engine: Attached, text: str, name: str) -> Receipt | Reason:
     except VaultError as error:
         return reasons.not_committed(message=str(error))
     return engine.commit(text, name, secrets)
+
+
+def version_remarks(store: Path, plan: Plan, catalog: Catalog, images: bool = True) -> tuple[str, ...]:
+    """A line for each barclamp of the catalogue, and each image here, that is not the one with which the plan was saved."""
+    return differences(plan, catalog, manifests(store) if images else None)
 
 
 class Reader:
@@ -291,7 +299,7 @@ class Reader:
 
     def diff(self, plan: Plan) -> Diff:
         """What a commit of the plan would change."""
-        return diff(self.world, plan)
+        return diff(self.world, plan, images=manifests(self._directory))
 
     def exported(self) -> list[ExportedNode]:
         """All servers, for other programs."""
@@ -308,7 +316,17 @@ class Reader:
         return revision_text(found) if found is not None else None
 
     def saved_plan(self) -> Plan | None:
-        return saved(self.world)
+        """The rack as a plan, with the versions of the barclamps and of the images that its servers need. None: no plan was
+        committed."""
+        found = saved(self.world)
+        if found is None:
+            return None
+        needed = image_names(found)
+        return saved(self.world, {name: one for name, one in manifests(self._directory).items() if name in needed})
+
+    def left_out(self) -> list[str]:
+        """What operators set and the saved plan cannot hold, one line each."""
+        return left_out(self.world)
 
     def export(self, path: Path, at: float) -> Head:
         """Writes the whole journal to a file (`store.journal_file`). Raises StoreError."""

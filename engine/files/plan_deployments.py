@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from ..core.plan.network_roles import TEMPLATE, network_of
 from ..definitions import Catalog, Json
-from ..plan import DeploymentDef, Rule
+from ..plan import DeploymentDef, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import nearest, shown
 
@@ -34,6 +34,21 @@ def read_attributes(keys: Fields, catalog: Catalog) -> dict[str, Json]:
             out[name] = element.fits(attribute.schema)
             if name == SYSTEM:
                 _system(element, out[name], keys["attributes"].json(), catalog)
+    return out
+
+
+def read_role_settings(element: Element, catalog: Catalog) -> dict[str, RoleSettings]:
+    """The key `roles` of a rule. Each role must read the attributes that it is given; `catalog` has the roles of the plan's networks."""
+    out: dict[str, RoleSettings] = {}
+    for name, one in element.entries("a map from roles to their settings").items():
+        _role(one, name, catalog)
+        keys = one.fields(("attributes",), ("attributes",))
+        role = catalog.roles.get(name)
+        given = keys["attributes"].entries() if "attributes" in keys and role is not None else {}
+        for attribute, value in given.items():
+            if role is not None and attribute in catalog.attributes and attribute not in role.reads:
+                value.fail(f"role {name!r} does not read attribute {shown(attribute)}", nearest(attribute, sorted(role.reads)))
+        out[name] = RoleSettings(attributes=read_attributes(keys, catalog))
     return out
 
 

@@ -19,12 +19,13 @@ from typing import Literal, cast
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
 from ..definitions import Catalog, Json
-from ..plan import FACTS, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
+from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
-from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments
+from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
+from .plan_versions import read_versions
 from .plan_write import write
 from .yaml_source import load, parse
 
@@ -45,6 +46,7 @@ KEYS = (
     "limits",
     "secrets",
     "patience",
+    "versions",
 )
 _MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
@@ -76,15 +78,15 @@ def read(text: str, filename: str, catalog: Catalog) -> Plan:
 def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     keys = top.fields(KEYS, ("crowbar", "site", "networks"))
     if "crowbar" in keys:
-        keys["crowbar"].integer(1, 1)
+        keys["crowbar"].integer(FORMAT, FORMAT)
     site = _site(keys["site"]) if "site" in keys else Site(name="")
     networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
     racks = _racks(keys, networks)
-    rules = _rules(keys, catalog)
+    full = network_roles(catalog, Plan(site=site, networks=networks))
+    rules = _rules(keys, full)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
-    full = network_roles(catalog, Plan(site=site, networks=networks))
     plan = Plan(
         site=site,
         expect=_expect(keys["expect"]) if "expect" in keys else Expect(),
@@ -98,6 +100,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
         limits={"jobs": 64} | _limits(keys),
         secrets=secrets,
         allocate="ask" if "allocate" in keys and keys["allocate"].choice(("auto", "ask")) == "ask" else "auto",
+        versions=read_versions(keys["versions"]) if "versions" in keys else None,
         patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else 1.0,
     )
     mistakes.end()
@@ -252,13 +255,14 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
     out = []
     for element in keys.each("rules"):
-        own = element.fields(("match", "group", "name", "attributes"), ("match",))
+        own = element.fields(("match", "group", "name", "attributes", "roles"), ("match",))
         out.append(
             Rule(
                 match=_match(own["match"]) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
                 attributes=read_attributes(own, catalog),
+                roles=read_role_settings(own["roles"], catalog) if "roles" in own else {},
             )
         )
     return tuple(out)

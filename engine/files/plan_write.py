@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..definitions import Json
-from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, RackDef, Rule
+from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, RackDef, Rule, Versions
 from .element import duration_text
 from .yaml_source import FLOAT, INTEGER
 
@@ -66,6 +66,7 @@ def write(plan: Plan) -> str:
         attributes=plan.attributes,
         limits=plan.limits if plan.limits != {"jobs": 64} else {},
         secrets=plan.secrets,
+        versions=_versions(plan.versions) if plan.versions is not None else {},
     )
     text = yaml.dump(out, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH)
     return str(text)
@@ -106,7 +107,8 @@ def _machine(machine: ExpectedMachine) -> dict[str, Json]:
 
 
 def _rule(rule: Rule) -> dict[str, Json]:
-    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes)
+    roles: dict[str, Json] = {role: {"attributes": settings.attributes} for role, settings in rule.roles.items()}
+    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes, roles=roles)
 
 
 def _deployment(deployment: DeploymentDef) -> dict[str, Json]:
@@ -116,6 +118,11 @@ def _deployment(deployment: DeploymentDef) -> dict[str, Json]:
         roles[role] = written[0] if len(written) == 1 else written
     parent = "" if deployment.parent == "system" else deployment.parent
     return _set(parent=parent, attributes=deployment.attributes, roles=roles)
+
+
+def _versions(versions: Versions) -> dict[str, Json]:
+    barclamps: dict[str, Json] = {name: _set(version=one.version, sha256=one.sha256) for name, one in versions.barclamps.items()}
+    return {"plan": versions.plan} | _set(barclamps=barclamps, images=versions.images)
 
 
 def _selector(selector: str) -> Json:

@@ -12,7 +12,8 @@ from .shelf import image_states
 def wanted(plan: Plan) -> list[str]:
     """Names, in order."""
     out = {"loader", "sledgehammer"}
-    for given in (plan.attributes, *(deployment.attributes for deployment in plan.deployments.values())):
+    settings = [given for rule in plan.rules for given in (rule.attributes, *(one.attributes for one in rule.roles.values()))]
+    for given in (plan.attributes, *(deployment.attributes for deployment in plan.deployments.values()), *settings):
         if "target-os" in given:
             method = given.get("install-method", plan.attributes.get("install-method", "image"))
             out.add(_image_for(str(given["target-os"]), str(method)))

@@ -63,10 +63,10 @@ def bring(store: Path, name: str = "web", version: str = "1", text: str = TEXT) 
     import_source(store, from_path(place))
 
 
-def committed(store: Path) -> None:
+def committed(store: Path, plan: str = PLAN) -> None:
     """A store whose plan in force names `web-role` and `web-word`."""
     catalog = site_catalog(store)
-    rack = Rack(catalog, plan_file.read(PLAN, "plan.yml", catalog), nodes=1, seed=1)
+    rack = Rack(catalog, plan_file.read(plan, "plan.yml", catalog), nodes=1, seed=1)
     rack.run()
     rows = [(table, key, row) for table, records in rack.tables.items() for key, row in records.items()]
     with Store.open(store) as made:
@@ -192,6 +192,16 @@ def test_what_cannot_be_removed(store: Path) -> None:
         with pytest.raises(BarclampError) as caught:
             remove(store, name, version)
         assert str(caught.value) == said
+
+
+def test_a_role_that_only_a_rule_names_stays(store: Path) -> None:
+    bring(store)
+    plan = PLAN.replace("{match: {},", "{match: {}, roles: {web-role: {attributes: {}}},").replace(
+        "web-role: all}, attributes: {web-word: hello}", "ready: all}"
+    )
+    committed(store, plan)
+    with pytest.raises(InUse, match="cannot remove web: the plan in force names role web-role in rule 1. Commit a plan"):
+        remove(store, "web")
 
 
 def test_what_the_plan_in_force_names_stays(store: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from crowbar_tui.console.snapshot import Said, Setting
 from engine.api.views import World
 from engine.files.plan_write import write
 from engine.model import Revision
-from engine.plan import Expect, Plan
+from engine.plan import BarclampPin, Expect, Plan, Versions
 
 
 async def typed(pilot, text: str) -> None:
@@ -64,6 +64,19 @@ async def test_the_plan_in_force_is_not_committed_again(tmp_path: Path) -> None:
         assert "no difference: this plan is the current revision 1" in await preview(app, pilot, path)
         await press(pilot, "y")
         assert not source.asked
+
+
+async def test_the_preview_names_what_the_plan_was_not_saved_with(tmp_path: Path) -> None:
+    source, at = still("ready")
+    path = tmp_path / "plan.yml"
+    pins = Versions(barclamps={"ntp": BarclampPin(version="99")})
+    path.write_text(write(replace(in_force(source.world), versions=pins)))
+    async with console(source, at) as (app, pilot):
+        assert "! barclamp ntp is not here, the plan was saved with 99" in await preview(app, pilot, path), (
+            "the rack has a catalogue of its own"
+        )
+        await press(pilot, "y")
+        await until(pilot, lambda: source.asked and app.session.page.name == "plan")
 
 
 async def test_what_would_wipe_disks_is_typed(tmp_path: Path) -> None:

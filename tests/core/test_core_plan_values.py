@@ -18,7 +18,7 @@ from engine.definitions import Json
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, SetAttribute, Started
 from engine.model import Value
-from engine.plan import DeploymentDef, Plan, Rule
+from engine.plan import DeploymentDef, Plan, RoleSettings, Rule
 from engine.reasons import sentence
 from engine.requests import Asker, Request
 from engine.views.attribute_view import deployment_attributes
@@ -27,8 +27,8 @@ CATALOG = catalog(role("serve", "system", wants=["knob", "other"]), defaults={"k
 STARTED = Started(installation="x", admin="a")
 
 
-def planned(system: Json = None, cloud: Json = None, rule: Json = None) -> Plan:
-    """A plan that gives `knob` for the root, the leaf and the nodes; None: not there."""
+def planned(system: Json = None, cloud: Json = None, rule: Json = None, of_role: Json = None) -> Plan:
+    """A plan that gives `knob` for the root, the leaf, the nodes and their role serve; None: not there."""
 
     def given_as(value: Json) -> dict[str, Json]:
         return {} if value is None else {"knob": value}
@@ -37,7 +37,7 @@ def planned(system: Json = None, cloud: Json = None, rule: Json = None) -> Plan:
         {},
         attributes=given_as(system),
         deployments={"cloud": DeploymentDef(name="cloud", parent="system", attributes=given_as(cloud), roles={"serve": ("all",)})},
-        rules=(Rule(name="node-{number}", attributes=given_as(rule)),),
+        rules=(Rule(name="node-{number}", attributes=given_as(rule), roles={"serve": RoleSettings(attributes=given_as(of_role))}),),
     )
 
 
@@ -178,9 +178,9 @@ PLACES = {
     ("role", "n1/serve"): "role",
     ("hint", "n1"): "hint",
 }
-ORDER = ("hint", "plan system", "system", "plan cloud", "cloud", "rule", "role", "n1", "n1/serve")
+ORDER = ("hint", "plan system", "system", "plan cloud", "cloud", "rule", "rule role", "role", "n1", "n1/serve")
 STEPS = st.lists(
-    st.tuples(st.just("commit"), VALUES, VALUES)
+    st.tuples(st.just("commit"), st.tuples(VALUES, VALUES), VALUES)
     | st.tuples(st.just("set"), st.sampled_from(sorted(PLACES)), VALUES)
     | st.tuples(st.just("start"), st.none(), st.none()),
     max_size=14,
@@ -195,8 +195,8 @@ def test_any_sequence_of_commits_sets_clears_and_restarts_gives_the_values_of_a_
     model: dict[str, Json] = {"rule": "ruled"}
     for what, one, two in steps:
         if what == "commit":
-            d.feed(Commit(who="op", plan=planned(one, two, "ruled")))
-            model |= {"plan system": one, "plan cloud": two}
+            d.feed(Commit(who="op", plan=planned(*one, "ruled", two)))
+            model |= {"plan system": one[0], "plan cloud": one[1], "rule role": two}
         elif what == "start":
             d.world = d.reload()
             d.feed(STARTED)

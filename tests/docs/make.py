@@ -45,6 +45,7 @@ SAYS: dict[str, dict[str, str]] = {
         "limits": "Resource (`jobs`, `uplink:tor1`) -> how many tasks may hold it at once.",
         "secrets": "Name -> `{env: VARIABLE}` or `{file: /PATH}`. The plan never holds the value itself.",
         "patience": "Factor on the engine's deadlines and pauses, 0.01 to 100. Use `2` for slow firmware. No deadline is under 5 s.",
+        "versions": "What the plan was saved with. `crowbar plan save` writes it.",
     },
     "site": {
         "name": "A label for the site. Required.",
@@ -101,11 +102,24 @@ SAYS: dict[str, dict[str, str]] = {
         "group": "Group that the node joins.",
         "name": "Host name, with the fields `{place}`, `{rack}`, `{serial}`, `{mac}` and `{number}`.",
         "attributes": "Attribute -> value for the node.",
+        "roles": "Role -> its settings. They bind no role. `crowbar plan save` writes them.",
+    },
+    "rules.roles.ROLE": {
+        "attributes": "Attribute -> value that only this role of the node sees. The role must read it.",
     },
     "deployments.NAME": {
         "parent": "The deployment above it.",
         "attributes": "Attribute -> value for its roles.",
         "roles": "Role -> `all`, `admin`, `{group: NAME}`, `{node: NAME}`, or a list of these.",
+    },
+    "versions": {
+        "plan": "Version of this format. Another one is refused. Required.",
+        "barclamps": "Name -> barclamp.",
+        "images": "Name -> SHA-256 of the image's list of checksums (`SHA256SUMS`).",
+    },
+    "versions.barclamps.NAME": {
+        "version": "Its version. Required.",
+        "sha256": "SHA-256 of its files, as `crowbar barclamp list --json` shows it.",
     },
     "facts": {
         "place": "Unit in the rack, from the cable plan and LLDP.",
@@ -197,7 +211,10 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("machines", plan.ExpectedMachine),
     ("machines.bmc", plan.FactoryBmc),
     ("rules", plan.Rule),
+    ("rules.roles.ROLE", plan.RoleSettings),
     ("deployments.NAME", plan.DeploymentDef),
+    ("versions", plan.Versions),
+    ("versions.barclamps.NAME", plan.BarclampPin),
 )
 """Path of a map in the plan -> the record that the engine makes of it."""
 BY_POSITION = {"networks.NAME": {"name"}, "deployments.NAME": {"name"}, "racks.places.UNIT": {"unit"}}

@@ -287,10 +287,15 @@ secrets: {bmc-password: {env: CROWBAR_BMC_PASSWORD}}
 
 def test_replay_of_a_saved_plan(store: Path) -> None:
     plan = store.with_name("plan.yml")
-    plan.write_text(GOOD)
-    assert crowbar(store, "plan", "check", str(plan)).code == 0
+    plan.write_text(GOOD + f"versions: {{plan: 1, barclamps: {{ntp: {{version: 99}}}}, images: {{debian-12: {'a' * 64}}}}}\n")
+    told = "barclamp ntp is version 1 here, the plan was saved with 99"
+    check = crowbar(store, "plan", "check", str(plan))
+    assert check.code == 0, check
+    assert f"  {told}\n  image debian-12 is not here, the plan was saved with aaaaaaaaaaaa\n" in check.out
     found = crowbar(store, "replay", str(plan), "--rehearse", "simulated:1", "--json")
     assert found.code == 0, found
+    assert found.err.count(told) == 1
+    assert "image debian-12" not in found.err, "simulated machines load stand-ins"
     assert (found.summary["ready"], found.summary["waiting"]) == (1, {})
     with Store.read(store) as reader:
         nodes = [n for n in reader.load()["nodes"].values() if n.kind is Kind.SERVER]

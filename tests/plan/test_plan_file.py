@@ -236,6 +236,62 @@ CASES: list[tuple[str, str, str]] = [
         '{1g1: "tor1:swp3", 1g0: ',
         "11: racks.0.places.10.cables.1g0: port tor1:swp3 already has a cable, at racks.0.places.10.cables.1g1",
     ),
+    (
+        "match: {},",
+        "match: {}, roles: {ntp-clint: {attributes: {}}},",
+        "13: rules.0.roles.ntp-clint: unknown role 'ntp-clint'; did you mean 'ntp-client'?",
+    ),
+    ("match: {},", "match: {}, roles: {ready: {}},", "13: rules.0.roles.ready: expected the key 'attributes', which is missing"),
+    (
+        "match: {},",
+        "match: {}, roles: {ready: {attribute: {}}},",
+        "13: rules.0.roles.ready.attribute: unknown key; did you mean 'attributes'?",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {ntp-server: {attributes: {ntp-srve: true}}},",
+        "13: rules.0.roles.ntp-server.attributes.ntp-srve: unknown attribute 'ntp-srve'; did you mean 'ntp-serve'?",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {ntp-server: {attributes: {ntp-servers: [10.0.0.1]}}},",
+        "13: rules.0.roles.ntp-server.attributes.ntp-servers: role 'ntp-server' does not read attribute 'ntp-servers';"
+        " did you mean 'ntp-serve'?",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {ntp-server: {attributes: {ntp-serve: 3}}},",
+        "13: rules.0.roles.ntp-server.attributes.ntp-serve: expected true or false, not 3",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {os-install: {attributes: {target-os: debain-12}}},",
+        "13: rules.0.roles.os-install.attributes.target-os: unknown image 'debain-12'; did you mean 'debian-12'?",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {network: {attributes: {}}},",
+        "13: rules.0.roles.network: role 'network' is abstract and cannot be used: use network-NAME, with the name of a network",
+    ),
+    (
+        "match: {},",
+        "match: {}, roles: {fabric: {attributes: {}}},",
+        "13: rules.0.roles.fabric: role 'fabric' requires 'network-storage', and there is no network 'storage'",
+    ),
+    ("rules:", "versions: {plan: 2}\nrules:", "12: versions.plan: plan format 2 is unknown: this program reads format 1"),
+    ("rules:", "versions: {plan: x}\nrules:", "12: versions.plan: expected a whole number from 1 to 1000000, not 'x'"),
+    ("rules:", "versions: {}\nrules:", "12: versions: expected the key 'plan', which is missing"),
+    (
+        "rules:",
+        "versions: {plan: 1, barclamps: {ntp: {version: one}}}\nrules:",
+        "12: versions.barclamps.ntp.version: expected a version like 1 or 2.0.1, not 'one'",
+    ),
+    (
+        "rules:",
+        "versions: {plan: 1, barclamps: {ntp: {version: 1, sha256: ab}}}\nrules:",
+        "12: versions.barclamps.ntp.sha256: expected a SHA-256 of 64 hexadecimal digits, not 'ab'",
+    ),
+    ("rules:", "versions: {plan: 1, images: {A: b}}\nrules:", "12: versions.images.A: expected an image's name, not 'A'"),
     ("match: {},", "match: {disk.count: 3},", "13: rules.0.match.disk.count: unknown fact 'disk.count'; did you mean 'disks.count'?"),
     ("match: {},", "match: {cpus: {mn: 3}},", "13: rules.0.match.cpus.mn: unknown key; did you mean 'min'?"),
     ("match: {},", "match: {cpus: {min: many}},", "13: rules.0.match.cpus.min: expected a number, not 'many'"),

@@ -13,7 +13,23 @@ from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
-from engine.plan import FACTS, Admin, Approve, DeploymentDef, Expect, Network, PlaceDef, Plan, RackDef, Range, Rule, Site
+from engine.plan import (
+    FACTS,
+    Admin,
+    Approve,
+    BarclampPin,
+    DeploymentDef,
+    Expect,
+    Network,
+    PlaceDef,
+    Plan,
+    RackDef,
+    Range,
+    RoleSettings,
+    Rule,
+    Site,
+    Versions,
+)
 
 CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
 
@@ -72,6 +88,22 @@ json = st.recursive(
 )
 attributes = st.fixed_dictionaries({}, optional={"free": json, "target-os": st.just("debian-12"), "ntp-serve": st.booleans()})
 
+role_settings = st.fixed_dictionaries(
+    {},
+    optional={
+        "os-install": st.just(RoleSettings(attributes={"target-os": "debian-12"})),
+        "ntp-server": st.sampled_from([RoleSettings(), RoleSettings(attributes={"ntp-upstream": ["10.0.0.1"]})]),
+        "network-admin": st.just(RoleSettings()),
+    },
+)
+
+digests = st.sampled_from(["0" * 64, "1e" + "5" * 62, "ab12" * 16])
+versions = st.builds(
+    Versions,
+    barclamps=st.dictionaries(names, st.builds(BarclampPin, version=st.sampled_from(["1", "1.10", "2.0.1"]), sha256=digests | st.just(""))),
+    images=st.dictionaries(labels.map("i-".__add__).filter(lambda name: "--" not in name), digests),
+)
+
 
 @st.composite
 def matches(draw: st.DrawFn) -> dict[str, Any]:
@@ -129,6 +161,7 @@ def plans(draw: st.DrawFn) -> Plan:
             group=draw(st.just("") | names),
             name=draw(st.sampled_from(["", "node-{place}", "{rack}-{number}", "x"])),
             attributes=draw(attributes),
+            roles=draw(role_settings),
         )
         for _ in range(draw(st.integers(0, 3)))
     )
@@ -164,6 +197,7 @@ def plans(draw: st.DrawFn) -> Plan:
         secrets=draw(st.dictionaries(names, st.sampled_from([{"env": "X_1"}, {"file": "/run/secrets/a b"}]), max_size=2)),
         allocate=draw(st.sampled_from(["auto", "ask"])),
         patience=draw(st.sampled_from([1.0, 0.05, 2.0])),
+        versions=draw(st.none() | versions),
     )
 
 

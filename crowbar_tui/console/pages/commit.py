@@ -120,13 +120,14 @@ class CommitScreen(Scroll):
                 out += [line("   " if i else " ! ", (text, "")) for i, text in enumerate(wrap(str(one), columns - 4))]
             return out
         if found.same:
-            return [line(), line(f" no difference: this plan is the current revision {found.revision}")]
+            return [line(), line(f" no difference: this plan is the current revision {found.revision}"), *_versions(found, columns)]
         told = f"this plan would become revision {found.revision}"
         if not found.plan:
             told = f"this plan is revision {found.revision}, and its commit would change the rack"
         out = [line(" ", (told, "name")), line()]
         if found.refused is not None:
             out = [line((" ! the engine would refuse it: ", "bad"), clip(sentence(found.refused), columns - 32)), line()]
+        out += _versions(found, columns)
         for one in found.chosen:
             first, *rest = wrap(one.words, columns - 21)
             out.append(line((" ~ ", "busy"), (f"{clip(short(one.node), 15):<16}", "name"), first))
@@ -187,6 +188,11 @@ class CommitScreen(Scroll):
                 session.back()
 
         session.work(lambda: source.commit(text, file), done)
+
+
+def _versions(found: Diff, columns: int) -> list[Line]:
+    """What is here in another version than the plan was saved with."""
+    return [line((" ! ", "ask"), clip(text, columns - 4)) for text in found.versions]
 
 
 class RevisionsScreen(Listing):

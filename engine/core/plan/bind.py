@@ -16,7 +16,7 @@ from ..roles.change import change_node
 from ..roles.node_moves import NodeMove
 from ..world.work import Work
 from .addresses import allocate_addresses
-from .chosen import full_name, put_attributes, rechoose
+from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .network_roles import network_roles
 from .rebind import rebind
 from .revisions import as_kept, as_stored, latest
@@ -60,7 +60,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     _put_deployments(w, plan)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
-    rechoose(w, plan, nodes)
+    choices = rechoose(w, plan, nodes)
     for node in nodes:
         refused = allocate_addresses(w, w.nodes[node.id]) if node.allocated and node.kind not in (Kind.ADMIN, Kind.DEVICE) else None
         if refused is not None:
@@ -68,6 +68,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     refused = rebind(w, [w.nodes[node.id] for node in nodes])
     if refused is not None:
         return refused
+    put_role_attributes(w, choices)
     for node in nodes:
         bmc.take_up(w, w.nodes[node.id])
         w.touch_node(node.id)
@@ -100,4 +101,7 @@ def bind_wanted(w: Work, node: Node) -> Reason | None:
     """Gives an allocated node its addresses, and the roles that the plan wants on it."""
     if w.plan is None:
         return reasons.no_plan()
-    return allocate_addresses(w, node) or rebind(w, [w.nodes[node.id]])
+    refused = allocate_addresses(w, node) or rebind(w, [w.nodes[node.id]])
+    if refused is None:
+        put_role_attributes(w, {node.id: choose(w, w.plan, w.nodes[node.id])})
+    return refused

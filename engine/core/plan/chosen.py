@@ -1,28 +1,32 @@
-"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`.
+"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`. Their
+scope is the node, or a node role `NODE/ROLE`.
 
 The rules are read when a node is allocated, at each commit, and by a redeploy. Always against the facts of that moment.
 
 Rules
 * Name and group follow the rules, also where a later plan has none: the group is then empty, and the name is again that of the boot port.
 * A node that took another's place (`node replace`) keeps its name and group, because an operator chose them (`Node.pinned`).
+* A node role has the rules' values while it is bound. So they are put after the roles are bound, and go with the role.
 * Two machines never share a name. The first by rack, unit and serial number has it, and each other has its id behind the name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from ...model import Kind, Node, Value
+from ...definitions import Json
+from ...model import Kind, Node, NodeId, Value
 from ...plan import Plan
 from ..world.work import Work
 from .rules import Choice, choose
 from .wanted import machine_order
 
 
-def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
-    """Reads the rules again for these nodes, as far as they are allocated servers."""
+def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> dict[NodeId, Choice]:
+    """Reads the rules again for these nodes, as far as they are allocated servers. What they choose for a node's roles comes with
+    `put_role_attributes`."""
     chosen = [(node, choose(w, plan, node)) for node in sorted(nodes, key=machine_order) if node.kind is Kind.SERVER and node.allocated]
     for node, choice in chosen:
         put_attributes(w, node, choice)
@@ -39,15 +43,27 @@ def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> None:
     for node, label in renamed:
         name = full_name(w, plan, node, label)
         w.put_node(replace(w.nodes[node.id], name=name, since=node.since if name == node.name else w.at))
+    return {node.id: choice for node, choice in chosen}
 
 
 def put_attributes(w: Work, node: Node, choice: Choice) -> None:
     """The rules' values of a node are these, and no others."""
-    for key in w.values_of.get(node.id) or ():
-        if key[0] == "rule" and key[2] not in choice.attributes:
+    _put(w, node.id, choice.attributes)
+
+
+def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice]) -> None:
+    """The rules' values of the bound roles of these nodes are these, and no others."""
+    for node, choice in choices.items():
+        for _, role in w.roles_of.get(node) or ():
+            _put(w, f"{node}/{role}", choice.roles.get(role, {}))
+
+
+def _put(w: Work, scope: str, values: dict[str, Json]) -> None:
+    for key in w.values_of.get(scope) or ():
+        if key[0] == "rule" and key[2] not in values:
             w.drop("attributes", key)
-    for attribute, value in choice.attributes.items():
-        w.put_value(Value(layer="rule", scope=node.id, name=attribute, value=value, who="plan"))
+    for attribute, value in values.items():
+        w.put_value(Value(layer="rule", scope=scope, name=attribute, value=value, who="plan"))
 
 
 def full_name(w: Work, plan: Plan, node: Node, label: str) -> str:

@@ -3,7 +3,7 @@ differ from the commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -18,6 +18,7 @@ from ..roles.stages import stage_index
 from ..world.work import Work
 from ..world.world import World
 from .bind import commit
+from .pinned import differences
 from .revisions import as_kept, as_stored, latest
 from .unbind import WHY
 from .values import above_plan
@@ -49,7 +50,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     node: str
     """Its present name."""
     what: str
-    """`name`, `group`, or the name of an attribute."""
+    """`name`, `group`, the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
     before: Json
     after: Json
 
@@ -76,10 +77,12 @@ class Diff(Struct, frozen=True, kw_only=True):
     """What the rules choose otherwise for allocated nodes."""
     above: tuple[str, ...] = ()
     """Values that operators set for deployments and that stay above the plan's, one line each."""
+    versions: tuple[str, ...] = ()
+    """Barclamps and images that are not those with which the plan was saved, one line each."""
 
 
-def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
-    """Pure: the world stays as it is."""
+def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None) -> Diff:
+    """Pure: the world stays as it is. `images`: see `pinned.differences`."""
     body, work = as_stored(plan), Work(world)
     last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
@@ -87,8 +90,9 @@ def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
     revision = last if old == body else last + 1
     refused = commit(work, plan, who)
     told = tuple(_differences("", old, body))[:LINES]
+    versions = differences(plan, world.base, images)
     if refused is not None:
-        return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=())
+        return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=(), versions=versions)
     after = work.finish()
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
@@ -102,6 +106,7 @@ def diff(world: World, plan: Plan, who: str = "diff") -> Diff:
         nodes=tuple(dict.fromkeys([*(one.node for one in chosen), *(r.node for r in roles)])),
         destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
         above=above,
+        versions=versions,
     )
 
 
@@ -153,7 +158,14 @@ def _chosen(before: World, after: World) -> Iterator[Chosen]:
 
 
 def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:
-    return {key[2]: world.attributes[key].value for key in world.values_of.get(node_id) or () if key[0] in ("wish", "rule")}
+    """Attribute, or `ROLE/ATTRIBUTE`, -> value."""
+    scopes = {node_id: ""} | {f"{node_id}/{role}": f"{role}/" for _, role in world.roles_of.get(node_id) or ()}
+    return {
+        before + key[2]: world.attributes[key].value
+        for scope, before in scopes.items()
+        for key in world.values_of.get(scope) or ()
+        if key[0] in ("wish", "rule")
+    }
 
 
 def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:

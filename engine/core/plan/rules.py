@@ -27,6 +27,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     group: str = ""
     name: str = ""
     attributes: dict[str, Json] = {}
+    roles: dict[str, dict[str, Json]] = {}
+    """Role -> attributes that only this role of the node sees."""
 
 
 class Condition(Struct, frozen=True, kw_only=True):
@@ -80,10 +82,11 @@ def facts(view: View, node: Node) -> dict[str, Json]:
 
 
 def choose(view: View, plan: Plan, node: Node) -> Choice:
-    """Group, host name (first label) and attributes by the plan's rules."""
+    """Group, host name (first label), and attributes of the node and of its roles, by the plan's rules."""
     known = facts(view, node)
     group, name, matched = "", "", False
     attributes: dict[str, Json] = {}
+    roles: dict[str, dict[str, Json]] = {}
     for rule in plan.rules:
         if not matches(rule, known):
             continue
@@ -91,7 +94,9 @@ def choose(view: View, plan: Plan, node: Node) -> Choice:
         group = group or rule.group
         name = name or rule.name
         attributes = {**rule.attributes, **attributes}
-    return Choice(matched=matched, group=group, name=_fill(name, node, known), attributes=attributes)
+        for role, settings in rule.roles.items():
+            roles[role] = {**settings.attributes, **roles.get(role, {})}
+    return Choice(matched=matched, group=group, name=_fill(name, node, known), attributes=attributes, roles=roles)
 
 
 def matches(rule: Rule, known: dict[str, Json]) -> bool:

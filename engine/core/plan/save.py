@@ -1,29 +1,34 @@
-"""A plan made from the operator's work: the last revision, with names, groups, addresses and settings of the nodes pinned. A replay on
-this rack, or on another one with the same cables, gives the same result.
+"""A plan made from the operator's work: the last revision, with names, groups, addresses and settings of the nodes and of their roles
+pinned. A replay on this rack, or on another one with the same cables, gives the same result.
 
 Nodes are pinned by place if they have one (`match: {rack, place}` and `addresses` of the place), otherwise by serial. The pinning rules
-come first, because the first match wins. The plan has nothing of the machines themselves (except serials without a place), no MACs and
-no times.
+come first, because the first match wins. The plan tells the versions of barclamps and images. It has nothing of the machines themselves
+(except serials without a place), no MACs and no times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from msgspec.structs import replace
 
 from ...definitions import Json
-from ...model import Kind, Node
-from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, Rule
+from ...model import Kind, Node, NodeId
+from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, RoleSettings, Rule
+from ..roles.attributes import COMPUTED
 from ..world.world import World
+from .pinned import pins
 
 
-def saved(world: World) -> Plan | None:
-    """None: no plan was ever committed."""
+def saved(world: World, images: Mapping[str, str] | None = None) -> Plan | None:
+    """`images`: image -> SHA-256 of its manifest, of those to write down. None: no plan was ever committed."""
     plan = world.plan
     if plan is None:
         return None
     nodes = [n for n in world.nodes.values() if n.kind is Kind.SERVER and n.allocated]
     nodes.sort(key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), n.name))
-    rules = [rule for node in nodes if (rule := _rule(world, node)) is not None]
+    scopes = _role_scopes(world)
+    rules = [rule for node in nodes if (rule := _rule(world, node, scopes.get(node.id, ()))) is not None]
     old = [rule for rule in plan.rules if rule not in rules]
     return replace(
         plan,
@@ -32,16 +37,44 @@ def saved(world: World) -> Plan | None:
         rules=(*rules, *old),
         deployments={name: _deployment(world, one) for name, one in plan.deployments.items()},
         attributes=plan.attributes | _set_by_operator(world, "setting", "system"),
+        versions=pins(world.base, images or {}),
     )
 
 
-def _rule(world: World, node: Node) -> Rule | None:
+def left_out(world: World) -> list[str]:
+    """What operators set and `saved` cannot write down: one line for each node, and for each value that the engine computes."""
+    out: dict[str, list[str]] = {}
+    for value in world.attributes.values():
+        node, _, role = value.scope.partition("/")
+        found = world.nodes.get(node)
+        if value.layer not in ("operator", "role") or found is None:
+            continue
+        name = f"{role}/{value.name}" if role else value.name
+        if not _is_saved(found):
+            out.setdefault(f"settings of {found.name}, which no rule of a plan matches", []).append(name)
+        elif value.name in COMPUTED:
+            out.setdefault(f"settings of {found.name} in place of what the engine computes", []).append(name)
+    return [f"{what}: {', '.join(sorted(names))}" for what, names in sorted(out.items())]
+
+
+def _is_saved(node: Node) -> bool:
+    """True if a rule can pin it. A node without place and serial cannot be identified later."""
+    return node.kind is Kind.SERVER and node.allocated and (node.place is not None or bool(node.serial))
+
+
+def _rule(world: World, node: Node, roles: Iterable[str]) -> Rule | None:
     match: dict[str, Json] = {"serial": node.serial}
     if node.place is not None:
         match = {"rack": node.place.rack, "place": node.place.unit}
     elif not node.serial:
-        return None  # nothing identifies it later
-    return Rule(match=match, group=node.group, name=node.name.split(".")[0], attributes=_attributes(world, node))
+        return None
+    return Rule(
+        match=match,
+        group=node.group,
+        name=node.name.split(".")[0],
+        attributes=_attributes(world, node),
+        roles={role: RoleSettings(attributes=values) for role in sorted(roles) if (values := _role_attributes(world, node, role))},
+    )
 
 
 def _attributes(world: World, node: Node) -> dict[str, Json]:
@@ -49,9 +82,32 @@ def _attributes(world: World, node: Node) -> dict[str, Json]:
     return _set_by_operator(world, "rule", node.id) | _set_by_operator(world, "operator", node.id)
 
 
+def _role_scopes(world: World) -> dict[NodeId, list[str]]:
+    """Node -> its roles for which somebody set a value."""
+    out: dict[NodeId, list[str]] = {}
+    for scope in world.values_of:
+        node, slash, role = scope.partition("/")
+        if slash and (node, role) in world.node_roles:
+            out.setdefault(node, []).append(role)
+    return out
+
+
+def _role_attributes(world: World, node: Node, role: str) -> dict[str, Json]:
+    """What only this role of the node sees, as far as it reads it. An operator's value for the whole node stands above the rules' value
+    for the role, so it becomes the role's too."""
+    scope = f"{node.id}/{role}"
+    found = _set_by_operator(world, "rule", scope) | _set_by_operator(world, "role", scope)
+    above = _set_by_operator(world, "operator", node.id)
+    found |= {name: value for name, value in above.items() if name in found}
+    found |= _set_by_operator(world, "operator", scope)
+    definition = world.catalog.roles.get(role)
+    return {name: value for name, value in found.items() if definition is not None and name in definition.reads}
+
+
 def _set_by_operator(world: World, layer: str, scope: str) -> dict[str, Json]:
     found = (world.attributes[key] for key in world.values_of.get(scope, ()) if key[0] == layer)
-    return {v.name: v.value for v in found if v.name in world.catalog.attributes}
+    known = world.catalog.attributes
+    return {v.name: v.value for v in found if v.name in known and not known[v.name].secret}
 
 
 def _rack(world: World, rack: RackDef, nodes: list[Node]) -> RackDef:

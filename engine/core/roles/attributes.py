@@ -1,7 +1,8 @@
 """The value of an attribute that a role sees. Layers, from the weakest to the strongest; a value replaces the one below it completely.
 
     default < discovery < hint < gives of parents (farthest first) < deployments from the root to the leaf, each with the plan's value
-            and above that the operator's (setting) < wish (of the node's roles for its hardware) < rule < role (this node role)
+            and above that the operator's (setting) < wish (of the node's roles for its hardware)
+            < rule (of the node, then of this node role) < role (this node role)
             < engine (computed) < operator
 
 Roles read attributes and report attributes, and look nowhere else. So the hash of what a role reads tells whether it would do anything
@@ -79,6 +80,7 @@ def _places(view: View, role: NodeRole) -> tuple[Place, ...]:
         *(("operator", scope) for scope in (*mine, *own)),
         ENGINE,
         *(("role", scope) for scope in mine),
+        *(("rule", scope) for scope in mine),
         *((layer, scope) for scope in own for layer in ("rule", "wish")),
         *deployments,
         PARENT,

@@ -37,8 +37,10 @@ def refuse_loss(store: Path, now: Catalog, after: Catalog, verb: str) -> None:
 
 def _named(world: World, lost: list[str]) -> list[str]:
     deployments = world.plan.deployments.values() if world.plan is not None else ()
-    named = ((role, one.name) for one in deployments for role in sorted(one.roles) if role in lost)
-    return [f"the plan in force names role {role} in deployment {deployment}" for role, deployment in named]
+    rules = world.plan.rules if world.plan is not None else ()
+    named = [(role, f"deployment {one.name}") for one in deployments for role in sorted(one.roles) if role in lost]
+    named += [(role, f"rule {number}") for number, rule in enumerate(rules, 1) for role in sorted(rule.roles) if role in lost]
+    return [f"the plan in force names role {role} in {where}" for role, where in named]
 
 
 def _bound(world: World, lost: list[str]) -> list[str]:
