@@ -157,7 +157,7 @@ class RedfishPower:
                 system.see()
                 return name()
 
-            if good(text := name()):  # it has just been read to see whose it is
+            if system.seen and good(text := name()):  # it has just been read to see whose it is
                 return NoteRead(text=text)
             until = min(session.deadline, time.monotonic() + NOTE_S)
             return NoteRead(text=look_until(look, good, until, self.pace, self._sleep))

@@ -120,13 +120,15 @@ def _chosen(view: View, plan: Plan, node: Node, matched: tuple[int, ...]) -> Ite
             by.setdefault(what, []).append(number)
     own: dict[str, Json] = {"group": node.group, "name": node.name.split(".")[0]}
     values: dict[str, Json] = {"group": choice.group, "name": choice.name}
+    values |= {f"{role}/{name}": value for role, settings in choice.roles.items() for name, value in settings.items()}
     for what, numbers in by.items():
         value = values[what] if what in values else choice.attributes[what]
         yield ChosenThing(what=what, value=value, rule=numbers[0] if numbers else 0, also=tuple(numbers[1:]), now=own.get(what))
 
 
 def _sets(rule: Rule) -> list[str]:
-    return [*(["group"] if rule.group else []), *(["name"] if rule.name else []), *rule.attributes]
+    of_roles = [f"{role}/{name}" for role, settings in rule.roles.items() for name in settings.attributes]
+    return [*(["group"] if rule.group else []), *(["name"] if rule.name else []), *rule.attributes, *of_roles]
 
 
 def _missed(number: int, rule: Rule, found: tuple[Condition, ...], told: dict[str, Json], decides: dict[str, int]) -> MissedRule:

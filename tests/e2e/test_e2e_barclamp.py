@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crowbar_process import crowbar, machine_states
+from crowbar_process import crowbar, saved_machines
 
 import crowbar_tui
 
@@ -64,7 +64,7 @@ def test_from_new_to_ready_and_back(store: Path, tmp_path: Path) -> None:
     run = crowbar(store, "rehearse", "--plan", str(plan), "--nodes", "1", "--speed", "max", "--headless", "--json")
     assert run.code == 0, run
     assert (run.summary["ready"], run.summary["failed"]) == (1, 0)
-    (machine,) = machine_states(store)
+    (machine,) = saved_machines(store)
     assert machine["volumes"][0]["disk"]["system"]["files"]["/etc/web.message"] == "This machine belongs to a rack.\n"
     order = [role for line in run.lines for role, state in (line.get("roles") or {}).items() if state == "active"]
     assert order.index("raid-configure") < order.index("burn-in") < order.index("os-install") < order.index("web-message-file")

@@ -21,7 +21,7 @@ from engine.runtime.engine import Engine
 
 KICKSTART = PLAN.replace(
     "  cloud: {roles: {ready: all}}", "  cloud: {roles: {ready: all}, attributes: {install-method: kickstart, target-os: rocky-9}}"
-).replace("networks:", "approve: {wipe: all}\nnetworks:", 1)
+).replace("}}\nnetworks:", "}, trust: network}\napprove: {wipe: all}\nnetworks:", 1)
 NOBODY = "0" * 32
 
 

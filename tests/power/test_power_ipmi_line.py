@@ -135,7 +135,7 @@ def test_a_bmc_with_slow_cryptography_is_logged_in_to(farm: BmcFarm, machine: An
 def test_a_late_answer_to_a_handshake_that_was_given_up_changes_nothing() -> None:
     """After the login has begun anew; acted upon, the next packet would be framed as IPMI 1.5, which pyghmi cannot do."""
     session = IpmiSession.__new__(IpmiSession)
-    session._state_of_pyghmi("127.0.0.1", 623, "admin", "secret", None)
+    session._fields_of_pyghmi("127.0.0.1", 623, "admin", "secret", None)
     session.logontries = 1
     session._initsession()
     late = bytearray((session.rmcptag, 0)) + bytearray(14) + b"\x01" + bytearray(19)  # suite 1 is what it would have
