@@ -44,7 +44,7 @@ from ..views.preview import NodePreview, Preview, preview
 from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, why
+from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, sighting_reason, why
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -161,6 +161,7 @@ __all__ = [
     "servers",
     "shipped",
     "short",
+    "sighting_reason",
     "site_catalog",
     "topology",
     "verbs",

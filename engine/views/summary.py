@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.boot.signals import expected
+from ..core.boot.signals import waits_for
 from ..core.roles.annealer import blockers
 from ..core.roles.attributes import layers
 from ..core.roles.derive import committed, done, shown_state
@@ -138,6 +138,8 @@ def node_why(world: World, node: Node) -> Why | None:
         return why(node.problem)
     if node.off is not None:
         return why(powered_off(node=node.name, who=node.off.who))
+    if node.boot is not None and node.boot.failure is not None:
+        return why(waits_for(node.boot))
     if not committed_roles(world, node) and node.notice is not None:
         return why(node.notice)
     wanted = wanted_stage(world, node)
@@ -197,8 +199,9 @@ def summary(world: World) -> Summary:
         waiting[node.name] = found or Why(code="working", fields={}, sentence=_working(world, node))
     lost = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
     for sighting in lost:
+        told = sighting_reason(sighting)
         waiting[sighting.mac] = (
-            why(sighting.reason) if sighting.reason else Why(code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting))
+            why(told) if told is not None else Why(code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting))
         )
     return Summary(
         nodes=len(nodes),
@@ -212,12 +215,17 @@ def summary(world: World) -> Summary:
     )
 
 
+def sighting_reason(sighting: Sighting) -> Reason | None:
+    """Why a machine that is no node does not become one: what the engine concluded, or else the obstacle of its boot."""
+    return sighting.reason or (sighting.boot.failure if sighting.boot is not None else None)
+
+
 def _working(world: World, node: Node) -> str:
     for role in committed_roles(world, node):
         if role.state is State.TRANSITION:
             return f"{role.role} is running"
     if node.boot is not None:
-        return f"booting {node.boot.environment}: last signal {node.boot.signal.value}, next {expected(node.boot)}"
+        return sentence(waits_for(node.boot))
     return f"in stage {node.stage}"
 
 

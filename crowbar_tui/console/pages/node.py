@@ -175,7 +175,10 @@ class NodeScreen(Listing):
             style = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
             text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
             steps.append((text, style))
-        return [fit(tuple(spans), columns), fit(tuple(steps), columns), *self._why(page, columns)]
+        out = [fit(tuple(spans), columns), fit(tuple(steps), columns)]
+        if not boot.obstacle:
+            return [*out, *self._why(page, columns)]
+        return [*out, fit(line((" why   ", "dim"), (clip(self.session.say(boot.obstacle), columns - 8), "ask")), columns)]
 
     def _why(self, page: NodePage, columns: int) -> list[Line]:
         r = page.row
