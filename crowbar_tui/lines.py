@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
-from .console.formats import age
+from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
 
 
@@ -78,7 +78,7 @@ def nodes(rows: Sequence[NodeRow], now: float) -> str:
     out = [f"{'place':<8} {'node':<{width}} {'state':<20} {'last signal':<12} {'age':>6}  roles  runs"]
     for r in rows:
         done = f"{r.done}/{r.roles}"
-        out.append(f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {age(now - r.signal_at):>6}  {done:<5}  {r.runs}")
+        out.append(f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {since(now, r.signal_at):>6}  {done:<5}  {r.runs}")
         if r.why is not None:
             out.append(f"{'':<9}{r.why.sentence}")
     return "\n".join(out)
@@ -102,7 +102,9 @@ def told(row: dict[str, Any]) -> str:
 
 
 def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence[tuple[str, str]] = ()) -> str:
-    out = [f"{node.name}: {node.state}, last signal {node.signal} {age(now - node.signal_at)} ago, runs {node.runs or 'nothing known'}"]
+    heard = f"last signal {node.signal} {ago(now, node.signal_at)}" if node.signal_at else "no signal yet"
+    told = heard if node.kind == "server" or node.signal_at else "a switch that LLDP told of" if node.kind == "device" else "this machine"
+    out = [f"{node.name}: {node.state}, {told}, runs {node.runs or 'nothing known'}"]
     if node.why is not None:
         out.append(reason("  ", node.why))
     out += [f"  {label}: {text}" for label, text in facts]
@@ -128,8 +130,8 @@ def disk_rows(disks: Sequence[Disk]) -> list[str]:
 def disks_seen(shown: NodePreview, now: float) -> str:
     """How old it is what is shown of the disks, and why it is not newer."""
     if shown.asked:
-        return f"as the node reported {age(now - shown.as_of)} ago"
-    old = f"as of {age(now - shown.as_of)} ago" if shown.as_of else "not discovered yet"
+        return f"as the node reported {ago(now, shown.as_of, 'just now')}"
+    old = f"as of {ago(now, shown.as_of)}" if shown.as_of else "not discovered yet"
     return f"{old}; not asked now: {sentence(shown.unseen)}" if shown.unseen is not None else old
 
 

@@ -41,8 +41,9 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     address: str
     runs: str
     signal: str
+    """The last signal. Empty: it never gave one, like a switch."""
     signal_at: float
-    """Wall time of the last signal."""
+    """Wall time of the last signal. 0: it never gave one."""
     since: float
     done: int
     roles: int
@@ -118,7 +119,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         family=node.family,
         address=node.address,
         runs=node.runs or (f"booting {boot.environment}" if boot else ""),
-        signal=(boot.signal if boot else node.signal).value,
+        signal=boot.signal.value if boot else node.signal.value if node.signal_at else "",
         signal_at=boot.at if boot else node.signal_at,
         since=node.since,
         done=sum(done(world, r) for r in roles),

@@ -7,7 +7,7 @@ from functools import partial
 from engine.api.views import PlanPage, plan_page
 
 from .. import glyphs as g
-from ..formats import age, day
+from ..formats import age, ago, day
 from ..overlays import Asked, Entry, Menu
 from ..page import Scroll
 from ..screen import Hint
@@ -85,7 +85,7 @@ class PlanScreen(Scroll):
     def _revisions(self, page: PlanPage) -> list[Line]:
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
-            when = f"{day(r.at)}  {age(self.session.wall() - r.at)} ago"
+            when = f"{day(r.at)}  {ago(self.session.wall(), r.at)}"
             force = ("  current" if r.current else "", "good")
             out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
         return out
