@@ -108,9 +108,10 @@ def test_the_second_run_does_nothing(store: Path) -> None:
     assert first.code == 0, first
     before = saved_machines(store)
     with Store.read(store) as reader:
-        tables = reader.load()
+        tables, seq = reader.load(), reader.seq
     second = crowbar(store, *RUN)
     assert second.code == 0, second
+    assert all(line["seq"] > seq for line in second.lines[:-1]), "it tells again what the first run told"
     assert second.summary["ready"] == 1
     assert rack_counts(store)["bmc-logins"] == 0
     (machine,) = saved_machines(store)

@@ -1,0 +1,60 @@
+"""What a run without a console prints about a store that an earlier run finished, and when it ends."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_store import NODES, objects, plan_of
+
+from crowbar_tui.commands import run
+from engine.effects import Refuse
+from engine.runtime.engine import Engine
+from engine.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """A run takes the signals of its process."""
+    taken = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in taken]
+    yield
+    for number, handler in zip(taken, before, strict=True):
+        signal.signal(number, handler)
+
+
+def options(as_json: bool, **more: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{"json": as_json, "timeout": 120.0, "wait": "ready", **more})
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_second_replay_changes_nothing_and_prints_a_summary_only(
+    store: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    with Store.read(store) as reader:
+        tables, before = reader.load(), run._last_event(store)
+        assert before == reader.seq > 0
+    engine: Engine = request.getfixturevalue("engine")
+    assert not isinstance(engine.commit(plan_of(), "ada", {}), Refuse)
+    capsys.readouterr()
+    assert run._follow(engine, options(as_json), NODES, 0.0, before) == 0
+    out = capsys.readouterr().out
+    engine.stop()
+    if as_json:
+        (summary,) = objects(out)
+        assert (summary["type"], summary["verdict"], summary["ready"]) == ("summary", "ready", NODES)
+    else:
+        assert out.splitlines() == ["", out.splitlines()[-1]]
+        assert out.startswith("\n3 of 3 nodes ready in ")
+    with Store.read(store) as reader:
+        after = reader.load()
+    for table in ("node_roles", "revisions", "deployments", "attributes", "allocations"):
+        assert after[table] == tables[table], table
+
+
+def test_a_store_that_is_not_there_has_no_earlier_run(tmp_path: Path) -> None:
+    assert run._last_event(tmp_path / "none") == 0
