@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import Disk, Explained, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
@@ -141,7 +141,14 @@ def why_role(row: RoleRow) -> str:
     return "\n".join(out)
 
 
-def layers(body: dict[str, Any]) -> str:
-    out = [f"{body['attribute']} for {body['role']} on {short(body['node'])}, weakest first:"]
-    out += [f"  {x['layer']:<10} {x['by']:<24} {json.dumps(x['value'])}" for x in body["layers"]]
-    return "\n".join(out if body["layers"] else [*out, "  no layer has a value"])
+def layers(told: Explained) -> str:
+    """All layers of an attribute, weakest first: who set each, or how to set it."""
+    out = [f"{told.attribute} for {told.role} on {short(told.node)}, weakest first:"]
+    for one in told.layers:
+        value = json.dumps(one.value) + ("  <- this counts" if one.wins else "")
+        out.append(f"  {one.layer:<10} {one.by if one.set else one.scope:<24} {value if one.set else f'not set; {one.how}'}")
+    if not told.layer:
+        out += ["  no layer has a value", *(f"    try: {how}" for how in told.ways)]
+    if not told.reads:
+        out.append(f"  {told.role} does not read this attribute")
+    return "\n".join(out)

@@ -57,12 +57,13 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.explain import Explained, explain_attribute
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
 from ..views.plan_view import revision_text
 from ..views.preview import NodePreview, preview
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
+from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, role_row, servers, settled, summary
 from ..wire.reach import Reach
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "Disk",
     "Engine",
     "EngineHost",
+    "Explained",
     "InterfaceWatch",
     "KeyFileError",
     "Link",
@@ -246,8 +248,8 @@ class Reader:
         record = self.world.node_roles.get((found.id, role)) if found else None
         return role_row(self.world, record) if record else None
 
-    def attribute(self, node: str, role: str, name: str) -> list[dict[str, Any]] | None:
-        """The layers of an attribute for a node role, weakest first. None: no such node role or attribute."""
+    def attribute(self, node: str, role: str, name: str) -> Explained | None:
+        """Where the value of an attribute for a node role comes from, or how to set one. None: no such node role or attribute."""
         found = self.world.node_named(node)
         record = self.world.node_roles.get((found.id, role)) if found else None
         if record is None or name not in self.world.catalog.attributes:

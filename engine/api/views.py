@@ -35,6 +35,7 @@ from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
 from ..views.estimate import Estimate, estimate
+from ..views.explain import layers_in_line
 from ..views.follow import Follower
 from ..views.net_view import AddressRow, NetworkView, addresses, networks
 from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
@@ -142,6 +143,7 @@ __all__ = [
     "held",
     "is_failure",
     "is_of_a_store",
+    "layers_in_line",
     "lists",
     "looks_of",
     "lost",

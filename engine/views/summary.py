@@ -7,7 +7,6 @@ from msgspec import Struct
 
 from ..core.boot.signals import waits_for
 from ..core.roles.annealer import blockers
-from ..core.roles.attributes import layers
 from ..core.roles.derive import committed, done, shown_state
 from ..core.roles.stages import may_enter, node_state, wanted_stage
 from ..core.roles.transitions import runs
@@ -246,11 +245,6 @@ def deployment_states(world: World) -> dict[str, str]:
         if rank.index(state) > rank.index(out.get(role.deployment, "empty")):
             out[role.deployment] = state
     return dict(sorted(out.items()))
-
-
-def explain_attribute(world: World, role: NodeRole, name: str) -> list[dict[str, Json]]:
-    """Each layer with a value, weakest first; the last one wins."""
-    return [{"layer": layer, "by": by, "value": value} for layer, by, value in layers(world, role, name)]
 
 
 def settled(world: World, expect: int) -> str:

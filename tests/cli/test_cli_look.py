@@ -23,3 +23,30 @@ def test_a_switch_has_no_signal_and_no_age_of_one(store: Path, crowbar: Run) -> 
     (told,) = objects(crowbar("explain", name, "--json")[1])
     assert (told["signal"], told["signal_at"]) == ("", 0.0)
     assert "d ago" not in crowbar("explain", "admin")[1]
+
+
+def test_every_layer_is_shown_with_who_set_it_or_how_to_set_it(store: Path, crowbar: Run) -> None:
+    code, out, _ = crowbar("explain", "control-10", "raid-configure", "raid-wanted")
+    assert code == 0
+    rows = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert list(rows) == ["default", "discovery", "hint", "parent", "deployment", "setting", "rule", "role", "engine", "operator"]
+    assert '{"level": "raid1"}  <- this counts' in rows["deployment"]
+    assert "crowbar set cloud raid-wanted VALUE" in rows["setting"]
+    assert "crowbar set control-10/raid-configure raid-wanted VALUE" in rows["operator"]
+    for layer in ("discovery", "hint"):
+        assert "not set; only " in rows[layer]
+    (told,) = objects(crowbar("explain", "control-10", "raid-configure", "raid-wanted", "--json")[1])
+    assert (told["value"], told["layer"], told["reads"]) == ({"level": "raid1"}, "deployment", True)
+
+
+def test_a_value_that_is_not_there_says_how_to_set_it(store: Path, crowbar: Run) -> None:
+    code, out, _ = crowbar("explain", "control-10", "ready", "bios-settings")
+    assert code == 0
+    assert "  no layer has a value" in out.splitlines()
+    assert "    try: crowbar set control-10/ready bios-settings VALUE" in out.splitlines()
+    assert "  ready does not read this attribute" in out.splitlines()
+
+
+def test_an_attribute_that_is_not_there(store: Path, crowbar: Run) -> None:
+    code, _, err = crowbar("explain", "control-10", "ntp-client", "nothing")
+    assert (code, err) == (2, "crowbar: there is no attribute nothing; ntp-client reads ntp-servers\n")
