@@ -16,9 +16,22 @@ from .console.trust import NETWORK_TRUST
 def summary(s: Summary, running: bool) -> str:
     out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
-    out += [f"  {name}: {state}" for name, state in s.deployments.items() if state != "empty"]
+    out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
     return "\n".join(out)
+
+
+def deployments(s: Summary) -> list[str]:
+    """One line per deployment: its state, and the node role that holds it up with the reason."""
+    out = []
+    for name, state in s.deployments.items():
+        held = s.held_up.get(name)
+        if state == "empty":
+            continue
+        who = f"; {held.role} on {short(held.node)}" if held is not None and held.role else ""
+        said = "" if held is None else f"{': ' if who else '; '}{held.why.sentence}" if held.why is not None else " is at work"
+        out.append(f"  {name}: {state}{who}{said}")
+    return out
 
 
 def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:

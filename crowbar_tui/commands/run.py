@@ -39,6 +39,7 @@ from engine.api.control import (
     image_remarks,
     keys_beside,
     plan_file,
+    proved,
     sentence,
     settled,
     site_catalog,
@@ -125,6 +126,8 @@ def _started(arguments: argparse.Namespace, engine: Engine) -> None:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object per line; the last one is the summary")
+    wait = "what ends the run: all nodes ready, or all deployments validated too (default: ready)"
+    command.add_argument("--wait", choices=["ready", "validated"], default=None, help=wait)
     command.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
 
 
@@ -160,7 +163,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         name = "qemu-rack.yml" if arguments.kind == "qemu" else "one-node.yml" if nodes == 1 else "six-nodes.yml"
         text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
         plan = plan_file.read(text, name, site_catalog(arguments.store))
-    shown = not arguments.headless and not arguments.json and terminal()
+    shown = not arguments.headless and not arguments.json and arguments.wait is None and terminal()
     speed = arguments.speed or (10.0 if shown else "max")
     return _on_rack(arguments, plan, arguments.kind, nodes, arguments.seed, speed, arguments.fresh, shown)
 
@@ -271,6 +274,7 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
     plan = engine.world.plan
     silent_s = max(SILENT_S * (plan.patience if plan is not None else 1.0), 4 * STUCK_S)
     started = time.monotonic()
+    goal, state_of = ("validated", proved) if arguments.wait == "validated" else ("ready", settled)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
@@ -283,11 +287,11 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
             print(f"crowbar: {engine.failure}", file=sys.stderr)
             return 1
         now = time.monotonic()
-        state = settled(engine.world, expect)
+        state = state_of(engine.world, expect)
         looked = time.monotonic() - now
         stuck_since = (stuck_since or now) if state in ("stuck", "silent") else 0.0
-        if state == "ready" or (stuck_since and now - stuck_since > (STUCK_S if state == "stuck" else silent_s)):
-            verdict = "ready" if state == "ready" else "stuck"
+        if state == goal or (stuck_since and now - stuck_since > (STUCK_S if state == "stuck" else silent_s)):
+            verdict = goal if state == goal else "stuck"
             break
         if now - started > limit:
             break
@@ -299,7 +303,7 @@ def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: 
     reader.close()
     found = summary(engine.world)
     _print_summary(arguments, found, time.monotonic() - started, expect, "stopped" if stop.is_set() else verdict)
-    return 0 if verdict == "ready" and not stop.is_set() else 1
+    return 0 if verdict == goal and not stop.is_set() else 1
 
 
 class Teller:
@@ -345,11 +349,15 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
             "seconds": round(seconds, 3),
             "boots": found.boots,
             "never_seen": missing,
+            "deployments": found.deployments,
+            "held_up": {name: to_json(one) for name, one in found.held_up.items()},
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
         }
         print(json.dumps(body), flush=True)
         return
     print(f"\n{found.ready} of {max(expect, found.nodes)} nodes ready in {seconds:.1f} s, {found.boots} boots: {verdict}")
+    for line in lines.deployments(found):
+        print(line)
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
     if missing:

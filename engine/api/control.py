@@ -57,13 +57,14 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.deployments import DeploymentState
 from ..views.explain import Explained, explain_attribute
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
 from ..views.plan_view import revision_text
 from ..views.preview import NodePreview, preview
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, role_row, servers, settled, summary
+from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, proved, role_row, servers, settled, summary
 from ..wire.reach import Reach
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "Config",
     "DecodedPacket",
     "Decoder",
+    "DeploymentState",
     "Diff",
     "Disk",
     "Engine",
@@ -138,6 +140,7 @@ __all__ = [
     "no_image",
     "plan_file",
     "propose",
+    "proved",
     "rack_beside",
     "read_catalog",
     "revision_text",

@@ -40,7 +40,7 @@ from ..views.follow import Follower
 from ..views.net_view import AddressRow, NetworkView, addresses, networks
 from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
 from ..views.past import Journal, Past, Problem, Pruned, Stretch
-from ..views.plan_view import PlanPage, plan_page, revision_text
+from ..views.plan_view import DeploymentView, PlanPage, plan_page, revision_text
 from ..views.preview import NodePreview, Preview, preview
 from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
@@ -76,6 +76,7 @@ __all__ = [
     "Column",
     "DecodedPacket",
     "Decoder",
+    "DeploymentView",
     "Disk",
     "Estimate",
     "Follower",

@@ -35,6 +35,18 @@ boot_held_up = kind(
     "{remedy}",
     who=Who.ENGINE,
 )
+nothing_validates = kind(
+    "nothing_validates",
+    "all roles of deployment {deployment} are done, and none of them proves that it works",
+    "bind a role that validates, for example ready, to its nodes in the plan",
+    who=Who.AUTHOR,
+)
+proof_skipped = kind(
+    "proof_skipped",
+    "role {role} proves that the deployment works, and it was skipped",
+    "redeploy role {role}, so that it runs",
+    who=Who.OPERATOR,
+)
 found_off = kind(
     "found_off",
     "node {node} is powered off, and neither the engine nor an operator did that",

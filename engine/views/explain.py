@@ -83,7 +83,7 @@ def explain_attribute(world: World, role: NodeRole, name: str) -> Explained:
 
 
 def layers_in_line(world: World, node: Node, role: str, name: str) -> str:
-    """All layers in one line, for a screen: `default raid; deployment cloud (counts); not set: discovery, hint`. Empty: the node has no such
+    """All layers in one line: `default raid; deployment cloud (counts); not set: discovery, hint`. Empty: the node has no such
     role."""
     record = world.node_roles.get((node.id, role))
     if record is None or name not in world.catalog.attributes:

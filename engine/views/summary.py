@@ -11,22 +11,11 @@ from ..core.roles.derive import committed, done, shown_state
 from ..core.roles.stages import may_enter, node_state, wanted_stage
 from ..core.roles.transitions import runs
 from ..core.world.world import World
-from ..definitions import Json
 from ..model import Kind, Node, NodeRole, Sighting, State
-from ..reasons import Reason, advice, is_elsewhere, needs_person, parent, powered_off, sentence, stage
-
-
-class Why(Struct, frozen=True, kw_only=True):
-    """A reason, ready to read: code and fields for programs, sentence and advice for people."""
-
-    code: str
-    fields: dict[str, Json]
-    sentence: str
-    advice: str = ""
-
-
-def why(reason: Reason) -> Why:
-    return Why(code=reason.code, fields=dict(reason.fields), sentence=sentence(reason), advice=advice(reason))
+from ..reasons import Reason, is_elsewhere, needs_person, parent, powered_off, sentence, stage
+from .deployments import DeploymentState, deployment_states, validated, waits_for_a_person
+from .why import Why as Why
+from .why import why as why
 
 
 class NodeRow(Struct, frozen=True, kw_only=True):
@@ -85,7 +74,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     sightings: int
     """Sightings that are not nodes."""
     deployments: dict[str, str]
-    """Deployment -> its state: `active`, `error`, `working` or `empty`."""
+    """Deployment -> its state in a word (`deployments`)."""
+    held_up: dict[str, DeploymentState]
+    """The deployments that something holds up, with the node role that does and the reason."""
     trust: str = ""
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
 
@@ -187,6 +178,7 @@ def role_row(world: World, role: NodeRole) -> RoleRow:
 
 def summary(world: World) -> Summary:
     nodes = servers(world)
+    states = deployment_states(world)
     waiting: dict[str, Why] = {}
     ready = failed = 0
     for node in nodes:
@@ -210,7 +202,8 @@ def summary(world: World) -> Summary:
         boots=sum(n.boots for n in nodes),
         waiting=waiting,
         sightings=len(lost),
-        deployments=deployment_states(world),
+        deployments={name: one.state for name, one in states.items()},
+        held_up={name: one for name, one in states.items() if one.role or one.why is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
     )
 
@@ -232,19 +225,6 @@ def _working(world: World, node: Node) -> str:
 def _sighted(sighting: Sighting) -> str:
     signal = sighting.boot.signal.value if sighting.boot else "dhcp"
     return f"seen as {sighting.mac}, last signal {signal}"
-
-
-def deployment_states(world: World) -> dict[str, str]:
-    """`active` when all of its committed node roles are done; `error` when one failed; else `working`."""
-    out = dict.fromkeys((d.name for d in world.deployments.values()), "empty")
-    for role in world.node_roles.values():
-        if not committed(role):
-            continue
-        state = "error" if role.state is State.ERROR else "active" if done(world, role) else "working"
-        rank = ("empty", "active", "working", "error")
-        if rank.index(state) > rank.index(out.get(role.deployment, "empty")):
-            out[role.deployment] = state
-    return dict(sorted(out.items()))
 
 
 def settled(world: World, expect: int) -> str:
@@ -270,6 +250,16 @@ def settled(world: World, expect: int) -> str:
         return ""
     refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
     return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
+
+
+def proved(world: World, expect: int) -> str:
+    """Like `settled`, for a run that ends when its deployments are validated: `validated` instead of `ready`. `stuck` also if all nodes are
+    ready, and no deployment goes on by itself."""
+    state = settled(world, expect)
+    if state != "ready":
+        return state
+    states = deployment_states(world)
+    return "validated" if validated(states) else "stuck" if waits_for_a_person(states.values()) else ""
 
 
 _LOOKED_AT = (parent.code, stage.code)

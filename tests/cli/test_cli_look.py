@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli_store import Run, objects
+from msgspec.structs import replace
 
+from engine import reasons
 from engine.api.control import Reader
-from engine.model import Kind
+from engine.events import Happened, Tick
+from engine.model import Kind, NodeRole, State
+from engine.store.store import Store
 
 
 def switch_of(store: Path) -> str:
@@ -50,3 +54,19 @@ def test_a_value_that_is_not_there_says_how_to_set_it(store: Path, crowbar: Run)
 def test_an_attribute_that_is_not_there(store: Path, crowbar: Run) -> None:
     code, _, err = crowbar("explain", "control-10", "ntp-client", "nothing")
     assert (code, err) == (2, "crowbar: there is no attribute nothing; ntp-client reads ntp-servers\n")
+
+
+def test_status_tells_the_state_of_each_deployment_and_what_holds_it_up(store: Path, crowbar: Run) -> None:
+    assert {"  cloud: validated", "  system: validated"} <= set(crowbar("status")[1].splitlines())
+    with Store.open(store) as made:
+        failed = next(r for r in made.load()["node_roles"].values() if isinstance(r, NodeRole) and r.role == "ntp-client")
+        broken = replace(failed, state=State.ERROR, failure=reasons.no_plan(), tries=1)
+        made.commit([(Happened(1001.0, 1e6, Tick(subjects=())), [("node_roles", failed.key, broken)])])
+    with Reader(store) as reader:
+        name = reader.world.nodes[failed.node].name
+    (line,) = [line for line in crowbar("status")[1].splitlines() if line.startswith("  cloud: ")]
+    assert line.startswith(f"  cloud: in error; ntp-client on {name.split('.')[0]}: attempt ")
+    (told,) = objects(crowbar("status", "--json")[1])
+    assert told["deployments"]["cloud"] == "in error"
+    held = told["held_up"]["cloud"]
+    assert (held["role"], held["node"], held["why"]["code"]) == ("ntp-client", name, "failed")

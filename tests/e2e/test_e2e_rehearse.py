@@ -51,6 +51,7 @@ def test_one_node_becomes_ready(ran: tuple[Path, Ended]) -> None:
     assert last["type"] == "summary"
     assert (last["nodes"], last["ready"], last["failed"], last["waiting"]) == (1, 1, 0, {})
     assert last["seconds"] > 0  # how many: tests/bench
+    assert last["deployments"]["cloud"] == "validated"
     assert last["boots"] >= 2  # discovery, and once more for the firmware's settings
 
 
@@ -109,8 +110,9 @@ def test_the_second_run_does_nothing(store: Path) -> None:
     before = saved_machines(store)
     with Store.read(store) as reader:
         tables, seq = reader.load(), reader.seq
-    second = crowbar(store, *RUN)
+    second = crowbar(store, *RUN, "--wait", "validated")
     assert second.code == 0, second
+    assert second.summary["verdict"] == "validated"
     assert all(line["seq"] > seq for line in second.lines[:-1]), "it tells again what the first run told"
     assert second.summary["ready"] == 1
     assert rack_counts(store)["bmc-logins"] == 0
@@ -151,7 +153,8 @@ def test_status(ran: tuple[Path, Ended]) -> None:
     assert found.code == 0, found
     (status,) = found.lines
     assert (status["type"], status["running"], status["nodes"], status["ready"], status["waiting"]) == ("status", False, 1, 1, {})
-    assert status["deployments"]["cloud"] == "active"
+    assert status["deployments"] == {"cloud": "validated", "system": "validated"}
+    assert status["held_up"] == {}
     plain = crowbar(store, "status")
     assert plain.code == 0
     assert "1 nodes  1 ready  0 failed" in plain.out
