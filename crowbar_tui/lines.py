@@ -116,7 +116,7 @@ def told(row: dict[str, Any]) -> str:
 
 def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence[tuple[str, str]] = ()) -> str:
     heard = f"last signal {node.signal} {ago(now, node.signal_at)}" if node.signal_at else "no signal yet"
-    told = heard if node.kind == "server" or node.signal_at else "a switch that LLDP told of" if node.kind == "device" else "this machine"
+    told = heard if node.kind == "server" or node.signal_at else "a switch, found by LLDP" if node.kind == "device" else "this machine"
     out = [f"{node.name}: {node.state}, {told}, runs {node.runs or 'nothing known'}"]
     if node.why is not None:
         out.append(reason("  ", node.why))

@@ -23,7 +23,7 @@ def test_a_switch_has_no_signal_and_no_age_of_one(store: Path, crowbar: Run) -> 
     name = switch_of(store)
     code, out, _ = crowbar("explain", name)
     assert code == 0
-    assert out.splitlines()[0] == f"{name}: discovered, a switch that LLDP told of, runs device"
+    assert out.splitlines()[0] == f"{name}: discovered, a switch, found by LLDP, runs device"
     (told,) = objects(crowbar("explain", name, "--json")[1])
     assert (told["signal"], told["signal_at"]) == ("", 0.0)
     assert "d ago" not in crowbar("explain", "admin")[1]
