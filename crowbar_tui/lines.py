@@ -7,18 +7,31 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import Disk, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import Disk, Explained, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
-from .console.formats import age
+from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
 
 
 def summary(s: Summary, running: bool) -> str:
     out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
-    out += [f"  {name}: {state}" for name, state in s.deployments.items() if state != "empty"]
+    out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
     return "\n".join(out)
+
+
+def deployments(s: Summary) -> list[str]:
+    """One line per deployment: its state, and the node role that holds it up with the reason."""
+    out = []
+    for name, state in s.deployments.items():
+        held = s.held_up.get(name)
+        if state == "empty":
+            continue
+        who = f"; {held.role} on {short(held.node)}" if held is not None and held.role else ""
+        said = "" if held is None else f"{': ' if who else '; '}{held.why.sentence}" if held.why is not None else " is at work"
+        out.append(f"  {name}: {state}{who}{said}")
+    return out
 
 
 def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:
@@ -78,7 +91,7 @@ def nodes(rows: Sequence[NodeRow], now: float) -> str:
     out = [f"{'place':<8} {'node':<{width}} {'state':<20} {'last signal':<12} {'age':>6}  roles  runs"]
     for r in rows:
         done = f"{r.done}/{r.roles}"
-        out.append(f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {age(now - r.signal_at):>6}  {done:<5}  {r.runs}")
+        out.append(f"{r.place:<8} {short(r.name):<{width}} {r.state:<20} {r.signal:<12} {since(now, r.signal_at):>6}  {done:<5}  {r.runs}")
         if r.why is not None:
             out.append(f"{'':<9}{r.why.sentence}")
     return "\n".join(out)
@@ -102,7 +115,9 @@ def told(row: dict[str, Any]) -> str:
 
 
 def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence[tuple[str, str]] = ()) -> str:
-    out = [f"{node.name}: {node.state}, last signal {node.signal} {age(now - node.signal_at)} ago, runs {node.runs or 'nothing known'}"]
+    heard = f"last signal {node.signal} {ago(now, node.signal_at)}" if node.signal_at else "no signal yet"
+    told = heard if node.kind == "server" or node.signal_at else "a switch, found by LLDP" if node.kind == "device" else "this machine"
+    out = [f"{node.name}: {node.state}, {told}, runs {node.runs or 'nothing known'}"]
     if node.why is not None:
         out.append(reason("  ", node.why))
     out += [f"  {label}: {text}" for label, text in facts]
@@ -128,8 +143,8 @@ def disk_rows(disks: Sequence[Disk]) -> list[str]:
 def disks_seen(shown: NodePreview, now: float) -> str:
     """How old it is what is shown of the disks, and why it is not newer."""
     if shown.asked:
-        return f"as the node reported {age(now - shown.as_of)} ago"
-    old = f"as of {age(now - shown.as_of)} ago" if shown.as_of else "not discovered yet"
+        return f"as the node reported {ago(now, shown.as_of, 'just now')}"
+    old = f"as of {ago(now, shown.as_of)}" if shown.as_of else "not discovered yet"
     return f"{old}; not asked now: {sentence(shown.unseen)}" if shown.unseen is not None else old
 
 
@@ -139,7 +154,14 @@ def why_role(row: RoleRow) -> str:
     return "\n".join(out)
 
 
-def layers(body: dict[str, Any]) -> str:
-    out = [f"{body['attribute']} for {body['role']} on {short(body['node'])}, weakest first:"]
-    out += [f"  {x['layer']:<10} {x['by']:<24} {json.dumps(x['value'])}" for x in body["layers"]]
-    return "\n".join(out if body["layers"] else [*out, "  no layer has a value"])
+def layers(told: Explained) -> str:
+    """All layers of an attribute, weakest first: who set each, or how to set it."""
+    out = [f"{told.attribute} for {told.role} on {short(told.node)}, weakest first:"]
+    for one in told.layers:
+        value = json.dumps(one.value) + ("  <- this counts" if one.wins else "")
+        out.append(f"  {one.layer:<10} {one.by if one.set else one.scope:<24} {value if one.set else f'not set; {one.how}'}")
+    if not told.layer:
+        out += ["  no layer has a value", *(f"    try: {how}" for how in told.ways)]
+    if not told.reads:
+        out.append(f"  {told.role} does not read this attribute")
+    return "\n".join(out)

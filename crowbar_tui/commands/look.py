@@ -135,12 +135,11 @@ def _explain(arguments: argparse.Namespace) -> int:
             print(f"crowbar: node {node.name} has no role {arguments.role}; it has {having or 'none'}", file=sys.stderr)
             return 2
         if arguments.attribute:
-            layers = reader.attribute(arguments.node, arguments.role, arguments.attribute)
-            if layers is None:
-                print(f"crowbar: there is no attribute {arguments.attribute}", file=sys.stderr)
+            explained = reader.attribute(arguments.node, arguments.role, arguments.attribute)
+            if explained is None:
+                print(_no_attribute(reader, arguments.role, arguments.attribute), file=sys.stderr)
                 return 2
-            body: dict[str, Any] = {"node": node.name, "role": arguments.role, "attribute": arguments.attribute, "layers": layers}
-            print(json.dumps({"type": "explain", **body}) if arguments.json else lines.layers(body))
+            print(json.dumps({"type": "explain", **to_json(explained)}) if arguments.json else lines.layers(explained))
         elif arguments.role:
             row = reader.role(arguments.node, arguments.role)
             assert row is not None
@@ -157,6 +156,12 @@ def _explain(arguments: argparse.Namespace) -> int:
                 if disks := reader.disks(arguments.node):
                     print("\n".join(["disks:", *lines.disk_rows(disks)]))
     return 0
+
+
+def _no_attribute(reader: Reader, role: str, name: str) -> str:
+    definition = reader.catalog.roles.get(role)
+    reads = ", ".join(definition.reads) if definition is not None else ""
+    return f"crowbar: there is no attribute {name}; {role} reads {reads or 'none'}"
 
 
 def _no_such(reader: Reader, name: str) -> int:

@@ -29,6 +29,7 @@ from engine.api.control import (
     Refuse,
     Rehearsal,
     Store,
+    StoreError,
     Story,
     Summary,
     at_hand,
@@ -38,6 +39,7 @@ from engine.api.control import (
     image_remarks,
     keys_beside,
     plan_file,
+    proved,
     sentence,
     settled,
     site_catalog,
@@ -125,6 +127,8 @@ def _started(arguments: argparse.Namespace, engine: Engine) -> None:
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object per line; the last one is the summary")
+    wait = "what ends the run: all nodes ready, or all deployments validated too (default: ready)"
+    command.add_argument("--wait", choices=["ready", "validated"], default=None, help=wait)
     command.add_argument("--timeout", type=float, default=None, metavar="SECONDS")
 
 
@@ -160,7 +164,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         name = "qemu-rack.yml" if arguments.kind == "qemu" else "one-node.yml" if nodes == 1 else "six-nodes.yml"
         text = (importlib.resources.files("crowbar_tui") / "plans" / name).read_text(encoding="utf-8")
         plan = plan_file.read(text, name, site_catalog(arguments.store))
-    shown = not arguments.headless and not arguments.json and terminal()
+    shown = not arguments.headless and not arguments.json and arguments.wait is None and terminal()
     speed = arguments.speed or (10.0 if shown else "max")
     return _on_rack(arguments, plan, arguments.kind, nodes, arguments.seed, speed, arguments.fresh, shown)
 
@@ -174,6 +178,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         kind, nodes = arguments.rehearse
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
     secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
+    before = _last_event(arguments.store)
     engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
     _started(arguments, engine)
     try:
@@ -182,7 +187,7 @@ def _replay(arguments: argparse.Namespace) -> int:
             print(f"crowbar: the engine refused the plan: {sentence(answer.reason)}", file=sys.stderr)
             return 1
         _remark(arguments.store, plan)
-        return _follow(engine, arguments, plan.expect.nodes, plan.expect.within)
+        return _follow(engine, arguments, plan.expect.nodes, plan.expect.within, before)
     finally:
         engine.stop()
 
@@ -250,59 +255,89 @@ def _on_rack(
             return open_rehearsal(lambda: run, store)
         if kind == "qemu":
             _remark(store, plan)
+        before = _last_event(store)
         with run:
-            return _follow(run.engine, arguments, nodes, plan.expect.within)
+            return _follow(run.engine, arguments, nodes, plan.expect.within, before)
     except RackError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
 
 
-def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: float) -> int:
-    """Prints events until the rack is ready, nothing moves any more, or the time is over."""
+def _last_event(store: Path) -> int:
+    """Number of the last event of an earlier run on this store. 0: there is none."""
+    try:
+        with Store.read(store) as reader:
+            return reader.seq
+    except StoreError:  # no store yet; or one that the engine refuses with the reason
+        return 0
+
+
+def _follow(engine: Engine, arguments: argparse.Namespace, expect: int, within: float, before: int) -> int:
+    """Prints events after `before` until the rack is ready, nothing moves any more, or the time is over."""
     limit = arguments.timeout or within or 1800.0
     plan = engine.world.plan
     silent_s = max(SILENT_S * (plan.patience if plan is not None else 1.0), 4 * STUCK_S)
     started = time.monotonic()
+    goal, state_of = ("validated", proved) if arguments.wait == "validated" else ("ready", settled)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    story, printed, stuck_since, verdict = Story(), 0, 0.0, "timeout"
     reader = engine.reader()
+    teller, stuck_since, verdict = Teller(reader, before, arguments.json), 0.0, "timeout"
+    printed = before
     while not stop.is_set() and not engine.stop_asked.is_set():
-        printed = _print_new(reader, arguments, story, printed)
+        printed = teller.print_new(reader, printed)
         if engine.failure:
             print(f"crowbar: {engine.failure}", file=sys.stderr)
             return 1
         now = time.monotonic()
-        state = settled(engine.world, expect)
+        state = state_of(engine.world, expect)
         looked = time.monotonic() - now
         stuck_since = (stuck_since or now) if state in ("stuck", "silent") else 0.0
-        if state == "ready" or (stuck_since and now - stuck_since > (STUCK_S if state == "stuck" else silent_s)):
-            verdict = "ready" if state == "ready" else "stuck"
+        if state == goal or (stuck_since and now - stuck_since > (STUCK_S if state == "stuck" else silent_s)):
+            verdict = goal if state == goal else "stuck"
             break
         if now - started > limit:
             break
         # A look at a thousand nodes costs the engine's interpreter some milliseconds: spend at most 5 % of the time on it.
         stop.wait(max(0.05, 20 * looked))
         engine.wait(printed, 0.5)
-    while (after := _print_new(reader, arguments, story, printed)) > printed:
+    while (after := teller.print_new(reader, printed)) > printed:
         printed = after
     reader.close()
     found = summary(engine.world)
     _print_summary(arguments, found, time.monotonic() - started, expect, "stopped" if stop.is_set() else verdict)
-    return 0 if verdict == "ready" and not stop.is_set() else 1
+    return 0 if verdict == goal and not stop.is_set() else 1
 
 
-def _print_new(store: Store, arguments: argparse.Namespace, story: Story, after: int) -> int:
-    for row in store.journal(after):
-        after = row.seq
-        told = story.tell(row)
-        if arguments.json:
-            print(json.dumps(told))
-        elif told.get("text"):
-            print(lines.told(told))
-    sys.stdout.flush()
-    return after
+class Teller:
+    """Prints what happens in this run. It reads the events of earlier runs too, for the names and states of the nodes."""
+
+    def __init__(self, store: Store, before: int, as_json: bool) -> None:
+        """`before`: number of the last event of earlier runs. Raises StoreError."""
+        self._story = Story()
+        self._continues = before > 0
+        self._json = as_json
+        seq = 0
+        while seq < before:
+            rows = [row for row in store.journal(seq) if row.seq <= before]
+            for row in rows:
+                self._story.tell(row)
+            seq = rows[-1].seq if rows else before
+
+    def print_new(self, store: Store, after: int) -> int:
+        """Prints the events after that number, at most as many as one look at the journal gives. Returns the number of the last one."""
+        for row in store.journal(after):
+            after = row.seq
+            told = self._story.tell(row)
+            if self._continues and not told["text"]:
+                continue  # the start and the commit of a run that changes nothing are no news
+            if self._json:
+                print(json.dumps(told))
+            elif told.get("text"):
+                print(lines.told(told))
+        sys.stdout.flush()
+        return after
 
 
 def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float, expect: int, verdict: str) -> None:
@@ -318,11 +353,15 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
             "seconds": round(seconds, 3),
             "boots": found.boots,
             "never_seen": missing,
+            "deployments": found.deployments,
+            "held_up": {name: to_json(one) for name, one in found.held_up.items()},
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
         }
         print(json.dumps(body), flush=True)
         return
     print(f"\n{found.ready} of {max(expect, found.nodes)} nodes ready in {seconds:.1f} s, {found.boots} boots: {verdict}")
+    for line in lines.deployments(found):
+        print(line)
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
     if missing:

@@ -17,7 +17,7 @@ from engine.api.control import PlanError, Reader, attribute_rows, no_image, site
 
 from .. import answers, lines
 from ..console import terminal_text
-from ..console.formats import age
+from ..console.formats import ago
 from ..console.logs import TAIL, Attempted, LogFile, of_node, tail
 
 
@@ -108,7 +108,7 @@ def _log(arguments: argparse.Namespace) -> int:
     files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs])
     if arguments.list:
         for one in files:
-            print(f"{age(time.time() - one.at):>7} ago  {one.label:<44} {one.path}")
+            print(f"{ago(time.time(), one.at):>11}  {one.label:<44} {one.path}")
         return 0
     chosen = _chosen(files, attempted, arguments.role)
     if chosen is None:

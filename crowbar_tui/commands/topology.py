@@ -8,7 +8,7 @@ import time
 
 from engine.api.control import Link, Reader, Topology, natural, to_json
 
-from ..console.formats import age
+from ..console.formats import since
 
 WIDTH = 80
 
@@ -42,10 +42,10 @@ def draw(found: Topology, now: float) -> str:
     nics = max(len(link.nic or link.link) for link in found.links)
     for switch in found.switches:
         mine = [x for x in found.links if (x.switch or x.plan.partition(":")[0]) == switch.name]
-        heard = f"lldp {age(now - switch.at)}" if switch.at else "not heard"
-        oldest = min((x.at for x in mine if x.switch), default=switch.at)
+        heard = f"lldp {since(now, switch.at)}" if switch.at else "not heard"
+        oldest = min((x.at for x in mine if x.switch and x.at), default=switch.at)
         if oldest < switch.at - 60:
-            heard += f", the oldest {age(now - oldest)}"
+            heard += f", the oldest {since(now, oldest)}"
         out.append(f" {switch.name}  {heard}")
         ports = [(x.port or x.plan.partition(":")[2], x) for x in mine]
         width = max((len(port) for port, _ in ports), default=0)

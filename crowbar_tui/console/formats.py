@@ -18,6 +18,16 @@ def age(seconds: float) -> str:
     return f"{s // 86_400}d"
 
 
+def since(now: float, at: float) -> str:
+    """The age of a moment, as `age` writes it. Empty for 0: the moment never was."""
+    return age(now - at) if at else ""
+
+
+def ago(now: float, at: float, never: str = "never") -> str:
+    """`3m12s ago`. `never` for 0: the moment never was."""
+    return f"{age(now - at)} ago" if at else never
+
+
 def left(seconds: float) -> str:
     """A duration as exact as an estimate is: `~40s`, `~12m`, `~2h10m`."""
     s = max(int(seconds), 0)

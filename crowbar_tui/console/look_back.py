@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from engine.api.views import Stretch, short
 
 from . import glyphs as g
-from .formats import age
+from .formats import ago
 from .overlays import Asked, Command
 from .screen import Hint
 from .session import Session
@@ -165,7 +165,7 @@ def said(session: Session) -> str:
     where = "the end" if moment.seq >= moment.last else ""
     if moment.seq <= moment.first:
         where = "the oldest kept event" if moment.first else "the beginning"
-    return f"look back at {day}, {age(session.real() - session.wall())} ago" + (f": {where}" if where else "")
+    return f"look back at {day}, {ago(session.real(), session.wall())}" + (f": {where}" if where else "")
 
 
 def lines(session: Session, columns: int) -> list[Line]:

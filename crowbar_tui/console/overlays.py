@@ -8,7 +8,7 @@ from typing import NamedTuple
 from engine.api.views import Disk, NodePreview, Preview, sentence
 
 from . import glyphs as g
-from .formats import age, size
+from .formats import ago, size
 from .session import Session
 from .styled import Line, Span, clip, fit, line, wrap
 
@@ -130,8 +130,8 @@ def _disk(d: Disk) -> Line:
 
 def _seen(node: NodePreview, columns: int, now: float) -> list[str]:
     if node.asked:
-        return [f"as the node reported {age(now - node.as_of)} ago"]
-    old = f"as of {age(now - node.as_of)} ago" if node.as_of and now else ""
+        return [f"as the node reported {ago(now, node.as_of, 'just now')}"]
+    old = f"as of {ago(now, node.as_of)}" if node.as_of and now else ""
     why = sentence(node.unseen) if node.unseen is not None else ""
     return wrap("; ".join(text for text in (old, why) if text), columns, 2) if old or why else []
 

@@ -32,6 +32,7 @@ from engine.api.views import (
     node_row,
     servers,
     short,
+    sighting_reason,
     topology,
     why,
 )
@@ -191,7 +192,7 @@ class Session:
         for s in lost(self.world):
             at = s.boot.at if s.boot is not None else s.last
             signal = s.boot.signal.value if s.boot is not None else "dhcp"
-            reason = why(s.reason) if s.reason is not None else None
+            told = sighting_reason(s)
             out.append(
                 NodeRow(
                     id=s.mac,
@@ -209,7 +210,7 @@ class Session:
                     done=0,
                     roles=0,
                     boots=0,
-                    why=reason,
+                    why=why(told) if told is not None else None,
                 )
             )
         admin = self.rows.get("admin")

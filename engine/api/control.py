@@ -62,6 +62,8 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.deployments import DeploymentState
+from ..views.explain import Explained, explain_attribute
 from ..views.export import ExportedNode, exported
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
@@ -69,7 +71,7 @@ from ..views.plan_view import deployed, revision_text
 from ..views.preview import NodePreview, preview
 from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, Why, explain_attribute, node_row, role_row, servers, settled, summary
+from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, proved, role_row, servers, settled, summary
 from ..wire.reach import Reach
 
 __all__ = [
@@ -84,10 +86,12 @@ __all__ = [
     "Config",
     "DecodedPacket",
     "Decoder",
+    "DeploymentState",
     "Diff",
     "Disk",
     "Engine",
     "EngineHost",
+    "Explained",
     "ExportedNode",
     "InterfaceWatch",
     "KeyFileError",
@@ -147,6 +151,7 @@ __all__ = [
     "no_image",
     "plan_file",
     "propose",
+    "proved",
     "rack_beside",
     "read_catalog",
     "read_machine_list",
@@ -265,8 +270,8 @@ class Reader:
         record = self.world.node_roles.get((found.id, role)) if found else None
         return role_row(self.world, record) if record else None
 
-    def attribute(self, node: str, role: str, name: str) -> list[dict[str, Any]] | None:
-        """The layers of an attribute for a node role, weakest first. None: no such node role or attribute."""
+    def attribute(self, node: str, role: str, name: str) -> Explained | None:
+        """Where the value of an attribute for a node role comes from, or how to set one. None: no such node role or attribute."""
         found = self.world.node_named(node)
         record = self.world.node_roles.get((found.id, role)) if found else None
         if record is None or name not in self.world.catalog.attributes:

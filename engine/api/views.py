@@ -35,16 +35,17 @@ from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
 from ..views.estimate import Estimate, estimate
+from ..views.explain import layers_in_line
 from ..views.follow import Follower
 from ..views.net_view import AddressRow, NetworkView, addresses, networks
 from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
 from ..views.past import Journal, Past, Problem, Pruned, Stretch
-from ..views.plan_view import PlanPage, plan_page, revision_text
+from ..views.plan_view import DeploymentView, PlanPage, plan_page, revision_text
 from ..views.preview import NodePreview, Preview, preview
 from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, why
+from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, sighting_reason, why
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -75,6 +76,7 @@ __all__ = [
     "Column",
     "DecodedPacket",
     "Decoder",
+    "DeploymentView",
     "Disk",
     "Estimate",
     "Follower",
@@ -142,6 +144,7 @@ __all__ = [
     "held",
     "is_failure",
     "is_of_a_store",
+    "layers_in_line",
     "lists",
     "looks_of",
     "lost",
@@ -161,6 +164,7 @@ __all__ = [
     "servers",
     "shipped",
     "short",
+    "sighting_reason",
     "site_catalog",
     "topology",
     "verbs",

@@ -29,6 +29,24 @@ on_hold = kind("on_hold", "node {node} is on hold", "release the hold: crowbar n
 powered_off = kind("powered_off", "{who} powered node {node} off", "power it on: crowbar node {node} power on", who=Who.OPERATOR)
 problem = kind("problem", "node {node} has a problem: {message}", "fix the problem, then retry the node", who=Who.OPERATOR)
 booting = kind("booting", "the node is booting {environment}: last signal {signal}, next {expected}", who=Who.ENGINE)
+boot_held_up = kind(
+    "boot_held_up",
+    "the boot into {environment} fails so far: {message} (last signal {signal}, next {expected})",
+    "{remedy}",
+    who=Who.ENGINE,
+)
+nothing_validates = kind(
+    "nothing_validates",
+    "all roles of deployment {deployment} are done, and none of them proves that it works",
+    "bind a role that validates, for example ready, to its nodes in the plan",
+    who=Who.AUTHOR,
+)
+proof_skipped = kind(
+    "proof_skipped",
+    "role {role} proves that the deployment works, and it was skipped",
+    "redeploy role {role}, so that it runs",
+    who=Who.OPERATOR,
+)
 found_off = kind(
     "found_off",
     "node {node} is powered off, and neither the engine nor an operator did that",

@@ -23,6 +23,7 @@ from ..core.roles.transitions import doubted
 from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
 from ..reasons import Reason, advice, is_failure, sentence
+from .summary import sighting_reason
 
 FIRMWARE_S = 420.0
 """Seconds after the commit of a plan in which machines may still be silent."""
@@ -67,6 +68,7 @@ def next_step(world: World, links: Topology | None = None) -> Step:
         or _confirm(world)
         or _allocate(world, servers)
         or _release(servers)
+        or _held_up(servers)
         or _look(world)
         or _power(world, servers)
         or _cable(world, links)
@@ -190,10 +192,28 @@ def lost(world: World) -> list[Sighting]:
 
 def _look(world: World) -> Step | None:
     for sighting in lost(world):
-        if sighting.reason is not None:
-            told = advice(sighting.reason)
-            return Step(kind="look", text=f"{sentence(sighting.reason)}" + (f": {told}" if told else ""))
+        reason = sighting_reason(sighting)
+        if reason is not None:
+            told = advice(reason)
+            return Step(kind="look", text=sentence(reason) + (f": {told}" if told else ""))
     return None
+
+
+def _held_up(servers: list[Node]) -> Step | None:
+    """Boots with a known obstacle, for example a BMC that refuses the power order. The engine repeats them a few times."""
+    causes: dict[str, list[Node]] = {}
+    for node in servers:
+        if node.boot is not None and node.boot.failure is not None:
+            causes.setdefault(node.boot.failure.code, []).append(node)
+    if not causes:
+        return None
+    hit = max(causes.values(), key=lambda nodes: (len(nodes), [-ord(x) for x in nodes[0].name]))
+    node = min(hit, key=lambda n: _natural(n.name))
+    cause = node.boot.failure if node.boot is not None else None
+    assert cause is not None
+    told = _COMMAND.sub("", advice(cause))
+    who = short(node.name) if len(hit) == 1 else f"{short(node.name)} and {len(hit) - 1} more"
+    return Step(kind="look", text=f"{who}: {sentence(cause)}" + (f": {told}" if told else ""), node=node.name, many=len(hit))
 
 
 def _power(world: World, servers: list[Node]) -> Step | None:

@@ -28,7 +28,15 @@ from .facts import node_facts
 DEEPEST = 24
 _OF_THE_NODE = {
     kind.code
-    for kind in (reasons.not_available, reasons.on_hold, reasons.powered_off, reasons.problem, reasons.booting, reasons.unreachable)
+    for kind in (
+        reasons.not_available,
+        reasons.on_hold,
+        reasons.powered_off,
+        reasons.problem,
+        reasons.booting,
+        reasons.boot_held_up,
+        reasons.unreachable,
+    )
 }
 """Codes of reasons that hold for the whole node: no further cause lies behind them."""
 
@@ -177,8 +185,8 @@ def _facts(world: World, node: Node, role: NodeRole | None, reason: Reason | Non
     if boot is not None:
         coming, _ = expected_next(boot)
         out.append(WhyFact(label="expected next", text=f"{coming.value}, within {within(world, boot):g} s; try {boot.tries} of 3"))
-        if boot.failure is not None:
-            out.append(WhyFact(label="power order", text=sentence(boot.failure)))
+        if boot.failure is not None and (reason is None or reason.code != "boot_held_up"):
+            out.append(WhyFact(label="obstacle", text=sentence(boot.failure)))
     elif role is not None and role.state is State.TRANSITION:
         out.append(WhyFact(label="expected next", text=f"the result of attempt {role.attempt}.{role.leg}", at=role.started))
     if role is not None and role.state is State.ERROR and role.attempt:
@@ -188,6 +196,7 @@ def _facts(world: World, node: Node, role: NodeRole | None, reason: Reason | Non
     if node.runs:
         answers = "answers" if node.alive else "does not answer"
         out.append(WhyFact(label="it runs", text=f"{node.runs}, {answers}, address {node.address or 'none'}"))
-    if reason is not None and reason.code == "power_failed" and node.bmc is not None:
+    obstacle = boot.failure if boot is not None and boot.failure is not None else reason
+    if obstacle is not None and obstacle.code == "power_failed" and node.bmc is not None:
         out.append(WhyFact(label="bmc", text=f"{node.bmc.address} {node.bmc.mac}".strip()))
     return out + [WhyFact(label=label, text=text) for label, text in node_facts(world, node)]

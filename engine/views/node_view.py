@@ -52,6 +52,8 @@ class BootView(Struct, frozen=True, kw_only=True):
     at: float
     """Wall time of the last signal."""
     lines: tuple[BootLine, ...]
+    obstacle: str = ""
+    """What it meets: the last answer of the BMC, a refused hello. Empty: nothing known."""
 
 
 class RoleLine(Struct, frozen=True, kw_only=True):
@@ -243,6 +245,7 @@ def boot_view(boot: Boot, world: World) -> BootView:
         of=TRIES,
         at=boot.at,
         lines=tuple(lines),
+        obstacle=sentence(boot.failure) if boot.failure is not None else "",
     )
 
 

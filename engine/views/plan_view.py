@@ -11,7 +11,9 @@ from ..core.world.world import World
 from ..files.plan_write import write
 from ..model import Node, Revision, State
 from ..plan import Plan
-from .summary import deployment_states, servers
+from .deployments import deployment_states
+from .summary import servers
+from .why import Why
 
 
 class DeploymentView(Struct, frozen=True, kw_only=True):
@@ -23,6 +25,9 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     done: int
     error: int
     proposed: int
+    holder: str
+    """The node role that holds it up: `os-install on node-3`. Empty: none does."""
+    why: Why | None
     wants: tuple[tuple[str, str], ...]
     """The roles that the plan binds, and their nodes in the plan's words."""
 
@@ -89,7 +94,9 @@ def plan_page(world: World) -> PlanPage:
                     name=name,
                     parent=parent,
                     depth=depth,
-                    state=states.get(name, "empty"),
+                    state=states[name].state,
+                    holder=" on ".join(part for part in (states[name].role, states[name].node.split(".")[0]) if part),
+                    why=states[name].why,
                     roles=mine["roles"],
                     done=mine["done"],
                     error=mine["error"],

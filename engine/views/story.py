@@ -31,16 +31,18 @@ class Story:
         `took_s` of a challenge."""
         out: dict[str, Json] = {"seq": row.seq, "at": round(row.at, 3), "type": _WORDS.sub("-", row.event).lower(), "node": ""}
         words: list[str] = []
-        node_id = str(row.fields.get("node", ""))
+        others: list[str] = []
+        node_id, certain = self._whose(row)
         for table, key, body in row.rows:
             if table == "nodes" and body is not None:
-                node_id = str(key)
-                self._names[node_id] = str(body["name"])
-                words += self._node(out, body)
+                if key == node_id or not certain:
+                    words += self._node(out, body)
+                else:
+                    others += self._other(body)
             elif table == "nodes":
                 words.append(f"{self._names.get(str(key), key)} deleted")
             elif table == "node_roles":
-                words += self._role(out, cast(list[str], key), body)
+                words += self._role(out, cast(list[str], key), body, node_id if certain else "")
             elif table == "sightings" and body is not None:
                 out["mac"] = str(key)
                 if body.get("reason"):
@@ -64,8 +66,25 @@ class Story:
             words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')} of {whose}")
         if row.event == "Operate":
             words.insert(0, f"{row.fields.get('who')}: {row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip())
-        out["text"] = "; ".join(dict.fromkeys(words))
+        out["text"] = "; ".join(dict.fromkeys([*words, *others]))
         return out
+
+    def _whose(self, row: JournalRow) -> tuple[str, bool]:
+        """Id of the node that the event is about, and whether the event itself says so. An outcome of one node may change others: a server
+        that listens makes a node of its switch. Without such a word it is the last changed node."""
+        changed = [str(key) for table, key, body in row.rows if table == "nodes" and body is not None]
+        self._names.update({str(key): str(body["name"]) for table, key, body in row.rows if table == "nodes" and body is not None})
+        told = str(row.fields.get("node", ""))
+        if told in self._names:
+            return told, True
+        return changed[-1] if changed else told, False
+
+    def _other(self, body: dict[str, Json]) -> list[str]:
+        """What changed of a node that the event is not about, with its name."""
+        own: dict[str, Json] = {}
+        words = self._node(own, body)
+        name = str(body["name"]).split(".")[0]
+        return [f"{name}: {word}" for word in words]
 
     def _node(self, out: dict[str, Json], body: dict[str, Json]) -> list[str]:
         words = []
@@ -88,15 +107,17 @@ class Story:
             words.append(_reason(body["problem"]))
         return words
 
-    def _role(self, out: dict[str, Json], key: list[str], body: dict[str, Json] | None) -> list[str]:
+    def _role(self, out: dict[str, Json], key: list[str], body: dict[str, Json] | None, subject: str) -> list[str]:
+        """`subject`: the node that the event is about. Empty: any."""
         node, role = key
-        roles = cast(dict[str, Json], out.setdefault("roles", {}))
+        own = subject in ("", node)
+        roles: dict[str, Json] = cast(dict[str, Json], out.setdefault("roles", {})) if own else {}
         state = str(body["state"]) if body is not None else "gone"
         if self._states.get((node, role)) == state:
             return []
         self._states[(node, role)] = state
         roles[role] = state
-        return [f"{role} {state}"]
+        return [f"{role} {state}" if own else f"{role} on {self._names.get(node, node).split('.')[0]} {state}"]
 
 
 def _reason(body: Json) -> str:

@@ -5,29 +5,17 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.boot.signals import expected
+from ..core.boot.signals import waits_for
 from ..core.roles.annealer import blockers
-from ..core.roles.attributes import layers
 from ..core.roles.derive import committed, done, shown_state
 from ..core.roles.stages import may_enter, node_state, wanted_stage
 from ..core.roles.transitions import runs
 from ..core.world.world import World
-from ..definitions import Json
 from ..model import Kind, Node, NodeRole, Sighting, State
-from ..reasons import Reason, advice, is_elsewhere, needs_person, parent, powered_off, sentence, stage
-
-
-class Why(Struct, frozen=True, kw_only=True):
-    """A reason, ready to read: code and fields for programs, sentence and advice for people."""
-
-    code: str
-    fields: dict[str, Json]
-    sentence: str
-    advice: str = ""
-
-
-def why(reason: Reason) -> Why:
-    return Why(code=reason.code, fields=dict(reason.fields), sentence=sentence(reason), advice=advice(reason))
+from ..reasons import Reason, is_elsewhere, needs_person, parent, powered_off, sentence, stage
+from .deployments import DeploymentState, deployment_states, validated, waits_for_a_person
+from .why import Why as Why
+from .why import why as why
 
 
 class NodeRow(Struct, frozen=True, kw_only=True):
@@ -41,8 +29,9 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     address: str
     runs: str
     signal: str
+    """The last signal. Empty: it never gave one, like a switch."""
     signal_at: float
-    """Wall time of the last signal."""
+    """Wall time of the last signal. 0: it never gave one."""
     since: float
     done: int
     roles: int
@@ -85,7 +74,9 @@ class Summary(Struct, frozen=True, kw_only=True):
     sightings: int
     """Sightings that are not nodes."""
     deployments: dict[str, str]
-    """Deployment -> its state: `active`, `error`, `working` or `empty`."""
+    """Deployment -> its state in a word (`deployments`)."""
+    held_up: dict[str, DeploymentState]
+    """The deployments that something holds up, with the node role that does and the reason."""
     trust: str = ""
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
 
@@ -118,7 +109,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         family=node.family,
         address=node.address,
         runs=node.runs or (f"booting {boot.environment}" if boot else ""),
-        signal=(boot.signal if boot else node.signal).value,
+        signal=boot.signal.value if boot else node.signal.value if node.signal_at else "",
         signal_at=boot.at if boot else node.signal_at,
         since=node.since,
         done=sum(done(world, r) for r in roles),
@@ -138,6 +129,8 @@ def node_why(world: World, node: Node) -> Why | None:
         return why(node.problem)
     if node.off is not None:
         return why(powered_off(node=node.name, who=node.off.who))
+    if node.boot is not None and node.boot.failure is not None:
+        return why(waits_for(node.boot))
     if not committed_roles(world, node) and node.notice is not None:
         return why(node.notice)
     wanted = wanted_stage(world, node)
@@ -185,6 +178,7 @@ def role_row(world: World, role: NodeRole) -> RoleRow:
 
 def summary(world: World) -> Summary:
     nodes = servers(world)
+    states = deployment_states(world)
     waiting: dict[str, Why] = {}
     ready = failed = 0
     for node in nodes:
@@ -197,8 +191,9 @@ def summary(world: World) -> Summary:
         waiting[node.name] = found or Why(code="working", fields={}, sentence=_working(world, node))
     lost = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
     for sighting in lost:
+        told = sighting_reason(sighting)
         waiting[sighting.mac] = (
-            why(sighting.reason) if sighting.reason else Why(code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting))
+            why(told) if told is not None else Why(code="sighted", fields={"mac": sighting.mac}, sentence=_sighted(sighting))
         )
     return Summary(
         nodes=len(nodes),
@@ -207,9 +202,15 @@ def summary(world: World) -> Summary:
         boots=sum(n.boots for n in nodes),
         waiting=waiting,
         sightings=len(lost),
-        deployments=deployment_states(world),
+        deployments={name: one.state for name, one in states.items()},
+        held_up={name: one for name, one in states.items() if one.role or one.why is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
     )
+
+
+def sighting_reason(sighting: Sighting) -> Reason | None:
+    """Why a machine that is no node does not become one: what the engine concluded, or else the obstacle of its boot."""
+    return sighting.reason or (sighting.boot.failure if sighting.boot is not None else None)
 
 
 def _working(world: World, node: Node) -> str:
@@ -217,31 +218,13 @@ def _working(world: World, node: Node) -> str:
         if role.state is State.TRANSITION:
             return f"{role.role} is running"
     if node.boot is not None:
-        return f"booting {node.boot.environment}: last signal {node.boot.signal.value}, next {expected(node.boot)}"
+        return sentence(waits_for(node.boot))
     return f"in stage {node.stage}"
 
 
 def _sighted(sighting: Sighting) -> str:
     signal = sighting.boot.signal.value if sighting.boot else "dhcp"
     return f"seen as {sighting.mac}, last signal {signal}"
-
-
-def deployment_states(world: World) -> dict[str, str]:
-    """`active` when all of its committed node roles are done; `error` when one failed; else `working`."""
-    out = dict.fromkeys((d.name for d in world.deployments.values()), "empty")
-    for role in world.node_roles.values():
-        if not committed(role):
-            continue
-        state = "error" if role.state is State.ERROR else "active" if done(world, role) else "working"
-        rank = ("empty", "active", "working", "error")
-        if rank.index(state) > rank.index(out.get(role.deployment, "empty")):
-            out[role.deployment] = state
-    return dict(sorted(out.items()))
-
-
-def explain_attribute(world: World, role: NodeRole, name: str) -> list[dict[str, Json]]:
-    """Each layer with a value, weakest first; the last one wins."""
-    return [{"layer": layer, "by": by, "value": value} for layer, by, value in layers(world, role, name)]
 
 
 def settled(world: World, expect: int) -> str:
@@ -267,6 +250,16 @@ def settled(world: World, expect: int) -> str:
         return ""
     refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
     return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
+
+
+def proved(world: World, expect: int) -> str:
+    """Like `settled`, for a run that ends when its deployments are validated: `validated` instead of `ready`. `stuck` also if all nodes are
+    ready, and no deployment goes on by itself."""
+    state = settled(world, expect)
+    if state != "ready":
+        return state
+    states = deployment_states(world)
+    return "validated" if validated(states) else "stuck" if waits_for_a_person(states.values()) else ""
 
 
 _LOOKED_AT = (parent.code, stage.code)

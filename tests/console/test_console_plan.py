@@ -198,6 +198,13 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
     assert what == Setting("deployment" if scope == "cloud" else "operator", things[row].name, "new-value")
 
 
+async def test_the_layers_of_the_chosen_attribute_are_shown() -> None:
+    source, at = still("ready")
+    async with console(source, at, size=(160, 48), keys="A") as (app, _):
+        told = " ".join(shot(app).split())
+        assert "layers: default (counts); not set: discovery, hint, parent, deployment, setting, rule, role, engine, operator" in told
+
+
 async def test_a_refused_value_is_told() -> None:
     source, at = still("ready")
     source.answer = lambda *_: Said(False, "attribute target-os must be text like ..., not 'X'", "")

@@ -98,6 +98,25 @@ def test_ages_and_sizes() -> None:
     assert [formats.speed(n) for n in (0, 100, 1000, 2500, 25_000)] == ["", "100M", "1G", "2500M", "25G"]
 
 
+def test_a_moment_that_never_was_has_no_age() -> None:
+    """0 is no time: its age is the age of Unix."""
+    assert (formats.since(1e9, 1e9 - 72.0), formats.since(1e9, 0.0)) == ("1m12s", "")
+    assert (formats.ago(1e9, 1e9 - 72.0), formats.ago(1e9, 0.0), formats.ago(1e9, 0.0, "not yet")) == ("1m12s ago", "never", "not yet")
+
+
+def test_ages_of_moments_are_made_in_one_place() -> None:
+    """`age` takes seconds. `age(now - at)` shows 20785 days for a moment that never was; `since` and `ago` do not."""
+    found = []
+    for path in sorted(Path(formats.__file__).parents[1].rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "age"
+            if named and isinstance(call.args[0], ast.BinOp) and path.name != "formats.py":
+                left = ast.unparse(call.args[0].left)
+                if left == "now" or left.endswith(("wall", "wall()", "real()", "time()")):
+                    found.append(f"{path.name}:{call.lineno}")
+    assert found == []
+
+
 def test_glyphs_are_in_both_sets() -> None:
     assert set(ALL) <= CP437
     assert ALL.translate(ASCII).isascii()

@@ -20,6 +20,7 @@ from engine.effects import Accept, Start
 from engine.events import Commit, Outcome, SetAttribute, Started
 from engine.model import Allocation, Deployment, Place, State, Value
 from engine.plan import Admin, DeploymentDef, PlaceDef, RackDef, Rule, Site
+from engine.views.explain import Explained, explain_attribute
 
 GIVER = role("giver", gives=("x",))
 FAR = role("far", gives=("y",))
@@ -74,6 +75,64 @@ def test_each_layer_wins_over_those_before_it() -> None:
     order = [name for name, _, _ in layers(d.world, d.at("reader"), "x")]
     assert order == ["default", *(layer for layer, _ in STEPS)]
     assert [name for name in LAYERS if name in order] == sorted(set(order), key=LAYERS.index)
+
+
+def shown(d: WorldRig, name: str = "x") -> Explained:
+    return explain_attribute(d.world, d.at("reader"), name)
+
+
+def test_every_layer_is_explained_with_and_without_a_value() -> None:
+    d = rig()
+    order = [(row.layer, row.scope) for row in shown(d).layers]
+    assert list(dict.fromkeys(layer for layer, _ in order)) == list(LAYERS)
+    for _, row in STEPS:
+        if row is None:
+            d.change(role="giver", gave={"x": "parent"})
+        else:
+            d.put(row)
+        told = shown(d)
+        assert [(one.layer, one.by, one.value) for one in told.layers if one.set] == list(layers(d.world, d.at("reader"), "x"))
+        assert [(one.layer, one.scope) for one in told.layers] == order
+        assert [one.value for one in told.layers if one.wins] == [told.value] == [effective(d.world, d.at("reader"), "x")]
+        assert all(one.how for one in told.layers)
+
+
+def test_a_value_that_is_not_there_is_explained_by_the_ways_to_set_it() -> None:
+    d = rig()
+    told = shown(d, "y")
+    assert (told.value, told.layer, told.reads, any(one.set for one in told.layers)) == (None, "", True, False)
+    assert {one.layer for one in told.layers} == set(LAYERS)
+    assert "role far gives it" in next(one.how for one in told.layers if one.layer == "parent")
+    assert told.ways == (
+        "in the plan: attributes.y",
+        "crowbar set system y VALUE",
+        "in the plan: deployments.cloud.attributes.y",
+        "crowbar set cloud y VALUE",
+        "in the plan: deployments.leaf.attributes.y",
+        "crowbar set leaf y VALUE",
+        "in the plan: attributes.y of a rule that matches the node",
+        "crowbar set n1 y VALUE",
+        "crowbar set n1/reader y VALUE",
+    )
+    scopes = [one.scope for one in told.layers if one.layer == "operator"]
+    assert scopes == ["n1", "n1/reader"]
+    for scope in scopes:
+        d.feed(SetAttribute(who="op", layer="operator", scope=scope, name="y", value=f"of {scope}"))
+        assert shown(d, "y").value == f"of {scope}"
+
+
+def test_what_the_engine_computes_is_not_set_below_it() -> None:
+    d = rig()
+    assert shown(d, "hostname").layer == "engine"
+    assert shown(d, "hostname").ways == ("crowbar set n1 hostname VALUE", "crowbar set n1/reader hostname VALUE")
+
+
+def test_a_secret_is_set_by_its_source_only() -> None:
+    secret = replace(ALL, attributes={**ALL.attributes, "y": replace(ALL.attributes["y"], secret=True, role="")})
+    d = WorldRig(secret, plan({}))
+    d.server("n1")
+    d.role("reader")
+    assert explain_attribute(d.world, d.at("reader"), "y").ways == ("name its source in the plan: secrets.y",)
 
 
 def test_values_of_others_are_not_seen() -> None:

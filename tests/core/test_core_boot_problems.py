@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from boots_rig import ask, disk_hello, hello, needs_boot, rig, script
+from msgspec.structs import replace
+from world_rig import WorldRig
 
 from engine import reasons
 from engine.core.boot.boot import TRIES
 from engine.core.boot.signals import SIGNALS
+from engine.core.roles.guards import blockers
 from engine.core.roles.reopen import REPEATS_S
 from engine.effects import BootNode, Probe, Start
 from engine.events import (
@@ -15,7 +18,11 @@ from engine.events import (
     Powered,
     Started,
 )
-from engine.model import Bmc, Boot, Signal, State, Way
+from engine.model import Bmc, Boot, Sighting, Signal, State, Way
+from engine.views.advice import next_step
+from engine.views.chain import why_chain
+from engine.views.node_view import node_page
+from engine.views.summary import node_row, summary
 
 
 @pytest.mark.parametrize(
@@ -131,3 +138,55 @@ def test_a_late_hello_of_an_installed_system_ends_a_problem() -> None:
     d.feed(disk_hello("b7"))
     assert d.node().problem is None
     assert d.one(Probe).node == "n1"
+
+
+def _refuses(d: WorldRig) -> None:
+    needs_boot(d)
+    message = "HTTP 403: the account may not change the power state"
+    failure = reasons.power_failed(node="node-1", address="10.0.1.1", message=message)
+    d.feed(Powered(node="n1", generation=d.one(BootNode).generation, failure=failure))
+
+
+def test_the_last_answer_of_a_bmc_is_the_reason_at_once() -> None:
+    """Not after the last of three tries, minutes later: until then an operator saw only that the next signal is awaited."""
+    d = rig("network")
+    _refuses(d)
+    boot, tries = d.node().boot, 1
+    assert boot is not None
+    assert (boot.tries, boot.signal, d.node().problem) == (tries, Signal.OPENED, None)
+    (reason, *_) = blockers(d.world, d.at("work"), first=True)
+    assert reason.code == "boot_held_up"
+    assert "HTTP 403: the account may not change the power state" in reasons.sentence(reason)
+    assert reasons.advice(reason) == "check the BMC, its cable and its account"
+    assert not reasons.needs_person(reason.code), "the engine repeats the order by itself"
+    found = node_row(d.world, d.node()).why
+    assert found is not None
+    assert "HTTP 403" in found.sentence
+    assert "HTTP 403" in next_step(d.world).text
+    assert next_step(d.world).node == d.node().name
+    page = node_page(d.world, d.node()).boot
+    assert page is not None
+    assert "HTTP 403" in page.obstacle
+    chain = why_chain(d.world, d.node())
+    assert "HTTP 403" in chain.links[-1].sentence
+    assert ("bmc", "10.0.1.1") in [(fact.label, fact.text) for fact in chain.facts]
+
+
+def test_an_obeyed_order_lifts_the_obstacle_from_the_reason() -> None:
+    d = rig("network")
+    _refuses(d)
+    boot = d.node().boot
+    assert boot is not None
+    d.feed(Powered(node="n1", generation=boot.generation))
+    assert blockers(d.world, d.at("work"))[0].code == "booting"
+    page = node_page(d.world, d.node()).boot
+    assert page is not None
+    assert page.obstacle == ""
+
+
+def test_a_machine_without_a_name_shows_what_its_boot_meets() -> None:
+    d = rig("network")
+    boot = Boot(generation=1, way=Way.NETWORK, environment="sledgehammer", ordered=False, signal=Signal.SCRIPT, at=0.0, deadline=900.0)
+    failure = reasons.other_server(mac="52:54:00:00:00:09", server="10.0.0.9")
+    d.put(Sighting(mac="52:54:00:00:00:09", kind="ipxe", first=1.0, last=1.0, boot=replace(boot, failure=failure)))
+    assert "10.0.0.9" in summary(d.world).waiting["52:54:00:00:00:09"].sentence

@@ -16,9 +16,12 @@ from engine.core.roles.stages import node_state
 from engine.core.world.work import Work
 from engine.definitions import On, Requirement
 from engine.effects import Start
-from engine.events import Commit, Outcome
+from engine.events import Commit, Happened, Outcome
 from engine.files.catalog import read
 from engine.model import Kind, Lease, Node, Sighting, State
+from engine.store.store import Store
+from engine.views.story import Story
+from engine.views.summary import node_row
 
 CATALOG = catalog(
     role("lldp", "discovery", flags=["discovery"], gives=("neighbours",)),
@@ -129,3 +132,27 @@ def test_a_barclamp_says_linked_and_of_what_kind(tmp_path: Path) -> None:
     stages = Path(__file__).resolve().parents[2] / "engine" / "stages.yml"
     found = read([tmp_path / "barclamps"], [], stages)
     assert found.roles["storage-net"].requires == (Requirement(role="switch-port", on=On.LINKED, kind="switch"),)
+
+
+def test_a_switch_never_gave_a_signal() -> None:
+    d = rack(TOR, roles=())
+    row = node_row(d.world, devices(d)["tor1"])
+    assert (row.signal, row.signal_at) == ("", 0.0)
+
+
+def test_the_journal_tells_an_outcome_under_the_server_that_gave_it(tmp_path: Path) -> None:
+    """The same event makes a node of the switch that the server heard."""
+    d = WorldRig(CATALOG, plan({}, allocate="ask"))
+    server = d.server(allocated=True, stage="system", runs="debian-12")
+    d.role("lldp", state=State.TRANSITION, attempt="i5-1", leg=1, deployment="system")
+    with Store.open(tmp_path / "store") as store:
+        store.commit([(Happened(1.0, 1.0, Commit(who="op", plan=plan({}))), [("nodes", "n1", server)])])
+        event = Outcome(attempt="i5-1.1", node="n1", what="done", gives={"neighbours": hears(TOR)})
+        d.feed(event)
+        store.commit([(Happened(2.0, 2.0, event), d.rows)])
+        story = Story()
+        told = [story.tell(row) for row in store.journal(0)][-1]
+    assert told["node"] == server.name
+    assert told["roles"] == {"lldp": "active"}
+    assert "lldp active" in str(told["text"]).split("; ")
+    assert "tor1: system / device" in str(told["text"]).split("; ")

@@ -51,6 +51,7 @@ def test_one_node_becomes_ready(ran: tuple[Path, Ended]) -> None:
     assert last["type"] == "summary"
     assert (last["nodes"], last["ready"], last["failed"], last["waiting"]) == (1, 1, 0, {})
     assert last["seconds"] > 0  # how many: tests/bench
+    assert last["deployments"]["cloud"] == "validated"
     assert last["boots"] >= 2  # discovery, and once more for the firmware's settings
 
 
@@ -108,9 +109,11 @@ def test_the_second_run_does_nothing(store: Path) -> None:
     assert first.code == 0, first
     before = saved_machines(store)
     with Store.read(store) as reader:
-        tables = reader.load()
-    second = crowbar(store, *RUN)
+        tables, seq = reader.load(), reader.seq
+    second = crowbar(store, *RUN, "--wait", "validated")
     assert second.code == 0, second
+    assert second.summary["verdict"] == "validated"
+    assert all(line["seq"] > seq for line in second.lines[:-1]), "it tells again what the first run told"
     assert second.summary["ready"] == 1
     assert rack_counts(store)["bmc-logins"] == 0
     (machine,) = saved_machines(store)
@@ -150,7 +153,8 @@ def test_status(ran: tuple[Path, Ended]) -> None:
     assert found.code == 0, found
     (status,) = found.lines
     assert (status["type"], status["running"], status["nodes"], status["ready"], status["waiting"]) == ("status", False, 1, 1, {})
-    assert status["deployments"]["cloud"] == "active"
+    assert status["deployments"] == {"cloud": "validated", "system": "validated"}
+    assert status["held_up"] == {}
     plain = crowbar(store, "status")
     assert plain.code == 0
     assert "1 nodes  1 ready  0 failed" in plain.out
@@ -203,7 +207,7 @@ def test_explain(ran: tuple[Path, Ended]) -> None:
     (role,) = crowbar(store, "explain", "node-1", "raid-configure", "--json").lines
     assert (role["state"], role["stage"], role["why"]) == ("active", "hardware", [])
     (attribute,) = crowbar(store, "explain", "node-1", "raid-configure", "raid-wanted", "--json").lines
-    assert [(layer["layer"], layer["value"]) for layer in attribute["layers"]] == [
+    assert [(layer["layer"], layer["value"]) for layer in attribute["layers"] if layer["set"]] == [
         ("default", {"level": "none"}),
         ("deployment", {"level": "raid1"}),
     ]

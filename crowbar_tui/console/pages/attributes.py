@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.api.views import AttributeRow, deployment_attributes, node_attributes, short
+from engine.api.views import AttributeRow, deployment_attributes, layers_in_line, node_attributes, short
 
 from ..overlays import Asked, Sure
 from ..page import Listing
@@ -98,9 +98,17 @@ class AttributesScreen(Listing):
         if chosen:
             told = f"{thing.kind}. {thing.description}" if thing.description else thing.kind
             out += [line("   ", (text, "dim")) for text in wrap(told, columns - 4, 3)]
+            out += [line("   ", (text, "dim")) for text in wrap(self._layers(thing), columns - 4, 3) if text]
             if len(shown(thing.value)) > 22 and not thing.secret:
                 out += [line("   ", text) for text in wrap(shown(thing.value), columns - 4, 4)]
         return out
+
+    def _layers(self, thing: AttributeRow) -> str:
+        """Each layer and who set it. Empty for a deployment: a layer counts for a node role."""
+        node = self.session.node(self.nodes[0]) if self.nodes else None
+        role = self.role or next(iter(thing.readers), "")
+        told = layers_in_line(self.session.world, node, role, thing.name) if node is not None and role else ""
+        return f"layers: {told}" if told else ""
 
     def hints(self) -> list[Hint]:
         return [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.api.views import Revision, Step, advice, is_of_a_store, preview, revision_text, sentence, short
 
 from ..actions import ask_disks
-from ..formats import age, count, day
+from ..formats import ago, count, day
 from ..overlays import Typed
 from ..page import Listing, Scroll
 from ..screen import Hint
@@ -214,7 +214,7 @@ class RevisionsScreen(Listing):
         return [line((f" {'revision':<10}{'by':<16}{'when':<30}", "head"))]
 
     def draw(self, thing: Revision, columns: int, chosen: bool) -> list[Line]:
-        when = f"{day(thing.at)}  {age(self.session.wall() - thing.at)} ago"
+        when = f"{day(thing.at)}  {ago(self.session.wall(), thing.at)}"
         force = ("current" if thing.number == max(self.session.world.revisions) else "", "good")
         return [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..formats import age, clock
+from ..formats import age, ago, clock, since
 from ..page import Scroll
 from ..screen import Hint
 from ..styled import Line, clip, fit, line, wrap
@@ -87,7 +87,7 @@ class HealthScreen(Scroll):
         out: list[Line] = []
         interface, process = health.get("interface") or {}, health.get("process") or {}
         if interface.get("code"):
-            when = age(self.session.wall() - interface["since"])
+            when = since(self.session.wall(), interface["since"]) or "the start"
             for text in wrap(f"{interface['sentence']} (since {when}); {interface['advice']}", columns - 20):
                 _pair(out, "" if out else "interface", line((text, "bad")))
         elif interface:
@@ -105,8 +105,8 @@ class HealthScreen(Scroll):
         if not found:
             _pair(out, "foreign dhcp", line("none heard"))
         for r in found:
-            when = age(self.session.wall() - r["at"])
-            for i, text in enumerate(wrap(f"{r['sentence']} ({r['count']} times, {when} ago)", columns - 20)):
+            when = ago(self.session.wall(), r["at"])
+            for i, text in enumerate(wrap(f"{r['sentence']} ({r['count']} times, {when})", columns - 20)):
                 _pair(out, "" if i else "foreign dhcp", line((text, "bad")))
         return out
 
@@ -115,8 +115,8 @@ class HealthScreen(Scroll):
         out: list[Line] = []
         floods: list[dict[str, Any]] = health.get("floods") or []
         for one in floods[:4]:
-            when = age(self.session.wall() - one["at"])
-            for text in wrap(f"{one['sentence']} ({when} ago); {one['advice']}", columns - 20):
+            when = ago(self.session.wall(), one["at"])
+            for text in wrap(f"{one['sentence']} ({when}); {one['advice']}", columns - 20):
                 _pair(out, "" if out else "floods", line((text, "bad")))
         if health.get("hushed"):
             words = f"{health['hushed']} events of machines that are no nodes have no row in the journal: they were too many"

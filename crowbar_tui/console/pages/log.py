@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-from ..formats import age, size
+from ..formats import ago, size
 from ..logs import Attempted, LogFile, Tail, of_node, tail
 from ..page import Page
 from ..screen import Hint, Subject
@@ -97,7 +97,7 @@ class LogScreen(Page):
         if not self.files or self.shown is None:
             return None
         at = self.files[self.index].at
-        return line((f"{size(self.shown.size)}B, {age(self.session.wall() - at)} ago", "dim"))
+        return line((f"{size(self.shown.size)}B, {ago(self.session.wall(), at)}", "dim"))
 
     def rule(self) -> str:
         if not self.files:

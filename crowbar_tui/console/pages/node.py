@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.views import NodePage, RoleLine, Step, node_page, short, why_chain
 
 from .. import glyphs as g
-from ..formats import age, clock, count, size, speed
+from ..formats import age, ago, clock, count, since, size, speed
 from ..page import Listing
 from ..screen import Hint, Subject
 from ..session import STYLE, Session, standing
@@ -64,7 +64,8 @@ class NodeScreen(Listing):
         if self.id not in self.session.rows:
             return line(("gone", "bad"))
         r = self.session.row(self.id)
-        return line((f"{r.state} since {age(self.session.wall() - r.since)}", STYLE[standing(r)]))
+        told = f" since {since(self.session.wall(), r.since)}" if r.since else ""
+        return line((f"{r.state}{told}", STYLE[standing(r)]))
 
     def corner(self) -> Line | None:
         page = self.page()
@@ -109,7 +110,7 @@ class NodeScreen(Listing):
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
             "state": (r.state, _STYLE.get(r.state, "")),
-            "since": (age(self.session.wall() - r.since) if r.since else "", "dim"),
+            "since": (since(self.session.wall(), r.since), "dim"),
             "why": told,
             "stage": (r.stage, "dim"),
             "attempt": (r.attempt, "dim"),
@@ -145,7 +146,7 @@ class NodeScreen(Listing):
         parts = []
         for s in page.stages:
             bar = g.bar(s.done / s.roles if s.roles else 0.0, 4 if columns < 120 else 8)
-            took = age((s.ended or wall) - s.began) if s.began and s.state != "todo" else ""
+            took = since(s.ended or wall, s.began) if s.state != "todo" else ""
             mark = "!" if s.state == "error" else ""
             style = _STAGE[s.state]
             parts.append(
@@ -167,7 +168,7 @@ class NodeScreen(Listing):
         spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
         if boot.tries > 1:
             spans.append((f", try {boot.tries} of {boot.of}", "ask"))
-        spans.append((f"  last signal {age(wall - boot.at)} ago", "dim"))
+        spans.append((f"  last signal {ago(wall, boot.at)}", "dim"))
         steps: list[Span] = [("       ", "")]
         for one in boot.lines:
             if len(steps) > 1:
@@ -175,7 +176,10 @@ class NodeScreen(Listing):
             style = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
             text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
             steps.append((text, style))
-        return [fit(tuple(spans), columns), fit(tuple(steps), columns), *_bmc_clock(page, columns), *self._why(page, columns)]
+        out = [fit(tuple(spans), columns), fit(tuple(steps), columns), *_bmc_clock(page, columns)]
+        if not boot.obstacle:
+            return [*out, *self._why(page, columns)]
+        return [*out, fit(line((" why   ", "dim"), (clip(self.session.say(boot.obstacle), columns - 8), "ask")), columns)]
 
     def _why(self, page: NodePage, columns: int) -> list[Line]:
         r = page.row

@@ -8,7 +8,7 @@ from typing import Any
 from engine.api.views import NodeRow, boot_next, short
 
 from .. import glyphs as g
-from ..formats import age
+from ..formats import ago, since
 from ..overlays import Sure
 from ..page import Listing, Sort
 from ..screen import Hint, Subject
@@ -81,7 +81,7 @@ class NodesScreen(Listing):
             "node": (name_of(r), "name"),
             "state": (r.state, style),
             "signal": (signal_of(session, r), "dim" if quiet else ""),
-            "age": (age(session.wall() - last_seen) if last_seen else "", "dim" if quiet else ""),
+            "age": (since(session.wall(), last_seen), "dim" if quiet else ""),
             "runs": (r.runs, "dim"),
             "address": (r.address, "dim"),
             "family": (r.family, "dim"),
@@ -129,10 +129,10 @@ class NodesScreen(Listing):
 def drop_words(session: Session, drop: dict[str, Any]) -> str:
     """From `engine.packets.drops`: the machine's last packet that was dropped or read in part."""
     many, what = drop["count"], str(drop["protocol"]).upper()
-    ago = age(session.wall() - drop["at"])
+    when = ago(session.wall(), drop["at"])
     if drop["answered"]:
-        return f"{what}: {drop['fault']} ({many} times, {ago} ago)"
-    return f"{many} {what} packet{'s' if many != 1 else ''} dropped, {ago} ago: {drop['fault']}; P shows them"
+        return f"{what}: {drop['fault']} ({many} times, {when})"
+    return f"{many} {what} packet{'s' if many != 1 else ''} dropped, {when}: {drop['fault']}; P shows them"
 
 
 def name_of(row: NodeRow) -> str:
@@ -151,4 +151,4 @@ def signal_of(session: Session, row: NodeRow) -> str:
         return f"{row.signal} {g.NEXT} first hello"
     if row.kind == "admin":
         return "this machine"
-    return f"{row.signal}: {row.runs}" if row.runs else row.signal
+    return ": ".join(part for part in (row.signal, row.runs) if part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..formats import age, clock
+from ..formats import clock, since
 from ..page import Scroll
 from ..styled import Line, line, wrap
 
@@ -18,7 +18,7 @@ class Notes(Scroll):
         for note in reversed(notes):
             mark, style = (" √ ", "good") if note.ok else (" ! ", "bad")
             texts = wrap(note.text, columns - 24)
-            out.append(line((mark, style), (f"{clock(note.at)} {age(self.session.real() - note.at):>6}  ", "dim"), texts[0]))
+            out.append(line((mark, style), (f"{clock(note.at)} {since(self.session.real(), note.at):>6}  ", "dim"), texts[0]))
             out += [line(" " * 20, more) for more in texts[1:]]
             if note.advice:
                 out += [line(" " * 20, (text, "dim")) for text in wrap(note.advice, columns - 24)]

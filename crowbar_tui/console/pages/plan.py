@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from engine.api.views import PlanPage, plan_page
+from engine.api.views import DeploymentView, PlanPage, plan_page
 
 from .. import glyphs as g
-from ..formats import age, day
+from ..formats import age, ago, day
 from ..overlays import Asked, Entry, Menu
 from ..page import Scroll
 from ..screen import Hint
@@ -16,7 +16,15 @@ from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
 
-_STYLE = {"active": "good", "working": "busy", "error": "bad", "empty": "dim"}
+_STYLE = {
+    "validated": "good",
+    "ready": "good",
+    "working": "busy",
+    "committed": "busy",
+    "proposed": "ask",
+    "in error": "bad",
+    "empty": "dim",
+}
 
 
 class PlanScreen(Scroll):
@@ -72,20 +80,29 @@ class PlanScreen(Scroll):
                     (f"{d.state:<10}", style),
                     (f"{d.done:>4} / {d.roles:<3}", ""),
                     ("  ", ""),
-                    (full, "dim" if d.state == "active" else style),
+                    (full, "dim" if d.state in ("ready", "validated") else style),
                     (left, "dim"),
                     (f"  {d.error or '-':>5}", "bad" if d.error else "dim"),
                     (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
                 )
             )
+            if told := self._held_up(d):
+                room = columns - 6 - 2 * d.depth
+                out.append(line((f"   {'  ' * d.depth}{clip(told, room)}", "dim" if style == "good" else style)))
             for role, on in d.wants:
                 out.append(line((f"   {'  ' * d.depth}{clip(role, 20):<22}", ""), (f"on {clip(on, columns - 34)}", "dim")))
         return out
 
+    def _held_up(self, d: DeploymentView) -> str:
+        """The node role that holds a deployment up, and why. Empty: nothing does."""
+        if d.why is None:
+            return f"{d.holder} is at work" if d.holder else ""
+        return self.session.say(f"{d.holder}: {d.why.sentence}" if d.holder else d.why.sentence)
+
     def _revisions(self, page: PlanPage) -> list[Line]:
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
-            when = f"{day(r.at)}  {age(self.session.wall() - r.at)} ago"
+            when = f"{day(r.at)}  {ago(self.session.wall(), r.at)}"
             force = ("  current" if r.current else "", "good")
             out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
         return out

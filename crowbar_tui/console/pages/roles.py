@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.api.views import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, role_row, short
 
-from ..formats import age
+from ..formats import since
 from ..page import Listing
 from ..screen import Hint, Subject
 from ..session import Session
@@ -81,7 +81,7 @@ class RolesScreen(Listing):
                 (head, "name"),
                 f"{clip(thing.role, 19):<20}",
                 (f"{thing.state:<12}", _STATE.get(thing.state, "")),
-                (f"{age(self.session.wall() - thing.since) if thing.since else '':>6}  ", "dim"),
+                (f"{since(self.session.wall(), thing.since):>6}  ", "dim"),
                 ("" if under else clip(told, columns - 57), style),
             )
             return [told_first, *([line("     ", (clip(told, columns - 6), style))] if under else [])]

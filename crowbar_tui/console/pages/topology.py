@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from engine.api.views import Link, Switch
 
-from ..formats import age, count
+from ..formats import ago, count, since
 from ..page import Listing, Sort
 from ..screen import Hint, Subject
 from ..styled import Line, clip, line
@@ -37,7 +37,7 @@ class TopologyScreen(Listing):
         mark = "!" if thing.check in ("swapped", "missing") else " "
         style = _STYLE[thing.check]
         told = thing.why
-        age_ = age(self.session.wall() - thing.at) if thing.at else ""
+        age_ = since(self.session.wall(), thing.at)
         node = thing.node if thing.switch else f"({thing.node})"
         wide = columns >= 120
         spans = [
@@ -69,9 +69,7 @@ class TopologyScreen(Listing):
 
     def _told(self, switches: Sequence[Switch], columns: int) -> str:
         wall = self.session.wall()
-        some = [
-            f"{s.name} {count(s.ports_seen, 'port')}" + (f", heard {age(wall - s.at)} ago" if s.at else ", never heard") for s in switches
-        ]
+        some = [f"{s.name} {count(s.ports_seen, 'port')}" + (f", heard {ago(wall, s.at)}" if s.at else ", never heard") for s in switches]
         return clip(" " + "   ".join(some), columns)
 
     def rule(self) -> str:

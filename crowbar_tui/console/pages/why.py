@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from engine.api.views import WhyChain, short, why_chain
 
-from ..formats import age
+from ..formats import ago
 from ..page import Scroll
 from ..screen import Hint, Subject
 from ..session import Session
@@ -53,7 +53,7 @@ class WhyScreen(Scroll):
             out += [line(" " * len(head), more) for more in texts[1:]]
         out.append(line())
         for fact in chain.facts:
-            when = f", {age(self.session.wall() - fact.at)} ago" if fact.at else ""
+            when = f", {ago(self.session.wall(), fact.at)}" if fact.at else ""
             out += _labelled(fact.label, self.session.say(fact.text) + when, columns, "")
         out += self._meanwhile(chain, columns)
         if chain.advice:
@@ -68,8 +68,8 @@ class WhyScreen(Scroll):
         out: list[Line] = []
         for code, told in (self.session.snapshot.health.get("refusals") or {}).items():
             if node is not None and (told.get("mac") in node.macs or code in ("other_server", "pool_empty")):
-                when = age(self.session.wall() - told["at"])
-                out += _labelled("seen meanwhile", f"{told['sentence']}, {told['count']} times, last {when} ago", columns, "")
+                when = ago(self.session.wall(), told["at"])
+                out += _labelled("seen meanwhile", f"{told['sentence']}, {told['count']} times, last {when}", columns, "")
         return out
 
     def hints(self) -> list[Hint]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import glyphs as g
-from ..formats import age, speed
+from ..formats import ago, since, speed
 from ..overlays import Asked, Sure
 from ..screen import Hint
 from ..snapshot import Said
@@ -106,7 +106,7 @@ class Checks(Step):
             return [line("   ", (self.failed or "checking ...", "bad" if self.failed else "dim"))]
         count = {grade: sum(c.grade == grade for c in self.found) for grade in GRADES}
         said = f"{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad"
-        when = "checking again ..." if self.checking_since else f"{age(self.run.session.wall() - self.at)} ago"
+        when = "checking again ..." if self.checking_since else ago(self.run.session.wall(), self.at)
         style = "bad" if count["bad"] else "ask" if count["warn"] else "good"
         out: list[Line] = [line("   ", (said, style), (f"   {when}", "dim")), line()]
         lines: list[Line] = []
@@ -184,7 +184,7 @@ class Interface(Step):
             link = ("down", "dim") if not p.up else ("no link", "ask") if not p.carrier else (f"up {speed(p.speed)}".strip(), "")
             far: Any = ("virtual", "dim") if p.virtual else ""
             if p.neighbour is not None:
-                heard = f" {age(now - p.neighbour.at)}"
+                heard = f" {since(now, p.neighbour.at)}"
                 room = next(w for c, w in of if c.key == "far") - len(heard)
                 far = line(clip(f"{p.neighbour.switch} {p.neighbour.port}", room), (heard, "dim"))
             cells = {
@@ -200,8 +200,8 @@ class Interface(Step):
                 out.append(row(of, {"address": (more, "dim")}))
         out = out[: rows - 3]
         deaf = self.run.deaf
-        since = age(self.run.session.wall() - self.since)
-        told = f"no LLDP: {deaf}" if deaf else f"listening for LLDP for {since}; switches speak every 30 s"
+        listened = since(self.run.session.wall(), self.since)
+        told = f"no LLDP: {deaf}" if deaf else f"listening for LLDP for {listened or '0s'}; switches speak every 30 s"
         return [*out, line(), line("   ", (clip(told, columns - 4), "ask" if deaf else "dim"))]
 
     def press(self, key: str) -> bool:
@@ -266,7 +266,7 @@ class Listen(Step):
             out += [line("   ", f"asked on {self.on} like a booting machine; listening for answers"), line()]
             out.append(line("   ", (full, "busy"), (open_, "dim"), f"  {min(wall - self.began, LISTEN_S):.0f} of {LISTEN_S:.0f} s"))
             return out
-        when = (f"   {age(wall - self.at)} ago", "dim")
+        when = (f"   {ago(wall, self.at, '')}", "dim")
         if isinstance(self.answered, str):
             text = f"could not listen on {self.on}: {self.answered}"
             out += [line((" ? ", "ask"), (clip(text, columns - 20), ""), when), line()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ... import reasons
 from ...model import Boot, Signal, Way
+from ...reasons import Reason
 from ..world.view import View
 from .patience import deadline_s
 
@@ -70,3 +72,13 @@ def expected(boot: Boot) -> str:
 def within(view: View, boot: Boot) -> float:
     """Seconds within which the next expected signal must come here."""
     return deadline_s(view, expected_next(boot)[1])
+
+
+def waits_for(boot: Boot) -> Reason:
+    """Why a node with this boot waits: the known obstacle, for example the last answer of its BMC, or the next signal. The engine
+    repeats the boot when its deadline passes, so an obstacle is shown before that and not as a problem."""
+    environment, signal, coming = boot.environment, boot.signal.value, expected(boot)
+    if boot.failure is None:
+        return reasons.booting(environment=environment, signal=signal, expected=coming)
+    message, remedy = reasons.sentence(boot.failure), reasons.advice(boot.failure)
+    return reasons.boot_held_up(environment=environment, signal=signal, expected=coming, message=message, remedy=remedy)

@@ -101,6 +101,23 @@ def layers(view: View, role: NodeRole, name: str) -> Iterator[Layer]:
             yield from reversed(_given(view, role, definition))
 
 
+def every_layer(view: View, role: NodeRole, name: str) -> Iterator[tuple[Place, Layer | None]]:
+    """Every place that could have a value of the attribute for this node role, weakest first, with the value or None. Of several parents
+    that give it, the last one wins."""
+    definition = view.catalog.attributes.get(name)
+    mine = f"{role.node}/{role.role}"
+    deployments = [(layer, scope) for scope in reversed(upwards(view, role.deployment)) for layer in ("deployment", "setting")]
+    nodes = [("rule", role.node), ("role", mine), ENGINE, ("operator", role.node), ("operator", mine)]
+    for place in (DEFAULT, ("discovery", role.node), ("hint", role.node), PARENT, *deployments, *nodes):
+        if place is PARENT and definition is not None:
+            given = _given(view, role, definition)
+            yield from ((place, one) for one in reversed(given))
+            if not given:
+                yield place, None
+        elif place is not ENGINE or role.node in view.nodes:
+            yield place, _strongest(view, role, name, (place,))
+
+
 def _strongest(view: View, role: NodeRole, name: str, places: tuple[Place, ...]) -> Layer | None:
     """What the first of these places says that has a value. No generator: Python 3.11 takes 2 us to close one that has more to say."""
     definition = view.catalog.attributes.get(name)

@@ -16,7 +16,7 @@ from ...definitions import On, RoleDef
 from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Kind, Node, NodeRole
 from ...reasons import Reason
 from ..boot.patience import pause_s
-from ..boot.signals import expected
+from ..boot.signals import waits_for
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
 from ..world.view import View
@@ -156,7 +156,7 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
     if node.problem is not None:
         yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
     if node.boot is not None:
-        yield reasons.booting(environment=node.boot.environment, signal=node.boot.signal.value, expected=expected(node.boot))
+        yield waits_for(node.boot)
     elif not definition.jig_kind.alive:
         pass
     else:
