@@ -99,6 +99,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: stop the running engine of this store")
     engine.add_argument("--plan", type=path, default=None, metavar="FILE")
     engine.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
+    text = (
+        "offer the HTTP API there (docs/api.md): on loopback, or on an address of the admin network (default: $CROWBAR_API, else nowhere)"
+    )
+    engine.add_argument("--api", default="", metavar="ADDRESS:PORT", help=text)
     _user(engine)
     engine.set_defaults(run=_engine)
 
@@ -399,6 +403,7 @@ def _engine(arguments: argparse.Namespace) -> int:
         Config(
             store=arguments.store,
             keys=keys_beside(arguments.store),
+            api=arguments.api or os.environ.get("CROWBAR_API", ""),
             reach=Reach(),
             interface=_interface(arguments, plan) if plan else arguments.interface,
         )

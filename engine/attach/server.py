@@ -32,36 +32,17 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol, assert_never
 
 import msgspec
+from msgspec.structs import replace
 
 from .. import reasons
-from ..core.operator.verbs import is_slow
-from ..definitions import Json
-from ..effects import Accept, Refuse
-from ..events import Commit, Operate, SetAttribute
-from ..reasons import Reason
-from .protocol import (
-    LINE,
-    SOCKET,
-    VERSION,
-    AnyRequest,
-    AskDisks,
-    AskHealth,
-    AskPackets,
-    AskProgress,
-    DoCommit,
-    DoOperate,
-    DoSetAttribute,
-    Ping,
-    Reply,
-    Stop,
-    Wait,
-)
+from .desk import POWER_S, Host, carry_out, program_version, refusal
+from .protocol import LINE, SOCKET, VERSION, AnyRequest, AskHealth, Reply
+
+__all__ = ["POWER_S", "AttachError", "AttachService", "Host", "program_version", "short_path", "user_name"]
 
 log = logging.getLogger(__name__)
 
@@ -69,29 +50,9 @@ CLIENTS = 32
 CLIENTS_OF_ONE = 16
 PATIENCE_S = 10.0
 """Seconds within which a client must finish a line, and read an answer."""
-ASK_S = 30.0
-POWER_S = 90.0
-"""Seconds. A soft shutdown is read back for half a minute, after other calls to that BMC."""
-WAIT_S = 30.0
 
 _decode = msgspec.json.Decoder(AnyRequest).decode
 _encode = msgspec.json.Encoder().encode
-
-
-class Host(Protocol):
-    """What the socket needs from the engine."""
-
-    @property
-    def failure(self) -> str: ...
-    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
-    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
-    def wait(self, seq: int, timeout_s: float) -> int: ...
-    def health(self) -> dict[str, Json]: ...
-    def progress(self) -> dict[str, Json]: ...
-    def disks(self, nodes: list[str]) -> dict[str, Json]: ...
-
-    def packets(self, of: str, after: int) -> dict[str, Json] | Reason: ...
-    def ask_to_stop(self, who: str) -> None: ...
 
 
 class AttachError(Exception):
@@ -106,13 +67,6 @@ def short_path(directory: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{fd}/{SOCKET}"
     finally:
         os.close(fd)
-
-
-def program_version() -> str:
-    try:
-        return version("crowbar-tui")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "0"
 
 
 class AttachService:
@@ -204,7 +158,7 @@ class AttachService:
             limit = CLIENTS_OF_ONE if of_one >= CLIENTS_OF_ONE else CLIENTS
             client.settimeout(0)  # it gets an answer if it can read one at once
             with contextlib.suppress(OSError):
-                client.send(_line(_refusal(0, reasons.too_many(what="the number of attached clients,", count=limit, limit=limit))))
+                client.send(_line(refusal(0, reasons.too_many(what="the number of attached clients,", count=limit, limit=limit))))
             client.close()
             return
         threading.Thread(target=self._serve, args=(client, self._user_of(uid)), name=f"attach-{uid}", daemon=True).start()
@@ -248,7 +202,7 @@ class AttachService:
                     _send(client, self._answer(line, who))
             if len(pending) > LINE or (b"\n" in pending):
                 self._count("too_long")
-                _send(client, _refusal(0, reasons.too_many(what="the length of a line in bytes,", count=len(pending), limit=LINE)))
+                _send(client, refusal(0, reasons.too_many(what="the length of a line in bytes,", count=len(pending), limit=LINE)))
                 return
 
     def _count(self, why: str) -> None:
@@ -263,52 +217,18 @@ class AttachService:
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             number, spoken = _envelope(line)
             if spoken != VERSION:
-                return _refusal(number, reasons.other_version(theirs=spoken, ours=VERSION))
-            return _refusal(number, reasons.bad_request(message=str(error)[:200]))
+                return refusal(number, reasons.other_version(theirs=spoken, ours=VERSION))
+            return refusal(number, reasons.bad_request(message=str(error)[:200]))
         if request.crowbar != VERSION:
-            return _refusal(request.id, reasons.other_version(theirs=request.crowbar, ours=VERSION))
+            return refusal(request.id, reasons.other_version(theirs=request.crowbar, ours=VERSION))
         try:
-            return self._do(request, who)
+            answer = carry_out(self._host, request, who)
+            if isinstance(request, AskHealth):
+                return replace(answer, result=answer.result | {"attached": self.clients, "dropped": dict(self.dropped)})
+            return answer
         except Exception as error:  # the host's own defect must not look as if the engine were gone
             log.exception("attach: %s by %s", type(request).__name__, who)
-            return _refusal(request.id, reasons.engine_error(event=type(request).__name__, error=str(error)[:200]))
-
-    def _do(self, request: AnyRequest, who: str) -> Reply:
-        host = self._host
-        match request:
-            case Ping():
-                here: dict[str, Json] = {"crowbar": VERSION, "version": program_version(), "pid": os.getpid()}
-                here |= {"user": who, "failure": host.failure}
-                return Reply(id=request.id, ok=True, message="an engine is here", result=here)
-            case DoOperate():
-                limit = POWER_S if is_slow(request.verb, request.role) else ASK_S
-                operate = Operate(who=who, verb=request.verb, node=request.node, role=request.role, value=request.value)
-                return _reply(request.id, host.ask(operate, limit))
-            case DoCommit():
-                return _reply(request.id, host.commit_text(request.plan, request.name, who, request.secrets))
-            case DoSetAttribute():
-                event = SetAttribute(
-                    who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
-                )
-                return _reply(request.id, host.ask(event, ASK_S))
-            case AskHealth():
-                return Reply(id=request.id, ok=True, result=host.health() | {"attached": self.clients, "dropped": dict(self.dropped)})
-            case AskProgress():
-                return Reply(id=request.id, ok=True, result=host.progress())
-            case AskDisks():
-                return Reply(id=request.id, ok=True, result=host.disks(request.nodes))
-            case AskPackets():
-                found = host.packets(request.of, request.after)
-                return _refusal(request.id, found) if isinstance(found, Reason) else Reply(id=request.id, ok=True, result=found)
-            case Wait():
-                seconds = min(max(request.seconds, 0.0), WAIT_S)
-                return Reply(id=request.id, ok=True, result={"seq": host.wait(request.seq, seconds)})
-            case Stop():
-                log.info("attach: %s asked the engine to stop", who)
-                host.ask_to_stop(who)
-                return Reply(id=request.id, ok=True, message="the engine stops")
-            case _:
-                assert_never(request)
+            return refusal(request.id, reasons.engine_error(event=type(request).__name__, error=str(error)[:200]))
 
 
 def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
@@ -338,14 +258,6 @@ def _envelope(line: bytes) -> tuple[int, int]:
         return 0, VERSION
     number, spoken = whole.get("id", 0), whole.get("crowbar", VERSION)
     return (number if isinstance(number, int) else 0), (spoken if isinstance(spoken, int) else VERSION)
-
-
-def _reply(number: int, answer: Accept | Refuse) -> Reply:
-    return Reply(id=number, ok=True, message=answer.message) if isinstance(answer, Accept) else _refusal(number, answer.reason)
-
-
-def _refusal(number: int, reason: Reason) -> Reply:
-    return Reply(id=number, ok=False, reason=reason, sentence=reasons.sentence(reason), advice=reasons.advice(reason))
 
 
 def _line(reply: Reply) -> bytes:

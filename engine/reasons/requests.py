@@ -50,3 +50,29 @@ other_version = kind(
     "use the crowbar command of the engine's version",
     who=Who.OPERATOR,
 )
+no_token = kind(
+    "no_token",
+    "the request shows no valid token of an operator",
+    "send the header `Authorization: Bearer TOKEN`; make a token on the admin node with crowbar api token NAME",
+    who=Who.OPERATOR,
+)
+failed_logins = kind(
+    "failed_logins",
+    "too many requests without a valid token came from {address}",
+    "wait {seconds} s, then send a valid token",
+    who=Who.OPERATOR,
+)
+needs_yes = kind(
+    "needs_yes",
+    "{verb} may destroy data on the disks of node {node}",
+    'check which disks (crowbar {command}), then send the request again with {{"yes": true}}',
+    who=Who.OPERATOR,
+)
+no_route = kind("no_route", "the API has nothing at {path}", "GET /api/v1/openapi.json lists every path", who=Who.OPERATOR)
+wrong_method = kind("wrong_method", "{path} takes {methods}, not {method}", "GET /api/v1/openapi.json lists every path", who=Who.OPERATOR)
+bad_call = kind("bad_call", "the request is not usable: {message}", "GET /api/v1/openapi.json describes every request", who=Who.OPERATOR)
+body_too_large = kind("body_too_large", "the body of this request may have {limit} bytes at most", "send a smaller body", who=Who.OPERATOR)
+slow_body = kind("slow_body", "the body of the request took longer than {seconds} s", "send the request again", who=Who.OPERATOR)
+api_busy = kind(
+    "api_busy", "{who} has {count} requests in work, and the API takes no more now", "wait for an answer, then try again", who=Who.WAIT
+)

@@ -21,6 +21,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """The interface that is served. None: all, by address."""
     address: str = ""
     """Address at which the services listen before a plan names one. Empty: as in the plan."""
+    api: str = ""
+    """`ADDRESS:PORT` of the HTTP API for operators. Empty: there is none."""
     reach: Reach = Reach()
     synthetic: bool = False
     """Generate stand-ins for images, for simulated machines only."""

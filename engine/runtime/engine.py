@@ -33,6 +33,7 @@ from ..store.errors import files_of
 from ..store.store import Store
 from ..trust.vault import at_hand
 from .adapters import Adapters
+from .api_host import Api
 from .attach_host import EngineHost
 from .broker import Asked, Broker
 from .config import Config
@@ -58,7 +59,9 @@ class Engine:
         self.last_values = LastValues(time.time, time.monotonic)
         self.packets = PacketRecord(self.last_values, lambda: self.world)
         self._broker = Broker(submit=self.submit, to_service=lambda answer: self.services.answer(answer), failure=lambda: self.failure)
-        self._attach = AttachService(config.store, EngineHost(self))
+        host = EngineHost(self)
+        self._attach = AttachService(config.store, host)
+        self.api = Api(config, self, host, self.packets)
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
 
@@ -78,6 +81,7 @@ class Engine:
         self.loop.start()
         try:
             self._attach.start()
+            self.api.open(self.world.plan)
         except BaseException:
             self.stop()
             raise
@@ -143,6 +147,7 @@ class Engine:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
         self._watch.stop()
         self.adapters.contact.close()
+        self.api.close()
         self._attach.stop()
         self.services.stop()
         self._runner.close()
@@ -204,6 +209,7 @@ class Engine:
         found = at_hand(plan.secrets, os.environ, files=secrets is None)
         with files_of(self.config.store):
             self.adapters.vault.seal(plan.secrets, found | dict(secrets or {}))
+        self.api.open(plan)
         if not self.services.running:
             self.services.start(plan)
         return self.ask(Commit(who=who, plan=plan))

@@ -96,7 +96,7 @@ class HttpService:
         self._door.open_for(fitting.connections, fitting.per_peer)
         try:
             for site in self._sites.clear + self._sites.secure:
-                sockets.append(_listen(site, self._door))
+                sockets.append(listen(site, self._door))
         except ServiceError:
             for one in sockets:
                 one.close()
@@ -187,7 +187,8 @@ class HttpService:
             self._agents.close()
 
 
-def _listen(site: tuple[str, int], door: Door) -> socket.socket:
+def listen(site: tuple[str, int], door: Door, what: str = "HTTP") -> socket.socket:
+    """A socket that listens there, through the door. Raises ServiceError."""
     sock = Listener(socket.AF_INET, socket.SOCK_STREAM)
     sock.door = door
     try:
@@ -199,7 +200,7 @@ def _listen(site: tuple[str, int], door: Door) -> socket.socket:
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise cannot_listen("HTTP", "tcp", site, error) from error
+        raise cannot_listen(what, "tcp", site, error) from error
     return sock
 
 

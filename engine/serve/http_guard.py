@@ -21,6 +21,9 @@ from msgspec import Struct
 
 from .http_door import Door, Guest
 
+MALFORMED = b'{"code": "malformed", "message": "this is not a request"}'
+NAMELESS = {"Server": "crowbar"}
+"""A stranger need not learn which version of which library reads its requests."""
 FAREWELL_S = 1.0
 """How long a peer of TLS may take to answer a farewell."""
 
@@ -59,7 +62,8 @@ class Protocol(RequestHandler):
             guard.counters[f"protocol_{status}"] += 1
         if request.writer.output_size > 0:
             raise ConnectionResetError("an error after the answer began")
-        response = web.json_response({"code": "malformed", "message": "this is not a request"}, status=status)
+        malformed = guard.malformed if guard is not None else MALFORMED
+        response = web.Response(body=malformed, status=status, content_type="application/json", headers=NAMELESS)
         response.force_close()
         return response
 
@@ -73,7 +77,9 @@ class Guard(web.Server):
         limits: Limits,
         counters: Counter[str],
         door: Door,
+        malformed: bytes = MALFORMED,
     ) -> None:
+        """`malformed`: the body of the answer to what is not a request, as JSON."""
         super().__init__(
             handler,
             handler_cancellation=True,
@@ -89,6 +95,7 @@ class Guard(web.Server):
         self.limits = limits
         self.counters = counters
         self.door = door
+        self.malformed = malformed
         self._of: dict[RequestHandler, tuple[asyncio.Transport, Guest | None]] = {}
         self._none_left: asyncio.Future[None] | None = None
         self._timers: dict[RequestHandler, asyncio.TimerHandle] = {}

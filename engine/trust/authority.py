@@ -3,10 +3,11 @@
     ca.key      0600  private key of the authority (EC P-256, PKCS 8)
     ca.crt      0644  its certificate, which nodes get in the site's initramfs
     server.pem  0600  private key and certificate of the engine, made at every start for its present addresses
+    api.pem     0600  the same for the HTTP API, if it does not listen on loopback only
 
 Rules
 * Certificates are valid from 1970 without an end (99991231235959Z, RFC 5280 section 4.1.2.5): a server with an empty clock battery must
-  be able to say hello. To replace a leaked key, delete the three files; nodes learn the new one at their next network boot.
+  be able to say hello. To replace a leaked key, delete the files; nodes learn the new one at their next network boot.
 * The authority may sign only for the engine: path length 0, and only server certificates.
 * A lost authority is replaced the same way: delete the files and restart.
 """
@@ -30,7 +31,7 @@ from msgspec import Struct
 from ..files import key_file
 from ..files.key_file import KeyFileError
 
-CA_KEY, CA_CERTIFICATE, SERVER = "ca.key", "ca.crt", "server.pem"
+CA_KEY, CA_CERTIFICATE, SERVER, API = "ca.key", "ca.crt", "server.pem", "api.pem"
 _ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
 
 
@@ -43,16 +44,16 @@ class SiteTrust(Struct, frozen=True, kw_only=True):
     """For the listener: TLS 1.2 and later, no client certificates."""
 
 
-def site_trust(folder: Path, addresses: Sequence[str]) -> SiteTrust:
-    """Reads the authority in `folder`, or makes it, and certifies the engine for these IPv4 addresses.
+def site_trust(folder: Path, addresses: Sequence[str], file: str = SERVER) -> SiteTrust:
+    """Reads the authority in `folder`, or makes it, and certifies the engine for these IPv4 addresses. `file`: keeps key and certificate.
 
     Raises OSError where the folder cannot be written, KeyFileError for files that are not what they must be, or that others may read.
     """
     key, certificate = _authority(folder)
-    _certify(folder, key, certificate, addresses)
+    _certify(folder / file, key, certificate, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(folder / SERVER)
+    context.load_cert_chain(folder / file)
     return SiteTrust(ca=certificate.public_bytes(serialization.Encoding.PEM), context=context)
 
 
@@ -91,7 +92,7 @@ def _new_authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certi
     return key, certificate
 
 
-def _certify(folder: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, addresses: Sequence[str]) -> None:
+def _certify(path: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, addresses: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.IPAddress(ipaddress.IPv4Address(address)) for address in dict.fromkeys(addresses)]
     certificate = (
@@ -102,7 +103,7 @@ def _certify(folder: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certific
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    key_file.replace(folder / SERVER, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.replace(path, _pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:

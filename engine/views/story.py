@@ -7,6 +7,7 @@ table that `Story` keeps as it reads.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import cast
 
 from msgspec import convert
@@ -21,8 +22,9 @@ _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 class Story:
     """Reads journal rows in order."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        """`names`: node id -> name, for a story that does not begin with the first row."""
+        self._names: dict[str, str] = dict(names or {})
         self._states: dict[tuple[str, str], str] = {}
 
     def tell(self, row: JournalRow) -> dict[str, Json]:

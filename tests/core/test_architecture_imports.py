@@ -19,7 +19,7 @@ LAYERS = (
     ("files", "views"),
     ("trust", "power", "jigs", "racks"),
     ("serve",),
-    ("netboot", "images"),
+    ("netboot", "images", "rest"),
     ("doctor",),
     ("runtime",),
     ("rehearsal",),

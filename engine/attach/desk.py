@@ -1,0 +1,111 @@
+"""The desk where every request of another process is carried out, whichever way it came: by the attach socket or the HTTP API.
+
+Whoever calls it has found out who asks. So receipts, refusals and the name in the journal are the same for both.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol, assert_never
+
+from .. import reasons
+from ..core.operator.verbs import is_slow
+from ..definitions import Json
+from ..effects import Accept, Refuse
+from ..events import Commit, Operate, SetAttribute
+from ..reasons import Reason
+from .protocol import (
+    VERSION,
+    AnyRequest,
+    AskDisks,
+    AskHealth,
+    AskPackets,
+    AskProgress,
+    DoCommit,
+    DoOperate,
+    DoSetAttribute,
+    Ping,
+    Reply,
+    Stop,
+    Wait,
+)
+
+log = logging.getLogger(__name__)
+
+ASK_S = 30.0
+POWER_S = 90.0
+"""Seconds. A soft shutdown is read back for half a minute, after other calls to that BMC."""
+WAIT_S = 30.0
+
+
+class Host(Protocol):
+    """What the socket needs from the engine."""
+
+    @property
+    def failure(self) -> str: ...
+    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
+    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
+    def wait(self, seq: int, timeout_s: float) -> int: ...
+    def health(self) -> dict[str, Json]: ...
+    def progress(self) -> dict[str, Json]: ...
+    def disks(self, nodes: list[str]) -> dict[str, Json]: ...
+
+    def packets(self, of: str, after: int) -> dict[str, Json] | Reason: ...
+    def ask_to_stop(self, who: str) -> None: ...
+
+
+def program_version() -> str:
+    try:
+        return version("crowbar-tui")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0"
+
+
+def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
+    """Carries out a request in the name of `who`, and waits for the engine's answer."""
+    match request:
+        case Ping():
+            here: dict[str, Json] = {"crowbar": VERSION, "version": program_version(), "pid": os.getpid()}
+            here |= {"user": who, "failure": host.failure}
+            return Reply(id=request.id, ok=True, message="an engine is here", result=here)
+        case DoOperate():
+            limit = POWER_S if is_slow(request.verb, request.role) else ASK_S
+            operate = Operate(who=who, verb=request.verb, node=request.node, role=request.role, value=request.value)
+            return _reply(request.id, host.ask(operate, limit))
+        case DoCommit():
+            return _reply(request.id, host.commit_text(request.plan, request.name, who, request.secrets))
+        case DoSetAttribute():
+            event = SetAttribute(
+                who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
+            )
+            return _reply(request.id, host.ask(event, ASK_S))
+        case AskHealth():
+            return Reply(id=request.id, ok=True, result=host.health())
+        case AskProgress():
+            return Reply(id=request.id, ok=True, result=host.progress())
+        case AskDisks():
+            return Reply(id=request.id, ok=True, result=host.disks(request.nodes))
+        case AskPackets():
+            found = host.packets(request.of, request.after)
+            return refusal(request.id, found) if isinstance(found, Reason) else Reply(id=request.id, ok=True, result=found)
+        case Wait():
+            seconds = min(max(request.seconds, 0.0), WAIT_S)
+            return Reply(id=request.id, ok=True, result={"seq": host.wait(request.seq, seconds)})
+        case Stop():
+            log.info("%s asked the engine to stop", who)
+            host.ask_to_stop(who)
+            return Reply(id=request.id, ok=True, message="the engine stops")
+        case _:
+            assert_never(request)
+
+
+def _reply(number: int, answer: Accept | Refuse) -> Reply:
+    return Reply(id=number, ok=True, message=answer.message) if isinstance(answer, Accept) else refusal(number, answer.reason)
+
+
+def refusal(number: int, reason: Reason) -> Reply:
+    """The answer to a request that is refused."""
+    return Reply(id=number, ok=False, reason=reason, sentence=reasons.sentence(reason), advice=reasons.advice(reason))
