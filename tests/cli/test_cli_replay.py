@@ -72,7 +72,10 @@ def test_a_run_for_validation_tells_by_its_exit_code(
     if skipped:
         with Store.open(store) as made:
             proof = next(r for r in made.load()["node_roles"].values() if isinstance(r, NodeRole) and r.role == "ready")
-            made.commit([(Happened(1001.0, 1e6, Tick(subjects=())), [("node_roles", proof.key, replace(proof, state=State.SKIPPED))])])
+            # There are no machines: what is not available is not asked, so nothing finds that out.
+            alone = [("nodes", node.id, replace(node, available=False)) for node in made.load()["nodes"].values()]
+            rows = [("node_roles", proof.key, replace(proof, state=State.SKIPPED)), *alone]
+            made.commit([(Happened(1001.0, 1e6, Tick(subjects=())), rows)])
     engine: Engine = request.getfixturevalue("engine")
     capsys.readouterr()
     assert run._follow(engine, options(True, wait="validated"), NODES, 0.0, run._last_event(store)) == code
