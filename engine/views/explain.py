@@ -118,6 +118,9 @@ def _how(layer: str, scope: str, attribute: AttributeDef) -> tuple[str, bool]:
     if layer == "deployment":
         place = "attributes" if scope == "system" else f"deployments.{scope}.attributes"
         return f"in the plan: {place}.{name}", True
+    if layer == "wish":
+        return "no role of the node wishes it of the hardware; a barclamp says that with `hardware`", False
     if layer == "rule":
-        return f"in the plan: attributes.{name} of a rule that matches the node", True
+        _, slash, role = scope.partition("/")
+        return f"in the plan: {f'roles.{role}.' if slash else ''}attributes.{name} of a rule that matches the node", True
     return f"crowbar set {scope} {name} VALUE", True

@@ -33,7 +33,7 @@ def test_every_layer_is_shown_with_who_set_it_or_how_to_set_it(store: Path, crow
     code, out, _ = crowbar("explain", "control-10", "raid-configure", "raid-wanted")
     assert code == 0
     rows = {line.split()[0]: line for line in out.splitlines()[1:]}
-    assert list(rows) == ["default", "discovery", "hint", "parent", "deployment", "setting", "rule", "role", "engine", "operator"]
+    assert list(rows) == ["default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator"]
     assert '{"level": "raid1"}  <- this counts' in rows["deployment"]
     assert "crowbar set cloud raid-wanted VALUE" in rows["setting"]
     assert "crowbar set control-10/raid-configure raid-wanted VALUE" in rows["operator"]

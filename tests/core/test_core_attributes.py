@@ -111,6 +111,7 @@ def test_a_value_that_is_not_there_is_explained_by_the_ways_to_set_it() -> None:
         "in the plan: deployments.leaf.attributes.y",
         "crowbar set leaf y VALUE",
         "in the plan: attributes.y of a rule that matches the node",
+        "in the plan: roles.reader.attributes.y of a rule that matches the node",
         "crowbar set n1 y VALUE",
         "crowbar set n1/reader y VALUE",
     )

@@ -107,7 +107,7 @@ def every_layer(view: View, role: NodeRole, name: str) -> Iterator[tuple[Place, 
     definition = view.catalog.attributes.get(name)
     mine = f"{role.node}/{role.role}"
     deployments = [(layer, scope) for scope in reversed(upwards(view, role.deployment)) for layer in ("deployment", "setting")]
-    nodes = [("rule", role.node), ("role", mine), ENGINE, ("operator", role.node), ("operator", mine)]
+    nodes = [("wish", role.node), ("rule", role.node), ("rule", mine), ("role", mine), ENGINE, ("operator", role.node), ("operator", mine)]
     for place in (DEFAULT, ("discovery", role.node), ("hint", role.node), PARENT, *deployments, *nodes):
         if place is PARENT and definition is not None:
             given = _given(view, role, definition)
