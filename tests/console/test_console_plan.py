@@ -202,7 +202,7 @@ async def test_the_layers_of_the_chosen_attribute_are_shown() -> None:
     source, at = still("ready")
     async with console(source, at, size=(160, 48), keys="A") as (app, _):
         told = " ".join(shot(app).split())
-        assert "layers: default (counts); not set: discovery, hint, parent, deployment, setting, rule, role, engine, operator" in told
+        assert "layers: default (counts); not set: discovery, hint, parent, deployment, setting, wish, rule, role, engine, operator" in told
 
 
 async def test_a_refused_value_is_told() -> None:
