@@ -4,6 +4,7 @@ differ from the commit."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from ..roles.derive import done
 from ..roles.stages import stage_index
 from ..world.work import Work
 from ..world.world import World
+from . import differences as text
 from .bind import commit
 from .pinned import differences
 from .revisions import as_kept, as_stored, latest
@@ -57,7 +59,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """`group: compute -> storage`."""
-        return f"{self.what}: {_short(self.before) or 'nothing'} -> {_short(self.after) or 'nothing'}"
+        return f"{self.what}: {text.told(self.before)} -> {text.told(self.after)}"
 
 
 class Diff(Struct, frozen=True, kw_only=True):
@@ -89,10 +91,10 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
     above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
     revision = last if old == body else last + 1
     refused = commit(work, plan, who)
-    told = tuple(_differences("", old, body))[:LINES]
+    lines = tuple(islice(text.differences(old, body), LINES))
     versions = differences(plan, world.base, images)
     if refused is not None:
-        return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=(), versions=versions)
+        return Diff(same=False, refused=refused, revision=revision, plan=lines, roles=(), nodes=(), destroys=(), versions=versions)
     after = work.finish()
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
@@ -100,7 +102,7 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
         same=old == body and not chosen and not any(role.what != "left" for role in roles),
         refused=None,
         revision=revision,
-        plan=told,
+        plan=lines,
         roles=tuple(roles),
         chosen=chosen,
         nodes=tuple(dict.fromkeys([*(one.node for one in chosen), *(r.node for r in roles)])),
@@ -111,7 +113,7 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
 
 
 def _above(value: Value, planned: Json) -> str:
-    return f"{value.scope} {value.name}: {value.who} set {_short(value.value)}, which stays above the plan's {_short(planned)}"
+    return f"{value.scope} {value.name}: {value.who} set {text.told(value.value)}, which stays above the plan's {text.told(planned)}"
 
 
 def _bound(before: World, after: World) -> list[RoleChange]:
@@ -188,26 +190,3 @@ def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:
         takes=takes,
         leaves=choice.left if choice is not None else (),
     )
-
-
-def _differences(path: str, old: Json, new: Json) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        out: list[str] = []
-        for key in [*old, *(k for k in new if k not in old)]:
-            if old.get(key) != new.get(key):
-                out += _differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
-        return out
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        out = []
-        for i, (a, b) in enumerate(zip(old, new, strict=True)):
-            if a != b:
-                out += _differences(f"{path}.{i}", a, b)
-        return out
-    return [f"{path}: {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Json) -> str:
-    if value is None:
-        return "nothing"
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
