@@ -76,7 +76,7 @@ def test_a_move_backwards_waits_for_approval() -> None:
     d.feed(SetAttribute(who="op", layer="deployment", scope="system", name="knob", value=2))
     assert not d.all(BootNode)
     found = blockers(d.world, d.at("bios"))
-    assert reasons.backward(present="system", stage="hardware") in found
+    assert found[0] == reasons.backward(present="system", stage="hardware"), "what the node runs follows from it"
     says(d, "approve")
     assert d.one(BootNode).environment == "sledgehammer"
     assert (d.node().stage, d.node().backward) == ("hardware", False)

@@ -155,28 +155,32 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
         yield reasons.powered_off(node=node.name, who=node.off.who)
     if node.problem is not None:
         yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
+    elsewhere = definition.stage != node.stage and node.stage and node.kind is Kind.SERVER
+    wanted = wanted_stage(view, node) if elsewhere else None
+    barred = may_enter(view, node, wanted) if wanted else None
+    if barred is not None:  # what the node runs follows from it
+        yield barred
     if node.boot is not None:
         yield waits_for(node.boot)
-    elif not definition.jig_kind.alive:
-        pass
-    else:
-        needs = environment_of(view, node, definition.stage)
-        role = install_role(view, node, definition.stage) if not needs else None
-        if role is not None:
-            system, method = effective(view, role, "target-os"), install_method(view, role)
-            yield reasons.no_installer(system=str(system), method=method)
-        elif node.intent.fresh:
-            yield reasons.environment(runs="the boot before", needs=f"a fresh {needs}")
-        elif node.runs != needs:
-            yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
-        elif not node.alive:
-            yield reasons.unreachable(environment=node.runs)
-    if definition.stage != node.stage and node.stage and node.kind is Kind.SERVER:
-        wanted = wanted_stage(view, node)
-        barred = may_enter(view, node, wanted) if wanted else None
-        if barred is not None:
-            yield barred
+    elif definition.jig_kind.alive:
+        yield from _environment(view, node, definition)
+    if elsewhere:
         yield reasons.stage(stage=definition.stage, present=node.stage)
+
+
+def _environment(view: View, node: Node, definition: RoleDef) -> Iterator[Reason]:
+    """What the node runs is not what the role needs."""
+    needs = environment_of(view, node, definition.stage)
+    role = install_role(view, node, definition.stage) if not needs else None
+    if role is not None:
+        system, method = effective(view, role, "target-os"), install_method(view, role)
+        yield reasons.no_installer(system=str(system), method=method)
+    elif node.intent.fresh:
+        yield reasons.environment(runs="the boot before", needs=f"a fresh {needs}")
+    elif node.runs != needs:
+        yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
+    elif not node.alive:
+        yield reasons.unreachable(environment=node.runs)
 
 
 def node_holder(view: View, node: str) -> NodeRole | None:
