@@ -12,8 +12,13 @@ from ..files.plan_write import write
 from ..model import Node, Revision, State
 from ..plan import Plan
 from .deployments import deployment_states
+from .proposals import ProposalView, waiting_edits
+from .revisions import RevisionView, revision_views
 from .summary import servers
 from .why import Why
+
+REVISIONS = 50
+"""Most revisions of a page."""
 
 
 class DeploymentView(Struct, frozen=True, kw_only=True):
@@ -21,6 +26,8 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     parent: str
     depth: int
     state: str
+    runs: str
+    """The word for what is committed: another one than `state` only while an edit waits."""
     roles: int
     done: int
     error: int
@@ -32,13 +39,6 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     """The roles that the plan binds, and their nodes in the plan's words."""
 
 
-class RevisionView(Struct, frozen=True, kw_only=True):
-    number: int
-    who: str
-    at: float
-    current: bool
-
-
 class PlanPage(Struct, frozen=True, kw_only=True):
     site: str
     domain: str
@@ -47,8 +47,10 @@ class PlanPage(Struct, frozen=True, kw_only=True):
     approve: str
     allocate: str
     deployments: tuple[DeploymentView, ...]
+    edits: tuple[ProposalView, ...]
+    """Edits that wait to be committed."""
     revisions: tuple[RevisionView, ...]
-    """Newest first."""
+    """Newest first, at most REVISIONS."""
     text: str
     """YAML, as `crowbar plan save` writes it. Empty: no plan is committed."""
 
@@ -85,7 +87,7 @@ def plan_page(world: World) -> PlanPage:
     def grow(parent: str, depth: int) -> None:
         if depth > 16:  # a tree by construction; a damaged store must not hang a screen
             return
-        for name in sorted(d.name for d in world.deployments.values() if d.parent == parent):
+        for name in sorted(one.name for one in states.values() if one.parent == parent):
             mine = counts.get(name, Counter())
             wanted = plan.deployments.get(name) if plan is not None else None
             wants = tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else ()
@@ -95,6 +97,7 @@ def plan_page(world: World) -> PlanPage:
                     parent=parent,
                     depth=depth,
                     state=states[name].state,
+                    runs=states[name].runs,
                     holder=" on ".join(part for part in (states[name].role, states[name].node.split(".")[0]) if part),
                     why=states[name].why,
                     roles=mine["roles"],
@@ -107,8 +110,6 @@ def plan_page(world: World) -> PlanPage:
             grow(name, depth + 1)
 
     grow("", 0)
-    last = max((r.number for r in world.revisions.values()), default=0)
-    revisions = sorted(world.revisions.values(), key=lambda r: -r.number)
     return PlanPage(
         site=plan.site.name if plan is not None else "",
         domain=plan.site.domain if plan is not None else "",
@@ -117,6 +118,7 @@ def plan_page(world: World) -> PlanPage:
         approve=plan.approve.wipe if plan is not None else "",
         allocate=plan.allocate if plan is not None else "",
         deployments=tuple(out),
-        revisions=tuple(RevisionView(number=r.number, who=r.who, at=r.at, current=r.number == last) for r in revisions),
+        edits=waiting_edits(world),
+        revisions=revision_views(world, REVISIONS),
         text=write(plan) if plan is not None else "",
     )

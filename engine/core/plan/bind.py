@@ -21,7 +21,7 @@ from .dropped import sweep
 from .network_roles import network_roles
 from .proposed import as_wanted, definition
 from .rebind import rebind
-from .revisions import as_kept, as_stored, latest
+from .revisions import as_kept, as_stored, latest, same
 from .rules import choose
 from .values import put_plan_values
 from .wanted import SYSTEM
@@ -58,7 +58,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     and nothing was changed."""
     body, last = as_stored(plan), latest(w)
     w.use(plan, network_roles(w.base, plan))
-    if not last or as_kept(w.revisions[last].plan) != body:
+    if not last or not same(as_kept(w.revisions[last].plan), body):
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     _put_deployments(w, plan)
     nodes = sorted(w.all(Node), key=lambda n: n.id)

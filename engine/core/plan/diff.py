@@ -21,7 +21,7 @@ from .bind import commit
 from .pinned import differences
 from .proposals import carry_out
 from .proposed import proposed_plan
-from .revisions import as_kept, as_stored, latest
+from .revisions import as_kept, as_stored, latest, same
 from .unbind import WHY
 from .values import above_plan
 
@@ -104,9 +104,12 @@ def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None]
     last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
     above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
-    revision = last if old == body else last + 1
+    is_same = same(old, body)
+    revision = last if is_same else last + 1
     refused = carried_out(work)
     told = tuple(_differences("", old, body))[:LINES]
+    if old == body and not is_same:
+        told = (f"deployments: in the order {', '.join(old['deployments'])} -> {', '.join(body['deployments'])}",)
     versions = differences(plan, world.base, images)
     if refused is not None:
         return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=(), versions=versions)
@@ -114,7 +117,7 @@ def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None]
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
     return Diff(
-        same=old == body and not chosen and not any(role.what != "left" for role in roles),
+        same=is_same and not chosen and not any(role.what != "left" for role in roles),
         refused=None,
         revision=revision,
         plan=told,

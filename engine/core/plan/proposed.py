@@ -9,8 +9,8 @@ Rules
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 
 from msgspec import convert, json
 from msgspec.structs import replace
@@ -87,7 +87,7 @@ def other_revision(view: View, name: str, base: int) -> Reason | None:
 
 def moment(at: float) -> str:
     """A wall time for a reason, which has no time zone of its own."""
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def proposed_plan(view: View, names: Iterable[str]) -> Plan | Reason:
