@@ -75,17 +75,7 @@ def written(event: Event) -> bytes:
     match event:
         case Tick():
             return _encode({"type": "Tick", "subjects": [due_text(due) for due in event.subjects]})
-        case (
-            ScriptAsked()
-            | Hello()
-            | Commit()
-            | Propose()
-            | Recall()
-            | CommitProposals()
-            | Operate()
-            | SetAttribute()
-            | PowerSet()
-        ):
+        case ScriptAsked() | Hello() | Commit() | Propose() | Recall() | CommitProposals() | Operate() | SetAttribute() | PowerSet():
             fields: dict[str, Json] = msgspec.to_builtins(event)
             return _encode(fields | {"request": request_number(event.request)})
         case _:

@@ -13,7 +13,7 @@ from world_rig import WorldRig, tables
 
 from engine.core.plan.diff import diff, diff_proposals
 from engine.core.plan.proposed import as_wanted, definition
-from engine.definitions import Json, On, Requirement
+from engine.definitions import Json, Requirement
 from engine.effects import Accept, Refuse
 from engine.events import Commit, CommitProposals, Operate, Propose, Recall, SetAttribute
 from engine.model import State
@@ -34,7 +34,7 @@ ASKS = Request(Asker.OPERATOR, 7)
 
 
 def dep(name: str, *roles: str, parent: str = "system", on: str = "all", **attributes: Json) -> DeploymentDef:
-    return DeploymentDef(name=name, parent=parent, attributes=attributes, roles={one: (on,) for one in roles})
+    return DeploymentDef(name=name, parent=parent, attributes=attributes, roles=dict.fromkeys(roles, (on,)))
 
 
 def of(*deployments: DeploymentDef, **more: Any) -> Plan:

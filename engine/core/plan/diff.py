@@ -95,8 +95,13 @@ def diff_proposals(world: World, names: Sequence[str], who: str = "diff") -> Dif
     work = Work(world)
     plan = proposed_plan(work, names)
     if isinstance(plan, Reason):
-        return Diff(same=False, refused=plan, revision=latest(work) + 1, plan=(), roles=(), nodes=(), destroys=())
+        return refused_diff(world, plan)
     return _diff(world, plan, lambda work: carry_out(work, names, who), None)
+
+
+def refused_diff(world: World, reason: Reason) -> Diff:
+    """The preview of a commit that is refused before there is a plan to compare."""
+    return Diff(same=False, refused=reason, revision=max(world.revisions, default=0) + 1, plan=(), roles=(), nodes=(), destroys=())
 
 
 def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None], images: Mapping[str, str] | None) -> Diff:

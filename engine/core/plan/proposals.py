@@ -22,9 +22,10 @@ from ...events import CommitProposals, Propose, Recall
 from ...model import Key, NodeRole, Proposal
 from ...plan import DeploymentDef, Plan
 from ...reasons import Reason
+from ...reasons.moment import moment
 from ..world.work import Work
 from .bind import commit
-from .proposed import as_wanted, definition, moment, other_revision, proposed_plan
+from .proposed import as_wanted, definition, other_revision, proposed_plan
 from .revisions import latest
 from .values import SYSTEM
 
@@ -45,7 +46,7 @@ def propose(w: Work, event: Propose) -> Reason | str:
     if waits is not None and event.over is not None and event.over != waits.at:
         return _other_edit(waits)
     if base not in w.revisions:
-        return reasons.unknown_thing(what="revision", name=str(base), nearest=str(latest(w)))
+        return reasons.unknown_thing(what="revision", name=str(base)[:20], nearest=str(latest(w)))
     refused = other_revision(w, name, base)
     if refused is not None:
         return refused

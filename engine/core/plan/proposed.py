@@ -10,7 +10,6 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 
 from msgspec import convert, json
 from msgspec.structs import replace
@@ -20,6 +19,7 @@ from ...definitions import Json
 from ...model import Proposal, Revision
 from ...plan import DeploymentDef, Plan
 from ...reasons import Reason
+from ...reasons.moment import moment
 from ..world.view import View
 from .values import SYSTEM
 
@@ -83,11 +83,6 @@ def other_revision(view: View, name: str, base: int) -> Reason | None:
     if since is None:
         return None
     return reasons.deployment_changed(deployment=name, who=since.who, revision=since.number, when=moment(since.at), base=base)
-
-
-def moment(at: float) -> str:
-    """A wall time for a reason, which has no time zone of its own."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def proposed_plan(view: View, names: Iterable[str]) -> Plan | Reason:
