@@ -102,11 +102,11 @@ def _guarded(run: object, arguments: argparse.Namespace) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        found, edits = reader.deployments(), {one.deployment: one for one in reader.edits()}
+        found = reader.deployments()
     for one in found:
-        edit = edits.get(one.name)
+        edit = one.edit
         if arguments.json:
-            print(json.dumps({"type": "deployment", **to_json(one), "edit": to_json(edit) if edit is not None else None}))
+            print(json.dumps({"type": "deployment", **to_json(one)}))
             continue
         runs = f", committed: {one.runs}" if edit is not None and one.runs != "empty" else ""
         words = f"  {told(edit, time.time())}{runs}" if edit is not None else ""

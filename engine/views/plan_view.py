@@ -39,6 +39,8 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     why: Why | None
     wants: tuple[tuple[str, str], ...]
     """The roles that the plan binds, and their nodes in the plan's words."""
+    edit: ProposalView | None = None
+    """The edit that waits to be committed."""
 
 
 class PlanPage(Struct, frozen=True, kw_only=True):
@@ -108,6 +110,7 @@ def deployment_views(world: World) -> tuple[DeploymentView, ...]:
                 done=mine["done"],
                 error=mine["error"],
                 proposed=mine["proposed"],
+                edit=one.edit,
                 wants=tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else (),
             )
         )
