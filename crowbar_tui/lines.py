@@ -26,6 +26,8 @@ def deployments(s: Summary) -> list[str]:
     out = []
     for name, state in s.deployments.items():
         held = s.held_up.get(name)
+        if held is not None and held.edit is not None:
+            state = f"{state} by {held.edit.who}" + ("" if held.runs == "empty" else f", committed: {held.runs}")
         if state == "empty":
             continue
         who = f"; {held.role} on {short(held.node)}" if held is not None and held.role else ""

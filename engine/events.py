@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from .definitions import Json, PowerAction
 from .model import Mac, NodeId, RoleName
-from .plan import Plan
+from .plan import DeploymentDef, Plan
 from .reasons import Reason
 from .requests import Request
 from .wire.dhcp import DhcpRequest
@@ -238,6 +238,38 @@ class Commit(Event, frozen=True, kw_only=True, gc=False):
     plan: Plan
 
 
+class Propose(Event, frozen=True, kw_only=True, gc=False):
+    """An operator edited one deployment. The edit waits and changes nothing that runs."""
+
+    request: Request | None = None
+    who: str
+    deployment: str
+    wanted: DeploymentDef | None
+    """None: delete the deployment."""
+    base: int = 0
+    """The revision on which the edit was made. 0: the present one."""
+    over: float | None = None
+    """`Proposal.at` of the waiting edit that this one replaces; 0: none was seen. None: replace any."""
+
+
+class Recall(Event, frozen=True, kw_only=True, gc=False):
+    """Drop the waiting edit of a deployment."""
+
+    request: Request | None = None
+    who: str
+    deployment: str
+
+
+class CommitProposals(Event, frozen=True, kw_only=True, gc=False):
+    """Make the waiting edits of these deployments the goal, in one revision."""
+
+    request: Request | None = None
+    who: str
+    deployments: tuple[str, ...]
+    seen: dict[str, float] = {}
+    """Deployment -> `Proposal.at` of the edit that the operator saw. An edit that was made since is not committed unseen."""
+
+
 class Operate(Event, frozen=True, kw_only=True, gc=False):
     """An operator's verb on a node or node role (`operator.verbs.VERBS`)."""
 
@@ -279,6 +311,12 @@ AnyEvent = (
     | Continue
     | Started
     | Commit
+    | Propose
+    | Recall
+    | CommitProposals
     | Operate
     | SetAttribute
 )
+
+Asked = Commit | Propose | Recall | CommitProposals | Operate | SetAttribute
+"""What an operator asks for, and waits for an answer to."""

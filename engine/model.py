@@ -389,6 +389,18 @@ class Deployment(Struct, frozen=True, kw_only=True, gc=False):
     parent: str = ""
 
 
+class Proposal(Struct, frozen=True, kw_only=True, gc=False):
+    """An operator's edit of one deployment. It changes nothing until it is committed."""
+
+    deployment: str
+    wanted: Json = None
+    """`plan.DeploymentDef` as JSON. None: the deployment is to be deleted."""
+    base: int
+    """The revision on which the edit was made."""
+    who: str
+    at: float
+
+
 class Revision(Struct, frozen=True, kw_only=True, gc=False):
     """A committed plan: who, when and what. The last one is current."""
 
@@ -413,7 +425,7 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
 
 
-Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Revision | Meta
+Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta
 
 
 TABLES: dict[str, type[Row]] = {
@@ -425,6 +437,7 @@ TABLES: dict[str, type[Row]] = {
     "allocations": Allocation,
     "attributes": Value,
     "deployments": Deployment,
+    "proposals": Proposal,
     "revisions": Revision,
 }
 """Table -> record. The columns of a table are the fields of its record."""
@@ -438,6 +451,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "allocations": ("address",),
     "attributes": ("layer", "scope", "name"),
     "deployments": ("name",),
+    "proposals": ("deployment",),
     "revisions": ("number",),
 }
 """Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field

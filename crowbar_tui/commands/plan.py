@@ -86,32 +86,32 @@ def _diff(arguments: argparse.Namespace) -> int:
     return 0 if found.same else 1
 
 
-def show(found: Diff, as_json: bool) -> None:
-    """Prints what a commit would change."""
+def show(found: Diff, as_json: bool, what: str = "this plan") -> None:
+    """Prints what a commit would change. `what`: what would be committed."""
     if as_json:
         body = to_json(found)
         for change in body.pop("roles"):
             print(json.dumps({"type": "role", **change}))
         print(json.dumps({"type": "summary", **body}))
     else:
-        print(told(found))
+        print(told(found, what))
 
 
-def told(found: Diff) -> str:
+def told(found: Diff, what: str = "this plan") -> str:
     """The difference, in words for people."""
     if found.same:
         return "\n".join(
             [
-                f"no difference: this plan is the current revision {found.revision}",
+                f"no difference: {what} is the current revision {found.revision}",
                 *(f"  {line}" for line in (*found.above, *found.versions)),
             ]
         )
     if found.refused is not None:
-        told = [f"the engine would refuse this plan: {sentence(found.refused)}", f"  try: {advice(found.refused)}"]
+        told = [f"the engine would refuse {what}: {sentence(found.refused)}", f"  try: {advice(found.refused)}"]
         return "\n".join([*told, *(f"  {line}" for line in found.versions)])
-    again = f"this plan is revision {found.revision}, and its commit would change the rack"
-    out = [f"this plan would become revision {found.revision}" if found.plan else again]
-    out += [f"  {line}" for line in (*found.plan, *found.above, *found.versions)]
+    again = f"{what} is revision {found.revision}, and its commit would change the rack"
+    out = [f"{what} would become revision {found.revision}" if found.plan else again]
+    out += [f"  {line}" for line in (*found.plan, *found.above, *found.drops, *found.versions)]
     out += [f"  ~ {lines.short(one.node):<14} {one.words}" for one in found.chosen]
     for change in found.roles:
         mark, note = WORDS[change.what]
@@ -128,13 +128,18 @@ def told(found: Diff) -> str:
 
 def _revisions(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        found = sorted(reader.world.revisions.values(), key=lambda r: r.number)
+        found = reader.revisions()[::-1]
     for r in found:
         if arguments.json:
-            print(json.dumps({"type": "revision", "revision": r.number, "who": r.who, "at": r.at, "in_force": r is found[-1]}))
+            print(
+                json.dumps(
+                    {"type": "revision", "revision": r.number, "who": r.who, "at": r.at, "in_force": r.current}
+                    | {"changes": [to_json(one) for one in r.changes], "back": r.back}
+                )
+            )
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(r.at))
-            print(f"{r.number:>5}  {r.who:<16} {when}{'  current' if r is found[-1] else ''}")
+            print(f"{r.number:>5}  {r.who:<16} {when}{'  current' if r.current else ''}{'  ' if r.words else ''}{r.words}")
     if not found and not arguments.json:
         print("no plan is committed yet")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..core.plan.diff import Diff, diff
 from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.pinned import differences
+from ..core.plan.proposed import definition, wanted_of
 from ..core.plan.save import left_out, saved
 from ..core.world.load import load_world
 from ..definitions import Catalog, Json, versions
@@ -27,7 +28,7 @@ from ..doctor.checks import Check, examine
 from ..doctor.interfaces import InterfaceWatch, Neighbour, Port
 from ..doctor.probes import RealProbes
 from ..effects import Refuse
-from ..files import key_file, plan_file
+from ..files import key_file, plan_edits, plan_file
 from ..files.catalog import read as read_catalog
 from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
@@ -37,6 +38,7 @@ from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
 from ..files.plan_deployments import no_image
+from ..files.plan_write import write_deployment
 from ..files.typed_text import typed
 from ..images.build.errors import BuildError
 from ..images.build.shipped import build_image
@@ -47,7 +49,7 @@ from ..model import Kind
 from ..packets.capture import Capture
 from ..packets.decoding import DecodedPacket, Decoder
 from ..packets.packet import Packet, from_json
-from ..plan import Plan
+from ..plan import DeploymentDef, Plan
 from ..racks import RackError, connect
 from ..racks.qemu.serial_log import serial_logs
 from ..reasons import Reason, advice, sentence
@@ -67,8 +69,10 @@ from ..views.explain import Explained, explain_attribute
 from ..views.export import ExportedNode, exported
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
-from ..views.plan_view import deployed, revision_text
+from ..views.plan_view import DeploymentView, deployed, deployment_views, revision_text
 from ..views.preview import NodePreview, preview
+from ..views.proposals import ProposalView, waiting_edits
+from ..views.revisions import RevisionView, revision_views
 from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, proved, role_row, servers, settled, summary
@@ -86,7 +90,9 @@ __all__ = [
     "Config",
     "DecodedPacket",
     "Decoder",
+    "DeploymentDef",
     "DeploymentState",
+    "DeploymentView",
     "Diff",
     "Disk",
     "Engine",
@@ -104,6 +110,7 @@ __all__ = [
     "PlanError",
     "Port",
     "Proposal",
+    "ProposalView",
     "RackError",
     "Reach",
     "Reader",
@@ -112,6 +119,7 @@ __all__ = [
     "Receipt",
     "Refuse",
     "Rehearsal",
+    "RevisionView",
     "RoleRow",
     "RulesTried",
     "ServiceError",
@@ -170,6 +178,7 @@ __all__ = [
     "versions",
     "with_machines",
     "with_nodes",
+    "write_deployment",
 ]
 
 
@@ -305,6 +314,31 @@ class Reader:
     def diff(self, plan: Plan) -> Diff:
         """What a commit of the plan would change."""
         return diff(self.world, plan, images=manifests(self._directory))
+
+    def edits(self) -> tuple[ProposalView, ...]:
+        """The edits of deployments that wait to be committed."""
+        return waiting_edits(self.world)
+
+    def diff_edits(self, names: Sequence[str]) -> Diff:
+        """What a commit of the waiting edits of these deployments would change."""
+        return plan_edits.diff_edits(self.world, tuple(dict.fromkeys(names)))
+
+    def deployments(self) -> tuple[DeploymentView, ...]:
+        """The tree of deployments, parents before their children."""
+        return deployment_views(self.world)
+
+    def definition(self, name: str) -> DeploymentDef | None:
+        """The plan's definition of a deployment. None: it does not have it."""
+        return definition(self.world.plan, name) if self.world.plan is not None else None
+
+    def edited(self, name: str) -> DeploymentDef | None:
+        """The definition that the waiting edit wants. None: none waits, or it deletes the deployment."""
+        found = self.world.proposals.get(name)
+        return wanted_of(found) if found is not None else None
+
+    def revisions(self) -> tuple[RevisionView, ...]:
+        """Newest first."""
+        return revision_views(self.world)
 
     def exported(self) -> list[ExportedNode]:
         """All servers, for other programs."""

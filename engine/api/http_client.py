@@ -145,6 +145,19 @@ class HttpClient:
         """`plan`: the text of a plan file."""
         return self.request("POST", "/plan/diff", {"plan": plan, "name": name})
 
+    def deployments(self) -> Any:
+        return self.request("GET", "/deployments")
+
+    def deployment(self, name: str) -> Any:
+        return self.request("GET", _path("deployments", name))
+
+    def proposals(self) -> Any:
+        return self.request("GET", "/proposals")
+
+    def diff_proposals(self, *deployments: str) -> Any:
+        """What a commit of the waiting edits of these deployments would change."""
+        return self.request("POST", "/proposals/diff", {"deployments": deployments})
+
     def attributes(self, scope: str) -> Any:
         """`scope`: `NODE`, `NODE/ROLE`, or `deployment:NAME`."""
         return self.request("GET", _scope(scope) + "/attributes")
@@ -162,6 +175,25 @@ class HttpClient:
     def commit(self, plan: str, name: str = "plan", secrets: dict[str, str] | None = None) -> str:
         """The receipt. `plan`: the text of a plan file. `secrets`: name -> value."""
         return str(self.request("POST", "/plan", {"plan": plan, "name": name, "secrets": secrets or {}})["message"])
+
+    def propose(self, deployment: str, definition: str, base: int = 0, over: float | None = None) -> str:
+        """The receipt. `definition`: YAML, as it stands under the deployment's name in a plan."""
+        body: dict[str, Json] = {"definition": definition, "base": base, "over": over}
+        return str(self.request("PUT", _path("deployments", deployment, "proposal"), body)["message"])
+
+    def propose_deletion(self, deployment: str) -> str:
+        return str(self.request("DELETE", _path("deployments", deployment))["message"])
+
+    def propose_back(self, deployment: str, revision: int) -> str:
+        """The deployment as it was in an earlier revision."""
+        return str(self.request("POST", _path("deployments", deployment, "back"), {"revision": revision})["message"])
+
+    def recall(self, deployment: str) -> str:
+        return str(self.request("DELETE", _path("deployments", deployment, "proposal"))["message"])
+
+    def commit_proposals(self, *deployments: str, seen: dict[str, float] | None = None) -> str:
+        """The receipt. `seen`: deployment -> `at` of the edit that you saw."""
+        return str(self.request("POST", "/proposals/commit", {"deployments": deployments, "seen": seen or {}})["message"])
 
     def set_attribute(self, scope: str, name: str, value: Json) -> str:
         """The receipt. `scope`: as for `attributes`."""

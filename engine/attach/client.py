@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,10 @@ from .protocol import (
     AskPackets,
     AskProgress,
     DoCommit,
+    DoCommitProposals,
     DoOperate,
+    DoPropose,
+    DoRecall,
     DoSetAttribute,
     Ping,
     Reply,
@@ -132,6 +136,26 @@ class Attached:
     def commit(self, text: str, name: str = "plan", secrets: dict[str, str] | None = None) -> Answer:
         """`secrets`: name -> what is found where the plan says (`api.control.commit_plan` reads them, with the rights of who asks)."""
         return self.ask(DoCommit(plan=text, name=name, secrets=secrets or {}))
+
+    def propose(
+        self,
+        deployment: str,
+        definition: str | None = None,
+        *,
+        revision: int = 0,
+        name: str = "deployment",
+        base: int = 0,
+        over: float | None = None,
+    ) -> Answer:
+        """See `protocol.DoPropose`."""
+        return self.ask(DoPropose(deployment=deployment, definition=definition, revision=revision, name=name, base=base, over=over))
+
+    def recall(self, deployment: str) -> Answer:
+        return self.ask(DoRecall(deployment=deployment))
+
+    def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float] | None = None) -> Answer:
+        """`seen`: deployment -> `Proposal.at` of the edit that the operator saw."""
+        return self.ask(DoCommitProposals(deployments=list(deployments), seen=dict(seen or {})))
 
     def set_attribute(
         self, layer: Literal["hint", "deployment", "role", "operator"], scope: str, name: str, value: Json = None, clear: bool = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol, assert_never
 
@@ -15,7 +15,7 @@ from .. import reasons
 from ..core.operator.verbs import is_slow
 from ..definitions import Json
 from ..effects import Accept, Refuse
-from ..events import Commit, Operate, SetAttribute
+from ..events import Asked, Operate, Recall, SetAttribute
 from ..reasons import Reason
 from .protocol import (
     VERSION,
@@ -25,7 +25,10 @@ from .protocol import (
     AskPackets,
     AskProgress,
     DoCommit,
+    DoCommitProposals,
     DoOperate,
+    DoPropose,
+    DoRecall,
     DoSetAttribute,
     Ping,
     Reply,
@@ -46,8 +49,10 @@ class Host(Protocol):
 
     @property
     def failure(self) -> str: ...
-    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
+    def ask(self, event: Asked, timeout_s: float = ...) -> Accept | Refuse: ...
     def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
+    def propose(self, edit: DoPropose, who: str) -> Accept | Refuse: ...
+    def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float], who: str) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> dict[str, Json]: ...
     def progress(self) -> dict[str, Json]: ...
@@ -77,6 +82,12 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return _reply(request.id, host.ask(operate, limit))
         case DoCommit():
             return _reply(request.id, host.commit_text(request.plan, request.name, who, request.secrets))
+        case DoPropose():
+            return _reply(request.id, host.propose(request, who))
+        case DoRecall():
+            return _reply(request.id, host.ask(Recall(who=who, deployment=request.deployment[:100]), ASK_S))
+        case DoCommitProposals():
+            return _reply(request.id, host.commit_proposals(request.deployments, request.seen, who))
         case DoSetAttribute():
             event = SetAttribute(
                 who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear

@@ -54,6 +54,35 @@ class DoCommit(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, t
         return f"DoCommit({self.name!r}, secrets={sorted(self.secrets)})"
 
 
+class DoPropose(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="propose"):
+    """An edit of one deployment, which waits until it is committed. Without `definition` and `revision`: its deletion."""
+
+    deployment: str
+    definition: str | None = None
+    """YAML, as it stands under the deployment's name in a plan."""
+    revision: int = 0
+    """Go back to the definition of this revision. 0: take `definition`."""
+    name: str = "deployment"
+    """The file's name, for mistakes."""
+    base: int = 0
+    """The revision on which the edit was made. 0: the present one."""
+    over: float | None = None
+    """`Proposal.at` of the waiting edit that the client saw; 0: it saw none. Null: replace any."""
+
+
+class DoRecall(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="recall"):
+    """Drop the waiting edit of a deployment."""
+
+    deployment: str
+
+
+class DoCommitProposals(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="commit-proposals"):
+    """Commit the waiting edits of these deployments together. `seen`: deployment -> `Proposal.at` of the edit that the client saw."""
+
+    deployments: list[str]
+    seen: dict[str, float] = {}
+
+
 class DoSetAttribute(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="set-attribute"):
     layer: Literal["hint", "deployment", "role", "operator"]
     scope: str
@@ -95,7 +124,21 @@ class Stop(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_f
     """Asks the process that holds the engine to stop it. Answered before it stops."""
 
 
-AnyRequest = Ping | DoOperate | DoCommit | DoSetAttribute | AskHealth | AskProgress | AskDisks | AskPackets | Wait | Stop
+AnyRequest = (
+    Ping
+    | DoOperate
+    | DoCommit
+    | DoPropose
+    | DoRecall
+    | DoCommitProposals
+    | DoSetAttribute
+    | AskHealth
+    | AskProgress
+    | AskDisks
+    | AskPackets
+    | Wait
+    | Stop
+)
 
 
 class Reply(Struct, kw_only=True, frozen=True, omit_defaults=True):

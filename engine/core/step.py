@@ -21,6 +21,7 @@ from ..events import (
     AnyEvent,
     Bye,
     Commit,
+    CommitProposals,
     Continue,
     DhcpAsked,
     DhcpOverheard,
@@ -35,7 +36,9 @@ from ..events import (
     Powered,
     PowerSet,
     Probed,
+    Propose,
     Proved,
+    Recall,
     RoleDue,
     ScriptAsked,
     SetAttribute,
@@ -52,6 +55,7 @@ from .hardware.learn import bmc_clock, bmc_speaks
 from .operator.operate import operate, set_attribute
 from .operator.power import power_set
 from .plan.bind import allocate, commit, start_admin
+from .plan.proposals import commit_proposals, propose, recall
 from .plan.rebind import rebind, released
 from .plan.rules import choose
 from .plan.values import put_plan_values
@@ -175,8 +179,13 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             _started(w, event)
         case Commit():
             before = w.checkpoint()
-            refused = commit(w, event.plan, event.who)
-            _answer(w, before, event.request, refused, "committed")
+            _answer(w, before, event.request, commit(w, event.plan, event.who) or "committed")
+        case Propose():
+            _answer(w, w.checkpoint(), event.request, propose(w, event))
+        case Recall():
+            _answer(w, w.checkpoint(), event.request, recall(w, event))
+        case CommitProposals():
+            _answer(w, w.checkpoint(), event.request, commit_proposals(w, event))
         case Operate():
             before = w.checkpoint()
             _undo(w, before, operate(w, event))
@@ -189,12 +198,13 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             assert_never(event)
 
 
-def _answer(w: Work, before: Checkpoint, request: Request | None, refused: Reason | None, message: str) -> None:
-    if refused is None:
-        w.order(Accept(request=request, message=message))
+def _answer(w: Work, before: Checkpoint, request: Request | None, answer: Reason | str) -> None:
+    """A receipt in words, or a refusal, which leaves nothing else."""
+    if isinstance(answer, str):
+        w.order(Accept(request=request, message=answer))
         return
     w.rollback(before)
-    w.order(Refuse(request=request, reason=refused))
+    w.order(Refuse(request=request, reason=answer))
 
 
 def _undo(w: Work, before: Checkpoint, refused: Reason | None) -> None:

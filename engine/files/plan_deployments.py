@@ -7,13 +7,14 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from ..core.plan.network_roles import TEMPLATE, network_of
+from ..core.plan.network_roles import TEMPLATE, network_of, network_roles
 from ..definitions import Catalog, Json
-from ..plan import DeploymentDef, RoleSettings, Rule
+from ..plan import DeploymentDef, Plan, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
-from .mistakes import nearest, shown
+from .mistakes import Mistakes, nearest, shown
+from .yaml_source import parse
 
 ROOT = "system"
 SYSTEM, METHOD = "target-os", "install-method"
@@ -80,7 +81,6 @@ def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]
     """The deployments; `catalog` has the roles of the plan's networks."""
     out: dict[str, DeploymentDef] = {}
     parents: dict[str, Element] = {}
-    groups = sorted({rule.group for rule in rules if rule.group})
     every = element.entries("a map from names to deployments")
     for name, deployment in every.items():
         if not NAME.fullmatch(name) or len(name) > 63:
@@ -88,17 +88,47 @@ def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]
         elif name == ROOT:
             deployment.fail("system is the root of all deployments: give its attributes under the key 'attributes'")
             continue
-        keys = deployment.fields(("parent", "attributes", "roles"))
-        parent = keys["parent"].known("deployment", [ROOT, *every]) if "parent" in keys else ROOT
-        parents[name] = keys.get("parent", deployment)
-        roles = {}
-        for role, where in keys["roles"].entries("a map from roles to nodes").items() if "roles" in keys else ():
-            _role(where, role, catalog)
-            roles[role] = _selectors(where, groups)
-        attributes = read_attributes(keys, catalog)
-        out[name] = DeploymentDef(name=name, parent=parent, attributes=attributes, roles=roles)
+        out[name], parents[name] = _deployment(deployment, name, [ROOT, *every], catalog, rules)
     _tree(out, parents)
     return out
+
+
+def _deployment(
+    element: Element, name: str, known: Collection[str], catalog: Catalog, rules: tuple[Rule, ...]
+) -> tuple[DeploymentDef, Element]:
+    """One deployment, and where its parent stands."""
+    keys = element.fields(("parent", "attributes", "roles"))
+    parent = keys["parent"].known("deployment", known) if "parent" in keys else ROOT
+    groups = sorted({rule.group for rule in rules if rule.group})
+    roles = {}
+    for role, where in keys["roles"].entries("a map from roles to nodes").items() if "roles" in keys else ():
+        _role(where, role, catalog)
+        roles[role] = _selectors(where, groups)
+    attributes = read_attributes(keys, catalog)
+    return DeploymentDef(name=name, parent=parent, attributes=attributes, roles=roles), keys.get("parent", element)
+
+
+def read_deployment(text: str, filename: str, name: str, plan: Plan, known: Collection[str], catalog: Catalog) -> DeploymentDef:
+    """One deployment in a text of its own, as it would stand under its name in `plan`. The root has only attributes. `known`: the
+    deployments that may be its parent. Raises PlanError."""
+    mistakes = Mistakes()
+    tree = parse(text, filename, mistakes)
+    mistakes.end()
+    assert tree is not None
+    element = Element(tree, filename, mistakes, f"deployments.{name}"[:200])
+    full = network_roles(catalog, plan)
+    if name == ROOT:
+        keys = element.fields(("attributes",))
+        found = DeploymentDef(name=ROOT, parent="", attributes=read_attributes(keys, full))
+    elif not NAME.fullmatch(name) or len(name) > 63:
+        element.fail(f"expected a deployment's name, not {shown(name)}")
+        found = DeploymentDef(name="")
+    else:
+        found, parent = _deployment(element, name, [ROOT, *known], full, plan.rules)
+        if found.parent == name:
+            parent.fail("a deployment is not its own parent")
+    mistakes.end()
+    return found
 
 
 def _role(element: Element, name: str, catalog: Catalog) -> None:

@@ -120,6 +120,13 @@ def _deployment(deployment: DeploymentDef) -> dict[str, Json]:
     return _set(parent=parent, attributes=deployment.attributes, roles=roles)
 
 
+def write_deployment(deployment: DeploymentDef) -> str:
+    """The text of one deployment, as it stands under its name in a plan. The root has no parent to write."""
+    out = _deployment(deployment)
+    text = yaml.dump(out, Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=_WIDTH) if out else "{}\n"
+    return str(text)
+
+
 def _versions(versions: Versions) -> dict[str, Json]:
     barclamps: dict[str, Json] = {name: _set(version=one.version, sha256=one.sha256) for name, one in versions.barclamps.items()}
     return {"plan": versions.plan} | _set(barclamps=barclamps, images=versions.images)

@@ -57,3 +57,52 @@ image_damaged = kind(
     "build the image again: crowbar image build {image}",
     who=Who.OPERATOR,
 )
+no_parent = kind(
+    "no_parent",
+    "deployment {deployment} has the parent {parent}, which the plan does not have",
+    "commit both together, or choose another parent: crowbar deployment edit {deployment} --parent NAME",
+    who=Who.OPERATOR,
+)
+parents_cycle = kind(
+    "parents_cycle",
+    "these deployments would be each other's parents: {path}",
+    "choose another parent for one of them: crowbar deployment edit NAME --parent NAME",
+    who=Who.OPERATOR,
+)
+root_stays = kind(
+    "root_stays",
+    "deployment {deployment} is the root of all deployments: it has only attributes, and cannot be deleted",
+    "edit its attributes, or another deployment",
+    who=Who.OPERATOR,
+)
+has_children = kind(
+    "has_children",
+    "deployment {deployment} cannot be deleted while it is the parent of {children}",
+    "delete these in the same commit, or give them another parent",
+    who=Who.OPERATOR,
+)
+still_required = kind(
+    "still_required",
+    "deployment {deployment} cannot be deleted, because roles of other deployments require its roles on other nodes: {roles}",
+    "delete those deployments in the same commit, or remove these roles from them",
+    who=Who.OPERATOR,
+)
+not_proposed = kind(
+    "not_proposed",
+    "no edit of deployment {deployment} waits",
+    "list what waits: crowbar deployment list",
+    who=Who.OPERATOR,
+)
+proposed_since = kind(
+    "proposed_since",
+    "{who} proposed another edit of deployment {deployment} ({when})",
+    "read it with crowbar deployment show {deployment} --proposed, then repeat your command",
+    who=Who.OPERATOR,
+)
+deployment_changed = kind(
+    "deployment_changed",
+    "{who} changed deployment {deployment} in revision {revision} ({when}), and the edit was made on revision {base}",
+    "drop the edit: crowbar deployment recall {deployment}; or take it up again on the present plan, and look at its preview: "
+    "crowbar deployment take-up {deployment}",
+    who=Who.OPERATOR,
+)

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 from ..attach.protocol import LINE
 from ..definitions import Json
+from ..views.proposals import ProposalView
+from ..views.revisions import RevisionChange
 from ..views.summary import RoleRow, Why
 
 ROWS = 1000
@@ -52,6 +54,35 @@ class PlanToCommit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def __repr__(self) -> str:
         return f"PlanToCommit({self.name!r}, secrets={sorted(self.secrets)})"
+
+
+class EditedDeployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One deployment as YAML, as it stands under its name in a plan. `name` stands in its mistakes."""
+
+    definition: Annotated[str, Meta(max_length=LINE)]
+    name: Annotated[str, Meta(max_length=200)] = "deployment"
+    base: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    """The revision on which the edit was made. 0: the present one."""
+    over: float | None = None
+    """`at` of the waiting edit that the caller saw; 0: it saw none. Null: replace any."""
+
+
+class EarlierRevision(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    revision: Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class NamedEdits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The deployments whose waiting edits are meant."""
+
+    deployments: Annotated[tuple[Annotated[str, Meta(max_length=63)], ...], Meta(min_length=1, max_length=1000)]
+
+
+class EditsToCommit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The deployments whose waiting edits become the plan, together."""
+
+    deployments: Annotated[tuple[Annotated[str, Meta(max_length=63)], ...], Meta(min_length=1, max_length=1000)]
+    seen: Annotated[dict[str, float], Meta(max_length=1000)] = {}
+    """Deployment -> `at` of the edit that the caller saw. Another edit that was made since is not committed."""
 
 
 class JournalQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +138,22 @@ class RevisionRow(Struct, frozen=True, kw_only=True):
     at: float
     """Wall time in seconds."""
     in_force: bool
+    changes: tuple[RevisionChange, ...]
+    """Against the revision before. Empty for the first."""
+    back: int
+    """The earlier revision with the same plan. 0: none."""
+
+
+class DeploymentText(Struct, frozen=True, kw_only=True):
+    """A deployment as YAML, as it stands under its name in a plan."""
+
+    name: str
+    definition: str | None
+    """As the plan has it. Null: the plan does not have it."""
+    edit: ProposalView | None
+    """The edit that waits to be committed."""
+    proposed: str | None
+    """As the edit has it. Null: none waits, or it deletes the deployment."""
 
 
 class PlanOfRevision(Struct, frozen=True, kw_only=True):

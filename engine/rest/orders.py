@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from .. import reasons
 from ..attach.desk import carry_out
-from ..attach.protocol import AnyRequest, DoCommit, DoOperate, DoSetAttribute
+from ..attach.protocol import AnyRequest, DoCommit, DoCommitProposals, DoOperate, DoPropose, DoRecall, DoSetAttribute
 from ..reasons import Reason
 from . import messages as m
 from .calls import Backend, Call, Refusal
@@ -34,6 +34,31 @@ def _verb(backend: Backend, call: Call) -> m.Receipt:
 def _commit(backend: Backend, call: Call) -> m.Receipt:
     body: m.PlanToCommit = call.body
     return _carried_out(backend, call, DoCommit(plan=body.plan, name=body.name, secrets=body.secrets))
+
+
+def _propose(backend: Backend, call: Call) -> m.Receipt:
+    body: m.EditedDeployment = call.body
+    name = call.parts["deployment"]
+    edit = DoPropose(deployment=name, definition=body.definition, name=body.name, base=body.base, over=body.over)
+    return _carried_out(backend, call, edit)
+
+
+def _propose_delete(backend: Backend, call: Call) -> m.Receipt:
+    return _carried_out(backend, call, DoPropose(deployment=call.parts["deployment"]))
+
+
+def _propose_back(backend: Backend, call: Call) -> m.Receipt:
+    body: m.EarlierRevision = call.body
+    return _carried_out(backend, call, DoPropose(deployment=call.parts["deployment"], revision=body.revision))
+
+
+def _recall(backend: Backend, call: Call) -> m.Receipt:
+    return _carried_out(backend, call, DoRecall(deployment=call.parts["deployment"]))
+
+
+def _commit_proposals(backend: Backend, call: Call) -> m.Receipt:
+    body: m.EditsToCommit = call.body
+    return _carried_out(backend, call, DoCommitProposals(deployments=list(body.deployments), seen=body.seen))
 
 
 def _set(backend: Backend, call: Call) -> m.Receipt:
@@ -69,5 +94,15 @@ def _status(reason: Reason, call: Call) -> int:
     return STATUS.get(reason.code, 409)
 
 
-ORDERS: dict[str, Callable[[Backend, Call], Any]] = {"verb": _verb, "plan-commit": _commit, "set": _set, "clear": _clear}
+ORDERS: dict[str, Callable[[Backend, Call], Any]] = {
+    "verb": _verb,
+    "plan-commit": _commit,
+    "propose": _propose,
+    "propose-delete": _propose_delete,
+    "propose-back": _propose_back,
+    "recall": _recall,
+    "proposals-commit": _commit_proposals,
+    "set": _set,
+    "clear": _clear,
+}
 """Handler's name -> handler."""

@@ -8,25 +8,26 @@ from typing import Any
 
 from msgspec import convert
 
-from .. import reasons
 from ..attach.desk import carry_out
 from ..attach.protocol import AskHealth, Ping
 from ..core.plan.diff import Diff, diff
+from ..core.plan.proposed import definition, wanted_of
 from ..core.world.world import World
 from ..definitions import Json
-from ..files import plan_file
+from ..files import plan_edits, plan_file
 from ..files.mistakes import PlanError
+from ..files.plan_write import write_deployment
 from ..model import Node, Revision
 from ..views.attribute_view import AttributeRow, attribute_rows
-from ..views.plan_view import revision_text
+from ..views.plan_view import DeploymentView, deployment_views, revision_text
+from ..views.proposals import ProposalView, waiting_edit, waiting_edits
+from ..views.revisions import revision_views
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, node_row, node_why, role_row, servers, summary
 from . import messages as m
 from .calls import Backend, Call, Refusal, unknown
 from .openapi import document
 
-MISTAKES = 20
-"""Most mistakes of a plan in an answer."""
 TURN_S = 0.5
 """A call that waits looks so often whether anyone still waits for it."""
 
@@ -119,8 +120,38 @@ def _plan(backend: Backend, _call: Call) -> m.PlanOfRevision:
 
 
 def _revisions(backend: Backend, _call: Call) -> list[m.RevisionRow]:
-    found = sorted(backend.world.revisions.values(), key=lambda one: one.number)
-    return [m.RevisionRow(revision=r.number, who=r.who, at=r.at, in_force=r is found[-1]) for r in found]
+    return [
+        m.RevisionRow(revision=r.number, who=r.who, at=r.at, in_force=r.current, changes=r.changes, back=r.back)
+        for r in reversed(revision_views(backend.world))
+    ]
+
+
+def _deployments(backend: Backend, _call: Call) -> list[DeploymentView]:
+    return list(deployment_views(backend.world))
+
+
+def _deployment(backend: Backend, call: Call) -> m.DeploymentText:
+    world, name = backend.world, call.parts["deployment"]
+    found = definition(world.plan, name) if world.plan is not None else None
+    waits = world.proposals.get(name)
+    wanted = wanted_of(waits) if waits is not None else None
+    if found is None and waits is None:
+        raise unknown("deployment", name, sorted(world.deployments))
+    return m.DeploymentText(
+        name=name,
+        definition=write_deployment(found) if found is not None else None,
+        edit=waiting_edit(world, waits) if waits is not None else None,
+        proposed=write_deployment(wanted) if wanted is not None else None,
+    )
+
+
+def _proposals(backend: Backend, _call: Call) -> list[ProposalView]:
+    return list(waiting_edits(backend.world))
+
+
+def _proposals_diff(backend: Backend, call: Call) -> Diff:
+    body: m.NamedEdits = call.body
+    return plan_edits.diff_edits(backend.world, tuple(dict.fromkeys(body.deployments)))
 
 
 def _revision(backend: Backend, call: Call) -> m.PlanOfRevision:
@@ -137,8 +168,7 @@ def _plan_diff(backend: Backend, call: Call) -> Diff:
     try:
         return diff(world, plan_file.read(body.plan, body.name, world.base))
     except PlanError as error:
-        told = "; ".join(str(mistake) for mistake in error.mistakes[:MISTAKES])
-        raise Refusal(422, reasons.bad_plan(name=body.name, message=told)) from None
+        raise Refusal(422, plan_edits.bad_plan(error, body.name)) from None
 
 
 def _named(world: World, call: Call) -> Node:
@@ -173,5 +203,9 @@ READS: dict[str, Callable[[Backend, Call], Any]] = {
     "revisions": _revisions,
     "revision": _revision,
     "plan-diff": _plan_diff,
+    "deployments": _deployments,
+    "deployment": _deployment,
+    "proposals": _proposals,
+    "proposals-diff": _proposals_diff,
 }
 """Handler's name -> handler."""

@@ -16,6 +16,8 @@ from ..core.operator.verbs import VERBS, Verb
 from ..core.plan.diff import Diff
 from ..definitions import Json
 from ..views.attribute_view import AttributeRow
+from ..views.plan_view import DeploymentView
+from ..views.proposals import ProposalView
 from ..views.summary import NodeRow, RoleRow, Summary
 from . import messages as m
 
@@ -70,6 +72,9 @@ _READS = (
     _get("reasons", f"{_NODE}/reasons", "Why a node and its roles do not continue", m.Reasons),
     _get("journal", "/journal", "What happened after a row of the journal; waits for news if asked to", m.JournalRows, m.JournalQuery),
     _get("plan", "/plan", "The plan in force", m.PlanOfRevision),
+    _get("deployments", "/deployments", "The tree of deployments, with the edits that wait", list[DeploymentView]),
+    _get("deployment", _DEPLOYMENT, "One deployment, as the plan has it and as its edit has it", m.DeploymentText),
+    _get("proposals", "/proposals", "The edits of deployments that wait to be committed", list[ProposalView]),
     _get("revisions", "/revisions", "All committed plans, oldest first", list[m.RevisionRow]),
     _get("revision", "/revisions/{revision}", "The plan of a revision", m.PlanOfRevision),
 )
@@ -96,6 +101,21 @@ def _plans() -> Iterator[Endpoint]:
         body=m.PlanToCommit,
         most=LINE,
     )
+
+
+def _edits() -> Iterator[Endpoint]:
+    edit = _DEPLOYMENT + "/proposal"
+
+    def change(name: str, method: str, path: str, summary: str, body: type[Struct] | None = None, most: int = 0) -> Endpoint:
+        answer = Diff if name == "proposals-diff" else m.Receipt
+        return Endpoint(name=name, method=method, path=path, summary=summary, answer=answer, handler=name, body=body, most=most)
+
+    yield change("propose", "PUT", edit, "Propose an edit. It waits and changes nothing that runs", m.EditedDeployment, LINE)
+    yield change("recall", "DELETE", edit, "Drop the edit that waits")
+    yield change("propose-delete", "DELETE", _DEPLOYMENT, "Propose to delete a deployment")
+    yield change("propose-back", "POST", _DEPLOYMENT + "/back", "Propose a deployment as it was in a revision", m.EarlierRevision, SMALL)
+    yield change("proposals-diff", "POST", "/proposals/diff", "What a commit of edits would change. Changes nothing", m.NamedEdits, LARGE)
+    yield change("proposals-commit", "POST", "/proposals/commit", "Commit the edits of deployments together", m.EditsToCommit, LARGE)
 
 
 def _attributes() -> Iterator[Endpoint]:
@@ -145,7 +165,7 @@ def _verbs() -> Iterator[Endpoint]:
         )
 
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_READS, *_plans(), *_attributes(), *_verbs())
+ENDPOINTS: tuple[Endpoint, ...] = (*_READS, *_plans(), *_edits(), *_attributes(), *_verbs())
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -6,20 +6,21 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import to_builtins
 
 from .. import reasons
+from ..attach.protocol import DoPropose
 from ..core.world.world import World
 from ..definitions import Json, versions
 from ..effects import Accept, Refuse
-from ..events import Commit, Operate, SetAttribute
-from ..files import plan_file
+from ..events import Asked, CommitProposals, Propose
+from ..files import plan_edits, plan_file
 from ..files.key_file import KeyFileError
 from ..files.mistakes import PlanError
-from ..plan import Plan
+from ..plan import DeploymentDef, Plan
 from ..process import rights
 from ..reasons import Reason
 from ..serve import ServiceError
@@ -31,9 +32,6 @@ from .last_values import LastValues
 from .packet_record import PacketRecord
 
 log = logging.getLogger(__name__)
-
-MISTAKES = 20
-"""Most mistakes of a plan in an answer."""
 
 
 class Attachable(Protocol):
@@ -50,7 +48,7 @@ class Attachable(Protocol):
     def world(self) -> World: ...
     @property
     def seq(self) -> int: ...
-    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse: ...
+    def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse: ...
     def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
@@ -68,7 +66,7 @@ class EngineHost:
     def failure(self) -> str:
         return self._engine.failure
 
-    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
+    def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse:
         return self._engine.ask(event, timeout_s)
 
     def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
@@ -76,14 +74,35 @@ class EngineHost:
         try:
             plan = plan_file.read(text, name, self._engine.world.base)
         except PlanError as error:
-            told = "; ".join(str(m) for m in error.mistakes[:MISTAKES])
-            return Refuse(request=None, reason=reasons.bad_plan(name=name[:200], message=told))
+            return Refuse(request=None, reason=plan_edits.bad_plan(error, name))
         with self._committing:
             try:
                 return self._engine.commit(plan, who, secrets)
             except (VaultError, KeyFileError, ServiceError, StoreError) as error:
                 log.warning("commit by %s: %s", who, error)
                 return Refuse(request=None, reason=reasons.not_committed(message=str(error)))
+
+    def propose(self, edit: DoPropose, who: str) -> Accept | Refuse:
+        """The text is read as a part of the present plan."""
+        world, name = self._engine.world, edit.deployment
+        wanted: DeploymentDef | Reason | None = None
+        if len(name) > plan_edits.LONGEST:
+            wanted = reasons.unknown_thing(what="deployment", name=name[:100], nearest="none")
+        elif edit.revision:
+            wanted = plan_edits.as_in_revision(world, name, edit.revision)
+        elif edit.definition is not None:
+            wanted = plan_edits.edited(world, name, edit.definition, edit.name)
+        if isinstance(wanted, Reason):
+            return Refuse(request=None, reason=wanted)
+        return self._engine.ask(Propose(who=who, deployment=name, wanted=wanted, base=edit.base, over=edit.over))
+
+    def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float], who: str) -> Accept | Refuse:
+        names = tuple(dict.fromkeys(deployments))
+        with self._committing:
+            refused = plan_edits.refused(self._engine.world, names) if names else None
+            if refused is not None:
+                return Refuse(request=None, reason=refused)
+            return self._engine.ask(CommitProposals(who=who, deployments=names, seen=dict(seen)))
 
     def wait(self, seq: int, timeout_s: float) -> int:
         return self._engine.wait(seq, timeout_s)

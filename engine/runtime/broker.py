@@ -12,13 +12,10 @@ from msgspec.structs import replace
 
 from .. import reasons
 from ..effects import Accept, Acknowledge, BootScript, Refuse, Welcome
-from ..events import Commit, Event, Operate, SetAttribute
+from ..events import Asked, Event
 from ..requests import Asker, Request
 
 log = logging.getLogger(__name__)
-
-Asked = Commit | Operate | SetAttribute
-"""What an operator asks for."""
 
 
 class Broker:

@@ -23,7 +23,7 @@ from ..core.world.work import Work
 from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
-from ..events import Commit, Event, Started
+from ..events import Asked, Commit, Event, Started
 from ..files.clamps.site import site_catalog
 from ..files.paths import images_folder
 from ..images.shelf import with_loaders_there
@@ -35,7 +35,7 @@ from ..trust.vault import at_hand
 from .adapters import Adapters
 from .api_host import Api
 from .attach_host import EngineHost
-from .broker import Asked, Broker
+from .broker import Broker
 from .config import Config
 from .disk_looks import DiskLooks
 from .handles import Handles

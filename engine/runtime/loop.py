@@ -29,7 +29,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from ..effects import Refuse
-from ..events import Commit, Continue, Event, Happened, Tick, Wake
+from ..events import Commit, CommitProposals, Continue, Event, Happened, Tick, Wake
 from ..model import Row
 from ..reasons import engine_error
 from ..requests import Request
@@ -227,7 +227,7 @@ class Loop(Generic[W]):
                 self._fail(str(error))
                 return 0
         self._carried.extendleft(reversed(batch[done:]))
-        if any(type(h.event) is Commit for h in batch[:done]) and self._thread is not None:
+        if any(isinstance(h.event, Commit | CommitProposals) for h in batch[:done]) and self._thread is not None:
             gc.freeze()  # what a commit binds stays: a collection over a large world takes up to half a second
         return done
 

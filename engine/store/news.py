@@ -13,6 +13,7 @@ import msgspec
 from ..definitions import Json
 from ..events import (
     Commit,
+    CommitProposals,
     Due,
     Event,
     Happened,
@@ -20,6 +21,8 @@ from ..events import (
     NodeDue,
     Operate,
     PowerSet,
+    Propose,
+    Recall,
     RoleDue,
     ScriptAsked,
     SetAttribute,
@@ -34,7 +37,7 @@ from .schema import Change
 
 _encode = msgspec.json.Encoder().encode
 
-ALWAYS = (Commit, Operate, PowerSet, SetAttribute, Started)
+ALWAYS = (Commit, CommitProposals, Operate, PowerSet, Propose, Recall, SetAttribute, Started)
 """Events that are journalled even if they change nothing: somebody asked, and the journal must show that."""
 
 
@@ -72,7 +75,7 @@ def written(event: Event) -> bytes:
     match event:
         case Tick():
             return _encode({"type": "Tick", "subjects": [due_text(due) for due in event.subjects]})
-        case ScriptAsked() | Hello() | Commit() | Operate() | SetAttribute() | PowerSet():
+        case ScriptAsked() | Hello() | Commit() | Propose() | Recall() | CommitProposals() | Operate() | SetAttribute() | PowerSet():
             fields: dict[str, Json] = msgspec.to_builtins(event)
             return _encode(fields | {"request": request_number(event.request)})
         case _:

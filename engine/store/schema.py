@@ -223,11 +223,7 @@ def _create(db: sqlite_utils.Database, table: str, columns: dict[str, Any], pk: 
 
 def _create_all(db: sqlite_utils.Database) -> None:
     for codec in CODECS.values():
-        columns: dict[str, Any] = {c.name: c.type for c in codec.columns}
-        if not codec.keys:
-            columns[ONE] = int
-        pk = codec.keys if len(codec.keys) > 1 else (codec.keys or (ONE,))[0]
-        _create(db, codec.table, columns, pk, {c.name for c in codec.columns if c.nullable})
+        _create_table(db, codec)
     journal = {"seq": int, "at": float, "now": float, "event": str, "fields": str, "rows": str}
     _create(db, "journal", journal, "seq", set())
     # State before the oldest row of the journal: what `prune` folded.
@@ -236,12 +232,29 @@ def _create_all(db: sqlite_utils.Database) -> None:
     db.conn.execute("INSERT INTO info VALUES ('folded', 0)")
 
 
+def _create_table(db: sqlite_utils.Database, codec: Codec) -> None:
+    columns: dict[str, Any] = {c.name: c.type for c in codec.columns}
+    if not codec.keys:
+        columns[ONE] = int
+    pk = codec.keys if len(codec.keys) > 1 else (codec.keys or (ONE,))[0]
+    _create(db, codec.table, columns, pk, {c.name for c in codec.columns if c.nullable})
+
+
 def _add_sums(db: sqlite_utils.Database) -> None:
     for table in (*CODECS, "journal", "journal_base"):
-        db.conn.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {CRC} INTEGER")
+        if column_names(db.conn, table):  # not one that came with a later version
+            db.conn.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {CRC} INTEGER")
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums]
+def _add_tables(db: sqlite_utils.Database) -> None:
+    """Tables that came after the first version (`proposals`)."""
+    for codec in CODECS.values():
+        if not column_names(db.conn, codec.table):
+            _create_table(db, codec)
+            db.conn.execute(f"ALTER TABLE {_quote(codec.table)} ADD COLUMN {CRC} INTEGER")
+
+
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums, _add_tables]
 """Number n takes a store from user_version n to n + 1."""
 
 

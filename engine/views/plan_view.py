@@ -11,9 +11,16 @@ from ..core.world.world import World
 from ..files.plan_write import write
 from ..model import Node, Revision, State
 from ..plan import Plan
-from .deployments import deployment_states
+from .deployments import DeploymentState, deployment_states
+from .proposals import ProposalView, waiting_edits
+from .revisions import SYSTEM, RevisionView, revision_views
 from .summary import servers
 from .why import Why
+
+REVISIONS = 50
+"""Most revisions of a page."""
+DEEPEST = 16
+"""Most levels that are shown. Deployments are a tree by construction; a damaged store must not hang a screen."""
 
 
 class DeploymentView(Struct, frozen=True, kw_only=True):
@@ -21,6 +28,8 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     parent: str
     depth: int
     state: str
+    runs: str
+    """The word for what is committed: another one than `state` only while an edit waits."""
     roles: int
     done: int
     error: int
@@ -30,13 +39,8 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     why: Why | None
     wants: tuple[tuple[str, str], ...]
     """The roles that the plan binds, and their nodes in the plan's words."""
-
-
-class RevisionView(Struct, frozen=True, kw_only=True):
-    number: int
-    who: str
-    at: float
-    current: bool
+    edit: ProposalView | None = None
+    """The edit that waits to be committed."""
 
 
 class PlanPage(Struct, frozen=True, kw_only=True):
@@ -47,8 +51,10 @@ class PlanPage(Struct, frozen=True, kw_only=True):
     approve: str
     allocate: str
     deployments: tuple[DeploymentView, ...]
+    edits: tuple[ProposalView, ...]
+    """Edits that wait to be committed."""
     revisions: tuple[RevisionView, ...]
-    """Newest first."""
+    """Newest first, at most REVISIONS."""
     text: str
     """YAML, as `crowbar plan save` writes it. Empty: no plan is committed."""
 
@@ -68,7 +74,8 @@ def deployed(world: World, deployment: str = "") -> list[str]:
     return [node.name for node in servers(world) if node.allocated and belongs(node)]
 
 
-def plan_page(world: World) -> PlanPage:
+def deployment_views(world: World) -> tuple[DeploymentView, ...]:
+    """The tree, parents before their children."""
     plan = world.plan
     states = deployment_states(world)
     counts: dict[str, Counter[str]] = {}
@@ -82,33 +89,45 @@ def plan_page(world: World) -> PlanPage:
         mine["error"] += role.state is State.ERROR
     out: list[DeploymentView] = []
 
-    def grow(parent: str, depth: int) -> None:
-        if depth > 16:  # a tree by construction; a damaged store must not hang a screen
-            return
-        for name in sorted(d.name for d in world.deployments.values() if d.parent == parent):
-            mine = counts.get(name, Counter())
-            wanted = plan.deployments.get(name) if plan is not None else None
-            wants = tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else ()
-            out.append(
-                DeploymentView(
-                    name=name,
-                    parent=parent,
-                    depth=depth,
-                    state=states[name].state,
-                    holder=" on ".join(part for part in (states[name].role, states[name].node.split(".")[0]) if part),
-                    why=states[name].why,
-                    roles=mine["roles"],
-                    done=mine["done"],
-                    error=mine["error"],
-                    proposed=mine["proposed"],
-                    wants=wants,
-                )
-            )
-            grow(name, depth + 1)
+    shown: set[str] = set()
 
-    grow("", 0)
-    last = max((r.number for r in world.revisions.values()), default=0)
-    revisions = sorted(world.revisions.values(), key=lambda r: -r.number)
+    def grow(one: DeploymentState, depth: int) -> None:
+        if one.name in shown:
+            return
+        shown.add(one.name)
+        mine = counts.get(one.name, Counter())
+        wanted = plan.deployments.get(one.name) if plan is not None else None
+        out.append(
+            DeploymentView(
+                name=one.name,
+                parent=one.parent,
+                depth=depth,
+                state=one.state,
+                runs=one.runs,
+                holder=" on ".join(part for part in (one.role, one.node.split(".")[0]) if part),
+                why=one.why,
+                roles=mine["roles"],
+                done=mine["done"],
+                error=mine["error"],
+                proposed=mine["proposed"],
+                edit=one.edit,
+                wants=tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else (),
+            )
+        )
+        for child in states.values() if depth < DEEPEST else ():
+            if child.parent == one.name:
+                grow(child, depth + 1)
+
+    for one in states.values():
+        if one.parent not in states:  # the root, and an edit whose parent is not there
+            grow(one, 0 if one.name == SYSTEM else 1)
+    for one in states.values():  # edits that would be each other's parents
+        grow(one, 1)
+    return tuple(out)
+
+
+def plan_page(world: World) -> PlanPage:
+    plan = world.plan
     return PlanPage(
         site=plan.site.name if plan is not None else "",
         domain=plan.site.domain if plan is not None else "",
@@ -116,7 +135,8 @@ def plan_page(world: World) -> PlanPage:
         within=plan.expect.within if plan is not None else 0.0,
         approve=plan.approve.wipe if plan is not None else "",
         allocate=plan.allocate if plan is not None else "",
-        deployments=tuple(out),
-        revisions=tuple(RevisionView(number=r.number, who=r.who, at=r.at, current=r.number == last) for r in revisions),
+        deployments=deployment_views(world),
+        edits=waiting_edits(world),
+        revisions=revision_views(world, REVISIONS),
         text=write(plan) if plan is not None else "",
     )

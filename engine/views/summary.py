@@ -76,7 +76,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     deployments: dict[str, str]
     """Deployment -> its state in a word (`deployments`)."""
     held_up: dict[str, DeploymentState]
-    """The deployments that something holds up, with the node role that does and the reason."""
+    """The deployments that something holds up, with the node role that does and the reason; and those with an edit that waits."""
     trust: str = ""
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
 
@@ -203,7 +203,7 @@ def summary(world: World) -> Summary:
         waiting=waiting,
         sightings=len(lost),
         deployments={name: one.state for name, one in states.items()},
-        held_up={name: one for name, one in states.items() if one.role or one.why is not None},
+        held_up={name: one for name, one in states.items() if one.role or one.why is not None or one.edit is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
     )
 

@@ -8,7 +8,7 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ import pytest
 from engine import reasons
 from engine.attach import server as attach
 from engine.attach.client import Attached, Receipt
-from engine.attach.protocol import LINE, SOCKET
+from engine.attach.protocol import LINE, SOCKET, DoPropose
 from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
 from engine.effects import Accept, Refuse
-from engine.events import Commit, Operate, SetAttribute
+from engine.events import Asked, Operate, SetAttribute
 from engine.reasons import Reason
 from engine.requests import Asker, Request
 
@@ -36,7 +36,7 @@ class FakeHost:
         self.gate = threading.Event()
         self.big: Any = {"nodes": {}}
 
-    def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
+    def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse:
         self.asked.append(event)
         if isinstance(event, Operate) and event.node == "bug":
             raise ValueError("a defect")
@@ -48,6 +48,14 @@ class FakeHost:
 
     def commit_text(self, text: str, name: str, who: str, secrets: Any = None) -> Accept | Refuse:
         self.asked.append((text, name, who))
+        return Accept(request=None, message="committed")
+
+    def propose(self, edit: DoPropose, who: str) -> Accept | Refuse:
+        self.asked.append((edit, who))
+        return Accept(request=None, message="waits")
+
+    def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float], who: str) -> Accept | Refuse:
+        self.asked.append((deployments, seen, who))
         return Accept(request=None, message="committed")
 
     def wait(self, seq: int, timeout_s: float) -> int:
@@ -123,6 +131,9 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         assert engine.operate("retry", "n1", "ntp-client") == Receipt(message="done")
         assert engine.set_attribute("operator", "n1", "target-os", "debian-12") == Receipt(message="done")
         assert engine.commit("crowbar: 1", "a.yml") == Receipt(message="committed")
+        assert engine.propose("web", "{}", base=3, over=0.0) == Receipt(message="waits")
+        assert engine.recall("web") == Receipt(message="done")
+        assert engine.commit_proposals(["web"], {"web": 2.5}) == Receipt(message="committed")
         health = engine.health()
         assert isinstance(health, Receipt)
         assert health.result == {"events": 3, "attached": 1, "dropped": {}}
@@ -143,6 +154,9 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         Operate(who=who, verb="retry", node="n1", role="ntp-client"),
         SetAttribute(who=who, layer="operator", scope="n1", name="target-os", value="debian-12"),
         ("crowbar: 1", "a.yml", who),
+        (DoPropose(id=5, deployment="web", definition="{}", base=3, over=0.0), who),
+        Recall(who=who, deployment="web"),
+        (["web"], {"web": 2.5}, who),
     ]
 
 

@@ -91,6 +91,18 @@ def test_a_commit_leaves_the_operators_value_above_the_new_plans() -> None:
     assert knob(d) == "newer"
 
 
+def test_another_order_of_deployments_is_another_plan() -> None:
+    """Where two deployments place a role on one node, the first has it. So a restart must find the order of the last commit."""
+    one, two = (DeploymentDef(name=name, roles={"serve": ("all",)}) for name in ("cloud", "other"))
+    d = rig(plan({}, deployments={"cloud": one, "other": two}))
+    turned = plan({}, deployments={"other": two, "cloud": one})
+    shown = diff(d.world, turned)
+    assert (shown.same, shown.revision, shown.plan) == (False, 2, ("deployments: in the order cloud, other -> other, cloud",))
+    d.feed(Commit(who="op", plan=turned))
+    assert (len(d.world.revisions), d.at("serve").deployment) == (2, "other")
+    assert list(d.reload().plan.deployments) == ["other", "cloud"]
+
+
 def test_each_layer_is_told_with_who_set_it() -> None:
     d = rig(planned(system="root", cloud="plan"))
     says(d, "system", "mine")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine import reasons
 from engine.reasons import Who
+from engine.reasons.moment import moment
 
 ROOT = Path(__file__).parents[2]
 BEFORE = set(
@@ -61,3 +65,8 @@ def test_no_list_of_reasons_says_who_must_act() -> None:
                 if len(told & words) >= 3:
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno} {sorted(told & words)}")
     assert found == []
+
+
+@given(st.integers(0, 4_102_444_800))
+def test_a_moment_is_the_calendar_s(at: int) -> None:
+    assert moment(float(at)) == datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

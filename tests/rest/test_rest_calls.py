@@ -46,7 +46,7 @@ def test_it_shows_what_the_engine_knows(client: HttpClient, engine: Engine) -> N
     assert client.health()["pid"] > 0
     assert client.plan()["revision"] == 1
     assert "control-{place}" in client.revision(1)["plan"]
-    assert client.revisions() == [{"revision": 1, "who": "test", "at": client.plan()["at"], "in_force": True}]
+    assert client.revisions() == [{"revision": 1, "who": "test", "at": client.plan()["at"], "in_force": True, "changes": [], "back": 0}]
 
 
 @pytest.mark.parametrize("path", ["/nodes/nobody", "/nodes/nobody/roles", f"/nodes/{NODE}/roles/nothing", "/revisions/99", "/revisions/x"])
@@ -78,6 +78,41 @@ def test_an_order_has_the_receipt_and_the_refusal_of_the_socket_and_the_callers_
     with pytest.raises(Refusal) as error:
         client.operate("power", NODE, value="sideways")
     assert refused(error) == (422, "bad_value")
+
+
+def test_a_deployment_is_edited_committed_and_recalled(client: HttpClient, engine: Engine) -> None:
+    text = client.deployment("cloud")["definition"]
+    assert client.propose("cloud", text.replace("level: raid1", "level: jbod")).startswith("the edit of cloud waits")
+    (edit,) = client.proposals()
+    assert (edit["deployment"], edit["what"], edit["who"], edit["base"], edit["why"]) == ("cloud", "changed", "alice", 1, None)
+    found = client.deployment("cloud")
+    assert (found["definition"], "jbod" in found["proposed"]) == (text, True)
+    row = client.deployments()[1]
+    assert (row["name"], row["state"], row["edit"]) == ("cloud", "proposed", edit)
+    assert client.diff_proposals("cloud")["revision"] == 2
+    with pytest.raises(Refusal) as error:
+        client.commit_proposals("cloud", seen={"cloud": edit["at"] - 1})
+    assert refused(error) == (409, "proposed_since")
+    assert client.commit_proposals("cloud", seen={"cloud": edit["at"]}) == "committed as revision 2: cloud"
+    assert client.revisions()[1]["changes"] == [{"name": "cloud", "what": "changed", "deployment": True, "back": 0}]
+    client.propose_back("cloud", 1)
+    assert client.recall("cloud") == "the edit of cloud is recalled"
+    client.propose_deletion("cloud")
+    assert client.deployment("cloud")["proposed"] is None
+    for call, status, code in (
+        (lambda: client.propose("cloud", "rolls: {}"), 422, "bad_plan"),
+        (lambda: client.propose("nothing", "{}", base=7), 422, "unknown_thing"),
+        (lambda: client.propose_back("cloud", 9), 422, "unknown_thing"),
+        (lambda: client.propose_deletion("nothing"), 404, "unknown_thing"),
+        (lambda: client.deployment("nothing"), 404, "unknown_thing"),
+        (lambda: client.recall("nothing"), 409, "not_proposed"),
+        (lambda: client.commit_proposals("nothing"), 409, "not_proposed"),
+        (lambda: client.commit_proposals(), 422, "bad_call"),
+    ):
+        with pytest.raises(Refusal) as error:
+            call()
+        assert refused(error) == (status, code)
+    assert client.diff_proposals("nothing")["refused"]["code"] == "not_proposed"
 
 
 def test_a_verb_that_destroys_needs_a_yes(client: HttpClient, engine: Engine) -> None:

@@ -9,7 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.events import Commit, Continue, Event, Happened, NodeDue, Operate, Outcome, RoleDue, ScriptAsked, SightingDue, Started, Tick
+from engine.events import (
+    Commit,
+    CommitProposals,
+    Continue,
+    Event,
+    Happened,
+    NodeDue,
+    Operate,
+    Outcome,
+    Propose,
+    Recall,
+    RoleDue,
+    ScriptAsked,
+    SightingDue,
+    Started,
+    Tick,
+)
 from engine.model import (
     KEYS,
     TABLES,
@@ -24,6 +40,7 @@ from engine.model import (
     Node,
     NodeRole,
     Place,
+    Proposal,
     Revision,
     Row,
     Sighting,
@@ -88,6 +105,8 @@ FULL: list[tuple[str, object, Row]] = [
     ("attributes", ("operator", "n1", "x"), Value(layer="operator", scope="n1", name="x", value=None, who="ann")),
     ("attributes", ("rule", "n1", "y"), Value(layer="rule", scope="n1", name="y", value={"a": [1, 2.5, "z", True]})),
     ("deployments", "cloud", Deployment(name="cloud", parent="system")),
+    ("proposals", "swift", Proposal(deployment="swift", wanted={"name": "swift"}, base=2, who="ann", at=1.7e9)),
+    ("proposals", "nova", Proposal(deployment="nova", base=2, who="bob", at=1.7e9)),
     ("revisions", 2, Revision(number=2, who="ann", at=1.7e9, plan={"site": {"name": "r07"}, "limits": {"jobs": 64}})),
 ]
 
@@ -195,12 +214,17 @@ def test_which_events_leave_a_row(tmp_path: Path) -> None:
         Commit(who="ann", plan=plan),
         Tick(subjects=(NodeDue("n1"),)),
         Operate(who="ann", verb="hold", node="n1"),
+        Propose(who="ann", deployment="x", wanted=None),
+        Recall(who="ann", deployment="x"),
+        CommitProposals(who="ann", deployments=("x",)),
     ]
     with Store.open(tmp_path) as store:
         assert store.commit([(happened(1, Continue()), [])]) == 0
-        assert store.commit([(happened(i, e), []) for i, e in enumerate(events)]) == 3
+        assert store.commit([(happened(i, e), []) for i, e in enumerate(events)]) == 6
         rows = store.journal()
-    assert [(row.seq, row.event) for row in rows] == [(1, "Started"), (2, "Commit"), (3, "Operate")]
+    assert [(row.seq, row.event) for row in rows] == list(
+        enumerate(("Started", "Commit", "Operate", "Propose", "Recall", "CommitProposals"), 1)
+    )
     assert msgspec.convert(rows[1].fields["plan"], Plan) == plan
 
 

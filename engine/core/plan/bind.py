@@ -7,7 +7,7 @@ beside it and the set of allocated nodes decide alone, in whatever order they ca
 from __future__ import annotations
 
 from ... import reasons
-from ...model import Deployment, Kind, Node, NodeRole, Revision
+from ...model import Deployment, Kind, Node, NodeRole, Proposal, Revision
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware import bmc
@@ -17,9 +17,11 @@ from ..roles.node_moves import NodeMove
 from ..world.work import Work
 from .addresses import allocate_addresses
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
+from .dropped import sweep
 from .network_roles import network_roles
+from .proposed import as_wanted, definition
 from .rebind import rebind
-from .revisions import as_kept, as_stored, latest
+from .revisions import as_kept, as_stored, latest, same
 from .rules import choose
 from .values import put_plan_values
 from .wanted import SYSTEM
@@ -56,7 +58,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     and nothing was changed."""
     body, last = as_stored(plan), latest(w)
     w.use(plan, network_roles(w.base, plan))
-    if not last or as_kept(w.revisions[last].plan) != body:
+    if not last or not same(as_kept(w.revisions[last].plan), body):
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     _put_deployments(w, plan)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
@@ -68,12 +70,16 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     refused = rebind(w, [w.nodes[node.id] for node in nodes])
     if refused is not None:
         return refused
+    sweep(w)
     put_role_attributes(w, choices)
     for node in nodes:
         bmc.take_up(w, w.nodes[node.id])
         w.touch_node(node.id)
     approve_by_plan(w, w.all(NodeRole))
     w.restale(key for key in [role.key for role in w.all(NodeRole)])
+    for proposal in w.all(Proposal):
+        if proposal.wanted == as_wanted(definition(plan, proposal.deployment)):
+            w.drop("proposals", proposal.deployment)  # what it wanted is the plan now
     return None
 
 

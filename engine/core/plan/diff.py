@@ -3,7 +3,7 @@ differ from the commit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -21,7 +21,9 @@ from ..world.world import World
 from . import differences as text
 from .bind import commit
 from .pinned import differences
-from .revisions import as_kept, as_stored, latest
+from .proposals import carry_out
+from .proposed import proposed_plan
+from .revisions import as_kept, as_stored, latest, same
 from .unbind import WHY
 from .values import above_plan
 
@@ -81,17 +83,40 @@ class Diff(Struct, frozen=True, kw_only=True):
     """Values that operators set for deployments and that stay above the plan's, one line each."""
     versions: tuple[str, ...] = ()
     """Barclamps and images that are not those with which the plan was saved, one line each."""
+    drops: tuple[str, ...] = ()
+    """Values that operators set for deployments and that go with these, one line each."""
 
 
 def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None) -> Diff:
     """Pure: the world stays as it is. `images`: see `pinned.differences`."""
+    return _diff(world, plan, lambda work: commit(work, plan, who), images)
+
+
+def diff_proposals(world: World, names: Sequence[str], who: str = "diff") -> Diff:
+    """What a commit of the waiting edits of these deployments would change."""
+    work = Work(world)
+    plan = proposed_plan(work, names)
+    if isinstance(plan, Reason):
+        return refused_diff(world, plan)
+    return _diff(world, plan, lambda work: carry_out(work, names, who), None)
+
+
+def refused_diff(world: World, reason: Reason) -> Diff:
+    """The preview of a commit that is refused before there is a plan to compare."""
+    return Diff(same=False, refused=reason, revision=max(world.revisions, default=0) + 1, plan=(), roles=(), nodes=(), destroys=())
+
+
+def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None], images: Mapping[str, str] | None) -> Diff:
     body, work = as_stored(plan), Work(world)
     last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
     above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
-    revision = last if old == body else last + 1
-    refused = commit(work, plan, who)
+    is_same = same(old, body)
+    revision = last if is_same else last + 1
+    refused = carried_out(work)
     lines = tuple(islice(text.differences(old, body), LINES))
+    if old == body and not is_same:
+        lines = (f"deployments: in the order {', '.join(old['deployments'])} -> {', '.join(body['deployments'])}",)
     versions = differences(plan, world.base, images)
     if refused is not None:
         return Diff(same=False, refused=refused, revision=revision, plan=lines, roles=(), nodes=(), destroys=(), versions=versions)
@@ -99,7 +124,7 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
     return Diff(
-        same=old == body and not chosen and not any(role.what != "left" for role in roles),
+        same=is_same and not chosen and not any(role.what != "left" for role in roles),
         refused=None,
         revision=revision,
         plan=lines,
@@ -109,7 +134,16 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
         destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
         above=above,
         versions=versions,
+        drops=tuple(_drops(world, after)),
     )
+
+
+def _drops(before: World, after: World) -> Iterator[str]:
+    for name in sorted(set(before.deployments) - set(after.deployments)):
+        for key in before.values_of.get(name) or ():
+            if key[0] == "setting":
+                value = before.attributes[key]
+                yield f"{name} {value.name}: {value.who} set {text.told(value.value)}, which goes with the deployment"
 
 
 def _above(value: Value, planned: Json) -> str:

@@ -21,6 +21,7 @@ from ..roles.graph import Walk, find_cycle, rank
 from ..roles.transitions import bound
 from ..world.view import View
 from ..world.work import Work
+from .dropped import in_plan, sweep
 from .hardware_wishes import put_wishes
 from .revisions import latest
 from .unbind import unbind
@@ -30,6 +31,7 @@ from .wanted import ADMIN, SYSTEM, Own, Wanted
 def rebind(w: Work, nodes: Iterable[Node], left: Iterable[str] = ()) -> Reason | None:
     """Rebinds these nodes. `left`: roles of nodes that were just deleted. A reason: the plan cannot be met."""
     task = _Rebinding(w)
+    left = tuple(left)
     task.changed.update(left)
     queue = [node.id for node in nodes]
     while queue or task.changed:
@@ -38,6 +40,8 @@ def rebind(w: Work, nodes: Iterable[Node], left: Iterable[str] = ()) -> Reason |
             if refused is not None:
                 return refused
         queue = sorted(task.settle())
+    if left or not all(in_plan(w.plan, name) for name in task.losers):
+        sweep(w)
     walk = Walk(w)
     new = [key for key in sorted(task.edges) if key in w.node_roles]
     cycle = find_cycle(w, walk, new)
@@ -92,6 +96,8 @@ class _Rebinding:
         self.loose: set[Key] = set()
         self.changed: set[str] = set()
         """Roles of which node roles came or went since the last `settle`."""
+        self.losers: set[str] = set()
+        """Deployments whose node roles were unbound."""
         self.edges: set[Key] = set()
         """Node roles with new edges."""
 
@@ -138,6 +144,7 @@ class _Rebinding:
         lost: set[NodeId] = set()
         for key in self.loose:
             lost.update(parent[0] for parent in w.node_roles[key].parents)
+            self.losers.add(w.node_roles[key].deployment)
         for key in unbind(w, self.loose):
             self.changed.add(key[1])
         changed, owns = self.changed, self.owns

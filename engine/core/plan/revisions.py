@@ -21,6 +21,12 @@ def as_stored(plan: Plan) -> Json:
     return json.decode(json.encode(plan))
 
 
+def same(one: Json, other: Json) -> bool:
+    """True if two stored plans mean the same. Their deployments stand in the same order too: where two place a role on one node, the first
+    has it."""
+    return bool(one == other) and list((one or {}).get("deployments") or ()) == list((other or {}).get("deployments") or ())
+
+
 def as_kept(body: Json) -> Json:
     """A revision's plan in this program's form: another version may have stored it without keys that have a default now."""
     return as_stored(convert(body, Plan))

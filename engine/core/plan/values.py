@@ -30,14 +30,15 @@ def plan_values(plan: Plan) -> dict[tuple[str, str], Json]:
 
 
 def put_plan_values(w: Work, plan: Plan) -> None:
-    """Makes the layer `deployment` equal to this plan. The same plan again changes nothing."""
+    """Makes the layer `deployment` equal to this plan, for the deployments that it has. The same plan again changes nothing."""
     wanted = plan_values(plan)
     for value in w.all(Value):
         if value.layer != "deployment":
             continue
         if value.who != PLAN:
             w.put_value(replace(value, layer="setting"))
-        if value.who != PLAN or (value.scope, value.name) not in wanted:
+        left = value.scope != SYSTEM and value.scope not in plan.deployments and value.scope in w.deployments  # see `dropped`
+        if value.who != PLAN or ((value.scope, value.name) not in wanted and not left):
             w.drop("attributes", value.key)
     for (scope, name), wish in wanted.items():
         w.put_value(Value(layer="deployment", scope=scope, name=name, value=wish, who=PLAN))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload
 from immutables import Map
 
 from ...definitions import Catalog
-from ...model import Allocation, Deployment, Key, Lease, Mac, Meta, Node, NodeId, NodeRole, Revision, Sighting, Value
+from ...model import Allocation, Deployment, Key, Lease, Mac, Meta, Node, NodeId, NodeRole, Proposal, Revision, Sighting, Value
 from ...plan import Plan
 from .ordered import Ordered
 
@@ -74,6 +74,7 @@ class View:
     allocations: Table[str, Allocation]
     attributes: Table[tuple[str, str, str], Value]
     deployments: Table[str, Deployment]
+    proposals: Table[str, Proposal]
     revisions: Table[int, Revision]
     # -- indexes
     roles_of: Table[NodeId, tuple[Key, ...]]

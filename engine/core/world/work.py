@@ -25,6 +25,7 @@ from ...model import (
     Node,
     NodeId,
     NodeRole,
+    Proposal,
     Revision,
     Row,
     Sighting,
@@ -72,6 +73,9 @@ class Work(Draft):
                 self.deployments[row.name] = row
                 self.rows[("deployments", row.name)] = row
                 self._above_now()
+            case Proposal():
+                self.proposals[row.deployment] = row
+                self.rows[("proposals", row.deployment)] = row
             case Revision():
                 self.revisions[row.number] = row
                 self.rows[("revisions", row.number)] = row
