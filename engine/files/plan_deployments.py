@@ -7,15 +7,17 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..core.plan.network_roles import TEMPLATE, network_of
+from ..core.plan.owned import SYSTEM as ROOT
 from ..definitions import Catalog, Json
-from ..plan import DeploymentDef, RoleSettings, Rule
+from ..plan import DeploymentDef, Network, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import nearest, shown
+from .plan_owners import check_owners
 
-ROOT = "system"
+MAP = "a map from names to deployments"
 SYSTEM, METHOD = "target-os", "install-method"
 """The attributes that choose what is installed, and how."""
 SECRET_VALUE = "a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself"
@@ -76,12 +78,15 @@ def systems(catalog: Catalog, method: str = "") -> list[str]:
     return sorted({*written, *(image.installs for image in images if image.kind == "installer" and method in ("", image.method))})
 
 
-def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]) -> dict[str, DeploymentDef]:
+def read_deployments(
+    element: Element, catalog: Catalog, rules: tuple[Rule, ...], networks: Mapping[str, Network]
+) -> dict[str, DeploymentDef]:
     """The deployments; `catalog` has the roles of the plan's networks."""
     out: dict[str, DeploymentDef] = {}
     parents: dict[str, Element] = {}
     groups = sorted({rule.group for rule in rules if rule.group})
-    every = element.entries("a map from names to deployments")
+    every = element.entries(MAP)
+    places: dict[tuple[str, str], Element] = {}
     for name, deployment in every.items():
         if not NAME.fullmatch(name) or len(name) > 63:
             deployment.fail(f"expected a deployment's name, not {shown(name)}")
@@ -95,9 +100,11 @@ def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]
         for role, where in keys["roles"].entries("a map from roles to nodes").items() if "roles" in keys else ():
             _role(where, role, catalog)
             roles[role] = _selectors(where, groups)
+            places[name, role] = where
         attributes = read_attributes(keys, catalog)
         out[name] = DeploymentDef(name=name, parent=parent, attributes=attributes, roles=roles)
     _tree(out, parents)
+    check_owners(places, out, catalog, networks, rules)
     return out
 
 

@@ -12,17 +12,19 @@ Rules
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
 
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
+from ..core.plan.owned import SYSTEM
 from ..definitions import Catalog, Json
 from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
-from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments, read_role_settings
+from .plan_deployments import MAP, SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
 from .plan_versions import read_versions
@@ -80,10 +82,11 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     if "crowbar" in keys:
         keys["crowbar"].integer(FORMAT, FORMAT)
     site = _site(keys["site"]) if "site" in keys else Site(name="")
-    networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
+    names = [SYSTEM, *keys["deployments"].entries(MAP)] if "deployments" in keys else [SYSTEM]
+    networks = read_networks(keys["networks"], site.admin.address, names) if "networks" in keys else {}
     racks = _racks(keys, networks)
     full = network_roles(catalog, Plan(site=site, networks=networks))
-    rules = _rules(keys, full)
+    rules = _rules(keys, full, names)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
@@ -95,7 +98,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
         racks=racks,
         machines=read_machines(keys, secrets),
         rules=rules,
-        deployments=read_deployments(keys["deployments"], full, rules) if "deployments" in keys else {},
+        deployments=read_deployments(keys["deployments"], full, rules, networks) if "deployments" in keys else {},
         attributes=read_attributes(keys, catalog),
         limits={"jobs": 64} | _limits(keys),
         secrets=secrets,
@@ -252,15 +255,16 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 # -- rules --------------------------------------------------------------------------------------------------------
 
 
-def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
+def _rules(keys: Fields, catalog: Catalog, deployments: Collection[str]) -> tuple[Rule, ...]:
     out = []
     for element in keys.each("rules"):
-        own = element.fields(("match", "group", "name", "attributes", "roles"), ("match",))
+        own = element.fields(("match", "group", "name", "deployment", "attributes", "roles"), ("match",))
         out.append(
             Rule(
                 match=_match(own["match"]) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
+                deployment=own["deployment"].known("deployment", deployments) if "deployment" in own else "",
                 attributes=read_attributes(own, catalog),
                 roles=read_role_settings(own["roles"], catalog) if "roles" in own else {},
             )

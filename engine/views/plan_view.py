@@ -30,6 +30,9 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     why: Why | None
     wants: tuple[tuple[str, str], ...]
     """The roles that the plan binds, and their nodes in the plan's words."""
+    owned_nodes: int = 0
+    """Allocated nodes that it owns itself."""
+    owned_networks: tuple[str, ...] = ()
 
 
 class RevisionView(Struct, frozen=True, kw_only=True):
@@ -59,11 +62,12 @@ def revision_text(revision: Revision) -> str:
 
 
 def deployed(world: World, deployment: str = "") -> list[str]:
-    """Names of the allocated servers with a role in that deployment or below it, in the order in which nodes are shown. Empty: in any."""
+    """Names of the allocated servers that this deployment or one below it owns, or has a role on, in the order in which nodes are shown.
+    Empty: all."""
 
     def belongs(node: Node) -> bool:
-        roles = (world.node_roles[key] for key in world.roles_of.get(node.id, ()))
-        return not deployment or any(deployment in world.above.get(one.deployment, ()) for one in roles)
+        used = (world.node_roles[key].deployment for key in world.roles_of.get(node.id, ()))
+        return not deployment or any(deployment in world.above.get(one, ()) for one in (node.deployment, *used))
 
     return [node.name for node in servers(world) if node.allocated and belongs(node)]
 
@@ -80,6 +84,8 @@ def plan_page(world: World) -> PlanPage:
         mine["roles"] += 1
         mine["done"] += done(world, role)
         mine["error"] += role.state is State.ERROR
+    owned = Counter(node.deployment for node in servers(world) if node.allocated)
+    networks = sorted(plan.networks.values(), key=lambda one: one.name) if plan is not None else []
     out: list[DeploymentView] = []
 
     def grow(parent: str, depth: int) -> None:
@@ -102,6 +108,8 @@ def plan_page(world: World) -> PlanPage:
                     error=mine["error"],
                     proposed=mine["proposed"],
                     wants=wants,
+                    owned_nodes=owned[name],
+                    owned_networks=tuple(one.name for one in networks if one.deployment == name),
                 )
             )
             grow(name, depth + 1)

@@ -50,7 +50,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     node: str
     """Its present name."""
     what: str
-    """`name`, `group`, the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
+    """`name`, `group`, `deployment` (its owner), the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
     before: Json
     after: Json
 
@@ -148,7 +148,11 @@ def _chosen(before: World, after: World) -> Iterator[Chosen]:
         had = before.nodes.get(node_id)
         if had is None or not had.allocated:
             continue
-        for what, old, new in (("name", had.name, node.name), ("group", had.group, node.group)):
+        for what, old, new in (
+            ("name", had.name, node.name),
+            ("group", had.group, node.group),
+            ("deployment", had.deployment, node.deployment),
+        ):
             if old != new:
                 yield Chosen(node=had.name, what=what, before=old, after=new)
         old_values, new_values = _by_rules(before, node_id), _by_rules(after, node_id)

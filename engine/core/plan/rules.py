@@ -1,5 +1,5 @@
-"""Rules of the plan: group, name and attributes that a node gets when it is allocated. For each thing that a rule sets, the first match
-wins.
+"""Rules of the plan: group, name, owner and attributes that a node gets when it is allocated. For each thing that a rule sets, the first
+match wins.
 
 A rule matches facts of the node, which the discovery roles reported. A condition is a value (equal), or a map of `min`, `max`, `is`,
 `like` (shell pattern), all of which must hold.
@@ -26,6 +26,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     matched: bool
     group: str = ""
     name: str = ""
+    deployment: str = ""
+    """The owner. Empty: no rule that matches names one."""
     attributes: dict[str, Json] = {}
     roles: dict[str, dict[str, Json]] = {}
     """Role -> attributes that only this role of the node sees."""
@@ -82,9 +84,9 @@ def facts(view: View, node: Node) -> dict[str, Json]:
 
 
 def choose(view: View, plan: Plan, node: Node) -> Choice:
-    """Group, host name (first label), and attributes of the node and of its roles, by the plan's rules."""
+    """Group, host name (first label), owner, and attributes of the node and of its roles, by the plan's rules."""
     known = facts(view, node)
-    group, name, matched = "", "", False
+    group, name, deployment, matched = "", "", "", False
     attributes: dict[str, Json] = {}
     roles: dict[str, dict[str, Json]] = {}
     for rule in plan.rules:
@@ -93,10 +95,12 @@ def choose(view: View, plan: Plan, node: Node) -> Choice:
         matched = True
         group = group or rule.group
         name = name or rule.name
+        deployment = deployment or rule.deployment
         attributes = {**rule.attributes, **attributes}
         for role, settings in rule.roles.items():
             roles[role] = {**settings.attributes, **roles.get(role, {})}
-    return Choice(matched=matched, group=group, name=_fill(name, node, known), attributes=attributes, roles=roles)
+    label = _fill(name, node, known)
+    return Choice(matched=matched, group=group, name=label, deployment=deployment, attributes=attributes, roles=roles)
 
 
 def matches(rule: Rule, known: dict[str, Json]) -> bool:
