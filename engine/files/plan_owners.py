@@ -1,6 +1,7 @@
 """Refuses in a plan what belongs to a deployment elsewhere: networks that its roles use, and nodes that it names (`core.plan.owned`).
 
-Only what the text proves is a mistake here, and no owner that is unknown, because that is a mistake by itself. What depends on the facts of the machines, the commit refuses with a reason.
+Only what the text proves is a mistake here. What depends on the facts of the machines, the commit refuses with a reason. An unknown owner
+is a mistake by itself, and makes no others.
 
 * A role's network: that of a role `network-NAME`, placed or required. A required role that the plan places itself is checked there.
 * A node's owner: known if a rule gives exactly this name, and the rules before it either match other machines, or any machine that it
