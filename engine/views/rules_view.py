@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from ..core.hardware.inventory import ROLES
 from ..core.plan.owned import SYSTEM
-from ..core.plan.rules import Condition, choose, conditions, facts, failed
+from ..core.plan.rules import Condition, choose, conditions, facts, failed, word
 from ..core.world.view import View
 from ..definitions import Json
 from ..model import Node
@@ -24,7 +24,6 @@ _TEXT = 200
 _NEVER_ZERO = ("memory", "cpus")
 _OWN = frozenset(("serial", "uuid", "mac", "place", "rack"))
 """Facts that name one machine. A rule of these alone pins a machine, so other machines miss it all the time."""
-_WANTS = {"min": "wants at least {}", "max": "wants at most {}", "is": "wants {}", "like": "wants text like {}"}
 
 
 class FailedCondition(Struct, frozen=True, kw_only=True):
@@ -40,8 +39,8 @@ class FailedCondition(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """`memory is 32768, wants at least 65536`."""
-        seen = "not known" if self.seen is None else _word(self.seen)
-        return f"{self.fact} is {seen}, {_WANTS[self.test].format(_word(self.wanted))}"
+        seen = "not known" if self.seen is None else word(self.seen)
+        return f"{self.fact} is {seen}, wants {Condition(fact=self.fact, test=self.test, wanted=self.wanted).words}"
 
 
 class MissedRule(Struct, frozen=True, kw_only=True):
@@ -153,10 +152,3 @@ def _told(fact: str, value: Json) -> Json:
     if isinstance(value, str):
         return value[:_TEXT] or None
     return None if fact in _NEVER_ZERO and value == 0 else value
-
-
-def _word(value: Json) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -41,6 +41,11 @@ class Condition(Struct, frozen=True, kw_only=True):
     """`is`, `min`, `max` or `like`."""
     wanted: Json
 
+    @property
+    def words(self) -> str:
+        """`at least 65536`."""
+        return _WORDS[self.test].format(word(self.wanted))
+
     def holds(self, value: Json) -> bool:
         return value is not None and _TESTS[self.test](value, self.wanted)
 
@@ -51,6 +56,17 @@ _TESTS: dict[str, Callable[[Json, Json], bool]] = {
     "is": lambda value, other: bool(value == other),
     "like": lambda value, pattern: fnmatchcase(str(value), str(pattern)),
 }
+
+
+_WORDS = {"min": "at least {}", "max": "at most {}", "is": "{}", "like": "text like {}"}
+
+
+def word(value: Json) -> str:
+    """A value of a fact in a sentence, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def facts(view: View, node: Node) -> dict[str, Json]:
