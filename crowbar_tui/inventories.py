@@ -51,6 +51,7 @@ def _variables(node: ExportedNode) -> dict[str, Any]:
         "crowbar_bmc_address": node.bmc_address,
         "crowbar_bmc_mac": node.bmc_mac,
         "crowbar_allocated": node.allocated,
+        "crowbar_deployment": node.deployment,
         "crowbar_deployments": {name: list(roles) for name, roles in node.deployments.items()},
         "crowbar_wanted_system": node.wanted_system,
         "crowbar_runs": node.runs,
@@ -89,7 +90,7 @@ def table(nodes: Sequence[ExportedNode]) -> str:
     """One row per node below a row of names, with CRLF (RFC 4180). Several values in a cell are separated by blanks."""
     networks = sorted({network for node in nodes for network in node.addresses})
     head = "name state group rack place serial uuid macs address".split()
-    tail = "bmc-address bmc-mac allocated deployments roles wanted-system runs".split()
+    tail = "bmc-address bmc-mac allocated deployment deployments roles wanted-system runs".split()
     out = io.StringIO(newline="")
     rows = csv.writer(out, lineterminator="\r\n")
     rows.writerow([*head, *(f"address-{network}" for network in networks), *tail])
@@ -97,7 +98,8 @@ def table(nodes: Sequence[ExportedNode]) -> str:
         place = "" if node.place is None else str(node.place)
         cells = [node.name, node.state, node.group, node.rack, place, node.serial, node.uuid, " ".join(node.macs), node.address]
         cells += [node.addresses.get(network, "") for network in networks]
-        cells += [node.bmc_address, node.bmc_mac, str(node.allocated).lower(), " ".join(node.deployments), " ".join(node.roles)]
+        cells += [node.bmc_address, node.bmc_mac, str(node.allocated).lower(), node.deployment]
+        cells += [" ".join(node.deployments), " ".join(node.roles)]
         rows.writerow([_cell(text) for text in (*cells, node.wanted_system, node.runs)])
     return out.getvalue()
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import Disk, Explained, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import ROOT, Disk, Explained, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
@@ -122,6 +122,7 @@ def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence
     out = [f"{node.name}: {node.state}, {told}, runs {node.runs or 'nothing known'}"]
     if node.why is not None:
         out.append(reason("  ", node.why))
+    out += [f"  deployment {node.deployment} owns it"] if node.deployment not in ("", ROOT) else []
     out += [f"  {label}: {text}" for label, text in facts]
     for r in rows:
         if r.state != "active":

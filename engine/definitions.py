@@ -163,6 +163,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     hardware: dict[str, Json] = {}
     """Attribute of an earlier role, such as `raid-wanted` -> the value that this role wishes for its node. The roles that read the
     attribute are required, and carry the wish out."""
+    machine: dict[str, Json] = {}
+    """Fact (`plan.FACTS`) -> the condition that the role's machine must meet, as in the `match` of a rule."""
     holds: tuple[str, ...] = ()
     """Resources that it holds while it runs, besides `node:NAME` and `jobs`: for example `admin`."""
     flags: frozenset[str] = frozenset()
@@ -321,8 +323,8 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def wishing(self) -> frozenset[str]:
-        """Roles that wish something of their node's hardware."""
-        return frozenset(role.name for role in self.roles.values() if role.hardware)
+        """Roles that wish something of their node's hardware or machine."""
+        return frozenset(role.name for role in self.roles.values() if role.hardware or role.machine)
 
     @cached_property
     def linkers(self) -> frozenset[str]:

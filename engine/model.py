@@ -204,6 +204,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """`bios` or `efi`."""
     place: Place | None = None
     group: str = ""
+    deployment: str = "system"
+    """The deployment that owns it (`core.plan.owned`)."""
     stage: str = ""
     """The stage that the node entered last."""
     runs: str = ""
@@ -232,7 +234,7 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     available: bool = True
     allocated: bool = False
     pinned: bool = False
-    """True if an operator chose its name and group (`replace`), so that the plan's rules do not."""
+    """True if an operator chose its name, group and owner (`replace`), so that the plan's rules do not."""
     hold: bool = False
     off: PowerOff | None = None
     problem: Reason | None = None

@@ -91,6 +91,8 @@ class Network(Struct, frozen=True, kw_only=True):
     strangers: Literal["ignore", "lease"] = "ignore"
     dhcp: Literal["own", "proxy"] = "own"
     """`proxy`: another server leases the addresses, and the engine only tells boot ROMs what to load."""
+    deployment: str = ""
+    """The deployment that owns it (`core.plan.owned`). Empty: nobody does, so all may use it."""
 
     @property
     def mask(self) -> str:
@@ -130,6 +132,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     group: str = ""
     name: str = ""
     """Template of the node's host name, with `{place}`, `{serial}`, `{mac}`, `{number}`."""
+    deployment: str = ""
+    """The deployment that owns the node (`core.plan.owned`). Empty: the rule does not say."""
     attributes: dict[str, Json] = {}
     roles: dict[str, RoleSettings] = {}
     """Role -> its settings on the node. They bind no role."""

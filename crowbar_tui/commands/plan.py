@@ -112,7 +112,9 @@ def told(found: Diff, what: str = "this plan") -> str:
     again = f"{what} is revision {found.revision}, and its commit would change the rack"
     out = [f"{what} would become revision {found.revision}" if found.plan else again]
     out += [f"  {line}" for line in (*found.plan, *found.above, *found.drops, *found.versions)]
-    out += [f"  ~ {lines.short(one.node):<14} {one.words}" for one in found.chosen]
+    for one in found.chosen:
+        out.append(f"  ~ {lines.short(one.node):<14} {one.words}")
+        out += [f"      {cost.words}" for cost in one.costs]
     for change in found.roles:
         mark, note = WORDS[change.what]
         notes = [f"{note}: {change.why}" if change.why else note]

@@ -56,7 +56,7 @@ def told(found: RulesTried, rules: int) -> Iterator[str]:
     if not found.discovered:
         yield "  it has not reported its inventory yet, so most facts are not known"
     if found.pinned:
-        yield "  an operator chose its name and group (replace), so no rule does"
+        yield "  an operator chose its name, group and owner (replace), so no rule does"
     for one in found.chosen:
         if not one.rule:
             yield f"  {one.what:<18} {'none':<20} no rule that matches sets it"

@@ -19,6 +19,7 @@ from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
 from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
+from ..core.plan.owned import SYSTEM as ROOT
 from ..core.plan.pinned import differences
 from ..core.plan.proposed import definition, wanted_of
 from ..core.plan.save import left_out, saved
@@ -80,6 +81,7 @@ from ..wire.reach import Reach
 
 __all__ = [
     "DEFAULT_STORE",
+    "ROOT",
     "Answers",
     "AttachError",
     "Attached",

@@ -13,6 +13,7 @@ from ..core.boot.signals import expected
 from ..core.hardware.disk_now import Look
 from ..core.hardware.topology import Link, Switch, Topology, topology
 from ..core.operator import verbs
+from ..core.plan.owned import SYSTEM as ROOT
 from ..core.roles.derive import committed, done
 from ..core.roles.stages import node_state
 from ..core.world.world import World
@@ -65,6 +66,7 @@ __all__ = [
     "ABSENT",
     "DEFAULT_STORE",
     "LETTERS",
+    "ROOT",
     "Accept",
     "AddressRow",
     "AttachError",

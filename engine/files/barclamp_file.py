@@ -12,7 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from ..core.plan.network_roles import TEMPLATE, network_of
+from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
 from ..definitions import (
     FLAGS,
     HARDWARE,
@@ -31,12 +31,18 @@ from ..definitions import (
     Stage,
     Want,
 )
+from ..plan import FACTS
 from .clamps.content import digest_of_folder
-from .element import Element
-from .mistakes import Mistakes, shown
+from .conditions import read_conditions
+from .element import Element, Fields
+from .mistakes import Mistakes, listed, shown
 from .yaml_source import load
 
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
+
+NETWORKS, MACHINE = "networks", "disks"
+"""Keys of `hardware` that no role carries out: the network's role is required, and a machine has its disks or not."""
+_MACHINE = {fact.removeprefix(f"{MACHINE}."): kind for fact, kind in FACTS.items() if fact.startswith(f"{MACHINE}.")}
 
 VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
@@ -169,20 +175,23 @@ class BarclampFile:
             return tuple(text for _, text in found)
 
         retry = keys["retry"].fields(("attempts", "delay")) if "retry" in keys else {}
+        hardware = keys["hardware"].fields((*HARDWARE, NETWORKS, MACHINE)) if "hardware" in keys else Fields()
+        requires = tuple(self._requirement(item, words) for item in keys.each("requires"))
         role = RoleDef(
             name=name,
             barclamp=self.name,
             stage=keys["stage"].known("stage", [stage.name for stage in self.stages]),
             jig=self._jig(keys["jig"]),
             description=keys.describe(),
-            requires=tuple(self._requirement(item, words) for item in keys.each("requires")),
+            requires=(*requires, *self._networks(hardware, requires)),
             precedes=names("precedes", words),
             provides=tuple(item.name("a role's name") for item in keys.each("provides")),
             conflicts=names("conflicts", words),
             wants=tuple(self._want(item, wanted) for item in keys.each("wants")),
             gives=names("gives", wanted),
             collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
-            hardware=dict(self._wishes(keys["hardware"], wishes)) if "hardware" in keys else {},
+            hardware=dict(self._wishes(hardware, wishes)),
+            machine=self._machine(hardware),
             holds=keys.texts("holds", "a resource"),
             flags=frozenset(map(self._flag, keys.each("flags"))),
             verify=keys["verify"].truth() if "verify" in keys else False,
@@ -197,12 +206,29 @@ class BarclampFile:
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
 
-    def _wishes(self, element: Element, into: list[tuple[Element, str]]) -> Iterator[tuple[str, Json]]:
+    def _wishes(self, keys: Fields, into: list[tuple[Element, str]]) -> Iterator[tuple[str, Json]]:
         """What the role wishes for its node's hardware: attribute and value. `raid: jbod` is short for `raid: {level: jbod}`."""
-        for key, item in element.fields(HARDWARE).items():
+        for key, item in keys.items():
+            if key not in HARDWARE:
+                continue
             value = item.json()
             into.append((item, HARDWARE[key]))
             yield HARDWARE[key], {"level": value} if key == "raid" and isinstance(value, str) else value
+
+    def _networks(self, keys: Fields, requires: tuple[Requirement, ...]) -> Iterator[Requirement]:
+        """The networks that the node must have: each network's role is required on the same node."""
+        names = dict.fromkeys(item.name("a network's name") for item in keys.each(NETWORKS, "a list of networks"))
+        wished = (Requirement(role=PREFIX + name, on=On.SAME) for name in names if name)
+        yield from (one for one in wished if one not in requires)
+
+    def _machine(self, keys: Fields) -> dict[str, Json]:
+        """What the node's machine must have, fact by fact."""
+        if MACHINE not in keys:
+            return {}
+        found = read_conditions(keys[MACHINE], _MACHINE, f"a map with {listed(_MACHINE)}")
+        if keys[MACHINE].json() in ({}, None):
+            keys[MACHINE].fail(f"expected at least one of {listed(_MACHINE)}")
+        return {f"{MACHINE}.{name}": condition for name, condition in found.items()}
 
     def _jig(self, element: Element) -> str:
         text = element.text("a jig")

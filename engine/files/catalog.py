@@ -138,12 +138,14 @@ def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
     for name, role in catalog.roles.items():
         for need in catalog.requirements(name):
             providers = [r.name for r in catalog.roles.values() if need.role in r.provides]
-            for parent in [need.role] if need.role in catalog.roles else providers:
+            made = [TEMPLATE] if network_of(need.role) and TEMPLATE in catalog.roles else []
+            for parent in [need.role] if need.role in catalog.roles else providers or made:
                 after[name].append(parent)
                 other = catalog.roles[parent]
                 if need.on in (None, On.SAME) and catalog.stage_index(other.stage) > catalog.stage_index(role.stage):
+                    later = need.role if made else parent
                     pending[name].element.at(("requires",)).fail(
-                        f"role {name!r} of stage {role.stage!r} would wait for {parent!r} of later stage {other.stage!r}"
+                        f"role {name!r} of stage {role.stage!r} would wait for {later!r} of later stage {other.stage!r}"
                     )
         for later in role.precedes:
             if later in after:

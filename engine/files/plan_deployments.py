@@ -7,16 +7,20 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from ..core.plan.network_roles import TEMPLATE, network_of, network_roles
+from ..core.plan.owned import SYSTEM as ROOT
 from ..definitions import Catalog, Json
-from ..plan import DeploymentDef, Plan, RoleSettings, Rule
+from ..plan import DeploymentDef, Network, Plan, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, nearest, shown
+from .plan_owners import check_owners
 from .yaml_source import parse
 
-ROOT = "system"
+MAP = "a map from names to deployments"
+Places = dict[tuple[str, str], Element]
+"""(Deployment, role) -> where the plan places it."""
 SYSTEM, METHOD = "target-os", "install-method"
 """The attributes that choose what is installed, and how."""
 SECRET_VALUE = "a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself"
@@ -77,26 +81,30 @@ def systems(catalog: Catalog, method: str = "") -> list[str]:
     return sorted({*written, *(image.installs for image in images if image.kind == "installer" and method in ("", image.method))})
 
 
-def read_deployments(element: Element, catalog: Catalog, rules: tuple[Rule, ...]) -> dict[str, DeploymentDef]:
+def read_deployments(
+    element: Element, catalog: Catalog, rules: tuple[Rule, ...], networks: Mapping[str, Network]
+) -> dict[str, DeploymentDef]:
     """The deployments; `catalog` has the roles of the plan's networks."""
     out: dict[str, DeploymentDef] = {}
     parents: dict[str, Element] = {}
-    every = element.entries("a map from names to deployments")
+    every = element.entries(MAP)
+    places: Places = {}
     for name, deployment in every.items():
         if not NAME.fullmatch(name) or len(name) > 63:
             deployment.fail(f"expected a deployment's name, not {shown(name)}")
         elif name == ROOT:
             deployment.fail("system is the root of all deployments: give its attributes under the key 'attributes'")
             continue
-        out[name], parents[name] = _deployment(deployment, name, [ROOT, *every], catalog, rules)
+        out[name], parents[name] = _deployment(deployment, name, [ROOT, *every], catalog, rules, places)
     _tree(out, parents)
+    check_owners(places, out, catalog, networks, rules)
     return out
 
 
 def _deployment(
-    element: Element, name: str, known: Collection[str], catalog: Catalog, rules: tuple[Rule, ...]
+    element: Element, name: str, known: Collection[str], catalog: Catalog, rules: tuple[Rule, ...], places: Places
 ) -> tuple[DeploymentDef, Element]:
-    """One deployment, and where its parent stands."""
+    """One deployment, and where its parent stands. Adds where its roles stand to `places`."""
     keys = element.fields(("parent", "attributes", "roles"))
     parent = keys["parent"].known("deployment", known) if "parent" in keys else ROOT
     groups = sorted({rule.group for rule in rules if rule.group})
@@ -104,6 +112,7 @@ def _deployment(
     for role, where in keys["roles"].entries("a map from roles to nodes").items() if "roles" in keys else ():
         _role(where, role, catalog)
         roles[role] = _selectors(where, groups)
+        places[name, role] = where
     attributes = read_attributes(keys, catalog)
     return DeploymentDef(name=name, parent=parent, attributes=attributes, roles=roles), keys.get("parent", element)
 
@@ -124,9 +133,12 @@ def read_deployment(text: str, filename: str, name: str, plan: Plan, known: Coll
         element.fail(f"expected a deployment's name, not {shown(name)}")
         found = DeploymentDef(name="")
     else:
-        found, parent = _deployment(element, name, [ROOT, *known], full, plan.rules)
+        places: Places = {}
+        found, parent = _deployment(element, name, [ROOT, *known], full, plan.rules, places)
         if found.parent == name:
             parent.fail("a deployment is not its own parent")
+        else:
+            check_owners(places, plan.deployments | {name: found}, full, plan.networks, plan.rules)
     mistakes.end()
     return found
 

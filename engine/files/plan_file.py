@@ -12,17 +12,20 @@ Rules
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
 
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
-from ..definitions import Catalog, Json
+from ..core.plan.owned import SYSTEM
+from ..definitions import Catalog
 from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
+from .conditions import read_conditions
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
-from .plan_deployments import SECRET_VALUE, read_attributes, read_deployments, read_role_settings
+from .plan_deployments import MAP, SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
 from .plan_networks import CONDUIT, read_networks
 from .plan_versions import read_versions
@@ -48,7 +51,7 @@ KEYS = (
     "patience",
     "versions",
 )
-_MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
+_MATCH = "a map from facts to values; {} matches every node"
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
 _PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}")
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
@@ -80,10 +83,11 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     if "crowbar" in keys:
         keys["crowbar"].integer(FORMAT, FORMAT)
     site = _site(keys["site"]) if "site" in keys else Site(name="")
-    networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
+    names = [SYSTEM, *keys["deployments"].entries(MAP)] if "deployments" in keys else [SYSTEM]
+    networks = read_networks(keys["networks"], site.admin.address, names) if "networks" in keys else {}
     racks = _racks(keys, networks)
     full = network_roles(catalog, Plan(site=site, networks=networks))
-    rules = _rules(keys, full)
+    rules = _rules(keys, full, names)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
@@ -95,7 +99,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
         racks=racks,
         machines=read_machines(keys, secrets),
         rules=rules,
-        deployments=read_deployments(keys["deployments"], full, rules) if "deployments" in keys else {},
+        deployments=read_deployments(keys["deployments"], full, rules, networks) if "deployments" in keys else {},
         attributes=read_attributes(keys, catalog),
         limits={"jobs": 64} | _limits(keys),
         secrets=secrets,
@@ -252,56 +256,21 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 # -- rules --------------------------------------------------------------------------------------------------------
 
 
-def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
+def _rules(keys: Fields, catalog: Catalog, deployments: Collection[str]) -> tuple[Rule, ...]:
     out = []
     for element in keys.each("rules"):
-        own = element.fields(("match", "group", "name", "attributes", "roles"), ("match",))
+        own = element.fields(("match", "group", "name", "deployment", "attributes", "roles"), ("match",))
         out.append(
             Rule(
-                match=_match(own["match"]) if "match" in own else {},
+                match=read_conditions(own["match"], FACTS, _MATCH) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
+                deployment=own["deployment"].known("deployment", deployments) if "deployment" in own else "",
                 attributes=read_attributes(own, catalog),
                 roles=read_role_settings(own["roles"], catalog) if "roles" in own else {},
             )
         )
     return tuple(out)
-
-
-def _match(element: Element) -> dict[str, Json]:
-    out: dict[str, Json] = {}
-    for fact, wanted in element.entries("a map from facts to values; {} matches every node").items():
-        kind = FACTS.get(fact)
-        if kind is None:
-            wanted.unknown("fact", fact, FACTS)
-            continue
-        value = wanted.json()
-        if not isinstance(value, dict):
-            _fact_value(wanted, kind)
-        else:
-            tests = wanted.fields(_MATCHES[kind])
-            for test in tests.values():
-                _fact_value(test, kind)
-            if not value:
-                wanted.fail(f"expected a value, or a map with {', '.join(_MATCHES[kind])}")
-            low, high = value.get("min"), value.get("max")
-            if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-                wanted.fail(f"min {low} is above max {high}, so nothing matches")
-        out[fact] = value
-    return out
-
-
-def _fact_value(element: Element, kind: str) -> None:
-    value = element.json()
-    truth = isinstance(value, bool)
-    right = {
-        "number": isinstance(value, int | float) and not truth,
-        "text": isinstance(value, str) and bool(value),
-        "truth": truth,
-    }
-    if not right[kind]:
-        what = {"number": "a number", "text": "text", "truth": "true or false"}[kind]
-        element.fail(f"expected {what}, not {shown(value)}")
 
 
 def _name_template(element: Element) -> str:

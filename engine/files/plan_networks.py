@@ -9,9 +9,11 @@ Rules
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Literal
 
+from ..core.plan.owned import SYSTEM
 from ..plan import Network, Range
 from .element import NAME, Element, Fields
 from .mistakes import shown
@@ -21,11 +23,13 @@ MAX_NAME = 32
 CONDUIT = re.compile(r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[0-9]{1,2}(?:,[-+?]?[0-9]+[mg][0-9]{1,2})*")
 """Links by speed and number, `1g0` or `+10g0,+10g1`: `+` that speed or faster, `-` or slower, `?` either."""
 
-_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers", "dhcp")
+_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers", "dhcp", "deployment")
+_OF_ALL = (ADMIN, "bmc")
+"""Networks that each node needs."""
 
 
-def read_networks(element: Element, admin: str) -> dict[str, Network]:
-    """The networks, checked. `admin` is the address of the admin node; empty if it is not usable."""
+def read_networks(element: Element, admin: str, deployments: Collection[str] = ()) -> dict[str, Network]:
+    """The networks, checked. `admin` is the address of the admin node; empty if it is not usable. `deployments`: the plan's."""
     out: dict[str, Network] = {}
     subnets: dict[str, IPv4Network] = {}
     for name, network in element.entries("a map from names to networks").items():
@@ -53,12 +57,20 @@ def read_networks(element: Element, admin: str) -> dict[str, Network]:
             v6prefix=_v6prefix(keys["v6prefix"]) if "v6prefix" in keys else "",
             strangers=_strangers(keys),
             dhcp=_dhcp(keys),
+            deployment=_owner(keys["deployment"], name, deployments) if "deployment" in keys else "",
         )
         if name == ADMIN and admin and IPv4Address(admin) not in subnet:
             keys["subnet"].fail(f"the admin node's address {admin} is not in {subnet}")
         elif admin and _at_edge(IPv4Address(admin), subnet):
             keys["subnet"].fail(f"the admin node's address {admin} is the network's or the broadcast address of {subnet}")
     return out
+
+
+def _owner(element: Element, network: str, deployments: Collection[str]) -> str:
+    owner = element.known("deployment", deployments)
+    if owner and network in _OF_ALL and owner != SYSTEM:
+        element.fail(f"each node needs network {network!r}, so no deployment below {SYSTEM} can own it")
+    return owner
 
 
 def _subnet(element: Element) -> IPv4Network | None:

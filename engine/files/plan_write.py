@@ -90,6 +90,7 @@ def _network(network: Network) -> dict[str, Json]:
         v6prefix=network.v6prefix,
         dhcp="" if network.dhcp == "own" else network.dhcp,
         strangers="" if network.strangers == "ignore" else network.strangers,
+        deployment=network.deployment,
     )
 
 
@@ -108,7 +109,9 @@ def _machine(machine: ExpectedMachine) -> dict[str, Json]:
 
 def _rule(rule: Rule) -> dict[str, Json]:
     roles: dict[str, Json] = {role: {"attributes": settings.attributes} for role, settings in rule.roles.items()}
-    return {"match": rule.match} | _set(group=rule.group, name=rule.name, attributes=rule.attributes, roles=roles)
+    return {"match": rule.match} | _set(
+        group=rule.group, name=rule.name, deployment=rule.deployment, attributes=rule.attributes, roles=roles
+    )
 
 
 def _deployment(deployment: DeploymentDef) -> dict[str, Json]:

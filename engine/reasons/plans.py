@@ -27,6 +27,30 @@ wishes_conflict = kind(
     "give the node only one of the two roles, or set {what} for the node by a rule",
     who=Who.AUTHOR,
 )
+machine_lacks = kind(
+    "machine_lacks",
+    "role {role} wants a machine whose {fact} is {wanted}, and {fact} of {node} is {seen}",
+    "give the role to other nodes in the plan, or change the machine and discover it again: crowbar node {node} reset",
+    who=Who.AUTHOR,
+)
+network_unknown = kind(
+    "network_unknown",
+    "role {role} needs network {network}, which the plan does not have",
+    "add network {network} to the plan, or take the role out of it; nearest networks of the plan: {nearest}",
+    who=Who.AUTHOR,
+)
+node_owned = kind(
+    "node_owned",
+    "deployment {deployment} names node {node} for role {role}, and the node belongs to deployment {owner}",
+    "take the node out of deployment {deployment}, or give it to a deployment that both share, by a rule",
+    who=Who.AUTHOR,
+)
+network_owned = kind(
+    "network_owned",
+    "role {role} in deployment {deployment} needs network {network}, which belongs to deployment {owner}",
+    "move the role to deployment {owner} or below it, or let the network belong to a deployment above both",
+    who=Who.AUTHOR,
+)
 no_provider = kind(
     "no_provider",
     "role {role} requires {requires}, which only stands for other roles, and no barclamp has a role that provides it",

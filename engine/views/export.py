@@ -39,6 +39,8 @@ class ExportedNode(Struct, frozen=True, kw_only=True):
     bmc_address: str
     bmc_mac: str
     allocated: bool
+    deployment: str
+    """The deployment that owns it."""
     deployments: dict[str, tuple[str, ...]]
     """Deployment -> the node's roles in it, sorted."""
     wanted_system: str
@@ -76,6 +78,7 @@ def _node(world: World, node: Node, addresses: dict[str, str]) -> ExportedNode:
         bmc_address=_bounded(bmc.address) if bmc else "",
         bmc_mac=_bounded(bmc.mac) if bmc else "",
         allocated=node.allocated,
+        deployment=_bounded(node.deployment),
         deployments=_deployments(world, node),
         wanted_system=_wanted_system(world, node),
         runs=_bounded(node.runs),

@@ -26,6 +26,8 @@ class NetworkView(Struct, frozen=True, kw_only=True):
     v6: str
     strangers: str
     ranges: tuple[RangeView, ...]
+    deployment: str = ""
+    """The deployment that owns it. Empty: nobody does."""
 
 
 class AddressRow(Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ def networks(world: World) -> tuple[NetworkView, ...]:
                 v6=network.v6prefix,
                 strangers=network.strangers,
                 ranges=tuple(ranges),
+                deployment=network.deployment,
             )
         )
     return tuple(out)

@@ -41,6 +41,9 @@ class DeploymentView(Struct, frozen=True, kw_only=True):
     """The roles that the plan binds, and their nodes in the plan's words."""
     edit: ProposalView | None = None
     """The edit that waits to be committed."""
+    owned_nodes: int = 0
+    """Allocated nodes that it owns itself."""
+    owned_networks: tuple[str, ...] = ()
 
 
 class PlanPage(Struct, frozen=True, kw_only=True):
@@ -65,11 +68,12 @@ def revision_text(revision: Revision) -> str:
 
 
 def deployed(world: World, deployment: str = "") -> list[str]:
-    """Names of the allocated servers with a role in that deployment or below it, in the order in which nodes are shown. Empty: in any."""
+    """Names of the allocated servers that this deployment or one below it owns, or has a role on, in the order in which nodes are shown.
+    Empty: all."""
 
     def belongs(node: Node) -> bool:
-        roles = (world.node_roles[key] for key in world.roles_of.get(node.id, ()))
-        return not deployment or any(deployment in world.above.get(one.deployment, ()) for one in roles)
+        used = (world.node_roles[key].deployment for key in world.roles_of.get(node.id, ()))
+        return not deployment or any(deployment in world.above.get(one, ()) for one in (node.deployment, *used))
 
     return [node.name for node in servers(world) if node.allocated and belongs(node)]
 
@@ -87,6 +91,8 @@ def deployment_views(world: World) -> tuple[DeploymentView, ...]:
         mine["roles"] += 1
         mine["done"] += done(world, role)
         mine["error"] += role.state is State.ERROR
+    owned = Counter(node.deployment for node in servers(world) if node.allocated)
+    networks = sorted(plan.networks.values(), key=lambda one: one.name) if plan is not None else []
     out: list[DeploymentView] = []
 
     shown: set[str] = set()
@@ -112,6 +118,8 @@ def deployment_views(world: World) -> tuple[DeploymentView, ...]:
                 proposed=mine["proposed"],
                 edit=one.edit,
                 wants=tuple((role, ", ".join(on)) for role, on in wanted.roles.items()) if wanted is not None else (),
+                owned_nodes=owned[one.name],
+                owned_networks=tuple(network.name for network in networks if network.deployment == one.name),
             )
         )
         for child in states.values() if depth < DEEPEST else ():

@@ -1,4 +1,4 @@
-"""Why a node gets its group, name and attributes from the plan's rules, and why not others. Pure: the same rules as `core.plan.rules`.
+"""Why a node gets its group, name, owner and attributes from the plan's rules, and why not others. Pure: the rules of `core.plan.rules`.
 
 A rule's number counts from 1, as the rules stand in the plan.
 """
@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from ..core.hardware.inventory import ROLES
-from ..core.plan.rules import Condition, choose, conditions, facts, failed
+from ..core.plan.owned import SYSTEM
+from ..core.plan.rules import Condition, choose, conditions, facts, failed, word
 from ..core.world.view import View
 from ..definitions import Json
 from ..model import Node
@@ -23,7 +24,6 @@ _TEXT = 200
 _NEVER_ZERO = ("memory", "cpus")
 _OWN = frozenset(("serial", "uuid", "mac", "place", "rack"))
 """Facts that name one machine. A rule of these alone pins a machine, so other machines miss it all the time."""
-_WANTS = {"min": "wants at least {}", "max": "wants at most {}", "is": "wants {}", "like": "wants text like {}"}
 
 
 class FailedCondition(Struct, frozen=True, kw_only=True):
@@ -39,8 +39,8 @@ class FailedCondition(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """`memory is 32768, wants at least 65536`."""
-        seen = "not known" if self.seen is None else _word(self.seen)
-        return f"{self.fact} is {seen}, {_WANTS[self.test].format(_word(self.wanted))}"
+        seen = "not known" if self.seen is None else word(self.seen)
+        return f"{self.fact} is {seen}, wants {Condition(fact=self.fact, test=self.test, wanted=self.wanted).words}"
 
 
 class MissedRule(Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class MissedRule(Struct, frozen=True, kw_only=True):
     held: int
     """How many of its conditions hold."""
     would: tuple[str, ...]
-    """What it would decide if it matched: `group`, `name`, attributes. Empty: earlier rules decide all that it sets."""
+    """What it would decide if it matched: `group`, `name`, `deployment`, attributes. Empty: earlier rules decide all that it sets."""
 
     @property
     def near(self) -> bool:
@@ -63,14 +63,14 @@ class ChosenThing(Struct, frozen=True, kw_only=True):
     """One thing that rules set."""
 
     what: str
-    """`group`, `name`, or the name of an attribute."""
+    """`group`, `name`, `deployment` (the owner), or the name of an attribute."""
     value: Json
     rule: int
     """The rule that decides it. 0: no rule that matches sets it."""
     also: tuple[int, ...] = ()
     """Later rules that match and set it too, in vain."""
     now: Json = None
-    """What the node has now, for `group` and `name`. None for attributes."""
+    """What the node has now, for `group`, `name` and `deployment`. None for attributes."""
 
 
 class RulesTried(Struct, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class RulesTried(Struct, frozen=True, kw_only=True):
     discovered: bool
     """False: the node has not reported its inventory, so most facts are not known."""
     pinned: bool
-    """True if an operator chose its name and group (`replace`), so that no rule does."""
+    """True if an operator chose its name, group and owner (`replace`), so that no rule does."""
     matched: tuple[int, ...]
     chosen: tuple[ChosenThing, ...]
     missed: tuple[MissedRule, ...]
@@ -118,8 +118,10 @@ def _chosen(view: View, plan: Plan, node: Node, matched: tuple[int, ...]) -> Ite
     for number in matched:
         for what in _sets(plan.rules[number - 1]):
             by.setdefault(what, []).append(number)
-    own: dict[str, Json] = {"group": node.group, "name": node.name.split(".")[0]}
-    values: dict[str, Json] = {"group": choice.group, "name": choice.name}
+    if node.deployment != SYSTEM:
+        by.setdefault("deployment", [])
+    own: dict[str, Json] = {"group": node.group, "name": node.name.split(".")[0], "deployment": node.deployment}
+    values: dict[str, Json] = {"group": choice.group, "name": choice.name, "deployment": choice.deployment or SYSTEM}
     values |= {f"{role}/{name}": value for role, settings in choice.roles.items() for name, value in settings.items()}
     for what, numbers in by.items():
         value = values[what] if what in values else choice.attributes[what]
@@ -128,7 +130,8 @@ def _chosen(view: View, plan: Plan, node: Node, matched: tuple[int, ...]) -> Ite
 
 def _sets(rule: Rule) -> list[str]:
     of_roles = [f"{role}/{name}" for role, settings in rule.roles.items() for name in settings.attributes]
-    return [*(["group"] if rule.group else []), *(["name"] if rule.name else []), *rule.attributes, *of_roles]
+    own = [what for what, value in (("group", rule.group), ("name", rule.name), ("deployment", rule.deployment)) if value]
+    return [*own, *rule.attributes, *of_roles]
 
 
 def _missed(number: int, rule: Rule, found: tuple[Condition, ...], told: dict[str, Json], decides: dict[str, int]) -> MissedRule:
@@ -149,10 +152,3 @@ def _told(fact: str, value: Json) -> Json:
     if isinstance(value, str):
         return value[:_TEXT] or None
     return None if fact in _NEVER_ZERO and value == 0 else value
-
-
-def _word(value: Json) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -47,6 +47,8 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     """What the machine's own screen shows. Empty: nothing runs there from memory."""
     confirmed: str = ""
     """What confirmed that: `bmc` or `operator`. Empty: nothing has."""
+    deployment: str = ""
+    """The deployment that owns it. Empty for a node that is not allocated, and for all but servers."""
 
 
 class RoleRow(Struct, frozen=True, kw_only=True):
@@ -120,6 +122,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         task_since=task.started if task is not None else 0.0,
         fingerprint=node.fingerprint,
         confirmed=node.confirmed,
+        deployment=node.deployment if node.allocated and node.kind is Kind.SERVER else "",
     )
 
 

@@ -68,6 +68,7 @@ NEW: dict[str, Any] = {
     "backward": False,
     "name": "n2",
     "group": "g",
+    "deployment": "leaf",
     "place": None,
 }
 

@@ -76,6 +76,7 @@ SAYS: dict[str, dict[str, str]] = {
         "v6prefix": "A /64, or `auto`: a prefix of fd00::/8 that the engine makes for this installation.",
         "strangers": "`ignore`, or `lease`: the engine gives every machine that asks an address.",
         "dhcp": "`own`, or `proxy`: another server leases the addresses, and the engine only tells boot ROMs what to load.",
+        "deployment": "The deployment that owns it. Only that one and those below it may use it. Empty: all may.",
     },
     "racks": {
         "name": "Name of the rack. Required.",
@@ -101,6 +102,7 @@ SAYS: dict[str, dict[str, str]] = {
         "match": "Fact -> value or condition. `{}` matches every node. Required.",
         "group": "Group that the node joins.",
         "name": "Host name, with the fields `{place}`, `{rack}`, `{serial}`, `{mac}` and `{number}`.",
+        "deployment": "The deployment that owns the node. Deployments elsewhere in the tree do not select it. Without a rule: `system`.",
         "attributes": "Attribute -> value for the node.",
         "roles": "Role -> its settings. They bind no role. `crowbar plan save` writes them.",
     },

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from msgspec.structs import replace
 
 from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
@@ -177,6 +178,11 @@ def plans(draw: st.DrawFn) -> Plan:
             attributes=draw(attributes),
             roles=draw(st.dictionaries(st.sampled_from(roles), selectors, max_size=3)),
         )
+    used = {role for one in deployments.values() for role in one.roles}
+    rules = tuple(replace(rule, deployment=draw(st.sampled_from(["", "system", *deployments]))) for rule in rules)
+    for name, network in nets.items():
+        free = name != "admin" and f"network-{name}" not in used
+        nets[name] = replace(network, deployment=draw(st.sampled_from(["", "system", *(deployments if free else ())])))
     wipe: Any = draw(st.sampled_from(["nothing", "blank", "foreign", "listed", "all"]))
     seconds = st.integers(0, 10**6).map(float) | st.integers(1, 999).map(lambda n: n / 8)
     return Plan(

@@ -132,6 +132,9 @@ class CommitScreen(Scroll):
             first, *rest = wrap(one.words, columns - 21)
             out.append(line((" ~ ", "busy"), (f"{clip(short(one.node), 15):<16}", "name"), first))
             out += [line(" " * 19, words) for words in rest]
+            for cost in one.costs:
+                style = "bad" if cost.how == "redeploy" else "ask" if cost.reboots else "dim"
+                out += [line(" " * 19, (words, style)) for words in wrap(cost.words, columns - 20)]
         if found.roles:
             many = f"{count(len(found.nodes), 'node')} changed, {count(len(found.roles), 'role')}"
             loss = f", {len(found.destroys)} of them wipe disks" if found.destroys else ""

@@ -61,7 +61,7 @@ class NetworksScreen(Listing):
 
     def _more(self, n: NetworkView) -> str:
         facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.conduit}"]
-        facts.append(f"v6 {n.v6}" if n.v6 else "")
+        facts += [f"v6 {n.v6}" if n.v6 else "", f"of {n.deployment}" if n.deployment else ""]
         return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
 
     def draw(self, thing: AddressRow, columns: int, chosen: bool) -> list[Line]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.api.views import NodePage, RoleLine, Step, node_page, short, why_chain
+from engine.api.views import ROOT, NodePage, RoleLine, Step, node_page, short, why_chain
 
 from .. import glyphs as g
 from ..formats import age, ago, clock, count, since, size, speed
@@ -65,7 +65,8 @@ class NodeScreen(Listing):
             return line(("gone", "bad"))
         r = self.session.row(self.id)
         told = f" since {since(self.session.wall(), r.since)}" if r.since else ""
-        return line((f"{r.state}{told}", STYLE[standing(r)]))
+        owner = f"  of {r.deployment}" if r.deployment not in ("", ROOT) else ""
+        return line((f"{r.state}{told}", STYLE[standing(r)]), (owner, "dim"))
 
     def corner(self) -> Line | None:
         page = self.page()

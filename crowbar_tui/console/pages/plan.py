@@ -7,7 +7,7 @@ from functools import partial
 from engine.api.views import DeploymentView, PlanPage, plan_page
 
 from .. import glyphs as g
-from ..formats import age, ago, day
+from ..formats import age, ago, count, day
 from ..overlays import Asked, Entry, Menu
 from ..page import Scroll
 from ..screen import Hint
@@ -89,6 +89,8 @@ class PlanScreen(Scroll):
             if told := self._held_up(d):
                 room = columns - 6 - 2 * d.depth
                 out.append(line((f"   {'  ' * d.depth}{clip(told, room)}", "dim" if style == "good" else style)))
+            if owns := _owns(d):
+                out.append(line((f"   {'  ' * d.depth}{clip(owns, columns - 6 - 2 * d.depth)}", "dim")))
             for role, on in d.wants:
                 out.append(line((f"   {'  ' * d.depth}{clip(role, 20):<22}", ""), (f"on {clip(on, columns - 34)}", "dim")))
         return out
@@ -139,3 +141,12 @@ class PlanScreen(Scroll):
             self.top = 0
             return True
         return super().press(key)
+
+
+def _owns(d: DeploymentView) -> str:
+    """What belongs to a deployment. Empty: nothing; and the root, which has what nobody else has."""
+    if not d.parent:
+        return ""
+    nodes = [count(d.owned_nodes, "node")] if d.owned_nodes else []
+    networks = [f"network {', '.join(d.owned_networks)}"] if d.owned_networks else []
+    return f"owns {' and '.join([*nodes, *networks])}" if nodes or networks else ""

@@ -1,6 +1,6 @@
 """Corrects which record belongs to which machine: the operator's `replace`, `merge` and `split`.
 
-    replace OLD NEW   NEW gets the name, group, place, addresses and settings of OLD, and its roles start again. OLD is deleted.
+    replace OLD NEW   NEW gets the name, group, owner, place, addresses and settings of OLD, and its roles start again. OLD is deleted.
     merge ONE OTHER   both records are one machine (its board was changed, or it once had another UUID). ONE stays. It gets all MACs, the
                       newer identity, and the settings and addresses of OTHER that it lacks. OTHER is deleted. Refused if both have
                       written disks, because one of the two histories would be wrong. Refused if a MAC of either is banned, because
@@ -58,7 +58,8 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
     for value in values:
         w.put_value(_rescoped(value, old.id, new.id))
     w.put_node(new := replace(new, pinned=True))
-    change_node(w, new, NodeMove.ALLOCATE, name=old.name, group=old.group, place=new.place or old.place, since=w.at)
+    kept = {"name": old.name, "group": old.group, "deployment": old.deployment, "place": new.place or old.place}
+    change_node(w, new, NodeMove.ALLOCATE, **kept, since=w.at)
     refused = bind_wanted(w, w.nodes[new.id])
     if refused is not None:
         return refused

@@ -15,9 +15,8 @@ from ...reasons import Reason
 from ...requests import Request
 from ..boot.ban import ban, ban_mac, unban
 from ..hardware import bmc
-from ..plan.bind import allocate
-from ..plan.chosen import put_role_attributes, rechoose
-from ..plan.rebind import rebind
+from ..plan.bind import allocate, bind_wanted
+from ..plan.chosen import rechoose
 from ..roles import confirm as proofs
 from ..roles.attributes import drift, readers
 from ..roles.change import change, change_node
@@ -276,11 +275,10 @@ def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str],
     if running is not None:
         return running
     if verb != "reset" and w.plan is not None:
-        choices = rechoose(w, w.plan, [node])
-        refused = rebind(w, [w.nodes[node.id]])
+        rechoose(w, w.plan, [node])
+        refused = bind_wanted(w, w.nodes[node.id])
         if refused is not None:
             return refused
-        put_role_attributes(w, choices)
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)

@@ -14,10 +14,12 @@ from ...plan import Network, Plan, Range
 from ...reasons import Reason
 from ..roles.attributes import admin_network
 from ..world.work import Work
+from .owned import uses_network
 
 
 def allocate_addresses(w: Work, node: Node) -> Reason | None:
-    """Reserves an address on every network that has a `host` range (`admin` for the admin node, if there is one)."""
+    """Reserves an address on every network that has a `host` range (`admin` for the admin node, if there is one) and that the node's
+    deployment may use."""
     plan: Plan | None = w.plan
     if plan is None:
         return reasons.no_plan()
@@ -25,7 +27,7 @@ def allocate_addresses(w: Work, node: Node) -> Reason | None:
     for name in sorted(plan.networks, key=lambda n: (n != first, n)):
         network = plan.networks[name]
         kind = "admin" if node.kind is Kind.ADMIN and "admin" in network.ranges else "host"
-        if name == "bmc" or kind not in network.ranges or (node.id, name) in w.address_of:
+        if name == "bmc" or kind not in network.ranges or (node.id, name) in w.address_of or not uses_network(w, node, network.deployment):
             continue
         address = _choose(w, node, network, kind, first)
         if address is None:

@@ -19,12 +19,12 @@ from .addresses import allocate_addresses
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .dropped import sweep
 from .network_roles import network_roles
+from .owned import SYSTEM, owner_of_node
 from .proposed import as_wanted, definition
 from .rebind import rebind
 from .revisions import as_kept, as_stored, latest, same
 from .rules import choose
 from .values import put_plan_values
-from .wanted import SYSTEM
 
 
 def bind_discovery(w: Work, node: Node) -> Reason | None:
@@ -91,14 +91,16 @@ def _put_deployments(w: Work, plan: Plan) -> None:
 
 
 def allocate(w: Work, node: Node, who: str) -> Reason | None:  # noqa: ARG001  the journal's event tells who
-    """Allocates the node: the rules name and group it, addresses are reserved, roles are bound."""
+    """Allocates the node: the rules name it, group it and give it to a deployment; addresses are reserved, roles are bound."""
     plan = w.plan
     if plan is None:
         return reasons.no_plan()
     choice = choose(w, plan, node)
     put_attributes(w, node, choice)
     name = full_name(w, plan, node, choice.name) if choice.name else node.name
-    node = change_node(w, node, NodeMove.ALLOCATE, name=name, group=choice.group or node.group, place=node.place, since=w.at) or node
+    owner = owner_of_node(plan, node, choice.deployment or node.deployment)
+    given = {"name": name, "group": choice.group or node.group, "deployment": owner, "place": node.place, "since": w.at}
+    node = change_node(w, node, NodeMove.ALLOCATE, **given) or node
     node = bmc.take_up(w, node)  # a rule may have set it
     return bind_wanted(w, node)
 

@@ -1,11 +1,13 @@
-"""What the plan's rules choose for allocated nodes, put into their records: group, host name, and attributes of the layer `rule`. Their
-scope is the node, or a node role `NODE/ROLE`.
+"""What the plan's rules choose for allocated nodes, put into their records: group, host name, owner, and attributes of the layer `rule`.
+The scope of these is the node, or a node role `NODE/ROLE`.
 
 The rules are read when a node is allocated, at each commit, and by a redeploy. Always against the facts of that moment.
 
 Rules
 * Name and group follow the rules, also where a later plan has none: the group is then empty, and the name is again that of the boot port.
-* A node that took another's place (`node replace`) keeps its name and group, because an operator chose them (`Node.pinned`).
+* A node that took another's place (`node replace`) keeps its name, group and owner, because an operator chose them (`Node.pinned`). If a
+  later plan does not have its owner, the root has it again.
+* A node that no rule gives to a deployment belongs to the root.
 * A node role has the rules' values while it is bound. So they are put after the roles are bound, and go with the role.
 * Two machines never share a name. The first by rack, unit and serial number has it, and each other has its id behind the name.
 """
@@ -20,6 +22,7 @@ from ...definitions import Json
 from ...model import Kind, Node, NodeId, Value
 from ...plan import Plan
 from ..world.work import Work
+from .owned import owner_of_node
 from .rules import Choice, choose
 from .wanted import machine_order
 
@@ -32,6 +35,9 @@ def rechoose(w: Work, plan: Plan, nodes: Iterable[Node]) -> dict[NodeId, Choice]
         put_attributes(w, node, choice)
     renamed = []
     for node, choice in chosen:
+        owner = owner_of_node(plan, node, choice.deployment)
+        if node.deployment != owner:
+            w.put_node(replace(w.nodes[node.id], deployment=owner))
         if not node.pinned:
             label = choice.name or unnamed(node.boot_mac)
             if _label(node) not in (label, f"{label}-{node.id}") or w.names.get(label) != node.id:

@@ -13,13 +13,14 @@ from ...model import Key, NodeId, State, Value
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware.disk_choice import Left, choice_for
-from ..roles.attributes import effective, inputs_hash
+from ..roles.attributes import effective
 from ..roles.derive import done
 from ..roles.stages import stage_index
 from ..world.work import Work
 from ..world.world import World
 from . import differences as text
 from .bind import commit
+from .costs import Cost, costs, drifts
 from .pinned import differences
 from .proposals import carry_out
 from .proposed import proposed_plan
@@ -49,14 +50,16 @@ class RoleChange(Struct, frozen=True, kw_only=True):
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
-    """A change of what the rules choose for a node."""
+    """A change of what the rules choose for a node, or of what its roles wish for its hardware."""
 
     node: str
     """Its present name."""
     what: str
-    """`name`, `group`, the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
+    """`name`, `group`, `deployment` (its owner), the name of an attribute, or `ROLE/ATTRIBUTE` for an attribute of one role."""
     before: Json
     after: Json
+    costs: tuple[Cost, ...] = ()
+    """For an attribute: the roles that have run with the old value, and what it takes until they run with the new one."""
 
     @property
     def words(self) -> str:
@@ -78,7 +81,7 @@ class Diff(Struct, frozen=True, kw_only=True):
     destroys: tuple[str, ...]
     """`NODE ROLE` of roles that would wipe disks when they run."""
     chosen: tuple[Chosen, ...] = ()
-    """What the rules choose otherwise for allocated nodes."""
+    """What the rules choose, and roles wish, otherwise for allocated nodes."""
     above: tuple[str, ...] = ()
     """Values that operators set for deployments and that stay above the plan's, one line each."""
     versions: tuple[str, ...] = ()
@@ -159,19 +162,11 @@ def _bound(before: World, after: World) -> list[RoleChange]:
             out.append(_change(after, key, "new"))
         elif key in after.stale and key not in before.stale:
             out.append(_change(after, key, "again"))
-        elif had.state is State.ACTIVE and _drifts(before, after, key):
+        elif had.state is State.ACTIVE and drifts(before, after, key):
             out.append(_change(after, key, "drift"))
         elif role.state is not State.ACTIVE and done(before, had) and not done(after, role):
             out.append(_change(after, key, "again"))
     return out
-
-
-def _drifts(before: World, after: World, key: Key) -> bool:
-    """A destructive role that is done has other inputs now."""
-    definition = after.catalog.roles.get(key[1])
-    if definition is None or not definition.destructive:
-        return False
-    return inputs_hash(before, before.node_roles[key]) != inputs_hash(after, after.node_roles[key])
 
 
 def _left(after: World) -> list[RoleChange]:
@@ -184,13 +179,19 @@ def _chosen(before: World, after: World) -> Iterator[Chosen]:
         had = before.nodes.get(node_id)
         if had is None or not had.allocated:
             continue
-        for what, old, new in (("name", had.name, node.name), ("group", had.group, node.group)):
+        for what, old, new in (
+            ("name", had.name, node.name),
+            ("group", had.group, node.group),
+            ("deployment", had.deployment, node.deployment),
+        ):
             if old != new:
                 yield Chosen(node=had.name, what=what, before=old, after=new)
         old_values, new_values = _by_rules(before, node_id), _by_rules(after, node_id)
         for name in sorted(old_values.keys() | new_values.keys()):
             if old_values.get(name) != new_values.get(name):
-                yield Chosen(node=had.name, what=name, before=old_values.get(name), after=new_values.get(name))
+                role, _, attribute = name.rpartition("/")
+                cost = costs(before, after, node_id, attribute, role)
+                yield Chosen(node=had.name, what=name, before=old_values.get(name), after=new_values.get(name), costs=cost)
 
 
 def _by_rules(world: World, node_id: NodeId) -> dict[str, Json]:

@@ -3,6 +3,9 @@
 The wishes of all roles that the node must have are collected as values of the layer `wish`. The roles of earlier stages read them like any
 other value, and carry them out. Two roles that wish different values for one attribute are refused, before anything runs. Maps of settings
 (BIOS) are joined: they conflict only where one setting has two values. A rule or an operator overrides a wish for a node.
+
+What no role can carry out, a machine has or not: its disks. A node that lacks what a role wants is refused in the same place. A role that
+has succeeded is not asked again: a disk that fails later must not bar every other commit.
 """
 
 from __future__ import annotations
@@ -12,8 +15,12 @@ from collections.abc import Container, Iterable
 from ... import reasons
 from ...definitions import Catalog, Json
 from ...model import Node, Value
+from ...plan import Rule
 from ...reasons import Reason
+from ..hardware.inventory import inventory_of
+from ..world.view import View
 from ..world.work import Work
+from .rules import facts, failed, word
 
 JOINED = frozenset({"bios-wanted"})
 """Attributes whose value is a map of independent settings."""
@@ -24,9 +31,15 @@ Wishes = dict[str, tuple[Json, str]]
 
 
 def put_wishes(w: Work, node: Node, roles: Iterable[str]) -> Reason | None:
-    """Makes the layer `wish` of a node that of these roles. A reason: two of them wish different things."""
+    """Makes the layer `wish` of a node that of these roles. A reason: two of them wish different things, or the machine lacks something."""
+    wishing = sorted(w.catalog.wishing.intersection(roles))
+    if not wishing and not any(key[0] == "wish" for key in w.values_of.get(node.id) or ()):
+        return None
+    lacks = lacking(w, node, wishing)
+    if lacks is not None:
+        return lacks
     mine = w.values_of.get(node.id) or ()
-    found = collected(w.catalog, node, roles, {name for layer, _, name in mine if layer in DECIDES})
+    found = collected(w.catalog, node, wishing, {name for layer, _, name in mine if layer in DECIDES})
     if isinstance(found, Reason):
         return found
     for key in mine:
@@ -35,6 +48,23 @@ def put_wishes(w: Work, node: Node, roles: Iterable[str]) -> Reason | None:
     for attribute, (value, who) in found.items():
         w.put_value(Value(layer="wish", scope=node.id, name=attribute, value=value, who=who))
     return None
+
+
+def lacking(view: View, node: Node, roles: Iterable[str]) -> Reason | None:
+    """What one of these roles wants of the machine, and its discovery did not find."""
+    wanting = [role for role in roles if view.catalog.roles[role].machine and not _succeeded(view, node, role)]
+    if not wanting or not inventory_of(view, node.id).told("disks"):
+        return None
+    known = facts(view, node)
+    for role in wanting:
+        for one in failed(Rule(match=view.catalog.roles[role].machine), known):
+            return reasons.machine_lacks(node=node.name, role=role, fact=one.fact, wanted=one.words, seen=word(known[one.fact]))
+    return None
+
+
+def _succeeded(view: View, node: Node, role: str) -> bool:
+    record = view.node_roles.get((node.id, role))
+    return record is not None and record.succeeded
 
 
 def collected(catalog: Catalog, node: Node, roles: Iterable[str], decided: Container[str] = ()) -> Wishes | Reason:

@@ -2,7 +2,7 @@
 
 Rules
 * A machine with a serial is matched by its serial, another one by its place. Its rule stands before the plan's other rules.
-* A rule with the same match and no attributes is replaced, so the same list twice makes the same plan. What the list leaves out stays.
+* A rule with the same match and no settings is replaced, so the same list twice makes the same plan. What the list leaves out stays.
 * A place in the list is a place of the rack. Which machine stands there, the engine still learns from the cables.
 """
 
@@ -79,10 +79,10 @@ def _rules(old: tuple[Rule, ...], known: Sequence[KnownMachine]) -> tuple[Rule, 
     kept = []
     for rule in old:
         pin = pins.get(_key(rule.match))
-        if pin is None or rule.attributes:
+        if pin is None or rule.attributes or rule.roles:
             kept.append(rule)
         else:
-            pins[_key(rule.match)] = replace(pin, group=pin.group or rule.group, name=pin.name or rule.name)
+            pins[_key(rule.match)] = replace(pin, group=pin.group or rule.group, name=pin.name or rule.name, deployment=rule.deployment)
     return (*pins.values(), *kept)
 
 

@@ -23,9 +23,10 @@ from ..world.view import View
 from ..world.work import Work
 from .dropped import in_plan, sweep
 from .hardware_wishes import put_wishes
+from .owned import SYSTEM
 from .revisions import latest
 from .unbind import unbind
-from .wanted import ADMIN, SYSTEM, Own, Wanted
+from .wanted import ADMIN, Own, Wanted
 
 
 def rebind(w: Work, nodes: Iterable[Node], left: Iterable[str] = ()) -> Reason | None:

@@ -1,5 +1,5 @@
-"""Rules of the plan: group, name and attributes that a node gets when it is allocated. For each thing that a rule sets, the first match
-wins.
+"""Rules of the plan: group, name, owner and attributes that a node gets when it is allocated. For each thing that a rule sets, the first
+match wins.
 
 A rule matches facts of the node, which the discovery roles reported. A condition is a value (equal), or a map of `min`, `max`, `is`,
 `like` (shell pattern), all of which must hold.
@@ -26,6 +26,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     matched: bool
     group: str = ""
     name: str = ""
+    deployment: str = ""
+    """The owner. Empty: no rule that matches names one."""
     attributes: dict[str, Json] = {}
     roles: dict[str, dict[str, Json]] = {}
     """Role -> attributes that only this role of the node sees."""
@@ -39,6 +41,11 @@ class Condition(Struct, frozen=True, kw_only=True):
     """`is`, `min`, `max` or `like`."""
     wanted: Json
 
+    @property
+    def words(self) -> str:
+        """`at least 65536`."""
+        return _WORDS[self.test].format(word(self.wanted))
+
     def holds(self, value: Json) -> bool:
         return value is not None and _TESTS[self.test](value, self.wanted)
 
@@ -49,6 +56,17 @@ _TESTS: dict[str, Callable[[Json, Json], bool]] = {
     "is": lambda value, other: bool(value == other),
     "like": lambda value, pattern: fnmatchcase(str(value), str(pattern)),
 }
+
+
+_WORDS = {"min": "at least {}", "max": "at most {}", "is": "{}", "like": "text like {}"}
+
+
+def word(value: Json) -> str:
+    """A value of a fact in a sentence, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def facts(view: View, node: Node) -> dict[str, Json]:
@@ -82,9 +100,9 @@ def facts(view: View, node: Node) -> dict[str, Json]:
 
 
 def choose(view: View, plan: Plan, node: Node) -> Choice:
-    """Group, host name (first label), and attributes of the node and of its roles, by the plan's rules."""
+    """Group, host name (first label), owner, and attributes of the node and of its roles, by the plan's rules."""
     known = facts(view, node)
-    group, name, matched = "", "", False
+    group, name, deployment, matched = "", "", "", False
     attributes: dict[str, Json] = {}
     roles: dict[str, dict[str, Json]] = {}
     for rule in plan.rules:
@@ -93,10 +111,12 @@ def choose(view: View, plan: Plan, node: Node) -> Choice:
         matched = True
         group = group or rule.group
         name = name or rule.name
+        deployment = deployment or rule.deployment
         attributes = {**rule.attributes, **attributes}
         for role, settings in rule.roles.items():
             roles[role] = {**settings.attributes, **roles.get(role, {})}
-    return Choice(matched=matched, group=group, name=_fill(name, node, known), attributes=attributes, roles=roles)
+    label = _fill(name, node, known)
+    return Choice(matched=matched, group=group, name=label, deployment=deployment, attributes=attributes, roles=roles)
 
 
 def matches(rule: Rule, known: dict[str, Json]) -> bool:

@@ -1,5 +1,5 @@
-"""A plan made from the operator's work: the last revision, with names, groups, addresses and settings of the nodes and of their roles
-pinned. A replay on this rack, or on another one with the same cables, gives the same result.
+"""A plan made from the operator's work: the last revision, with names, groups, owners, addresses and settings of the nodes and of their
+roles pinned. A replay on this rack, or on another one with the same cables, gives the same result.
 
 Nodes are pinned by place if they have one (`match: {rack, place}` and `addresses` of the place), otherwise by serial. The pinning rules
 come first, because the first match wins. The plan tells the versions of barclamps and images. It has nothing of the machines themselves
@@ -17,6 +17,7 @@ from ...model import Kind, Node, NodeId
 from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, RoleSettings, Rule
 from ..roles.attributes import COMPUTED
 from ..world.world import World
+from .owned import SYSTEM
 from .pinned import pins
 
 
@@ -36,7 +37,7 @@ def saved(world: World, images: Mapping[str, str] | None = None) -> Plan | None:
         racks=tuple(_rack(world, rack, nodes) for rack in plan.racks),
         rules=(*rules, *old),
         deployments={name: _deployment(world, one) for name, one in plan.deployments.items()},
-        attributes=plan.attributes | _set_by_operator(world, "setting", "system"),
+        attributes=plan.attributes | _set_by_operator(world, "setting", SYSTEM),
         versions=pins(world.base, images or {}),
     )
 
@@ -72,9 +73,16 @@ def _rule(world: World, node: Node, roles: Iterable[str]) -> Rule | None:
         match=match,
         group=node.group,
         name=node.name.split(".")[0],
+        deployment=_owner(world, node),
         attributes=_attributes(world, node),
         roles={role: RoleSettings(attributes=values) for role in sorted(roles) if (values := _role_attributes(world, node, role))},
     )
+
+
+def _owner(world: World, node: Node) -> str:
+    """Its owner. Empty: the root, and no rule of the plan says otherwise."""
+    ruled = world.plan is not None and any(rule.deployment for rule in world.plan.rules)
+    return node.deployment if ruled or node.deployment != SYSTEM else ""
 
 
 def _attributes(world: World, node: Node) -> dict[str, Json]:

@@ -1,10 +1,11 @@
 """The graph of node roles that a plan wants: which roles a node has, and which node roles each of them requires.
 
-It is a function of the catalogue, the plan and the nodes: their kind, name, group, place and whether they are allocated. The order in which
-machines arrived, plans were committed and the engine was restarted makes no difference. `bind` makes the stored graph equal to it.
+It is a function of the catalogue, the plan and the nodes: their kind, name, group, owner, place and whether they are allocated. The order
+in which machines arrived, plans were committed and the engine was restarted makes no difference. `bind` makes the stored graph equal to it.
 
 Roles of a node
 * A server has the discovery roles. An allocated node has the roles that the plan places on it. The admin node has the bootstrap roles.
+* Only deployments that the node serves place roles on it, its owner first. A network's role belongs to the network's owner (`owned`).
 * Each role brings in what it requires and the givers of the attributes that it wants. A required abstract name means a provider of it.
 * A requirement without `on` is met on the same node if the role is there. If not, and the plan places the role in the deployment or above
   it, it is met there, and waits until a node carries it. Only a role that the plan places nowhere is made on the same node.
@@ -18,6 +19,7 @@ Which node roles meet a requirement elsewhere
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from msgspec import Struct
 
@@ -28,9 +30,10 @@ from ...reasons import Reason
 from ..hardware.devices import linked
 from ..roles.attributes import upwards
 from ..world.view import View
+from .network_roles import network_of
+from .owned import SYSTEM, may_use, owner_of_role, serves
 from .select import selects
 
-SYSTEM = "system"
 ADMIN = "admin"
 """Id of the admin node."""
 
@@ -64,6 +67,13 @@ def machine_order(node: Node) -> tuple[str, int, str, str, str]:
     return (*place, node.serial, node.boot_mac, node.id)
 
 
+def _network_unknown(view: View, role: str, network: str) -> Reason:
+    """A role requires a network that the plan does not have."""
+    known = sorted(view.plan.networks) if view.plan is not None else []
+    near = get_close_matches(network, known, n=1, cutoff=0.6) or known
+    return reasons.network_unknown(role=role, network=network, nearest=", ".join(near[:5]) or "none")
+
+
 class Wanted:
     """The wanted graph of a view. Nodes with the same roles from the plan share their result, so one rack costs a few results."""
 
@@ -77,8 +87,10 @@ class Wanted:
         """The roles of a node. `asked`: (role, deployment) that other nodes require there (`on: admin`, `on: linked`). A reason: the plan
         cannot be met."""
         seeds = self._seeds(node)
+        if isinstance(seeds, Reason):
+            return seeds
         for role, deployment in sorted(asked):
-            seeds.setdefault(role, deployment)
+            seeds.setdefault(role, self._home(role, deployment))
         key = (node.id == ADMIN, tuple(seeds.items()))
         found = self._owns.get(key)
         if found is None:
@@ -87,16 +99,38 @@ class Wanted:
             return found
         return self._conflict(node, found) or found
 
-    def _seeds(self, node: Node) -> dict[str, str]:
+    def _seeds(self, node: Node) -> dict[str, str] | Reason:
         """Roles that a node has without being required by another: role -> deployment."""
         view = self._view
         flag = "discovery" if node.kind is Kind.SERVER else "bootstrap" if node.id == ADMIN and view.plan is not None else ""
         out = dict.fromkeys((name for name, role in sorted(view.catalog.roles.items()) if flag and flag in role.flags), SYSTEM)
-        for deployment in view.plan.deployments.values() if view.plan is not None and node.allocated else ():
+        owner, plan = upwards(view, node.deployment), view.plan if node.allocated else None
+        for deployment in sorted(plan.deployments.values(), key=lambda one: one.name != owner[0]) if plan is not None else ():
+            served = serves(owner, upwards(view, deployment.name))
             for role, selectors in sorted(deployment.roles.items()):
-                if role not in out and any(selects(one, node) for one in selectors):
-                    out[role] = deployment.name
+                if not any(selects(one, node) for one in selectors):
+                    continue
+                if served and role not in out:
+                    barred = self._barred(role, role, deployment.name)
+                    if barred is not None:
+                        return barred
+                    out[role] = self._home(role, deployment.name)
+                elif not served and any(one.startswith("node:") and selects(one, node) for one in selectors):
+                    return reasons.node_owned(deployment=deployment.name, role=role, node=node.name, owner=owner[0])
         return out
+
+    def _home(self, role: str, deployment: str) -> str:
+        """The deployment in which a role is bound that a deployment uses."""
+        definition = self._view.catalog.roles.get(role)
+        return (owner_of_role(self._view, definition) if definition is not None else "") or deployment
+
+    def _barred(self, needed: str, role: str, deployment: str) -> Reason | None:
+        """Why the deployment may not use the network of the needed role. `role` is the one that needs it."""
+        definition = self._view.catalog.roles.get(needed)
+        owner = owner_of_role(self._view, definition) if definition is not None else ""
+        if may_use(owner, upwards(self._view, deployment)):
+            return None
+        return reasons.network_owned(role=role, network=network_of(needed), deployment=deployment, owner=owner)
 
     def _grow(self, seeds: dict[str, str], admin: bool) -> Own | Reason:
         roles, needs = dict(seeds), {}
@@ -111,14 +145,19 @@ class Wanted:
                 if isinstance(need, Reason):
                     return need
                 mine.append(need)
+                barred = self._barred(need.here or need.names[0], role, roles[role])
+                if barred is not None:
+                    return barred
                 if need.here and need.here not in roles:
-                    roles[need.here] = roles[role]
+                    roles[need.here] = self._home(need.here, roles[role])
                     queue.append(need.here)
             needs[role] = tuple(mine)
         return Own(roles=roles, needs=needs)
 
     def _need(self, definition: RoleDef, requirement: Requirement, roles: dict[str, str], deployment: str, admin: bool) -> Need | Reason:
         names = self.meets(requirement.role)
+        if not names and network_of(requirement.role) and requirement.role not in self._view.catalog.roles:
+            return _network_unknown(self._view, definition.name, network_of(requirement.role))
         if not names and requirement.role not in self._view.catalog.roles:
             return reasons.role_unknown(role=requirement.role)
         if not names:
@@ -189,7 +228,9 @@ class Wanted:
         if deployment == SYSTEM and node.id == ADMIN and "bootstrap" in self._view.catalog.roles[key[1]].flags:
             return True
         there = plan.deployments.get(deployment)
-        return there is not None and any(selects(one, node) for one in there.roles.get(key[1], ()))
+        if there is None or not serves(upwards(self._view, node.deployment), upwards(self._view, deployment)):
+            return False
+        return any(selects(one, node) for one in there.roles.get(key[1], ()))
 
     # -- requirements on other nodes -------------------------------------------------------------------------------
 

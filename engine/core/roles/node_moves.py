@@ -117,7 +117,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
     NodeMove.OFF: ("off since last_sign", "The BMC reports that the power is off."),
     NodeMove.UNPARK: ("notice since", "The order to power off failed, or the power was ordered on."),
     NodeMove.ENTER: ("stage backward since", "The engine moves the node to the wanted stage."),
-    NodeMove.ALLOCATE: ("name group place since", "The operator or the plan allocates the node: it may go through the gate."),
+    NodeMove.ALLOCATE: ("name group deployment place since", "The operator or the plan allocates the node: it may go through the gate."),
     NodeMove.GO_BACK: ("backward", "The operator approves a step back to an earlier stage, or asks for something that needs none."),
     NodeMove.RERUN: ("backward", "`reset`, `reinstall` or `redeploy`: the roles of some stages run again, after a fresh boot."),
     NodeMove.RETRY: ("since", "The operator retries: the problem is cleared."),

@@ -1,0 +1,73 @@
+"""What it takes until a node has a value that a plan changes: which roles run again, and what that reboots and wipes. Pure.
+
+A role of an earlier stage runs again only after a step back to that stage, which an operator approves. A destructive role that has
+succeeded runs again only in a redeploy.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from ...model import Key, NodeId, State
+from ..hardware.disk_choice import lost_by
+from ..roles.attributes import effective, inputs_hash
+from ..roles.stages import stage_index
+from ..world.world import World
+
+
+class Cost(Struct, frozen=True, kw_only=True):
+    """One role of the node that has run, and that a changed value concerns."""
+
+    role: str
+    how: Literal["again", "back", "redeploy"]
+    """`again`: it runs again by itself; `back`: it runs again when an operator approves the step back to its stage; `redeploy`: it runs
+    again only in a redeploy."""
+    stage: str
+    reboots: bool
+    wipes: tuple[str, ...] = ()
+    """Names of the disks that lose their data. Empty for a destructive role: the disks are not known."""
+
+    @property
+    def words(self) -> str:
+        """`raid-configure runs again only in a redeploy, which reboots the node and wipes sda, sdb`."""
+        match self.how:
+            case "again":
+                return f"{self.role} runs again"
+            case "back":
+                return f"{self.role} runs again if you approve the step back to stage {self.stage}, which reboots the node"
+        disks = ", ".join(self.wipes) or "its disks"
+        return f"{self.role} runs again only in a redeploy, which reboots the node and wipes {disks}"
+
+
+def costs(before: World, after: World, node: NodeId, attribute: str, only: str = "") -> tuple[Cost, ...]:
+    """The costs of a value that changes from one world to the other. `only`: the one role that sees it. A role that has not run yet costs
+    nothing."""
+    readers = [only] if only else after.catalog.readers.get(attribute, ())
+    found = (_cost(before, after, (node, role)) for role in readers)
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: (stage_index(after, one.stage) or 0, one.role)))
+
+
+def _cost(before: World, after: World, key: Key) -> Cost | None:
+    had, has = before.node_roles.get(key), after.node_roles.get(key)
+    definition, node = after.catalog.roles.get(key[1]), after.nodes.get(key[0])
+    if had is None or has is None or definition is None or node is None or had.state is not State.ACTIVE:
+        return None
+    if definition.destructive:
+        if not drifts(before, after, key):
+            return None
+        lost = lost_by(after, node, key[1], effective(after, has, "root-disk"), effective(after, has, "raid-wanted"))
+        return Cost(role=key[1], how="redeploy", stage=definition.stage, reboots=True, wipes=tuple(sorted(one.name for one in lost)))
+    if key not in after.stale:
+        return None
+    back = (stage_index(after, definition.stage) or 0) < (stage_index(after, node.stage) or 0)
+    return Cost(role=key[1], how="back" if back else "again", stage=definition.stage, reboots=back)
+
+
+def drifts(before: World, after: World, key: Key) -> bool:
+    """A destructive role that is done has other inputs now."""
+    definition = after.catalog.roles.get(key[1])
+    if definition is None or not definition.destructive:
+        return False
+    return inputs_hash(before, before.node_roles[key]) != inputs_hash(after, after.node_roles[key])
