@@ -47,6 +47,7 @@ class Host(Protocol):
     @property
     def failure(self) -> str: ...
     def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = ...) -> Accept | Refuse: ...
+    def set_secret(self, event: SetAttribute, secret: str) -> Accept | Refuse: ...
     def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> dict[str, Json]: ...
@@ -78,10 +79,7 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
         case DoCommit():
             return _reply(request.id, host.commit_text(request.plan, request.name, who, request.secrets))
         case DoSetAttribute():
-            event = SetAttribute(
-                who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
-            )
-            return _reply(request.id, host.ask(event, ASK_S))
+            return _reply(request.id, _set(host, request, who))
         case AskHealth():
             return Reply(id=request.id, ok=True, result=host.health())
         case AskProgress():
@@ -100,6 +98,19 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return Reply(id=request.id, ok=True, message="the engine stops")
         case _:
             assert_never(request)
+
+
+def _set(host: Host, request: DoSetAttribute, who: str) -> Accept | Refuse:
+    event = SetAttribute(
+        who=who,
+        layer=request.layer,
+        scope=request.scope,
+        name=request.name,
+        value=request.value,
+        clear=request.clear,
+        pointer=request.pointer,
+    )
+    return host.ask(event, ASK_S) if request.secret is None else host.set_secret(event, request.secret)
 
 
 def _reply(number: int, answer: Accept | Refuse) -> Reply:

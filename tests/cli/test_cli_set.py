@@ -50,7 +50,7 @@ def test_of_one_role_and_of_a_deployment(engine: Engine, crowbar: Run) -> None:
         (("control-10", "raid-wanted", "5"), 1, "attribute raid-wanted must be a map, not 5"),
         (("control-10", "raid-wanted", "{level"), 2, "raid-wanted: this is not YAML"),
         (("control-10", "target-os", "debian-99"), 2, "target-os: unknown image 'debian-99'; did you mean 'debian-13'?"),
-        (("control-10", "credential", "x"), 1, "attribute credential holds a secret, and a secret cannot be set by hand"),
+        (("control-10", "credential", "x"), 2, "credential holds a secret; other users of this machine see"),
         (("control-10", "raid-wantd", "x"), 1, "there is no attribute raid-wantd"),
         (("control-10", "raid-wanted"), 2, "give a value, or --clear"),
         (("control-10", "raid-wanted", "{level: jbod}", "--clear"), 2, "give a value, or --clear"),
