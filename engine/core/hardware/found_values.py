@@ -19,8 +19,10 @@ LAYER = "discovery"
 
 
 def put_found(w: Work, role: NodeRole) -> None:
-    """Makes the layer that of what this role of the node gave."""
+    """Makes the layer that of what this role of the node gave. Until it has given something, what it gave before counts."""
     for attribute in w.catalog.taken_from.get(role.role, ()):
+        if attribute.source not in role.gave:
+            continue
         value = found(role, attribute)
         wrong = misfit(attribute, value) if value is not None else None
         if wrong is not None:
