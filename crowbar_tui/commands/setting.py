@@ -102,7 +102,7 @@ def _given(arguments: argparse.Namespace, name: str, pointer: str) -> dict[str, 
         return f"{name} holds a secret; {told}"
     if arguments.value is None:
         return "give a value, or --clear"
-    value = None
+    value: Any = arguments.value  # of a name that the catalogue does not know, the engine says what is wrong, or takes a hint
     if definition is not None:
         try:
             value = typed(arguments.value, schema_at(definition.schema, pointer))

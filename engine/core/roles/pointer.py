@@ -118,7 +118,7 @@ def outside(schema: Mapping[str, Any], pointer: str) -> tuple[str, list[str]]:
         kinds = here.get("type", ["object", "array"])
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if not {"object", "array"} & set(kinds):
-            return f"{path or 'the value'} is {' or '.join(kinds)}, neither a map nor a list", []
+            return f"{path or 'the value'} is neither a map nor a list", []
         known, more = here.get("properties", {}), here.get("additionalProperties", True)
         number = bool(_NUMBER.fullmatch(part))
         if "object" not in kinds and not number:
