@@ -4,10 +4,11 @@ the content allows."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import ROOT, Disk, Explained, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import ROOT, Disk, Explained, LayerRow, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
@@ -157,12 +158,25 @@ def why_role(row: RoleRow) -> str:
     return "\n".join(out)
 
 
+def _layer(one: LayerRow, pointer: str) -> str:
+    if not one.set:
+        return f"not set; {one.how}"
+    if one.fingerprint:
+        value = f"sealed, fingerprint {one.fingerprint}"
+    elif pointer and one.value is None:
+        value = "a value with nothing at this place"
+    else:
+        value = json.dumps(one.value)
+    at = f"  (set {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(one.at))})" if one.at else ""
+    return value + at + ("  <- this counts" if one.wins else "")
+
+
 def layers(told: Explained) -> str:
     """All layers of an attribute, weakest first: who set each, or how to set it."""
-    out = [f"{told.attribute} for {told.role} on {short(told.node)}, weakest first:"]
+    name = f"{told.attribute}#{told.pointer}" if told.pointer else told.attribute
+    out = [f"{name} for {told.role} on {short(told.node)}, weakest first:"]
     for one in told.layers:
-        value = json.dumps(one.value) + ("  <- this counts" if one.wins else "")
-        out.append(f"  {one.layer:<10} {one.by if one.set else one.scope:<24} {value if one.set else f'not set; {one.how}'}")
+        out.append(f"  {one.layer:<10} {one.by if one.set else one.scope:<24} {_layer(one, told.pointer)}")
     if not told.layer:
         out += ["  no layer has a value", *(f"    try: {how}" for how in told.ways)]
     if not told.reads:

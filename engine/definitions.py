@@ -106,6 +106,13 @@ class Want(Struct, frozen=True, kw_only=True):
     name: str
     at: str = ""
     """Path in the role's attributes.json, `a/b/c`. Empty: the attribute's own path."""
+    pointer: str = ""
+    """JSON pointer to the one place in the value that it reads. Empty: the whole value."""
+
+    @property
+    def key(self) -> str:
+        """`NAME`, or `NAME#/a/b`."""
+        return f"{self.name}#{self.pointer}" if self.pointer else self.name
 
 
 class Collect(Struct, frozen=True, kw_only=True):
@@ -144,6 +151,9 @@ class AttributeDef(Struct, frozen=True, kw_only=True):
     """The role that gives it. Empty: an attribute of the node or the site."""
     secret: bool = False
     """True if its value is a handle of a sealed secret, which only the runner opens."""
+    source: str = ""
+    """Attribute that a discovery role gives, from whose value this one is taken at `pointer`. Empty: nodes do not report it so."""
+    pointer: str = ""
 
 
 class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
@@ -298,18 +308,28 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return {attribute: tuple(names) for attribute, names in out.items()}
 
     @cached_property
+    def taken_from(self) -> dict[str, tuple[AttributeDef, ...]]:
+        """Discovery role -> the attributes whose values are taken from what it gives."""
+        out: dict[str, list[AttributeDef]] = {}
+        for attribute in self.attributes.values():
+            if attribute.source in self.attributes:
+                out.setdefault(self.attributes[attribute.source].role, []).append(attribute)
+        return {role: tuple(some) for role, some in out.items()}
+
+    @cached_property
     def credentialed(self) -> frozenset[str]:
         """Roles that install a system: they read the credential that the system will show."""
         return frozenset(self.readers.get("credential", ()))
 
     @cached_property
     def needs_claim(self) -> frozenset[str]:
-        """Roles that read a secret, that destroy data, or whose result the engine trusts later: the host key of an installed system."""
+        """Roles that read or give a secret, that destroy data, or whose result the engine trusts later: the host key of an installed
+        system."""
         secret = {name for name, attribute in self.attributes.items() if attribute.secret}
         return frozenset(
             role.name
             for role in self.roles.values()
-            if role.destructive or "ssh-host-key" in role.gives or any(want.name in secret for want in role.wants)
+            if role.destructive or "ssh-host-key" in role.gives or not secret.isdisjoint((*role.reads, *role.gives))
         )
 
     @cached_property

@@ -292,6 +292,10 @@ class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
     name: str
     value: Json = None
     clear: bool = False
+    pointer: str = ""
+    """Only this place in the value (`roles.pointer`). Empty: the whole value."""
+    sealed: str = ""
+    """Instead of `value`, for a secret: the name under which the engine sealed it."""
 
 
 AnyEvent = (

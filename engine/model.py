@@ -379,7 +379,10 @@ class Value(Struct, frozen=True, kw_only=True, gc=False):
     scope: str
     name: str
     value: Json
+    """Of a secret: a handle with the name under which it is sealed (`attributes.HANDLES`)."""
     who: str = ""
+    at: float = 0.0
+    """Wall time in seconds at which an operator set it. 0: it follows from a plan or from the node, or an older version set it."""
 
     @property
     def key(self) -> tuple[str, str, str]:

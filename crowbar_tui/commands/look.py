@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.api.control import Attached, AttachError, Reader, Receipt, to_json, versions
+from engine.api.control import Attached, AttachError, PointerError, Reader, Receipt, to_json, versions
 
 from .. import lines
 from ..console.lifecycle import open_look_back, terminal
@@ -40,7 +40,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain = command("explain", "explain why a node or a role is in its state, or where an attribute's value comes from", _explain)
     explain.add_argument("node")
     explain.add_argument("role", nargs="?", default="")
-    explain.add_argument("attribute", nargs="?", default="")
+    explain.add_argument("attribute", nargs="?", default="", help="NAME, or NAME#/a/b for one place in its value (JSON pointer)")
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -135,7 +135,11 @@ def _explain(arguments: argparse.Namespace) -> int:
             print(f"crowbar: node {node.name} has no role {arguments.role}; it has {having or 'none'}", file=sys.stderr)
             return 2
         if arguments.attribute:
-            explained = reader.attribute(arguments.node, arguments.role, arguments.attribute)
+            try:
+                explained = reader.attribute(arguments.node, arguments.role, arguments.attribute)
+            except PointerError as error:
+                print(f"crowbar: {arguments.attribute}: {error}", file=sys.stderr)
+                return 2
             if explained is None:
                 print(_no_attribute(reader, arguments.role, arguments.attribute), file=sys.stderr)
                 return 2
@@ -159,6 +163,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _no_attribute(reader: Reader, role: str, name: str) -> str:
+    name = name.partition("#")[0]
     definition = reader.catalog.roles.get(role)
     reads = ", ".join(definition.reads) if definition is not None else ""
     return f"crowbar: there is no attribute {name}; {role} reads {reads or 'none'}"

@@ -2,30 +2,53 @@
 
 crowbar set NODE[,NODE...] ATTRIBUTE VALUE        crowbar set NODE/ROLE ATTRIBUTE VALUE        crowbar set DEPLOYMENT ATTRIBUTE VALUE
 crowbar set NODE ATTRIBUTE --clear                crowbar set NODE                             (list the values and their sources)
+crowbar set NODE ATTRIBUTE#/a/0/b VALUE           (one place in the value, by JSON pointer)
+crowbar set NODE ATTRIBUTE --secret-env VARIABLE  or --secret-file FILE, or typed at the prompt  (an attribute that holds a secret)
 """
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.api.control import PlanError, Reader, attribute_rows, no_image, site_catalog, to_json, typed
+from engine.api.control import (
+    PlanError,
+    PointerError,
+    Reader,
+    VaultError,
+    attribute_rows,
+    no_image,
+    schema_at,
+    secret_of,
+    site_catalog,
+    split_pointer,
+    to_json,
+    typed,
+)
 
 from .. import answers, lines
 from ..console import terminal_text
 from ..console.formats import ago
 from ..console.logs import TAIL, Attempted, LogFile, of_node, tail
 
+Layer = Literal["hint", "deployment", "role", "operator"]
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("set", help="set an attribute of a node, of one of its roles (NODE/ROLE) or of a deployment")
     command.add_argument("scope", metavar="NODE|NODE/ROLE|DEPLOYMENT")
-    command.add_argument("attribute", nargs="?", default="")
+    command.add_argument("attribute", nargs="?", default="", help="NAME, or NAME#/a/0/b for one place in its value (JSON pointer)")
     command.add_argument("value", nargs="?", default=None, help="text, or a value as in a plan file: 12, true, {level: raid1}")
+    secret = command.add_mutually_exclusive_group()
+    secret.add_argument("--secret-env", metavar="VARIABLE", default="", help="the value is a secret, in this environment variable")
+    secret.add_argument("--secret-file", metavar="FILE", default="", help="the value is a secret, in this file")
+    layer = "hint: weaker than the plan; role: of NODE/ROLE, weaker than what the engine computes (default: stronger than all others)"
+    command.add_argument("--layer", choices=("hint", "role"), default="", help=layer)
     command.add_argument("--clear", action="store_true", help="remove the value; the value of the next weaker layer applies again")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_set)
@@ -40,31 +63,71 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _set(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
         names = [one for one in arguments.scope.split(",") if one]
-        layer = _layer(reader, names)
-        rows = {} if layer is None else {name: attribute_rows(reader.world, name) for name in names}
-    if layer is None:
+        found = _layer(reader, names)
+        rows = {} if found is None else {name: attribute_rows(reader.world, name) for name in names}
+    if found is None:
         return 2
     if not arguments.attribute:
         return _show(rows, arguments.json)
-    if arguments.clear == (arguments.value is not None):
-        print("crowbar: give a value, or --clear", file=sys.stderr)
-        return 2
-    value = None
-    catalog = site_catalog(arguments.store)
-    definition = catalog.attributes.get(arguments.attribute)
-    if definition is not None and not arguments.clear:
-        try:
-            value = typed(arguments.value, definition.schema)
-        except PlanError as error:
-            print(f"crowbar: {arguments.attribute}: {error.mistakes[0].expected}", file=sys.stderr)
-            return 2
-        if why := no_image(catalog, arguments.attribute, value):
-            print(f"crowbar: {arguments.attribute}: {why}", file=sys.stderr)
-            return 2
-    asks = [
-        (name, lambda engine, name=name: engine.set_attribute(layer, name, arguments.attribute, value, arguments.clear)) for name in names
-    ]
+    if arguments.layer and found == "deployment":
+        return _wrong(f"a deployment has no layer {arguments.layer}: name nodes")
+    layer: Layer = arguments.layer or found
+    name, pointer = split_pointer(arguments.attribute)
+    what = _given(arguments, name, pointer)
+    if isinstance(what, str):
+        return _wrong(what)
+    asks = [(one, lambda engine, one=one: engine.set_attribute(layer, one, name, pointer=pointer, **what)) for one in names]
     return answers.ask_each(arguments.store, "set", asks, arguments.json)
+
+
+def _wrong(why: str) -> int:
+    print(f"crowbar: {why}", file=sys.stderr)
+    return 2
+
+
+def _given(arguments: argparse.Namespace, name: str, pointer: str) -> dict[str, Any] | str:
+    """What to set: a value or a secret; or why there is none."""
+    catalog = site_catalog(arguments.store)
+    definition = catalog.attributes.get(name)
+    source = {"env": arguments.secret_env} if arguments.secret_env else {"file": arguments.secret_file} if arguments.secret_file else {}
+    secret = definition is not None and definition.secret
+    if arguments.clear + (arguments.value is not None) + bool(source) > 1:
+        return "give a value, or --clear"
+    if arguments.clear:
+        return {"clear": True}
+    if source or (secret and arguments.value is None):
+        return _secret(name, source)
+    if secret:
+        told = "other users of this machine see a command's arguments: use --secret-env or --secret-file, or leave the value out to type it"
+        return f"{name} holds a secret; {told}"
+    if arguments.value is None:
+        return "give a value, or --clear"
+    value: Any = arguments.value  # of a name that the catalogue does not know, the engine says what is wrong, or takes a hint
+    if definition is not None:
+        try:
+            value = typed(arguments.value, schema_at(definition.schema, pointer))
+        except (PlanError, PointerError) as error:
+            return f"{arguments.attribute}: {error.mistakes[0].expected if isinstance(error, PlanError) else error}"
+        if why := no_image(catalog, name, value):
+            return f"{name}: {why}"
+    return {"value": value}
+
+
+def _secret(name: str, source: dict[str, str]) -> dict[str, Any] | str:
+    """The secret from its source, or as typed."""
+    if not source:
+        if not sys.stdin.isatty():
+            return f"{name} holds a secret: use --secret-env VARIABLE or --secret-file FILE"
+        text: str | None = getpass.getpass(f"{name} (not shown): ")
+    else:
+        try:
+            text = secret_of(name, source)
+        except VaultError as error:
+            return str(error)
+    if not text:
+        where = f"environment variable {source['env']}" if "env" in source else f"file {source['file']}" if source else "what you typed"
+        return f"{name}: {where} holds no secret, or cannot be read"
+    return {"secret": text}
 
 
 def _layer(reader: Reader, names: list[str]) -> Literal["deployment", "operator"] | None:

@@ -23,6 +23,8 @@ from ..core.plan.owned import SYSTEM as ROOT
 from ..core.plan.pinned import differences
 from ..core.plan.proposed import definition, wanted_of
 from ..core.plan.save import left_out, saved
+from ..core.roles.pointer import PointerError, schema_at
+from ..core.roles.pointer import split as split_pointer
 from ..core.world.load import load_world
 from ..definitions import Catalog, Json, versions
 from ..doctor.checks import Check, examine
@@ -66,7 +68,7 @@ from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
 from ..views.deployments import DeploymentState
-from ..views.explain import Explained, explain_attribute
+from ..views.explain import Explained, LayerRow, explain_attribute
 from ..views.export import ExportedNode, exported
 from ..views.facts import node_facts
 from ..views.node_view import Disk, disks
@@ -103,6 +105,7 @@ __all__ = [
     "ExportedNode",
     "InterfaceWatch",
     "KeyFileError",
+    "LayerRow",
     "Link",
     "Neighbour",
     "NodePreview",
@@ -110,6 +113,7 @@ __all__ = [
     "Packet",
     "Plan",
     "PlanError",
+    "PointerError",
     "Port",
     "Proposal",
     "ProposalView",
@@ -166,12 +170,15 @@ __all__ = [
     "read_catalog",
     "read_machine_list",
     "revision_text",
+    "schema_at",
+    "secret_of",
     "sentence",
     "serial_logs",
     "settled",
     "shipped",
     "shipped_folder",
     "site_catalog",
+    "split_pointer",
     "summary",
     "to_json",
     "typed",
@@ -197,6 +204,12 @@ def keep_secret(store: Path, name: str, value: str) -> Path:
     key_file.folder_of_keys(path.parent)
     key_file.replace(path, value.encode() + b"\n")
     return path
+
+
+def secret_of(name: str, source: dict[str, str]) -> str | None:
+    """The secret that a source names, `{env: VARIABLE}` or `{file: PATH}`, read with the rights of who asks. None: there is none. Raises
+    VaultError."""
+    return at_hand({name: source}, os.environ).get(name) or None
 
 
 def unfit_secrets(plan: Plan) -> dict[str, str]:
@@ -282,12 +295,14 @@ class Reader:
         return role_row(self.world, record) if record else None
 
     def attribute(self, node: str, role: str, name: str) -> Explained | None:
-        """Where the value of an attribute for a node role comes from, or how to set one. None: no such node role or attribute."""
+        """Where the value of an attribute (`NAME`, or `NAME#/a/b` for one place in it) for a node role comes from, or how to set one.
+        None: no such node role or attribute. Raises PointerError."""
         found = self.world.node_named(node)
         record = self.world.node_roles.get((found.id, role)) if found else None
+        name, pointer = split_pointer(name)
         if record is None or name not in self.world.catalog.attributes:
             return None
-        return explain_attribute(self.world, record, name)
+        return explain_attribute(self.world, record, name, pointer)
 
     def group(self, name: str) -> list[NodeRow]:
         return [row for row in self.nodes() if row.group == name]

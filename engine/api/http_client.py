@@ -195,12 +195,18 @@ class HttpClient:
         """The receipt. `seen`: deployment -> `at` of the edit that you saw."""
         return str(self.request("POST", "/proposals/commit", {"deployments": deployments, "seen": seen or {}})["message"])
 
-    def set_attribute(self, scope: str, name: str, value: Json) -> str:
-        """The receipt. `scope`: as for `attributes`."""
-        return str(self.request("PUT", _scope(scope) + _path("attributes", name), {"value": value})["message"])
+    def set_attribute(self, scope: str, name: str, value: Json, pointer: str = "") -> str:
+        """The receipt. `scope`: as for `attributes`. `pointer`: only this place in the value, by JSON pointer."""
+        body: dict[str, Json] = {"value": value, "pointer": pointer}
+        return str(self.request("PUT", _scope(scope) + _path("attributes", name), body)["message"])
 
-    def clear_attribute(self, scope: str, name: str) -> str:
-        return str(self.request("DELETE", _scope(scope) + _path("attributes", name))["message"])
+    def set_secret(self, scope: str, name: str, secret: str) -> str:
+        """The same for an attribute that holds a secret."""
+        return str(self.request("PUT", _scope(scope) + _path("attributes", name), {"secret": secret})["message"])
+
+    def clear_attribute(self, scope: str, name: str, pointer: str = "") -> str:
+        query: dict[str, Json] = {"pointer": pointer} if pointer else {}
+        return str(self.request("DELETE", _scope(scope) + _path("attributes", name), query=query)["message"])
 
 
 def _path(*parts: str) -> str:

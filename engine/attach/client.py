@@ -158,9 +158,18 @@ class Attached:
         return self.ask(DoCommitProposals(deployments=list(deployments), seen=dict(seen or {})))
 
     def set_attribute(
-        self, layer: Literal["hint", "deployment", "role", "operator"], scope: str, name: str, value: Json = None, clear: bool = False
+        self,
+        layer: Literal["hint", "deployment", "role", "operator"],
+        scope: str,
+        name: str,
+        value: Json = None,
+        clear: bool = False,
+        *,
+        pointer: str = "",
+        secret: str | None = None,
     ) -> Answer:
-        return self.ask(DoSetAttribute(layer=layer, scope=scope, name=name, value=value, clear=clear))
+        """`pointer`: only this place in the value. `secret`: instead of `value`; the engine seals it."""
+        return self.ask(DoSetAttribute(layer=layer, scope=scope, name=name, value=value, clear=clear, pointer=pointer, secret=secret))
 
     def health(self) -> Answer:
         return self.ask(AskHealth())

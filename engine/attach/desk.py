@@ -50,6 +50,7 @@ class Host(Protocol):
     @property
     def failure(self) -> str: ...
     def ask(self, event: Asked, timeout_s: float = ...) -> Accept | Refuse: ...
+    def set_secret(self, event: SetAttribute, secret: str) -> Accept | Refuse: ...
     def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
     def propose(self, edit: DoPropose, who: str) -> Accept | Refuse: ...
     def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float], who: str) -> Accept | Refuse: ...
@@ -89,10 +90,7 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
         case DoCommitProposals():
             return _reply(request.id, host.commit_proposals(request.deployments, request.seen, who))
         case DoSetAttribute():
-            event = SetAttribute(
-                who=who, layer=request.layer, scope=request.scope, name=request.name, value=request.value, clear=request.clear
-            )
-            return _reply(request.id, host.ask(event, ASK_S))
+            return _reply(request.id, _set(host, request, who))
         case AskHealth():
             return Reply(id=request.id, ok=True, result=host.health())
         case AskProgress():
@@ -111,6 +109,19 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return Reply(id=request.id, ok=True, message="the engine stops")
         case _:
             assert_never(request)
+
+
+def _set(host: Host, request: DoSetAttribute, who: str) -> Accept | Refuse:
+    event = SetAttribute(
+        who=who,
+        layer=request.layer,
+        scope=request.scope,
+        name=request.name,
+        value=request.value,
+        clear=request.clear,
+        pointer=request.pointer,
+    )
+    return host.ask(event, ASK_S) if request.secret is None else host.set_secret(event, request.secret)
 
 
 def _reply(number: int, answer: Accept | Refuse) -> Reply:

@@ -89,6 +89,14 @@ class DoSetAttribute(Request, kw_only=True, frozen=True, forbid_unknown_fields=T
     name: str
     value: Json = None
     clear: bool = False
+    pointer: str = ""
+    """Only this place in the value, by JSON pointer: the engine changes it in the value that it has then. Empty: the whole value."""
+    secret: str | None = None
+    """Instead of `value`, for an attribute that holds a secret: the engine seals it, and keeps only its name elsewhere."""
+
+    def __repr__(self) -> str:
+        what = "clear" if self.clear else "a secret" if self.secret is not None else repr(self.value)
+        return f"DoSetAttribute({self.layer} {self.scope} {self.name}#{self.pointer}: {what})"
 
 
 class AskHealth(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="health"):

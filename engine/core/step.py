@@ -51,9 +51,11 @@ from ..reasons import Reason
 from ..requests import Request
 from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
+from .hardware.found_values import put_all_found
 from .hardware.learn import bmc_clock, bmc_speaks
-from .operator.operate import operate, set_attribute
+from .operator.operate import operate
 from .operator.power import power_set
+from .operator.settings import set_attribute
 from .plan.bind import allocate, commit, start_admin
 from .plan.proposals import commit_proposals, propose, recall
 from .plan.rebind import rebind, released
@@ -258,6 +260,7 @@ def _started(w: Work, event: Started) -> None:
     start_admin(w, event.admin)
     if w.plan is not None:
         put_plan_values(w, w.plan)
+    put_all_found(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)

@@ -13,6 +13,8 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
+from ..core.roles import pointer
+from ..core.roles.pointer import PointerError
 from ..definitions import (
     FLAGS,
     HARDWARE,
@@ -46,6 +48,7 @@ _MACHINE = {fact.removeprefix(f"{MACHINE}."): kind for fact, kind in FACTS.items
 
 VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
+ATTRIBUTE_KEYS = ("name", "path", "schema", "default", "description", "secret", "from", "pointer")
 ROLE_KEYS = (
     "name",
     "stage",
@@ -92,6 +95,10 @@ class Tables(Struct):
     barclamps: dict[str, BarclampDef] = field(default_factory=dict)
     needs: list[tuple[Element, str]] = field(default_factory=list)
     """Barclamps that must exist."""
+    places: list[tuple[Element, str, str]] = field(default_factory=list)
+    """Attributes with JSON pointers into their values."""
+    sources: list[tuple[Element, str]] = field(default_factory=list)
+    """Where an attribute says from which other one it is taken."""
 
 
 class BarclampFile:
@@ -133,7 +140,7 @@ class BarclampFile:
         self.into.barclamps[self.name] = BarclampDef(version=version, sha256=digest_of_folder(self.folder))
 
     def _attribute(self, element: Element) -> None:
-        keys = element.fields(("name", "path", "schema", "default", "description", "secret"), ("name", "schema"))
+        keys = element.fields(ATTRIBUTE_KEYS, ("name", "schema"))
         if "name" not in keys:
             return
         name = keys["name"].name("an attribute's name")
@@ -143,7 +150,9 @@ class BarclampFile:
         schema = keys["schema"].schema() if "schema" in keys else {}
         secret = keys["secret"].truth() if "secret" in keys else False
         if secret and "default" in keys:
-            keys["default"].fail("a secret has no default: its value comes from the plan's secrets")
+            keys["default"].fail("a secret has no default: its value comes from the plan's secrets, or from crowbar set")
+        if secret and schema.get("type", "string") != "string":
+            keys["schema"].fail("a secret is text: its schema needs type: string")
         self.into.elements[name] = keys.get("path", keys["name"])
         self.into.attributes[name] = AttributeDef(
             name=name,
@@ -153,7 +162,29 @@ class BarclampFile:
             description=keys.describe(),
             barclamp=self.name,
             secret=secret,
+            source=self._source(keys, secret),
+            pointer=self._pointer(keys["pointer"]) if "pointer" in keys else "",
         )
+
+    def _source(self, keys: Fields, secret: bool) -> str:
+        """The attribute from whose reported value this one is taken."""
+        if "from" not in keys:
+            if "pointer" in keys:
+                keys["pointer"].fail("a pointer needs the key 'from' too: the attribute in whose value it points")
+            return ""
+        if secret:
+            keys["from"].fail("a secret is not taken from what nodes report")
+        self.into.sources.append((keys["from"], keys["name"].text()))
+        return keys["from"].text("an attribute's name")
+
+    def _pointer(self, element: Element) -> str:
+        text = element.text("a JSON pointer like /a/0/b")
+        try:
+            pointer.parts(text)
+        except PointerError as error:
+            element.fail(f"expected a JSON pointer like /a/0/b, not {shown(text)}: {error}")
+            return ""
+        return text
 
     def _role(self, element: Element) -> None:
         keys = element.fields(ROLE_KEYS, ("name", "stage", "jig"))
@@ -257,11 +288,17 @@ class BarclampFile:
 
     def _want(self, element: Element, wanted: list[tuple[Element, str]]) -> Want:
         if isinstance(element.json(), dict):
-            keys = element.fields(("name", "at"), ("name",))
+            keys = element.fields(("name", "at", "pointer"), ("name",))
             if "name" not in keys:
                 return Want(name="")
             wanted.append((keys["name"], name := keys["name"].text("an attribute's name")))
-            return Want(name=name, at=keys["at"].name("a path like a/b/c", _PATH, 200) if "at" in keys else "")
+            at = keys["at"].name("a path like a/b/c", _PATH, 200) if "at" in keys else ""
+            place = self._pointer(keys["pointer"]) if "pointer" in keys else ""
+            if "pointer" in keys:
+                self.into.places.append((keys["pointer"], name, place))
+                if place and not at and not _PATH.fullmatch(place[1:]):
+                    keys["pointer"].fail("expected the key 'at' too: this place has no name that a path in attributes.json can have")
+            return Want(name=name, at=at, pointer=place)
         wanted.append((element, name := element.text("an attribute's name, or {name: NAME, at: PATH}")))
         return Want(name=name)
 

@@ -26,6 +26,7 @@ from ..core.roles.typed import misfit
 from ..definitions import Catalog, ImageDef, On
 from ..reasons import sentence
 from .barclamp_file import BarclampFile, Pending, Tables
+from .barclamp_places import check_places
 from .image_file import read_image
 from .mistakes import CatalogError, Mistakes, shown
 from .stage_file import check_roles, read_stages
@@ -63,6 +64,7 @@ def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file:
     _owners(tables)
     _paths(tables)
     _resolve(tables)
+    check_places(tables)
     catalog = Catalog(
         roles={name: one.role for name, one in sorted(tables.pending.items())},
         attributes=dict(sorted(tables.attributes.items())),

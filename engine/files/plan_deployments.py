@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from ..core.plan.network_roles import TEMPLATE, network_of, network_roles
 from ..core.plan.owned import SYSTEM as ROOT
+from ..core.plan.systems import METHOD, SYSTEM, systems
+from ..core.plan.systems import no_image as without_image
 from ..definitions import Catalog, Json
 from ..plan import DeploymentDef, Network, Plan, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
@@ -21,8 +23,6 @@ from .yaml_source import parse
 MAP = "a map from names to deployments"
 Places = dict[tuple[str, str], Element]
 """(Deployment, role) -> where the plan places it."""
-SYSTEM, METHOD = "target-os", "install-method"
-"""The attributes that choose what is installed, and how."""
 SECRET_VALUE = "a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself"
 
 
@@ -66,19 +66,12 @@ def _system(element: Element, value: Json, beside: Json, catalog: Catalog) -> No
 
 
 def no_image(catalog: Catalog, name: str, value: Json) -> str:
-    """Why an attribute cannot have that value: it names a system without an image. Empty: it can."""
-    known = systems(catalog)
-    if name != SYSTEM or value in known or not known or not isinstance(value, str):
+    """Why an attribute cannot have that value (`systems.no_image`), with the probable meaning. Empty: it can."""
+    if without_image(catalog, name, value) is None:
         return ""
-    near = nearest(value, known)
+    known = systems(catalog)
+    near = nearest(str(value), known)
     return f"unknown image {shown(value)}; " + (f"did you mean {near!r}?" if near else f"known: {', '.join(known)}")
-
-
-def systems(catalog: Catalog, method: str = "") -> list[str]:
-    """The systems that can be installed: with one method, or with any."""
-    images = catalog.images.values()
-    written = [image.name for image in images if image.kind == "system" and method in ("", "image")]
-    return sorted({*written, *(image.installs for image in images if image.kind == "installer" and method in ("", image.method))})
 
 
 def read_deployments(

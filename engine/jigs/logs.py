@@ -59,6 +59,15 @@ class Masker:
         return f"Masker({len(self._secrets)} secrets)"
 
     @property
+    def texts(self) -> list[str]:
+        """What it masks."""
+        return [secret.decode("utf-8", "surrogateescape") for secret in self._secrets]
+
+    def places(self, data: bytes) -> list[tuple[int, int]]:
+        """Where secrets stand in a whole text: first byte and length."""
+        return [(m.start(), len(m.group())) for m in self._pattern.finditer(data)] if self._pattern is not None else []
+
+    @property
     def held(self) -> int:
         """Bytes that were fed and not returned yet."""
         return len(self._held)
@@ -177,6 +186,28 @@ class Logs:
             log = self._open.get(attempt)
             if log is not None and log.masker.held:
                 self._append(attempt, log, log.masker.flush())
+
+    def mask(self, attempt: str, secrets: Sequence[str]) -> None:
+        """These values turned out to be secrets after the task may have printed them: replaces them in what is written, byte for byte, so
+        that positions stay, and masks them from now on."""
+        with self._lock:
+            log = self._open.get(attempt)
+            if log is not None:
+                self._append(attempt, log, log.masker.flush())
+                log.masker = Masker([*log.masker.texts, *secrets])
+            try:
+                self._overwrite(self.path(attempt), Masker(secrets))
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                self.failures += 1
+                self.trouble = f"the log of attempt {attempt} cannot be masked: {error.strerror or error}"
+
+    def _overwrite(self, path: Path, masker: Masker) -> None:
+        with path.open("r+b") as file:
+            for start, octets in masker.places(file.read(self._max_bytes * 2)):
+                file.seek(start)
+                file.write(b"*" * octets)
 
     def close(self, attempt: str) -> None:
         """No more pieces come: writes what was held back."""

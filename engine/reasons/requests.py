@@ -9,8 +9,41 @@ illegal = kind("illegal", "{verb} is not possible: node {node} is {state}", who=
 bad_value = kind("bad_value", "{what} must be {expected}, not {value}", who=Who.OPERATOR)
 secret_value = kind(
     "secret_value",
-    "attribute {name} holds a secret, and a secret cannot be set by hand",
-    "name the secret's source under `secrets` in the plan",
+    "attribute {name} holds a secret, which is never given in the open",
+    "crowbar set WHERE {name} --secret-env VARIABLE, or --secret-file FILE; or name its source under `secrets` in the plan",
+    who=Who.OPERATOR,
+)
+made_secret = kind(
+    "made_secret",
+    "the engine makes the secret {name} itself, and nobody sets it",
+    "choose another attribute; docs/attributes.md lists them",
+    who=Who.OPERATOR,
+)
+not_a_secret = kind(
+    "not_a_secret",
+    "attribute {name} holds no secret, so its value would be shown",
+    "give it as an ordinary value; a barclamp declares a secret by `secret: true`",
+    who=Who.OPERATOR,
+)
+bad_secret = kind(
+    "bad_secret",
+    "the secret for attribute {name} must be {expected}; what was given is not shown",
+    "give another one",
+    who=Who.OPERATOR,
+)
+not_sealed = kind(
+    "not_sealed", "the secret for attribute {name} cannot be sealed: {message}", "correct that, then set it again", who=Who.OPERATOR
+)
+no_place = kind(
+    "no_place",
+    "attribute {name} has no place {pointer}: {why}",
+    "look at the value: crowbar explain NODE ROLE {name}",
+    who=Who.OPERATOR,
+)
+which_value = kind(
+    "which_value",
+    "the roles of {scope} see different values of {name} ({roles}), so one place cannot be set for all of them",
+    "name one role (crowbar set NODE/ROLE), or set the whole value",
     who=Who.OPERATOR,
 )
 installed = kind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..attach.protocol import LINE
 from ..definitions import Json
@@ -33,9 +33,25 @@ class Valued(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NewValue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The value of an attribute, as its definition says."""
+    """The value of an attribute, as its definition says, or a secret."""
 
-    value: Json
+    value: Json | UnsetType = UNSET
+    pointer: Annotated[str, Meta(max_length=1024)] = ""
+    """JSON pointer (RFC 6901): only this place in the value. The engine changes it in the value that it has then."""
+    secret: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
+    """Instead of `value`, for an attribute that holds a secret. It is sealed at once, and no answer ever has it."""
+
+    def __post_init__(self) -> None:
+        if (self.value is UNSET) == (self.secret is UNSET):
+            raise ValueError("Object needs either the field `value` or the field `secret`")
+
+    def __repr__(self) -> str:
+        return f"NewValue({'a secret' if self.value is UNSET else repr(self.value)}, pointer={self.pointer!r})"
+
+
+class Place(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pointer: Annotated[str, Meta(max_length=1024)] = ""
+    """JSON pointer (RFC 6901): only this place in the value. Empty: the whole value."""
 
 
 class PlanText(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from msgspec import UNSET
+
 from .. import reasons
 from ..attach.desk import carry_out
 from ..attach.protocol import AnyRequest, DoCommit, DoCommitProposals, DoOperate, DoPropose, DoRecall, DoSetAttribute
+from ..definitions import Json
 from ..reasons import Reason
 from . import messages as m
 from .calls import Backend, Call, Refusal
@@ -16,6 +19,9 @@ STATUS = {
     reasons.bad_request.code: 422,
     reasons.bad_plan.code: 422,
     reasons.bad_value.code: 422,
+    reasons.bad_secret.code: 422,
+    reasons.secret_value.code: 422,
+    reasons.not_a_secret.code: 422,
     reasons.engine_error.code: 500,
 }
 """Code of a reason -> HTTP status, where the state of the rack is not to blame. All others: 409."""
@@ -63,12 +69,18 @@ def _commit_proposals(backend: Backend, call: Call) -> m.Receipt:
 
 def _set(backend: Backend, call: Call) -> m.Receipt:
     layer, scope = _scope(call.parts)
-    return _carried_out(backend, call, DoSetAttribute(layer=layer, scope=scope, name=call.parts["attribute"], value=call.body.value))
+    body: m.NewValue = call.body
+    value: Json = None if body.value is UNSET else body.value
+    secret = None if body.secret is UNSET else body.secret
+    name = call.parts["attribute"]
+    order = DoSetAttribute(layer=layer, scope=scope, name=name, value=value, pointer=body.pointer, secret=secret)
+    return _carried_out(backend, call, order)
 
 
 def _clear(backend: Backend, call: Call) -> m.Receipt:
     layer, scope = _scope(call.parts)
-    return _carried_out(backend, call, DoSetAttribute(layer=layer, scope=scope, name=call.parts["attribute"], clear=True))
+    order = DoSetAttribute(layer=layer, scope=scope, name=call.parts["attribute"], clear=True, pointer=call.query.pointer)
+    return _carried_out(backend, call, order)
 
 
 def _scope(parts: dict[str, str]) -> tuple[Literal["deployment", "operator"], str]:

@@ -134,7 +134,7 @@ def _attributes() -> Iterator[Endpoint]:
             name=f"{prefix}-set",
             method="PUT",
             path=one,
-            summary=f"Set an attribute of {of}",
+            summary=f"Set an attribute of {of}, or one place in its value",
             answer=m.Receipt,
             handler="set",
             body=m.NewValue,
@@ -144,9 +144,10 @@ def _attributes() -> Iterator[Endpoint]:
             name=f"{prefix}-clear",
             method="DELETE",
             path=one,
-            summary=f"Remove the operator's value of an attribute of {of}",
+            summary=f"Remove the operator's value of an attribute of {of}, or one place in it",
             answer=m.Receipt,
             handler="clear",
+            query=m.Place,
         )
 
 

@@ -24,6 +24,7 @@ from .last_values import LastValues
 from .loop import Loop
 from .power_orders import PowerOrders, pace_of
 from .proofs import Proofs
+from .sealing import Sealing
 
 
 class Adapters:
@@ -35,17 +36,19 @@ class Adapters:
             self.keys = site_keys(config.keys)
             self.ssh_key = engine_key(config.keys / "engine_ed25519")
             self.logs = Logs(config.store / "logs")
+        self.sealing = Sealing(self.vault, self.logs, lambda: loop.world)
+        submit, offer = self.sealing.submit_to(loop.submit), self.sealing.submit_to(loop.offer)
         self.ssh = SshPool(self.ssh_key)
-        self.agent = AgentJig(loop.offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
+        self.agent = AgentJig(offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)
         accounts = BmcAccounts(self.vault, lambda: loop.world, config.bmc_user)
         self.power = PowerOrders(config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world)
         self.proofs = Proofs(self.keys, self.agent, self.power)
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
-            "script": ScriptJig(loop.submit, self.logs, self.ssh),
-            "local": LocalJig(loop.submit, self.logs, config.store / "local"),
-            "device": LocalJig(loop.submit, self.logs, config.store / "device"),
+            "script": ScriptJig(submit, self.logs, self.ssh),
+            "local": LocalJig(submit, self.logs, config.store / "local"),
+            "device": LocalJig(submit, self.logs, config.store / "device"),
             "noop": NoopJig(loop.submit),
         }
 

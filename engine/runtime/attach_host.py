@@ -16,7 +16,7 @@ from ..attach.protocol import DoPropose
 from ..core.world.world import World
 from ..definitions import Json, versions
 from ..effects import Accept, Refuse
-from ..events import Asked, CommitProposals, Propose
+from ..events import Asked, CommitProposals, Propose, SetAttribute
 from ..files import plan_edits, plan_file
 from ..files.key_file import KeyFileError
 from ..files.mistakes import PlanError
@@ -30,6 +30,7 @@ from .disk_looks import DiskLooks
 from .health import Health
 from .last_values import LastValues
 from .packet_record import PacketRecord
+from .sealing import Sealing
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Attachable(Protocol):
     def world(self) -> World: ...
     @property
     def seq(self) -> int: ...
+    @property
+    def sealing(self) -> Sealing: ...
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse: ...
     def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
@@ -67,7 +70,16 @@ class EngineHost:
         return self._engine.failure
 
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse:
-        return self._engine.ask(event, timeout_s)
+        answer = self._engine.ask(event, timeout_s)
+        if isinstance(answer, Accept):
+            self._engine.sealing.sweep()
+        return answer
+
+    def set_secret(self, event: SetAttribute, secret: str) -> Accept | Refuse:
+        """Seals the secret, and sets the attribute to it."""
+        answer = self._engine.sealing.set(event, secret, self._engine.ask)
+        self._engine.sealing.sweep()  # the one before it, if nothing else refers to that
+        return answer
 
     def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
         """One at a time: the first commit starts the services. `secrets`: see `Engine.commit`."""

@@ -44,6 +44,7 @@ from .last_values import LastValues
 from .loop import Clock, Loop
 from .packet_record import PacketRecord
 from .runner import Ports, Runner
+from .sealing import Sealing
 from .services import Services
 from .watch import Chores, Watch
 
@@ -118,6 +119,7 @@ class Engine:
             self.loop.begin(Started(installation=secrets.token_hex(4), admin=self.config.admin))
             if self.failure:
                 raise ServiceError(self.failure)
+            self.sealing.sweep()
         except BaseException:
             self.services.stop()
             raise
@@ -170,6 +172,11 @@ class Engine:
     def seq(self) -> int:
         """The newest row of the journal."""
         return self._broker.seq
+
+    @property
+    def sealing(self) -> Sealing:
+        """Keeps what operators and roles give as secrets."""
+        return self.adapters.sealing
 
     def health(self) -> Health:
         """The loop's own figures."""

@@ -18,7 +18,7 @@ from .. import reasons
 from ..core.boot.loaders import discovery_image
 from ..core.hardware.devices import about
 from ..core.hardware.inventory import inventory_of
-from ..core.roles.attributes import admin_network, inputs
+from ..core.roles.attributes import admin_network, handles
 from ..core.roles.claims import not_confirmed
 from ..core.roles.stages import DISCOVERY, over_network
 from ..core.roles.wishes import task_document
@@ -158,11 +158,8 @@ class Runner:
         jig.start(order)
 
     def _order(self, world: World, effect: Start, node: Node, role: NodeRole, definition: RoleDef) -> Order:
-        opened = {
-            name: self._ports.open_handle(world, node, value)
-            for name, value in inputs(world, role).items()
-            if isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("$")
-        }
+        closed = handles(world, role)
+        opened = {name: self._ports.open_handle(world, node, value) for name, value in closed.items()}
         secrets = [v for name, v in opened.items() if name in ("credential",) and isinstance(v, str)]
         return Order(
             start=effect,
@@ -172,7 +169,7 @@ class Runner:
             folder=role_folder(world, definition),
             attributes=task_document(world, role, opened) | about(world, node),
             secrets=(*secrets, *self._ports.secrets()),
-            sealed=tuple(sorted(name for name, value in inputs(world, role).items() if isinstance(value, dict) and "$secret" in value)),
+            sealed=secret_names(world, definition, closed),
             timeout_s=definition.timeout_s,
             target=self.target(world, node),
         )
@@ -316,6 +313,13 @@ class Runner:
         node = world.nodes.get(effect.node)
         alive = node is not None and self._answers(node, self.target(world, node))
         return Probed(node=effect.node, probe=effect.probe, alive=alive)
+
+
+def secret_names(world: World, definition: RoleDef, closed: dict[str, Json]) -> tuple[str, ...]:
+    """Attributes of the role that hold secrets: those that it reads, and those that it gives."""
+    known = world.catalog.attributes
+    given = {name for name in definition.gives if name in known and known[name].secret}
+    return tuple(sorted(given | {name for name, value in closed.items() if "$secret" in value}))
 
 
 def role_folder(world: World, definition: RoleDef) -> str:

@@ -3,16 +3,20 @@
 A plan names the source of a secret (`env`, `file`). The engine reads it at the commit and seals it here. The world, the journal, events
 and logs hold only its name. The runner opens it when it sends a task or a power order.
 
+An operator may also set a secret, and a role may give one (`runtime.sealing`). Each is kept here under a name made from its content.
+
 Files: `KEYS/seal.key` (Fernet key, mode 0600) and `STORE/sealed.json` (name -> Fernet token, mode 0600).
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
@@ -25,6 +29,8 @@ from ..store.file import is_of_a_store
 LIMIT = 4096
 """Most bytes of one secret."""
 SEALED_MOST = 16 * 1024 * 1024
+ADDED_MOST = SEALED_MOST // 2
+"""Most bytes of all tokens with which one more is taken from an operator or a role."""
 REMEDY = "restore it from a backup; or delete it and the store's sealed.json, then commit the plan again with its secrets available"
 
 LONGEST = {"bmc-user": 16, "bmc-password": 20}
@@ -51,7 +57,9 @@ class Vault:
     def __init__(self, store: Path, keys: Path) -> None:
         self._sealed = store / "sealed.json"
         key_file.folder_of_keys(keys)
-        self._fernet = _key(keys / "seal.key")
+        key = _key(keys / "seal.key")
+        self._fernet = _fernet(key, keys / "seal.key")
+        self._marking = hmac.new(key, b"marks of secrets", hashlib.sha256).digest()
         self._lock = threading.Lock()
         self._opened: tuple[str, ...] | None = None
         self._tokens = _sealed(self._sealed)
@@ -83,13 +91,13 @@ class Vault:
         try:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise VaultError(f"secret {name} was sealed with another key: commit the plan again with the secret available") from None
+            raise VaultError(f"secret {name} was sealed with another key: {_again(name)}") from None
 
     def needed(self, name: str) -> str:
         """The same for a role that wants it. Raises LookupError if there is none, VaultError."""
         found = self.open(name)
         if found is None:
-            raise LookupError(f"the secret {name} is missing: commit the plan again with the secret available")
+            raise LookupError(f"the secret {name} is missing: {_again(name)}")
         return found
 
     def made(self, name: str) -> str:
@@ -100,16 +108,49 @@ class Vault:
             if found is not None:
                 return found
             new = _password()
-            self._tokens = {**self._tokens, name: self._fernet.encrypt(new.encode()).decode()}
-            self._opened = None
-            key_file.replace(self._sealed, msgspec.json.encode(self._tokens))
+            self._write({**self._tokens, name: self._fernet.encrypt(new.encode()).decode()})
             return new
+
+    # -- secrets without a source (`runtime.sealing`) ------------------------------------------------------------------
+
+    def mark(self, secret: str) -> str:
+        """32 hexadecimal digits that tell this secret from others. Without the seal key nobody can try guesses at it."""
+        return hmac.new(self._marking, secret.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def keep(self, name: str, secret: str) -> None:
+        """Seals a secret under that name. It is on the disk when this returns. Raises VaultError, KeyFileError, OSError."""
+        with self._lock:
+            if name in self._tokens and self.open(name) == secret:
+                return
+            if sum(map(len, self._tokens.values())) > ADDED_MOST:
+                raise VaultError(f"the store holds {len(self._tokens)} secrets, and takes no more: clear some of them")
+            self._write({**self._tokens, name: self._fernet.encrypt(secret.encode()).decode()})
+
+    def named(self, prefix: str) -> set[str]:
+        """The names that begin so."""
+        return {name for name in self._tokens if name.startswith(prefix)}
+
+    def destroy(self, names: Collection[str]) -> None:
+        """Forgets these secrets. Raises KeyFileError, OSError."""
+        with self._lock:
+            self._write({name: token for name, token in self._tokens.items() if name not in names})
+
+    def _write(self, tokens: dict[str, str]) -> None:
+        key_file.replace(self._sealed, msgspec.json.encode(tokens))
+        self._tokens = tokens
+        self._opened = None
 
     def values(self) -> tuple[str, ...]:
         """All secrets, for masking logs. Opened once, because every task asks for them."""
         if self._opened is None:
             self._opened = tuple(v for name in self._tokens if (v := self.open(name)))
         return self._opened
+
+
+def _again(name: str) -> str:
+    if "/" in name:
+        return "set it again with crowbar set, or run the role that gives it again"
+    return "commit the plan again with the secret available"
 
 
 def _password() -> str:
@@ -146,14 +187,18 @@ def _where(reference: Mapping[str, str]) -> str:
     return f"environment variable {reference['env']}" if "env" in reference else f"file {reference.get('file')}"
 
 
-def _key(path: Path) -> Fernet:
+def _key(path: Path) -> bytes:
     try:
         text = key_file.read(path, REMEDY)
     except FileNotFoundError:
         key_file.make(path, Fernet.generate_key())
         text = key_file.read(path, REMEDY)
+    return text.strip()
+
+
+def _fernet(key: bytes, path: Path) -> Fernet:
     try:
-        return Fernet(text.strip())
+        return Fernet(key)
     except ValueError:
         raise KeyFileError(f"{path} does not hold a seal key: {REMEDY}") from None
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.roles.attributes import COMPUTED, every_layer
+from ..core.hardware.found_values import why_not_found
+from ..core.roles import pointer, sealed
+from ..core.roles.attributes import COMPUTED, KEPT, every_layer
 from ..core.world.world import World
 from ..definitions import AttributeDef, Json
 from ..model import Node, NodeRole
@@ -21,6 +23,11 @@ class LayerRow(Struct, frozen=True, kw_only=True):
     by: str
     """Who or what set it. Empty: nobody did."""
     value: Json
+    """With a pointer: what stands at that place, or None. Of a secret: only its handle."""
+    at: float
+    """Wall time in seconds at which an operator set it. 0: not known."""
+    fingerprint: str
+    """Of a secret that an operator set or a role gave: tells whether two are the same. Empty: it is no such secret."""
     set: bool
     """True if it has a value."""
     wins: bool
@@ -35,8 +42,10 @@ class Explained(Struct, frozen=True, kw_only=True):
     node: str
     role: str
     attribute: str
+    pointer: str
+    """The place that was asked for. Empty: the whole value."""
     value: Json
-    """The value that counts. None: no layer has one."""
+    """The value that counts, or what stands at the pointer in it. None: no layer has one."""
     layer: str
     """Its layer. Empty: no layer has a value."""
     reads: bool
@@ -47,7 +56,8 @@ class Explained(Struct, frozen=True, kw_only=True):
     """The ways to set a value, the widest scope first. Empty for a value that only the engine or another role makes."""
 
 
-def explain_attribute(world: World, role: NodeRole, name: str) -> Explained:
+def explain_attribute(world: World, role: NodeRole, name: str, place: str = "") -> Explained:
+    """`place`: a JSON pointer. Raises PointerError."""
     definition = world.catalog.attributes[name]
     node = world.nodes.get(role.node)
     label = short(node.name) if node is not None else role.node
@@ -56,13 +66,18 @@ def explain_attribute(world: World, role: NodeRole, name: str) -> Explained:
     rows = []
     for i, ((layer, scope), one) in enumerate(found):
         shown = scope.replace(role.node, label, 1) if scope.partition("/")[0] == role.node else scope
-        how, settable = _how(layer, shown, definition)
+        how, settable = _how(layer, shown, definition, place)
+        kept = world.attributes.get((layer, scope, name)) if one is not None else None
+        if layer == "discovery" and one is None and definition.source:
+            how = why_not_found(world, role.node, definition)
         rows.append(
             LayerRow(
                 layer=layer,
                 scope=shown,
                 by=one[1] if one is not None else "",
-                value=one[2] if one is not None else None,
+                value=pointer.at(one[2], place) if one is not None else None,
+                at=kept.at if kept is not None else 0.0,
+                fingerprint=sealed.fingerprint(one[2]) if one is not None else "",
                 set=one is not None,
                 wins=i == last,
                 how=how,
@@ -74,12 +89,18 @@ def explain_attribute(world: World, role: NodeRole, name: str) -> Explained:
         node=node.name if node is not None else role.node,
         role=role.role,
         attribute=name,
+        pointer=place,
         value=rows[last].value if last >= 0 else None,
         layer=rows[last].layer if last >= 0 else "",
-        reads=reader is not None and name in reader.reads,
+        reads=reader is not None and any(want.name == name and _meets(want.pointer, place) for want in reader.wants),
         layers=tuple(rows),
         ways=tuple(row.how for row in rows if row.settable),
     )
+
+
+def _meets(read: str, place: str) -> bool:
+    """True if one of the two places lies in the other."""
+    return f"{read}/".startswith(f"{place}/") or f"{place}/".startswith(f"{read}/")
 
 
 def layers_in_line(world: World, node: Node, role: str, name: str) -> str:
@@ -95,7 +116,7 @@ def layers_in_line(world: World, node: Node, role: str, name: str) -> str:
     return "; ".join([*parts, f"not set: {', '.join(open_)}"] if open_ else parts)
 
 
-def _how(layer: str, scope: str, attribute: AttributeDef) -> tuple[str, bool]:
+def _how(layer: str, scope: str, attribute: AttributeDef, place: str) -> tuple[str, bool]:
     """How a value gets into that layer, and whether a person can put it there."""
     name = attribute.name
     if layer == "default":
@@ -108,19 +129,26 @@ def _how(layer: str, scope: str, attribute: AttributeDef) -> tuple[str, bool]:
             return f"name its source in the plan: secrets.{name}", True
         return ("the engine computes it, and cannot yet" if name in COMPUTED else "the engine does not compute it"), False
     if layer == "discovery":
-        return "only the engine writes it, from what a node reports; nothing reports this attribute so", False
-    if attribute.secret:
-        return "a secret is never set here", False
-    if layer in ("hint", "role"):
-        return f"only a program that is attached to the engine sets it (layer {layer}); crowbar set {scope} is stronger", False
+        return "no barclamp takes it from what nodes report (`from`)", False
+    if attribute.secret and name in KEPT:
+        return "the engine makes this secret itself", False
     if name in COMPUTED and layer != "operator":
         return "the engine's value would stand above it", False
+    give = "--secret-file FILE" if attribute.secret else "VALUE"
+    if layer in ("hint", "role"):
+        return f"crowbar set {scope} {_named(name, place)} {give} --layer {layer}", True
+    if attribute.secret and layer in ("deployment", "wish", "rule"):
+        return "a secret is never set here", False
     if layer == "deployment":
-        place = "attributes" if scope == "system" else f"deployments.{scope}.attributes"
-        return f"in the plan: {place}.{name}", True
+        where = "attributes" if scope == "system" else f"deployments.{scope}.attributes"
+        return f"in the plan: {where}.{name}", True
     if layer == "wish":
         return "no role of the node wishes it of the hardware; a barclamp says that with `hardware`", False
     if layer == "rule":
         _, slash, role = scope.partition("/")
         return f"in the plan: {f'roles.{role}.' if slash else ''}attributes.{name} of a rule that matches the node", True
-    return f"crowbar set {scope} {name} VALUE", True
+    return f"crowbar set {scope} {_named(name, place)} {give}", True
+
+
+def _named(name: str, place: str) -> str:
+    return f"'{name}#{place}'" if place else name

@@ -17,10 +17,10 @@ import pytest
 from engine import reasons
 from engine.attach import server as attach
 from engine.attach.client import Attached, Receipt
-from engine.attach.protocol import LINE, SOCKET, DoPropose
+from engine.attach.protocol import LINE, SOCKET, DoPropose, DoSetAttribute
 from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
 from engine.effects import Accept, Refuse
-from engine.events import Asked, Operate, SetAttribute
+from engine.events import Asked, Operate, Recall, SetAttribute
 from engine.reasons import Reason
 from engine.requests import Asker, Request
 
@@ -45,6 +45,10 @@ class FakeHost:
         if isinstance(event, Operate) and event.node == "broken":
             return Refuse(request=Request(Asker.OPERATOR, 1), reason=reasons.busy(node="broken", what="it is booting"))
         return Accept(request=Request(Asker.OPERATOR, 1), message="done")
+
+    def set_secret(self, event: SetAttribute, secret: str) -> Accept | Refuse:
+        self.asked.append((event, secret))
+        return Accept(request=None, message="sealed")
 
     def commit_text(self, text: str, name: str, who: str, secrets: Any = None) -> Accept | Refuse:
         self.asked.append((text, name, who))
@@ -130,6 +134,8 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         assert engine.operate("power", "n1", value="off") == Receipt(message="done")
         assert engine.operate("retry", "n1", "ntp-client") == Receipt(message="done")
         assert engine.set_attribute("operator", "n1", "target-os", "debian-12") == Receipt(message="done")
+        assert engine.set_attribute("hint", "n1", "raid-wanted", 7, pointer="/volumes/0") == Receipt(message="done")
+        assert engine.set_attribute("operator", "n1", "key", secret="geheim") == Receipt(message="sealed")
         assert engine.commit("crowbar: 1", "a.yml") == Receipt(message="committed")
         assert engine.propose("web", "{}", base=3, over=0.0) == Receipt(message="waits")
         assert engine.recall("web") == Receipt(message="done")
@@ -153,11 +159,14 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         Operate(who=who, verb="power", node="n1", value="off"),
         Operate(who=who, verb="retry", node="n1", role="ntp-client"),
         SetAttribute(who=who, layer="operator", scope="n1", name="target-os", value="debian-12"),
+        SetAttribute(who=who, layer="hint", scope="n1", name="raid-wanted", value=7, pointer="/volumes/0"),
+        (SetAttribute(who=who, layer="operator", scope="n1", name="key"), "geheim"),
         ("crowbar: 1", "a.yml", who),
         (DoPropose(id=5, deployment="web", definition="{}", base=3, over=0.0), who),
         Recall(who=who, deployment="web"),
         (["web"], {"web": 2.5}, who),
     ]
+    assert "geheim" not in repr(DoSetAttribute(layer="operator", scope="n1", name="key", secret="geheim"))
 
 
 def test_a_refusal_is_a_reason(tmp_path: Path, service: AttachService) -> None:

@@ -161,7 +161,69 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _attribute("schema: {}\n    secret: true\n    default: x"),
         (),
-        "a/barclamp.yml:6: attributes.0.default: a secret has no default: its value comes from the plan's secrets",
+        "a/barclamp.yml:6: attributes.0.default: a secret has no default: its value comes from the plan's secrets, or from crowbar set",
+    ),
+    (
+        _attribute("schema: {type: integer}\n    secret: true"),
+        (),
+        "a/barclamp.yml:4: attributes.0.schema: a secret is text: its schema needs type: string",
+    ),
+    # -- places in values
+    (
+        _role("wants: [{name: raid-wanted, pointer: level}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.0.pointer: expected a JSON pointer like /a/0/b, not 'level': a pointer begins with /",
+    ),
+    (
+        _role("wants: [{name: raid-wanted, pointer: /lvel}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.0.pointer: attribute 'raid-wanted' has no place '/lvel': the value has no key lvel; did you mean 'level'?",
+    ),
+    (
+        _role("wants: [{name: target-os, pointer: /a}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.0.pointer: attribute 'target-os' has no place '/a': the value is neither a map nor a list",
+    ),
+    (
+        _role("wants: [{name: credential, pointer: /a}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.0.pointer: attribute 'credential' is a secret, which is one text",
+    ),
+    (
+        _role("wants: [{name: disks, pointer: /0/Name}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.0.pointer: expected the key 'at' too: this place has no name that a path in attributes.json can have",
+    ),
+    (
+        _role("wants: [raid-wanted, {name: raid-wanted, pointer: /level}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.1: 'raid-wanted#/level' and 'raid-wanted' would overlap in attributes.json, at 'raid-wanted/level': give one of them `at`",
+    ),
+    (
+        _role("wants: [target-os, {name: hostname, at: os/target}, {name: domain, at: os}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.wants.2: 'domain' and 'hostname' would overlap in attributes.json, at 'os': give one of them `at`",
+    ),
+    (
+        _attribute("schema: {}\n    pointer: /a"),
+        (),
+        "a/barclamp.yml:5: attributes.0.pointer: a pointer needs the key 'from' too: the attribute in whose value it points",
+    ),
+    (_attribute("schema: {}\n    from: disk"), (), "a/barclamp.yml:5: attributes.0.from: unknown attribute 'disk'; did you mean 'disks'?"),
+    (
+        _attribute("schema: {}\n    from: target-os"),
+        (),
+        "a/barclamp.yml:5: attributes.0.from: no discovery role gives attribute 'target-os'",
+    ),
+    (
+        _attribute("schema: {}\n    from: product\n    pointer: /0"),
+        (),
+        "a/barclamp.yml:5: attributes.0.from: attribute 'product' has no place '/0': the value is neither a map nor a list",
+    ),
+    (
+        _attribute("schema: {}\n    secret: true\n    from: product"),
+        (),
+        "a/barclamp.yml:6: attributes.0.from: a secret is not taken from what nodes report",
     ),
 )
 """Text of barclamp.yml, the scripts below `roles/`, and the only line that `crowbar barclamp check` prints."""

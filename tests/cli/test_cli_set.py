@@ -43,6 +43,30 @@ def test_of_one_role_and_of_a_deployment(engine: Engine, crowbar: Run) -> None:
     assert value(engine, "compute-11", "raid-configure", "raid-wanted") == {"level": "raid1"}
 
 
+def test_of_one_place_of_a_value(engine: Engine, crowbar: Run) -> None:
+    code, out, _ = crowbar("set", "control-10", "bios-wanted#/Boot", "Uefi")
+    assert code == 0
+    assert out.startswith("bios-wanted#/Boot of control-10.r1.test is set")
+    assert crowbar("set", "control-10", "bios-wanted#/Virtual", "5")[0] == 0, "text, because the schema says so"
+    assert value(engine, "control-10", "bios-configure", "bios-wanted") == {"Boot": "Uefi", "Virtual": "5"}
+    told = crowbar("explain", "control-10", "bios-configure", "bios-wanted#/Virtual")[1]
+    assert "bios-wanted#/Virtual for bios-configure on control-10, weakest first:" in told
+    assert '"5"  (set 20' in told
+    assert crowbar("explain", "control-10", "bios-configure", "bios-wanted#Virtual")[0] == 2
+    assert crowbar("set", "control-10", "bios-wanted#/Boot", "--clear")[0] == 0
+    assert value(engine, "control-10", "bios-configure", "bios-wanted") == {"Virtual": "5"}
+
+
+def test_of_the_weaker_layers(engine: Engine, crowbar: Run) -> None:
+    assert crowbar("set", "control-10", "bios-wanted", "{A: x}", "--layer", "hint")[0] == 0
+    assert value(engine, "control-10", "bios-configure", "bios-wanted") == {"A": "x"}
+    assert crowbar("set", "control-10/bios-configure", "bios-wanted", "{A: y}", "--layer", "role")[0] == 0
+    assert value(engine, "control-10", "bios-configure", "bios-wanted") == {"A": "y"}
+    for scope, layer in (("control-10/bios-configure", "role"), ("control-10", "hint")):
+        assert crowbar("set", scope, "bios-wanted", "--layer", layer, "--clear")[0] == 0
+    assert value(engine, "control-10", "bios-configure", "bios-wanted") == {}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -50,7 +74,15 @@ def test_of_one_role_and_of_a_deployment(engine: Engine, crowbar: Run) -> None:
         (("control-10", "raid-wanted", "5"), 1, "attribute raid-wanted must be a map, not 5"),
         (("control-10", "raid-wanted", "{level"), 2, "raid-wanted: this is not YAML"),
         (("control-10", "target-os", "debian-99"), 2, "target-os: unknown image 'debian-99'; did you mean 'debian-13'?"),
-        (("control-10", "credential", "x"), 1, "attribute credential holds a secret, and a secret cannot be set by hand"),
+        (("control-10", "credential", "x"), 2, "credential holds a secret; other users of this machine see"),
+        (("control-10", "credential"), 2, "credential holds a secret: use --secret-env VARIABLE or --secret-file FILE"),
+        (("control-10", "credential", "--secret-env", "HOME"), 1, "the engine makes the secret credential itself"),
+        (("control-10", "raid-wanted", "--secret-env", "HOME"), 1, "attribute raid-wanted holds no secret"),
+        (("control-10", "credential", "--secret-file", "/nowhere"), 2, "credential: file /nowhere holds no secret, or cannot be read"),
+        (("control-10", "raid-wanted#/level", "raid99"), 1, "attribute raid-wanted#/level must be one of"),
+        (("control-10", "raid-wanted#/level/x", "1"), 1, "attribute raid-wanted has no place /level/x: /level is neither a map nor a list"),
+        (("control-10", "raid-wanted#level", "1"), 2, "raid-wanted#level: a pointer begins with /"),
+        (("cloud", "raid-wanted", "{level: jbod}", "--layer", "hint"), 2, "a deployment has no layer hint"),
         (("control-10", "raid-wantd", "x"), 1, "there is no attribute raid-wantd"),
         (("control-10", "raid-wanted"), 2, "give a value, or --clear"),
         (("control-10", "raid-wanted", "{level: jbod}", "--clear"), 2, "give a value, or --clear"),

@@ -104,6 +104,7 @@ def test_a_value_that_is_not_there_is_explained_by_the_ways_to_set_it() -> None:
     assert {one.layer for one in told.layers} == set(LAYERS)
     assert "role far gives it" in next(one.how for one in told.layers if one.layer == "parent")
     assert told.ways == (
+        "crowbar set n1 y VALUE --layer hint",
         "in the plan: attributes.y",
         "crowbar set system y VALUE",
         "in the plan: deployments.cloud.attributes.y",
@@ -112,6 +113,7 @@ def test_a_value_that_is_not_there_is_explained_by_the_ways_to_set_it() -> None:
         "crowbar set leaf y VALUE",
         "in the plan: attributes.y of a rule that matches the node",
         "in the plan: roles.reader.attributes.y of a rule that matches the node",
+        "crowbar set n1/reader y VALUE --layer role",
         "crowbar set n1 y VALUE",
         "crowbar set n1/reader y VALUE",
     )
@@ -128,12 +130,15 @@ def test_what_the_engine_computes_is_not_set_below_it() -> None:
     assert shown(d, "hostname").ways == ("crowbar set n1 hostname VALUE", "crowbar set n1/reader hostname VALUE")
 
 
-def test_a_secret_is_set_by_its_source_only() -> None:
+def test_a_secret_is_set_by_its_source_or_sealed() -> None:
     secret = replace(ALL, attributes={**ALL.attributes, "y": replace(ALL.attributes["y"], secret=True, role="")})
     d = WorldRig(secret, plan({}))
     d.server("n1")
     d.role("reader")
-    assert explain_attribute(d.world, d.at("reader"), "y").ways == ("name its source in the plan: secrets.y",)
+    ways = explain_attribute(d.world, d.at("reader"), "y").ways
+    assert "name its source in the plan: secrets.y" in ways
+    assert "crowbar set n1 y --secret-file FILE" in ways
+    assert not [way for way in ways if "VALUE" in way or "attributes.y" in way]
 
 
 def test_values_of_others_are_not_seen() -> None:

@@ -64,7 +64,7 @@ def says(d: WorldRig, name: str, value: Any = None, scope: str = "n1", layer: An
         ("layout", {}, "attribute layout must be a map with root, not {}"),
         ("layout", {"root": "sda", "boot": 1}, "attribute layout must be a map of root"),
         ("label", "Ä", "attribute label must be text like ^[a-z]+$, not 'Ä'"),
-        ("password", "geheim", "attribute password holds a secret, and a secret cannot be set by hand"),
+        ("password", "geheim", "attribute password holds a secret, which is never given in the open"),
         ("lvel", "jbod", "there is no attribute lvel"),
     ],
 )

@@ -103,6 +103,17 @@ class FakeMachine:
         finally:
             connection.close()
 
+    def raw(self, method: str, path: str) -> bytes:
+        """The octets of an answer."""
+        connection = http.client.HTTPConnection(*self.there, timeout=60, source_address=(self.here, 0))
+        try:
+            connection.request(method, path, headers={"Authorization": f"Bearer {self.token}"})
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.status
+            return answer.read()
+        finally:
+            connection.close()
+
     def lease(self) -> None:
         """Ask for the address from which it speaks, as a boot ROM that remembers it (RFC 2131 section 4.3.2, INIT-REBOOT)."""
         request = DhcpRequest(kind=DhcpKind.REQUEST, xid=1, mac=self.mac, vendor_class=ROM, arch=0, requested=self.address)

@@ -145,6 +145,44 @@ def test_an_attribute_is_set_and_cleared(client: HttpClient, engine: Engine) -> 
     assert refused(error) == (404, "unknown_thing")
 
 
+def test_one_place_of_an_attribute_is_set_and_cleared(client: HttpClient, engine: Engine) -> None:
+    def value() -> object:
+        return next(one["value"] for one in client.attributes(NODE) if one["name"] == "bios-wanted")
+
+    assert "bios-wanted#/Boot of control-10.r1.test is set" in client.set_attribute(NODE, "bios-wanted", "Uefi", "/Boot")
+    client.set_attribute(NODE, "bios-wanted", "On", "/Virtual")
+    assert value() == {"Boot": "Uefi", "Virtual": "On"}
+    client.clear_attribute(NODE, "bios-wanted", "/Boot")
+    assert value() == {"Virtual": "On"}
+    for code, call in {
+        "no_place": lambda: client.set_attribute(NODE, "bios-wanted", 1, "/Virtual/Order"),
+        "bad_value": lambda: client.set_attribute(NODE, "bios-wanted", 5, "/Boot"),
+        "unknown_thing": lambda: client.set_attribute(NODE, "target-os", "debian-99"),
+    }.items():
+        with pytest.raises(Refusal) as error:
+            call()
+        assert error.value.reason.code == code
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"secret": "h1dden-in-the-body"}, 409, "made_secret"),
+        ({"value": "h1dden-in-the-body"}, 409, "made_secret"),
+        ({"value": 1, "secret": "h1dden-in-the-body"}, 422, "bad_call"),
+        ({"secret": ["h1dden-in-the-body"]}, 422, "bad_call"),
+        ({"secret": "h1dden-in-the-body" * 300}, 422, "bad_call"),
+        ({"pointer": "/a"}, 422, "bad_call"),
+        ({}, 422, "bad_call"),
+    ],
+)
+def test_a_secret_is_never_repeated(client: HttpClient, engine: Engine, body: dict[str, object], status: int, code: str) -> None:
+    with pytest.raises(Refusal) as error:
+        client.request("PUT", f"/nodes/{NODE}/attributes/credential", body)
+    assert refused(error) == (status, code)
+    assert "h1dden" not in str(error.value) + repr(error.value.reason) + json.dumps(client.journal(0, 1000))
+
+
 def test_a_plan_is_compared_and_committed_with_the_secrets_of_the_caller(client: HttpClient, engine: Engine) -> None:
     plan = PLAN.replace("{raid-wanted", "{x").replace("target-os: debian-12, ", "target-os: debian-12, ntp-servers: [10.0.0.7], ")
     before = engine.world.plan

@@ -136,7 +136,7 @@ class AttributesScreen(Listing):
 
     def _ask(self, thing: AttributeRow) -> None:
         if thing.secret:
-            self.session.note(Said(False, f"{thing.name} holds a secret", "name its source under `secrets` in the plan"))
+            self.session.note(Said(False, f"{thing.name} holds a secret", f"crowbar set NODE {thing.name} --secret-file FILE"))
             return
         asked = Asked(self.session, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
         asked.typed = "" if thing.value is None else shown(thing.value)

@@ -10,6 +10,7 @@ from ...model import NodeRole
 from ..world.work import Work
 from .bmc import take_up
 from .devices import meet
+from .found_values import put_found
 from .inventory import Inventory
 from .topology import place_from
 
@@ -42,7 +43,10 @@ def bmc_clock(w: Work, node_id: str, off_s: int | None) -> None:
 def learn(w: Work, role: NodeRole) -> None:
     """Copies from the node role's gives."""
     node = w.nodes.get(role.node)
-    if node is None or _LEARNT.isdisjoint(role.gave):
+    if node is None:
+        return
+    put_found(w, role)
+    if _LEARNT.isdisjoint(role.gave):
         return
     told, new = Inventory(role.gave), node
     if told.told("product"):

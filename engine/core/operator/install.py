@@ -12,6 +12,7 @@ from ...model import Kind, Node, State, Value
 from ...reasons import Reason
 from ..hardware.written import system_in
 from ..plan.bind import allocate
+from ..plan.systems import SYSTEM, no_image
 from ..roles.change import change
 from ..roles.stages import wanted_stage
 from ..roles.transitions import Move
@@ -29,10 +30,10 @@ def install(w: Work, node: Node, who: str, value: Json) -> Reason | str:
         if role.state is State.ACTIVE and (there := system_in(role.gave)) is not None:
             return reasons.installed(node=node.name, os=there.os or "a system")
     if value is not None:
-        systems = sorted({i.installs or i.name for i in w.catalog.images.values() if i.kind in ("system", "installer")})
-        if value not in systems and systems:
-            return reasons.unknown_thing(what="system image", name=str(value)[:60], nearest=", ".join(systems))
-        w.put_value(Value(layer="operator", scope=node.id, name="target-os", value=str(value), who=who))
+        wrong = no_image(w.catalog, SYSTEM, str(value))
+        if wrong is not None:
+            return wrong
+        w.put_value(Value(layer="operator", scope=node.id, name=SYSTEM, value=str(value), who=who))
     if not node.allocated:
         refused = allocate(w, node, who)
         if refused is not None:

@@ -4,21 +4,16 @@ Both are in the journal with the operator's name."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from ... import reasons
 from ...definitions import Json
-from ...effects import Accept, Refuse
-from ...events import Operate, SetAttribute
-from ...model import Deployment, Kind, Node, NodeRole, State, Value
+from ...events import Operate
+from ...model import Kind, Node, NodeRole, State
 from ...reasons import Reason
-from ...requests import Request
 from ..boot.ban import ban, ban_mac, unban
-from ..hardware import bmc
 from ..plan.bind import allocate, bind_wanted
 from ..plan.chosen import rechoose
 from ..roles import confirm as proofs
-from ..roles.attributes import drift, readers
 from ..roles.change import change, change_node
 from ..roles.death import order_probe
 from ..roles.guards import busy
@@ -27,20 +22,15 @@ from ..roles.outcomes import lost, want_fresh_boot
 from ..roles.reopen import reopen
 from ..roles.stages import may_enter, stage_index, wanted_stage
 from ..roles.transitions import Move, doubtful, move, runs, suspended
-from ..roles.typed import misfit
 from ..world.view import open_roles
 from ..world.work import Work
 from . import verbs
+from .answers import Answer, answer, find_node, node_names, unknown
 from .confirm import confirm
 from .forget import forget
 from .install import install
 from .merge import merge, replace_node, split
 from .power import power
-
-DRIFTS = 16
-"""Most node roles that are checked for drift, for one receipt."""
-Answer = Reason | str
-"""A refusal, or a receipt in words."""
 
 
 def operate(w: Work, event: Operate) -> Reason | None:
@@ -49,126 +39,23 @@ def operate(w: Work, event: Operate) -> Reason | None:
     if node is None and verb is not None and verb.strangers:
         done = ban_mac(w, event.node, lift=verb is verbs.UNBAN)
         if done is not None:
-            return _answer(w, event.request, done)
+            return answer(w, event.request, done)
     if node is None:
-        return _answer(w, event.request, _unknown("node", event.node, _names(w)))
+        return answer(w, event.request, unknown("node", event.node, node_names(w)))
     if event.role:
         role = w.node_roles.get((node.id, event.role))
         if role is None:
             known = [k[1] for k in w.roles_of.get(node.id) or ()]
-            return _answer(w, event.request, _unknown(f"role on {node.name} named", event.role, known))
+            return answer(w, event.request, unknown(f"role on {node.name} named", event.role, known))
         if verb is None:
-            return _answer(w, event.request, _unknown("role verb", event.verb, list(verbs.OF_ROLES)))
-        return _answer(w, event.request, ON_ROLES[verb](w, node, role, event.who, event.value))
+            return answer(w, event.request, unknown("role verb", event.verb, list(verbs.OF_ROLES)))
+        return answer(w, event.request, ON_ROLES[verb](w, node, role, event.who, event.value))
     if verb is None:
-        return _answer(w, event.request, _unknown("node verb", event.verb, list(verbs.OF_NODES)))
+        return answer(w, event.request, unknown("node verb", event.verb, list(verbs.OF_NODES)))
     if verb.slow:
         said = power(w, node, event)
-        return None if said is None else _answer(w, event.request, said)
-    return _answer(w, event.request, ON_NODES[verb](w, node, event.who, event.value))
-
-
-def set_attribute(w: Work, event: SetAttribute) -> Reason | None:
-    """Sets or clears a value in a layer that operators own."""
-    known = [*w.catalog.attributes, *_hints(w, event)]
-    if event.name not in known:
-        return _answer(w, event.request, _unknown("attribute", event.name, known))
-    scope = _scope(w, event)
-    if isinstance(scope, Reason):
-        return _answer(w, event.request, scope)
-    definition = w.catalog.attributes.get(event.name)
-    if definition is not None and definition.secret:
-        return _answer(w, event.request, reasons.secret_value(name=event.name))
-    wrong = misfit(definition, event.value) if definition is not None and not event.clear else None
-    if wrong is not None:
-        return _answer(w, event.request, wrong)
-    shown = _shown_scope(w, event)
-    layer = "setting" if event.layer == "deployment" else event.layer
-    if event.clear:
-        old = w.attributes.get((layer, scope, event.name))
-        if old is None:
-            return _answer(w, event.request, _not_set(w, event, scope, shown))
-        w.drop("attributes", old.key)
-        _take_up_bmc(w, event.name, scope)
-        return _answer(w, event.request, f"{event.name} of {shown} is no longer set{_taken_up(w, old)}")
-    value = Value(layer=layer, scope=scope, name=event.name, value=event.value, who=event.who)
-    w.put_value(value)
-    _take_up_bmc(w, event.name, scope)
-    return _answer(w, event.request, f"{event.name} of {shown} is set{_taken_up(w, value)}")
-
-
-def _take_up_bmc(w: Work, name: str, scope: str) -> None:
-    node = w.nodes.get(scope) if name == bmc.ATTRIBUTE else None
-    if node is not None:
-        bmc.take_up(w, node)
-
-
-def _not_set(w: Work, event: SetAttribute, scope: str, shown: str) -> Reason:
-    """Why there is nothing to clear: the plan sets the value, or nobody does."""
-    planned = ("deployment", scope, event.name) if event.layer == "deployment" else ("rule", scope, event.name)
-    if planned in w.attributes:
-        return reasons.set_by_plan(name=event.name, scope=shown)
-    return reasons.unknown_thing(what="value set for", name=event.name, nearest="none")
-
-
-def _hints(w: Work, event: SetAttribute) -> list[str]:
-    """`NETWORK-address` is a hint for the allocation of addresses."""
-    return [f"{name}-address" for name in w.plan.networks] if event.layer == "hint" and w.plan is not None else []
-
-
-def _scope(w: Work, event: SetAttribute) -> str | Reason:
-    """The scope by its ids: a deployment, a node, or a node role `NODE/ROLE`."""
-    if event.layer == "deployment":
-        names = [d.name for d in w.all(Deployment)]
-        return event.scope if event.scope in names else _unknown("deployment", event.scope, names)
-    name, slash, role = event.scope.partition("/")
-    node = find_node(w, name)
-    if node is None:
-        return _unknown("node", name, _names(w))
-    roles = [key[1] for key in w.roles_of.get(node.id) or ()]
-    if role not in roles and (slash or event.layer == "role"):
-        return _unknown(f"role on {node.name} named", role, roles)
-    return f"{node.id}/{role}" if slash else node.id
-
-
-def _shown_scope(w: Work, event: SetAttribute) -> str:
-    name, slash, role = event.scope.partition("/")
-    node = find_node(w, name) if event.layer != "deployment" else None
-    return event.scope if node is None else f"{role} on {node.name}" if slash else node.name
-
-
-def _taken_up(w: Work, value: Value) -> str:
-    """The consequences, as far as the node roles that read the value show them."""
-    keys = readers(w, value)
-    again = sum(key in w.stale for key in keys)
-    drifting = [key for key in keys[:DRIFTS] if drift(w, w.node_roles[key])]
-    told = f"; {again} role{' runs' if again == 1 else 's run'} again" if again else ""
-    if drifting:
-        told += f"; {drifting[0][1]} is done and differs; only a redeploy changes it"
-    return told or ("" if keys or value.layer == "hint" else "; no role of the rack reads it yet")
-
-
-def find_node(w: Work, name: str) -> Node | None:
-    """Finds a node by its name, the first label of it, or its id."""
-    found = w.names.get(name) or name
-    return w.nodes.get(found)
-
-
-def _names(w: Work) -> list[str]:
-    return [n.name for n in w.all(Node)]
-
-
-def _unknown(what: str, name: str, known: list[str]) -> Reason:
-    near = get_close_matches(name, known, n=3) or sorted(known)[:5]
-    return reasons.unknown_thing(what=what, name=name, nearest=", ".join(near) or "none")
-
-
-def _answer(w: Work, request: Request | None, answer: Answer) -> Reason | None:
-    if isinstance(answer, Reason):
-        w.order(Refuse(request=request, reason=answer))
-        return answer
-    w.order(Accept(request=request, message=answer))
-    return None
+        return None if said is None else answer(w, event.request, said)
+    return answer(w, event.request, ON_NODES[verb](w, node, event.who, event.value))
 
 
 # -- verbs on nodes ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from ...definitions import Json
 from ...model import Kind, Node, NodeId
 from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, RoleSettings, Rule
+from ..roles import sealed
 from ..roles.attributes import COMPUTED
 from ..world.world import World
 from .owned import SYSTEM
@@ -48,6 +49,11 @@ def left_out(world: World) -> list[str]:
     for value in world.attributes.values():
         node, _, role = value.scope.partition("/")
         found = world.nodes.get(node)
+        if sealed.name_in(value.value):
+            where = found.name if found is not None and value.layer != "setting" else f"deployment {value.scope}"
+            name = f"{role}/{value.name}" if role else value.name
+            out.setdefault(f"secrets of {where}, whose sources a plan names under `secrets`", []).append(name)
+            continue
         if value.layer not in ("operator", "role") or found is None:
             continue
         name = f"{role}/{value.name}" if role else value.name

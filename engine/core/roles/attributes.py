@@ -23,6 +23,7 @@ from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..world.view import View
+from . import pointer
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -118,6 +119,16 @@ def every_layer(view: View, role: NodeRole, name: str) -> Iterator[tuple[Place, 
             yield place, _strongest(view, role, name, (place,))
 
 
+def below(view: View, role: NodeRole, name: str, place: Place) -> Layer | None:
+    """The value that counts without this place and all stronger ones."""
+    found = None
+    for here, one in every_layer(view, role, name):
+        if here == place:
+            break
+        found = one or found
+    return found
+
+
 def _strongest(view: View, role: NodeRole, name: str, places: tuple[Place, ...]) -> Layer | None:
     """What the first of these places says that has a value. No generator: Python 3.11 takes 2 us to close one that has more to say."""
     definition = view.catalog.attributes.get(name)
@@ -177,15 +188,35 @@ def _value(view: View, role: NodeRole, name: str, places: tuple[Place, ...]) -> 
 
 
 def inputs(view: View, role: NodeRole) -> dict[str, Json]:
-    """Attribute -> effective value of everything that the role wants, with unopened handles."""
+    """`Want.key` -> effective value of everything that the role wants, with unopened handles. Of a role that reads one place of a value,
+    only that place: a change beside it leaves the hash as it is."""
     definition = view.catalog.roles.get(role.role)
     if definition is None:
         return {}
     places = _places(view, role)
-    out = {name: _value(view, role, name, places) for name in definition.reads if name not in DERIVED}
+    out: dict[str, Json] = {}
+    for want in definition.wants:
+        if want.name not in DERIVED:
+            value = _value(view, role, want.name, places)
+            out[want.key] = pointer.at(value, want.pointer) if want.pointer else value
     for collect in definition.collects:
         out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
     return out
+
+
+def handles(view: View, role: NodeRole) -> dict[str, Json]:
+    """Attribute -> handle, of the inputs that the runner opens. Only what the engine computes or sealed counts as a handle: a value of the
+    same shape from a machine or a person is a value."""
+    known = view.catalog.attributes
+    definition = view.catalog.roles.get(role.role)
+    wants = definition.wants if definition is not None else ()
+    names = [w.name for w in wants if not w.pointer and (w.name in COMPUTED or (w.name in known and known[w.name].secret))]
+    return {name: value for name in names if is_handle(value := effective(view, role, name))}
+
+
+def is_handle(value: Json) -> bool:
+    """True if it has the shape of a handle."""
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in HANDLES
 
 
 def inputs_hash(view: View, role: NodeRole) -> str:
@@ -248,9 +279,9 @@ def document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, J
     definition = view.catalog.roles[role.role]
     out: dict[str, Json] = {}
     for want in definition.wants:
-        value = opened.get(want.name, effective(view, role, want.name))
+        value = opened[want.key] if want.key in opened else pointer.at(effective(view, role, want.name), want.pointer)
         attribute = view.catalog.attributes.get(want.name)
-        nest(out, want.at or (attribute.path if attribute else "") or want.name, value)
+        nest(out, want.at or ((attribute.path if attribute else "") or want.name) + want.pointer, value)
     return out
 
 

@@ -22,6 +22,7 @@ from ..boot.patience import pause_s
 from ..hardware.approvals import other_disks, shown
 from ..hardware.learn import learn
 from ..world.work import Work
+from . import sealed
 from .attributes import inputs_hash
 from .change import change
 from .claims import installed, not_confirmed
@@ -125,6 +126,10 @@ def _again(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> None
 
 def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> None:
     gave = {name: value for name, value in event.gives.items() if name in definition.gives}
+    open_ = [name for name in gave if w.catalog.attributes[name].secret and not sealed.name_in(gave[name])]
+    if open_:
+        _failed(w, role, definition, reasons.bad_result(role=role.role, message=f"the secret {open_[0]} is not sealed"))
+        return
     if claims(role):
         gave = {**role.gave, **gave}
     missing = [name for name in definition.gives if name not in gave]

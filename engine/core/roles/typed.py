@@ -23,15 +23,19 @@ _KINDS = {
 _SHOWN = 60
 
 
-def misfit(attribute: AttributeDef, value: Json) -> Reason | None:
-    """The first reason why the value cannot be set."""
+def misfit(attribute: AttributeDef, value: Json, as_pointer: bool = False, secret: bool = False) -> Reason | None:
+    """The first reason why the value cannot be set. `as_pointer`: it names the place as a JSON pointer. `secret`: it does not show the
+    value."""
     from jsonschema import Draft202012Validator
 
     errors = sorted(Draft202012Validator(attribute.schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path])
     if not errors:
         return None
-    path = "".join(f".{part}" for part in errors[0].absolute_path)
-    return reasons.bad_value(what=f"attribute {attribute.name}{path}", expected=_expected(errors[0]), value=_shown(errors[0].instance))
+    if secret:
+        return reasons.bad_secret(name=attribute.name, expected=_rule(errors[0]))
+    path = "".join(f"{'/' if as_pointer else '.'}{part}" for part in errors[0].absolute_path)
+    what = f"attribute {attribute.name}{'#' if as_pointer and path else ''}{path}"
+    return reasons.bad_value(what=what, expected=_expected(errors[0]), value=_shown(errors[0].instance))
 
 
 def kind(attribute: AttributeDef) -> str:
@@ -67,6 +71,14 @@ def _expected(error: Any) -> str:
             return f"a map of {', '.join(sorted(error.schema.get('properties', {}))) or 'nothing'}"
         case _:
             return f"as its schema says ({str(error.message)[:120]})"
+
+
+def _rule(error: Any) -> str:
+    """What the schema expects, in words that never hold the value."""
+    rule, limit = error.validator, error.validator_value
+    return {"minLength": f"at least {limit} characters long", "maxLength": f"at most {limit} characters long"}.get(
+        rule, _expected(error) if rule in ("type", "enum", "minimum", "maximum", "pattern") else "as its schema says"
+    )
 
 
 def _shown(value: object) -> str:
