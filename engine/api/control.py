@@ -17,6 +17,7 @@ from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
+from ..core.plan.drift import Drift, drift_of
 from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.pinned import differences
@@ -89,6 +90,7 @@ __all__ = [
     "DeploymentState",
     "Diff",
     "Disk",
+    "Drift",
     "Engine",
     "EngineHost",
     "Explained",
@@ -302,9 +304,13 @@ class Reader:
         """The current plan."""
         return self.world.plan
 
-    def diff(self, plan: Plan) -> Diff:
-        """What a commit of the plan would change."""
-        return diff(self.world, plan, images=manifests(self._directory))
+    def diff(self, plan: Plan, against: int = 0) -> Diff:
+        """What a commit of the plan would change, and what stands beside it. `against`: a revision to compare it with, besides."""
+        return diff(self.world, plan, images=manifests(self._directory), against=against)
+
+    def drift(self) -> Drift:
+        """How the rack stands beside its current plan."""
+        return drift_of(self.world)
 
     def exported(self) -> list[ExportedNode]:
         """All servers, for other programs."""

@@ -13,6 +13,7 @@ from ..core.boot.signals import expected
 from ..core.hardware.disk_now import Look
 from ..core.hardware.topology import Link, Switch, Topology, topology
 from ..core.operator import verbs
+from ..core.plan.drift import Drift, drift_of
 from ..core.roles.derive import committed, done
 from ..core.roles.stages import node_state
 from ..core.world.world import World
@@ -78,6 +79,7 @@ __all__ = [
     "Decoder",
     "DeploymentView",
     "Disk",
+    "Drift",
     "Estimate",
     "Follower",
     "Journal",
@@ -138,6 +140,7 @@ __all__ = [
     "deployment_attributes",
     "disks",
     "done",
+    "drift_of",
     "estimate",
     "from_json",
     "gave",

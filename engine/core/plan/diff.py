@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from ...definitions import Json
-from ...model import Key, NodeId, State, Value
+from ...model import Key, NodeId, State
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware.disk_choice import Left, choice_for
@@ -18,10 +18,10 @@ from ..roles.stages import stage_index
 from ..world.work import Work
 from ..world.world import World
 from .bind import commit
+from .drift import Drift, drift_of, short
 from .pinned import differences
 from .revisions import as_kept, as_stored, latest
 from .unbind import WHY
-from .values import above_plan
 
 LINES = 200
 """Most reported lines of differences between the plans' texts."""
@@ -57,7 +57,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """`group: compute -> storage`."""
-        return f"{self.what}: {_short(self.before) or 'nothing'} -> {_short(self.after) or 'nothing'}"
+        return f"{self.what}: {short(self.before) or 'nothing'} -> {short(self.after) or 'nothing'}"
 
 
 class Diff(Struct, frozen=True, kw_only=True):
@@ -76,24 +76,42 @@ class Diff(Struct, frozen=True, kw_only=True):
     chosen: tuple[Chosen, ...] = ()
     """What the rules choose otherwise for allocated nodes."""
     above: tuple[str, ...] = ()
-    """Values that operators set for deployments and that stay above the plan's, one line each."""
+    """Values that operators set for deployments and that stay above the plan's, one line each. Also in `drift`."""
+    drift: Drift = Drift()
+    """What stands beside the plan after its commit. Committing changes nothing of it."""
+    against: int = 0
+    """Number of the earlier revision with which the plan was compared. 0: none."""
+    apart: tuple[str, ...] = ()
+    """Differences from that revision's plan, one line per value."""
     versions: tuple[str, ...] = ()
     """Barclamps and images that are not those with which the plan was saved, one line each."""
 
 
-def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None) -> Diff:
-    """Pure: the world stays as it is. `images`: see `pinned.differences`."""
+def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None, against: int = 0) -> Diff:
+    """Pure: the world stays as it is. `images`: see `pinned.differences`. `against`: a revision to compare the plan with, besides."""
     body, work = as_stored(plan), Work(world)
     last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
-    above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
     revision = last if old == body else last + 1
     refused = commit(work, plan, who)
     told = tuple(_differences("", old, body))[:LINES]
+    apart = tuple(_differences("", as_kept(world.revisions[against].plan), body))[:LINES] if against in world.revisions else ()
     versions = differences(plan, world.base, images)
     if refused is not None:
-        return Diff(same=False, refused=refused, revision=revision, plan=told, roles=(), nodes=(), destroys=(), versions=versions)
+        return Diff(
+            same=False,
+            refused=refused,
+            revision=revision,
+            plan=told,
+            roles=(),
+            nodes=(),
+            destroys=(),
+            versions=versions,
+            against=against,
+            apart=apart,
+        )
     after = work.finish()
+    standing = drift_of(after)
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
     return Diff(
@@ -105,13 +123,12 @@ def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] 
         chosen=chosen,
         nodes=tuple(dict.fromkeys([*(one.node for one in chosen), *(r.node for r in roles)])),
         destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
-        above=above,
+        above=tuple(one.words for one in standing.settings if one.layer == "setting" and one.planned is not None),
+        drift=standing,
         versions=versions,
+        against=against,
+        apart=apart,
     )
-
-
-def _above(value: Value, planned: Json) -> str:
-    return f"{value.scope} {value.name}: {value.who} set {_short(value.value)}, which stays above the plan's {_short(planned)}"
 
 
 def _bound(before: World, after: World) -> list[RoleChange]:
@@ -203,11 +220,4 @@ def _differences(path: str, old: Json, new: Json) -> list[str]:
             if a != b:
                 out += _differences(f"{path}.{i}", a, b)
         return out
-    return [f"{path}: {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Json) -> str:
-    if value is None:
-        return "nothing"
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return [f"{path}: {short(old)} -> {short(new)}"]
