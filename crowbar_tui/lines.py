@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import ROOT, Disk, Explained, LayerRow, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import ROOT, Disk, Drift, Explained, LayerRow, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
@@ -34,6 +34,14 @@ def deployments(s: Summary) -> list[str]:
         who = f"; {held.role} on {short(held.node)}" if held is not None and held.role else ""
         said = "" if held is None else f"{': ' if who else '; '}{held.why.sentence}" if held.why is not None else " is at work"
         out.append(f"  {name}: {state}{who}{said}")
+    return out
+
+
+def drift(found: Drift, left: bool = True) -> list[str]:
+    """What stands beside the plan although there is nothing to commit: one line per setting and per node role."""
+    out = [f"beside the plan: {one.words}" for one in found.settings]
+    for what, roles in (("left", found.left if left else ()), ("needs a redeploy", found.redeploy)):
+        out += [f"{what}: {one.role} on {one.node}, because {one.why}" for one in roles]
     return out
 
 

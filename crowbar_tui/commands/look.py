@@ -45,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _status(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        summary, running = reader.summary(), reader.running()
+        summary, running, drift = reader.summary(), reader.running(), reader.drift()
         health = _health(arguments.store) if running else {}
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
@@ -53,10 +53,12 @@ def _status(arguments: argparse.Namespace) -> int:
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
             told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process, "next_start": later}
+            told["drift"] = {"words": drift.words, **to_json(drift)}
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
             told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
-            for line in (lines.summary(summary, running), *told_of, *(f"  {line}" for line in later)):
+            beside = [f"  drift: {drift.words}; crowbar plan diff shows them"] if drift.words else []
+            for line in (lines.summary(summary, running), *beside, *told_of, *(f"  {line}" for line in later)):
                 print(line)
     return 0
 

@@ -33,8 +33,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check.add_argument("plan", type=path)
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=_check)
-    diff = group.add_parser("diff", help="show what a commit of the plan would change; exit code 1 if anything")
-    diff.add_argument("plan", type=path)
+    diff = group.add_parser("diff", help="compare a plan with the rack, and with a revision; exit code 1 if they differ")
+    diff.add_argument("plan", type=path, nargs="?", default=None, help="the plan (default: the current one)")
+    diff.add_argument("--revision", type=int, default=0, metavar="N", help="compare the plan with this revision too")
     diff.add_argument("--json", action="store_true")
     diff.set_defaults(run=_diff)
     revisions = group.add_parser("revisions", help="list the committed revisions, with their authors and times")
@@ -79,11 +80,18 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _diff(arguments: argparse.Namespace) -> int:
-    plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
+    given = plan_file.read_file(arguments.plan, site_catalog(arguments.store)) if arguments.plan is not None else None
     with Reader(arguments.store) as reader:
-        found = reader.diff(plan)
+        plan = given or reader.plan
+        if plan is None:
+            print("crowbar: no plan was committed on this store: name a plan file", file=sys.stderr)
+            return 2
+        if arguments.revision and reader.revision(arguments.revision) is None:
+            print(f"crowbar: there is no revision {arguments.revision}; list them with crowbar plan revisions", file=sys.stderr)
+            return 2
+        found = reader.diff(plan, arguments.revision)
     show(found, arguments.json)
-    return 0 if found.same else 1
+    return 0 if found.same and not found.apart else 1
 
 
 def show(found: Diff, as_json: bool, what: str = "this plan") -> None:
@@ -99,19 +107,18 @@ def show(found: Diff, as_json: bool, what: str = "this plan") -> None:
 
 def told(found: Diff, what: str = "this plan") -> str:
     """The difference, in words for people."""
+    other = [f"  {line}" for line in _apart(found)]
     if found.same:
-        return "\n".join(
-            [
-                f"no difference: {what} is the current revision {found.revision}",
-                *(f"  {line}" for line in (*found.above, *found.versions)),
-            ]
-        )
+        head = f"no difference: {what} is the current revision {found.revision}"
+        return "\n".join([head, *other, *(f"  {line}" for line in (*lines.drift(found.drift), *found.versions))])
     if found.refused is not None:
         told = [f"the engine would refuse {what}: {sentence(found.refused)}", f"  try: {advice(found.refused)}"]
-        return "\n".join([*told, *(f"  {line}" for line in found.versions)])
+        return "\n".join([*told, *other, *(f"  {line}" for line in found.versions)])
     again = f"{what} is revision {found.revision}, and its commit would change the rack"
     out = [f"{what} would become revision {found.revision}" if found.plan else again]
-    out += [f"  {line}" for line in (*found.plan, *found.above, *found.drops, *found.versions)]
+    beside = lines.drift(found.drift, left=False)  # the roles below tell those
+    out += [f"  {line}" for line in (*found.plan, *beside, *found.drops, *found.versions)]
+    out += other
     for one in found.chosen:
         out.append(f"  ~ {lines.short(one.node):<14} {one.words}")
         out += [f"      {cost.words}" for cost in one.costs]
@@ -126,6 +133,15 @@ def told(found: Diff, what: str = "this plan") -> str:
             out += [f"      not {one.disk.name}: {sentence(one.reason)}" for one in change.leaves]
     out.append(f"{len(found.nodes)} nodes and {len(found.roles)} roles change; {len(found.destroys)} of the roles destroy data")
     return "\n".join(out)
+
+
+def _apart(found: Diff) -> list[str]:
+    """The comparison with an earlier revision, if one was asked for."""
+    if not found.against:
+        return []
+    if not found.apart:
+        return [f"compared with revision {found.against}: the same plan"]
+    return [f"compared with revision {found.against}:", *(f"  {line}" for line in found.apart)]
 
 
 def _revisions(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.plan.diff import Diff, diff
+from ..core.plan.drift import Drift, drift_of
 from ..core.plan.known import added, with_machines
 from ..core.plan.network_roles import network_roles
 from ..core.plan.owned import SYSTEM as ROOT
@@ -99,6 +100,7 @@ __all__ = [
     "DeploymentView",
     "Diff",
     "Disk",
+    "Drift",
     "Engine",
     "EngineHost",
     "Explained",
@@ -328,9 +330,13 @@ class Reader:
         """The current plan."""
         return self.world.plan
 
-    def diff(self, plan: Plan) -> Diff:
-        """What a commit of the plan would change."""
-        return diff(self.world, plan, images=manifests(self._directory))
+    def diff(self, plan: Plan, against: int = 0) -> Diff:
+        """What a commit of the plan would change, and what stands beside it. `against`: a revision to compare it with, besides."""
+        return diff(self.world, plan, images=manifests(self._directory), against=against)
+
+    def drift(self) -> Drift:
+        """How the rack stands beside its current plan."""
+        return drift_of(self.world)
 
     def edits(self) -> tuple[ProposalView, ...]:
         """The edits of deployments that wait to be committed."""

@@ -13,6 +13,7 @@ from ..core.boot.signals import expected
 from ..core.hardware.disk_now import Look
 from ..core.hardware.topology import Link, Switch, Topology, topology
 from ..core.operator import verbs
+from ..core.plan.drift import Drift, drift_of
 from ..core.plan.owned import SYSTEM as ROOT
 from ..core.roles.derive import committed, done
 from ..core.roles.stages import node_state
@@ -80,6 +81,7 @@ __all__ = [
     "Decoder",
     "DeploymentView",
     "Disk",
+    "Drift",
     "Estimate",
     "Follower",
     "Journal",
@@ -140,6 +142,7 @@ __all__ = [
     "deployment_attributes",
     "disks",
     "done",
+    "drift_of",
     "estimate",
     "from_json",
     "gave",

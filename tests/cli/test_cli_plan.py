@@ -14,6 +14,9 @@ from engine.core.plan.save import saved
 from engine.core.world.world import World
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
+from engine.runtime.engine import Engine
+
+NAMES = ("compute-11", "compute-12", "control-10")
 
 
 @pytest.fixture()
@@ -141,3 +144,53 @@ def test_an_interface_that_is_not_there_is_told_at_once(verb: list[str], capsys:
         main([*verb, "--interface", "nope0"])
     assert end.value.code == 2
     assert "there is no interface nope0; this machine has lo" in capsys.readouterr().err
+
+
+# -- what stands beside the plan -----------------------------------------------------------------------------------
+
+
+def test_settings_beside_the_plan_are_shown_by_diff_and_status(engine: Engine, crowbar: Run, write_plan: Path) -> None:
+    assert crowbar("set", "cloud", "ntp-servers", '["10.0.0.7"]')[0] == 0
+    assert crowbar("set", "cloud", "raid-wanted", "{level: raid10}")[0] == 0
+    level = "beside the plan: cloud raid-wanted: root set {'level': 'raid10'}, which stays above the plan's {'level': 'raid1'}"
+    told = ["  beside the plan: cloud ntp-servers: root set ['10.0.0.7']; the plan has none", f"  {level}"]
+    raid = [
+        f"  needs a redeploy: raid-configure on {node}, because its inputs changed since it wrote; only a redeploy takes them"
+        for node in NAMES
+    ]
+    code, out, _ = crowbar("plan", "diff")
+    assert (code, out.splitlines()) == (0, ["no difference: this plan is the current revision 1", *told, *raid])
+    (summary,) = objects(crowbar("plan", "diff", "--json")[1])
+    assert [(one["scope"], one["name"], one["who"], one["planned"]) for one in summary["drift"]["settings"]] == [
+        ("cloud", "ntp-servers", "root", None),
+        ("cloud", "raid-wanted", "root", {"level": "raid1"}),
+    ]
+    assert [one["role"] for one in summary["drift"]["redeploy"]] == ["raid-configure"] * 3
+    words = "2 settings beside the plan, 3 roles need a redeploy"
+    assert f"  drift: {words}; crowbar plan diff shows them" in crowbar("status")[1].splitlines()
+    (status,) = objects(crowbar("status", "--json")[1])
+    assert status["drift"]["words"] == words
+    write_plan.write_text(PLAN.replace("raid-wanted: {level: raid1}", "raid-wanted: {level: raid10}"), encoding="utf-8")
+    assert told[1] not in crowbar("plan", "diff", str(write_plan))[1].splitlines(), "that plan has the value itself"
+
+
+def test_a_plan_is_compared_with_a_revision_too(crowbar: Run, write_plan: Path) -> None:
+    assert crowbar("plan", "diff", "--revision", "1")[:2] == (
+        0,
+        "no difference: this plan is the current revision 1\n  compared with revision 1: the same plan\n",
+    )
+    write_plan.write_text(PLAN.replace("level: raid1", "level: raid10"), encoding="utf-8")
+    code, out, _ = crowbar("plan", "diff", str(write_plan), "--revision", "1")
+    line = "deployments.cloud.attributes.raid-wanted.level: raid1 -> raid10"
+    assert code == 1
+    assert f"  compared with revision 1:\n    {line}\n" in out
+    summary = objects(crowbar("plan", "diff", str(write_plan), "--revision", "1", "--json")[1])[-1]
+    assert (summary["against"], summary["apart"]) == (1, [line])
+    code, _, error = crowbar("plan", "diff", str(write_plan), "--revision", "9")
+    assert (code, error) == (2, "crowbar: there is no revision 9; list them with crowbar plan revisions\n")
+
+
+def test_no_drift_no_line(crowbar: Run) -> None:
+    assert "drift" not in crowbar("status")[1]
+    (status,) = objects(crowbar("status", "--json")[1])
+    assert status["drift"] == {"words": "", "settings": [], "left": [], "redeploy": []}

@@ -88,7 +88,9 @@ def test_a_setting_of_a_role_is_saved_from_the_command_line(engine: Engine, crow
     assert read(text, "saved.yml", shipped()).secrets == {"bmc-password": {"env": "CROWBAR_BMC_PASSWORD"}}
     assert crowbar("plan", "check", str(file))[0] == 0
     assert crowbar("commit", str(file))[:2] == (0, "committed\n")
-    assert crowbar("plan", "diff", str(file))[:2] == (0, "no difference: this plan is the current revision 2\n")
+    code, out, _ = crowbar("plan", "diff", str(file))
+    beside = "beside the plan: admin/ntp-server ntp-upstream: root set ['10.9.9.9']; the plan has none"
+    assert (code, out.splitlines()) == (0, ["no difference: this plan is the current revision 2", f"  {beside}"]), "no plan can hold it"
 
 
 def test_versions_that_differ_are_named_and_refuse_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from driving import console, press, shot, still, until
@@ -12,8 +13,9 @@ from msgspec.structs import replace
 from crowbar_tui.console.app import Console
 from crowbar_tui.console.snapshot import Said, Setting
 from engine.api.views import World
+from engine.core.world.work import Work
 from engine.files.plan_write import write
-from engine.model import Revision
+from engine.model import Revision, Value
 from engine.plan import BarclampPin, Expect, Plan, Versions
 
 
@@ -231,3 +233,50 @@ async def test_settings_of_many_are_set_on_each() -> None:
         await until(pilot, lambda: len(source.asked) == 6)
     assert all(a[3].clear for a in source.asked)
     assert len({a[1] for a in source.asked}) == 6
+
+
+# -- drift -----------------------------------------------------------------------------------------------------------
+
+
+def drifted(name: str = "working") -> tuple[Any, float]:
+    """Settings of each kind beside the plan, and a role that wrote disks with other inputs than those of now."""
+    source, at = still(name)
+    work = Work(source.world)
+    node = source.world.node_named("node-10")
+    values = (
+        ("setting", "cloud", "ntp-upstream"),
+        ("operator", node.id, "bios-wanted"),
+        ("operator", f"{node.id}/ntp-client", "ntp-servers"),
+    )
+    for layer, scope, attribute in values:
+        work.put(Value(layer=layer, scope=scope, name=attribute, value=["10.0.0.9"], who="anna"))
+    wrote = next(role for key, role in sorted(source.world.node_roles.items()) if key[1] == "raid-configure" and role.succeeded)
+    work.put_role(replace(wrote, ran_hash="other"))
+    source.world = work.finish()
+    return source, at
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize(("name", "keys"), [("plan-drift", "5"), ("drift", "5 d")])
+async def test_the_plan_page_shows_drift_as_a_line(name: str, keys: str, size: tuple[int, int], golden) -> None:
+    source, at = drifted()
+    async with console(source, at, size, keys) as (app, _):
+        text = shot(app)
+    assert all(len(one) <= size[0] for one in text.splitlines())
+    assert "3 settings beside the plan, 1 role needs a redeploy" in text
+    golden(f"{name}-{size[0]}x{size[1]}", text)
+
+
+async def test_without_drift_there_is_no_line_and_no_key() -> None:
+    source, at = still("ready")
+    async with console(source, at, keys="5 d") as (app, _):
+        assert app.session.page.name == "plan"
+        assert "drift" not in shot(app)
+
+
+async def test_the_preview_of_a_commit_shows_the_settings_beside_the_plan(tmp_path: Path) -> None:
+    source, at = drifted("ready")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(in_force(source.world)))
+    async with console(source, at, (160, 48)) as (app, pilot):
+        assert "! beside the plan: cloud ntp-upstream: anna set ['10.0.0.9']; the plan has none" in await preview(app, pilot, path)

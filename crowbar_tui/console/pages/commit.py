@@ -194,8 +194,9 @@ class CommitScreen(Scroll):
 
 
 def _versions(found: Diff, columns: int) -> list[Line]:
-    """What is here in another version than the plan was saved with."""
-    return [line((" ! ", "ask"), clip(text, columns - 4)) for text in found.versions]
+    """What is here in another version than the plan was saved with, and the settings that stay beside it."""
+    settings = (f"beside the plan: {one.words}" for one in found.drift.settings)
+    return [line((" ! ", "ask"), clip(text, columns - 4)) for text in (*found.versions, *settings)]
 
 
 class RevisionsScreen(Listing):

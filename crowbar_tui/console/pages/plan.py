@@ -15,6 +15,7 @@ from ..session import Session
 from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
+from .drift import DriftScreen, drift_words
 
 _STYLE = {
     "validated": "good",
@@ -49,7 +50,7 @@ class PlanScreen(Scroll):
         text = [coloured(one) for one in page.text.splitlines()]
         if self.whole:
             return text
-        head = self._head(page)
+        head, beside = self._head(page), self._drift(columns)
         if columns >= 120:
             half = columns // 2
             left, right = [*self._deployments(page, half - 2), line(), *self._revisions(page)], text
@@ -57,8 +58,17 @@ class PlanScreen(Scroll):
             for i in range(max(len(left), len(right))):
                 told = right[i] if i < len(right) else ()
                 rows.append((*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *told))
-            return [head, line(), *rows]
-        return [head, line(), *self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+            return [head, *beside, line(), *rows]
+        below = [*self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+        return [head, *beside, line(), *below]
+
+    def _drift(self, columns: int) -> list[Line]:
+        """What stands beside the plan, in one line where it fits."""
+        words, key = drift_words(self.session), ("   d shows each of them", "dim")
+        if not words:
+            return []
+        fits = len(words) + 32 <= columns
+        return [line((" drift: ", "ask"), clip(words, columns - 9), *([key] if fits else [])), *([] if fits else [line(" " * 5, key)])]
 
     def _head(self, page: PlanPage) -> Line:
         spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
@@ -114,6 +124,7 @@ class PlanScreen(Scroll):
             Hint("c", "commit", "read a plan from a file, see what it would change, commit it"),
             Hint("v", "revisions", "earlier commits: look at one, go back to it"),
             Hint("A", "settings", "attributes of a deployment"),
+            *([Hint("d", "drift", "settings and roles beside the plan, one by one")] if drift_words(self.session) else []),
             Hint("tab", "text", "the whole plan as text, or its progress"),
         ]
 
@@ -124,6 +135,9 @@ class PlanScreen(Scroll):
         if key == "c":
             if self.session.may_do():
                 self.session.overlay = Asked(self.session, "commit which plan file?", lambda path: preview_file(self.session, path))
+            return True
+        if key == "d" and drift_words(self.session):
+            self.session.push(DriftScreen(self.session))
             return True
         if key == "v":
             self.session.push(RevisionsScreen(self.session))

@@ -9,7 +9,7 @@ from itertools import islice
 from msgspec import Struct
 
 from ...definitions import Json
-from ...model import Key, NodeId, State, Value
+from ...model import Key, NodeId, State
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware.disk_choice import Left, choice_for
@@ -21,12 +21,12 @@ from ..world.world import World
 from . import differences as text
 from .bind import commit
 from .costs import Cost, costs, drifts
+from .drift import Drift, drift_of
 from .pinned import differences
 from .proposals import carry_out
 from .proposed import proposed_plan
 from .revisions import as_kept, as_stored, latest, same
 from .unbind import WHY
-from .values import above_plan
 
 LINES = 200
 """Most reported lines of differences between the plans' texts."""
@@ -83,16 +83,22 @@ class Diff(Struct, frozen=True, kw_only=True):
     chosen: tuple[Chosen, ...] = ()
     """What the rules choose, and roles wish, otherwise for allocated nodes."""
     above: tuple[str, ...] = ()
-    """Values that operators set for deployments and that stay above the plan's, one line each."""
+    """Values that operators set for deployments and that stay above the plan's, one line each. Also in `drift`."""
+    drift: Drift = Drift()
+    """What stands beside the plan after its commit. Committing changes nothing of it."""
+    against: int = 0
+    """Number of the earlier revision with which the plan was compared. 0: none."""
+    apart: tuple[str, ...] = ()
+    """Differences from that revision's plan, one line per value."""
     versions: tuple[str, ...] = ()
     """Barclamps and images that are not those with which the plan was saved, one line each."""
     drops: tuple[str, ...] = ()
     """Values that operators set for deployments and that go with these, one line each."""
 
 
-def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None) -> Diff:
-    """Pure: the world stays as it is. `images`: see `pinned.differences`."""
-    return _diff(world, plan, lambda work: commit(work, plan, who), images)
+def diff(world: World, plan: Plan, who: str = "diff", images: Mapping[str, str] | None = None, against: int = 0) -> Diff:
+    """Pure: the world stays as it is. `images`: see `pinned.differences`. `against`: a revision to compare the plan with, besides."""
+    return _diff(world, plan, lambda work: commit(work, plan, who), images, against)
 
 
 def diff_proposals(world: World, names: Sequence[str], who: str = "diff") -> Diff:
@@ -101,7 +107,7 @@ def diff_proposals(world: World, names: Sequence[str], who: str = "diff") -> Dif
     plan = proposed_plan(work, names)
     if isinstance(plan, Reason):
         return refused_diff(world, plan)
-    return _diff(world, plan, lambda work: carry_out(work, names, who), None)
+    return _diff(world, plan, lambda work: carry_out(work, names, who))
 
 
 def refused_diff(world: World, reason: Reason) -> Diff:
@@ -109,21 +115,36 @@ def refused_diff(world: World, reason: Reason) -> Diff:
     return Diff(same=False, refused=reason, revision=max(world.revisions, default=0) + 1, plan=(), roles=(), nodes=(), destroys=())
 
 
-def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None], images: Mapping[str, str] | None) -> Diff:
+def _diff(
+    world: World, plan: Plan, carried_out: Callable[[Work], Reason | None], images: Mapping[str, str] | None = None, against: int = 0
+) -> Diff:
     body, work = as_stored(plan), Work(world)
     last = latest(work)
     old = as_kept(world.revisions[last].plan) if last else {}
-    above = tuple(_above(v, planned) for v, planned in above_plan(work, plan))
     is_same = same(old, body)
     revision = last if is_same else last + 1
     refused = carried_out(work)
     lines = tuple(islice(text.differences(old, body), LINES))
     if old == body and not is_same:
         lines = (f"deployments: in the order {', '.join(old['deployments'])} -> {', '.join(body['deployments'])}",)
+    earlier = as_kept(world.revisions[against].plan) if against in world.revisions else body
+    apart = tuple(islice(text.differences(earlier, body), LINES))
     versions = differences(plan, world.base, images)
     if refused is not None:
-        return Diff(same=False, refused=refused, revision=revision, plan=lines, roles=(), nodes=(), destroys=(), versions=versions)
+        return Diff(
+            same=False,
+            refused=refused,
+            revision=revision,
+            plan=lines,
+            roles=(),
+            nodes=(),
+            destroys=(),
+            versions=versions,
+            against=against,
+            apart=apart,
+        )
     after = work.finish()
+    standing = drift_of(after)
     roles = sorted([*_bound(world, after), *_left(after)], key=lambda r: (r.node, stage_index(after, r.stage) or 0, r.role))
     chosen = tuple(_chosen(world, after))
     return Diff(
@@ -135,9 +156,12 @@ def _diff(world: World, plan: Plan, carried_out: Callable[[Work], Reason | None]
         chosen=chosen,
         nodes=tuple(dict.fromkeys([*(one.node for one in chosen), *(r.node for r in roles)])),
         destroys=tuple(f"{r.node} {r.role}" for r in roles if r.destructive and r.what == "new"),
-        above=above,
+        above=tuple(one.words for one in standing.settings if one.layer == "setting" and one.planned is not None),
+        drift=standing,
         versions=versions,
         drops=tuple(_drops(world, after)),
+        against=against,
+        apart=apart,
     )
 
 
@@ -147,10 +171,6 @@ def _drops(before: World, after: World) -> Iterator[str]:
             if key[0] == "setting":
                 value = before.attributes[key]
                 yield f"{name} {value.name}: {value.who} set {text.told(value.value)}, which goes with the deployment"
-
-
-def _above(value: Value, planned: Json) -> str:
-    return f"{value.scope} {value.name}: {value.who} set {text.told(value.value)}, which stays above the plan's {text.told(planned)}"
 
 
 def _bound(before: World, after: World) -> list[RoleChange]:

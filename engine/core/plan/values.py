@@ -42,10 +42,3 @@ def put_plan_values(w: Work, plan: Plan) -> None:
             w.drop("attributes", value.key)
     for (scope, name), wish in wanted.items():
         w.put_value(Value(layer="deployment", scope=scope, name=name, value=wish, who=PLAN))
-
-
-def above_plan(w: Work, plan: Plan) -> list[tuple[Value, Json]]:
-    """Settings of deployments that differ from this plan, with the plan's value."""
-    wanted = plan_values(plan)
-    settings = [v for v in w.all(Value) if v.layer == "setting" and (v.scope, v.name) in wanted]
-    return [(v, wanted[(v.scope, v.name)]) for v in sorted(settings, key=lambda v: v.key) if v.value != wanted[(v.scope, v.name)]]
