@@ -49,13 +49,21 @@ def _status(arguments: argparse.Namespace) -> int:
         health = _health(arguments.store) if running else {}
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
-        interface, process = health.get("interface") or {}, health.get("process") or {}
+        api, interface, process = health.get("api") or {}, health.get("interface") or {}, health.get("process") or {}
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
-            told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process, "next_start": later}
+            told = {
+                "drops": drops,
+                "floods": floods,
+                "hushed": hushed,
+                "interface": interface,
+                "process": process,
+                "api": api,
+                "next_start": later,
+            }
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
-            told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
+            told_of = (*lines.process(interface, process), *lines.api(api), *lines.drops(drops), *lines.floods(floods, hushed))
             for line in (lines.summary(summary, running), *told_of, *(f"  {line}" for line in later)):
                 print(line)
     return 0
