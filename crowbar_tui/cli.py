@@ -13,11 +13,14 @@ from collections.abc import Sequence
 
 from engine.api.process import RightsError, ran_out, tight
 
+from .api_option import api_option
 from .console.lifecycle import open_console, terminal
 from .rim import Plain
 
 WITH_ENGINE = ("engine", "rehearse", "replay", "setup")
 """Commands that run an engine."""
+WITH_VALUE = ("--store", "--api")
+"""Options before the command that take a value."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +31,10 @@ def parser() -> argparse.ArgumentParser:
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
     top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
+    api_help = "without a command: the console's own engine offers the HTTP API there (docs/api.md)"
+    top.add_argument("--api", dest="console_api", default="", metavar="ADDRESS:PORT", help=api_help)
+    both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
+    top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for group in (setup, run, look, packets, plan, deployment, rules, node, setting, topology, export, catalogue, image, doctor, api):
         group.add(commands)
@@ -37,14 +44,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, or the console if none is given. Returns the exit code of the process."""
     given = list(sys.argv[1:] if argv is None else argv)
-    bare = not given or (len(given) == 2 and given[0] == "--store") or (len(given) == 1 and given[0].startswith("--store="))
-    console = bare and terminal()
+    options = _console_options(given)
+    console = options is not None and terminal()
     if (console or _command_of(given) in WITH_ENGINE) and (why := tight()):
         print(f"crowbar: {why}", file=sys.stderr)
         return 2
     try:
-        if console:
-            return _console(given[-1].removeprefix("--store=") if given else "")
+        if console and options is not None:
+            return _console(options)
         with contextlib.redirect_stdout(Plain(sys.stdout)), contextlib.redirect_stderr(Plain(sys.stderr)):
             return _command(given)
     except (OSError, MemoryError, RuntimeError) as error:
@@ -58,11 +65,30 @@ def _command_of(given: Sequence[str]) -> str:
     """The command's name, without loading all commands. Empty: none."""
     words = iter(given)
     for word in words:
-        if word == "--store":
+        if word in WITH_VALUE:
             next(words, "")
         elif not word.startswith("-"):
             return word
     return ""
+
+
+def _console_options(given: Sequence[str]) -> dict[str, str] | None:
+    """The options of `crowbar` without a command. None: there is a command, or something else. Without argparse, which costs the
+    console half a second."""
+    out: dict[str, str] = {}
+    words = iter(given)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in WITH_VALUE:
+            found = value if equals else next(words, None)
+            if found is None:
+                return None
+            out[name] = found
+        elif word == "--api-requires-both":
+            out[word] = "1"
+        else:
+            return None
+    return out
 
 
 def instead(command: Sequence[str]) -> int:
@@ -71,13 +97,15 @@ def instead(command: Sequence[str]) -> int:
     return main(command)
 
 
-def _console(store: str) -> int:
+def _console(options: dict[str, str]) -> int:
     from engine.api.views import CatalogError, StoreError
 
     from . import paths
 
+    store = options.get("--store", "")
+    api = api_option(options.get("--api"), "--api-requires-both" in options)
     try:
-        return open_console(paths.store(paths.path(store) if store else None), instead)
+        return open_console(paths.store(paths.path(store) if store else None), instead, api)
     except (StoreError, CatalogError, argparse.ArgumentTypeError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
@@ -91,6 +119,8 @@ def _command(given: Sequence[str]) -> int:
 
     top = parser()
     arguments = top.parse_args(given)
+    if arguments.command is not None and (arguments.console_api or arguments.console_both):
+        top.error("--api and --api-requires-both before a command are for the console: give them after the command engine")
     if arguments.command is None:
         top.print_help()
         return 2

@@ -56,6 +56,14 @@ def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:
     return out
 
 
+def api(shown: dict[str, Any]) -> list[str]:
+    """Where the HTTP API listens, or why it does not although somebody asked for it."""
+    if shown.get("url"):
+        return [f"  the HTTP API listens on {shown['url']}{'; it needs a token and a certificate' if shown.get('both') else ''}"]
+    why = shown.get("why") or {}
+    return [f"  {why['sentence']}", f"    try: {why['advice']}"] if why.get("code") not in (None, "api_off") else []
+
+
 def other_catalogue(health: dict[str, Any], there: Mapping[str, tuple[str, str]], stages: Sequence[str]) -> list[str]:
     """What differs between the barclamps and stages of the running engine (its `health`) and those on the disk."""
     if "barclamps" not in health:

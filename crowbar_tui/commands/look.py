@@ -49,14 +49,22 @@ def _status(arguments: argparse.Namespace) -> int:
         health = _health(arguments.store) if running else {}
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
-        interface, process = health.get("interface") or {}, health.get("process") or {}
+        api, interface, process = health.get("api") or {}, health.get("interface") or {}, health.get("process") or {}
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
-            told = {"drops": drops, "floods": floods, "hushed": hushed, "interface": interface, "process": process, "next_start": later}
-            told["drift"] = {"words": drift.words, **to_json(drift)}
+            told = {
+                "drops": drops,
+                "floods": floods,
+                "hushed": hushed,
+                "interface": interface,
+                "process": process,
+                "api": api,
+                "next_start": later,
+                "drift": {"words": drift.words, **to_json(drift)},
+            }
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
-            told_of = (*lines.process(interface, process), *lines.drops(drops), *lines.floods(floods, hushed))
+            told_of = (*lines.process(interface, process), *lines.api(api), *lines.drops(drops), *lines.floods(floods, hushed))
             beside = [f"  drift: {drift.words}; crowbar plan diff shows them"] if drift.words else []
             for line in (lines.summary(summary, running), *beside, *told_of, *(f"  {line}" for line in later)):
                 print(line)

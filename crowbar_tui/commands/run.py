@@ -51,6 +51,7 @@ from engine.api.control import (
 from engine.api.process import REHEARSAL, give_up, keep_root
 
 from .. import lines
+from ..api_option import api_option
 from ..console.lifecycle import open_rehearsal, terminal
 from ..paths import path
 
@@ -103,6 +104,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "offer the HTTP API there (docs/api.md): on loopback, or on an address of the admin network (default: $CROWBAR_API, else nowhere)"
     )
     engine.add_argument("--api", default="", metavar="ADDRESS:PORT", help=text)
+    both = "an operator needs a token and a certificate for the HTTP API (default: one of them is enough)"
+    engine.add_argument("--api-requires-both", action="store_true", help=both)
     _user(engine)
     engine.set_defaults(run=_engine)
 
@@ -399,11 +402,13 @@ def _engine(arguments: argparse.Namespace) -> int:
         return _stop(arguments.store)
     plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store)) if arguments.plan else None
     secrets = at_hand(plan.secrets, os.environ) if plan is not None else {}  # before the right to read them is given up
+    api = api_option(arguments.api, arguments.api_requires_both)
     engine = Engine(
         Config(
             store=arguments.store,
             keys=keys_beside(arguments.store),
-            api=arguments.api or os.environ.get("CROWBAR_API", ""),
+            api=api.address,
+            api_requires_both=api.both,
             reach=Reach(),
             interface=_interface(arguments, plan) if plan else arguments.interface,
         )

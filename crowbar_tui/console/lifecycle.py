@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.api.process import RightsError, give_up, ran_out
 
+from ..api_option import ApiOption, api_option
 from .supervisor import Away, guarded
 
 if TYPE_CHECKING:
@@ -43,19 +44,24 @@ def terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def open_console(store: Path, then: Callable[[list[str]], int]) -> int:
+def open_console(store: Path, then: Callable[[list[str]], int], api: ApiOption | None = None) -> int:
     """`crowbar`: attaches, or starts an engine inside. Without a committed plan the wizard opens. `then` runs the command that the
-    user chose there. Returns the exit code. Raises StoreError and ServiceError before it touches the screen."""
+    user chose there. `api`: where an engine inside offers the HTTP API (default: as the environment says). Returns the exit code. Raises
+    StoreError and ServiceError before it touches the screen."""
     from engine.api.views import held
 
     _environment()
+    where = api if api is not None else api_option(None, False)
     if held(store):
+        if where.given:
+            print(f"crowbar: an engine runs on {store}, and --api counts only when an engine starts: crowbar engine stop", file=sys.stderr)
+            return 2
         return guarded(lambda away: attached(store, away), then)
 
     def make() -> _Running:
         from engine.api.control import Config, Engine, keys_beside
 
-        return _Running(Engine(Config(store=store, keys=keys_beside(store))))
+        return _Running(Engine(Config(store=store, keys=keys_beside(store), api=where.address, api_requires_both=where.both)))
 
     def body(away: Away) -> int:
         from engine.api.control import keys_beside

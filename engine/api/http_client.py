@@ -1,6 +1,6 @@
 """A client of the HTTP API, for programs on other machines. It needs only the standard library and msgspec.
 
-    with HttpClient("https://192.168.124.10:8443", token, ca="ca.crt") as engine:
+    with HttpClient("https://192.168.124.10:8443", token, ca="ca.crt") as engine:  # or certificate=("alice.crt", "alice.key")
         for node in engine.nodes():
             print(node["name"], node["state"])
         engine.operate("power", "node-3", value="on")
@@ -48,22 +48,36 @@ class Refusal(Exception):
 class HttpClient:
     """A connection to the API. Methods return plain data as docs/api.md says. They raise Refusal and HttpApiError."""
 
-    def __init__(self, url: str, token: str, ca: Path | str | None = None, timeout_s: float = PATIENCE_S) -> None:
-        """`ca`: file of the site's authority (`ca.crt`), needed for https. Raises HttpApiError."""
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        ca: Path | str | None = None,
+        timeout_s: float = PATIENCE_S,
+        certificate: tuple[Path | str, Path | str] | None = None,
+    ) -> None:
+        """`ca`: file of the site's authority (`ca.crt`), needed for https. `certificate`: files of the operator's certificate and private
+        key, instead of a token or beside it; only for https. Raises HttpApiError."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise HttpApiError(f"{url} is not the address of an API: give one like https://192.168.124.10:8443")
-        self._url, self._token = url, token
+        self._url, self._token, self._certified = url, token, certificate is not None
+        if certificate is not None and parts.scheme != "https":
+            raise HttpApiError(f"{url} is not TLS, so it takes no certificate: use a token there")
         self._used = time.monotonic()
         self._connection: http.client.HTTPConnection
         try:
             if parts.scheme == "https":
                 context = ssl.create_default_context(cafile=ca)
+                if certificate is not None:
+                    context.load_cert_chain(*certificate)
                 self._connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout_s, context=context)
             else:
                 self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
         except (OSError, ValueError) as error:
-            raise HttpApiError(f"cannot use {url} with the authority {ca} ({error}): copy ca.crt from the admin node") from error
+            raise HttpApiError(
+                f"cannot use {url} with these files ({error}): copy ca.crt from the admin node, and check the certificate"
+            ) from error
 
     def __repr__(self) -> str:
         return f"HttpClient({self._url!r})"
@@ -80,7 +94,7 @@ class HttpClient:
     def request(self, method: str, path: str, body: Json = None, query: dict[str, Any] | None = None) -> Any:
         """Any request. `path` is without `/api/v1`; `body` is plain data. An order is never sent a second time."""
         target = BASE + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Authorization": f"Bearer {self._token}"}
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         data = None
         if body is not None:
             data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
@@ -96,6 +110,9 @@ class HttpClient:
         except (OSError, ValueError, http.client.HTTPException, msgspec.MsgspecError) as error:
             self.close()
             what = str(error) or type(error).__name__
+            if self._certified and isinstance(error, (http.client.RemoteDisconnected, ConnectionError, ssl.SSLError)):
+                words = "it may not accept the client certificate, and the engine's health page says why"
+                raise HttpApiError(f"the API at {self._url} ended the connection without an answer ({what}): {words}") from error
             raise HttpApiError(f"the API at {self._url} does not answer ({what}): check its address, and that the engine runs") from error
         return found
 

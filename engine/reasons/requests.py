@@ -86,13 +86,49 @@ other_version = kind(
 no_token = kind(
     "no_token",
     "the request shows no valid token of an operator",
-    "send the header `Authorization: Bearer TOKEN`; make a token on the admin node with crowbar api token NAME",
+    "send the header `Authorization: Bearer TOKEN`, or a certificate; make one on the admin node with crowbar api token NAME",
+    who=Who.OPERATOR,
+)
+needs_both = kind(
+    "needs_both",
+    "this API needs a token and a certificate of the same operator, and the request shows only one of them: {missing} is missing",
+    "make a token with crowbar api token NAME, and a certificate with crowbar api certificate NAME -o FOLDER",
+    who=Who.OPERATOR,
+)
+certificate_expired = kind(
+    "certificate_expired",
+    "the certificate of operator {operator} expired on {until}",
+    "make a new one on the admin node with crowbar api certificate {operator} -o FOLDER; check the clocks of both machines",
+    who=Who.OPERATOR,
+)
+certificate_revoked = kind(
+    "certificate_revoked",
+    "the certificate was revoked, or its making did not end",
+    "if the operator may still use the API, make a new one on the admin node with crowbar api certificate NAME -o FOLDER",
+    who=Who.OPERATOR,
+)
+certificate_foreign = kind(
+    "certificate_foreign",
+    "the client certificate is not of this site's authority for operators",
+    "make one on the admin node with crowbar api certificate NAME -o FOLDER",
+    who=Who.OPERATOR,
+)
+certificate_use = kind(
+    "certificate_use",
+    "the client certificate is not for a client of TLS",
+    "make one on the admin node with crowbar api certificate NAME -o FOLDER",
+    who=Who.OPERATOR,
+)
+two_operators = kind(
+    "two_operators",
+    "the token is of operator {token}, and the certificate of operator {certificate}",
+    "send a token and a certificate of the same operator, or only one of them",
     who=Who.OPERATOR,
 )
 failed_logins = kind(
     "failed_logins",
-    "too many requests without a valid token came from {address}",
-    "wait {seconds} s, then send a valid token",
+    "too many requests without a valid token or certificate came from {address}",
+    "wait {seconds} s, then send a valid one",
     who=Who.OPERATOR,
 )
 needs_yes = kind(

@@ -34,6 +34,18 @@ interface_not_served = kind(
     "remove the cause; the engine tries again by itself",
     who=Who.OPERATOR,
 )
+api_off = kind(
+    "api_off",
+    "the engine offers no HTTP API",
+    "to offer one, start the engine with --api ADDRESS:PORT (docs/api.md)",
+    who=Who.OPERATOR,
+)
+api_waits = kind(
+    "api_waits",
+    "the HTTP API on {address} waits for the first plan, which says whether the address is in the admin network",
+    "commit a plan",
+    who=Who.OPERATOR,
+)
 flood = kind(
     "flood",
     "{source} sent more {what} than a stranger may: {count} were dropped, the last of {who}{where}",

@@ -55,7 +55,7 @@ class Call(Struct, frozen=True, kw_only=True):
     body: Any
     """A record of the endpoint's `body`, or None."""
     who: str
-    """The operator whose token it showed."""
+    """The operator whose token or certificate it showed."""
     ends: Callable[[], bool]
     """True once nobody waits for the answer."""
 

@@ -1,7 +1,7 @@
 """The gate that every call of the API passes: caller, route, query, bounded body; then its handler, in a thread of its own. Runs in the
 API's loop.
 
-* The caller comes first. A request without a valid token gets 401 whatever it asks for, and its body is not read.
+* The caller comes first. A request without a valid token or certificate gets 401 whatever it asks for, and its body is not read.
 * A thread for each call, as the attach socket has: an answer of a BMC may take half a minute. `AT_ONCE` and `OF_ONE` bound them.
 """
 
@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from .. import reasons
-from ..serve.http_guard import NAMELESS, Guard, peer_of
+from ..serve.http_guard import NAMELESS, Guard, certificate_of, peer_of
 from . import inputs
 from .calls import Backend, Call, Refusal
 from .logins import Logins
@@ -71,7 +71,7 @@ class Gate:
     async def _answer(self, request: web.BaseRequest) -> bytes:
         assert self.guard is not None
         address = peer_of(request.transport)
-        who = self._logins.caller(address, request.headers.getall("Authorization", []))
+        who = self._logins.caller(address, request.headers.getall("Authorization", []), certificate_of(request.transport))
         self.guard.proved(request.protocol)
         path, _, query = request.raw_path.partition("?")
         endpoint, parts = _endpoint(request.method, path)

@@ -16,7 +16,7 @@ from .table import ENDPOINTS, SEGMENT, Endpoint
 REFERENCE = "#/components/schemas/{name}"
 REFUSALS = {
     400: "not an HTTP request",
-    401: "no valid token",
+    401: "no valid token or certificate of an operator",
     404: "there is no such thing, or no such path",
     405: "the path takes other methods",
     408: "the body came too slowly",
@@ -49,11 +49,14 @@ def document() -> dict[str, Json]:
             "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"token": []}],
+        "security": [{"token": []}, {"certificate": []}],
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "made by crowbar api token NAME"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "made by crowbar api token NAME"},
+                "certificate": {"type": "mutualTLS", "description": "made by crowbar api certificate NAME -o FOLDER"},
+            },
         },
     }
 

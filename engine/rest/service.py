@@ -14,10 +14,10 @@ from ..serve.http import BACKLOG, HANDSHAKE_S, listen
 from ..serve.http_door import Door
 from ..serve.http_guard import FAREWELL_S, Guard, Limits
 from ..serve.standing import Standing
-from ..trust.operators import Operators
 from ..wire.recording import Recorder
 from .calls import Backend
 from .gate import MALFORMED, Gate
+from .handshake import count_refusals
 from .logins import Logins
 
 LIMITS = Limits(connections=128, per_peer=32, head_s=10.0, keep_alive_s=30.0, body_s=20.0)
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Proven:
-    """Strangers share a quarter of the connections; addresses that showed a valid token have places of their own."""
+    """Strangers share a quarter of the connections; addresses that showed a valid token or certificate have places of their own."""
 
     def __init__(self, logins: Logins) -> None:
         self._logins = logins
@@ -44,15 +44,17 @@ class ApiService:
     def __init__(
         self,
         backend: Backend,
-        operators: Operators,
+        logins: Logins,
         site: tuple[str, int],
         tls: ssl.SSLContext | None,
         record: Recorder,
         limits: Limits = LIMITS,
     ) -> None:
+        """`tls`: None serves in clear."""
         self._site, self._tls, self._limits = site, tls, limits
         self._counters: Counter[str] = Counter()
-        logins = Logins(operators)
+        if tls is not None:
+            count_refusals(tls, self._counters)
         self._door = Door(Proven(logins), record, self._counters)
         self._gate = Gate(backend, logins, limits.body_s, self._counters)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -8,17 +8,28 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from .. import reasons
 from ..attach.desk import Host
 from ..core.world.world import World
+from ..definitions import Json
 from ..plan import Plan
+from ..reasons import Reason
 from ..rest import where
+from ..rest.logins import Logins
 from ..rest.service import ApiService
+from ..serve import ServiceError
 from ..store.errors import files_of
 from ..store.store import JournalRow, Store
 from ..trust.authority import API, site_trust
+from ..trust.certificates import Certificates, ask_for_certificates, certificates
 from ..trust.operators import Operators, operators
 from ..wire.recording import Recorder
 from .config import Config
+
+CLEAR = (
+    "the API on loopback speaks HTTP without TLS, so it cannot ask for a certificate: leave out --api-requires-both, "
+    "or give --api an address of the admin network"
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +77,24 @@ class Api:
                 return
             address, port = where.site_of(self._config.api)
             if where.is_loopback(address):
+                if self._config.api_requires_both:
+                    raise ServiceError(CLEAR)
                 self._start((address, port), "")
             elif plan is not None:
                 where.check(address, plan)
                 self._start(self._config.reach(address, port), address)
             else:
                 log.warning("the HTTP API waits for the first plan, which says whether %s is in the admin network", address)
+
+    def shown(self) -> dict[str, Json]:
+        """Where it listens, or why it does not: `url`, else `why` (code, sentence, advice). `counters`: answers, and refusals by reason."""
+        service = self.service
+        if service is not None:
+            address, port = service.address
+            scheme = "http" if where.is_loopback(where.site_of(self._config.api)[0]) else "https"
+            return {"url": f"{scheme}://{address}:{port}", "both": self._config.api_requires_both, "counters": service.counters()}
+        why: Reason = reasons.api_waits(address=self._config.api) if self._config.api else reasons.api_off()
+        return {"why": {"code": why.code, "sentence": reasons.sentence(why), "advice": reasons.advice(why)}}
 
     def close(self) -> None:
         with self._opening:
@@ -84,8 +107,11 @@ class Api:
         keys = self._config.keys
         with files_of(self._config.store):
             tls = site_trust(keys, (certified, site[0]), API).context if certified else None
-            if not operators(keys):
-                log.warning("no operator has a token for the HTTP API: make one with crowbar api token NAME")
-        service = ApiService(self._backend, Operators(keys), site, tls, self._record)
+            if tls is not None:
+                ask_for_certificates(tls, keys)
+            if not operators(keys) and not certificates(keys):
+                log.warning("no operator may use the HTTP API: make a token with crowbar api token NAME")
+        logins = Logins(Operators(keys), Certificates(keys), self._config.api_requires_both)
+        service = ApiService(self._backend, logins, site, tls, self._record)
         service.start()
         self.service = service

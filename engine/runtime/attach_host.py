@@ -35,6 +35,12 @@ from .sealing import Sealing
 log = logging.getLogger(__name__)
 
 
+class ShowsApi(Protocol):
+    """`api_host.Api`, which itself needs this module's host."""
+
+    def shown(self) -> dict[str, Json]: ...
+
+
 class Attachable(Protocol):
     """What the socket needs from an engine (`engine.Engine`)."""
 
@@ -43,6 +49,8 @@ class Attachable(Protocol):
     disks: DiskLooks
     stop_asked: threading.Event
 
+    @property
+    def api(self) -> ShowsApi: ...
     @property
     def failure(self) -> str: ...
     @property
@@ -133,6 +141,7 @@ class EngineHost:
         body |= self._engine.packets.health()
         body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
+        body["api"] = self._engine.api.shown()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()
         body["barclamps"] = {name: list(one) for name, one in versions(self._engine.world.base).items()}

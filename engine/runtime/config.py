@@ -23,6 +23,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Address at which the services listen before a plan names one. Empty: as in the plan."""
     api: str = ""
     """`ADDRESS:PORT` of the HTTP API for operators. Empty: there is none."""
+    api_requires_both: bool = False
+    """An operator needs a token and a certificate for the HTTP API. False: one of them is enough."""
     reach: Reach = Reach()
     synthetic: bool = False
     """Generate stand-ins for images, for simulated machines only."""

@@ -171,6 +171,12 @@ def peer_of(transport: asyncio.BaseTransport | None) -> str:
     return str(name[0]) if name else ""
 
 
+def certificate_of(transport: asyncio.BaseTransport | None) -> bytes:
+    """The client's certificate (DER), whose private key it has. Empty: it showed none."""
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    return (tls.getpeercert(binary_form=True) if tls is not None else None) or b""
+
+
 def descriptor_of(transport: asyncio.BaseTransport | None) -> int:
     """-1 if the connection is already gone."""
     sock = transport.get_extra_info("socket") if transport is not None else None

@@ -27,7 +27,8 @@ from engine.rest.service import LIMITS
 from engine.rest.table import SMALL
 from engine.runtime.config import Config
 from engine.runtime.engine import Engine
-from engine.trust.operators import PREFIX, make_token, revoke
+from engine.trust.operators import PREFIX, make_token
+from engine.trust.operators import revoke_token as revoke
 from engine.wire.reach import Reach
 
 PATIENCE_S = 60.0

@@ -115,6 +115,23 @@ async def test_the_health_screen_names_who_sends_too_much(size: tuple[int, int],
         golden(f"health-floods-{size[0]}x{size[1]}", shot(app))
 
 
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        ({"url": "https://10.0.0.5:8443", "both": True, "counters": {"refused_no_token": 3, "answered_200": 9}},
+         "HTTP API        https://10.0.0.5:8443   3 refused   needs a token and a certificate"),
+        ({"why": {"code": "api_off", "sentence": "x", "advice": "y"}}, "HTTP API        off"),
+        ({"why": {"code": "api_waits", "sentence": "it waits for the first plan", "advice": "commit a plan"}},
+         "HTTP API        it waits for the first plan; commit a plan"),
+    ],
+)  # fmt: skip
+async def test_the_health_screen_says_where_the_api_is(api: dict[str, object], said: str) -> None:
+    _, at = still("working")
+    source, at = still("working", health={**HEALTH, "api": api})
+    async with console(source, at, (120, 40), "8") as (app, _):
+        assert said in shot(app)
+
+
 def test_a_machine_of_which_packets_are_dropped_says_so_in_its_line() -> None:
     source, at = still("begun")
     work = Work(source.world)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from terminal import CROWBAR, Terminal, alive, cpu, needs_tmux, until
 
+from engine.api.http_client import HttpClient, Refusal
 from engine.api.views import Attached, AttachError
 
 pytestmark = needs_tmux
@@ -66,6 +67,22 @@ def clean(terminal: Terminal) -> None:
     assert terminal.flag("cursor_flag") == "1"
     terminal.type("clear; stty -a | grep -c ' echo '", "Enter")
     terminal.wait(lambda text: text.split() == ["1", "$"])
+
+
+@pytest.mark.slow
+def test_the_consoles_own_engine_offers_the_api(terminal: Terminal, store: Path) -> None:
+    terminal.type(f"{CROWBAR} --store {store} --api 127.0.0.1:0", "Enter")
+    through(terminal)
+    terminal.keys("8")
+    terminal.wait("http://127.0.0.1:")
+    with Attached(store) as engine:
+        url = engine.health().result["api"]["url"]
+    with pytest.raises(Refusal, match="no valid token"), HttpClient(url, "x") as client:
+        client.about()
+    terminal.keys("q")
+    terminal.wait("the engine keeps running")
+    terminal.type(f"clear; {CROWBAR} --store {store} --api 127.0.0.1:0", "Enter")
+    terminal.wait("--api counts only when an engine starts")
 
 
 def test_q_leaves_the_engine_at_work_and_crowbar_attaches_again(terminal: Terminal, store: Path) -> None:

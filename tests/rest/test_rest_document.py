@@ -56,7 +56,7 @@ def test_the_document_has_the_shape_of_openapi_3_1() -> None:
     found = document()
     assert re.fullmatch(r"3\.1\.\d+", found["openapi"])
     assert {"title", "version"} <= found["info"].keys()
-    assert found["security"] == [{"token": []}]
+    assert found["security"] == [{"token": []}, {"certificate": []}]
     assert found["components"]["securitySchemes"]["token"] == {
         "type": "http",
         "scheme": "bearer",

@@ -11,7 +11,9 @@ import pytest
 from engine.files.key_file import KeyFileError
 from engine.rest.calls import Refusal
 from engine.rest.logins import FAILED, OF_ADDRESS, Logins
-from engine.trust.operators import MOST, TOKENS_FILE, Operators, make_token, operators, revoke
+from engine.trust.certificates import Certificates
+from engine.trust.operators import MOST, TOKENS_FILE, Operators, make_token, operators
+from engine.trust.operators import revoke_token as revoke
 
 
 def test_a_token_is_random_and_only_its_hash_is_kept_for_the_owner(tmp_path: Path) -> None:
@@ -96,7 +98,7 @@ def status(logins: Logins, address: str, token: str) -> int:
 def test_failed_logins_of_an_address_are_limited_and_come_back(tmp_path: Path) -> None:
     good = make_token(tmp_path, "alice", 1.0)
     clock = Clock()
-    logins = Logins(Operators(tmp_path), clock)
+    logins = Logins(Operators(tmp_path), Certificates(tmp_path), clock=clock)
     burst = int(FAILED.burst)
     assert [status(logins, "a", "x") for _ in range(burst + 5)] == [401] * burst + [429] * 5
     assert status(logins, "a", good) == 429, "no answer tells a guesser whether the token was right"
@@ -108,7 +110,7 @@ def test_failed_logins_of_an_address_are_limited_and_come_back(tmp_path: Path) -
 
 def test_operators_of_one_address_go_on_while_another_guesses_there(tmp_path: Path) -> None:
     tokens = [make_token(tmp_path, f"o{i}", 1.0) for i in range(OF_ADDRESS + 1)]
-    logins = Logins(Operators(tmp_path), Clock())
+    logins = Logins(Operators(tmp_path), Certificates(tmp_path), clock=Clock())
     assert {status(logins, "a", one) for one in tokens} == {200}
     while status(logins, "a", "x") != 429:
         pass

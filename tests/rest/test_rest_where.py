@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 from cli_store import PLAN, plan_of
 
-from crowbar_tui.cli import main
+from crowbar_tui.api_option import ApiOption, api_option
+from crowbar_tui.cli import _console_options, main
 from engine.api.http_client import HttpApiError, HttpClient
 from engine.files.paths import keys_beside
 from engine.rehearsal.session import _free_lane
@@ -138,7 +140,7 @@ def test_the_command_line_makes_lists_and_revokes_tokens(tmp_path: Path, capsys:
         code = main(["--store", str(tmp_path / "store"), *words])
         return code, *capsys.readouterr()
 
-    assert "no operator has a token" in crowbar("api", "tokens")[1]
+    assert "no operator has a token or a certificate" in crowbar("api", "tokens")[1]
     assert "start an engine on this store first" in crowbar("api", "token", "alice")[2]
     (tmp_path / "store.keys").mkdir(0o700)
     code, token, note = crowbar("api", "token", "alice")
@@ -153,8 +155,66 @@ def test_the_command_line_makes_lists_and_revokes_tokens(tmp_path: Path, capsys:
     assert (code, "already has a token" in error) == (2, True)
     code, _, error = crowbar("api", "token", "../x")
     assert (code, "cannot name an operator" in error) == (2, True)
-    assert crowbar("api", "revoke", "alice")[:2] == (0, "the token of alice is worthless now\n")
+    assert crowbar("api", "revoke", "alice")[:2] == (0, "revoked the token of alice\n")
     assert crowbar("api", "revoke", "alice")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        ("127.0.0.1:0", "the HTTP API listens on http://127.0.0.1:"),
+        ("10.0.0.5:8443", "the HTTP API on 10.0.0.5:8443 waits for the first plan"),
+        ("", ""),
+    ],
+)
+def test_status_says_where_the_api_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], api: str, said: str
+) -> None:
+    engine = started(tmp_path / "store", api, monkeypatch)
+    try:
+        assert main(["--store", str(tmp_path / "store"), "status"]) == 0
+        text = capsys.readouterr().out
+        assert said in text
+        assert ("HTTP API" in text) == bool(said)
+        assert main(["--store", str(tmp_path / "store"), "status", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)["api"]
+        assert shown == engine.api.shown() | ({"counters": shown["counters"]} if "counters" in shown else {})
+        assert shown.get("why", {}).get("code") == (None if "127" in api else "api_waits" if api else "api_off")
+    finally:
+        engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ([], {}),
+        (["--store", "s"], {"--store": "s"}),
+        (["--store=s", "--api", "a:1"], {"--store": "s", "--api": "a:1"}),
+        (["--api=a:1", "--api-requires-both"], {"--api": "a:1", "--api-requires-both": "1"}),
+        (["--api"], None),
+        (["status"], None),
+        (["--api", "a:1", "status"], None),
+        (["--json"], None),
+    ],
+)
+def test_the_options_of_the_console(words: list[str], options: dict[str, str] | None) -> None:
+    assert _console_options(words) == options
+
+
+def test_the_option_of_the_console_is_no_option_of_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error:
+        main(["--store", str(tmp_path), "--api", "127.0.0.1:1", "engine"])
+    assert error.value.code == 2
+    assert "give them after the command" in capsys.readouterr().err
+
+
+def test_the_environment_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROWBAR_API", "127.0.0.1:1")
+    monkeypatch.setenv("CROWBAR_API_REQUIRES_BOTH", "1")
+    assert api_option(None, False) == ApiOption(address="127.0.0.1:1", both=True)
+    assert api_option("10.0.0.5:2", False) == ApiOption(address="10.0.0.5:2", both=True, given=True)
+    monkeypatch.setenv("CROWBAR_API_REQUIRES_BOTH", "0")
+    assert not api_option(None, False).both
 
 
 @pytest.mark.parametrize("by_variable", [False, True])

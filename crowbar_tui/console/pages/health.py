@@ -92,6 +92,7 @@ class HealthScreen(Scroll):
                 _pair(out, "" if out else "interface", line((text, "bad")))
         elif interface:
             _pair(out, "interface", line(clip(interface["name"] or interface["address"], columns - 20)))
+        out += _api(health.get("api") or {}, columns)
         if process.get("why_root"):
             for i, text in enumerate(wrap(f"root: {process['why_root']}", columns - 20)):
                 _pair(out, "" if i else "runs as", line((text, "ask")))
@@ -153,6 +154,24 @@ class HealthScreen(Scroll):
 
     def hints(self) -> list[Hint]:
         return []
+
+
+def _api(shown: dict[str, Any], columns: int) -> list[Line]:
+    """Where the HTTP API listens, or why it does not, and what it refused."""
+    out: list[Line] = []
+    why = shown.get("why") or {}
+    if shown.get("url"):
+        counters: dict[str, int] = shown.get("counters") or {}
+        refused = sum(many for name, many in counters.items() if name.startswith("refused_"))
+        both = "   needs a token and a certificate" if shown.get("both") else ""
+        told = (f"   {refused} refused" if refused else "", "ask")
+        _pair(out, "HTTP API", line(clip(shown["url"], columns - 20), told, (both, "dim")))
+    elif why.get("code") == "api_off":
+        _pair(out, "HTTP API", line(("off", "dim")))
+    elif why:
+        for i, text in enumerate(wrap(f"{why['sentence']}; {why['advice']}", columns - 20)):
+            _pair(out, "" if i else "HTTP API", line((text, "ask")))
+    return out
 
 
 def _row(text: str, style: str, count: int, seconds: float, columns: int) -> list[Line]:
