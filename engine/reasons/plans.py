@@ -111,6 +111,12 @@ still_required = kind(
     "delete those deployments in the same commit, or remove these roles from them",
     who=Who.OPERATOR,
 )
+still_owns = kind(
+    "still_owns",
+    "deployment {deployment} cannot be deleted, because the plan gives it {owns}",
+    "give these to another deployment in the plan, and commit the plan without the deployment",
+    who=Who.OPERATOR,
+)
 not_proposed = kind(
     "not_proposed",
     "no edit of deployment {deployment} waits",

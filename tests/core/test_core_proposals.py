@@ -17,7 +17,7 @@ from engine.definitions import Json, Requirement
 from engine.effects import Accept, Refuse
 from engine.events import Commit, CommitProposals, Operate, Propose, Recall, SetAttribute
 from engine.model import State
-from engine.plan import DeploymentDef, Plan, Rule
+from engine.plan import DeploymentDef, Network, Plan, Rule
 from engine.reasons import sentence
 from engine.requests import Asker, Request
 
@@ -285,6 +285,25 @@ def test_it_stays_while_others_require_its_roles_on_other_nodes() -> None:
     assert not bound(d) | bound(d, "n2")
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"networks": {"storage": Network(name="storage", subnet="10.1.0.0/24", deployment="web")}}, "network storage"),
+        ({"rules": (Rule(group="a"), Rule(deployment="web"))}, "the nodes of rule 2"),
+    ],
+)
+def test_a_deployment_that_owns_something_stays(more: dict[str, Any], words: str) -> None:
+    d = rig(dep("web"), **more)
+    says(d, Propose(who="op", deployment="web", wanted=None))
+    refused = diff_proposals(d.world, ["web"]).refused
+    assert refused is not None
+    assert refused.code == "still_owns"
+    assert f"the plan gives it {words}" in sentence(refused)
+    answer = says(d, CommitProposals(who="op", deployments=("web",)))
+    assert isinstance(answer, Refuse)
+    assert answer.reason == refused
+
+
 def test_its_roles_on_the_same_node_are_no_obstacle() -> None:
     d = rig(dep("top", "base"), dep("leaf", "app", parent="top"))
     propose(d, dep("leaf", "app"))
@@ -340,8 +359,8 @@ def test_any_order_of_acts_ends_in_the_plan_with_the_last_committed_definitions(
         waiting = {k: v for k, v in waiting.items() if as_wanted(v) != as_wanted(committed.get(k))}
         assert d.world.plan.deployments == committed
         assert {k: v.wanted for k, v in tables(d.world)["proposals"].items()} == {k: as_wanted(v) for k, v in waiting.items()}
-    whole = rig(*d.world.plan.deployments.values())
-    assert {k: replace(v, revision=0, since=0.0) for k, v in tables(d.world)["node_roles"].items()} == {
-        k: replace(v, revision=0, since=0.0) for k, v in tables(whole.world)["node_roles"].items()
+    whole = rig(*d.world.plan.deployments.values())  # a rank is an estimate of the revision that bound the role
+    assert {k: replace(v, revision=0, since=0.0, rank=0.0) for k, v in tables(d.world)["node_roles"].items()} == {
+        k: replace(v, revision=0, since=0.0, rank=0.0) for k, v in tables(whole.world)["node_roles"].items()
     }
     assert d.world.deployments == whole.world.deployments

@@ -8,6 +8,7 @@ Rules of deletion. They hold for proposals only, because a whole plan says by it
 * A deployment goes only with its children, or after they have other parents.
 * A deployment stays while node roles of others, which stay, require its node roles on other nodes. Node roles of the same node are no
   obstacle: what they require there is bound anew, or goes with them.
+* A deployment stays while the plan gives it nodes or networks (`proposed`).
 * Roles that wrote disks stay bound, and with them the deployment's record (`dropped`). The preview names them.
 """
 
@@ -25,12 +26,9 @@ from ...reasons import Reason
 from ...reasons.moment import moment
 from ..world.work import Work
 from .bind import commit
-from .proposed import as_wanted, definition, other_revision, proposed_plan
+from .proposed import NAMED, as_wanted, definition, other_revision, proposed_plan
 from .revisions import latest
 from .values import SYSTEM
-
-NAMED = 3
-"""Most node roles that a refusal names."""
 
 
 def propose(w: Work, event: Propose) -> Reason | str:

@@ -5,6 +5,7 @@ Rules
 * An edit is made on a revision. Once the plan has another definition of that deployment than that revision had, the edit is not committed:
   it would undo what somebody did meanwhile. Revisions that change other deployments do no harm.
 * An edit that equals the plan's definition is none.
+* A deployment that owns nodes or networks in the plan stays: these would be nobody's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from ...reasons import Reason
 from ...reasons.moment import moment
 from ..world.view import View
 from .values import SYSTEM
+
+NAMED = 3
+"""Most things that a refusal names."""
 
 
 def definition(plan: Plan, name: str) -> DeploymentDef | None:
@@ -107,7 +111,19 @@ def proposed_plan(view: View, names: Iterable[str]) -> Plan | Reason:
         else:
             deleted.add(name)
             deployments.pop(name, None)
-    return _tree(deployments, deleted) or replace(plan, deployments=deployments, attributes=attributes)
+    refused = _tree(deployments, deleted) or _owns(plan, deleted)
+    return refused or replace(plan, deployments=deployments, attributes=attributes)
+
+
+def _owns(plan: Plan, deleted: set[str]) -> Reason | None:
+    """A deployment that still owns something in the plan would leave it to nobody."""
+    for name in sorted(deleted):
+        owned = [f"network {one.name}" for one in plan.networks.values() if one.deployment == name]
+        owned += [f"the nodes of rule {number}" for number, rule in enumerate(plan.rules, 1) if rule.deployment == name]
+        if owned:
+            more = f" and {len(owned) - NAMED} more" if len(owned) > NAMED else ""
+            return reasons.still_owns(deployment=name, owns=", ".join(owned[:NAMED]) + more)
+    return None
 
 
 def _tree(deployments: Mapping[str, DeploymentDef], deleted: set[str]) -> Reason | None:
