@@ -20,7 +20,7 @@ from engine.attach.client import Attached, Receipt
 from engine.attach.protocol import LINE, SOCKET, DoPropose
 from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
 from engine.effects import Accept, Refuse
-from engine.events import Asked, Operate, SetAttribute
+from engine.events import Asked, Operate, Recall, SetAttribute
 from engine.reasons import Reason
 from engine.requests import Asker, Request
 

@@ -15,6 +15,7 @@ from ..session import Session
 from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
+from .proposals import ProposalsScreen, summary_lines
 
 _STYLE = {
     "validated": "good",
@@ -24,6 +25,7 @@ _STYLE = {
     "proposed": "ask",
     "in error": "bad",
     "empty": "dim",
+    "deleted": "dim",
 }
 
 
@@ -52,13 +54,18 @@ class PlanScreen(Scroll):
         head = self._head(page)
         if columns >= 120:
             half = columns // 2
-            left, right = [*self._deployments(page, half - 2), line(), *self._revisions(page)], text
+            left, right = (
+                [*summary_lines(self.session, page.edits, half - 2), *self._deployments(page, half - 2), line(), *self._revisions(page)],
+                text,
+            )
             rows = []
             for i in range(max(len(left), len(right))):
                 told = right[i] if i < len(right) else ()
                 rows.append((*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *told))
             return [head, line(), *rows]
-        return [head, line(), *self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+        edits = summary_lines(self.session, page.edits, columns)
+        rest = [*self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+        return [head, line(), *edits, *rest]
 
     def _head(self, page: PlanPage) -> Line:
         spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
@@ -86,6 +93,8 @@ class PlanScreen(Scroll):
                     (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
                 )
             )
+            if d.runs not in (d.state, "empty"):
+                out.append(line((f"   {'  ' * d.depth}committed: {d.runs}", "dim")))
             if told := self._held_up(d):
                 room = columns - 6 - 2 * d.depth
                 out.append(line((f"   {'  ' * d.depth}{clip(told, room)}", "dim" if style == "good" else style)))
@@ -110,6 +119,7 @@ class PlanScreen(Scroll):
     def hints(self) -> list[Hint]:
         return [
             Hint("c", "commit", "read a plan from a file, see what it would change, commit it"),
+            Hint("p", "proposals", "edits of single deployments that wait: preview, commit or recall them"),
             Hint("v", "revisions", "earlier commits: look at one, go back to it"),
             Hint("A", "settings", "attributes of a deployment"),
             Hint("tab", "text", "the whole plan as text, or its progress"),
@@ -122,6 +132,9 @@ class PlanScreen(Scroll):
         if key == "c":
             if self.session.may_do():
                 self.session.overlay = Asked(self.session, "commit which plan file?", lambda path: preview_file(self.session, path))
+            return True
+        if key == "p":
+            self.session.push(ProposalsScreen(self.session))
             return True
         if key == "v":
             self.session.push(RevisionsScreen(self.session))
