@@ -217,6 +217,12 @@ class PastSource:
     def commit(self, text: str, name: str) -> Said:
         return Said(False, REFUSED)
 
+    def commit_proposals(self, seen: dict[str, float]) -> Said:
+        return Said(False, REFUSED)
+
+    def recall(self, deployment: str) -> Said:
+        return Said(False, REFUSED)
+
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         return {}
 

@@ -27,6 +27,7 @@ from engine.api.views import (
     Look,
     Operate,
     Reason,
+    Recall,
     SetAttribute,
     Store,
     StoreError,
@@ -145,6 +146,12 @@ class Embedded:
     def commit(self, text: str, name: str) -> Said:
         return _said(self._host.commit_text(text, name, self._who))
 
+    def commit_proposals(self, seen: dict[str, float]) -> Said:
+        return _said(self._host.commit_proposals(list(seen), seen, self._who))
+
+    def recall(self, deployment: str) -> Said:
+        return _said(self._host.ask(Recall(who=self._who, deployment=deployment), 30.0))
+
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         return looks_of(self._host.disks(nodes))
 
@@ -251,6 +258,12 @@ class Elsewhere:
         from engine.api.control import commit_plan  # all of the engine, which a console that only looks does not load
 
         return self._order(lambda hand: commit_plan(hand, text, name))
+
+    def commit_proposals(self, seen: dict[str, float]) -> Said:
+        return self._order(lambda hand: hand.commit_proposals(list(seen), seen))
+
+    def recall(self, deployment: str) -> Said:
+        return self._order(lambda hand: hand.recall(deployment))
 
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         """Uses a separate connection, so that no command waits for it."""

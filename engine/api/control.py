@@ -32,7 +32,7 @@ from ..doctor.checks import Check, examine
 from ..doctor.interfaces import InterfaceWatch, Neighbour, Port
 from ..doctor.probes import RealProbes
 from ..effects import Refuse
-from ..files import key_file, plan_edits, plan_file
+from ..files import key_file, plan_file
 from ..files.catalog import read as read_catalog
 from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
@@ -42,6 +42,7 @@ from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
 from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
 from ..files.plan_deployments import no_image
+from ..files.plan_edits import diff_edits
 from ..files.plan_write import write_deployment
 from ..files.typed_text import typed
 from ..images.build.errors import BuildError
@@ -150,6 +151,7 @@ __all__ = [
     "count",
     "deployed",
     "diff",
+    "diff_edits",
     "examine",
     "finished",
     "from_json",
@@ -344,7 +346,7 @@ class Reader:
 
     def diff_edits(self, names: Sequence[str]) -> Diff:
         """What a commit of the waiting edits of these deployments would change."""
-        return plan_edits.diff_edits(self.world, tuple(dict.fromkeys(names)))
+        return diff_edits(self.world, tuple(dict.fromkeys(names)))
 
     def deployments(self) -> tuple[DeploymentView, ...]:
         """The tree of deployments, parents before their children."""

@@ -20,7 +20,7 @@ from ..core.roles.stages import node_state
 from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
-from ..events import Operate, SetAttribute
+from ..events import Operate, Recall, SetAttribute
 from ..files.catalog import shipped
 from ..files.clamps.site import site_catalog
 from ..files.mistakes import CatalogError
@@ -44,7 +44,9 @@ from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife
 from ..views.past import Journal, Past, Problem, Pruned, Stretch
 from ..views.plan_view import DeploymentView, PlanPage, plan_page, revision_text
 from ..views.preview import NodePreview, Preview, preview
+from ..views.proposals import ProposalView, waiting_edits
 from ..views.rack_view import RackRoom, RackView, Slot, rack_room
+from ..views.revisions import RevisionView, revision_views
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, sighting_reason, why
@@ -105,13 +107,16 @@ __all__ = [
     "PlanPage",
     "Preview",
     "Problem",
+    "ProposalView",
     "Pruned",
     "RackRoom",
     "RackView",
     "Reason",
+    "Recall",
     "Receipt",
     "Refuse",
     "Revision",
+    "RevisionView",
     "RoleLine",
     "RoleRow",
     "SetAttribute",
@@ -164,6 +169,7 @@ __all__ = [
     "preview",
     "rack_room",
     "revision_text",
+    "revision_views",
     "role_row",
     "sentence",
     "servers",
@@ -173,6 +179,7 @@ __all__ = [
     "site_catalog",
     "topology",
     "verbs",
+    "waiting_edits",
     "why",
     "why_chain",
 ]

@@ -16,6 +16,7 @@ from ..definitions import Json
 from ..reasons import Reason, sentence
 from ..store.store import JournalRow
 
+_EDITS = ("Propose", "Recall", "CommitProposals")
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -66,6 +67,8 @@ class Story:
             whose = f"{role} on {self._names.get(scope, scope)}" if slash else self._names.get(scope, scope)
             verb = "clears" if row.fields.get("clear") else "sets"
             words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')} of {whose}")
+        if row.event in _EDITS:
+            words.insert(0, f"{row.fields.get('who')}: {_edit(row)}")
         if row.event == "Operate":
             words.insert(0, f"{row.fields.get('who')}: {row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip())
         out["text"] = "; ".join(dict.fromkeys([*words, *others]))
@@ -120,6 +123,16 @@ class Story:
         self._states[(node, role)] = state
         roles[role] = state
         return [f"{role} {state}" if own else f"{role} on {self._names.get(node, node).split('.')[0]} {state}"]
+
+
+def _edit(row: JournalRow) -> str:
+    """What an operator did with single deployments."""
+    one = row.fields.get("deployment")
+    if row.event == "CommitProposals":
+        return f"commits {', '.join(cast(list[str], row.fields.get('deployments') or []))}"
+    if row.event == "Recall":
+        return f"recalls the proposal of {one}"
+    return f"proposes {'to delete ' if row.fields.get('wanted') is None else ''}{one}"
 
 
 def _reason(body: Json) -> str:

@@ -46,6 +46,10 @@ def test_an_edit_is_previewed_committed_and_gone_back_from(engine: Engine, crowb
     assert engine.world.plan == before
     lines = crowbar("plan", "revisions")[1].splitlines()
     assert [line.split("  ")[-1] for line in lines[1:]] == ["cloud changed", "back to revision 1, cloud changed (as in revision 1)"]
+    told = [one["text"].split(": ", 1) for one in objects(crowbar("events", "--json")[1]) if "propos" in one["type"]]
+    assert [words for _, words in told[:2]] == ["proposes cloud", told[1][1]]
+    assert told[1][1].startswith("commits cloud; ")
+    assert {who for who, _ in told} == {told[0][0]} != {""}
     row = objects(crowbar("plan", "revisions", "--json")[1])[-1]
     assert (row["back"], row["changes"][0]["name"]) == (1, "cloud")
 

@@ -59,6 +59,14 @@ class Still:
         self.asked.append(("commit", name, "", text))
         return Said(True, "committed")
 
+    def commit_proposals(self, seen: dict[str, float]) -> Said:
+        self.asked.append(("commit-proposals", ",".join(seen), "", seen))
+        return Said(True, "committed")
+
+    def recall(self, deployment: str) -> Said:
+        self.asked.append(("recall", deployment, "", None))
+        return Said(True, "recalled")
+
     def packets(self, who: str, after: int) -> tuple[list[Any], int]:
         """`self.told_packets`, of this machine and after this number."""
         self.asked.append(("packets", who, "", after))

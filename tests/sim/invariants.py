@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from engine import reasons
 from engine.core.boot.junk import clean_serial, clean_uuid, swapped
 from engine.core.hardware.disk_choice import lost_by
+from engine.core.plan.proposed import as_wanted, definition
 from engine.core.plan.rebind import asked
 from engine.core.plan.wanted import Wanted
-from engine.core.roles.attributes import effective
+from engine.core.roles.attributes import OF_DEPLOYMENTS, effective
 from engine.core.roles.derive import committed, done, resources, size
 from engine.core.roles.guards import blockers, node_holder
 from engine.core.roles.reopen import by_agent
@@ -237,6 +238,21 @@ class Invariants:
                 must = (own.roles[name], *wanted.parents(node, own, name))
                 if found != must:
                     self.sim.broken(f"{name} on {node.id} is bound to {found}, and must be to {must}")
+        self.deployments(world)
+
+    def deployments(self, world: World) -> None:
+        """Those of the plan, and those of node roles that stay bound without it. A proposal wants something else than the plan has."""
+        if world.plan is None:
+            return
+        must = {"system", *world.plan.deployments, *(name for role in world.node_roles.values() for name in world.above[role.deployment])}
+        if set(world.deployments) != must:
+            self.sim.broken(f"the deployments are {sorted(world.deployments)}, and must be {sorted(must)}")
+        left = {key for key in world.attributes if key[0] in OF_DEPLOYMENTS and key[1] not in world.deployments}
+        if left:
+            self.sim.broken(f"values of deployments that are gone: {sorted(left)}")
+        for name, proposal in world.proposals.items():
+            if proposal.wanted == as_wanted(definition(world.plan, name)):
+                self.sim.broken(f"the proposal of {name} wants what the plan has")
 
     def views(self, world: World) -> None:
         """Whatever is shown can be shown."""

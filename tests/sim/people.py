@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from engine.core.plan.proposed import definition_in
 from engine.core.roles.derive import committed, done
 from engine.core.roles.guards import blockers
 from engine.effects import Accept, Refuse
-from engine.events import Commit, Operate, SetAttribute
+from engine.events import Commit, CommitProposals, Operate, Propose, Recall, SetAttribute
 from engine.model import Kind, Node, NodeRole, State
-from engine.plan import Approve
+from engine.plan import Approve, DeploymentDef
 from engine.requests import Asker, Request
 
 from . import boots
@@ -93,7 +94,9 @@ class People:
         world = sim.admin.world
         nodes = sorted(n.id for n in world.nodes.values() if n.kind is Kind.SERVER)
         what = random.random()
-        if what < 0.12:
+        if what < 0.05:
+            self._edit(random)
+        elif what < 0.12:
             self.say(Commit(who="op", plan=self._other_plan(random)))
         elif what < 0.27:
             self._set(random, nodes)
@@ -124,6 +127,27 @@ class People:
             left = {name: who for name, who in cloud.roles.items() if random.random() < 0.7}
             plan = replace(plan, deployments={"cloud": replace(cloud, roles=left)})
         return plan
+
+    def _edit(self, random: Random) -> None:
+        """Anything with single deployments: two that the plan has or not, below each other or not."""
+        world = self.sim.admin.world
+        name, act = random.choice(["cloud", "extra"]), random.random()
+        waits = sorted(world.proposals)
+        if act < 0.35 and waits:
+            chosen = tuple(random.sample(waits, random.randint(1, len(waits))))
+            self.say(CommitProposals(who="op", deployments=chosen, seen={chosen[0]: world.proposals[chosen[0]].at}))
+        elif act < 0.45:
+            self.say(Recall(who="op", deployment=name))
+        elif act < 0.6 and world.revisions:
+            self.say(Propose(who="op", deployment=name, wanted=definition_in(random.choice(list(world.revisions.values())), name)))
+        else:
+            cloud = self.sim.case.plan.deployments["cloud"]
+            roles = {role: who for role, who in cloud.roles.items() if random.random() < 0.5}
+            knob = {"knob-0": random.randint(0, 3)} if "knob-0" in self.sim.case.catalog.attributes else {}
+            parent = random.choice(["system", "system", "cloud", "extra"])
+            wanted = DeploymentDef(name=name, parent=parent, roles=roles, attributes=knob)
+            base = random.choice([0, 0, *world.revisions])
+            self.say(Propose(who="op", deployment=name, wanted=wanted if random.random() < 0.8 else None, base=base))
 
     def _set(self, random: Random, nodes: list[str]) -> None:
         known = [
@@ -293,7 +317,10 @@ def _words(event: Any) -> str:
         return f"{event.verb} {event.node} {event.role} {event.value or ''}"
     if isinstance(event, SetAttribute):
         return f"set {event.layer} {event.scope} {event.name} {'--clear' if event.clear else event.value}"
-    return "commit"
+    if isinstance(event, Propose | Recall):
+        wanted = f" {event.wanted or 'gone'}" if isinstance(event, Propose) else ""
+        return f"{type(event).__name__.lower()} {event.deployment}{wanted}"
+    return f"commit {', '.join(event.deployments)}" if isinstance(event, CommitProposals) else "commit"
 
 
 Verb = Callable[[], None]

@@ -93,6 +93,9 @@ REACHED = (
         f"accepted {verb}"
         for verb in (
             "Commit",
+            "CommitProposals",
+            "Propose",
+            "Recall",
             "SetAttribute",
             "allocate",
             "approve",
@@ -114,6 +117,8 @@ REACHED = (
         )
     ),
     "refusal busy",
+    "refusal deployment_changed",
+    "refusal not_proposed",
     "refusal illegal",
     "refusal installed",
     "refusal no_power",

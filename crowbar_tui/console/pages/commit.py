@@ -5,11 +5,11 @@ A thread reads, checks and compares the plan file, because that takes a moment o
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.api.views import Revision, Step, advice, is_of_a_store, preview, revision_text, sentence, short
+from engine.api.views import Revision, RevisionView, Step, advice, is_of_a_store, preview, revision_text, revision_views, sentence, short
 
 from ..actions import ask_disks
 from ..formats import ago, count, day
@@ -17,7 +17,7 @@ from ..overlays import Typed
 from ..page import Listing, Scroll
 from ..screen import Hint
 from ..session import Order, Session
-from ..snapshot import Said
+from ..snapshot import Said, Source
 from ..styled import Line, clip, line, wrap
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX = 1_000_000
 """Largest plan file, in bytes."""
+LISTED = 500
+"""Most revisions that are listed."""
 _WHAT = {
     "new": ("+", "good", "new"),
     "again": ("~", "busy", "runs again"),
@@ -74,7 +76,8 @@ def _begin(session: Session, read: Any, title: str) -> None:
             why = found.strerror if isinstance(found, OSError) and found.strerror else str(found)
             session.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
             return
-        session.push(CommitScreen(session, title, *found))
+        text, file, seen = found
+        session.push(CommitScreen(session, title, seen, lambda source: source.commit(text, file), file=file))
 
     session.work(job, done)
 
@@ -82,12 +85,22 @@ def _begin(session: Session, read: Any, title: str) -> None:
 class CommitScreen(Scroll):
     name = "commit"
 
-    def __init__(self, session: Session, title: str, text: str, file: str, found: Diff | PlanError) -> None:
+    def __init__(
+        self,
+        session: Session,
+        title: str,
+        found: Diff | PlanError,
+        send: Callable[[Source], Said],
+        file: str = "",
+        what: str = "this plan",
+    ) -> None:
+        """`send` commits what was previewed. `file`: of a plan, for its mistakes. `what`: what would be committed, in words."""
         super().__init__(session)
         self.title = title
-        self.plan = text
-        self.file = file
         self.found = found
+        self.send = send
+        self.file = file
+        self.what = what
 
     def ident(self) -> Hashable:
         return ("commit", self.title)
@@ -120,14 +133,19 @@ class CommitScreen(Scroll):
                 out += [line("   " if i else " ! ", (text, "")) for i, text in enumerate(wrap(str(one), columns - 4))]
             return out
         if found.same:
-            return [line(), line(f" no difference: this plan is the current revision {found.revision}"), *_versions(found, columns)]
-        told = f"this plan would become revision {found.revision}"
+            return [line(), line(f" no difference: {self.what} is the current revision {found.revision}"), *_versions(found, columns)]
+        told = f"{self.what} would become revision {found.revision}"
         if not found.plan:
-            told = f"this plan is revision {found.revision}, and its commit would change the rack"
-        out = [line(" ", (told, "name")), line()]
+            told = f"{self.what} is revision {found.revision}, and its commit would change the rack"
+        out = [line(" ", (clip(told, columns - 2), "name")), line()]
         if found.refused is not None:
-            out = [line((" ! the engine would refuse it: ", "bad"), clip(sentence(found.refused), columns - 32)), line()]
+            out = [line((" ! the engine would refuse it:", "bad"))]
+            out += [line("   ", text) for text in wrap(sentence(found.refused), columns - 4)]
+            told = advice(found.refused)
+            out += [line("   ", (text, "dim")) for text in (wrap(f"try: {told}", columns - 4) if told else [])]
+            out.append(line())
         out += _versions(found, columns)
+        out += [line((" - ", "bad"), text) for one in found.drops for text in wrap(one, columns - 4, 2)]
         for one in found.chosen:
             first, *rest = wrap(one.words, columns - 21)
             out.append(line((" ~ ", "busy"), (f"{clip(short(one.node), 15):<16}", "name"), first))
@@ -181,7 +199,7 @@ class CommitScreen(Scroll):
         session = self.session
         if session.source is None:
             return
-        source, text, file = session.source, self.plan, self.file
+        source = session.source
         session.waiting += 1
 
         def done(said: Any) -> None:
@@ -190,7 +208,7 @@ class CommitScreen(Scroll):
             if told.ok and session.page is self:
                 session.back()
 
-        session.work(lambda: source.commit(text, file), done)
+        session.work(lambda: self.send(source), done)
 
 
 def _versions(found: Diff, columns: int) -> list[Line]:
@@ -205,33 +223,35 @@ class RevisionsScreen(Listing):
     name = "revisions"
     empty = "no plan is committed yet"
 
-    def things(self) -> Sequence[Revision]:
-        return sorted(self.session.world.revisions.values(), key=lambda r: -r.number)
+    def things(self) -> Sequence[RevisionView]:
+        return self.session.remember("revisions", lambda: revision_views(self.session.world, LISTED))
 
-    def key_of(self, thing: Revision) -> Hashable:
+    def key_of(self, thing: RevisionView) -> Hashable:
         return thing.number
 
-    def searched_text(self, thing: Revision) -> str:
-        return f"{thing.number} {thing.who}"
+    def searched_text(self, thing: RevisionView) -> str:
+        return f"{thing.number} {thing.who} {thing.words}"
 
     def heads(self, columns: int) -> list[Line]:
         return [line((f" {'revision':<10}{'by':<16}{'when':<30}", "head"))]
 
-    def draw(self, thing: Revision, columns: int, chosen: bool) -> list[Line]:
+    def draw(self, thing: RevisionView, columns: int, chosen: bool) -> list[Line]:
         when = f"{day(thing.at)}  {ago(self.session.wall(), thing.at)}"
-        force = ("current" if thing.number == max(self.session.world.revisions) else "", "good")
-        return [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
+        force = ("current" if thing.current else "", "good")
+        out = [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
+        return [*out, *(line(" " * 11, (text, "dim")) for text in wrap(thing.words, columns - 12, 2) if thing.words)]
 
     def hints(self) -> list[Hint]:
         return [Hint("enter", "read", "the plan of that revision"), Hint("b", "go back", "show what going back would change; then y")]
 
     def press(self, key: str) -> bool:
-        thing: Revision | None = self.chosen()
-        if key in ("enter", "b") and thing is not None:
+        thing: RevisionView | None = self.chosen()
+        found = self.session.world.revisions.get(thing.number) if thing is not None else None
+        if key in ("enter", "b") and found is not None:
             if key == "enter":
-                self.session.push(RevisionScreen(self.session, thing))
+                self.session.push(RevisionScreen(self.session, found))
             else:
-                go_back(self.session, thing)
+                go_back(self.session, found)
             return True
         return super().press(key)
 

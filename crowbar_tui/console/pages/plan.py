@@ -16,6 +16,7 @@ from ..styled import Line, clip, fit, line
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
 from .drift import DriftScreen, drift_words
+from .proposals import ProposalsScreen, summary_lines
 
 _STYLE = {
     "validated": "good",
@@ -25,6 +26,7 @@ _STYLE = {
     "proposed": "ask",
     "in error": "bad",
     "empty": "dim",
+    "deleted": "dim",
 }
 
 
@@ -53,14 +55,18 @@ class PlanScreen(Scroll):
         head, beside = self._head(page), self._drift(columns)
         if columns >= 120:
             half = columns // 2
-            left, right = [*self._deployments(page, half - 2), line(), *self._revisions(page)], text
+            left, right = (
+                [*summary_lines(self.session, page.edits, half - 2), *self._deployments(page, half - 2), line(), *self._revisions(page)],
+                text,
+            )
             rows = []
             for i in range(max(len(left), len(right))):
                 told = right[i] if i < len(right) else ()
                 rows.append((*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *told))
             return [head, *beside, line(), *rows]
-        below = [*self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
-        return [head, *beside, line(), *below]
+        edits = summary_lines(self.session, page.edits, columns)
+        rest = [*self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
+        return [head, *beside, line(), *edits, *rest]
 
     def _drift(self, columns: int) -> list[Line]:
         """What stands beside the plan, in one line where it fits."""
@@ -96,6 +102,8 @@ class PlanScreen(Scroll):
                     (f"  {d.proposed or '-':>8}", "ask" if d.proposed else "dim"),
                 )
             )
+            if d.runs not in (d.state, "empty"):
+                out.append(line((f"   {'  ' * d.depth}committed: {d.runs}", "dim")))
             if told := self._held_up(d):
                 room = columns - 6 - 2 * d.depth
                 out.append(line((f"   {'  ' * d.depth}{clip(told, room)}", "dim" if style == "good" else style)))
@@ -122,6 +130,7 @@ class PlanScreen(Scroll):
     def hints(self) -> list[Hint]:
         return [
             Hint("c", "commit", "read a plan from a file, see what it would change, commit it"),
+            Hint("p", "proposals", "edits of single deployments that wait: preview, commit or recall them"),
             Hint("v", "revisions", "earlier commits: look at one, go back to it"),
             Hint("A", "settings", "attributes of a deployment"),
             *([Hint("d", "drift", "settings and roles beside the plan, one by one")] if drift_words(self.session) else []),
@@ -138,6 +147,9 @@ class PlanScreen(Scroll):
             return True
         if key == "d" and drift_words(self.session):
             self.session.push(DriftScreen(self.session))
+            return True
+        if key == "p":
+            self.session.push(ProposalsScreen(self.session))
             return True
         if key == "v":
             self.session.push(RevisionsScreen(self.session))
