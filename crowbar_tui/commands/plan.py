@@ -125,6 +125,8 @@ def told(found: Diff, what: str = "this plan") -> str:
     for change in found.roles:
         mark, note = WORDS[change.what]
         notes = [f"{note}: {change.why}" if change.why else note]
+        if change.back:
+            notes.append(f"after a step back to stage {change.stage}, which you approve and which reboots the node")
         if change.destructive and change.what == "new":
             notes.append("wipes disks, " + ("approved" if change.approved else "waits for an approval"))
         out.append(f"  {mark} {lines.short(change.node):<14} {change.role:<18} {', '.join(notes)}")

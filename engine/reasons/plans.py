@@ -45,6 +45,12 @@ node_owned = kind(
     "take the node out of deployment {deployment}, or give it to a deployment that both share, by a rule",
     who=Who.AUTHOR,
 )
+owner_unknown = kind(
+    "owner_unknown",
+    "{what} belongs to deployment {deployment}, which the plan does not have",
+    "add deployment {deployment} to the plan, or let {what} belong to another deployment",
+    who=Who.AUTHOR,
+)
 network_owned = kind(
     "network_owned",
     "role {role} in deployment {deployment} needs network {network}, which belongs to deployment {owner}",

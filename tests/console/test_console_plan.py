@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import console, press, shot, still, until
+from driving import Still, console, press, shot, still, until
 from msgspec import convert
 from msgspec.structs import replace
 
 from crowbar_tui.console.app import Console
 from crowbar_tui.console.snapshot import Said, Setting
 from engine.api.views import World
+from engine.core.plan.bind import commit
 from engine.core.world.work import Work
 from engine.files.plan_write import write
 from engine.model import Revision, Value
-from engine.plan import BarclampPin, Expect, Plan, Versions
+from engine.plan import BarclampPin, DeploymentDef, Expect, Network, Plan, Rule, Versions
 
 
 async def typed(pilot, text: str) -> None:
@@ -56,6 +57,38 @@ async def test_a_commit_is_previewed_and_then_done(tmp_path: Path) -> None:
         await until(pilot, lambda: source.asked and app.session.page.name == "plan")
         assert "√ committed" in shot(app)
     assert source.asked == [("commit", "plan.yml", "", path.read_text())]
+
+
+def with_an_owner(plan: Plan) -> Plan:
+    """The nodes belong to a deployment of their own, with another RAID."""
+    rules = (Rule(name="node-{place}", deployment="left", attributes={"raid-wanted": {"level": "raid10"}}),)
+    left = DeploymentDef(name="left", parent=next(iter(plan.deployments)))
+    storage = Network(name="storage", subnet="10.77.0.0/24", deployment="left")
+    return replace(plan, rules=rules, deployments={**plan.deployments, "left": left}, networks={**plan.networks, "storage": storage})
+
+
+async def test_the_preview_shows_another_owner_and_what_another_raid_costs(tmp_path: Path) -> None:
+    source, at = still("ready")
+    path = tmp_path / "plan.yml"
+    path.write_text(write(with_an_owner(in_force(source.world))))
+    async with console(source, at, size=(140, 60)) as (app, pilot):
+        text = await preview(app, pilot, path)
+        assert "deployment: system -> left" in text
+        assert "raid-wanted: nothing -> {'level': 'raid10'}" in text
+        assert "raid-configure runs again only in a redeploy, which reboots the node and wipes sda" in text
+
+
+async def test_the_owner_is_on_the_pages_of_node_plan_and_networks() -> None:
+    source, at = still("ready")
+    work = Work(source.world)
+    assert commit(work, with_an_owner(in_force(source.world)), "op") is None
+    owned = Still(work.finish(), source.where, [], at=at)
+    async with console(owned, at, size=(140, 40), keys="5") as (app, pilot):
+        nodes = sum(node.deployment == "left" for node in owned.world.nodes.values())
+        assert f"owns {nodes} nodes and network storage" in shot(app)
+        await press(pilot, "1 enter")
+        await until(pilot, lambda: app.session.page.name == "node")
+        assert "  of left" in shot(app)
 
 
 async def test_the_plan_in_force_is_not_committed_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from catalogs import ADMIN, BMCS, NETWORK, catalog, plan, role, same
+from msgspec.structs import replace
 from world_rig import WorldRig, mac, uuid
 
 from engine.core.plan.diff import diff
@@ -133,6 +134,18 @@ def test_a_role_that_a_deployment_above_places_on_an_owned_node_serves_all_below
 def test_only_a_node_that_serves_the_deployment_meets_a_requirement_there() -> None:
     d = rig(owned({1: "right"}, left={"db": ("all",), "app": ("node:node-2",)}), 2)
     assert d.at("app", "n2").parents == (("n2", "db"),)
+
+
+@pytest.mark.parametrize("what", ["what rule 1 matches", "network storage"])
+def test_an_owner_that_the_plan_has_not_is_refused_and_nothing_changes(what: str) -> None:
+    """A plan need not come from a file that was checked: a deployment may have been taken out of the present one."""
+    d = rig(owned({1: "right"}, top={"base": ("all",)}), 1)
+    before = d.world
+    gone = "right" if "rule" in what else "left"
+    whole = owned({1: "right"})
+    wanted = replace(whole, deployments={name: one for name, one in whole.deployments.items() if name not in (gone, "low")})
+    assert commit(d, wanted) == Reason("owner_unknown", {"what": what, "deployment": gone})
+    assert (d.world.node_roles, d.world.revisions, d.node()) == (before.node_roles, before.revisions, before.nodes["n1"])
 
 
 # -- networks -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engine.core.plan.known import KnownMachine, with_machines
 from engine.files import csv_source
@@ -15,7 +16,7 @@ from engine.files.catalog import shipped
 from engine.files.machine_list import MAX_BYTES, MAX_ROWS, read_machine_list
 from engine.files.mistakes import Mistakes, PlanError
 from engine.files.plan_file import read, write
-from engine.plan import ExpectedMachine, FactoryBmc, PlaceDef, Plan, RackDef, Rule
+from engine.plan import ExpectedMachine, FactoryBmc, PlaceDef, Plan, RackDef, RoleSettings, Rule
 
 TEXT = """\
 crowbar: 1
@@ -213,6 +214,13 @@ def test_machines_and_pins_are_added_and_the_rest_stays() -> None:
     )
     assert made.racks == (RackDef(name="r1", units=20, places=(PlaceDef(unit=4, height=2), PlaceDef(unit=10))),)
     assert read(write(made), "plan.yml", shipped()) == made
+
+
+def test_a_rule_that_is_replaced_keeps_its_owner_and_one_with_settings_stays() -> None:
+    owned = Rule(match={"serial": "SN1"}, name="one", deployment="left")
+    settings_of_roles = Rule(match={"serial": "SN2"}, name="two", roles={"os-install": RoleSettings(attributes={"root-disk": "sdb"})})
+    made = with_machines(replace(PLAN, rules=(owned, settings_of_roles)), [KnownMachine(serial=f"SN{n}", group="new") for n in (1, 2)])
+    assert made.rules == (replace(owned, group="new"), Rule(match={"serial": "SN2"}, group="new"), settings_of_roles)
 
 
 NAMES = st.sampled_from(["", "a", "b", "c"])

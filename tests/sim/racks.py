@@ -18,7 +18,7 @@ from naive import naive
 
 from engine.definitions import AttributeDef, Catalog
 from engine.files.catalog import shipped
-from engine.plan import Approve, Plan
+from engine.plan import Approve, DeploymentDef, Plan
 
 __all__ = ["Case", "case", "naive"]
 
@@ -51,7 +51,18 @@ def case(seed: int, random: Random) -> Case:
     wipe = random.choice(["blank", "blank", "all", "nothing"])
     allocate = "ask" if random.random() < 0.15 else "auto"
     site = replace(plan.site, trust=Random(f"{seed}/trust").choice(["confirmed", "network"]))
+    plan = with_owners(plan, Random(f"{seed}/owners"))
     return Case(catalog, replace(plan, site=site, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
+
+
+def with_owners(plan: Plan, random: Random) -> Plan:
+    """Sometimes the nodes belong to the only deployment, or to one below it: both serve it."""
+    if len(plan.deployments) != 1 or random.random() < 0.5:
+        return plan
+    (top,) = plan.deployments
+    leaf = DeploymentDef(name="leaf", parent=top)
+    rules = tuple(replace(rule, deployment=random.choice(["", top, "leaf", "system"])) for rule in plan.rules)
+    return replace(plan, deployments={**plan.deployments, "leaf": leaf}, rules=rules)
 
 
 def with_bmcs(catalog: Catalog) -> Catalog:

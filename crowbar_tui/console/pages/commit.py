@@ -159,7 +159,7 @@ class CommitScreen(Scroll):
             out += [line(" ", (many, "name"), (loss, "bad"))]
             for r in found.roles:
                 mark, style, what = _WHAT[r.what]
-                what += f": {r.why}" if r.why else ""
+                what += f": {r.why}" if r.why else f", after a step back to stage {r.stage}: asks you, and reboots" if r.back else ""
                 wipes = ", wipes disks: approved" if r.approved else ", wipes disks: waits for your approval"
                 more = (wipes if r.destructive and r.what == "new" else "", "bad")
                 head = line((f" {mark} ", style), (f"{clip(short(r.node), 15):<16}", "name"))

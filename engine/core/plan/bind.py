@@ -19,7 +19,7 @@ from .addresses import allocate_addresses
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .dropped import sweep
 from .network_roles import network_roles
-from .owned import SYSTEM, owner_of_node
+from .owned import SYSTEM, owner_of_node, unknown_owner
 from .proposed import as_wanted, definition
 from .rebind import rebind
 from .revisions import as_kept, as_stored, latest, same
@@ -56,6 +56,9 @@ def start_admin(w: Work, name: str) -> Node:
 def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     """Makes the plan the goal. The same plan again makes no revision, but the rules read the facts again. A reason: the plan is refused,
     and nothing was changed."""
+    unknown = unknown_owner(plan)
+    if unknown is not None:
+        return unknown
     body, last = as_stored(plan), latest(w)
     w.use(plan, network_roles(w.base, plan))
     if not last or not same(as_kept(w.revisions[last].plan), body):

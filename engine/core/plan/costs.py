@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ...model import Key, NodeId, State
+from ...model import Key, Node, NodeId, State
 from ..hardware.disk_choice import lost_by
 from ..roles.attributes import effective, inputs_hash
 from ..roles.stages import stage_index
@@ -27,7 +27,7 @@ class Cost(Struct, frozen=True, kw_only=True):
     stage: str
     reboots: bool
     wipes: tuple[str, ...] = ()
-    """Names of the disks that lose their data. Empty for a destructive role: the disks are not known."""
+    """For a redeploy: the disks that lose their data, to this role and the node's others. Empty: none, or they are not known."""
 
     @property
     def words(self) -> str:
@@ -37,8 +37,8 @@ class Cost(Struct, frozen=True, kw_only=True):
                 return f"{self.role} runs again"
             case "back":
                 return f"{self.role} runs again if you approve the step back to stage {self.stage}, which reboots the node"
-        disks = ", ".join(self.wipes) or "its disks"
-        return f"{self.role} runs again only in a redeploy, which reboots the node and wipes {disks}"
+        wipes = f" and wipes {', '.join(self.wipes)}" if self.wipes else ""
+        return f"{self.role} runs again only in a redeploy, which reboots the node{wipes}"
 
 
 def costs(before: World, after: World, node: NodeId, attribute: str, only: str = "") -> tuple[Cost, ...]:
@@ -57,12 +57,28 @@ def _cost(before: World, after: World, key: Key) -> Cost | None:
     if definition.destructive:
         if not drifts(before, after, key):
             return None
-        lost = lost_by(after, node, key[1], effective(after, has, "root-disk"), effective(after, has, "raid-wanted"))
-        return Cost(role=key[1], how="redeploy", stage=definition.stage, reboots=True, wipes=tuple(sorted(one.name for one in lost)))
+        return Cost(role=key[1], how="redeploy", stage=definition.stage, reboots=True, wipes=_wiped(after, node))
     if key not in after.stale:
         return None
-    back = (stage_index(after, definition.stage) or 0) < (stage_index(after, node.stage) or 0)
+    back = goes_back(after, node, definition.stage)
     return Cost(role=key[1], how="back" if back else "again", stage=definition.stage, reboots=back)
+
+
+def _wiped(world: World, node: Node) -> tuple[str, ...]:
+    """The disks that a redeploy of the node wipes."""
+    roles = (world.node_roles[key] for key in world.roles_of.get(node.id, ()))
+    found: set[str] = set()
+    for role in roles:
+        definition = world.catalog.roles.get(role.role)
+        if definition is not None and definition.destructive:
+            lost = lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, "raid-wanted"))
+            found.update(one.name for one in lost)
+    return tuple(sorted(found))
+
+
+def goes_back(world: World, node: Node, stage: str) -> bool:
+    """True if a role of that stage runs only after the node went back to it."""
+    return (stage_index(world, stage) or 0) < (stage_index(world, node.stage) or 0)
 
 
 def drifts(before: World, after: World, key: Key) -> bool:

@@ -20,7 +20,7 @@ from ..world.work import Work
 from ..world.world import World
 from . import differences as text
 from .bind import commit
-from .costs import Cost, costs, drifts
+from .costs import Cost, costs, drifts, goes_back
 from .drift import Drift, drift_of
 from .pinned import differences
 from .proposals import carry_out
@@ -47,6 +47,8 @@ class RoleChange(Struct, frozen=True, kw_only=True):
     """For a destructive role: names of the disks or the volume that it writes."""
     leaves: tuple[Left, ...] = ()
     """The other disks of the node, each with the reason why it is not taken."""
+    back: bool = False
+    """True if it runs again only after a step back to its stage, which an operator approves and which reboots the node."""
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -244,4 +246,5 @@ def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:
         why=why,
         takes=takes,
         leaves=choice.left if choice is not None else (),
+        back=what == "again" and definition is not None and node is not None and goes_back(world, node, definition.stage),
     )

@@ -19,9 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ... import reasons
 from ...definitions import RoleDef
 from ...model import Kind, Node
 from ...plan import DeploymentDef, Plan
+from ...reasons import Reason
 from ..world.view import View
 from .network_roles import network_of
 
@@ -50,6 +52,16 @@ def serves(owner: Line, deployment: Line) -> bool:
 def may_use(owner: str, deployment: Line) -> bool:
     """True if a deployment may use a network of that owner. Empty: nobody owns it."""
     return not owner or owner in deployment
+
+
+def unknown_owner(plan: Plan) -> Reason | None:
+    """The first network or rule that names an owner which the plan does not have."""
+    named = [(f"network {one.name}", one.deployment) for one in plan.networks.values()]
+    named += [(f"what rule {number} matches", rule.deployment) for number, rule in enumerate(plan.rules, 1)]
+    for what, owner in named:
+        if owner not in ("", SYSTEM) and owner not in plan.deployments:
+            return reasons.owner_unknown(what=what, deployment=owner)
+    return None
 
 
 def owner_of_role(view: View, role: RoleDef) -> str:
