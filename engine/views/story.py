@@ -65,8 +65,9 @@ class Story:
             scope, slash, role = str(row.fields.get("scope", "")).partition("/")
             out["node"] = self._names.get(scope, "") or str(out["node"])
             whose = f"{role} on {self._names.get(scope, scope)}" if slash else self._names.get(scope, scope)
+            place = row.fields.get("pointer")
             verb = "clears" if row.fields.get("clear") else "sets"
-            words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')} of {whose}")
+            words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')}{f'#{place}' if place else ''} of {whose}")
         if row.event in _EDITS:
             words.insert(0, f"{row.fields.get('who')}: {_edit(row)}")
         if row.event == "Operate":

@@ -186,7 +186,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ),
         (
             HEAD + "attributes:\n  - {name: q, schema: {}, secret: true, default: x}\n",
-            "a/barclamp.yml:3: attributes.0.default: a secret has no default: its value comes from the plan's secrets",
+            "a/barclamp.yml:3: attributes.0.default: a secret has no default: its value comes from the plan's secrets, or from crowbar set",
         ),
         (
             HEAD + "attributes:\n  - {name: q, path: disks/count, schema: {}}\n",

@@ -37,8 +37,8 @@ def test_every_layer_is_shown_with_who_set_it_or_how_to_set_it(store: Path, crow
     assert '{"level": "raid1"}  <- this counts' in rows["deployment"]
     assert "crowbar set cloud raid-wanted VALUE" in rows["setting"]
     assert "crowbar set control-10/raid-configure raid-wanted VALUE" in rows["operator"]
-    for layer in ("discovery", "hint"):
-        assert "not set; only " in rows[layer]
+    assert "not set; no barclamp takes it from what nodes report" in rows["discovery"]
+    assert "not set; crowbar set control-10 raid-wanted VALUE --layer hint" in rows["hint"]
     (told,) = objects(crowbar("explain", "control-10", "raid-configure", "raid-wanted", "--json")[1])
     assert (told["value"], told["layer"], told["reads"]) == ({"level": "raid1"}, "deployment", True)
 

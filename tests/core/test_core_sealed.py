@@ -15,7 +15,7 @@ from engine.core.roles.attributes import document, effective, handles, inputs_ha
 from engine.definitions import AttributeDef
 from engine.effects import Accept, Refuse
 from engine.events import Operate, Outcome, SetAttribute
-from engine.model import State
+from engine.model import State, Value
 from engine.reasons import sentence
 from engine.requests import Asker, Request
 from engine.views.attribute_view import node_attributes
@@ -123,6 +123,23 @@ def test_a_machine_cannot_name_what_the_engine_keeps() -> None:
     d.role("child", parents=(("n1", "giver"),))
     assert handles(d.world, d.at("child")) == {}
     assert document(d.world, d.at("child"), {}) == {"x": {"$secret": "bmc-password"}}
+
+
+@pytest.mark.parametrize("layer", ["operator", "rule", "hint"])
+def test_a_person_s_value_in_place_of_a_computed_one_opens_nothing(layer: str) -> None:
+    """`image` has a handle of its own. Another handle in its place is a value, whatever layer it is in."""
+    some = catalog(role("install", "system", wants=["image", "install-method"]), defaults={"install-method": "installer"})
+    d = WorldRig(some, plan({}))
+    d.server("n1", stage="system", runs="debian-12", allocated=True)
+    d.role("install")
+    for name in ("bmc-password", ONE):
+        d.put(Value(layer=layer, scope="n1", name="image", value={"$secret": name}, who="op"))
+        assert effective(d.world, d.at("install"), "image") == {"$secret": name}
+        assert handles(d.world, d.at("install")) == {}
+    if layer == "operator":
+        d.put(Value(layer=layer, scope="n1", name="image", value={}, who="op"))
+        told = says(d, "image", value="bmc-password", pointer="/$secret")
+        assert told == "attribute image must be a value, not a reference to what the engine keeps"
 
 
 def test_it_is_explained_with_who_when_and_fingerprint() -> None:

@@ -234,7 +234,8 @@ def attributes() -> str:
             readers.setdefault(want.name, []).append(role.name)
     head = (
         "# Attributes\n\n" + MADE + "A role reads attributes and reports attributes. Set one with `crowbar set` or in the plan.\n"
-        "`crowbar explain NODE ROLE ATTRIBUTE` shows where a value comes from. The schema is JSON Schema 2020-12.\n\n"
+        "`crowbar explain NODE ROLE ATTRIBUTE` shows where a value comes from. The schema is JSON Schema 2020-12.\n"
+        "`NAME#/a/0` names one place in a map or list. [Operations](operations.md#settings-logs-revisions) explains both, and secrets.\n\n"
     )
     parts = []
     for barclamp in sorted({one.barclamp for one in catalog.attributes.values()}):
@@ -245,6 +246,7 @@ def attributes() -> str:
             facts = [f"default `{_json(one.default)}`"] if one.default is not None else []
             facts += [f"reported by `{gives[name]}`"] if name in gives else []
             facts += ["read by " + ", ".join(f"`{role}`" for role in sorted(readers[name]))] if name in readers else []
+            facts += [f"taken from `{one.source}{'#' if one.pointer else ''}{one.pointer}`"] if one.source else []
             facts += ["secret"] if one.secret else []
             parts.append(f"### `{name}`\n\n{one.description or ''}\n\n")
             parts.append("".join(f"* {fact}\n" for fact in facts) + f"\n```json\n{_json(one.schema)}\n```\n\n")

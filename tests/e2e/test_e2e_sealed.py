@@ -49,10 +49,8 @@ def next_of(engine: Engine, machine: FakeMachine, role: str) -> str:
             return str(order["id"])
 
 
-@pytest.mark.slow
-def test_what_is_sealed_is_written_down_nowhere(
-    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def with_keeper(store: Path, tmp_path: Path) -> None:
+    """Imports the barclamp into the store's catalogue."""
     folder = tmp_path / "keeper"
     for role in ("keeper", "reader"):
         (folder / "roles" / role).mkdir(parents=True)
@@ -60,6 +58,13 @@ def test_what_is_sealed_is_written_down_nowhere(
     (folder / "barclamp.yml").write_text(BARCLAMP)
     store.mkdir()
     assert main(["--store", str(store), "barclamp", "import", str(folder)]) == 0
+
+
+@pytest.mark.slow
+def test_what_is_sealed_is_written_down_nowhere(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_keeper(store, tmp_path)
     shown: dict[Path, bytes] = {}
 
     def run(*words: str, code: int = 0) -> str:

@@ -163,10 +163,14 @@ class People:
         }
         value = values.get(name, random.randint(0, 5))
         clear = random.random() < 0.2
+        pointer = ""
+        if isinstance(value, dict | list) and random.random() < 0.5:
+            pointer, value = ("/boot", value["boot"]) if isinstance(value, dict) else (random.choice(["/-", "/0"]), value[0])
+        what: dict[str, Any] = {"value": value, "clear": clear, "pointer": pointer}
         if nodes and random.random() < 0.4:
-            self.say(SetAttribute(who="op", layer="operator", scope=random.choice(nodes), name=name, value=value, clear=clear))
+            self.say(SetAttribute(who="op", layer="operator", scope=random.choice(nodes), name=name, **what))
         else:
-            self.say(SetAttribute(who="op", layer="deployment", scope="system", name=name, value=value, clear=clear))
+            self.say(SetAttribute(who="op", layer="deployment", scope="system", name=name, **what))
 
     def compare(self) -> None:
         """Somebody walks past the machines again and again, and confirms those that wait for it and show the console's fingerprint."""

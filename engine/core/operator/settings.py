@@ -66,6 +66,8 @@ def _set(w: Work, event: SetAttribute, key: tuple[str, str, str], definition: At
             raise PointerError(f"the whole value would have more than {MOST} bytes")
         if base is not None and old is None:
             copied = f"; the rest of the value is copied from {base[0]} {base[1]}".rstrip() + ", and later changes there do not reach it"
+    if not event.sealed and is_handle(new):
+        return reasons.bad_value(what=f"attribute {name}", expected="a value", value="a reference to what the engine keeps")
     if definition is not None and not event.sealed:
         wrong = misfit(definition, new, as_pointer=bool(event.pointer)) or no_image(w.catalog, name, new)
         if wrong is not None:
@@ -112,8 +114,6 @@ def _in_the_open(event: SetAttribute, definition: AttributeDef | None) -> Reason
         return reasons.secret_value(name=event.name)
     if event.sealed and not secret:
         return reasons.not_a_secret(name=event.name)
-    if is_handle(event.value):
-        return reasons.bad_value(what=f"attribute {event.name}", expected="a value", value="a reference to what the engine keeps")
     return None
 
 

@@ -23,7 +23,7 @@ from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..world.view import View
-from . import pointer
+from . import pointer, sealed
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -206,12 +206,19 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
 
 def handles(view: View, role: NodeRole) -> dict[str, Json]:
     """Attribute -> handle, of the inputs that the runner opens. Only what the engine computes or sealed counts as a handle: a value of the
-    same shape from a machine or a person is a value."""
+    same shape from a machine, a plan or a person is a value."""
     known = view.catalog.attributes
     definition = view.catalog.roles.get(role.role)
     wants = definition.wants if definition is not None else ()
     names = [w.name for w in wants if not w.pointer and (w.name in COMPUTED or (w.name in known and known[w.name].secret))]
-    return {name: value for name in names if is_handle(value := effective(view, role, name))}
+    found = {name: value for name in names if is_handle(value := effective(view, role, name))}
+    return {name: value for name, value in found.items() if _is_the_engines(view, role, name, value)}
+
+
+def _is_the_engines(view: View, role: NodeRole, name: str, value: Json) -> bool:
+    """True if the engine made this handle for this attribute: it computes it, or sealed the secret for it."""
+    definition = view.catalog.attributes.get(name)
+    return value == engine_value(view, role, name) or bool(definition is not None and definition.secret and sealed.name_in(value))
 
 
 def is_handle(value: Json) -> bool:
