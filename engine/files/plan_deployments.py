@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..core.plan.network_roles import TEMPLATE, network_of
+from ..core.roles.attributes import COMPUTED
 from ..definitions import Catalog, Json
 from ..plan import DeploymentDef, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
@@ -30,6 +31,8 @@ def read_attributes(keys: Fields, catalog: Catalog) -> dict[str, Json]:
             element.unknown("attribute", name, catalog.attributes)
         elif attribute.secret:
             element.fail(f"{SECRET_VALUE}; it belongs under the key 'secrets'")
+        elif name in COMPUTED:
+            element.fail("the engine computes this attribute for each node, so a plan cannot set it")
         else:
             out[name] = element.fits(attribute.schema)
             if name == SYSTEM:
@@ -164,8 +167,11 @@ def _selector(element: Element, groups: list[str]) -> str:
     if value in ("all", "admin"):
         return str(value)
     near = nearest(value, ("all", "admin")) if isinstance(value, str) else ""
+    kind, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
     if isinstance(value, str) and value in groups:
         element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}; for the group write {{group: {value}}}")
+    elif colon and kind in ("group", "node"):
+        element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}, not {shown(value)}; write {{{kind}: {name.strip()}}}")
     else:
         element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}, not {shown(value)}", near)
     return ""

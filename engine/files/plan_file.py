@@ -12,6 +12,7 @@ Rules
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
@@ -51,6 +52,7 @@ KEYS = (
 _MATCHES = {"number": ("min", "max", "is"), "text": ("is", "like"), "truth": ("is",)}
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
 _PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 _RESOURCE = re.compile(r"[a-z][a-z0-9-]*(:[A-Za-z0-9._-]{1,63})?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -83,7 +85,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     networks = read_networks(keys["networks"], site.admin.address) if "networks" in keys else {}
     racks = _racks(keys, networks)
     full = network_roles(catalog, Plan(site=site, networks=networks))
-    rules = _rules(keys, full)
+    rules = _rules(keys, full, racks)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
@@ -252,13 +254,14 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 # -- rules --------------------------------------------------------------------------------------------------------
 
 
-def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
+def _rules(keys: Fields, catalog: Catalog, racks: tuple[RackDef, ...]) -> tuple[Rule, ...]:
+    words = {"firmware": ("bios", "efi"), "rack": tuple(rack.name for rack in racks)}
     out = []
     for element in keys.each("rules"):
         own = element.fields(("match", "group", "name", "attributes", "roles"), ("match",))
         out.append(
             Rule(
-                match=_match(own["match"]) if "match" in own else {},
+                match=_match(own["match"], words) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
                 attributes=read_attributes(own, catalog),
@@ -268,21 +271,24 @@ def _rules(keys: Fields, catalog: Catalog) -> tuple[Rule, ...]:
     return tuple(out)
 
 
-def _match(element: Element) -> dict[str, Json]:
+def _match(element: Element, words: Mapping[str, Sequence[str]]) -> dict[str, Json]:
+    """`words`: fact -> the only values that it can have."""
     out: dict[str, Json] = {}
-    for fact, wanted in element.entries("a map from facts to values; {} matches every node").items():
+    what = "a map from facts to values; {} matches every node"
+    if element.json() is None:
+        element.fail(f"expected {what}, not nothing")
+    for fact, wanted in element.entries(what).items():
         kind = FACTS.get(fact)
         if kind is None:
             wanted.unknown("fact", fact, FACTS)
             continue
         value = wanted.json()
         if not isinstance(value, dict):
-            _fact_value(wanted, kind)
+            value = _fact_value(wanted, fact, kind, words)
         else:
             tests = wanted.fields(_MATCHES[kind])
-            for test in tests.values():
-                _fact_value(test, kind)
-            if not value:
+            value = {name: _fact_value(test, fact if name == "is" else "", kind, words) for name, test in tests.items()}
+            if not wanted.json():
                 wanted.fail(f"expected a value, or a map with {', '.join(_MATCHES[kind])}")
             low, high = value.get("min"), value.get("max")
             if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
@@ -291,7 +297,8 @@ def _match(element: Element) -> dict[str, Json]:
     return out
 
 
-def _fact_value(element: Element, kind: str) -> None:
+def _fact_value(element: Element, fact: str, kind: str, words: Mapping[str, Sequence[str]]) -> Json:
+    """`fact`: the fact to which the value must be equal. Empty: it is a limit or a pattern."""
     value = element.json()
     truth = isinstance(value, bool)
     right = {
@@ -302,6 +309,15 @@ def _fact_value(element: Element, kind: str) -> None:
     if not right[kind]:
         what = {"number": "a number", "text": "text", "truth": "true or false"}[kind]
         element.fail(f"expected {what}, not {shown(value)}")
+    elif fact in words:
+        if value not in words[fact]:
+            element.unknown(fact, str(value), words[fact])
+    elif fact == "mac":
+        mac = str(value).lower().replace("-", ":")
+        if not _MAC.fullmatch(mac):
+            element.fail(f"expected a MAC address like 52:54:00:00:00:01, not {shown(value)}")
+        return mac
+    return value
 
 
 def _name_template(element: Element) -> str:
