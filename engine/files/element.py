@@ -115,7 +115,7 @@ class Element:
 
     def known(self, what: str, names: Collection[str]) -> str:
         """One of these names."""
-        text = self.text(what)
+        text = self.text(f"the name of a {what}")
         if text and text not in names:
             self.unknown(what, text, names)
         return text
@@ -136,7 +136,7 @@ class Element:
         value = self.tree.value if isinstance(self.tree, Word) else None
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
-        self.fail(f"expected a whole number from {low} to {high}, not {self._given()}")
+        self.fail(f"expected {f'a whole number from {low} to {high}' if low < high else low}, not {self._given()}")
         return low
 
     def number(self, low: float, high: float) -> float:
@@ -228,7 +228,8 @@ class Element:
 
     def _kind(self) -> str:
         if isinstance(self.tree, Word):
-            return "nothing" if self.tree.value is None else f"the word {shown(self.tree.text)}"
+            word = isinstance(self.tree.value, str)
+            return f"the word {shown(self.tree.text)}" if word else shown(self.tree.value)
         return "a list" if isinstance(self.tree, Listing) else "a map"
 
     def _given(self) -> str:

@@ -86,8 +86,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """The written text, quoted and shortened."""
-    text = repr(value)
+    """The written text, quoted and shortened; `nothing`, `true` and `false` as YAML says them."""
+    text = "nothing" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 

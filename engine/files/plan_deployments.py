@@ -13,6 +13,7 @@ from ..core.plan.network_roles import TEMPLATE, network_of, network_roles
 from ..core.plan.owned import SYSTEM as ROOT
 from ..core.plan.systems import METHOD, SYSTEM, systems
 from ..core.plan.systems import no_image as without_image
+from ..core.roles.attributes import COMPUTED
 from ..definitions import Catalog, Json
 from ..plan import DeploymentDef, Network, Plan, RoleSettings, Rule
 from .element import LABEL, NAME, Element, Fields
@@ -35,6 +36,8 @@ def read_attributes(keys: Fields, catalog: Catalog) -> dict[str, Json]:
             element.unknown("attribute", name, catalog.attributes)
         elif attribute.secret:
             element.fail(f"{SECRET_VALUE}; it belongs under the key 'secrets'")
+        elif name in COMPUTED:
+            element.fail("the engine computes this attribute for each node, so a plan cannot set it")
         else:
             out[name] = element.fits(attribute.schema)
             if name == SYSTEM:
@@ -199,8 +202,11 @@ def _selector(element: Element, groups: list[str]) -> str:
     if value in ("all", "admin"):
         return str(value)
     near = nearest(value, ("all", "admin")) if isinstance(value, str) else ""
+    kind, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
     if isinstance(value, str) and value in groups:
         element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}; for the group write {{group: {value}}}")
+    elif colon and kind in ("group", "node"):
+        element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}, not {shown(value)}; write {{{kind}: {name.strip()}}}")
     else:
         element.fail(f"expected all, admin, {{group: NAME}} or {{node: NAME}}, not {shown(value)}", near)
     return ""

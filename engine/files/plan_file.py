@@ -87,7 +87,7 @@ def _plan(top: Element, catalog: Catalog, mistakes: Mistakes) -> Plan:
     networks = read_networks(keys["networks"], site.admin.address, names) if "networks" in keys else {}
     racks = _racks(keys, networks)
     full = network_roles(catalog, Plan(site=site, networks=networks))
-    rules = _rules(keys, full, names)
+    rules = _rules(keys, full, names, racks)
     if "networks" in keys and not mistakes.found and "admin" not in networks:
         keys["networks"].fail("expected a network named 'admin', on which the servers boot", nearest("admin", networks))
     secrets = _secrets(keys["secrets"]) if "secrets" in keys else {}
@@ -256,13 +256,14 @@ def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> d
 # -- rules --------------------------------------------------------------------------------------------------------
 
 
-def _rules(keys: Fields, catalog: Catalog, deployments: Collection[str]) -> tuple[Rule, ...]:
+def _rules(keys: Fields, catalog: Catalog, deployments: Collection[str], racks: tuple[RackDef, ...]) -> tuple[Rule, ...]:
+    words = {"firmware": ("bios", "efi"), "rack": tuple(rack.name for rack in racks)}
     out = []
     for element in keys.each("rules"):
         own = element.fields(("match", "group", "name", "deployment", "attributes", "roles"), ("match",))
         out.append(
             Rule(
-                match=read_conditions(own["match"], FACTS, _MATCH) if "match" in own else {},
+                match=read_conditions(own["match"], FACTS, _MATCH, words) if "match" in own else {},
                 group=own["group"].name("a group's name", NAME) if "group" in own else "",
                 name=_name_template(own["name"]) if "name" in own else "",
                 deployment=own["deployment"].known("deployment", deployments) if "deployment" in own else "",

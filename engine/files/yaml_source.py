@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from ..definitions import Json
 from .mistakes import Mistakes, PlanMistake
+from .yaml_words import complaint
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -105,10 +106,8 @@ def parse(text: str, name: str, mistakes: Mistakes) -> Tree | None:
     except _Refused as refused:
         mistakes.add(_mistake(name, refused.line, str(refused)))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = " ".join(part for part in (error.problem, error.context) if part)
-        line = mark.line + 1 if mark else 1
-        mistakes.add(_mistake(name, line, f"this is not YAML: {problem or 'it does not parse'}"))
+        line, words = complaint(error, text)
+        mistakes.add(_mistake(name, line, f"this is not YAML: {words}"))
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         position = getattr(error, "position", 0)
         line = text.count("\n", 0, position if isinstance(position, int) else 0) + 1
@@ -219,7 +218,7 @@ def _build(events: Iterator[Any], name: str, mistakes: Mistakes) -> Tree | None:
         if len(stack) >= MAX_DEPTH:
             raise _Refused(line, f"expected at most {MAX_DEPTH} levels")
         stack.append(_Open(Listing(line, [], column) if kind is yaml.SequenceStartEvent else Mapping(line, {}, {}, column)))
-    if root is None:
+    if root is None or (isinstance(root, Word) and root.value is None):
         raise _Refused(1, "expected a document; the file is empty")
     return root
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import gzip
 import io
 import resource
+import stat
+import subprocess
+import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
 from clamp_rig import archive, barclamp, folder, member, tree
 
+from crowbar_tui.cli import main
 from engine.api.barclamps import BarclampError, check, from_path, import_source, imports
 from engine.files.clamps.content import MAX_BYTES, MAX_FILES, digest
 from engine.files.clamps.tarball import MAX_STREAM, read_stream
 
 INSIDE = {f"web/{path}": data for path, data in barclamp().items()}
 PLAIN = "an archive of barclamps has plain files only; nothing was written"
+MEBIBYTE = gzip.compress(bytes(1 << 20))
+"""A gzip file of zeros. Several in a row are one file too."""
+ONE = "only in case, or in how a letter is composed"
 ATTACKS: dict[str, tuple[tarfile.TarInfo, str]] = {
     "up": (member("web/../../evil"), "'web/../../evil' leads out of its folder; nothing was written"),
     "only up": (member("../evil"), "'../evil' leads out of its folder; nothing was written"),
@@ -42,6 +50,11 @@ ATTACKS: dict[str, tuple[tarfile.TarInfo, str]] = {
     "new line": (member("web/a\nb"), "'web/a?b' is not a usable path; nothing was written"),
     "backslash": (member("web\\evil"), "'web\\\\evil' is not a usable path; nothing was written"),
     "dot": (member("web/./x"), "'web/./x' is not a usable path; nothing was written"),
+    "case": (member("web/Barclamp.yml"), f"'web/Barclamp.yml' differs from 'web/barclamp.yml' {ONE}; nothing was written"),
+    "case of a folder": (member("web/Roles/x"), f"'web/Roles/x' differs from 'web/roles' {ONE}; nothing was written"),
+    "not UTF-8": (member("web/\udcff"), "'web/?' is not a usable path; nothing was written"),
+    "turned text": (member("web/\u202egpj.sh"), "'web/?gpj.sh' is not a usable path; nothing was written"),
+    "no name": (member(""), "'' is not a usable path; nothing was written"),
     "large": (member("web/zeros", size=MAX_BYTES + 1), f"'web/zeros' makes it larger than {MAX_BYTES} bytes; nothing was written"),
 }
 
@@ -68,10 +81,7 @@ def test_a_gigabyte_of_zeros_ends_early(tmp_path: Path) -> None:
     head.size = 1 << 30
     for name, start in (("member", head.tobuf()), ("end", whole.getvalue())):
         path = tmp_path / f"{name}.tgz"
-        with gzip.open(path, "wb", compresslevel=9) as out:
-            out.write(start)
-            for _ in range(1 << 10):
-                out.write(bytes(1 << 20))
+        path.write_bytes(gzip.compress(start) + MEBIBYTE * (1 << 10))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with pytest.raises(BarclampError) as caught:
             from_path(path)
@@ -171,3 +181,125 @@ def test_a_mistake_names_the_place_in_the_archive(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="roles") as caught:
         check(tmp_path / "store", from_path(broken))
     assert str(caught.value) == "web.tgz/clamps/web/barclamp.yml:5: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?"
+
+
+# -- more than one member ------------------------------------------------------------------------------------------
+
+
+def pax(headers: dict[str, str], kind: bytes = tarfile.XHDTYPE) -> bytes:
+    """An extended header in front of a plain member, as an attacker writes it."""
+    records = b"".join(record(name, value) for name, value in headers.items())
+    head = member("x", kind, size=len(records)).tobuf(tarfile.USTAR_FORMAT)
+    return head + records + bytes(-len(records) % 512) + member("web/x").tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
+
+
+def record(name: str, value: str) -> bytes:
+    body = f" {name}={value}\n".encode()
+    length = len(body) + len(str(len(body)))
+    return f"{length + (len(str(length)) > len(str(len(body))))}".encode() + body
+
+
+HEADERS: dict[str, tuple[bytes, str]] = {
+    "path up": (pax({"path": "../evil"}), "'../evil' leads out of its folder"),
+    "path of all": (pax({"path": "/etc/evil"}, tarfile.XGLTYPE), "'/etc/evil' is an absolute path"),
+    "long path": (pax({"path": "web/" + "n" * 100_000}), "is a name of more than 200 characters"),
+    "size below zero": (pax({"size": "-512"}), "web.tar is damaged|makes it larger"),
+    "size of everything": (pax({"size": str(1 << 62)}), "makes it larger than"),
+    "sparse by header": (pax({"GNU.sparse.size": "1", "GNU.sparse.name": "web/y", "GNU.sparse.map": "0,1"}), "is a sparse file|is damaged"),
+    "length of nothing": (pax({}).replace(bytes(512), b"0 path=x\n" + bytes(503), 1), "is damaged|ends too early|is empty|no barclamp"),
+    "long link": (
+        member("././@LongLink", tarfile.GNUTYPE_LONGNAME, size=9).tobuf(tarfile.GNU_FORMAT) + b"../../x\0\0" + bytes(503)
+        + member("web/x").tobuf() + bytes(1024),
+        "'../../x' leads out of its folder",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attack", HEADERS)
+def test_an_extended_header_is_no_way_around(tmp_path: Path, attack: str) -> None:
+    data, said = HEADERS[attack]
+    (tmp_path / "web.tar").write_bytes(data)
+    with pytest.raises(BarclampError, match=said):
+        import_source(tmp_path / "store", from_path(tmp_path / "web.tar"))
+    assert not (tmp_path / "store").exists()
+
+
+def bombs(place: Path) -> list[Path]:
+    """Archives that are small on the disk and large in memory, for a reader that trusts them."""
+
+    def packed(name: str, *parts: bytes, many: int = 0) -> Path:
+        (place / name).write_bytes(b"".join(map(gzip.compress, parts)) + MEBIBYTE * many)
+        return place / name
+
+    big = member("web/zeros", size=1 << 30).tobuf()
+    header = member("x", tarfile.XHDTYPE, size=1 << 30).tobuf(tarfile.USTAR_FORMAT)
+    name = member("././@LongLink", tarfile.GNUTYPE_LONGNAME, size=1 << 30).tobuf(tarfile.GNU_FORMAT)
+    keys = b"".join(record(f"k{i}", "v") for i in range(20_000))
+    many = member("x", tarfile.XHDTYPE, size=len(keys)).tobuf(tarfile.USTAR_FORMAT) + keys + bytes(-len(keys) % 512)
+    once = packed("zeros.tgz", big, many=256)
+    return [
+        once,
+        packed("twice.tgz", once.read_bytes()),
+        packed("header.tgz", header, many=256),
+        packed("name.tgz", name, many=256),
+        packed("keys.tgz", many, member("web/x").tobuf(), bytes(1024)),
+        archive(place / "tiny.tgz", {f"web/{i}": b"" for i in range(4 * MAX_FILES)}),
+    ]
+
+
+MEASURE = """\
+import resource, sys, time
+from pathlib import Path
+from engine.api.barclamps import BarclampError, from_path
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from_path(Path(sys.argv[1]))
+before = most()
+for path in map(Path, sys.argv[2:]):
+    start = time.process_time()
+    try:
+        from_path(path)
+    except BarclampError as error:
+        print(most() - before, round(time.process_time() - start, 1), str(error)[:300].replace(chr(10), " "))
+    else:
+        print("accepted", path)
+"""
+
+
+def test_no_bomb_takes_memory(tmp_path: Path) -> None:
+    """In a process of its own, whose peak is its own."""
+    good = archive(tmp_path / "good.tgz", INSIDE)
+    paths = bombs(tmp_path)
+    done = subprocess.run([sys.executable, "-c", MEASURE, good, *paths], capture_output=True, text=True, check=True, timeout=120)
+    rows = done.stdout.splitlines()
+    assert len(rows) == len(paths), done
+    for path, row in zip(paths, rows, strict=True):
+        assert not row.startswith("accepted"), row
+        kilobytes, seconds, said = row.split(" ", 2)
+        assert int(kilobytes) < 64 * 1024, (path.name, row)
+        assert float(seconds) < 20, (path.name, row)
+        assert path.name in said, row
+
+
+def whole(store: Path) -> dict[str, tuple[int, int, int, bytes]]:
+    """Everything in a store: mode, time of the last change, size and content."""
+    out = {}
+    for place in [store, *sorted(store.rglob("*"))]:
+        about = place.lstat()
+        content = place.read_bytes() if stat.S_ISREG(about.st_mode) else b""
+        out[str(place.relative_to(store))] = (about.st_mode, about.st_mtime_ns, about.st_size if content else 0, content)
+    return out
+
+
+def test_a_refused_archive_leaves_a_store_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "store"
+    assert main(["--store", str(store), "barclamp", "import", str(archive(tmp_path / "web.tgz", INSIDE))]) == 0
+    before, outside = whole(store), {p.name for p in Path(tempfile.gettempdir()).glob("crowbar-*")}
+    for number, (evil, text) in enumerate(ATTACKS.values()):
+        path = archive(tmp_path / f"evil{number}.tgz", INSIDE, evil)
+        assert main(["--store", str(store), "barclamp", "check" if number % 4 == 0 else "import", str(path)]) == 2, text
+    for path in bombs(tmp_path)[:2]:
+        assert main(["--store", str(store), "barclamp", "import", str(path)]) == 2
+    assert whole(store) == before
+    assert {p.name for p in Path(tempfile.gettempdir()).glob("crowbar-*")} == outside
+    assert "\x1b" not in capsys.readouterr().err

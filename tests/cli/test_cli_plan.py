@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from getpass import getuser
 from pathlib import Path
 
 import pytest
@@ -152,8 +153,8 @@ def test_an_interface_that_is_not_there_is_told_at_once(verb: list[str], capsys:
 def test_settings_beside_the_plan_are_shown_by_diff_and_status(engine: Engine, crowbar: Run, write_plan: Path) -> None:
     assert crowbar("set", "cloud", "ntp-servers", '["10.0.0.7"]')[0] == 0
     assert crowbar("set", "cloud", "raid-wanted", "{level: raid10}")[0] == 0
-    level = "beside the plan: cloud raid-wanted: root set {'level': 'raid10'}, which stays above the plan's {'level': 'raid1'}"
-    told = ["  beside the plan: cloud ntp-servers: root set ['10.0.0.7']; the plan has none", f"  {level}"]
+    level = f"beside the plan: cloud raid-wanted: {getuser()} set {{'level': 'raid10'}}, which stays above the plan's {{'level': 'raid1'}}"
+    told = [f"  beside the plan: cloud ntp-servers: {getuser()} set ['10.0.0.7']; the plan has none", f"  {level}"]
     raid = [
         f"  needs a redeploy: raid-configure on {node}, because its inputs changed since it wrote; only a redeploy takes them"
         for node in NAMES
@@ -162,8 +163,8 @@ def test_settings_beside_the_plan_are_shown_by_diff_and_status(engine: Engine, c
     assert (code, out.splitlines()) == (0, ["no difference: this plan is the current revision 1", *told, *raid])
     (summary,) = objects(crowbar("plan", "diff", "--json")[1])
     assert [(one["scope"], one["name"], one["who"], one["planned"]) for one in summary["drift"]["settings"]] == [
-        ("cloud", "ntp-servers", "root", None),
-        ("cloud", "raid-wanted", "root", {"level": "raid1"}),
+        ("cloud", "ntp-servers", getuser(), None),
+        ("cloud", "raid-wanted", getuser(), {"level": "raid1"}),
     ]
     assert [one["role"] for one in summary["drift"]["redeploy"]] == ["raid-configure"] * 3
     words = "2 settings beside the plan, 3 roles need a redeploy"

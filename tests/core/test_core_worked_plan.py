@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from catalogs import ADMIN, catalog, plan, role, same
+from msgspec.structs import replace
 from world_rig import WorldRig, mac, uuid
 
 from engine.core.plan.diff import diff
@@ -72,6 +73,18 @@ def arrives(d: WorldRig, number: int, machine: int) -> None:
     assert d.one(Accept)
 
 
+OTHERS = (
+    worked(),
+    replace(
+        worked(), rules=(Rule(match={"place": {"max": 9}}, group="control", name="c-{place}"), Rule(group="compute", name="x-{number}"))
+    ),
+    replace(worked(), deployments={name: DEPLOYMENTS[name] for name in ("base", "storage")}),
+    replace(worked(), deployments={"other": DeploymentDef(name="other", roles={"db": ("all",), "proof": ("all",)})}),
+    replace(worked(), deployments=DEPLOYMENTS | {"base": replace(DEPLOYMENTS["base"], parent="deep"), "deep": DeploymentDef(name="deep")}),
+)
+"""Plans in force on the way: other groups and names, a deployment less, other deployments, another tree."""
+
+
 def rack(order: list[int], wanted: Plan | None = None) -> WorldRig:
     d = WorldRig(CATALOG, wanted or worked())
     for number, machine in enumerate(order, 1):
@@ -109,10 +122,23 @@ def test_the_graph_is_what_the_plan_says(first: dict[Any, Any]) -> None:
 
 @pytest.mark.parametrize("seed", range(50))
 def test_thirty_machines_in_any_order_end_in_the_same_graph(seed: int, first: dict[Any, Any]) -> None:
+    """With restarts and commits of other plans in between."""
     random = Random(seed)
     order = list(range(1, 31))
     random.shuffle(order)
-    assert graph(rack(order).world) == first
+    d = WorldRig(CATALOG, random.choice(OTHERS))
+    for number, machine in enumerate(order, 1):
+        arrives(d, number, machine)
+        if random.random() < 0.15:
+            d.world = d.reload()
+        if random.random() < 0.15:
+            d.feed(Commit(request=Request(Asker.OPERATOR, 4), who="op", plan=random.choice(OTHERS)))
+            assert d.one(Accept)
+    d.feed(Commit(request=Request(Asker.OPERATOR, 5), who="op", plan=worked()))
+    assert graph(d.world) == first
+    assert graph(d.reload()) == first
+    named = {node.name.split(".")[0] for node in d.world.nodes.values() if node.id != "admin"}
+    assert named == {f"{'control' if n <= 3 else 'compute' if n <= 20 else 'storage'}-{n}" for n in range(1, 31)}
 
 
 def test_the_plan_again_changes_nothing_and_its_saved_form_neither() -> None:

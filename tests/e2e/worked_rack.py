@@ -15,8 +15,6 @@ from engine.store.store import Store
 HERE = Path(__file__).parent
 NODES = 30
 PLAN = HERE / "worked_plan.yml"
-STARTS = {"Started", "Commit"}
-"""The events of a start that finds everything done."""
 
 
 def plan_text() -> str:

@@ -106,6 +106,10 @@ versions = st.builds(
 )
 
 
+ONLY = {"firmware": ("bios", "efi"), "mac": ("52:54:00:00:00:01", "02:00:00:aa:bb:cc")}
+"""Fact -> values that a plan may ask for. A rack must be one of the plan's."""
+
+
 @st.composite
 def matches(draw: st.DrawFn) -> dict[str, Any]:
     out: dict[str, Any] = {}
@@ -117,7 +121,8 @@ def matches(draw: st.DrawFn) -> dict[str, Any]:
             out[fact] = draw(st.sampled_from([True, False, {"is": True}]))
         else:
             text = draw(words.filter(bool))
-            out[fact] = draw(st.sampled_from([text, {"is": text}, {"like": text}]))
+            same = draw(st.sampled_from(ONLY[fact])) if fact in ONLY else text
+            out[fact] = draw(st.sampled_from([{"like": text}] if fact == "rack" else [same, {"is": same}, {"like": text}]))
     return out
 
 

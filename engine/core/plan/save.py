@@ -121,7 +121,7 @@ def _role_attributes(world: World, node: Node, role: str) -> dict[str, Json]:
 def _set_by_operator(world: World, layer: str, scope: str) -> dict[str, Json]:
     found = (world.attributes[key] for key in world.values_of.get(scope, ()) if key[0] == layer)
     known = world.catalog.attributes
-    return {v.name: v.value for v in found if v.name in known and not known[v.name].secret}
+    return {v.name: v.value for v in found if v.name in known and not known[v.name].secret and v.name not in COMPUTED}
 
 
 def _rack(world: World, rack: RackDef, nodes: list[Node]) -> RackDef:

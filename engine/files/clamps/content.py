@@ -3,6 +3,7 @@
 Rules
 * Only plain files count. A link, a device or a pipe, and a file with setuid, setgid or sticky bit, are refused with their name.
 * `__pycache__`, `.git` and `*.pyc` do not belong to a barclamp, and are left out.
+* No two names differ only in case: on some machines they would be one file.
 * Bounds: MAX_FILES files, MAX_BYTES bytes together, MAX_NAME characters of a name, MAX_DEPTH folders in each other.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -127,6 +129,8 @@ class Bounds:
     def __init__(self, source: str) -> None:
         self._source = source
         self._seen: set[str] = set()
+        self._folded: dict[str, str] = {}
+        """Path as a file system without case sees it -> path."""
         self._bytes = 0
 
     def refuse(self, name: str, why: str) -> BarclampError:
@@ -155,8 +159,18 @@ class Bounds:
         if name in self._seen:
             raise self.refuse(name, "is there twice")
         self._seen.add(name)
+        self._apart(name)
         self._bytes += size
         if len(self._seen) > MAX_FILES:
             raise self.refuse(name, f"is one file too many: at most {MAX_FILES}")
         if size < 0 or self._bytes > MAX_BYTES:
             raise self.refuse(name, f"makes it larger than {MAX_BYTES} bytes")
+
+    def _apart(self, name: str) -> None:
+        """Refuses names that are one on a file system which ignores case or the composition of letters."""
+        parts = name.split("/")
+        for i in range(1, len(parts) + 1):
+            path = "/".join(parts[:i])
+            other = self._folded.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
+            if other != path:
+                raise self.refuse(name, f"differs from {harmless(other)!r} only in case, or in how a letter is composed")
