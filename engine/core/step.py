@@ -52,6 +52,7 @@ from .hardware.learn import bmc_clock, bmc_speaks
 from .operator.operate import operate, set_attribute
 from .operator.power import power_set
 from .plan.bind import allocate, commit, start_admin
+from .plan.follow import follow_stages
 from .plan.rebind import rebind, released
 from .plan.rules import choose
 from .plan.values import put_plan_values
@@ -248,6 +249,7 @@ def _started(w: Work, event: Started) -> None:
     start_admin(w, event.admin)
     if w.plan is not None:
         put_plan_values(w, w.plan)
+    follow_stages(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)

@@ -141,6 +141,8 @@ def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
             for parent in [need.role] if need.role in catalog.roles else providers:
                 after[name].append(parent)
                 other = catalog.roles[parent]
+                if {name, parent} & catalog.left_out.keys():
+                    continue
                 if need.on in (None, On.SAME) and catalog.stage_index(other.stage) > catalog.stage_index(role.stage):
                     pending[name].element.at(("requires",)).fail(
                         f"role {name!r} of stage {role.stage!r} would wait for {parent!r} of later stage {other.stage!r}"

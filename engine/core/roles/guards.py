@@ -155,6 +155,10 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
         yield reasons.powered_off(node=node.name, who=node.off.who)
     if node.problem is not None:
         yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
+    elsewhere = definition.stage != node.stage and node.stage and node.kind is Kind.SERVER
+    barred = may_enter(view, node, wanted) if elsewhere and (wanted := wanted_stage(view, node)) else None
+    if barred is not None and node.boot is None:  # nothing else helps before that
+        yield barred
     if node.boot is not None:
         yield waits_for(node.boot)
     elif not definition.jig_kind.alive:
@@ -171,10 +175,8 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
             yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
         elif not node.alive:
             yield reasons.unreachable(environment=node.runs)
-    if definition.stage != node.stage and node.stage and node.kind is Kind.SERVER:
-        wanted = wanted_stage(view, node)
-        barred = may_enter(view, node, wanted) if wanted else None
-        if barred is not None:
+    if elsewhere:
+        if barred is not None and node.boot is not None:
             yield barred
         yield reasons.stage(stage=definition.stage, present=node.stage)
 
