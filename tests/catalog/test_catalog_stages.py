@@ -19,6 +19,7 @@ from engine.api.barclamps import from_path, import_source, site_catalog
 from engine.core.plan.follow import unfit
 from engine.core.roles.stages import node_state
 from engine.core.world.load import load_world
+from engine.doctor.probes import RealProbes
 from engine.effects import Start
 from engine.files import plan_file
 from engine.files.catalog import shipped, shipped_folder
@@ -178,6 +179,21 @@ def test_a_rack_without_the_hardware_stage_becomes_ready(store: Path) -> None:
     assert not bound & OF_HARDWARE
     assert rack.catalog.left_out.keys() == OF_HARDWARE
     assert rack.machines[0].wipes == {"os-install": 1}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (WITHOUT_HARDWARE, ["leaves out hardware", "changes install"]),
+        ((DISCOVERY, HARDWARE, BURN_IN, INSTALL, SYSTEM), ["adds burn-in after hardware"]),
+        ((DISCOVERY, HARDWARE, INSTALL, SYSTEM), []),
+    ],
+)
+def test_doctor_says_what_the_site_changed(store: Path, lines: tuple[str, ...], said: list[str]) -> None:
+    stages(store, *lines)
+    assert RealProbes(store).stages() == ([], said)
+    stages(store, DISCOVERY)
+    assert [len(one) for one in RealProbes(store).stages()] == [2, 0]
 
 
 def test_nobody_is_installed_before_it_is_allocated_when_the_gate_moved(store: Path) -> None:
