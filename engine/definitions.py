@@ -6,7 +6,9 @@ Nothing here changes while an engine runs. The state of nodes and node roles is 
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -299,6 +301,20 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         return {name: self.places[role.stage] for name, role in self.roles.items() if role.stage in self.places}
 
     @cached_property
+    def left_out(self) -> dict[str, str]:
+        """Role -> its stage, for roles of a stage that the site leaves out. They are known, and never bound; whoever requires them does
+        not wait for them."""
+        return {name: role.stage for name, role in self.roles.items() if role.stage not in self.places}
+
+    def unfulfilled(self, role: RoleDef) -> tuple[str, str] | None:
+        """A wish of the role that only roles of left-out stages carry out: its key, and the stage. None: there is none."""
+        for key, attribute in HARDWARE.items():
+            carry = self.readers.get(attribute, ()) if attribute in role.hardware else ()
+            if carry and all(name in self.left_out for name in carry):
+                return key, self.left_out[carry[0]]
+        return None
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """Attribute -> the roles that want it, sorted by name."""
         out: dict[str, list[str]] = {}
@@ -390,6 +406,11 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     def stage_index(self, name: str) -> int:
         return self.places[name]
+
+
+def digest(stages: Iterable[Stage]) -> str:
+    """Changes when the graph of roles may be another one for the same plan."""
+    return hashlib.sha256(repr([(one.name, one.runs, one.gate) for one in stages]).encode()).hexdigest()[:16]
 
 
 def versions(catalog: Catalog) -> dict[str, tuple[str, str]]:

@@ -57,6 +57,7 @@ from .operator.operate import operate
 from .operator.power import power_set
 from .operator.settings import set_attribute
 from .plan.bind import allocate, commit, start_admin
+from .plan.follow import follow_stages
 from .plan.proposals import commit_proposals, propose, recall
 from .plan.rebind import rebind, released
 from .plan.rules import choose
@@ -261,6 +262,7 @@ def _started(w: Work, event: Started) -> None:
     if w.plan is not None:
         put_plan_values(w, w.plan)
     put_all_found(w)
+    follow_stages(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)

@@ -86,6 +86,9 @@ class Probes(Protocol):
         """Like `images.shelf.image_states`."""
 
     def tool(self, name: str) -> bool: ...
+    def stages(self) -> tuple[list[str], list[str]]:
+        """Mistakes of the site's barclamps and stages; and what its stages change."""
+
     def store(self) -> list[str]:
         """What is wrong with the store. Empty: nothing, or there is no store yet."""
 
@@ -101,6 +104,7 @@ def examine(probes: Probes, interface: str, address: str) -> list[Check]:
         *_clock(probes),
         _space(probes),
         _store(probes),
+        _stages(probes),
         *_images(probes),
         *_tools(probes),
     ]
@@ -235,6 +239,15 @@ def _store(probes: Probes) -> Check:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Check(name="store", grade="bad", text=f"{wrong[0]}{more}", advice="restore a copy of the store, or start a new one")
     return _ok("store", "no damage found")
+
+
+def _stages(probes: Probes) -> Check:
+    mistakes, changed = probes.stages()
+    if mistakes:
+        more = f"; and {len(mistakes) - 1} more" if len(mistakes) > 1 else ""
+        advice = "correct the file: no engine starts before that (docs/barclamps.md)"
+        return Check(name="stages", grade="bad", text=f"{mistakes[0]}{more}", advice=advice)
+    return _ok("stages", f"this site {'; '.join(changed)}" if changed else "as shipped")
 
 
 def _images(probes: Probes) -> list[Check]:

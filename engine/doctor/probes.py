@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..definitions import Json
+from ..files.clamps.site import stages_changed
+from ..files.mistakes import CatalogError
 from ..images.shelf import image_states
 from ..packets.decoding import environment
 from ..process.capabilities import NET_RAW, lent
@@ -116,6 +118,14 @@ class RealProbes:
         # Daemons need programs in sbin, which is not on everybody's PATH.
         path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
         return shutil.which(name, path=path) is not None
+
+    def stages(self) -> tuple[list[str], list[str]]:
+        try:
+            return [], stages_changed(self._store)
+        except CatalogError as error:
+            return [str(one) for one in error.mistakes], []
+        except StoreError as error:
+            return [str(error)], []
 
     def store(self) -> list[str]:
         if not (self._store / store_file.FILE).exists():

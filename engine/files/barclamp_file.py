@@ -40,6 +40,8 @@ from .element import Element, Fields
 from .mistakes import Mistakes, listed, shown
 from .yaml_source import load
 
+MAY_BE_LEFT_OUT = ("hardware",)
+"""Shipped stages that a site's `stages.yml` may leave out."""
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
 
 NETWORKS, MACHINE = "networks", "disks"
@@ -211,7 +213,7 @@ class BarclampFile:
         role = RoleDef(
             name=name,
             barclamp=self.name,
-            stage=keys["stage"].known("stage", [stage.name for stage in self.stages]),
+            stage=self._stage(keys["stage"]),
             jig=self._jig(keys["jig"]),
             description=keys.describe(),
             requires=(*requires, *self._networks(hardware, requires)),
@@ -245,6 +247,11 @@ class BarclampFile:
             value = item.json()
             into.append((item, HARDWARE[key]))
             yield HARDWARE[key], {"level": value} if key == "raid" and isinstance(value, str) else value
+
+    def _stage(self, element: Element) -> str:
+        """A stage of the site, or one that it leaves out."""
+        text = element.text("a stage")
+        return text if text in MAY_BE_LEFT_OUT else element.known("stage", [stage.name for stage in self.stages])
 
     def _networks(self, keys: Fields, requires: tuple[Requirement, ...]) -> Iterator[Requirement]:
         """The networks that the node must have: each network's role is required on the same node."""

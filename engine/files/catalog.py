@@ -144,6 +144,8 @@ def _order(catalog: Catalog, pending: dict[str, Pending]) -> None:
             for parent in [need.role] if need.role in catalog.roles else providers or made:
                 after[name].append(parent)
                 other = catalog.roles[parent]
+                if {name, parent} & catalog.left_out.keys():
+                    continue
                 if need.on in (None, On.SAME) and catalog.stage_index(other.stage) > catalog.stage_index(role.stage):
                     later = need.role if made else parent
                     pending[name].element.at(("requires",)).fail(

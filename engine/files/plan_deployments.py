@@ -24,6 +24,7 @@ from .yaml_source import parse
 MAP = "a map from names to deployments"
 Places = dict[tuple[str, str], Element]
 """(Deployment, role) -> where the plan places it."""
+STAGES_FILE = "put it into the store's stages.yml, or the role out of the plan"
 SECRET_VALUE = "a secret is a reference, {env: VARIABLE} or {file: PATH}, never the value itself"
 
 
@@ -149,6 +150,12 @@ def _role(element: Element, name: str, catalog: Catalog) -> None:
         more = ": use network-NAME, with the name of a network" if name == TEMPLATE else ""
         element.fail(f"role {name!r} is abstract and cannot be used{more}")
         return
+    if name in catalog.left_out:
+        element.fail(f"role {name!r} runs in stage {role.stage!r}, which this site leaves out: {STAGES_FILE}")
+    if (wish := catalog.unfulfilled(role)) is not None:
+        element.fail(
+            f"role {name!r} wishes {wish[0]}, and this site leaves out stage {wish[1]!r}, which carries the wish out: {STAGES_FILE}"
+        )
     missing = sorted(set(_missing(catalog, name)))
     for needed, by in missing:
         known = [one for one in map(network_of, catalog.roles) if one]

@@ -1,10 +1,10 @@
 """Reads the file of stages: the shipped one, or the `stages.yml` of a site. docs/barclamps.md explains the keys.
 
-A site may add stages. What the engine relies on is refused by name if it is missing:
+A site may add stages, put them in another order, and leave out `hardware`. What the engine relies on is refused by name if it is missing:
+* `install` and `system`: nothing else writes a system, and the admin node's roles run in `system`.
 * `discovery` is first, runs sledgehammer and has no gate: every server is discovered in it.
 * One gate, at the latest at `install`: a server that nobody allocated is not installed. No destructive role runs before it.
 * The last stage runs in the installed system, and its done state is `ready`. No other state has that name.
-* Each stage that shipped roles name is there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from .mistakes import Mistakes, shown
 from .yaml_source import load
 
 FIRST, INSTALL, READY = "discovery", "install", "ready"
-NEEDED = (FIRST, "hardware", INSTALL, "system")
-"""Stages that shipped roles name."""
+NEEDED = {
+    FIRST: "every server is discovered in it",
+    INSTALL: "nothing else brings a server to a system of its own",
+    "system": "the roles of the admin node and of installed servers run in it",
+}
+"""Stages that no site can leave out, and why."""
 MOST = 20
 _TAKEN = ("problem", "hold", "joined")
 """States of a node that the engine itself sets."""
@@ -70,7 +74,7 @@ def _relied_on(stages: list[Stage], places: Places, top: Element) -> None:
     names = [stage.name for stage in stages]
     if missing := [name for name in NEEDED if name not in names]:
         for name in missing:
-            top.fail(f"expected the stage {name!r}, which is missing: shipped roles run in it")
+            top.fail(f"expected the stage {name!r}, which is missing: {NEEDED[name]}")
         return
     if len(stages) > MOST:
         top.fail(f"expected at most {MOST} stages, not {len(stages)}")

@@ -57,6 +57,18 @@ network_owned = kind(
     "move the role to deployment {owner} or below it, or let the network belong to a deployment above both",
     who=Who.AUTHOR,
 )
+wish_left_out = kind(
+    "wish_left_out",
+    "role {role} wishes {wish}, and this site leaves out stage {stage}, whose roles carry the wish out",
+    "put the stage into the store's stages.yml, or take the role out of the plan",
+    who=Who.OPERATOR,
+)
+placed_left_out = kind(
+    "placed_left_out",
+    "the plan in force places role {role} in deployment {deployment}, and this site leaves out its stage {stage}",
+    "put the stage into the store's stages.yml; or first commit a plan without the role",
+    who=Who.OPERATOR,
+)
 no_provider = kind(
     "no_provider",
     "role {role} requires {requires}, which only stands for other roles, and no barclamp has a role that provides it",

@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 
 from ..attach.server import AttachService
+from ..core.plan.follow import unfit
 from ..core.step import step
 from ..core.world.load import load_world
 from ..core.world.work import Work
@@ -24,10 +25,12 @@ from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
 from ..events import Asked, Commit, Event, Started
-from ..files.clamps.site import site_catalog
+from ..files.clamps.site import site_catalog, stages_of
+from ..files.mistakes import CatalogError, PlanMistake
 from ..files.paths import images_folder
 from ..images.shelf import with_loaders_there
 from ..plan import Plan
+from ..reasons import advice, sentence
 from ..serve import ServiceError
 from ..store.errors import files_of
 from ..store.store import Store
@@ -228,7 +231,12 @@ def _loaded(catalog: Catalog, store: Store) -> World:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return load_world(catalog, store.load())
+        world = load_world(catalog, store.load())
+        own = stages_of(store.path.parent)
+        if own is not None and (why := unfit(catalog, world)) is not None:
+            told = f"{sentence(why)}: {advice(why)}"
+            raise CatalogError([PlanMistake(file=str(own), line=1, path="", expected=told)])
+        return world
     finally:
         if collects:
             gc.enable()

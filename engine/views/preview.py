@@ -98,7 +98,7 @@ def _lost(world: World, node: Node, role: NodeRole) -> list[CoreDisk]:
 
 def _runs(world: World, verb: Verb, role: NodeRole) -> bool:
     definition: RoleDef | None = world.catalog.roles.get(role.role)
-    if definition is None or not committed(role):
+    if definition is None or not committed(role) or role.role in world.catalog.left_out:
         return False
     stage = stage_index(world, definition.stage) or 0
     install = stage_index(world, "install")

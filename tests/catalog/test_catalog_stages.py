@@ -16,10 +16,16 @@ from rack import Rack
 
 from crowbar_tui.cli import main
 from engine.api.barclamps import from_path, import_source, site_catalog
+from engine.core.plan.follow import unfit
 from engine.core.roles.stages import node_state
+from engine.core.world.load import load_world
+from engine.doctor.probes import RealProbes
 from engine.effects import Start
+from engine.files import plan_file
 from engine.files.catalog import shipped, shipped_folder
-from engine.files.mistakes import CatalogError
+from engine.files.mistakes import CatalogError, PlanError
+from engine.model import Kind
+from engine.views.summary import node_why
 
 DISCOVERY, HARDWARE, INSTALL, SYSTEM = (
     line + "\n" for line in (shipped_folder("engine") / "stages.yml").read_text().splitlines() if line.startswith("  - ")
@@ -51,7 +57,18 @@ def stages(store: Path, *lines: str) -> Path:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ((DISCOVERY, INSTALL, SYSTEM), "1: expected the stage 'hardware', which is missing: shipped roles run in it"),
+        (
+            (DISCOVERY, HARDWARE, SYSTEM),
+            "1: expected the stage 'install', which is missing: nothing else brings a server to a system of its own",
+        ),
+        (
+            (DISCOVERY, HARDWARE, INSTALL, ACCEPT),
+            "1: expected the stage 'system', which is missing: the roles of the admin node and of installed servers run in it",
+        ),
+        (
+            (DISCOVERY, INSTALL, SYSTEM),
+            "1: expected gate: true at one stage from the second to 'install': without it nobody has to allocate a server",
+        ),
         (
             (HARDWARE, DISCOVERY, INSTALL, SYSTEM),
             "2: stages.0.name: expected 'discovery' as the first stage, not 'hardware': every server is discovered first",
@@ -128,6 +145,187 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
         CatalogError, match="role 'os-install' of stage 'install' would wait for 'raid-configure' of later stage 'hardware'"
     ):
         site_catalog(store)
+
+
+GATED = INSTALL.replace("}", ", gate: true}")
+WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
+OF_HARDWARE = {"raid-configure", "bios-configure", "bmc-account"}
+
+
+def rack_of(store: Path, roles: dict[str, tuple[str, ...]] | None = None, nodes: int = 2, check: bool = True) -> Rack:
+    made = Rack(site_catalog(store), plan(roles or {"ready": ("all",)}), nodes=nodes, seed=4, check=check)
+    made.behaviour["bios-configure"] = "bios"
+    return made
+
+
+def again(rack: Rack, store: Path) -> None:
+    """The same store, with the site's stages of now."""
+    rack.catalog = site_catalog(store)
+    rack.restart()
+
+
+def well(rack: Rack) -> None:
+    assert rack.run(), "\n".join(rack.state())
+    rack.indexes_agree()
+    assert {node_state(rack.world, n) for n in rack.world.nodes.values() if n.kind is Kind.SERVER} == {"ready"}
+
+
+def test_a_rack_without_the_hardware_stage_becomes_ready(store: Path) -> None:
+    stages(store, *WITHOUT_HARDWARE)
+    rack = rack_of(store)
+    well(rack)
+    bound = {key[1] for key in rack.world.node_roles}
+    assert "os-install" in bound
+    assert not bound & OF_HARDWARE
+    assert rack.catalog.left_out.keys() == OF_HARDWARE
+    assert rack.machines[0].wipes == {"os-install": 1}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (WITHOUT_HARDWARE, ["leaves out hardware", "changes install"]),
+        ((DISCOVERY, HARDWARE, BURN_IN, INSTALL, SYSTEM), ["adds burn-in after hardware"]),
+        ((DISCOVERY, HARDWARE, INSTALL, SYSTEM), []),
+    ],
+)
+def test_doctor_says_what_the_site_changed(store: Path, lines: tuple[str, ...], said: list[str]) -> None:
+    stages(store, *lines)
+    assert RealProbes(store).stages() == ([], said)
+    stages(store, DISCOVERY)
+    assert [len(one) for one in RealProbes(store).stages()] == [2, 0]
+
+
+def test_nobody_is_installed_before_it_is_allocated_when_the_gate_moved(store: Path) -> None:
+    stages(store, *WITHOUT_HARDWARE)
+    rack = rack_of(store)
+    rack.run(lambda: any(node.stage == "install" for node in rack.world.nodes.values()))
+    assert all(node.allocated for node in rack.world.nodes.values() if node.stage == "install")
+
+
+@pytest.mark.parametrize("until", ["hardware", "install", "system"])
+def test_a_running_rack_goes_on_when_its_stage_is_left_out_and_comes_back(store: Path, until: str) -> None:
+    """Stopped with nodes in each stage; then `hardware` is gone; then it is there again."""
+    rack = rack_of(store)
+    assert rack.run(lambda: any(node.stage == until and node.kind is Kind.SERVER for node in rack.world.nodes.values()))
+    file = stages(store, *WITHOUT_HARDWARE)
+    again(rack, store)
+    assert all(node.stage in ("discovery", "install", "system") for node in rack.world.nodes.values())
+    well(rack)
+    waits = {key for key, role in rack.world.node_roles.items() if key[1] in OF_HARDWARE and not role.succeeded}
+    assert not waits, "only what wrote disks is still known"
+    assert max(rack.machines[0].wipes.values()) == 1
+    file.unlink()
+    again(rack, store)
+    assert {key[1] for key in rack.world.node_roles} >= OF_HARDWARE - {"bmc-account"}
+    for node in [one for one in rack.world.nodes.values() if one.kind is Kind.SERVER]:
+        why = node_why(rack.world, node)
+        assert node_state(rack.world, node) == "ready" or (why is not None and why.code in ("backward", "approval")), why
+        if node_state(rack.world, node) != "ready":
+            next(one for one in rack.machines if one.node == node.id).whole.clear()  # the operator orders it
+            rack.operate("redeploy", node.id)
+    well(rack)
+
+
+def test_a_restart_with_the_same_stages_changes_nothing(store: Path) -> None:
+    rack = rack_of(store)
+    well(rack)
+    before = dict(rack.world.node_roles)
+    rack.restart()
+    assert dict(rack.world.node_roles) == before
+
+
+@pytest.mark.parametrize("left", ["acceptance", "burn-in"])
+def test_a_node_in_an_added_stage_that_is_gone_goes_on(store: Path, left: str) -> None:
+    """A stage in memory: the node comes through the gate again. A stage in the system: nothing is installed or power-cycled again."""
+    rack = rack_of(store)
+    well(rack)
+    for node in [one for one in rack.world.nodes.values() if one.kind is Kind.SERVER]:
+        rack.tables["nodes"][node.id] = structs.replace(node, stage=left)
+    wipes = [dict(one.wipes) for one in rack.machines]
+    boots = [node.boots for node in rack.world.nodes.values()]
+    again(rack, store)
+    assert {one.stage for one in rack.world.nodes.values() if one.kind is Kind.SERVER} == {"system"}
+    well(rack)
+    assert [dict(one.wipes) for one in rack.machines] == wipes
+    assert [node.boots for node in rack.world.nodes.values()] == boots
+
+
+def test_stages_in_another_order_run_in_that_order(store: Path, tmp_path: Path) -> None:
+    text = b"""\
+barclamp: {name: burn, version: 1}
+roles:
+  - {name: burn-in, stage: burn-in, jig: agent}
+"""
+    before = (DISCOVERY, BURN_IN.replace("}", ", gate: true}"), HARDWARE.replace(", gate: true", ""), INSTALL, SYSTEM)
+    for order, first in (((DISCOVERY, HARDWARE, BURN_IN, INSTALL, SYSTEM), "raid-configure"), (before, "burn-in")):
+        place = tmp_path / first
+        place.mkdir()
+        stages(place, *order)
+        import_source(place, from_path(folder(tmp_path / f"in-{first}", {"barclamp.yml": text, "roles/burn-in/run": SCRIPT}, "burn")))
+        rack = rack_of(place, {"ready": ("all",), "burn-in": ("all",)})
+        well(rack)
+        ran = [e.role for e in rack.effects if isinstance(e, Start) and e.node == rack.machines[0].node and e.action == "run"]
+        assert [one for one in ran if one in ("burn-in", "raid-configure")][0] == first
+
+
+def test_a_running_rack_follows_another_order(store: Path, tmp_path: Path) -> None:
+    stages(store, DISCOVERY, HARDWARE, BURN_IN, INSTALL, SYSTEM)
+    text = b"barclamp: {name: burn, version: 1}\nroles:\n  - {name: burn-in, stage: burn-in, jig: agent}\n"
+    import_source(store, from_path(folder(tmp_path / "in", {"barclamp.yml": text, "roles/burn-in/run": SCRIPT}, "burn")))
+    rack = rack_of(store, {"ready": ("all",), "burn-in": ("all",)})
+    assert rack.run(lambda: any(node.stage == "hardware" for node in rack.world.nodes.values()))
+    stages(store, DISCOVERY, BURN_IN.replace("}", ", gate: true}"), HARDWARE.replace(", gate: true", ""), INSTALL, SYSTEM)
+    again(rack, store)
+    ranks = {key[1]: role.rank for key, role in rack.world.node_roles.items() if key[1] in ("burn-in", "raid-configure")}
+    assert ranks["burn-in"] > ranks["raid-configure"], "what runs first has the longer way ahead"
+    for node in [one for one in rack.world.nodes.values() if one.kind is Kind.SERVER]:
+        rack.run(lambda node=node: node_why(rack.world, rack.world.nodes[node.id]) is not None, seconds=600.0)  # type: ignore[misc]
+        rack.operate("approve", node.id)
+    well(rack)
+
+
+WISHES = b"""\
+barclamp: {name: store, version: 1}
+roles:
+  - {name: store-role, stage: system, jig: script, requires: [{role: os-install, on: same}], hardware: {raid: jbod}}
+"""
+
+
+def test_a_plan_that_needs_what_is_left_out_is_refused_by_name(store: Path, tmp_path: Path) -> None:
+    import_source(store, from_path(folder(tmp_path / "in", {"barclamp.yml": WISHES, "roles/store-role/run": SCRIPT}, "store")))
+    stages(store, *WITHOUT_HARDWARE)
+    text = """\
+crowbar: 1
+site: {name: r1, domain: r1.example.net, admin: {address: 10.0.0.1}}
+networks:
+  admin: {subnet: 10.0.0.0/24, ranges: {dhcp: 10.0.0.21-10.0.0.80, host: 10.0.0.101-10.0.0.250}}
+  bmc: {subnet: 10.0.1.0/24, conduit: bmc}
+deployments:
+  cloud: {roles: {raid-configure: all, store-role: all}}
+"""
+    with pytest.raises(PlanError) as error:
+        plan_file.read(text, "plan.yml", site_catalog(store))
+    assert [one.expected for one in error.value.mistakes] == [
+        "role 'raid-configure' runs in stage 'hardware', which this site leaves out: put it into the store's stages.yml, "
+        "or the role out of the plan",
+        "role 'store-role' wishes raid, and this site leaves out stage 'hardware', which carries the wish out: "
+        "put it into the store's stages.yml, or the role out of the plan",
+    ]
+
+
+@pytest.mark.parametrize(("role", "code"), [("raid-configure", "placed_left_out"), ("store-role", "wish_left_out")])
+def test_an_engine_does_not_start_if_its_plan_needs_what_is_left_out(store: Path, tmp_path: Path, role: str, code: str) -> None:
+    import_source(store, from_path(folder(tmp_path / "in", {"barclamp.yml": WISHES, "roles/store-role/run": SCRIPT}, "store")))
+    rack = rack_of(store, {"ready": ("all",), role: ("all",)})
+    well(rack)
+    assert unfit(rack.catalog, rack.world) is None
+    stages(store, *WITHOUT_HARDWARE)
+    found = unfit(site_catalog(store), load_world(site_catalog(store), rack.tables))
+    assert found is not None
+    assert found.code == code
+    again(rack, store)  # an engine without that check changes nothing, and still runs
+    assert {key[1] for key in rack.world.node_roles} >= {"raid-configure"}
 
 
 def test_the_sites_stages_are_shown(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

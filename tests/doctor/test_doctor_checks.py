@@ -36,6 +36,7 @@ class Fit:
             "images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": ""}],
             "tools": {"chronyd", "ip"},
             "store": [],
+            "stages": ([], []),
         } | spoilt
 
     def privilege(self) -> Privilege:
@@ -73,8 +74,16 @@ class Fit:
     def tool(self, name: str) -> bool:
         return name in self.answers["tools"]
 
+    def stages(self) -> tuple[list[str], list[str]]:
+        return self.answers["stages"]
+
     def store(self) -> list[str]:
         return self.answers["store"]
+
+
+def test_what_a_site_changed_in_its_stages_is_told_and_no_fault() -> None:
+    told = {c.name: (c.grade, c.text) for c in examine(Fit(stages=([], ["leaves out hardware", "changes install"])), "eno1", "10.0.0.1")}
+    assert told["stages"] == ("ok", "this site leaves out hardware; changes install")
 
 
 def test_a_fit_machine() -> None:
@@ -131,6 +140,7 @@ SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "full disk": ({"space": (GIB // 2, 10 * GIB)}, "disk", "bad", "0.5 GiB free on the disk of the store"),
     "little disk": ({"space": (5 * GIB, 10 * GIB)}, "disk", "warn", "5.0 GiB free on the disk of the store"),
     "unknown disk": ({"space": "/x: gone"}, "disk", "warn", "not checked: /x: gone"),
+    "broken stages": ({"stages": (["stages.yml:3: x", "y"], [])}, "stages", "bad", "stages.yml:3: x; and 1 more"),
     "broken store": ({"store": ["seq 4 is followed by 6", "y"]}, "store", "bad", "seq 4 is followed by 6 (and 1 more)"),
     "an image of another version": (
         {

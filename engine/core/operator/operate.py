@@ -169,7 +169,7 @@ def _run_again(w: Work, node: Node, who: str, verb: str, chosen: Callable[[str],
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
         definition = w.catalog.roles.get(role.role)
-        if definition is None or role.state is State.PROPOSED:
+        if definition is None or role.state is State.PROPOSED or role.role in w.catalog.left_out:
             continue
         if chosen(definition.stage):
             _fresh(w, role, who if definition.destructive else role.approved)

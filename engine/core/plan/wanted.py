@@ -9,6 +9,7 @@ Roles of a node
 * Each role brings in what it requires and the givers of the attributes that it wants. A required abstract name means a provider of it.
 * A requirement without `on` is met on the same node if the role is there. If not, and the plan places the role in the deployment or above
   it, it is met there, and waits until a node carries it. Only a role that the plan places nowhere is made on the same node.
+* A role of a stage that the site leaves out is on no node, and whoever requires it does not wait for it.
 * Roles of the installed system that are not `implicit` may be met on another node. All others belong to their own machine.
 
 Which node roles meet a requirement elsewhere
@@ -117,7 +118,7 @@ class Wanted:
                     out[role] = self._home(role, deployment.name)
                 elif not served and any(one.startswith("node:") and selects(one, node) for one in selectors):
                     return reasons.node_owned(deployment=deployment.name, role=role, node=node.name, owner=owner[0])
-        return out
+        return {role: deployment for role, deployment in out.items() if role not in view.catalog.left_out}
 
     def _home(self, role: str, deployment: str) -> str:
         """The deployment in which a role is bound that a deployment uses."""
@@ -139,8 +140,12 @@ class Wanted:
             definition = self._view.catalog.roles.get(role)
             if definition is None:
                 return reasons.role_unknown(role=role)
+            if (wish := self._view.catalog.unfulfilled(definition)) is not None:
+                return reasons.wish_left_out(role=role, wish=wish[0], stage=wish[1])
             mine = []
             for requirement in self._view.catalog.requirements(role):
+                if self._left_out(requirement.role):
+                    continue
                 need = self._need(definition, requirement, roles, roles[role], admin)
                 if isinstance(need, Reason):
                     return need
@@ -193,7 +198,14 @@ class Wanted:
         """The roles that meet a requirement of that name: the role itself and its providers, without abstract ones."""
         roles = self._view.catalog.roles
         every = (name, *self._view.catalog.providers.get(name, ()))
-        return tuple(one for one in every if one in roles and "abstract" not in roles[one].flags)
+        left_out = self._view.catalog.left_out
+        return tuple(one for one in every if one in roles and one not in left_out and "abstract" not in roles[one].flags)
+
+    def _left_out(self, name: str) -> bool:
+        """True if every role that could meet a requirement of that name is of a stage that the site leaves out."""
+        left_out = self._view.catalog.left_out
+        every = [one for one in (name, *self._view.catalog.providers.get(name, ())) if one in left_out] if left_out else []
+        return bool(every) and not self.meets(name)
 
     def _far(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those that may serve another node without an `on`."""

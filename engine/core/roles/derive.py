@@ -1,6 +1,6 @@
 """What follows from the world about node roles, in the smallest terms: done, candidate, held resources. All other decisions use these.
 
-done      = skipped, or active without a doubt (stale inputs, a death since)
+done      = skipped, or active without a doubt (stale inputs, a death since), or of a stage that the site leaves out and not under way
 suspended = in transition on a node that died: the attempt continues when the node is back
 candidate = would run if nothing blocked it
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 from ...definitions import RoleDef
 from ...model import ACTIVE, PROPOSED, SKIPPED, Node, NodeRole, State
 from ..world.view import View
-from .transitions import doubtful, runs, suspended
+from .transitions import doubtful, in_transition, runs, suspended
 
 
 def done(view: View, role: NodeRole) -> bool:
-    if role.state is ACTIVE:
-        return not doubtful(role) and (role.node, role.role) not in view.stale
-    return role.state is SKIPPED
+    if role.state is ACTIVE and not doubtful(role) and (role.node, role.role) not in view.stale:
+        return True
+    return role.state is SKIPPED or (role.role in view.catalog.left_out and not in_transition(role))
 
 
 def committed(role: NodeRole) -> bool:

@@ -158,11 +158,11 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
     elsewhere = definition.stage != node.stage and node.stage and node.kind is Kind.SERVER
     wanted = wanted_stage(view, node) if elsewhere else None
     barred = may_enter(view, node, wanted) if wanted else None
-    if barred is not None:  # what the node runs follows from it
-        yield barred
     if node.boot is not None:
         yield waits_for(node.boot)
-    elif definition.jig_kind.alive:
+    if barred is not None:  # what the node runs follows from it
+        yield barred
+    if node.boot is None and definition.jig_kind.alive:
         yield from _environment(view, node, definition)
     if elsewhere:
         yield reasons.stage(stage=definition.stage, present=node.stage)

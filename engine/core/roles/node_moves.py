@@ -47,6 +47,7 @@ class NodeMove(enum.Enum):
     OFF = "off"
     UNPARK = "unpark"
     ENTER = "enter"
+    RESTAGE = "restage"
     ALLOCATE = "allocate"
     GO_BACK = "go-back"
     RERUN = "rerun"
@@ -74,6 +75,7 @@ park         pa pa pr pr pr pa |                  | boot alive probe missed
 off          pa pa pa pa pa pa |                  | boot alive probe missed runs confirmed fingerprint
 unpark       -  -  -  -  lo dk |                  | off
 enter        dk -  up lo -  -  | problem hold unavailable |
+restage      dk bo up lo pr pa |                  |
 allocate     dk bo up lo pr pa |                  | +allocated
 go-back      dk bo up lo pr pa |                  |
 rerun        dk -  up lo pr pa |                  | problem misboots missed
@@ -117,6 +119,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
     NodeMove.OFF: ("off since last_sign", "The BMC reports that the power is off."),
     NodeMove.UNPARK: ("notice since", "The order to power off failed, or the power was ordered on."),
     NodeMove.ENTER: ("stage backward since", "The engine moves the node to the wanted stage."),
+    NodeMove.RESTAGE: ("stage", "The engine starts, and the site's `stages.yml` no longer has the node's stage."),
     NodeMove.ALLOCATE: ("name group deployment place since", "The operator or the plan allocates the node: it may go through the gate."),
     NodeMove.GO_BACK: ("backward", "The operator approves a step back to an earlier stage, or asks for something that needs none."),
     NodeMove.RERUN: ("backward", "`reset`, `reinstall` or `redeploy`: the roles of some stages run again, after a fresh boot."),

@@ -38,6 +38,21 @@ def wanted_stage(view: View, node: Node) -> str:
     return stages[lowest].name if lowest < len(stages) else ""
 
 
+def goes_on_in(view: View, node: Node) -> str:
+    """The stage in which a node goes on whose own stage the site no longer has. In memory it is the first one: the node comes through the
+    gate again and does what is left to do. In its system it is the first one there with something left to do, else the last one: the
+    engine may not power-cycle it there, and does not install it again."""
+    stages = view.catalog.stages
+    if node.kind is not Kind.SERVER:
+        return stages[-1].name
+    environment = node.runs or node.intent.environment
+    if not environment or over_network(view, environment):
+        return stages[0].name
+    wanted = wanted_stage(view, node)
+    found = view.catalog.stage_named.get(wanted)
+    return wanted if found is not None and found.runs == "installed" else stages[-1].name
+
+
 def stage_index(view: View, name: str) -> int | None:
     return view.catalog.places.get(name)
 
@@ -49,9 +64,9 @@ def stage_named(view: View, name: str) -> Stage | None:
 def may_enter(view: View, node: Node, stage: str) -> Reason | None:
     """Why the node may not enter that stage now. None: it may."""
     there, here = stage_index(view, stage), stage_index(view, node.stage)
-    if there is None or here is None or node.kind is not Kind.SERVER:
+    if there is None or not node.stage or node.kind is not Kind.SERVER:
         return None
-    steps = stage_moves(here, there, view.catalog.gate)
+    steps = stage_moves(here or 0, there, view.catalog.gate)
     if "through the gate" in steps and not node.allocated:
         return reasons.not_allocated()
     if "back" in steps and not node.backward:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 from msgspec import structs
@@ -44,6 +45,18 @@ def stages_of(store: Path) -> Path | None:
     """The site's own file of stages. None: the shipped one counts."""
     file = store / STAGES
     return file if file.exists() or file.is_symlink() else None
+
+
+def stages_changed(store: Path) -> list[str]:
+    """What the site's own stages change, in words. Empty: nothing. Raises CatalogError with every mistake of barclamps and stages."""
+    ours, theirs = site_catalog(store).stages, reading.shipped().stages
+    mine, known = {one.name: one for one in ours}, {one.name: one for one in theirs}
+    out = [f"leaves out {one.name}" for one in theirs if one.name not in mine]
+    out += [f"adds {one.name} after {before.name}" for before, one in pairwise(ours) if one.name not in known]
+    both = [one for one in theirs if one.name in mine]
+    if [one.name for one in ours if one.name in known] != [one.name for one in both]:
+        out.append(f"has the order {', '.join(mine)}")
+    return out + [f"changes {one.name}" for one in both if mine[one.name] != one]
 
 
 def _changed(store: Path, one: Imported) -> PlanMistake:
