@@ -220,6 +220,8 @@ def _commit(w: Work, event: Commit) -> None:
         return
     before = w.checkpoint()
     refused = commit(w, event.plan, event.who)
+    if refused is None:
+        pieces.end(w)
     _answer(w, before, event.request, refused, "committed")
 
 
@@ -285,8 +287,7 @@ def _started(w: Work, event: Started) -> None:
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)
-    pieces.look_again(w)
-    pieces.bind_some(w)
+    pieces.start(w)
     for sighting in sorted(w.all(Sighting), key=lambda s: s.mac):
         if sighting.boot is not None and not sighting.node:
             waits = renewed(w, sighting.boot)

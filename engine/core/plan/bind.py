@@ -16,6 +16,7 @@ from ..roles.change import change_node
 from ..roles.node_moves import NodeMove
 from ..world.work import Work
 from .addresses import allocate_addresses
+from .bound_by import all_bound
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .network_roles import network_roles
 from .rebind import rebind
@@ -69,6 +70,7 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
         w.touch_node(node.id)
     approve_by_plan(w, w.all(NodeRole))
     w.restale(key for key in [role.key for role in w.all(NodeRole)])
+    all_bound(w)
     return None
 
 

@@ -11,8 +11,8 @@ Rules
   requires. The operator gets the receipt after that.
 * A piece is bound as the next commit would bind it, so all pieces together make the graph that one step would make. A test compares them.
 * A piece may be refused for a moment: a new edge and an old one are a cycle. Its nodes wait for the others, and are bound together last.
-* A start looks at all nodes in the same way. So an engine that was killed in between goes on, and a store of an earlier version gets the
-  graph that this version wants. If the graph is right, this changes nothing.
+* A start goes on where the engine was killed, and gives a store of an earlier version the graph that this version wants: it looks at all
+  nodes in the same way, unless the store says that they are bound by the same plan, barclamps and rules (`bound_by`).
 * Only `Continue`, `Commit` and `Started` work on pieces: a packet never waits for more than one.
 """
 
@@ -35,6 +35,7 @@ from ..world.view import View
 from ..world.work import Work
 from ..world.world import World
 from .bind import adopt, commit, give_addresses
+from .bound_by import all_bound, bound_by, not_bound
 from .chosen import drop_unbound, put_role_attributes
 from .rebind import rebind
 
@@ -86,8 +87,16 @@ def begin(w: Work, event: Commit) -> None:
 
 
 def look_again(w: Work) -> None:
-    """Binds all nodes anew, piece by piece."""
+    """All nodes are to be bound anew, piece by piece."""
+    not_bound(w)
     w.binding = dict.fromkeys(sorted(node.id for node in w.all(Node)), False)
+
+
+def start(w: Work) -> None:
+    """The engine started: if the graph is not the one that the plan wants now, the nodes are to be bound anew."""
+    if w.meta.bound != bound_by(w):
+        look_again(w)
+        bind_some(w)
 
 
 def bind_some(w: Work) -> None:
@@ -96,17 +105,23 @@ def bind_some(w: Work) -> None:
         return
     piece = _next(w)
     before = w.checkpoint()
-    if _bind(w, piece) is not None:
+    refused = _bind(w, piece) is not None
+    if refused:
         w.rollback(before)
-        for node_id in piece:
-            if not w.binding.pop(node_id):
-                w.binding[node_id] = True
-    else:
-        for node_id in piece:
-            del w.binding[node_id]
+    tried = [w.binding.pop(node_id) for node_id in piece]
+    if refused and not all(tried):
+        w.binding.update(dict.fromkeys(piece, True))
     if not w.binding:
-        w.effects += w.answers
-        w.answers = []
+        if not refused:
+            all_bound(w)
+        end(w)
+
+
+def end(w: Work) -> None:
+    """Nothing is left to be bound."""
+    w.binding = {}
+    w.effects += w.answers
+    w.answers = []
 
 
 def _next(w: Work) -> list[NodeId]:
