@@ -6,9 +6,7 @@ Nothing here changes while an engine runs. The state of nodes and node roles is 
 from __future__ import annotations
 
 import enum
-import hashlib
 import re
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Any, Literal
 
@@ -406,11 +404,6 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     def stage_index(self, name: str) -> int:
         return self.places[name]
-
-
-def digest(stages: Iterable[Stage]) -> str:
-    """Changes when the graph of roles may be another one for the same plan."""
-    return hashlib.sha256(repr([(one.name, one.runs, one.gate) for one in stages]).encode()).hexdigest()[:16]
 
 
 def versions(catalog: Catalog) -> dict[str, tuple[str, str]]:

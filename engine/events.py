@@ -230,12 +230,16 @@ class Started(Event, frozen=True, kw_only=True, gc=False):
 # -- from operators -----------------------------------------------------------------------------------------------
 
 
-class Commit(Event, frozen=True, kw_only=True, gc=False):
+class Commit(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Make this plan the goal, as the next revision. The same plan again changes nothing."""
 
     request: Request | None = None
     who: str
     plan: Plan
+    checked: bool = False
+    """True for a large commit: it was checked on a snapshot of the world, and is carried out in pieces (`core.plan.pieces`)."""
+    refused: Reason | None = None
+    """What that check found."""
 
 
 class Propose(Event, frozen=True, kw_only=True, gc=False):
@@ -260,7 +264,7 @@ class Recall(Event, frozen=True, kw_only=True, gc=False):
     deployment: str
 
 
-class CommitProposals(Event, frozen=True, kw_only=True, gc=False):
+class CommitProposals(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Make the waiting edits of these deployments the goal, in one revision."""
 
     request: Request | None = None
@@ -268,6 +272,9 @@ class CommitProposals(Event, frozen=True, kw_only=True, gc=False):
     deployments: tuple[str, ...]
     seen: dict[str, float] = {}
     """Deployment -> `Proposal.at` of the edit that the operator saw. An edit that was made since is not committed unseen."""
+    checked: bool = False
+    refused: Reason | None = None
+    """Both as of `Commit`."""
 
 
 class Operate(Event, frozen=True, kw_only=True, gc=False):

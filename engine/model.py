@@ -428,8 +428,8 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     starts: int = 0
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
-    stages: str = ""
-    """`definitions.digest` of the stages with which the graph of node roles was made. Empty: it is of a version that kept none."""
+    bound: str = ""
+    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known, or not all of it is bound."""
 
 
 Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta

@@ -19,11 +19,12 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from ... import reasons
-from ...events import CommitProposals, Propose, Recall
+from ...events import Commit, CommitProposals, Propose, Recall
 from ...model import Key, NodeRole, Proposal
 from ...plan import DeploymentDef, Plan
 from ...reasons import Reason
 from ...reasons.moment import moment
+from ..world.view import View
 from ..world.work import Work
 from .bind import commit
 from .proposed import NAMED, as_wanted, definition, other_revision, proposed_plan
@@ -67,13 +68,34 @@ def recall(w: Work, event: Recall) -> Reason | str:
     return f"the edit of {event.deployment} is recalled"
 
 
-def commit_proposals(w: Work, event: CommitProposals) -> Reason | str:
-    """Commits the waiting edits of these deployments together. A reason: the caller drops all changes."""
+def plan_of(w: Work, event: Commit | CommitProposals) -> Plan | Reason:
+    """The plan that a commit makes the goal. A reason: an edit is not there any more, or not as it was seen."""
+    if isinstance(event, Commit):
+        return event.plan
     if not event.deployments:
         return reasons.not_proposed(deployment="any name")
-    refused = _seen(w, event.seen) or carry_out(w, event.deployments, event.who)
-    if refused is not None:
-        return refused
+    return _seen(w, event.seen) or proposed_plan(w, event.deployments)
+
+
+def carried_out(w: Work, event: Commit | CommitProposals) -> Reason | None:
+    """Commits a plan, or the waiting edits of some deployments together. A reason: the caller drops all changes."""
+    if isinstance(event, Commit):
+        return commit(w, event.plan, event.who)
+    plan = plan_of(w, event)
+    return plan if isinstance(plan, Reason) else carry_out(w, event.deployments, event.who)
+
+
+def as_seen(view: View, event: Commit | CommitProposals) -> Commit | CommitProposals:
+    """The same commit, but of these very edits: one that is made later is not committed by it."""
+    if isinstance(event, Commit):
+        return event
+    return replace(event, seen={name: view.proposals[name].at for name in event.deployments if name in view.proposals})
+
+
+def receipt(w: Work, event: Commit | CommitProposals) -> str:
+    """The answer to a commit that was carried out."""
+    if isinstance(event, Commit):
+        return "committed"
     return f"committed as revision {latest(w)}: {', '.join(dict.fromkeys(event.deployments))}"
 
 

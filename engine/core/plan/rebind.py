@@ -17,7 +17,7 @@ from ...definitions import On
 from ...model import Key, Kind, Node, NodeId
 from ...reasons import Reason
 from ..hardware.approvals import plan_approves
-from ..roles.graph import Walk, find_cycle, rank
+from ..roles.graph import Walk, find_cycle, rank, ranks_alone
 from ..roles.transitions import bound
 from ..world.view import View
 from ..world.work import Work
@@ -100,7 +100,8 @@ class _Rebinding:
         self.losers: set[str] = set()
         """Deployments whose node roles were unbound."""
         self.edges: set[Key] = set()
-        """Node roles with new edges."""
+        """Node roles with new edges, without those that were bound with all that they require: `ranks_alone` has looked at these. A
+        cycle through one of them has an edge to it, or from it, that was set otherwise."""
 
     def shape(self, node: Node) -> Reason | None:
         """Binds what the node must have, and notes what it must not have."""
@@ -109,16 +110,16 @@ class _Rebinding:
         if isinstance(own, Reason):
             return own
         self.owns[node.id] = own
+        new: list[str] = []
         for role, deployment in own.roles.items():
             have = w.node_roles.get((node.id, role))
             if have is None:
-                approved = plan_approves(w, node, w.catalog.roles[role], deployment)
-                w.put_role(bound(node.id, role, deployment, latest(w), approved, w.at))
-                self.edges.add((node.id, role))
-                self.changed.add(role)
+                new.append(role)
             elif have.deployment != deployment or have.kept:
                 w.put_role(replace(have, deployment=deployment, kept=""))
                 self.changed.add(role)
+        if new:
+            self._bind(node, own, new)
         mine = {key: key[1] in own.roles for key in w.roles_of.get(node.id) or ()}
         self.loose = {key for key in self.loose if not mine.get(key)} | {key for key, is_wanted in mine.items() if not is_wanted}
         for target, role, deployment in self.wanted.asked_of(node, own):
@@ -126,6 +127,25 @@ class _Rebinding:
             if refused is not None:
                 return refused
         return put_wishes(w, node, own.roles)
+
+    def _bind(self, node: Node, own: Own, new: list[str]) -> None:
+        """Binds new roles, with the edges and the rank that follow from their node alone. `settle` adds what follows from others."""
+        w, local = self.w, self.wanted.local(own)
+        place = (id(own), node.kind)
+        ranks = self.wanted.ranks.get(place)
+        if ranks is None:
+            parents = {role: one.parents for role, one in local.items()}
+            ranks = self.wanted.ranks[place] = ranks_alone(w.catalog, parents, staged=node.kind is Kind.SERVER)
+        revision, records = latest(w), []
+        for role in new:
+            deployment, one = own.roles[role], local[role]
+            approved = plan_approves(w, node, w.catalog.roles[role], deployment)
+            parents_here = tuple([(node.id, parent) for parent in one.parents])
+            records.append(bound(node.id, role, deployment, revision, approved, w.at, parents_here, one.seeks, ranks.get(role, 0.0)))
+        w.bind(node.id, records)
+        fresh = set(new)
+        self.edges.update([record.key for record in records if not ranks or not fresh.issuperset(local[record.role].parents)])
+        self.changed.update(new)
 
     def _ask(self, target: NodeId, role: str, deployment: str) -> Reason | None:
         """Another node must have that role."""

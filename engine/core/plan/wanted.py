@@ -62,6 +62,16 @@ class Own(Struct, frozen=True, kw_only=True):
     """Role -> its requirements."""
 
 
+class Local(Struct, frozen=True, kw_only=True):
+    """What a role requires, as far as nodes with the same roles share it."""
+
+    parents: tuple[str, ...]
+    """Roles of the same node, sorted."""
+    seeks: tuple[str, ...]
+    """Names that it looks for on other nodes."""
+    there: tuple[Need, ...]
+
+
 def machine_order(node: Node) -> tuple[str, int, str, str, str]:
     """Sort key of nodes that does not depend on their arrival: rack, unit, serial number, MAC, id."""
     place = (node.place.rack, node.place.unit) if node.place is not None else ("~", 0)
@@ -75,12 +85,33 @@ def _network_unknown(view: View, role: str, network: str) -> Reason:
     return reasons.network_unknown(role=role, network=network, nearest=", ".join(near[:5]) or "none")
 
 
+class Shared(Struct):
+    """What nodes with the same roles from the plan share. It follows from plan, barclamps and the tree of deployments, so it is kept with a
+    world until one of these changes (`View.memo`)."""
+
+    owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
+    """(True for the admin node, its roles without those that they require) -> all roles."""
+    locals: dict[int, dict[str, Local]] = {}
+    """By id of the `Own`, which `owns` keeps."""
+    ranks: dict[tuple[int, Kind], dict[str, float]] = {}
+    """The same, and the kind of node -> role -> its rank as far as it follows from the node (`graph.ranks_alone`)."""
+
+
+SETS = 64
+"""Most sets of roles that are kept: a plan may give each node other roles."""
+
+
 class Wanted:
     """The wanted graph of a view. Nodes with the same roles from the plan share their result, so one rack costs a few results."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
+        kept = view.memo.get("wanted")
+        if kept is None or len(kept.owns) > SETS:
+            kept = view.memo["wanted"] = Shared()
+        self._owns = kept.owns
+        self._locals = kept.locals
+        self.ranks = kept.ranks
 
     # -- the roles of a node ---------------------------------------------------------------------------------------
 
@@ -258,19 +289,29 @@ class Wanted:
 
     def parents(self, node: Node, own: Own, role: str) -> tuple[tuple[Key, ...], tuple[str, ...]]:
         """The node roles that one of its roles requires, sorted; and the names that it looks for on other nodes."""
-        found: set[Key] = set()
-        seeks: dict[str, None] = {}
-        for need in own.needs[role]:
-            if need.here:
-                found.add((node.id, need.here))
-            if need.there:
-                seeks[need.requirement.role] = None
-                found.update(self._elsewhere(node, own.roles[role], need))
-        for before in own.roles:
-            if role in self._view.catalog.roles[before].precedes:
-                found.add((node.id, before))
+        local = self.local(own)[role]
+        here = [(node.id, parent) for parent in local.parents]
+        if not local.there:
+            return tuple(here), local.seeks
+        found: set[Key] = set(here)
+        for need in local.there:
+            found.update(self._elsewhere(node, own.roles[role], need))
         found.discard((node.id, role))
-        return tuple(sorted(found)), tuple(seeks)
+        return tuple(sorted(found)), local.seeks
+
+    def local(self, own: Own) -> dict[str, Local]:
+        """Role -> what it requires, for every node with these roles."""
+        found = self._locals.get(id(own))
+        if found is None:
+            found = self._locals[id(own)] = {role: self._local(own, role) for role in own.roles}
+        return found
+
+    def _local(self, own: Own, role: str) -> Local:
+        needs, roles = own.needs[role], self._view.catalog.roles
+        here = {need.here for need in needs if need.here} | {before for before in own.roles if role in roles[before].precedes}
+        there = tuple(need for need in needs if need.there)
+        seeks = tuple(dict.fromkeys(need.requirement.role for need in there))
+        return Local(parents=tuple(sorted(here - {role})), seeks=seeks, there=there)
 
     def _elsewhere(self, node: Node, deployment: str, need: Need) -> Iterable[Key]:
         on = need.requirement.on

@@ -7,12 +7,14 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from msgspec.structs import replace
 
 from ... import reasons
+from ...definitions import Catalog
 from ...model import Key, Kind, NodeId
 from ...reasons import Reason
 from ..world.work import Work
@@ -53,6 +55,31 @@ class Walk:
             by.setdefault(self._stage.get(key[1], 0), []).append(key)
         order = sorted(by)
         return {here: tuple(by[there]) for here, there in pairwise(order)}
+
+
+def ranks_alone(catalog: Catalog, parents: Mapping[str, tuple[str, ...]], staged: bool) -> dict[str, float]:
+    """Role -> its rank on a node that has these roles, as far as no role of another node requires one of them. `staged`: the stages are
+    in order, as on a server. Empty: these roles are a cycle by themselves."""
+    places = {stage.name: i for i, stage in enumerate(catalog.stages)}
+    stage = {role: places.get(catalog.roles[role].stage, 0) if staged else 0 for role in parents}
+    children: dict[str, list[str]] = {role: [] for role in parents}
+    for role, above in parents.items():
+        for parent in above:
+            children[parent].append(role)
+    try:
+        order = list(TopologicalSorter(children).static_order())
+    except CycleError:
+        return {}
+    if any(stage[child] < stage[role] for role, below in children.items() for child in below):
+        return {}
+    out: dict[str, float] = {}
+    later = 0.0
+    for place in sorted(set(stage.values()), reverse=True):
+        here = [role for role in order if stage[role] == place]
+        for role in here:
+            out[role] = catalog.roles[role].seconds + max([later, *(out[child] for child in children[role])])
+        later = max(out[role] for role in here)
+    return out
 
 
 def find_cycle(w: Work, walk: Walk, new: Iterable[Key]) -> Reason | None:

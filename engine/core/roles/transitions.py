@@ -20,7 +20,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from ... import reasons
-from ...model import PROPOSED, SKIPPED, TRANSITION, NodeRole, State
+from ...model import PROPOSED, SKIPPED, TRANSITION, Key, NodeRole, State
 from ...reasons import Reason
 from . import node_moves
 
@@ -259,9 +259,30 @@ def _refused(role: NodeRole, kind: Move) -> Reason:
     return reasons.no_such_move(what=f"{role.role} on {role.node}", move=kind.value, state=state_of(role).value)
 
 
-def bound(node: str, role: str, deployment: str, revision: int, approved: str, since: float) -> NodeRole:
+def bound(
+    node: str,
+    role: str,
+    deployment: str,
+    revision: int,
+    approved: str,
+    since: float,
+    parents: tuple[Key, ...] = (),
+    seeks: tuple[str, ...] = (),
+    rank: float = 0.0,
+) -> NodeRole:
     """A node role at its binding."""
-    return NodeRole(node=node, role=role, deployment=deployment, state=State.WAITING, revision=revision, approved=approved, since=since)
+    return NodeRole(
+        node=node,
+        role=role,
+        deployment=deployment,
+        state=State.WAITING,
+        revision=revision,
+        approved=approved,
+        since=since,
+        parents=parents,
+        seeks=seeks,
+        rank=rank,
+    )
 
 
 # -- what the states mean to those who decide ----------------------------------------------------------------------

@@ -18,9 +18,9 @@ class Ordered:
 
     __slots__ = ("_chunks", "_firsts")
 
-    def __init__(self, chunks: tuple[tuple[Entry, ...], ...] = ()) -> None:
+    def __init__(self, chunks: tuple[tuple[Entry, ...], ...] = (), firsts: list[Entry] | None = None) -> None:
         self._chunks = chunks
-        self._firsts = [chunk[0] for chunk in chunks]
+        self._firsts = [chunk[0] for chunk in chunks] if firsts is None else firsts
 
     @classmethod
     def of(cls, entries: list[Entry]) -> Ordered:
@@ -60,6 +60,9 @@ class Ordered:
     def add(self, entry: Entry) -> Ordered:
         if not self._chunks:
             return Ordered(((entry,),))
+        last = self._chunks[-1]
+        if entry > last[-1] and len(last) < _CHUNK:  # nodes come in order
+            return Ordered((*self._chunks[:-1], (*last, entry)), self._firsts)
         i = self._at(entry)
         chunk = list(self._chunks[i])
         j = bisect_left(chunk, entry)

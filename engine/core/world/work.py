@@ -11,7 +11,7 @@ Keeping the indexes is one subject: whoever adds one finds all places here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -141,6 +141,33 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
+
+    def bind(self, node: NodeId, new: Sequence[NodeRole]) -> None:
+        """Puts new node roles of one node, as `transitions.bound` makes them: they wait, and none is there yet. The same as `put_role` for
+        each, at a third of its cost."""
+        keys = [role.key for role in new]
+        children: dict[Key, list[Key]] = {}
+        for key, role in zip(keys, new, strict=True):
+            self.node_roles[key] = self.rows[("node_roles", key)] = role
+            self.bound[role.role] = (self.bound.get(role.role) or EMPTY).add(key)
+            for name in role.seeks:
+                self.seekers[name] = (self.seekers.get(name) or EMPTY).add(key)
+            for parent in role.parents:
+                children.setdefault(parent, []).append(key)
+        for parent, below in children.items():
+            self.children[parent] = tuple(sorted({*(self.children.get(parent) or ()), *below}))
+        self.roles_of[node] = tuple(sorted((*(self.roles_of.get(node) or ()), *keys)))
+        undone = {*(self.undone.get(node) or ()), *keys}
+        self.undone[node] = tuple(sorted(undone))
+        ready = [key for key in self.undone[node] if undone.isdisjoint(self.node_roles[key].parents)]
+        if ready:
+            self.ready[node] = tuple(ready)
+        else:
+            self.ready.pop(node, None)
+        for role in new if self.collectors else ():
+            self._wish(role)
+        self.looked[node] = None
+        self.touched.update(dict.fromkeys(keys))
 
     def _enters(self, role: NodeRole) -> None:
         enter(self.roles_of, role.node, role.key)
@@ -303,6 +330,7 @@ class Work(Draft):
         """Keep `above`. A deployment that came, moved or went is above others."""
         if self.loading:
             return
+        self.memo = {}
         for name in [deployment.name for deployment in self.all(Deployment)]:
             chain: dict[str, None] = {}
             here = name
@@ -316,7 +344,7 @@ class Work(Draft):
 
     def restale(self, keys: Iterable[Key]) -> None:
         """Look again whether these node roles are stale; touch those for which it changed, and their children."""
-        if self.loading:
+        if self.loading or self.defers:
             return
         for key in keys:
             role = self.node_roles.get(key)
@@ -338,7 +366,7 @@ class Work(Draft):
         """Work by another plan, with the catalogue that it makes. What follows from definitions follows."""
         before, self.plan, self.catalog = self.catalog, plan, catalog
         self.full.clear()
-        self.collectors = catalog.collectors
+        self.collectors, self.memo = catalog.collectors, {}
         for name in sorted(before.roles.keys() | catalog.roles.keys()):
             old, new = before.roles.get(name), catalog.roles.get(name)
             if old == new:
