@@ -116,6 +116,14 @@ def test_the_owner_has_the_roles_that_several_deployments_place() -> None:
     assert d.at("base", "n2").deployment == "top"
 
 
+def test_the_owner_has_what_its_roles_bring_in_however_far() -> None:
+    """`top` requires the install directly, and the owner only through another role."""
+    d = rig(owned({1: "low"}, top={"base": ("all",)}, low={"app": ("all",)}), 2)
+    assert d.at("base", "n1").deployment == "top"
+    assert {d.at(name, "n1").deployment for name in ("app", "db", "os-install")} == {"low"}
+    assert d.at("os-install", "n2").deployment == "top"
+
+
 def test_a_role_of_a_deployment_above_does_not_read_the_owners_settings() -> None:
     wanted = owned({1: "low"}, top={"db": ("all",)}, low={"app": ("all",)})
     wanted.deployments["low"].attributes.update({"target-os": "alma-9", "size": 5})

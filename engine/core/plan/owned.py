@@ -10,7 +10,7 @@ Decisions
   above, and serves all below that one, as a database does that several tenants share.
 * A role reads the settings of its own deployment and of those above (`roles.attributes`). Owning a node adds no layer: otherwise the
   settings of a leaf would change roles that a deployment above has bound, and that other leaves depend on.
-* If several deployments place a role on a node, the owner has it. So the owner's settings count for its machine.
+* If several deployments place a role on a node, or bring it in, the owner has it. So the owner's settings count for its machine.
 * A node that a deployment elsewhere names (`node:NAME`) is refused. `all` and a group just leave it out.
 * An address that a node has stays reserved when its owner changes: the installed system uses it until the next install.
 """

@@ -89,8 +89,8 @@ class Shared(Struct):
     """What nodes with the same roles from the plan share. It follows from plan, barclamps and the tree of deployments, so it is kept with a
     world until one of these changes (`View.memo`)."""
 
-    owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
-    """(True for the admin node, its roles without those that they require) -> all roles."""
+    owns: dict[tuple[bool, str, tuple[tuple[str, str], ...]], Own | Reason] = {}
+    """(True for the admin node, its owner, its roles without those that they require) -> all roles."""
     locals: dict[int, dict[str, Local]] = {}
     """By id of the `Own`, which `owns` keeps."""
     ranks: dict[tuple[int, Kind], dict[str, float]] = {}
@@ -123,10 +123,11 @@ class Wanted:
             return seeds
         for role, deployment in sorted(asked):
             seeds.setdefault(role, self._home(role, deployment))
-        key = (node.id == ADMIN, tuple(seeds.items()))
+        owner = node.deployment if node.allocated and node.deployment != SYSTEM else ""
+        key = (node.id == ADMIN, owner, tuple(seeds.items()))
         found = self._owns.get(key)
         if found is None:
-            found = self._owns[key] = self._grow(seeds, node.id == ADMIN)
+            found = self._owns[key] = self._grow(seeds, owner, node.id == ADMIN)
         if isinstance(found, Reason):
             return found
         return self._conflict(node, found) or found
@@ -164,31 +165,43 @@ class Wanted:
             return None
         return reasons.network_owned(role=role, network=network_of(needed), deployment=deployment, owner=owner)
 
-    def _grow(self, seeds: dict[str, str], admin: bool) -> Own | Reason:
-        roles, needs = dict(seeds), {}
-        queue = list(seeds)
-        for role in queue:  # grows meanwhile
-            definition = self._view.catalog.roles.get(role)
-            if definition is None:
-                return reasons.role_unknown(role=role)
-            if (wish := self._view.catalog.unfulfilled(definition)) is not None:
-                return reasons.wish_left_out(role=role, wish=wish[0], stage=wish[1])
-            mine = []
-            for requirement in self._view.catalog.requirements(role):
-                if self._left_out(requirement.role):
-                    continue
-                need = self._need(definition, requirement, roles, roles[role], admin)
-                if isinstance(need, Reason):
-                    return need
-                mine.append(need)
-                barred = self._barred(need.here or need.names[0], role, roles[role])
-                if barred is not None:
-                    return barred
-                if need.here and need.here not in roles:
-                    roles[need.here] = self._home(need.here, roles[role])
-                    queue.append(need.here)
-            needs[role] = tuple(mine)
+    def _grow(self, seeds: dict[str, str], owner: str, admin: bool) -> Own | Reason:
+        """`owner`: brings in its roles before all others do. Empty: all are alike."""
+        roles: dict[str, str] = dict(seeds)
+        needs: dict[str, tuple[Need, ...]] = {}
+        first = [role for role, deployment in seeds.items() if deployment == owner]
+        for queue in (first, [role for role in seeds if role not in first]):
+            for role in queue:  # grows meanwhile
+                refused = self._bring_in(role, roles, needs, queue, admin)
+                if refused is not None:
+                    return refused
         return Own(roles=roles, needs=needs)
+
+    def _bring_in(
+        self, role: str, roles: dict[str, str], needs: dict[str, tuple[Need, ...]], queue: list[str], admin: bool
+    ) -> Reason | None:
+        """Finds what meets the requirements of one role, and adds the roles that must be made for them."""
+        definition = self._view.catalog.roles.get(role)
+        if definition is None:
+            return reasons.role_unknown(role=role)
+        if (wish := self._view.catalog.unfulfilled(definition)) is not None:
+            return reasons.wish_left_out(role=role, wish=wish[0], stage=wish[1])
+        mine = []
+        for requirement in self._view.catalog.requirements(role):
+            if self._left_out(requirement.role):
+                continue
+            need = self._need(definition, requirement, roles, roles[role], admin)
+            if isinstance(need, Reason):
+                return need
+            mine.append(need)
+            barred = self._barred(need.here or need.names[0], role, roles[role])
+            if barred is not None:
+                return barred
+            if need.here and need.here not in roles:
+                roles[need.here] = self._home(need.here, roles[role])
+                queue.append(need.here)
+        needs[role] = tuple(mine)
+        return None
 
     def _need(self, definition: RoleDef, requirement: Requirement, roles: dict[str, str], deployment: str, admin: bool) -> Need | Reason:
         names = self.meets(requirement.role)
