@@ -11,7 +11,7 @@ from world_rig import WorldRig, tables
 
 from engine.core.roles.attributes import effective, inputs_hash
 from engine.core.roles.typed import kind
-from engine.definitions import AttributeDef
+from engine.definitions import AttributeDef, ImageDef
 from engine.effects import Accept, Refuse
 from engine.events import SetAttribute
 from engine.model import State
@@ -114,3 +114,20 @@ def test_a_value_that_is_not_set_cannot_be_taken_back() -> None:
 )
 def test_its_kind_in_words(name: str, said: str) -> None:
     assert kind(AttributeDef(name=name, path=name, schema=SCHEMAS[name])) == said
+
+
+@pytest.mark.parametrize("layer", ["operator", "hint", "deployment"])
+def test_a_system_without_an_image_is_refused_in_each_layer_with_the_nearest(layer: str) -> None:
+    d = rig()
+    images = {name: ImageDef(name=name, kind="system") for name in ("debian-12", "ubuntu-24")}
+    known = d.world.base.attributes | {"target-os": AttributeDef(name="target-os", path="target-os", schema={"type": "string"})}
+    d = WorldRig(replace(d.world.base, images=images, attributes=known), plan({}))
+    d.server("n1")
+    scope = "system" if layer == "deployment" else "n1"
+    before = tables(d.world)
+    answer = says(d, "target-os", "debian-99", scope, layer)
+    assert isinstance(answer, Refuse)
+    assert sentence(answer.reason) == "there is no image debian-99"
+    assert answer.reason.fields["nearest"] == "debian-12"
+    assert tables(d.world) == before
+    assert isinstance(says(d, "target-os", "ubuntu-24", scope, layer), Accept)
