@@ -113,6 +113,8 @@ REACHED = (
             "unban",
         )
     ),
+    "accepted Commit of another tree",
+    "accepted Commit of other rules",
     "refusal busy",
     "refusal illegal",
     "refusal installed",
