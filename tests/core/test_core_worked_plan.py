@@ -18,7 +18,7 @@ from engine.core.world.world import World
 from engine.definitions import On, Requirement
 from engine.effects import Accept
 from engine.events import Commit, Operate, SetAttribute
-from engine.model import Place, State
+from engine.model import Node, Place, State
 from engine.plan import DeploymentDef, Plan, Range, Rule
 from engine.requests import Asker, Request
 
@@ -58,19 +58,28 @@ def worked(**more: Any) -> Plan:
 
 def arrives(d: WorldRig, number: int, machine: int) -> None:
     """The machine of that rack unit is the node of that number: discovered, and allocated."""
-    node = d.server(
+    node = appears(d, number, machine, machine)
+    act(d, "allocate", node.id)
+
+
+def act(d: WorldRig, verb: str, node: str, value: Any = None) -> None:
+    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb=verb, node=node, value=value))
+    assert d.one(Accept)
+
+
+def appears(d: WorldRig, number: int, machine: int, unit: int) -> Node:
+    """The machine is discovered in that rack unit."""
+    return d.server(
         f"n{number}",
         name=f"d{mac(machine).replace(':', '-')}.r1.example.net",
         hold=True,
-        place=Place(rack="r1", unit=machine),
+        place=Place(rack="r1", unit=unit),
         serial=f"S{machine:02}",
         uuid=uuid(machine),
         macs=(mac(machine),),
         boot_mac=mac(machine),
         bmc=None,
     )
-    d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node=node.id))
-    assert d.one(Accept)
 
 
 OTHERS = (
@@ -139,6 +148,30 @@ def test_thirty_machines_in_any_order_end_in_the_same_graph(seed: int, first: di
     assert graph(d.reload()) == first
     named = {node.name.split(".")[0] for node in d.world.nodes.values() if node.id != "admin"}
     assert named == {f"{'control' if n <= 3 else 'compute' if n <= 20 else 'storage'}-{n}" for n in range(1, 31)}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_machines_that_are_deleted_discovered_again_or_replaced_end_in_the_same_graph(seed: int, first: dict[Any, Any]) -> None:
+    random = Random(seed)
+    d = rack(random.sample(range(1, 31), 30))
+    for number in range(31, 39):
+        machine = random.randint(1, 30)
+        old = next(node for node in d.world.nodes.values() if node.place is not None and node.place.unit == machine)
+        if random.random() < 0.5:
+            act(d, "delete", old.id)
+            if random.random() < 0.5:
+                d.world = d.reload()
+            arrives(d, number, machine)
+        else:
+            new = appears(d, number, 40 + number, machine)
+            act(d, "replace", old.id, new.name)
+        assert graph(d.world) == first, (number, old.name)
+    d.feed(Commit(request=Request(Asker.OPERATOR, 5), who="op", plan=worked()))
+    assert graph(d.world) == first
+    assert graph(d.reload()) == first
+    again = saved(d.world)
+    assert again is not None
+    assert graph(rack(random.sample(range(1, 31), 30), again).world) == first
 
 
 def test_the_plan_again_changes_nothing_and_its_saved_form_neither() -> None:

@@ -17,7 +17,7 @@ from engine.model import Kind, Node, NodeRole, State
 from engine.plan import Approve, DeploymentDef
 from engine.requests import Asker, Request
 
-from . import boots
+from . import boots, plans
 from .machine import Machine
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class People:
         self.asked: dict[int, Any] = {}
         self.seen: dict[str, int] = {}
         """Node -> in how many rounds it had a problem."""
+        self.moves = sim.random("moves").random() < 0.5
+        """True if people commit plans with other rules and deployments too."""
         self.compared: set[tuple[str, str]] = set()
         """Node and fingerprint, where somebody saw that the machine's own screen shows it."""
 
@@ -73,6 +75,12 @@ class People:
             return
         what = event.verb if isinstance(event, Operate) else type(event).__name__
         self.sim.counters.hit(f"{'accepted' if isinstance(effect, Accept) else 'refused'} {what}")
+        if isinstance(event, Commit) and isinstance(effect, Accept) and self.sim.admin.up:
+            self.sim.invariants.graph(self.sim.admin.world)
+            if "more" in event.plan.deployments:
+                self.sim.counters.hit("accepted Commit of another tree")
+            if event.plan.rules != self.sim.case.plan.rules:
+                self.sim.counters.hit("accepted Commit of other rules")
         if isinstance(effect, Refuse):
             self.sim.counters.hit(f"refusal {effect.reason.code}")
             if effect.reason.code == "not_available" and isinstance(event, Operate) and event.verb in ("delete", "merge"):
@@ -116,6 +124,16 @@ class People:
         else:
             self.operate("split", random.choice(nodes), value=random.choice([None, "uuid", "serial"]))
 
+    def wander(self, seconds: float) -> None:
+        """Commits other plans in this time, if these people do so at all."""
+        random = self.sim.random("wander")
+        for _ in range(random.randint(1, 4) if self.moves else 0):
+            self.sim.clock.after(random.uniform(0, seconds), self._wander)
+
+    def _wander(self) -> None:
+        if self.sim.admin.up:
+            self.say(Commit(who="op", plan=plans.other(self.sim.case.plan, self.sim.random("plans"))))
+
     def _other_plan(self, random: Random) -> Any:
         plan = self.sim.case.plan
         if random.random() < 0.5:
@@ -126,7 +144,7 @@ class People:
             cloud = plan.deployments["cloud"]
             left = {name: who for name, who in cloud.roles.items() if random.random() < 0.7}
             plan = replace(plan, deployments={"cloud": replace(cloud, roles=left)})
-        return plan
+        return plans.other(plan, self.sim.random("plans")) if self.moves else plan
 
     def _edit(self, random: Random) -> None:
         """Anything with single deployments: two that the plan has or not, below each other or not."""
@@ -168,9 +186,16 @@ class People:
             pointer, value = ("/boot", value["boot"]) if isinstance(value, dict) else (random.choice(["/-", "/0"]), value[0])
         what: dict[str, Any] = {"value": value, "clear": clear, "pointer": pointer}
         if nodes and random.random() < 0.4:
-            self.say(SetAttribute(who="op", layer="operator", scope=random.choice(nodes), name=name, **what))
+            scope = random.choice(nodes)
+            readers = sorted(
+                r for n, r in self.sim.admin.world.roles_of.get(scope) or () if name in self.sim.admin.world.catalog.roles[r].reads
+            )
+            if readers and self.moves and self.sim.random("plans").random() < 0.5:
+                scope = f"{scope}/{readers[0]}"
+            self.say(SetAttribute(who="op", layer="operator", scope=scope, name=name, **what))
         else:
-            self.say(SetAttribute(who="op", layer="deployment", scope="system", name=name, **what))
+            scope = self.sim.random("plans").choice(["system", "cloud", "more"]) if self.moves else "system"
+            self.say(SetAttribute(who="op", layer="deployment", scope=scope, name=name, **what))
 
     def compare(self) -> None:
         """Somebody walks past the machines again and again, and confirms those that wait for it and show the console's fingerprint."""

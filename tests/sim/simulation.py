@@ -124,6 +124,7 @@ class Simulation:
         for fault in self.faults:
             last = max(last, fault.at)
             self.clock.after(fault.at, lambda f=fault: faults.befall(self, f))
+        self.people.wander(last)
         self._until(lambda: False, last + 1.0)
         self._mend()
         for _ in range(ROUNDS):

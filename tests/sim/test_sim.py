@@ -116,6 +116,8 @@ REACHED = (
             "unban",
         )
     ),
+    "accepted Commit of another tree",
+    "accepted Commit of other rules",
     "refusal busy",
     "refusal deployment_changed",
     "refusal not_proposed",
