@@ -117,7 +117,6 @@ REACHED = (
         )
     ),
     "refusal busy",
-    "refusal deployment_changed",
     "refusal not_proposed",
     "refusal illegal",
     "refusal installed",
