@@ -102,7 +102,7 @@ class People:
         world = sim.admin.world
         nodes = sorted(n.id for n in world.nodes.values() if n.kind is Kind.SERVER)
         what = random.random()
-        if what < 0.05:
+        if what < 0.06:
             self._edit(random)
         elif what < 0.12:
             self.say(Commit(who="op", plan=self._other_plan(random)))
@@ -166,6 +166,12 @@ class People:
             wanted = DeploymentDef(name=name, parent=parent, roles=roles, attributes=knob)
             base = random.choice([0, 0, *world.revisions])
             self.say(Propose(who="op", deployment=name, wanted=wanted if random.random() < 0.8 else None, base=base))
+        ends = Recall(who="op", deployment=name) if random.random() < 0.3 else CommitProposals(who="op", deployments=(name,))
+        self.sim.clock.after(random.uniform(0.1, 900.0), lambda: self._end_edit(ends))
+
+    def _end_edit(self, ends: Recall | CommitProposals) -> None:
+        if self.sim.admin.up:
+            self.say(ends)
 
     def _set(self, random: Random, nodes: list[str]) -> None:
         known = [

@@ -119,7 +119,6 @@ REACHED = (
     "accepted Commit of another tree",
     "accepted Commit of other rules",
     "refusal busy",
-    "refusal deployment_changed",
     "refusal not_proposed",
     "refusal illegal",
     "refusal installed",

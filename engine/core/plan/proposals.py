@@ -121,10 +121,10 @@ def carry_out(w: Work, names: Iterable[str], who: str) -> Reason | None:
 def _from_outside(w: Work, deleted: set[str]) -> list[tuple[Key, Key, str]]:
     """(Node role, the one on another node that it requires, its deployment) where only the second is of a deleted deployment."""
     out = []
-    for role in sorted((one for one in w.all(NodeRole) if one.deployment in deleted and not one.kept), key=lambda one: one.key):
+    for role in sorted((one for one in w.all(NodeRole) if one.deployment in deleted), key=lambda one: one.key):
         for child in w.children.get(role.key) or ():
             other = w.node_roles[child]
-            if child[0] != role.node and other.deployment not in deleted and not other.kept:
+            if child[0] != role.node and other.deployment not in deleted:
                 out.append((child, role.key, role.deployment))
     return out
 
