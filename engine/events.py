@@ -236,6 +236,8 @@ class Commit(Event, frozen=True, kw_only=True, gc=False):
     request: Request | None = None
     who: str
     plan: Plan
+    expects: int | None = None
+    """Refused if another revision is in force. None: whatever is in force is replaced."""
 
 
 class Operate(Event, frozen=True, kw_only=True, gc=False):

@@ -54,6 +54,7 @@ from .operator.power import power_set
 from .plan.bind import allocate, commit, start_admin
 from .plan.follow import follow_stages
 from .plan.rebind import rebind, released
+from .plan.revisions import moved_on
 from .plan.rules import choose
 from .plan.values import put_plan_values
 from .roles import annealer, confirm, life
@@ -176,7 +177,7 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             _started(w, event)
         case Commit():
             before = w.checkpoint()
-            refused = commit(w, event.plan, event.who)
+            refused = moved_on(w, event.expects) or commit(w, event.plan, event.who)
             _answer(w, before, event.request, refused, "committed")
         case Operate():
             before = w.checkpoint()

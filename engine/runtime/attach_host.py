@@ -59,7 +59,7 @@ class Attachable(Protocol):
     @property
     def seq(self) -> int: ...
     def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse: ...
-    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
+    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
@@ -79,7 +79,9 @@ class EngineHost:
     def ask(self, event: Commit | Operate | SetAttribute, timeout_s: float = 30.0) -> Accept | Refuse:
         return self._engine.ask(event, timeout_s)
 
-    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
+    def commit_text(
+        self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None
+    ) -> Accept | Refuse:
         """One at a time: the first commit starts the services. `secrets`: see `Engine.commit`."""
         try:
             plan = plan_file.read(text, name, self._engine.world.base)
@@ -88,7 +90,7 @@ class EngineHost:
             return Refuse(request=None, reason=reasons.bad_plan(name=name[:200], message=told))
         with self._committing:
             try:
-                return self._engine.commit(plan, who, secrets)
+                return self._engine.commit(plan, who, secrets, expects)
             except (VaultError, KeyFileError, ServiceError, StoreError) as error:
                 log.warning("commit by %s: %s", who, error)
                 return Refuse(request=None, reason=reasons.not_committed(message=str(error)))

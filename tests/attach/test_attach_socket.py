@@ -46,7 +46,7 @@ class FakeHost:
             return Refuse(request=Request(Asker.OPERATOR, 1), reason=reasons.busy(node="broken", what="it is booting"))
         return Accept(request=Request(Asker.OPERATOR, 1), message="done")
 
-    def commit_text(self, text: str, name: str, who: str, secrets: Any = None) -> Accept | Refuse:
+    def commit_text(self, text: str, name: str, who: str, secrets: Any = None, expects: int | None = None) -> Accept | Refuse:
         self.asked.append((text, name, who))
         return Accept(request=None, message="committed")
 

@@ -74,7 +74,8 @@ def _begin(session: Session, read: Any, title: str) -> None:
             why = found.strerror if isinstance(found, OSError) and found.strerror else str(found)
             session.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
             return
-        session.push(CommitScreen(session, title, *found))
+        text, name, diff_or_error = found
+        session.push(CommitScreen(session, title, text, name, diff_or_error, max(world.revisions, default=0)))
 
     session.work(job, done)
 
@@ -82,12 +83,14 @@ def _begin(session: Session, read: Any, title: str) -> None:
 class CommitScreen(Scroll):
     name = "commit"
 
-    def __init__(self, session: Session, title: str, text: str, file: str, found: Diff | PlanError) -> None:
+    def __init__(self, session: Session, title: str, text: str, file: str, found: Diff | PlanError, base: int | None = None) -> None:
+        """`base`: the revision that the preview compares with. The commit is refused if another one is in force by then."""
         super().__init__(session)
         self.title = title
         self.plan = text
         self.file = file
         self.found = found
+        self.base = base
 
     def ident(self) -> Hashable:
         return ("commit", self.title)
@@ -178,7 +181,7 @@ class CommitScreen(Scroll):
         session = self.session
         if session.source is None:
             return
-        source, text, file = session.source, self.plan, self.file
+        source, text, file, base = session.source, self.plan, self.file, self.base
         session.waiting += 1
 
         def done(said: Any) -> None:
@@ -187,7 +190,7 @@ class CommitScreen(Scroll):
             if told.ok and session.page is self:
                 session.back()
 
-        session.work(lambda: source.commit(text, file), done)
+        session.work(lambda: source.commit(text, file, base), done)
 
 
 def _versions(found: Diff, columns: int) -> list[Line]:
