@@ -236,6 +236,8 @@ class Commit(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     request: Request | None = None
     who: str
     plan: Plan
+    expects: int | None = None
+    """Refused if another revision is in force. None: whatever is in force is replaced."""
     checked: bool = False
     """True for a large commit: it was checked on a snapshot of the world, and is carried out in pieces (`core.plan.pieces`)."""
     refused: Reason | None = None

@@ -37,6 +37,7 @@ def add_machines(arguments: argparse.Namespace, file: Path) -> int:
     """Exit code 0: committed, written, or nothing to do; 1: shown only, or refused; 2: bad input."""
     catalog = site_catalog(arguments.store)
     with Reader(arguments.store) as reader:
+        base = max(reader.world.revisions, default=0)
         before = plan_file.read_file(arguments.plan, catalog) if arguments.plan is not None else reader.plan
         if before is None:
             print("crowbar: no plan was committed on this store: give one with --plan FILE", file=sys.stderr)
@@ -65,7 +66,9 @@ def add_machines(arguments: argparse.Namespace, file: Path) -> int:
     if found.same:
         return 0
     if arguments.yes:
-        return answers.ask_each(arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, file.name))], arguments.json)
+        return answers.ask_each(
+            arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, file.name, base))], arguments.json
+        )
     if arguments.write is not None:
         return 0
     if not arguments.json:

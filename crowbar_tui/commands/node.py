@@ -69,6 +69,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     commit = commands.add_parser("commit", help="make a plan the goal of the running engine")
     commit.add_argument("plan", type=path, nargs="?", default=None)
     commit.add_argument("--revision", type=int, default=0, metavar="N", help="go back to an earlier revision, instead of a file")
+    moved = "commit only if revision N is in force, so that nobody's newer commit is lost (0: no plan yet)"
+    commit.add_argument("--if-revision", type=int, default=None, metavar="N", help=moved)
     commit.add_argument("--json", action="store_true")
     commit.set_defaults(run=_commit)
 
@@ -251,12 +253,17 @@ def _commit(arguments: argparse.Namespace) -> int:
         name = f"revision-{arguments.revision}.yml"
         with contextlib.suppress(PlanError):  # the engine prints its mistakes
             _tell_versions(arguments.store, plan_file.read(text, name, site_catalog(arguments.store)))
-        return answers.ask_each(arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, name))], arguments.json)
+        return answers.ask_each(
+            arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, name, arguments.if_revision))], arguments.json
+        )
     plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))  # the reader prints its mistakes, with exit code 2
     _tell_versions(arguments.store, plan)
     text = arguments.plan.read_text(encoding="utf-8")
     return answers.ask_each(
-        arguments.store, "commit", [("", lambda engine: commit_plan(engine, text, arguments.plan.name))], arguments.json
+        arguments.store,
+        "commit",
+        [("", lambda engine: commit_plan(engine, text, arguments.plan.name, arguments.if_revision))],
+        arguments.json,
     )
 
 

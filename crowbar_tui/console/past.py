@@ -214,7 +214,7 @@ class PastSource:
     def set_attribute(self, scope: str, what: Setting) -> Said:
         return Said(False, REFUSED)
 
-    def commit(self, text: str, name: str) -> Said:
+    def commit(self, text: str, name: str, expects: int | None = None) -> Said:
         return Said(False, REFUSED)
 
     def commit_proposals(self, seen: dict[str, float]) -> Said:

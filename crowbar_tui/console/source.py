@@ -143,8 +143,8 @@ class Embedded:
             self._host.ask(SetAttribute(who=self._who, layer=layer, scope=scope, name=what.name, value=what.value, clear=what.clear), 30.0)
         )
 
-    def commit(self, text: str, name: str) -> Said:
-        return _said(self._host.commit_text(text, name, self._who))
+    def commit(self, text: str, name: str, expects: int | None = None) -> Said:
+        return _said(self._host.commit_text(text, name, self._who, expects=expects))
 
     def commit_proposals(self, seen: dict[str, float]) -> Said:
         return _said(self._host.commit_proposals(list(seen), seen, self._who))
@@ -254,10 +254,10 @@ class Elsewhere:
     def set_attribute(self, scope: str, what: Setting) -> Said:
         return self._order(lambda hand: hand.set_attribute(what.layer, scope, what.name, what.value, what.clear))
 
-    def commit(self, text: str, name: str) -> Said:
+    def commit(self, text: str, name: str, expects: int | None = None) -> Said:
         from engine.api.control import commit_plan  # all of the engine, which a console that only looks does not load
 
-        return self._order(lambda hand: commit_plan(hand, text, name))
+        return self._order(lambda hand: commit_plan(hand, text, name, expects))
 
     def commit_proposals(self, seen: dict[str, float]) -> Said:
         return self._order(lambda hand: hand.commit_proposals(list(seen), seen))

@@ -221,15 +221,16 @@ def unfit_secrets(plan: Plan) -> dict[str, str]:
     return unfit(plan.secrets, os.environ)
 
 
-def commit_plan(engine: Attached, text: str, name: str) -> Receipt | Reason:
-    """Commit a plan to a running engine. Its secrets are read here, with the rights of who asks. Raises AttachError."""
+def commit_plan(engine: Attached, text: str, name: str, expects: int | None = None) -> Receipt | Reason:
+    """Commit a plan to a running engine. Its secrets are read here, with the rights of who asks. `expects`: the revision that must be in
+    force. Raises AttachError."""
     try:
         secrets = at_hand(plan_file.read(text, name, site_catalog(engine.store)).secrets, os.environ)
     except PlanError:
         secrets = {}  # the engine tells the mistakes
     except VaultError as error:
         return reasons.not_committed(message=str(error))
-    return engine.commit(text, name, secrets)
+    return engine.commit(text, name, secrets, expects)
 
 
 def version_remarks(store: Path, plan: Plan, catalog: Catalog, images: bool = True) -> tuple[str, ...]:

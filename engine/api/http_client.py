@@ -189,9 +189,10 @@ class HttpClient:
         path = _path("nodes", node, "roles", role, verb) if role else _path("nodes", node, verb)
         return str(self.request("POST", path, body)["message"])
 
-    def commit(self, plan: str, name: str = "plan", secrets: dict[str, str] | None = None) -> str:
-        """The receipt. `plan`: the text of a plan file. `secrets`: name -> value."""
-        return str(self.request("POST", "/plan", {"plan": plan, "name": name, "secrets": secrets or {}})["message"])
+    def commit(self, plan: str, name: str = "plan", secrets: dict[str, str] | None = None, if_revision: int | None = None) -> str:
+        """The receipt. `plan`: the text of a plan file. `secrets`: name -> value. `if_revision`: the revision that must be in force."""
+        body = {"plan": plan, "name": name, "secrets": secrets or {}, "if_revision": if_revision}
+        return str(self.request("POST", "/plan", body)["message"])
 
     def propose(self, deployment: str, definition: str, base: int = 0, over: float | None = None) -> str:
         """The receipt. `definition`: YAML, as it stands under the deployment's name in a plan."""

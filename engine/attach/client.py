@@ -133,9 +133,11 @@ class Attached:
     def operate(self, verb: str, node: str, role: str = "", value: Json = None) -> Answer:
         return self.ask(DoOperate(verb=verb, node=node, role=role, value=value))
 
-    def commit(self, text: str, name: str = "plan", secrets: dict[str, str] | None = None) -> Answer:
-        """`secrets`: name -> what is found where the plan says (`api.control.commit_plan` reads them, with the rights of who asks)."""
-        return self.ask(DoCommit(plan=text, name=name, secrets=secrets or {}))
+    def commit(self, text: str, name: str = "plan", secrets: dict[str, str] | None = None, expects: int | None = None) -> Answer:
+        """`expects`: the revision that must be in force.
+
+        `secrets`: name -> what is found where the plan says (`api.control.commit_plan` reads them, with the rights of who asks)."""
+        return self.ask(DoCommit(plan=text, name=name, secrets=secrets or {}, expects=expects))
 
     def propose(
         self,

@@ -49,6 +49,8 @@ class DoCommit(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, t
     plan: str
     name: str = "plan"
     secrets: dict[str, str] = {}
+    expects: int | None = None
+    """The revision from which the plan was made. The engine refuses the commit if another one is in force."""
 
     def __repr__(self) -> str:
         return f"DoCommit({self.name!r}, secrets={sorted(self.secrets)})"

@@ -40,6 +40,13 @@ from .element import Element, Fields
 from .mistakes import Mistakes, listed, shown
 from .yaml_source import load
 
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools")
+"""Keys of a role that only its script can use."""
+OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
+"""Keys of an abstract role, which others stand for."""
+WHERE_BOUND = {"bootstrap": ("local", "noop"), "discovery": ("agent", "local", "noop")}
+WHERE_BOUND_TO = {"bootstrap": "the admin node", "discovery": "each server"}
+"""Flag that binds a role by itself -> the jigs that can run there, and where."""
 MAY_BE_LEFT_OUT = ("hardware",)
 """Shipped stages that a site's `stages.yml` may leave out."""
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
@@ -192,6 +199,7 @@ class BarclampFile:
         keys = element.fields(ROLE_KEYS, ("name", "stage", "jig"))
         if not {"name", "stage", "jig"} <= keys.keys():
             return
+        before = len(self.mistakes.found)
         name = keys["name"].name("a role's name")
         if name in self.into.pending:
             keys["name"].fail(f"role {shown(name)} already exists, in barclamp {self.into.pending[name].role.barclamp}")
@@ -238,6 +246,8 @@ class BarclampFile:
         )
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
+        if len(self.mistakes.found) == before:
+            self._idle(role, keys)
 
     def _wishes(self, keys: Fields, into: list[tuple[Element, str]]) -> Iterator[tuple[str, Json]]:
         """What the role wishes for its node's hardware: attribute and value. `raid: jbod` is short for `raid: {level: jbod}`."""
@@ -332,9 +342,8 @@ class BarclampFile:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)
         if not role.jig_kind.scripted:
-            for key in ("verify", "tools"):
-                if key in keys and not role.reverify:
-                    keys[key].fail(f"jig {role.jig} runs no script, so {key} would do nothing")
+            if (self.folder / "roles" / role.name).exists():
+                keys["name"].fail(f"jig {role.jig} runs no script, so the folder roles/{role.name} would do nothing")
             return
         scripts = self.folder / "roles" / role.name
         for script, wanted, key in (("run", True, "name"), ("verify", role.verify, "verify")):
@@ -343,6 +352,25 @@ class BarclampFile:
                 keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
             elif there and not wanted:
                 keys["name"].fail(f"the script roles/{role.name}/{script} exists, but the role lacks verify: true")
+
+    def _idle(self, role: RoleDef, keys: dict[str, Element]) -> None:
+        """Refuses by name what would be accepted and do nothing."""
+        if not role.jig_kind.scripted:
+            for key in [one for one in NEED_A_SCRIPT if one in keys]:
+                keys[key].fail(f"jig {role.jig} runs no script, so {key} would do nothing")
+            if "once" in role.flags:
+                keys["flags"].fail(f"jig {role.jig} runs no script, so once would do nothing")
+        if "retry" in keys and role.attempts == 1:
+            keys["retry"].fail("expected attempts of 2 or more: a role with one attempt is not tried again")
+        if "abstract" in role.flags and role.name != TEMPLATE:
+            for key in [one for one in keys if one not in OF_ABSTRACT]:
+                keys[key].fail(f"an abstract role is never bound, so {key} would do nothing")
+        if {"once", "destructive"} <= role.flags:
+            keys["flags"].fail("a destructive role is never repeated by itself, so once would do nothing")
+        for flag, jigs in WHERE_BOUND.items():
+            if flag in role.flags and role.jig in JIGS and role.jig not in jigs:
+                where, use = WHERE_BOUND_TO[flag], " or ".join(jigs)
+                keys["jig"].fail(f"a {flag} role is bound to {where}, where jig {role.jig} cannot run: use {use}")
 
     def _environment(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """A jig of the node runs in one kind of environment, and the stage decides which one that is."""

@@ -33,6 +33,8 @@ OPTIONAL = (*_LOADERS, "live")
 METHODS = ("preseed", "autoinstall", "kickstart")
 """Ways in which a distribution's own installer takes answers."""
 _INSTALLER = ("installs", "method", "answers")
+ONLY_OF = {"arguments": ("discovery", "installer"), "mirror": ("installer",)}
+"""Key -> the kinds of images that use it."""
 _INSTALLER_ALSO = ("mirror",)
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MIRROR = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
@@ -69,6 +71,9 @@ def read_image(folder: Path, mistakes: Mistakes, folders: dict[str, str], images
     for key in _INSTALLER:
         if (key in keys) != (kind == "installer"):
             keys.get(key, keys["kind"]).fail(f"an installer needs {key!r}, and only an installer may have it")
+    for key, kinds in ONLY_OF.items():
+        if key in keys and kind not in kinds:
+            keys[key].fail(f"only an image of kind {' or '.join(kinds)} uses {key!r}, so it would do nothing here")
     answers = {}
     for served, element in keys["answers"].entries().items() if "answers" in keys else ():
         if not _FILE.fullmatch(served):

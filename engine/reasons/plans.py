@@ -69,6 +69,12 @@ placed_left_out = kind(
     "put the stage into the store's stages.yml; or first commit a plan without the role",
     who=Who.OPERATOR,
 )
+revision_moved = kind(
+    "revision_moved",
+    "the plan was made from revision {expected}, and revision {revision} is in force now, committed by {who}",
+    "look at the differences (crowbar plan diff), make the change again from the plan in force, then commit it",
+    who=Who.OPERATOR,
+)
 no_provider = kind(
     "no_provider",
     "role {role} requires {requires}, which only stands for other roles, and no barclamp has a role that provides it",

@@ -67,6 +67,8 @@ class PlanToCommit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     plan: Annotated[str, Meta(max_length=LINE)]
     name: Annotated[str, Meta(max_length=200)] = "plan"
     secrets: Annotated[dict[str, str], Meta(max_length=1000)] = {}
+    if_revision: Annotated[int, Meta(ge=0, le=2**31)] | None = None
+    """Refused if another revision is in force. Without it, whatever is in force is replaced."""
 
     def __repr__(self) -> str:
         return f"PlanToCommit({self.name!r}, secrets={sorted(self.secrets)})"

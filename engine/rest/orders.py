@@ -39,7 +39,7 @@ def _verb(backend: Backend, call: Call) -> m.Receipt:
 
 def _commit(backend: Backend, call: Call) -> m.Receipt:
     body: m.PlanToCommit = call.body
-    return _carried_out(backend, call, DoCommit(plan=body.plan, name=body.name, secrets=body.secrets))
+    return _carried_out(backend, call, DoCommit(plan=body.plan, name=body.name, secrets=body.secrets, expects=body.if_revision))
 
 
 def _propose(backend: Backend, call: Call) -> m.Receipt:

@@ -60,7 +60,7 @@ class Attachable(Protocol):
     @property
     def sealing(self) -> Sealing: ...
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse: ...
-    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse: ...
+    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
@@ -89,7 +89,9 @@ class EngineHost:
         self._engine.sealing.sweep()  # the one before it, if nothing else refers to that
         return answer
 
-    def commit_text(self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
+    def commit_text(
+        self, text: str, name: str, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None
+    ) -> Accept | Refuse:
         """One at a time: the first commit starts the services. `secrets`: see `Engine.commit`."""
         try:
             plan = plan_file.read(text, name, self._engine.world.base)
@@ -97,7 +99,7 @@ class EngineHost:
             return Refuse(request=None, reason=plan_edits.bad_plan(error, name))
         with self._committing:
             try:
-                return self._engine.commit(plan, who, secrets)
+                return self._engine.commit(plan, who, secrets, expects)
             except (VaultError, KeyFileError, ServiceError, StoreError) as error:
                 log.warning("commit by %s: %s", who, error)
                 return Refuse(request=None, reason=reasons.not_committed(message=str(error)))

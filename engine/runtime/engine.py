@@ -214,17 +214,18 @@ class Engine:
         """Hand in what an operator wants, and wait for the receipt or the refusal."""
         return self._broker.ask(event, timeout_s)
 
-    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None) -> Accept | Refuse:
+    def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse:
         """Make a plan the wanted state: its secrets are sealed, the services are started, then it is committed.
 
-        `secrets`: name -> what a client read where the plan says; then this process opens no file. None: it reads all by itself."""
+        `secrets`: name -> what a client read where the plan says; then this process opens no file. None: it reads all by itself. `expects`:
+        the revision that must be in force."""
         found = at_hand(plan.secrets, os.environ, files=secrets is None)
         with files_of(self.config.store):
             self.adapters.vault.seal(plan.secrets, found | dict(secrets or {}))
         self.api.open(plan)
         if not self.services.running:
             self.services.start(plan)
-        return self.ask(Commit(who=who, plan=plan))
+        return self.ask(Commit(who=who, plan=plan, expects=expects))
 
 
 def _loaded(catalog: Catalog, store: Store) -> World:

@@ -108,7 +108,7 @@ class Host:
         self.asked[type(event).__name__] += 1
         return Accept(request=None, message="yes")
 
-    def commit_text(self, _text: str, _name: str, _who: str, _secrets: Any = None) -> Accept:
+    def commit_text(self, _text: str, _name: str, _who: str, _secrets: Any = None, _expects: Any = None) -> Accept:
         self.asked["commit"] += 1
         return Accept(request=None, message="yes")
 

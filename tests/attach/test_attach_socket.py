@@ -50,7 +50,7 @@ class FakeHost:
         self.asked.append((event, secret))
         return Accept(request=None, message="sealed")
 
-    def commit_text(self, text: str, name: str, who: str, secrets: Any = None) -> Accept | Refuse:
+    def commit_text(self, text: str, name: str, who: str, secrets: Any = None, expects: int | None = None) -> Accept | Refuse:
         self.asked.append((text, name, who))
         return Accept(request=None, message="committed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from engine.api.barclamps import (
     versions,
 )
 from engine.api.control import Reader
+from engine.core.plan.diff import diff
 from engine.core.world.load import load_world
 from engine.events import Commit, Happened
 from engine.files import plan_file
@@ -365,6 +367,62 @@ def test_imports_at_the_same_time_do_not_lose_each_other(store: Path, tmp_path: 
         list(pool.map(lambda place: import_source(store, from_path(place)), places))
     assert {one.name for one in imports(store)} == {f"web{i}" for i in range(6)}
     assert {f"web{i}-role" for i in range(6)} <= site_catalog(store).roles.keys()
+
+
+def test_of_two_processes_with_other_content_one_imports(store: Path, tmp_path: Path) -> None:
+    """The same version at the same time: one counts, the other is refused, and says from where the first one came."""
+    for attempt in range(5):
+        place = store / str(attempt)
+        children = []
+        for mine in ("a", "b"):
+            source = from_path(folder(tmp_path / f"{mine}{attempt}", barclamp(text=TEXT + f"# {mine}\n")))
+            child = os.fork()
+            if not child:
+                try:
+                    import_source(place, source)
+                    os._exit(0)
+                except BarclampError:
+                    os._exit(3)
+                except BaseException:
+                    os._exit(1)
+            children.append(child)
+        codes = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+        assert codes == [0, 3]
+        assert len(imports(place)) == 1
+        assert site_catalog(place).barclamps["web"].sha256 == imports(place)[0].sha256
+
+
+def test_a_killed_import_lets_the_next_process_in(store: Path, tmp_path: Path) -> None:
+    """It is killed while it holds the lock, with its files half written."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with locked(store) as made:
+            (made / ".new-half" / "web").mkdir(parents=True)
+            os.write(writer, b"x")
+            signal.pause()
+    os.read(reader, 1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    bring(store)
+    assert [one.name for one in imports(store)] == ["web"]
+    assert not list((store / "barclamps").glob(".new*"))
+
+
+def test_a_newer_version_and_the_way_back_under_nodes_that_use_it(store: Path) -> None:
+    """The nodes' roles are there before, with the newer version, and after its removal; their graph is what a plan makes of it."""
+    bring(store)
+    committed(store)
+    for act in (lambda: bring(store, version="2", text=TEXT + "# more\n"), lambda: remove(store, "web", "2")):
+        act()
+        catalog = site_catalog(store)
+        with Store.read(store) as reader:
+            world = load_world(catalog, reader.load())
+        keys = {key for key in world.node_roles if key[1] == "web-role"}
+        assert keys
+        assert all(world.catalog.roles[key[1]].barclamp == "web" for key in keys)
+        assert world.plan is not None
+        assert diff(world, world.plan).refused is None
 
 
 def test_an_exported_journal_names_versions_and_no_paths(store: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Still:
         assert isinstance(said, Said)
         return said
 
-    def commit(self, text: str, name: str) -> Said:
+    def commit(self, text: str, name: str, expects: int | None = None) -> Said:
         self.asked.append(("commit", name, "", text))
         return Said(True, "committed")
 

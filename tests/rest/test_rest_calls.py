@@ -282,3 +282,23 @@ def test_the_client_has_a_sentence_for_an_engine_that_is_not_there(engine: Engin
     with pytest.raises(HttpApiError, match="not the address of an API"):
         HttpClient("10.0.0.1:8443", token)
     assert token not in repr(HttpClient(url, token))
+
+
+def test_a_commit_from_an_older_revision_is_refused_and_names_who_committed(client: HttpClient, engine: Engine, store: Path) -> None:
+    """Two operators edit the same revision: the second one does not undo the first one's change."""
+    base = client.plan()["revision"]
+    mine, theirs = (PLAN.replace("r1.test", f"{name}.test") for name in ("mine", "theirs"))
+    with Attached(store) as attached:
+        assert isinstance(attached.commit(theirs, expects=base), Receipt)
+        with pytest.raises(Refusal) as error:
+            client.commit(mine, if_revision=base)
+        assert refused(error) == (409, "revision_moved")
+        found = error.value.reason.fields
+        assert (found["expected"], found["revision"]) == (base, base + 1)
+        assert found["who"]
+        other = attached.commit(mine, expects=base)
+        assert isinstance(other, Reason)
+        assert other.code == "revision_moved"
+    assert "theirs.test" in client.plan()["plan"]
+    client.commit(mine, if_revision=base + 1)
+    assert client.plan()["revision"] == base + 2

@@ -77,7 +77,8 @@ def _begin(session: Session, read: Any, title: str) -> None:
             session.note(Said(False, f"{title.removeprefix('commit ')} cannot be read: {why.lower()}"))
             return
         text, file, seen = found
-        session.push(CommitScreen(session, title, seen, lambda source: source.commit(text, file), file=file))
+        base = max(world.revisions, default=0)  # the preview is of this one
+        session.push(CommitScreen(session, title, seen, lambda source: source.commit(text, file, base), file=file))
 
     session.work(job, done)
 

@@ -28,7 +28,7 @@ from ..world.view import View
 from ..world.work import Work
 from .bind import commit
 from .proposed import NAMED, as_wanted, definition, other_revision, proposed_plan
-from .revisions import latest
+from .revisions import latest, moved_on
 from .values import SYSTEM
 
 
@@ -69,9 +69,9 @@ def recall(w: Work, event: Recall) -> Reason | str:
 
 
 def plan_of(w: Work, event: Commit | CommitProposals) -> Plan | Reason:
-    """The plan that a commit makes the goal. A reason: an edit is not there any more, or not as it was seen."""
+    """The plan that a commit makes the goal. A reason: somebody else committed or edited something that the operator did not see."""
     if isinstance(event, Commit):
-        return event.plan
+        return moved_on(w, event.expects) or event.plan
     if not event.deployments:
         return reasons.not_proposed(deployment="any name")
     return _seen(w, event.seen) or proposed_plan(w, event.deployments)
@@ -79,10 +79,10 @@ def plan_of(w: Work, event: Commit | CommitProposals) -> Plan | Reason:
 
 def carried_out(w: Work, event: Commit | CommitProposals) -> Reason | None:
     """Commits a plan, or the waiting edits of some deployments together. A reason: the caller drops all changes."""
-    if isinstance(event, Commit):
-        return commit(w, event.plan, event.who)
     plan = plan_of(w, event)
-    return plan if isinstance(plan, Reason) else carry_out(w, event.deployments, event.who)
+    if isinstance(plan, Reason):
+        return plan
+    return commit(w, plan, event.who) if isinstance(event, Commit) else carry_out(w, event.deployments, event.who)
 
 
 def as_seen(view: View, event: Commit | CommitProposals) -> Commit | CommitProposals:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import convert, json
 
+from ... import reasons
 from ...definitions import Json
 from ...model import Revision
 from ...plan import Plan
+from ...reasons import Reason
 from ..world.work import Work
 
 
@@ -14,6 +16,16 @@ def latest(w: Work) -> int:
     """Number of the last revision; 0: none."""
     count = len(w.revisions)
     return count if count == 0 or count in w.revisions else max(r.number for r in w.all(Revision))
+
+
+def moved_on(w: Work, expects: int | None) -> Reason | None:
+    """Why a commit that was made from the revision `expects` is refused: somebody committed meanwhile. None: nobody did."""
+    last = latest(w)
+    if expects is None or expects == last:
+        return None
+    since = [one for one in sorted(w.all(Revision), key=lambda one: one.number) if one.number > expects]
+    who = ", ".join(dict.fromkeys(one.who for one in since)) or "nobody"
+    return reasons.revision_moved(expected=expects, revision=last, who=who)
 
 
 def as_stored(plan: Plan) -> Json:
