@@ -146,8 +146,8 @@ class Loop(Generic[W]):
         self._checks = checks
         self._aside = Aside(checks, self.inbox.wake)
         self._rest = False
-        self._gave_way = False
-        """The last batch was of what waits, although there is a rest. They take turns, so a packet waits for one `Continue` at most."""
+        self._continued = False
+        """The last batch was a `Continue`. They take turns with what waits, so that a packet waits for one at most."""
         self._slowest = (0.0, "")
         self._published = store.seq
         self._stopping = False
@@ -247,10 +247,10 @@ class Loop(Generic[W]):
             return [self._carried.popleft() for _ in range(min(self._limit, len(self._carried)))]
         at, now = self._clock.wall(), self._stamp()
         rest = self._rest and not self._stopping
-        if rest and (self._gave_way or not self.inbox.waits):
-            self._gave_way = False
+        if rest and not (self._continued and self.inbox.waits):
+            self._continued = True
             return [Happened(at, now, Continue())]
-        self._gave_way = rest
+        self._continued = False
         tick = None if self._stopping else self._wakes.due(now)
         events: list[Event] = [] if tick is None else [tick]
         events += self._aside.next(self.world)

@@ -266,7 +266,7 @@ def test_continue_follows_a_rest() -> None:
     assert rig.loop.turn() == 1
     rig.put("a")
     assert [rig.loop.turn() for _ in range(3)] == [1, 1, 0]
-    assert [type(h.event).__name__ for h in rig.seen] == ["Operate", "Outcome", "Continue"], "what waits comes first, and by itself"
+    assert [type(h.event).__name__ for h in rig.seen] == ["Operate", "Continue", "Outcome"], "each by itself"
 
 
 # -- defects ------------------------------------------------------------------------------------------------------
