@@ -43,7 +43,9 @@ def test_with_yes_the_running_engine_has_the_plan(engine: Engine, crowbar: Run, 
     assert (node.serial, node.group) == ("SN0002", "storage")
     code, out, _ = crowbar("node", "import", str(file))
     assert code == 0
-    assert out.endswith("0 expected machines, 0 rules, 0 places\nno difference: this plan is the current revision 2\n")
+    assert "0 expected machines, 0 rules, 0 places\nno difference: this plan is the current revision 2\n" in out
+    assert out.count("\n") == 3, "and that the new name comes into the installed system by a redeploy"
+    assert "needs a redeploy: os-install on store-1" in out
 
 
 def test_without_an_engine_a_commit_says_so(crowbar: Run, file: Path) -> None:

@@ -49,7 +49,7 @@ def test_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("scenario: 2", "s.yml:1: scenario: expected a whole number from 1 to 1, not 2"),
+        ("scenario: 2", "s.yml:1: scenario: expected 1, not 2"),
         ("scenario: 1\nfautls: {}", "s.yml:2: fautls: unknown key; did you mean 'faults'?"),
         ("scenario: 1\nfaults:\n  m9: {}", "s.yml:3: faults.m9: expected all, or a machine from m1 to m3, not 'm9'"),
         (
