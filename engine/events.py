@@ -230,12 +230,16 @@ class Started(Event, frozen=True, kw_only=True, gc=False):
 # -- from operators -----------------------------------------------------------------------------------------------
 
 
-class Commit(Event, frozen=True, kw_only=True, gc=False):
+class Commit(Event, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Make this plan the goal, as the next revision. The same plan again changes nothing."""
 
     request: Request | None = None
     who: str
     plan: Plan
+    checked: bool = False
+    """True for a large commit: it was checked on a snapshot of the world, and is carried out in pieces (`core.plan.pieces`)."""
+    refused: Reason | None = None
+    """What that check found."""
 
 
 class Operate(Event, frozen=True, kw_only=True, gc=False):

@@ -411,6 +411,8 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     starts: int = 0
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
+    bound: str = ""
+    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known, or not all of it is bound."""
 
 
 Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Revision | Meta

@@ -12,6 +12,7 @@ follow).
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -51,6 +52,7 @@ from .boot.hello import hello
 from .hardware.learn import bmc_clock, bmc_speaks
 from .operator.operate import operate, set_attribute
 from .operator.power import power_set
+from .plan import pieces
 from .plan.bind import allocate, commit, start_admin
 from .plan.rebind import rebind, released
 from .plan.rules import choose
@@ -61,6 +63,8 @@ from .roles.reopen import renewed, reopen
 from .roles.stages import wanted_stage
 from .world.work import Change, Checkpoint, Work
 
+NODES = 256
+"""Most nodes that one step looks at, so that no step takes long."""
 ROUNDS = 50
 """Most rounds of life-cycle and annealer in one step. More would mean that the two undo each other."""
 
@@ -77,20 +81,39 @@ def step(w: Work, happened: Happened) -> list[Change]:
 
 
 def settle(w: Work) -> None:
-    """Lets the life-cycle and the annealer look at what was touched."""
+    """Lets the life-cycle and the annealer look at what was touched. Not before the graph is whole (`pieces`)."""
+    if w.binding:
+        w.look_later()
+        return
+    budget = NODES
     for _ in range(ROUNDS):
-        looked, w.looked = w.looked, {}
-        for node_id in looked:
+        for node_id in _some(w, budget):
+            budget -= 1
+            if w.late:
+                w.touch_ready(node_id)
             _allocate_discovered(w, node_id)
             _bind_device(w, node_id)
             if w.kept:
                 released(w, node_id)
             life.advance(w, node_id)
             confirm.advance(w, node_id)
+        if not budget:
+            return  # the others first, and then the annealer
         annealer.anneal(w)
         if not w.looked:
             return
     raise RuntimeError(f"the life-cycle and the annealer do not come to rest over {sorted(w.looked)[:5]}")
+
+
+def _some(w: Work, most: int) -> dict[str, None]:
+    """Takes so many nodes from those that are to be looked at."""
+    if len(w.looked) <= most:
+        looked, w.looked = w.looked, {}
+        return looked
+    looked = dict.fromkeys(islice(w.looked, most))
+    for node_id in looked:
+        del w.looked[node_id]
+    return looked
 
 
 def _allocate_discovered(w: Work, node_id: str) -> None:
@@ -170,13 +193,11 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             for due in event.subjects:
                 _tick(w, due)
         case Continue():
-            pass
+            pieces.bind_some(w)
         case Started():
             _started(w, event)
         case Commit():
-            before = w.checkpoint()
-            refused = commit(w, event.plan, event.who)
-            _answer(w, before, event.request, refused, "committed")
+            _commit(w, event)
         case Operate():
             before = w.checkpoint()
             _undo(w, before, operate(w, event))
@@ -187,6 +208,21 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             w.order(Ignore(mac=event.client, reason=leases.overheard(event)))
         case _:
             assert_never(event)
+
+
+def _commit(w: Work, event: Commit) -> None:
+    if event.refused is not None:
+        w.order(Refuse(request=event.request, reason=event.refused))
+        return
+    if event.checked:
+        pieces.begin(w, event)
+        pieces.bind_some(w)
+        return
+    before = w.checkpoint()
+    refused = commit(w, event.plan, event.who)
+    if refused is None:
+        pieces.end(w)
+    _answer(w, before, event.request, refused, "committed")
 
 
 def _answer(w: Work, before: Checkpoint, request: Request | None, refused: Reason | None, message: str) -> None:
@@ -251,6 +287,7 @@ def _started(w: Work, event: Started) -> None:
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
         w.touch_node(node.id)
+    pieces.start(w)
     for sighting in sorted(w.all(Sighting), key=lambda s: s.mac):
         if sighting.boot is not None and not sighting.node:
             waits = renewed(w, sighting.boot)

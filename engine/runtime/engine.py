@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 
 from ..attach.server import AttachService
+from ..core.plan.pieces import checked
 from ..core.step import step
 from ..core.world.load import load_world
 from ..core.world.work import Work
@@ -96,6 +97,7 @@ class Engine:
             work=Work,
             run_effects=lambda effects: self._runner.run(effects),
             publish=self._broker.publish,
+            checks=checked,
             clock=self._clock,
         )
         self.adapters = Adapters(self.config, self.loop, self.last_values)

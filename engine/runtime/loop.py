@@ -8,6 +8,7 @@ Rules
 * An event that `step` or the store cannot process costs only itself. The events before it are committed; it is refused, kept as a dead
   letter and logged with its traceback; and the others continue. A tick for many subjects is first taken apart.
 * Engine time continues from the last committed event and never goes back, whatever the wall clock does.
+* A large commit is checked beside the loop, and then carried out in pieces (`aside`, `core.plan.pieces`).
 * Only the loop's thread touches world, store and wakes. `world` is one reference, which any thread may read at any time.
 
 Traps
@@ -34,6 +35,7 @@ from ..model import Row
 from ..reasons import engine_error
 from ..requests import Request
 from ..store.errors import StoreError, Unstorable
+from .aside import Aside
 from .health import DeadLetter, Health
 from .inbox import Inbox
 from .wakes import Wakes
@@ -71,6 +73,8 @@ class Working(Protocol[W_co]):
 
     @property
     def rest(self) -> bool: ...
+    @property
+    def binds(self) -> bool: ...
     def finish(self) -> W_co: ...
 
 
@@ -99,7 +103,7 @@ class _Poison(Exception):
 class Loop(Generic[W]):
     """`apply(work, happened)` returns the changes of one event, and adds effects and wakes to the working copy from `work(world)`.
     The loop's thread calls `run_effects` and `publish` (also on failure, with the same seq); both must be quick. `now` is the
-    world's engine time; the store's last one counts if it is later."""
+    world's engine time; the store's last one counts if it is later. `checks`: what is computed beside the loop (`aside`)."""
 
     def __init__(
         self,
@@ -110,6 +114,7 @@ class Loop(Generic[W]):
         work: Callable[[W], Working[W]],
         run_effects: Callable[[list[Any]], None],
         publish: Callable[[int], None] = lambda _seq: None,
+        checks: Callable[[W, Event], Callable[[], Event] | None] = lambda _world, _event: None,
         clock: Clock | None = None,
         inbox: Inbox | None = None,
         now: float = 0.0,
@@ -138,6 +143,8 @@ class Loop(Generic[W]):
         self._origin = self._last - self._clock.monotonic()
         self._carried: deque[Happened] = deque()
         self._wakes = Wakes()
+        self._checks = checks
+        self._aside = Aside(checks, self.inbox.wake)
         self._rest = False
         self._slowest = (0.0, "")
         self._published = store.seq
@@ -227,8 +234,6 @@ class Loop(Generic[W]):
                 self._fail(str(error))
                 return 0
         self._carried.extendleft(reversed(batch[done:]))
-        if any(type(h.event) is Commit for h in batch[:done]) and self._thread is not None:
-            gc.freeze()  # what a commit binds stays: a collection over a large world takes up to half a second
         return done
 
     def next_wake(self) -> float | None:
@@ -246,8 +251,16 @@ class Loop(Generic[W]):
                 events.append(tick)
             if self._rest:
                 events.append(Continue())
-        events += self.inbox.drain(max(self._limit - len(events), 1))
+        events += self._aside.next(self.world)
+        events += self._here(self.inbox.drain(max(self._limit - len(events), 1)))
         return [Happened(at, now, event) for event in events]
+
+    def _here(self, events: list[Event]) -> list[Event]:
+        """Without those that are computed beside the loop. Without a thread of its own, the loop computes them itself."""
+        if self._thread is None:
+            checks = [(event, self._checks(self.world, event) if isinstance(event, Commit) else None) for event in events]
+            return [check() if check is not None else event for event, check in checks]
+        return [event for event in events if not self._aside.takes(self.world, event)]
 
     def _stamp(self) -> float:
         """Engine time for an event. The origin is a rounded difference: after a start `now` can be an ulp before the store's last."""
@@ -272,7 +285,7 @@ class Loop(Generic[W]):
                 self._slowest = (last - before, type(happened.event).__name__)
             if last >= end:
                 break
-        rest = work.rest
+        rest, binds = work.rest, work.binds
         try:
             world = work.finish()
             seq = self._store.commit(rows)
@@ -284,6 +297,8 @@ class Loop(Generic[W]):
             raise _Poison(None, error) from error
         self.world = world
         self._rest = rest
+        if self._thread is not None and (binds or any(type(happened.event) is Commit for happened, _ in rows)):
+            gc.freeze()  # what a commit binds stays: a collection over a large world takes up to half a second
         self.events += len(rows)
         self.batches += 1
         self._wakes.push(work.wakes, rows[-1][0].now)
@@ -355,7 +370,7 @@ class Loop(Generic[W]):
             while not self.failure:
                 if self.turn():
                     continue
-                if self._stopping and self.inbox.close(if_empty=True):
+                if self._stopping and not self._aside.busy and self.inbox.close(if_empty=True):
                     break
                 self.inbox.wait(self._sleep_s())
         except BaseException as error:

@@ -47,7 +47,7 @@ class Nothing:
 
 
 class Work:
-    rest = False
+    rest = binds = False
 
     def __init__(self, world: None) -> None:
         self.effects: list[Any] = []

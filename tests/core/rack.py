@@ -170,7 +170,7 @@ class Rack(Machines):
             self.carry_out(effect)
         self.hook()
         if work.rest and not isinstance(event, Continue):
-            while self.world.touched or self.world.released:
+            while self.world.touched or self.world.released or self.world.looked or self.world.binding:
                 effects += self.feed(Continue())
         return effects
 

@@ -20,7 +20,7 @@ class Work:
         self.count = world
         self.effects: list[Any] = []
         self.wakes: list[Wake] = []
-        self.rest = False
+        self.rest = self.binds = False
 
     def finish(self) -> int:
         return self.count

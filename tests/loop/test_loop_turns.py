@@ -28,7 +28,7 @@ class Work:
         self.world = dict(world)
         self.effects: list[Any] = []
         self.wakes: list[Wake] = []
-        self.rest = False
+        self.rest = self.binds = False
         self.unfinished = ""
 
     def finish(self) -> World:

@@ -268,7 +268,7 @@ def test_what_was_promised_before_the_log_was_deleted_is_kept(tmp_path: Path) ->
 
 
 class Work:
-    rest = False
+    rest = binds = False
 
     def __init__(self, world: dict[str, int]) -> None:
         self.effects: list[object] = []

@@ -7,7 +7,7 @@ beside it and the set of allocated nodes decide alone, in whatever order they ca
 from __future__ import annotations
 
 from ... import reasons
-from ...model import Deployment, Kind, Node, NodeRole, Revision
+from ...model import Deployment, Kind, Node, NodeId, NodeRole, Revision
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware import bmc
@@ -16,11 +16,12 @@ from ..roles.change import change_node
 from ..roles.node_moves import NodeMove
 from ..world.work import Work
 from .addresses import allocate_addresses
+from .bound_by import all_bound
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .network_roles import network_roles
 from .rebind import rebind
 from .revisions import as_kept, as_stored, latest
-from .rules import choose
+from .rules import Choice, choose
 from .values import put_plan_values
 from .wanted import SYSTEM
 
@@ -54,18 +55,13 @@ def start_admin(w: Work, name: str) -> Node:
 def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     """Makes the plan the goal. The same plan again makes no revision, but the rules read the facts again. A reason: the plan is refused,
     and nothing was changed."""
-    body, last = as_stored(plan), latest(w)
-    w.use(plan, network_roles(w.base, plan))
-    if not last or as_kept(w.revisions[last].plan) != body:
-        w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
-    _put_deployments(w, plan)
+    choices = adopt(w, plan, who)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
-    choices = rechoose(w, plan, nodes)
     for node in nodes:
-        refused = allocate_addresses(w, w.nodes[node.id]) if node.allocated and node.kind not in (Kind.ADMIN, Kind.DEVICE) else None
+        refused = give_addresses(w, node)
         if refused is not None:
             return refused
-    refused = rebind(w, [w.nodes[node.id] for node in nodes])
+    refused = rebind(w, nodes)
     if refused is not None:
         return refused
     put_role_attributes(w, choices)
@@ -74,7 +70,23 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
         w.touch_node(node.id)
     approve_by_plan(w, w.all(NodeRole))
     w.restale(key for key in [role.key for role in w.all(NodeRole)])
+    all_bound(w)
     return None
+
+
+def adopt(w: Work, plan: Plan, who: str) -> dict[NodeId, Choice]:
+    """The plan is the goal from now on: its revision, deployments and values, and what its rules choose. The graph does not follow yet."""
+    body, last = as_stored(plan), latest(w)
+    w.use(plan, network_roles(w.base, plan))
+    if not last or as_kept(w.revisions[last].plan) != body:
+        w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
+    _put_deployments(w, plan)
+    return rechoose(w, plan, sorted(w.all(Node), key=lambda n: n.id))
+
+
+def give_addresses(w: Work, node: Node) -> Reason | None:
+    """An allocated machine has an address on each network of the plan."""
+    return allocate_addresses(w, node) if node.allocated and node.kind not in (Kind.ADMIN, Kind.DEVICE) else None
 
 
 def _put_deployments(w: Work, plan: Plan) -> None:

@@ -51,11 +51,21 @@ def put_attributes(w: Work, node: Node, choice: Choice) -> None:
     _put(w, node.id, choice.attributes)
 
 
-def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice]) -> None:
-    """The rules' values of the bound roles of these nodes are these, and no others."""
+def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice], unbound: bool = False) -> None:
+    """The rules' values of the bound roles of these nodes are these, and no others. `unbound`: those that are not bound get theirs too,
+    because they will be bound in a moment; `drop_unbound` comes after that."""
     for node, choice in choices.items():
-        for _, role in w.roles_of.get(node) or ():
-            _put(w, f"{node}/{role}", choice.roles.get(role, {}))
+        for role in {role for _, role in w.roles_of.get(node) or ()} | (choice.roles.keys() if unbound else set()):
+            scope, values = f"{node}/{role}", choice.roles.get(role)
+            if values or scope in w.values_of:
+                _put(w, scope, values or {})
+
+
+def drop_unbound(w: Work, node: NodeId) -> None:
+    """Drops the rules' values of roles that the node does not have."""
+    for role in {role for rule in w.plan.rules for role in rule.roles} if w.plan is not None else ():
+        if (node, role) not in w.node_roles:
+            _put(w, f"{node}/{role}", {})
 
 
 def _put(w: Work, scope: str, values: dict[str, Json]) -> None:

@@ -259,7 +259,7 @@ def _refused(role: NodeRole, kind: Move) -> Reason:
     return reasons.no_such_move(what=f"{role.role} on {role.node}", move=kind.value, state=state_of(role).value)
 
 
-def bound(  # noqa: PLR0913  one for each field that a binding sets
+def bound(
     node: str,
     role: str,
     deployment: str,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ...definitions import Catalog
 from ...effects import Effect
 from ...events import Due, Wake
-from ...model import TABLES, Journalled, Key, Lease, Meta, Quiet, Row, Sighting, behind, differs_in_last_values, same_but_last
+from ...model import TABLES, Journalled, Key, Lease, Meta, NodeId, Quiet, Row, Sighting, behind, differs_in_last_values, same_but_last
 from ...plan import Plan
 from .share import Share, spent
 from .view import MAPS, Changing, View
@@ -40,6 +40,8 @@ class Checkpoint(NamedTuple):
     touched: dict[Key, None]
     looked: dict[str, None]
     released: dict[str, None]
+    binding: dict[NodeId, bool]
+    answers: list[Effect]
     quiet: set[tuple[str, Hashable]]
 
 
@@ -61,7 +63,15 @@ class Draft(View, Changing):
         self.effects: list[Effect] = []
         self.wakes: list[Wake] = []
         self.touched: dict[Key, None] = dict.fromkeys(world.touched)
-        self.looked: dict[str, None] = {}
+        self.looked: dict[str, None] = dict.fromkeys(world.looked)
+        self.late = bool(world.looked or world.binding)
+        """Nodes are to be looked at that an earlier step touched."""
+        self.binding: dict[NodeId, bool] = dict(world.binding)
+        """Nodes that are still to be bound by the plan (`plan.pieces`), and whether that was tried."""
+        self.answers: list[Effect] = list(world.answers)
+        """Receipts that are due when all are bound."""
+        self.defers = False
+        """Who is stale is looked at later, for all."""
         self.released: dict[str, None] = dict.fromkeys(world.released)
         """Resources that somebody gave back, or whose size changed. In order, so that equal worlds give equal plans."""
         self.free_from: dict[str, int] = {}
@@ -94,6 +104,8 @@ class Draft(View, Changing):
             dict(self.touched),
             dict(self.looked),
             dict(self.released),
+            dict(self.binding),
+            list(self.answers),
             set(self.quiet),
         )
 
@@ -103,6 +115,7 @@ class Draft(View, Changing):
         self.collectors = self.catalog.collectors
         self._open(to.world)
         self.rows, self.touched, self.looked, self.released, self.quiet = to.rows, to.touched, to.looked, to.released, to.quiet
+        self.binding, self.answers, self.defers = to.binding, to.answers, False
         self.free_from.clear()
         self.full = dict(to.world.full)
         del self.effects[to.effects :]
@@ -124,7 +137,12 @@ class Draft(View, Changing):
     @property
     def rest(self) -> bool:
         """More was touched than the last step may work on: a `Continue` shall follow."""
-        return bool(self.touched or self.released)
+        return bool(self.touched or self.released or self.looked or self.binding)
+
+    @property
+    def binds(self) -> bool:
+        """Nodes are still to be bound."""
+        return bool(self.binding)
 
     def finish(self, keep_touched: bool = True) -> World:
         """The new world. The draft is used up."""
@@ -132,6 +150,9 @@ class Draft(View, Changing):
         fields["base"], fields["catalog"], fields["plan"], fields["meta"] = self.base, self.catalog, self.plan, self.meta
         fields["touched"] = tuple(self.touched) if keep_touched else ()
         fields["released"] = tuple(self.released) if keep_touched else ()
+        fields["looked"] = tuple(self.looked) if keep_touched else ()
+        fields["binding"] = tuple(self.binding.items()) if keep_touched else ()
+        fields["answers"] = tuple(self.answers) if keep_touched else ()
         fields["full"] = tuple(self.full.items())
         fields["share"] = self.share
         return World.of(fields)
@@ -194,9 +215,17 @@ class Draft(View, Changing):
         """Look at the node, and at its node roles that can start: its holder, which can only resume, or those that are ready. What waits
         for these is touched when they let it go."""
         self.looked[node] = None
+        self.touch_ready(node)
+
+    def touch_ready(self, node: str) -> None:
         holder = self.holders.get(node)
         for key in (self.ready.get(node) or ()) if holder is None else (holder,):
             self.touched[key] = None
+
+    def look_later(self) -> None:
+        """Keeps the nodes of what was touched, instead of all that was touched on them: fewer entries to carry along."""
+        self.looked.update(dict.fromkeys([key[0] for key in self.touched]))
+        self.touched.clear()
 
     def touch_children(self, key: Key) -> None:
         for child in self.children.get(key) or ():

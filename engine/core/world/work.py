@@ -339,7 +339,7 @@ class Work(Draft):
 
     def restale(self, keys: Iterable[Key]) -> None:
         """Look again whether these node roles are stale; touch those for which it changed, and their children."""
-        if self.loading:
+        if self.loading or self.defers:
             return
         for key in keys:
             role = self.node_roles.get(key)

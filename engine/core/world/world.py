@@ -2,7 +2,8 @@
 
 Tables are persistent maps (a changed entry costs 2 to 4 us at any size; a copied dict costs milliseconds at 20,000 entries).
 Indexes beside them are derived: `work` keeps them as records change, `load` builds them anew, and tests compare the two.
-Some are memory rather than functions of the tables: `queues` and `touched`, rebuilt by touching everything; `full`, by looking; `share`.
+Some are memory rather than functions of the tables: `queues`, `touched`, `looked` and `binding`, rebuilt by looking at everything; `full`,
+by looking; `share`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 from immutables import Map
 
 from ...definitions import Catalog
-from ...model import Key, Meta, Node
+from ...effects import Effect
+from ...model import Key, Meta, Node, NodeId
 from ...plan import Plan
 from .share import Share
 from .view import MAPS, Settled, View
@@ -25,6 +27,12 @@ class World(View, Settled):
     """Node roles still to be looked at: more were touched than one step may start."""
     released: tuple[str, ...]
     """Resources with free places that were not handed on yet, for the same cause."""
+    looked: tuple[NodeId, ...]
+    """Nodes still to be looked at."""
+    binding: tuple[tuple[NodeId, bool], ...]
+    """Nodes still to be bound by the plan (`plan.pieces`), and whether that was tried."""
+    answers: tuple[Effect, ...]
+    """Receipts that are due when all are bound."""
     full: tuple[tuple[str, float], ...]
     """Network -> engine time until which its pool is known to have nothing free, so that it is not searched for each who asks."""
     share: Share
@@ -46,7 +54,7 @@ class World(View, Settled):
         """`maps`: those of `view.MAPS` that are not empty."""
         self.__dict__.update(_EMPTY)
         self.__dict__.update(maps, base=base, catalog=catalog, plan=plan, meta=meta, share=share)
-        self.__dict__.update(touched=touched, released=released, full=full)
+        self.__dict__.update(touched=touched, released=released, full=full, looked=(), binding=(), answers=())
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a world is immutable: change a working copy of it")
