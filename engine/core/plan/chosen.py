@@ -51,19 +51,34 @@ def put_attributes(w: Work, node: Node, choice: Choice) -> None:
     _put(w, node.id, choice.attributes)
 
 
-def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice], unbound: bool = False) -> None:
-    """The rules' values of the bound roles of these nodes are these, and no others. `unbound`: those that are not bound get theirs too,
-    because they will be bound in a moment; `drop_unbound` comes after that."""
+def put_role_attributes(w: Work, choices: Mapping[NodeId, Choice]) -> None:
+    """The rules' values of the bound roles of these nodes are these, and no others."""
     for node, choice in choices.items():
-        for role in {role for _, role in w.roles_of.get(node) or ()} | (choice.roles.keys() if unbound else set()):
-            scope, values = f"{node}/{role}", choice.roles.get(role)
-            if values or scope in w.values_of:
-                _put(w, scope, values or {})
+        _put_roles(w, node, choice, (role for _, role in w.roles_of.get(node) or ()))
+
+
+def put_ahead(w: Work, choices: Mapping[NodeId, Choice], before: Plan | None, after: Plan) -> None:
+    """The same for all roles that the rules of these plans name. Roles that are not bound get theirs too, because they will be bound in a
+    moment; `drop_unbound` comes after that."""
+    roles = sorted(named_by_rules(before) | named_by_rules(after))
+    for node, choice in choices.items():
+        _put_roles(w, node, choice, roles)
+
+
+def _put_roles(w: Work, node: NodeId, choice: Choice, roles: Iterable[str]) -> None:
+    for role in roles:
+        scope, values = f"{node}/{role}", choice.roles.get(role)
+        if values or scope in w.values_of:
+            _put(w, scope, values or {})
+
+
+def named_by_rules(plan: Plan | None) -> set[str]:
+    return {role for rule in plan.rules for role in rule.roles} if plan is not None else set()
 
 
 def drop_unbound(w: Work, node: NodeId) -> None:
     """Drops the rules' values of roles that the node does not have."""
-    for role in {role for rule in w.plan.rules for role in rule.roles} if w.plan is not None else ():
+    for role in named_by_rules(w.plan):
         if (node, role) not in w.node_roles:
             _put(w, f"{node}/{role}", {})
 

@@ -36,7 +36,7 @@ from ..world.work import Work
 from ..world.world import World
 from .bind import adopt, commit, give_addresses
 from .bound_by import all_bound, bound_by, not_bound
-from .chosen import drop_unbound, put_role_attributes
+from .chosen import drop_unbound, put_ahead
 from .rebind import rebind
 
 AT_ONCE = 256
@@ -73,8 +73,8 @@ def _placed(plan: Plan | None) -> int:
 def begin(w: Work, event: Commit) -> None:
     """A commit that was checked is the wanted state from now on."""
     w.defers = True
-    choices = adopt(w, event.plan, event.who)
-    put_role_attributes(w, choices, unbound=True)
+    before = w.plan
+    put_ahead(w, adopt(w, event.plan, event.who), before, event.plan)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
     for node in nodes:
         bmc.take_up(w, w.nodes[node.id])

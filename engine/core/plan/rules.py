@@ -51,8 +51,28 @@ _TESTS: dict[str, Callable[[Json, Json], bool]] = {
 }
 
 
+OF_RECORD = frozenset({"family", "arch", "serial", "uuid", "mac", "place", "rack"})
+"""Facts that stand in the node's record. Its discovery roles reported all others."""
+
+
 def facts(view: View, node: Node) -> dict[str, Json]:
     """The facts that rules may match (`plan.FACTS`)."""
+    return {**_reported(view, node), **_of_record(node)}
+
+
+def _of_record(node: Node) -> dict[str, Json]:
+    return {
+        "family": node.family,
+        "arch": node.arch,
+        "serial": node.serial,
+        "uuid": node.uuid,
+        "mac": node.boot_mac,
+        "place": node.place.unit if node.place else None,
+        "rack": node.place.rack if node.place else "",
+    }
+
+
+def _reported(view: View, node: Node) -> dict[str, Json]:
     gave: dict[str, Json] = {}
     for key in view.roles_of.get(node.id) or ():
         role = view.node_roles[key]
@@ -63,7 +83,6 @@ def facts(view: View, node: Node) -> dict[str, Json]:
     return {
         "vendor": told.vendor,
         "product": told.product,
-        "family": node.family,
         "firmware": told.firmware,
         "memory": told.memory_mb,
         "cpus": told.cpus,
@@ -72,18 +91,12 @@ def facts(view: View, node: Node) -> dict[str, Json]:
         "nics.count": len(told.ethernet),
         "nics.speed": max((nic.speed for nic in told.ethernet), default=0),
         "kexec": told.kexec,
-        "arch": node.arch,
-        "serial": node.serial,
-        "uuid": node.uuid,
-        "mac": node.boot_mac,
-        "place": node.place.unit if node.place else None,
-        "rack": node.place.rack if node.place else "",
     }
 
 
 def choose(view: View, plan: Plan, node: Node) -> Choice:
     """Group, host name (first label), and attributes of the node and of its roles, by the plan's rules."""
-    known = facts(view, node)
+    known = _of_record(node) if all(OF_RECORD.issuperset(rule.match) for rule in plan.rules) else facts(view, node)
     group, name, matched = "", "", False
     attributes: dict[str, Json] = {}
     roles: dict[str, dict[str, Json]] = {}
