@@ -213,6 +213,12 @@ class Inbox:
             self._room.notify_all()
             return True
 
+    @property
+    def waits(self) -> bool:
+        """True if an event waits."""
+        with self._lock:
+            return any(self._lanes)
+
     def depths(self) -> dict[str, int]:
         """Lane -> number of waiting events."""
         return {name: len(queue) for name, queue in zip(NAMES, self._lanes, strict=True)}

@@ -146,6 +146,8 @@ class Loop(Generic[W]):
         self._checks = checks
         self._aside = Aside(checks, self.inbox.wake)
         self._rest = False
+        self._continued = False
+        """The last batch was a `Continue`. They take turns with what waits, so that a packet waits for one at most."""
         self._slowest = (0.0, "")
         self._published = store.seq
         self._stopping = False
@@ -244,16 +246,16 @@ class Loop(Generic[W]):
         if self._carried:
             return [self._carried.popleft() for _ in range(min(self._limit, len(self._carried)))]
         at, now = self._clock.wall(), self._stamp()
-        events: list[Event] = []
-        if not self._stopping:
-            tick = self._wakes.due(now)
-            if tick is not None:
-                events.append(tick)
-            if self._rest:
-                events.append(Continue())
+        rest = self._rest and not self._stopping
+        if rest and not (self._continued and self.inbox.waits):
+            self._continued = True
+            return [Happened(at, now, Continue())]
+        self._continued = False
+        tick = None if self._stopping else self._wakes.due(now)
+        events: list[Event] = [] if tick is None else [tick]
         events += self._aside.next(self.world)
         events += self._here(self.inbox.drain(max(self._limit - len(events), 1)))
-        return [Happened(at, now, event) for event in events]
+        return [Happened(at, now, event) for event in events or ([Continue()] if rest else [])]
 
     def _here(self, events: list[Event]) -> list[Event]:
         """Without those that are computed beside the loop. Without a thread of its own, the loop computes them itself."""

@@ -53,6 +53,7 @@ def graph(world: World) -> dict[Any, Any]:
 
 def by_plan(world: World) -> dict[Any, Any]:
     """The whole graph, computed at once from the plan and the nodes."""
+    world.memo.clear()
     wanted, out = Wanted(world), {}
     for node in world.nodes.values():
         own = wanted.own(node, asked(world, node))

@@ -28,6 +28,8 @@ from rack import Rack
 
 from crowbar_tui.cli import main
 from engine.api.control import Reader
+from engine.core.plan.rebind import asked
+from engine.core.plan.wanted import Own, Wanted
 from engine.core.roles.claims import trusted
 from engine.core.step import step
 from engine.core.world.load import load_world
@@ -155,7 +157,13 @@ def test_an_engine_serves_it(kept: Path, golden: Any, engine: Engine) -> None:
     before = golden["now"]
     assert engine.failure == ""
     assert set(before["nodes"]) <= set(engine.world.nodes)
-    assert {tuple(key.split("/", 1)) for key in before["roles"]} <= set(engine.world.node_roles)
+    for node in engine.world.nodes.values():  # the start has bound what this version wants
+        own = Wanted(engine.world).own(node, asked(engine.world, node))
+        assert isinstance(own, Own)
+        bound = [engine.world.node_roles[key] for key in engine.world.roles_of.get(node.id) or ()]
+        assert {role.role for role in bound if not role.kept} == set(own.roles)
+    kept_roles = {tuple(key.split("/", 1)) for key in before["roles"]} & set(engine.world.node_roles)
+    assert len(kept_roles) > len(before["roles"]) * 9 // 10
     assert engine.adapters.vault.needed("bmc-password") == PLANTED
     answer = engine.ask(SetAttribute(who="ada", layer="operator", scope="n1", name="ntp-upstream", value=["10.0.0.3"]))
     assert isinstance(answer, Accept)

@@ -95,7 +95,6 @@ class _Rebinding:
         self.edges: set[Key] = set()
         """Node roles with new edges, without those that were bound with all that they require: `ranks_alone` has looked at these. A
         cycle through one of them has an edge to it, or from it, that was set otherwise."""
-        self._ranks: dict[tuple[int, Kind], dict[str, float]] = {}
 
     def shape(self, node: Node) -> Reason | None:
         """Binds what the node must have, and notes what it must not have."""
@@ -126,10 +125,10 @@ class _Rebinding:
         """Binds new roles, with the edges and the rank that follow from their node alone. `settle` adds what follows from others."""
         w, local = self.w, self.wanted.local(own)
         place = (id(own), node.kind)
-        ranks = self._ranks.get(place)
+        ranks = self.wanted.ranks.get(place)
         if ranks is None:
             parents = {role: one.parents for role, one in local.items()}
-            ranks = self._ranks[place] = ranks_alone(w.catalog, parents, staged=node.kind is Kind.SERVER)
+            ranks = self.wanted.ranks[place] = ranks_alone(w.catalog, parents, staged=node.kind is Kind.SERVER)
         revision, records = latest(w), []
         for role in new:
             deployment, one = own.roles[role], local[role]

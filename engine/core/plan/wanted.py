@@ -74,14 +74,33 @@ def machine_order(node: Node) -> tuple[str, int, str, str, str]:
     return (*place, node.serial, node.boot_mac, node.id)
 
 
+class Shared(Struct):
+    """What nodes with the same roles from the plan share. It follows from plan, barclamps and the tree of deployments, so it is kept with a
+    world until one of these changes (`View.memo`)."""
+
+    owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
+    """(True for the admin node, its roles without those that they require) -> all roles."""
+    locals: dict[int, dict[str, Local]] = {}
+    """By id of the `Own`, which `owns` keeps."""
+    ranks: dict[tuple[int, Kind], dict[str, float]] = {}
+    """The same, and the kind of node -> role -> its rank as far as it follows from the node (`graph.ranks_alone`)."""
+
+
+SETS = 64
+"""Most sets of roles that are kept: a plan may give each node other roles."""
+
+
 class Wanted:
     """The wanted graph of a view. Nodes with the same roles from the plan share their result, so one rack costs a few results."""
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._owns: dict[tuple[bool, tuple[tuple[str, str], ...]], Own | Reason] = {}
-        self._locals: dict[int, dict[str, Local]] = {}
-        """By id of the `Own`, which `_owns` keeps."""
+        kept = view.memo.get("wanted")
+        if kept is None or len(kept.owns) > SETS:
+            kept = view.memo["wanted"] = Shared()
+        self._owns = kept.owns
+        self._locals = kept.locals
+        self.ranks = kept.ranks
 
     # -- the roles of a node ---------------------------------------------------------------------------------------
 

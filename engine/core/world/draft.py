@@ -54,6 +54,7 @@ class Draft(View, Changing):
         self.plan: Plan | None = world.plan
         self.meta: Meta = world.meta
         self.collectors = world.catalog.collectors
+        self.memo: dict[str, Any] = world.memo
         self._open(world)
         self.at = 0.0
         self.now = 0.0
@@ -112,7 +113,7 @@ class Draft(View, Changing):
     def rollback(self, to: Checkpoint) -> None:
         """Forget everything since the checkpoint."""
         self.catalog, self.plan, self.meta = to.world.catalog, to.world.plan, to.world.meta
-        self.collectors = self.catalog.collectors
+        self.collectors, self.memo = self.catalog.collectors, to.world.memo
         self._open(to.world)
         self.rows, self.touched, self.looked, self.released, self.quiet = to.rows, to.touched, to.looked, to.released, to.quiet
         self.binding, self.answers, self.defers = to.binding, to.answers, False
@@ -150,6 +151,7 @@ class Draft(View, Changing):
         fields["base"], fields["catalog"], fields["plan"], fields["meta"] = self.base, self.catalog, self.plan, self.meta
         fields["touched"] = tuple(self.touched) if keep_touched else ()
         fields["released"] = tuple(self.released) if keep_touched else ()
+        fields["memo"] = self.memo
         fields["looked"] = tuple(self.looked) if keep_touched else ()
         fields["binding"] = tuple(self.binding.items()) if keep_touched else ()
         fields["answers"] = tuple(self.answers) if keep_touched else ()

@@ -6,7 +6,7 @@ either, and reads what both can.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from immutables import Map
 
@@ -67,6 +67,9 @@ class View:
     """The same with the roles that the plan's networks make."""
     plan: Plan | None
     meta: Meta
+    memo: dict[str, Any]
+    """What was computed of plan, barclamps and the tree of deployments alone, kept until one of them changes. It is no part of the world:
+    without it, it is computed again."""
     nodes: Table[NodeId, Node]
     node_roles: Table[Key, NodeRole]
     sightings: Table[Mac, Sighting]

@@ -326,6 +326,7 @@ class Work(Draft):
         """Keep `above`. A deployment that came, moved or went is above others."""
         if self.loading:
             return
+        self.memo = {}
         for name in [deployment.name for deployment in self.all(Deployment)]:
             chain: dict[str, None] = {}
             here = name
@@ -361,7 +362,7 @@ class Work(Draft):
         """Work by another plan, with the catalogue that it makes. What follows from definitions follows."""
         before, self.plan, self.catalog = self.catalog, plan, catalog
         self.full.clear()
-        self.collectors = catalog.collectors
+        self.collectors, self.memo = catalog.collectors, {}
         for name in sorted(before.roles.keys() | catalog.roles.keys()):
             old, new = before.roles.get(name), catalog.roles.get(name)
             if old == new:

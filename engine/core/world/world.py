@@ -54,13 +54,13 @@ class World(View, Settled):
         """`maps`: those of `view.MAPS` that are not empty."""
         self.__dict__.update(_EMPTY)
         self.__dict__.update(maps, base=base, catalog=catalog, plan=plan, meta=meta, share=share)
-        self.__dict__.update(touched=touched, released=released, full=full, looked=(), binding=(), answers=())
+        self.__dict__.update(touched=touched, released=released, full=full, looked=(), binding=(), answers=(), memo={})
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a world is immutable: change a working copy of it")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, World) and self.__dict__ == other.__dict__
+        return isinstance(other, World) and self.__dict__ | _NO_MEMO == other.__dict__ | _NO_MEMO
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -82,4 +82,5 @@ class World(View, Settled):
         return self.nodes[found] if found else None
 
 
+_NO_MEMO: dict[str, Any] = {"memo": None}
 _EMPTY: dict[str, Map[Any, Any]] = dict.fromkeys(MAPS, Map())
