@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from catalogs import plan
 from msgspec.structs import replace
 
 from engine.events import Commit, Event, NodeDue, Tick
+from engine.plan import Plan, Site
 from engine.runtime.aside import Aside
 
 PATIENCE_S = 60.0
@@ -41,7 +41,7 @@ class Rig:
 
 
 def commit(who: str) -> Commit:
-    return Commit(who=who, plan=plan({}))
+    return Commit(who=who, plan=Plan(site=Site(name="r1")))
 
 
 def test_a_small_commit_does_not_overtake_a_large_one() -> None:

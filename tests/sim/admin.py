@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from engine import reasons
 from engine.core.boot.boot import open_generation
+from engine.core.plan.pieces import checked
 from engine.core.step import step
 from engine.core.world.load import load_world
 from engine.core.world.work import Work
@@ -89,6 +90,7 @@ class Admin:
             apply=self._apply,
             work=Work,
             run_effects=self._run,
+            checks=checked,
             clock=LoopClock(clock.wall, clock.monotonic),
             limit=sim.random("admin").choice([1, 3, 16, 128]),
         )

@@ -39,8 +39,8 @@ from .bound_by import all_bound, bound_by, not_bound
 from .chosen import drop_unbound, put_ahead
 from .rebind import rebind
 
-AT_ONCE = 128
-"""Most node roles of one piece, but at least one node: some 10 ms."""
+AT_ONCE = 192
+"""Most node roles of one piece, but at least one node: some 10 ms. Smaller pieces make a commit longer, larger ones a DHCP answer."""
 LARGE = 512
 """A commit that may concern more node roles is carried out in pieces: some 20 ms in one step."""
 
