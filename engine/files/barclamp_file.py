@@ -44,9 +44,8 @@ NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "t
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
-WHERE_BOUND = {"bootstrap": ("local", "noop"), "discovery": ("agent", "local", "noop")}
-WHERE_BOUND_TO = {"bootstrap": "the admin node", "discovery": "each server"}
-"""Flag that binds a role by itself -> the jigs that can run there, and where."""
+WHERE_BOUND = {"bootstrap": ("the admin node", ("", "admin")), "discovery": ("each server", ("", "admin", "memory"))}
+"""Flag that binds a role by itself -> where, and `JigKind.serves` of the jigs that can run there."""
 MAY_BE_LEFT_OUT = ("hardware",)
 """Shipped stages that a site's `stages.yml` may leave out."""
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
@@ -367,9 +366,9 @@ class BarclampFile:
                 keys[key].fail(f"an abstract role is never bound, so {key} would do nothing")
         if {"once", "destructive"} <= role.flags:
             keys["flags"].fail("a destructive role is never repeated by itself, so once would do nothing")
-        for flag, jigs in WHERE_BOUND.items():
-            if flag in role.flags and role.jig in JIGS and role.jig not in jigs:
-                where, use = WHERE_BOUND_TO[flag], " or ".join(jigs)
+        for flag, (where, serves) in WHERE_BOUND.items():
+            if flag in role.flags and role.jig in JIGS and role.jig_kind.serves not in serves:
+                use = " or ".join(name for name, jig in JIGS.items() if jig.serves in serves)
                 keys["jig"].fail(f"a {flag} role is bound to {where}, where jig {role.jig} cannot run: use {use}")
 
     def _environment(self, role: RoleDef, keys: dict[str, Element]) -> None:

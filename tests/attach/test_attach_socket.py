@@ -162,7 +162,7 @@ def test_every_request_has_its_answer(tmp_path: Path, service: AttachService, ho
         SetAttribute(who=who, layer="hint", scope="n1", name="raid-wanted", value=7, pointer="/volumes/0"),
         (SetAttribute(who=who, layer="operator", scope="n1", name="key"), "geheim"),
         ("crowbar: 1", "a.yml", who),
-        (DoPropose(id=5, deployment="web", definition="{}", base=3, over=0.0), who),
+        (DoPropose(id=7, deployment="web", definition="{}", base=3, over=0.0), who),
         Recall(who=who, deployment="web"),
         (["web"], {"web": 2.5}, who),
     ]

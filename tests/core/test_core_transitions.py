@@ -259,7 +259,12 @@ def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
             yield one.func.id if isinstance(one.func, ast.Name) else one.func.attr if isinstance(one.func, ast.Attribute) else "", one
 
 
-OTHER_RECORDS = {("core/boot/leases.py", "lease"), ("core/hardware/disk_now.py", "one"), ("power/call.py", "ordered")}
+OTHER_RECORDS = {
+    ("core/boot/leases.py", "lease"),
+    ("core/hardware/disk_now.py", "one"),
+    ("power/call.py", "ordered"),
+    ("views/deployments.py", "there"),
+}
 """`replace` of records that have a `state` as well, and are no node roles."""
 SPREAD = {("model.py", "one")}
 """`replace` with fields that are not written out: of `LAST_VALUES`, of which a node role has none. Rehearsed racks have records of their own."""

@@ -58,8 +58,8 @@ def replace_node(w: Work, old: Node, who: str, value: Json) -> Reason | str:  # 
     for value in values:
         w.put_value(_rescoped(value, old.id, new.id))
     w.put_node(new := replace(new, pinned=True))
-    kept = {"name": old.name, "group": old.group, "deployment": old.deployment, "place": new.place or old.place}
-    change_node(w, new, NodeMove.ALLOCATE, **kept, since=w.at)
+    place = new.place or old.place
+    change_node(w, new, NodeMove.ALLOCATE, name=old.name, group=old.group, deployment=old.deployment, place=place, since=w.at)
     refused = bind_wanted(w, w.nodes[new.id])
     if refused is not None:
         return refused
