@@ -114,8 +114,9 @@ def allocate(w: Work, node: Node, who: str) -> Reason | None:  # noqa: ARG001  t
     put_attributes(w, node, choice)
     name = full_name(w, plan, node, choice.name) if choice.name else node.name
     owner = owner_of_node(plan, node, choice.deployment or node.deployment)
-    given = {"name": name, "group": choice.group or node.group, "deployment": owner, "place": node.place, "since": w.at}
-    node = change_node(w, node, NodeMove.ALLOCATE, **given) or node
+    group = choice.group or node.group
+    moved = change_node(w, node, NodeMove.ALLOCATE, name=name, group=group, deployment=owner, place=node.place, since=w.at)
+    node = moved or node
     node = bmc.take_up(w, node)  # a rule may have set it
     return bind_wanted(w, node)
 
