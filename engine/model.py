@@ -416,6 +416,9 @@ class Revision(Struct, frozen=True, kw_only=True, gc=False):
     """`plan.Plan` as JSON; secrets are references."""
 
 
+BEGUN = "begun"
+
+
 class Meta(Struct, frozen=True, kw_only=True, gc=False):
     """The one row about the installation itself."""
 
@@ -429,7 +432,8 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
     bound: str = ""
-    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known, or not all of it is bound."""
+    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known. BEGUN: some nodes are still to
+    be bound."""
 
 
 Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta

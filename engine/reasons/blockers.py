@@ -28,6 +28,7 @@ not_available = kind(
 on_hold = kind("on_hold", "node {node} is on hold", "release the hold: crowbar node {node} release", who=Who.OPERATOR)
 powered_off = kind("powered_off", "{who} powered node {node} off", "power it on: crowbar node {node} power on", who=Who.OPERATOR)
 problem = kind("problem", "node {node} has a problem: {message}", "fix the problem, then retry the node", who=Who.OPERATOR)
+plan_follows = kind("plan_follows", "the engine is still binding the plan's roles; nothing starts before all are bound", who=Who.ENGINE)
 booting = kind("booting", "the node is booting {environment}: last signal {signal}, next {expected}", who=Who.ENGINE)
 boot_held_up = kind(
     "boot_held_up",

@@ -30,7 +30,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from ..effects import Refuse
-from ..events import Commit, Continue, Event, Happened, Tick, Wake
+from ..events import Commit, CommitProposals, Continue, Event, Happened, Tick, Wake
 from ..model import Row
 from ..reasons import engine_error
 from ..requests import Request
@@ -299,7 +299,7 @@ class Loop(Generic[W]):
             raise _Poison(None, error) from error
         self.world = world
         self._rest = rest
-        if self._thread is not None and (binds or any(type(happened.event) is Commit for happened, _ in rows)):
+        if self._thread is not None and (binds or any(isinstance(happened.event, Commit | CommitProposals) for happened, _ in rows)):
             gc.freeze()  # what a commit binds stays: a collection over a large world takes up to half a second
         self.events += len(rows)
         self.batches += 1

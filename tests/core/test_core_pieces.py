@@ -14,10 +14,14 @@ from naive import naive
 from test_core_wanted import APPS, PLACED, by_plan, graph, rack, random_plan, services
 from world_rig import WorldRig
 
+from engine import reasons
 from engine.core.plan import pieces
+from engine.core.plan.bound_by import bound_by
+from engine.core.roles.guards import blockers
+from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.effects import Accept, Refuse, Start
-from engine.events import Commit, Continue, Event, Operate, Started
+from engine.events import Commit, CommitProposals, Continue, Event, Operate, Propose, Started
 from engine.model import State
 from engine.plan import Plan, RoleSettings, Rule
 from engine.requests import Asker, Request
@@ -119,6 +123,8 @@ def test_nothing_starts_and_no_receipt_is_given_before_the_graph_is_whole() -> N
     d.feed(checked(d.world, plan({"one": ("all",), "two": ("all",)})))
     seen: list[list[Any]] = [d.effects]
     while d.world.binding:
+        waits = [blockers(d.world, one) for one in d.world.node_roles.values() if "one" in one.role]
+        assert all(reasons.plan_follows() in found for found in waits)
         seen.append(d.feed(Continue()))
     assert len(seen) > 3
     assert not any(isinstance(one, Accept | Start) for effects in seen[:-1] for one in effects)
@@ -134,6 +140,33 @@ def test_a_refused_commit_changes_nothing_and_is_answered_at_once() -> None:
     assert d.one(Refuse).reason.code == "conflicts"
     assert (d.world.node_roles, d.world.revisions, d.world.plan) == (before.node_roles, before.revisions, before.plan)
     assert not d.world.binding
+
+
+def test_edits_of_deployments_are_committed_in_pieces_too() -> None:
+    d = rack(catalog(role("one"), role("two")), plan({"one": ("all",)}), {"n1": "", "n2": ""}, ["n1", "n2"])
+    (name,) = d.world.plan.deployments
+    wanted = replace(d.world.plan.deployments[name], roles={"one": ("all",), "two": ("all",)})
+    edit = Propose(who="ann", deployment=name, wanted=wanted)
+    asked = CommitProposals(request=ASKED, who="t", deployments=(name,))
+    d.feed(edit)
+    whole = pieces.checked(d.world, asked)
+    assert whole is not None
+    ready = whole()
+    d.now += 1
+    d.feed(replace(edit, who="bob", wanted=replace(wanted, roles={"two": ("all",)})))
+    (refused,) = [one for one in d.feed(ready) if isinstance(one, Refuse)]
+    assert refused.reason.code == "proposed_since", "bob's edit is not what was checked"
+    again = pieces.checked(d.world, asked)
+    assert again is not None
+    seen = [d.feed(again())]
+    while d.world.binding:
+        seen.append(d.feed(Continue()))
+    assert len(seen) > 2
+    assert [one for one in seen[-1] if isinstance(one, Accept)] == [Accept(request=ASKED, message=f"committed as revision 2: {name}")]
+    assert d.world.plan.deployments[name].roles == {"two": ("all",)}
+    assert {key[1] for key in d.world.node_roles if key[0] != "admin"} == {"two"}
+    assert not dict(d.world.proposals)
+    assert d.world.meta.bound == d.reload().meta.bound == bound_by(Work(d.world))
 
 
 def test_edges_that_turn_round_are_no_cycle_in_between() -> None:

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from ..world.work import Work
 from .revisions import latest
 
+REFUSED = "refused"
+"""In place of the digest: the plan cannot be met with these barclamps. The next start tries again."""
 RULES = 1
 """Version of the rules of `wanted`. Count it up when they give another graph for the same plan: then each store gets that graph at its
 next start."""
@@ -29,14 +31,9 @@ def bound_by(w: Work) -> str:
 
 def all_bound(w: Work) -> None:
     """The whole graph is what the plan wants."""
-    _put(w, bound_by(w))
+    put_bound(w, bound_by(w))
 
 
-def not_bound(w: Work) -> None:
-    """Some nodes are still to be bound."""
-    _put(w, "")
-
-
-def _put(w: Work, bound: str) -> None:
+def put_bound(w: Work, bound: str) -> None:
     if w.meta.bound != bound:
         w.put(replace(w.meta, bound=bound))

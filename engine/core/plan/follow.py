@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ... import reasons
 from ...definitions import Catalog
-from ...model import Node, NodeRole
+from ...model import BEGUN, Node, NodeRole
 from ...reasons import Reason
 from ..roles.change import change_node
 from ..roles.graph import Walk, find_cycle
@@ -38,7 +38,7 @@ def unfit(catalog: Catalog, world: World) -> Reason | None:
             if role in catalog.left_out:
                 return reasons.placed_left_out(role=role, deployment=deployment.name, stage=catalog.left_out[role])
     w = Work(world)
-    if w.meta.bound in ("", bound_by(w)) or SYSTEM not in w.deployments:
+    if w.meta.bound in ("", BEGUN, bound_by(w)) or SYSTEM not in w.deployments:
         return None
     refused = rebind(w, sorted(w.all(Node), key=lambda one: one.id))
     return refused or find_cycle(w, Walk(w), sorted(role.key for role in w.all(NodeRole)))

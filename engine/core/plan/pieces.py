@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from ...effects import Accept
 from ...events import Commit, CommitProposals, Event
-from ...model import Node, NodeId
+from ...model import BEGUN, Node, NodeId
 from ...plan import Plan
 from ...reasons import Reason
 from ..hardware import bmc
@@ -36,7 +36,7 @@ from ..world.view import View
 from ..world.work import Work
 from ..world.world import World
 from .bind import adopt, give_addresses
-from .bound_by import all_bound, bound_by, not_bound
+from .bound_by import REFUSED, all_bound, bound_by, put_bound
 from .chosen import drop_unbound, put_ahead
 from .dropped import sweep
 from .proposals import as_seen, carried_out, plan_of, receipt
@@ -94,7 +94,7 @@ def begin(w: Work, plan: Plan, event: Commit | CommitProposals) -> None:
 
 def look_again(w: Work) -> None:
     """All nodes are to be bound anew, piece by piece."""
-    not_bound(w)
+    put_bound(w, BEGUN)
     w.binding = dict.fromkeys(sorted(node.id for node in w.all(Node)), False)
 
 
@@ -118,7 +118,9 @@ def bind_some(w: Work) -> None:
     if refused and not all(tried):
         w.binding.update(dict.fromkeys(piece, True))
     if not w.binding:
-        if not refused:
+        if refused:
+            put_bound(w, REFUSED)
+        else:
             sweep(w)
             all_bound(w)
         end(w)

@@ -13,7 +13,7 @@ from itertools import islice
 
 from ... import reasons
 from ...definitions import On, RoleDef
-from ...model import ACTIVE, ERROR, PROPOSED, TRANSITION, Kind, Node, NodeRole
+from ...model import ACTIVE, BEGUN, ERROR, PROPOSED, TRANSITION, Kind, Node, NodeRole
 from ...reasons import Reason
 from ..boot.patience import pause_s
 from ..boot.signals import waits_for
@@ -147,6 +147,8 @@ def _no_disk(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Rea
 
 
 def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason]:
+    if view.meta.bound == BEGUN:
+        yield reasons.plan_follows()
     if not node.available:
         yield reasons.not_available(node=node.name)
     if node.hold:
