@@ -291,15 +291,19 @@ def whole(store: Path) -> dict[str, tuple[int, int, int, bytes]]:
     return out
 
 
-def test_a_refused_archive_leaves_a_store_byte_for_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = tmp_path / "store"
+def test_a_refused_archive_leaves_a_store_byte_for_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, unpacked = tmp_path / "store", tmp_path / "unpacked"
+    unpacked.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(unpacked))
     assert main(["--store", str(store), "barclamp", "import", str(archive(tmp_path / "web.tgz", INSIDE))]) == 0
-    before, outside = whole(store), {p.name for p in Path(tempfile.gettempdir()).glob("crowbar-*")}
+    before = whole(store)
     for number, (evil, text) in enumerate(ATTACKS.values()):
         path = archive(tmp_path / f"evil{number}.tgz", INSIDE, evil)
         assert main(["--store", str(store), "barclamp", "check" if number % 4 == 0 else "import", str(path)]) == 2, text
     for path in bombs(tmp_path)[:2]:
         assert main(["--store", str(store), "barclamp", "import", str(path)]) == 2
     assert whole(store) == before
-    assert {p.name for p in Path(tempfile.gettempdir()).glob("crowbar-*")} == outside
+    assert not list(unpacked.iterdir())
     assert "\x1b" not in capsys.readouterr().err

@@ -153,8 +153,8 @@ def test_an_interface_that_is_not_there_is_told_at_once(verb: list[str], capsys:
 def test_settings_beside_the_plan_are_shown_by_diff_and_status(engine: Engine, crowbar: Run, write_plan: Path) -> None:
     assert crowbar("set", "cloud", "ntp-servers", '["10.0.0.7"]')[0] == 0
     assert crowbar("set", "cloud", "raid-wanted", "{level: raid10}")[0] == 0
-    level = f"beside the plan: cloud raid-wanted: {getuser()} set {{'level': 'raid10'}}, which stays above the plan's {{'level': 'raid1'}}"
-    told = [f"  beside the plan: cloud ntp-servers: {getuser()} set ['10.0.0.7']; the plan has none", f"  {level}"]
+    level = f"beside the plan: cloud raid-wanted: {getuser()} set {{level: raid10}}, which stays above the plan's {{level: raid1}}"
+    told = [f"  beside the plan: cloud ntp-servers: {getuser()} set [10.0.0.7]; the plan has none", f"  {level}"]
     raid = [
         f"  needs a redeploy: raid-configure on {node}, because its inputs changed since it wrote; only a redeploy takes them"
         for node in NAMES

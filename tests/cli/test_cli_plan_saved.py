@@ -90,7 +90,7 @@ def test_a_setting_of_a_role_is_saved_from_the_command_line(engine: Engine, crow
     assert crowbar("plan", "check", str(file))[0] == 0
     assert crowbar("commit", str(file))[:2] == (0, "committed\n")
     code, out, _ = crowbar("plan", "diff", str(file))
-    beside = f"beside the plan: admin/ntp-server ntp-upstream: {getuser()} set ['10.9.9.9']; the plan has none"
+    beside = f"beside the plan: admin/ntp-server ntp-upstream: {getuser()} set [10.9.9.9]; the plan has none"
     assert (code, out.splitlines()) == (0, ["no difference: this plan is the current revision 2", f"  {beside}"]), "no plan can hold it"
 
 

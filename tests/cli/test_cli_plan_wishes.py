@@ -29,9 +29,9 @@ def test_a_wish_that_changes_shows_what_it_reboots_and_wipes(crowbar: Run, tmp_p
     code, out, _ = diff(crowbar, tmp_path, "object-store: {group: control}")
     assert code == 1
     said = out.splitlines()
-    at = said.index("  ~ control-10     raid-wanted: nothing -> {'level': 'jbod'}")
+    at = said.index("  ~ control-10     raid-wanted: nothing -> {level: jbod}")
     assert said[at + 1] == "      raid-configure runs again only in a redeploy, which reboots the node and wipes sda"
-    at = said.index("  ~ control-10     bios-wanted: nothing -> {'numa': 'disabled'}")
+    at = said.index("  ~ control-10     bios-wanted: nothing -> {numa: disabled}")
     assert said[at + 1] == "      bios-configure runs again if you approve the step back to stage hardware, which reboots the node"
     back = "runs again, after a step back to stage hardware, which you approve and which reboots the node"
     assert f"  ~ control-10     bios-configure     {back}" in said

@@ -74,7 +74,7 @@ async def test_the_preview_shows_another_owner_and_what_another_raid_costs(tmp_p
     async with console(source, at, size=(140, 60)) as (app, pilot):
         text = await preview(app, pilot, path)
         assert "deployment: system -> left" in text
-        assert "raid-wanted: nothing -> {'level': 'raid10'}" in text
+        assert "raid-wanted: nothing -> {level: raid10}" in text
         assert "raid-configure runs again only in a redeploy, which reboots the node and wipes sda" in text
 
 
@@ -312,4 +312,4 @@ async def test_the_preview_of_a_commit_shows_the_settings_beside_the_plan(tmp_pa
     path = tmp_path / "plan.yml"
     path.write_text(write(in_force(source.world)))
     async with console(source, at, (160, 48)) as (app, pilot):
-        assert "! beside the plan: cloud ntp-upstream: anna set ['10.0.0.9']; the plan has none" in await preview(app, pilot, path)
+        assert "! beside the plan: cloud ntp-upstream: anna set [10.0.0.9]; the plan has none" in await preview(app, pilot, path)

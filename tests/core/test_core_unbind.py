@@ -111,6 +111,15 @@ def test_one_that_wrote_disks_stays() -> None:
     assert "wipe" in after(d)[0], "nor by any later one"
 
 
+def test_one_that_may_have_written_disks_stays() -> None:
+    """It asked for a reboot, or its node died: nobody knows before its `verify`."""
+    d = rack("wipe", "app")
+    d.change(role="wipe", state=State.WAITING, recheck=True)
+    now, said = after(d, "app")
+    assert "wipe" in now
+    assert "wrote disks" in said["wipe"][1]
+
+
 def test_values_of_the_role_go_with_it_and_those_of_the_node_stay() -> None:
     d = rack("app")
     d.feed(SetAttribute(who="op", layer="operator", scope="n1/app", name="mode", value="a"))

@@ -164,6 +164,7 @@ FAILED_ONCE = {
     5002606: "a node that was set to unavailable while a role ran could be neither deleted nor merged, and no reason said why",
     25261: "a rack counted as settled while a machine was off whose node was not available, and which the engine therefore asked nothing",
     300240: "a nonce was shown again after another network card was put in, and its refusal counted as impossible",
+    1000461: "a plan dropped a role that had asked for a reboot after it wrote a disk, and a later plan let it write again",
     203038: "a merge with a banned record banned the other one, and no reason said why until its machine booted the next time",
 }
 

@@ -5,7 +5,8 @@ install.
 
 Rules
 * A running role stays until its attempt ends, because its outcome would belong to nothing.
-* A destructive role that has succeeded stays, because its record keeps it from writing again.
+* A destructive role that has succeeded stays, because its record keeps it from writing again. So does one of which nobody knows whether it
+  has: its `verify` tells.
 * What a role that stays requires stays too.
 """
 
@@ -17,7 +18,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from ...model import Key, NodeRole
-from ..roles.transitions import Move, legal
+from ..roles.transitions import Move, doubtful, legal
 from ..world.view import View
 from ..world.work import Work
 
@@ -51,7 +52,7 @@ def _staying(view: View, loose: dict[Key, NodeRole]) -> dict[Key, Kept]:
         definition = view.catalog.roles.get(role.role)
         if not legal(role, Move.UNBIND):
             stay[key] = "runs"
-        elif definition is not None and definition.destructive and role.succeeded:
+        elif definition is not None and definition.destructive and (role.succeeded or doubtful(role)):
             stay[key] = "wrote"
     queue = list(stay)
     for key in queue:  # grows meanwhile
