@@ -211,7 +211,7 @@ def test_all_nics_are_in_their_switch_and_all_bmcs_have_their_address() -> None:
     commands = [" ".join(words) for words in network.inner(SIX)]
     for guest in guests(SIX):
         for nic in guest.nics:
-            assert f"link set {nic.tap} master {nic.switch}" in commands
+            assert f"link set {nic.tap} mtu {network.LARGEST} master {nic.switch}" in commands
             assert f"link set {nic.tap} up" in commands
         assert f"address add {guest.bmc_address}/32 dev mgmt0" in commands
     assert not any("group_fwd_mask" in one for one in commands), "a machine must not hear its neighbours' LLDP"
