@@ -230,7 +230,7 @@ def test_every_interface_is_made_before_it_is_used() -> None:
                 known.add(name)
             case ("tuntap", "add", "dev", name, *_):
                 known.add(name)
-            case ("link", "set", name, "master", switch):
+            case ("link", "set", name, "mtu", _, "master", switch):
                 assert {name, switch} <= known
             case ("link", "set", name, "up") | ("address", "add", _, "dev", name) | ("route", "add", _, "dev", name):
                 assert name in known
@@ -452,7 +452,7 @@ def test_what_is_missing_is_told_in_one_sentence_before_anything_starts(
     monkeypatch.setattr(needs, "FILES", {str(tmp_path / "OVMF_CODE_4M.fd"): "ovmf"})
     monkeypatch.setattr(needs, "ROMS", (str(tmp_path),))
     why = needs.missing()
-    assert "qemu-system-x86, qemu-utils, ovmf, ipxe-qemu" in why
+    assert "qemu-system-x86, qemu-utils, nftables, ovmf, ipxe-qemu" in why
     assert "\n" not in why
     code = main(["--store", str(tmp_path / "store"), "rehearse", "--kind", "qemu", "--nodes", "1", "--headless"])
     assert code == 2
