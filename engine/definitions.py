@@ -116,16 +116,20 @@ class Want(Struct, frozen=True, kw_only=True):
 
 
 class Collect(Struct, frozen=True, kw_only=True):
-    """A role that reads the committed values of an attribute from all node roles that want it (wishes)."""
+    """A role that reads the committed values of an attribute from all node roles that want it (wishes), or from all nodes."""
 
     attribute: str
     into: str
     role: str = ""
     """Only the wishes of this role's node roles. Empty: those of all roles."""
+    of: Literal["roles", "nodes"] = "roles"
+    """`nodes`: the values that the engine computes for every node, whatever roles it has."""
 
     @property
     def key(self) -> str:
-        """The key under which values are collected: `attribute`, or `role/attribute`."""
+        """The key under which values are collected: `attribute`, `role/attribute`, or `nodes:attribute`."""
+        if self.of == "nodes":
+            return f"nodes:{self.attribute}"
         return f"{self.role}/{self.attribute}" if self.role else self.attribute
 
 
@@ -367,11 +371,20 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def collectors(self) -> dict[str, tuple[str, ...]]:
-        """Key of collected values -> the roles that collect them."""
+        """Key of values collected from node roles -> the roles that collect them."""
+        return self._collectors("roles")
+
+    @cached_property
+    def node_collectors(self) -> dict[str, tuple[str, ...]]:
+        """Key of values collected from nodes -> the roles that collect them."""
+        return self._collectors("nodes")
+
+    def _collectors(self, of: str) -> dict[str, tuple[str, ...]]:
         out: dict[str, tuple[str, ...]] = {}
         for role in self.roles.values():
             for collect in role.collects:
-                out[collect.key] = (*out.get(collect.key, ()), role.name)
+                if collect.of == of:
+                    out[collect.key] = (*out.get(collect.key, ()), role.name)
         return out
 
     def in_system(self, stage: str) -> bool:

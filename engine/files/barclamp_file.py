@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
 from ..core.roles import pointer
 from ..core.roles.pointer import PointerError
+from ..core.roles.wishes import OF_NODES
 from ..definitions import (
     FLAGS,
     HARDWARE,
@@ -319,14 +320,20 @@ class BarclampFile:
         return Want(name=name)
 
     def _collect(self, element: Element, words: list[tuple[Element, str]], wanted: list[tuple[Element, str]]) -> Collect:
-        keys = element.fields(("attribute", "into", "role"), ("attribute", "into"))
+        keys = element.fields(("attribute", "into", "role", "of"), ("attribute", "into"))
         if not {"attribute", "into"} <= keys.keys():
             return Collect(attribute="", into="")
         wanted.append((keys["attribute"], name := keys["attribute"].text("an attribute's name")))
         if "role" in keys:
             words.append((keys["role"], keys["role"].text("a role's name")))
         role = keys["role"].text("a role's name") if "role" in keys else ""
-        return Collect(attribute=name, into=keys["into"].name("a path like a/b/c", _PATH, 200), role=role)
+        nodes = "of" in keys and keys["of"].choice(("roles", "nodes")) == "nodes"
+        if nodes and name not in OF_NODES:
+            keys["attribute"].fail(f"only these can be collected of nodes: {', '.join(sorted(OF_NODES))}")
+        if nodes and "role" in keys:
+            keys["role"].fail("values of nodes are not of a role: leave out role, or of: nodes")
+        into = keys["into"].name("a path like a/b/c", _PATH, 200)
+        return Collect(attribute=name, into=into, role=role, of="nodes" if nodes and name in OF_NODES and not role else "roles")
 
     def _sense(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """Checks that the keys of a role agree with each other and with the files of its folder."""

@@ -23,7 +23,7 @@ from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..world.view import View
-from . import pointer, sealed
+from . import dns_records, pointer, sealed
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -50,6 +50,8 @@ COMPUTED = frozenset(
         "network",
         "admin-address",
         "admin-subnets",
+        "dns-zones",
+        "dns-admin",
         "engine-url",
         "image",
         *KEPT,
@@ -329,6 +331,8 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
             return plan.site.admin.address
         case "admin-subnets":
             return sorted(n.subnet for n in plan.networks.values())
+        case "dns-zones" | "dns-admin":
+            return dns_records.zones(plan) if name == "dns-zones" else dns_records.admin_records(plan, node)
         case "engine-url":
             return f"http://{plan.site.admin.address}"
         case "engine-key" | "credential" | "bmc-account":

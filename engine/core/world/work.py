@@ -36,7 +36,7 @@ from ...plan import Plan
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
-from ..roles.wishes import weight
+from ..roles.wishes import weight, weight_of_node
 from .draft import Change, Checkpoint, Draft
 from .entries import bmcs, enter, index, leave, matters, names, nonces, regroup
 from .ordered import EMPTY, Ordered
@@ -67,6 +67,7 @@ class Work(Draft):
                 self.address_of[(row.node, row.network)] = row.address
                 self.rows[("allocations", row.address)] = row
                 self.restale(self.roles_of.get(row.node) or ())
+                self._weigh_node(row.node)
             case Value():
                 self.put_value(row)
             case Deployment() if self.deployments.get(row.name) != row:
@@ -100,6 +101,8 @@ class Work(Draft):
             self.touch_node(new.id)
         if old is not None and old.name != new.name:
             self.restale(self.roles_of.get(new.id) or ())
+        if old is None or old.name != new.name:
+            self._weigh_node(new.id)
 
     def put_role(self, new: NodeRole, fresh: bool = False) -> None:
         """`fresh`: its `try_hash` was made of the inputs as they are now."""
@@ -307,6 +310,7 @@ class Work(Draft):
                     index(kept, entries, (), old.id)
                 regroup(self.uuids, old.uuid, "", old.id)
                 regroup(self.serials, old.serial, "", old.id)
+                self._weigh_node(old.id)
             case Sighting():
                 index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
                 self.strangers.pop(old.mac, None)
@@ -319,6 +323,7 @@ class Work(Draft):
                 if self.address_of.get((old.node, old.network)) == old.address:
                     del self.address_of[(old.node, old.network)]
                 self.restale(self.roles_of.get(old.node) or ())
+                self._weigh_node(old.node)
             case Value():
                 leave(self.values_of, old.scope, old.key)
                 self.restale(readers(self, old))
@@ -381,6 +386,8 @@ class Work(Draft):
                 self._stale_now(role)
                 self._undone_now(role)
                 self.touch_node(role.node)
+        for node in self.all(Node) if catalog.node_collectors else ():
+            self._weigh_node(node.id)
         self.released.update(dict.fromkeys(self.limits()))
 
     def load_ends(self) -> None:
@@ -393,6 +400,8 @@ class Work(Draft):
         roles = self.all(NodeRole)
         for role in roles if self.collectors else ():
             self._wish(role)
+        for node in self.all(Node) if self.catalog.node_collectors else ():
+            self._weigh_node(node.id)
         for role in roles:
             self._stale_now(role)
             self._undone_now(role)
@@ -400,6 +409,13 @@ class Work(Draft):
     def _wish(self, role: NodeRole) -> None:
         for what in self.collectors:
             self._weigh(role.key, what, weight(self, role, what))
+
+    def _weigh_node(self, node: NodeId) -> None:
+        """The name or an address of a node changed, or the plan: what roles collect from nodes follows."""
+        if self.loading:
+            return
+        for what in self.catalog.node_collectors:
+            self._weigh((node, ""), what, weight_of_node(self, self.nodes.get(node), what))
 
     def _weigh(self, key: Key, what: str, new: int) -> None:
         """A wish changed: the sum of that `Collect.key` follows, and whoever collects it may be stale by that."""
@@ -415,7 +431,7 @@ class Work(Draft):
             self.wishes[what] = total
         else:
             del self.wishes[what]
-        for name in self.collectors[what]:
+        for name in self.collectors.get(what) or self.catalog.node_collectors[what]:
             self.restale(tuple(self.bound.get(name) or ()))
 
     def _stale_now(self, role: NodeRole, fresh: bool = False) -> None:
