@@ -22,6 +22,7 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
+from ..monitor.commands import node_commands
 from ..world.view import View
 from . import pointer, sealed
 
@@ -52,6 +53,7 @@ COMPUTED = frozenset(
         "admin-subnets",
         "engine-url",
         "image",
+        "node-checks",
         *KEPT,
         *DERIVED,
     }
@@ -336,6 +338,8 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
         case "image":
             method = effective(view, role, "install-method")
             return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
+        case "node-checks":
+            return node_commands(view.catalog)
         case "install-disk":
             return install_disk(view, node, role, effective(view, role, "root-disk"))
         case "raid-disks":

@@ -15,18 +15,24 @@ from hashlib import blake2b
 
 from msgspec import json
 
-from ...definitions import Collect, Json
+from ...definitions import Collect, Json, RoleDef
 from ...model import NodeRole
+from ..monitor.hosts import MONITORED, monitored
+from ..monitor.nagios import objects
 from ..world.view import View
-from .attributes import document, layers, nest
+from .attributes import admin_network, document, effective, layers, nest
 from .derive import committed
 
+INTERVAL, INTERVAL_S = "monitor-interval", 20
+"""The attribute that says after how many seconds Nagios looks again, and its value where no layer has one."""
 _encoder = json.Encoder(order="deterministic")
 _MASK = (1 << 62) - 1
 
 
 def wish(view: View, role: NodeRole, attribute: str) -> Json:
     """The node role's wish: its value without the gives of parents. None: no wish."""
+    if attribute == MONITORED:
+        return monitored(view, role, admin_network(view))
     value = None
     for layer, _, found in layers(view, role, attribute):
         if layer != "parent":
@@ -37,7 +43,12 @@ def wish(view: View, role: NodeRole, attribute: str) -> Json:
 def wishes(view: View, role: NodeRole, attribute: str) -> bool:
     """True if this node role makes a wish by that attribute."""
     definition = view.catalog.roles.get(role.role)
-    return committed(role) and definition is not None and any(w.name == attribute for w in definition.wants)
+    return committed(role) and definition is not None and _may_wish(definition, attribute)
+
+
+def _may_wish(definition: RoleDef, attribute: str) -> bool:
+    """It wants the attribute. What is monitored is wished by the key `checks`."""
+    return bool(definition.checks) if attribute == MONITORED else any(w.name == attribute for w in definition.wants)
 
 
 def weight(view: View, role: NodeRole, key: str) -> int:
@@ -54,7 +65,7 @@ def collected(view: View, collect: Collect) -> list[dict[str, Json]]:
     """All wishes of a collected attribute, by node and role. Walks them all: only for a role that is about to run."""
     out = []
     for name, definition in view.catalog.roles.items():
-        if collect.role not in ("", name) or not any(w.name == collect.attribute for w in definition.wants):
+        if collect.role not in ("", name) or not _may_wish(definition, collect.attribute):
             continue
         for key in view.bound.get(name) or ():
             role = view.node_roles[key]
@@ -66,8 +77,12 @@ def collected(view: View, collect: Collect) -> list[dict[str, Json]]:
 
 
 def task_document(view: View, role: NodeRole, opened: dict[str, Json]) -> dict[str, Json]:
-    """attributes.json of a task: the inputs, and the collected values."""
+    """attributes.json of a task: the inputs, and the collected values. What is monitored is collected as the text for Nagios."""
     out = document(view, role, opened)
     for collect in view.catalog.roles[role.role].collects:
-        nest(out, collect.into, collected(view, collect))
+        found = collected(view, collect)
+        if collect.attribute == MONITORED:
+            nest(out, collect.into, objects(found, int(effective(view, role, INTERVAL) or INTERVAL_S)))
+        else:
+            nest(out, collect.into, found)
     return out
