@@ -239,7 +239,7 @@ MISSING_JIGS = {
 }
 """Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
 
-TOOLS = ("disks",)
+TOOLS = ("disks", "service")
 HARDWARE = {"raid": "raid-wanted", "bios": "bios-wanted", "disk": "root-disk"}
 """Key of a role's `hardware` -> the attribute that carries the wish."""
 

@@ -94,6 +94,7 @@ class Rehearsal:
                 keys=keys_beside(store),
                 reach=Reach(self.spec.lane),
                 interface=namespace.OUTER if self.spec.lane is None else None,
+                rack=self.folder,
                 synthetic=kind == "simulated",
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import daemons
 import pytest
 
 # An `ip` that keeps addresses in $CROWBAR_ROOT/ip: lines of INTERFACE ADDRESS/BITS.
@@ -126,9 +127,11 @@ def test_ntp_server_runs_chronyd(machine: Any) -> None:
     missing = machine.run("ntp-server", wanted)
     assert missing.code == 1
     assert "install chrony" in missing.err
-    machine.tool("chronyd", "")
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("chronyc", "echo 0A000001,10.0.0.1,3,0,0,0,0")
     done = machine.run("ntp-server", wanted)
     assert (done.code, done.gives) == (0, {"ntp-servers": ["192.168.124.10"]})
+    assert "chronyd follows 10.0.0.1, at stratum 3" in done.out
     conf = machine.folder / "state/ntp/chrony.conf"
     assert conf.read_text().splitlines()[:4] == [
         "server 10.0.0.1 iburst",
@@ -136,7 +139,12 @@ def test_ntp_server_runs_chronyd(machine: Any) -> None:
         "allow 10.1.0.0/20",
         "local stratum 10",
     ]
-    assert f"chronyd -f {conf}" in machine.calls
+    assert [call for call in machine.calls if call.startswith("service up ntp -- chronyd -x")]
+    machine.tool("chronyc", "echo 7F7F0101,,10,0,0,0,0")
+    assert "follows its own clock, at stratum 10" in machine.run("ntp-server", wanted).out
+    assert machine.run("ntp-server", wanted, "verify").code == 0
+    machine.tool("chronyc", "exit 1")
+    assert machine.run("ntp-server", wanted, "verify").code == 1
 
 
 SYSTEMCTL = r"""
@@ -169,6 +177,14 @@ def test_ntp_client(machine: Any, chrony: bool, file: str, content: str) -> None
     assert len([call for call in machine.calls if "restart" in call]) == before == 1
     (machine.root / "active").unlink()
     assert "is not running" in machine.run("ntp-client", wanted, "verify").err
+    (machine.root / "active").touch()
+    machine.write(file, "by hand\n")
+    looked = machine.run("ntp-client", wanted, "verify")
+    assert (looked.code, looked.out) == (65, f"{machine.root}/{file} was changed by hand\n")
+    assert machine.run("ntp-client", wanted).code == 0
+    assert machine.run("ntp-client", wanted, "verify").code == 0
+    machine.write(file, "by hand\n")
+    assert machine.run("ntp-client", {"ntp-servers": ["10.0.0.2"]}, "verify").code == 1, "the servers changed too"
 
 
 def test_ntp_client_without_servers(machine: Any) -> None:
@@ -246,7 +262,14 @@ def test_chrony_with_one_file(machine: Any) -> None:
     assert machine.read("etc/chrony.conf").splitlines()[1:] == ["sourcedir /etc/chrony.sources.d"]
     assert machine.read("etc/chrony.sources.d/crowbar.sources") == "server 10.0.0.1 iburst\n"
     assert [call for call in machine.calls if "restart" in call] == ["systemctl restart chronyd"]
-    machine.tool("chronyc", 'echo "^* 10.0.0.1  3 6 377 20 +12us"')
-    assert machine.run("ntp-client", wanted, "verify").code == 0
-    machine.tool("chronyc", 'echo "^* 10.0.0.10  3 6 377 20 +12us"')
-    assert "chronyd does not follow 10.0.0.1\n" in machine.run("ntp-client", wanted, "verify").err
+    for answer, code, says in (
+        ("0A000001,10.0.0.1,3,1795980878.3,-0.000012,0,0", 0, ""),
+        ("0A00000A,10.0.0.10,3,1795980878.3,-0.000012,0,0", 2, "chronyd follows 10.0.0.10, which is none of 10.0.0.1"),
+        ("0A000001,10.0.0.1,3,1795980878.3,-3.5,0,0", 2, "the clock is 3.5 s off 10.0.0.1"),
+        ("7F7F0101,,10,1795980878.3,0,0,0", 2, "chronyd follows no server: 10.0.0.1 did not answer"),
+    ):
+        machine.tool("chronyc", f'echo "{answer}"')
+        machine.tool("sleep", "")
+        looked = machine.run("ntp-client", wanted, "verify")
+        assert looked.code == code, looked.err
+        assert says in looked.err
