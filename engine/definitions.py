@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from .checks import Check
+
 PowerAction = Literal["on", "off", "cycle", "soft", "status"]
 """Power orders that an operator can give."""
 Json = Any  # a value that JSON can hold; it is checked against the attribute's schema where it enters
@@ -196,6 +198,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """Expected duration in seconds, until the engine has measured one."""
     scripts: str = ""
     """Folder of its scripts in the barclamp's `roles/`, if that is not its own name (generated roles)."""
+    checks: tuple[Check, ...] = ()
+    """What proves that the role is healthy, for `monitor-server`."""
     tools: tuple[str, ...] = ()
     """From TOOLS: programs of `images/node` that travel with each of its tasks."""
 
@@ -349,6 +353,11 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
             for role in self.roles.values()
             if role.destructive or "ssh-host-key" in role.gives or not secret.isdisjoint((*role.reads, *role.gives))
         )
+
+    @cached_property
+    def checked(self) -> tuple[str, ...]:
+        """Roles with checks, sorted."""
+        return tuple(name for name in sorted(self.roles) if self.roles[name].checks)
 
     @cached_property
     def providers(self) -> dict[str, tuple[str, ...]]:

@@ -35,6 +35,7 @@ from ..definitions import (
     Want,
 )
 from ..plan import FACTS
+from .checks import read_checks
 from .clamps.content import digest_of_folder
 from .conditions import read_conditions
 from .element import Element, Fields
@@ -80,6 +81,7 @@ ROLE_KEYS = (
     "validate",
     "takes",
     "tools",
+    "checks",
 )
 
 
@@ -243,6 +245,7 @@ class BarclampFile:
             validates=keys["validate"].truth() if "validate" in keys else False,
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
+            checks=read_checks(keys),
         )
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)

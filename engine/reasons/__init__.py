@@ -28,6 +28,7 @@ from .kind import Field as Field
 from .kind import Kind as Kind
 from .kind import Reason as Reason
 from .kind import Who as Who
+from .monitoring import *  # noqa: F403
 from .plans import *  # noqa: F403
 from .requests import *  # noqa: F403
 from .services import *  # noqa: F403

@@ -22,6 +22,7 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
+from ..monitor.commands import node_commands
 from ..world.view import View
 from . import dns_records, pointer, sealed
 
@@ -54,6 +55,7 @@ COMPUTED = frozenset(
         "dns-admin",
         "engine-url",
         "image",
+        "node-checks",
         *KEPT,
         *DERIVED,
     }
@@ -340,6 +342,8 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
         case "image":
             method = effective(view, role, "install-method")
             return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
+        case "node-checks":
+            return node_commands(view.catalog)
         case "install-disk":
             return install_disk(view, node, role, effective(view, role, "root-disk"))
         case "raid-disks":

@@ -19,14 +19,18 @@ from hashlib import blake2b
 
 from msgspec import json
 
-from ...definitions import Collect, Json
+from ...definitions import Collect, Json, RoleDef
 from ...model import Node, NodeRole
+from ..monitor.hosts import MONITORED, monitored
+from ..monitor.nagios import objects
 from ..world.view import View
 from ..world.world import World
-from .attributes import admin_network, document, layers, nest
+from .attributes import admin_network, document, effective, layers, nest
 from .derive import committed
 from .dns_records import host_records
 
+INTERVAL, INTERVAL_S = "monitor-interval", 20
+"""The attribute that says after how many seconds Nagios looks again, and its value where no layer has one."""
 _encoder = json.Encoder(order="deterministic")
 _MASK = (1 << 62) - 1
 OF_NODES: dict[str, Callable[[View, Node], Json]] = {"dns-hosts": lambda view, node: host_records(view, node, admin_network(view))}
@@ -35,6 +39,8 @@ OF_NODES: dict[str, Callable[[View, Node], Json]] = {"dns-hosts": lambda view, n
 
 def wish(view: View, role: NodeRole, attribute: str) -> Json:
     """The node role's wish: its value without the gives of parents. None: no wish."""
+    if attribute == MONITORED:
+        return monitored(view, role, admin_network(view))
     value = None
     for layer, _, found in layers(view, role, attribute):
         if layer != "parent":
@@ -45,7 +51,12 @@ def wish(view: View, role: NodeRole, attribute: str) -> Json:
 def wishes(view: View, role: NodeRole, attribute: str) -> bool:
     """True if this node role makes a wish by that attribute."""
     definition = view.catalog.roles.get(role.role)
-    return committed(role) and definition is not None and any(w.name == attribute for w in definition.wants)
+    return committed(role) and definition is not None and _may_wish(definition, attribute)
+
+
+def _may_wish(definition: RoleDef, attribute: str) -> bool:
+    """It wants the attribute. What is monitored is wished by the key `checks`."""
+    return bool(definition.checks) if attribute == MONITORED else any(w.name == attribute for w in definition.wants)
 
 
 def weight(view: View, role: NodeRole, key: str) -> int:
@@ -83,7 +94,7 @@ def _of_nodes(world: World, attribute: str) -> list[dict[str, Json]]:
 def _of_roles(view: View, collect: Collect) -> list[dict[str, Json]]:
     out = []
     for name, definition in view.catalog.roles.items():
-        if collect.role not in ("", name) or not any(w.name == collect.attribute for w in definition.wants):
+        if collect.role not in ("", name) or not _may_wish(definition, collect.attribute):
             continue
         for key in view.bound.get(name) or ():
             role = view.node_roles[key]
@@ -95,8 +106,12 @@ def _of_roles(view: View, collect: Collect) -> list[dict[str, Json]]:
 
 
 def task_document(world: World, role: NodeRole, opened: dict[str, Json]) -> dict[str, Json]:
-    """attributes.json of a task: the inputs, and the collected values."""
+    """attributes.json of a task: the inputs, and the collected values. What is monitored is collected as the text for Nagios."""
     out = document(world, role, opened)
     for collect in world.catalog.roles[role.role].collects:
-        nest(out, collect.into, collected(world, collect))
+        found = collected(world, collect)
+        if collect.attribute == MONITORED:
+            nest(out, collect.into, objects(found, int(effective(world, role, INTERVAL) or INTERVAL_S)))
+        else:
+            nest(out, collect.into, found)
     return out
