@@ -66,6 +66,14 @@ class JigKind(Struct, frozen=True, kw_only=True):
     """The node must run the environment of the role's stage, and be alive."""
     job: bool = True
     """An attempt counts against the limit `jobs`."""
+    files: tuple[str, ...] = ("run",)
+    """What a role's folder holds for its run: one of these files or folders."""
+    checks: str = "verify"
+    """The file that a role with `verify: true` has. Empty: the jig's tool finds out by itself, and there is no such file."""
+    reports: str = ""
+    """The file that a role with `gives` has, if its run cannot report them itself."""
+    batches: bool = False
+    """True if one run can serve several nodes (`batch`)."""
 
     @property
     def scripted(self) -> bool:
@@ -87,6 +95,36 @@ JIGS = {
             runs="admin node",
             serves="device",
             does="on the admin node, for a switch. The script reads `device/name`, `device/id` and `device/address` among its attributes",
+        ),
+        JigKind(
+            name="ansible",
+            runs="installed node",
+            serves="installed",
+            does="on the admin node, which reaches the installed node over SSH: an Ansible playbook",
+            alive=True,
+            files=("playbook.yml", "roles"),
+            checks="",
+            batches=True,
+        ),
+        JigKind(
+            name="puppet",
+            runs="installed node",
+            serves="installed",
+            does="on the installed node, over SSH: a Puppet manifest",
+            detached=True,
+            alive=True,
+            files=("site.pp",),
+            checks="",
+            reports="gives",
+        ),
+        JigKind(
+            name="chef-solo",
+            runs="installed node",
+            serves="installed",
+            does="on the installed node, over SSH: Chef cookbooks",
+            detached=True,
+            alive=True,
+            files=("cookbooks",),
         ),
     )
 }
@@ -200,6 +238,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """Folder of its scripts in the barclamp's `roles/`, if that is not its own name (generated roles)."""
     checks: tuple[Check, ...] = ()
     """What proves that the role is healthy, for `monitor-server`."""
+    batch: int = 1
+    """Most nodes that one run of a jig with `batches` may serve."""
     tools: tuple[str, ...] = ()
     """From TOOLS: programs of `images/node` that travel with each of its tasks."""
 
@@ -231,17 +271,16 @@ MISSING_FLAGS = {
 }
 """Flags of the original that do not exist -> what a barclamp uses instead."""
 MISSING_JIGS = {
-    "ansible": "script",
-    "ansible-playbook": "script",
-    "chef": "script",
-    "chef-solo": "script",
-    "puppet": "script",
-    "puppet-sa": "script",
+    "ansible-playbook": "ansible",
+    "chef": "chef-solo",
+    "puppet-sa": "puppet",
     "salt": "script",
     "role-provided": "local",
     "test": "noop",
 }
 """Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
+MAX_BATCH = 50
+"""Most nodes of one run (`batch`)."""
 
 TOOLS = ("disks", "service")
 HARDWARE = {"raid": "raid-wanted", "bios": "bios-wanted", "disk": "root-disk"}

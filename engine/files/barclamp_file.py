@@ -21,6 +21,7 @@ from ..definitions import (
     HARDWARE,
     JIGS,
     LINKED_KINDS,
+    MAX_BATCH,
     MISSING_FLAGS,
     MISSING_JIGS,
     TOOLS,
@@ -40,9 +41,10 @@ from .clamps.content import digest_of_folder
 from .conditions import read_conditions
 from .element import Element, Fields
 from .mistakes import Mistakes, listed, shown
+from .role_files import check_files
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools")
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools", "batch")
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
@@ -82,6 +84,7 @@ ROLE_KEYS = (
     "takes",
     "tools",
     "checks",
+    "batch",
 )
 
 
@@ -246,6 +249,7 @@ class BarclampFile:
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
             checks=read_checks(keys),
+            batch=self._batch(keys["batch"]) if "batch" in keys else 1,
         )
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
@@ -284,9 +288,15 @@ class BarclampFile:
     def _jig(self, element: Element) -> str:
         text = element.text("a jig")
         if text in MISSING_JIGS:
-            element.fail(f"jig {text!r} does not exist yet: use jig {MISSING_JIGS[text]}, whose script can call the tool")
+            element.fail(f"jig {text!r} does not exist: use jig {MISSING_JIGS[text]}")
             return text
         return element.known("jig", JIGS)
+
+    def _batch(self, element: Element) -> int:
+        """Most nodes of one run. `true`: as many as one run takes."""
+        if isinstance(element.json(), bool):
+            return MAX_BATCH if element.truth() else 1
+        return element.integer(1, MAX_BATCH)
 
     def _flag(self, element: Element) -> str:
         text = element.text("a flag")
@@ -354,13 +364,7 @@ class BarclampFile:
             if (self.folder / "roles" / role.name).exists():
                 keys["name"].fail(f"jig {role.jig} runs no script, so the folder roles/{role.name} would do nothing")
             return
-        scripts = self.folder / "roles" / role.name
-        for script, wanted, key in (("run", True, "name"), ("verify", role.verify, "verify")):
-            there = (scripts / script).is_file()
-            if wanted and not there:
-                keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
-            elif there and not wanted:
-                keys["name"].fail(f"the script roles/{role.name}/{script} exists, but the role lacks verify: true")
+        check_files(self.folder / "roles" / role.name, role, keys)
 
     def _idle(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """Refuses by name what would be accepted and do nothing."""

@@ -2,6 +2,7 @@
 
 * The entry is always `run`. For a verify, `run` holds the role's file `verify`, so that the node knows only one entry. The other files
   keep their names.
+* A jig whose tool runs on the node brings a `run` of its own (`node_tools`). Its `verify` is the role's file, if the jig has one.
 * The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
 * Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
   must not be a way to send the engine's files to a node.
@@ -20,12 +21,11 @@ from pathlib import Path
 
 import msgspec
 
+from .node_tools import MAX_RUN_LIST, NOT_HERE, RUN_LIST, RUNNERS, TOOLS
 from .order import Order
 
 MAX_FILES = 500
 MAX_BYTES = 8 * 1024 * 1024
-TOOLS = Path(__file__).parents[2] / "images" / "node"
-"""Folder of the programs that a role's `tools` name."""
 MADE = frozenset({"attributes.json", "task.json"})
 IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
 _END = 2 * tarfile.BLOCKSIZE
@@ -48,10 +48,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 def bundle(order: Order) -> bytes:
     """The tar for this order. Reads the role's folder and nothing else."""
     files = _files(Path(order.folder)) if order.folder else {}
-    entry = order.start.action
-    if entry not in files:
-        raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
-    files["run"] = files[entry]
+    added = _added(order, files)
+    if "run" not in added:
+        entry = order.start.action
+        if entry not in files:
+            raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
+        files["run"] = files[entry]
     for tool in order.role.tools:
         if tool in files:
             raise BundleError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
@@ -66,12 +68,32 @@ def bundle(order: Order) -> bytes:
         *_entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
         *_entry("task.json", msgspec.json.encode(task), 0o600),
     ]
-    for name in sorted(files):
+    for name in sorted(files.keys() | added.keys()):
+        if name in added:
+            out += _entry(name, added[name], 0o755 if name == "run" else 0o600)
+            continue
         path, mode = files[name]
         with open(path, "rb") as file:
             out += _entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
     size = sum(map(len, out))
     return b"".join([*out, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
+
+
+def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, bytes]:
+    """What the jig's tool needs beside the role's own files."""
+    make, kind = RUNNERS.get(order.role.jig), order.role.jig_kind
+    if make is None:
+        return {} if "run" in kind.files else {"run": NOT_HERE}
+    if order.start.action == "verify" and kind.checks:
+        return {}
+    run_list = ""
+    if RUN_LIST in files:
+        with open(files[RUN_LIST][0], encoding="utf-8", errors="replace") as file:
+            run_list = file.read(MAX_RUN_LIST)
+    added = make(order.role.name, order.attributes, run_list)
+    for name in added.keys() & files.keys():
+        raise BundleError(f"{order.folder}/{name} has the name of a file that the engine makes")
+    return added
 
 
 def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:

@@ -245,6 +245,7 @@ class Detached:
             action=order.start.action,
             timeout_s=order.timeout_s,
             ended=report.ended(tail, cut),
+            name=order.node.name,
         )
 
     def _copy_log(self, job: _Job, over: bool) -> None:

@@ -24,11 +24,13 @@ class LegReport(Struct, frozen=True, kw_only=True):
     exit: Annotated[int, Meta(ge=-255, le=255)] | None = None
     gives: dict[str, Json] = {}
     error: Annotated[str, Meta(max_length=512)] = ""
+    message: Annotated[str, Meta(max_length=512)] = ""
+    """The line that says why it failed, if it is known without the log."""
     percent: Annotated[int, Meta(ge=0, le=100)] = 0
     text: Annotated[str, Meta(max_length=512)] = ""
 
     def ended(self, log: str, cut: bool) -> Ended:
-        return Ended(state=self.state, exit=self.exit, error=self.error, gives=self.gives, log=log, cut=cut)
+        return Ended(state=self.state, exit=self.exit, error=self.error, message=self.message, gives=self.gives, log=log, cut=cut)
 
 
 _decoder = msgspec.json.Decoder(LegReport)

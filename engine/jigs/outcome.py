@@ -8,6 +8,7 @@
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
+| 69 (puppet, chef-solo) | the node lacks the jig's tool (`no_tool`) | the same |
 | others | failed | could not tell: failed |
 
 A success must give exactly the attributes that the role declares. A role that forgets one would stop its children later, with a
@@ -27,20 +28,25 @@ from ..events import Outcome
 from ..model import NodeId
 from ..wire.agent import Ended
 from .cause import clean, first_cause, shorten
+from .node_tools import RUNNERS
 
 DONE = 0
 NOT_SO = 1
 DONE_REBOOT = 64
 OVER_TIME = 124
 AGAIN = 128
+NO_TOOL = 69
+"""EX_UNAVAILABLE of sysexits.h: what `images/node/run-JIG` ends with where the node lacks the jig's tool."""
 AGAIN_REBOOT = 192
 
 DEFAULT_AFTER_S = 10.0
 MAX_AFTER_S = 86400.0
 
 
-def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run", "verify"], timeout_s: float, ended: Ended) -> Outcome:
-    """The event for the engine. `attempt` is `ID.LEG`."""
+def outcome(
+    *, attempt: str, node: NodeId, role: RoleDef, action: Literal["run", "verify"], timeout_s: float, ended: Ended, name: str = ""
+) -> Outcome:
+    """The event for the engine. `attempt` is `ID.LEG`, `name` the node's name."""
     if ended.state == "running":
         return Outcome(attempt=attempt, node=node, what="running")
     if ended.state == "unstarted":
@@ -62,6 +68,8 @@ def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run",
         return Outcome(attempt=attempt, node=node, what="again", reboot=reboot, after=_after(ended.after, role, reboot))
     if code == OVER_TIME:
         return failed(attempt, node, reasons.timed_out(role=role.name, seconds=timeout_s))
+    if code == NO_TOOL and role.jig in RUNNERS:
+        return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig, node=name or node))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))

@@ -77,7 +77,8 @@ def why_lost(order: Order, told: AttemptFault | SshFailed) -> reasons.Reason:
 
 
 class ScriptJig(Detached):
-    """Runs roles on installed systems."""
+    """Runs roles on installed systems. Those with the jigs `puppet` and `chef-solo`, too: their tool runs in the attempt
+    (`images/node/run-puppet`, `run-chef-solo`)."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class ScriptJig(Detached):
         *,
         tool: Sequence[str] = TOOL,
         workers: int = 32,
+        name: str = "jig-script",
         progress: Progress = ignore_progress,
     ) -> None:
-        super().__init__(submit, logs, SshChannel(pool, tool), workers=workers, name="jig-script", progress=progress)
+        super().__init__(submit, logs, SshChannel(pool, tool), workers=workers, name=name, progress=progress)

@@ -34,6 +34,18 @@ host_key = kind(
 )
 no_address = kind("no_address", "node {node} has no address on the admin network", who=Who.WAIT)
 no_jig = kind("no_jig", "role {role} names jig {jig}, and there is no such jig", "correct the barclamp", who=Who.OPERATOR)
+no_tool = kind(
+    "no_tool",
+    "{role} needs {tool}, and {node} does not have it",
+    "install it there, for example with a role of the jig script that this role requires; then retry the role",
+    who=Who.OPERATOR,
+)
+no_ansible = kind(
+    "no_ansible",
+    "{role} needs Ansible, which is not installed with this engine: {message}",
+    "install it beside the engine (pip install 'crowbar-tui[ansible]'), then retry the role",
+    who=Who.OPERATOR,
+)
 secret_in_clear = kind(
     "secret_in_clear",
     "{role} needs the secret {names}, and the node's agent asked for it without TLS",

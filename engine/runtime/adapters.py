@@ -50,6 +50,8 @@ class Adapters:
             "local": LocalJig(submit, self.logs, config.store / "local", daemons=daemons_of(config)),
             "device": LocalJig(submit, self.logs, config.store / "device"),
             "noop": NoopJig(loop.submit),
+            "puppet": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-puppet"),
+            "chef-solo": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-chef-solo"),
         }
 
     def close(self) -> None:

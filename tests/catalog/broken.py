@@ -72,14 +72,34 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (_role("timeout: 1m", stage="sytem"), (), "a/barclamp.yml:4: roles.0.stage: unknown stage 'sytem'; did you mean 'system'?"),
     (_role("timeout: 1m", jig="scirpt"), (), "a/barclamp.yml:5: roles.0.jig: unknown jig 'scirpt'; did you mean 'script'?"),
     (
-        _role("timeout: 1m", jig="ansible"),
+        _role("timeout: 1m", jig="chef"),
         (),
-        "a/barclamp.yml:5: roles.0.jig: jig 'ansible' does not exist yet: use jig script, whose script can call the tool",
+        "a/barclamp.yml:5: roles.0.jig: jig 'chef' does not exist: use jig chef-solo",
     ),
     (
-        _role("timeout: 1m", jig="puppet"),
-        (),
-        "a/barclamp.yml:5: roles.0.jig: jig 'puppet' does not exist yet: use jig script, whose script can call the tool",
+        _role("timeout: 1m", jig="ansible"),
+        ("x/run", "x/playbook.yml"),
+        "a/barclamp.yml:3: roles.0.name: jig ansible runs playbook.yml or roles, so roles/x/run would do nothing",
+    ),
+    (
+        _role("timeout: 1m", jig="ansible"),
+        ("x/playbook.yaml",),
+        "a/barclamp.yml:3: roles.0.name: expected roles/x/playbook.yml or roles/x/roles, which is missing",
+    ),
+    (
+        _role("verify: true", jig="puppet"),
+        ("x/site.pp", "x/verify"),
+        "a/barclamp.yml:3: roles.0.name: jig puppet finds out by itself whether a role is applied, so roles/x/verify would do nothing",
+    ),
+    (
+        _role("batch: 5", jig="script"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.batch: jig script runs once for each node, so batch would do nothing",
+    ),
+    (
+        _role("batch: 51", jig="ansible"),
+        ("x/playbook.yml",),
+        "a/barclamp.yml:6: roles.0.batch: expected a whole number from 1 to 50, not 51",
     ),
     (
         _role("flags: [service]"),
@@ -101,7 +121,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("flags: [destructive]", jig="local"),
         ("x/run",),
-        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script",
+        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or puppet or chef-solo",
     ),
     (_role("flags: [discovery]"), (), "a/barclamp.yml:4: roles.0.stage: a discovery role belongs in the first stage, 'discovery'"),
     (

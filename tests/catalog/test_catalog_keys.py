@@ -44,6 +44,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "takes": ("1m", lambda r: r.seconds == 60.0),
     "tools": ("[disks]", lambda r: r.tools == ("disks",)),
     "validate": ("true", lambda r: r.validates),
+    "batch": ("3", lambda r: r.batch == 3),
 }
 """Key -> a value, and what the role then is."""
 
@@ -71,9 +72,16 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
     if key in ("requires", "precedes") and jig == "agent":
         value = value.replace("y", "z")
     role = f"  - {{name: x, stage: {stage}, jig: {jig}, {key}: {value}}}\n"
-    scripts = [] if jig == "noop" else ["x/run", *(["x/verify"] if "verify" in key else [])]
+    kind = JIGS[jig]
+    scripts = [] if jig == "noop" else [f"x/{kind.files[0]}"]
+    scripts += [f"x/{kind.checks}"] if scripts and kind.checks and "verify" in key else []
+    scripts += [f"x/{kind.reports}"] if scripts and kind.reports and key == "gives" else []
     if jig == "noop" and (key in NEED_A_SCRIPT or key == "reverify"):
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "batch" and not kind.batches:
+        with pytest.raises(CatalogError, match=rf"jig {jig} runs once for each node, so batch would do nothing"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
     if key in ("requires", "precedes") and jig == "agent":

@@ -151,7 +151,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destructive]}\n",
-            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script",
+            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or puppet or chef-solo",
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",

@@ -349,7 +349,7 @@ class Rack(Machines):
             self.after(self.between(0, 2), lambda: self._local(effect, definition), "engine")
             return
         boot_id = self.world.nodes[effect.node].boot_id
-        if definition.jig == "script":
+        if definition.jig_kind.serves == "installed":
             self.ordered[effect.attempt] = effect  # a later order of the same leg takes the place of an earlier one
             self.after(self.between(0.1, 1), lambda: self._ssh(effect), "engine")
             return

@@ -27,12 +27,14 @@ def order(
     resume: bool = False,
     gives: tuple[str, ...] = (),
     timeout_s: float = 60.0,
+    jig: str = "agent",
+    batch: int = 1,
     **more: Any,
 ) -> Order:
     return Order(
         start=Start(attempt=attempt, node=node, role="demo", action=action, resume=resume),
         node=Node(id=node, name=f"{node}-name", boot_id=boot_id),
-        role=RoleDef(name="demo", barclamp="demos", stage="system", jig="agent", gives=gives, delay_s=2.0),
+        role=RoleDef(name="demo", barclamp="demos", stage="system", jig=jig, gives=gives, delay_s=2.0, batch=batch),
         folder=str(folder) if folder else "",
         timeout_s=timeout_s,
         **more,

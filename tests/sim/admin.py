@@ -21,6 +21,7 @@ from engine.core.step import step
 from engine.core.world.load import load_world
 from engine.core.world.work import Work
 from engine.core.world.world import World
+from engine.definitions import JIGS
 from engine.effects import Accept, Acknowledge, BootScript, Effect, Refuse, SendDhcp, Welcome
 from engine.events import DhcpAsked, Event, Happened, Hello, ScriptAsked, Started
 from engine.jigs.noop import NoopJig
@@ -138,10 +139,11 @@ class Admin:
         power = SimPower(sim, self._command)  # type: ignore[arg-type]
         jigs: dict[str, Any] = {
             "agent": self.mailbox,
-            "script": SimSsh(sim, self.submit, self.scope),
             "local": SimLocal(sim, self.submit, self.scope, self.local),
             "noop": NoopJig(self.submit),
         }
+        # A machine that is not there has no Puppet, Chef or Python: its `attempt` takes these tasks, too, as in a rehearsal.
+        jigs |= {name: SimSsh(sim, self.submit, self.scope) for name, kind in JIGS.items() if kind.serves == "installed"}
         return Ports(
             submit=self.submit,
             world=lambda: self.loop.world,

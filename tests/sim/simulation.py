@@ -82,7 +82,7 @@ class Simulation:
         self.drawn = len(drawn)
         if self.random("rack").random() < 0.04:
             broken = self.random("rack").choice(self.machines)
-            broken.broken = self.random("rack").choice(sorted(r.name for r in self.catalog.roles.values() if r.jig in ("agent", "script")))
+            broken.broken = self.random("rack").choice(sorted(r.name for r in self.catalog.roles.values() if r.jig_kind.alive))
 
     def random(self, name: str) -> Random:
         """A stream of its own for each subject."""

@@ -36,7 +36,7 @@ def everything() -> Case:
 
 
 ROLES = [name for name, role in sorted(read().roles.items()) if "abstract" not in role.flags] + ["network-admin"]
-WORKED = [name for name in ROLES if name == "network-admin" or read().roles[name].jig in ("agent", "script")]
+WORKED = [name for name in ROLES if name == "network-admin" or read().roles[name].jig_kind.alive]
 """Roles whose tasks are carried out on a machine."""
 
 
