@@ -261,7 +261,7 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return "once" not in self.flags and "destructive" not in self.flags
 
 
-FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once"])
+FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined"])
 MISSING_FLAGS = {
     "service": "a role with the jig local that fails until the service answers, with retry",
     "powersave": "crowbar node NODE power off",

@@ -170,6 +170,8 @@ class Probed(Event, frozen=True, kw_only=True, gc=False):
     node: NodeId
     probe: int
     alive: bool
+    boot_id: str = ""
+    """Of a joined machine: what it runs now. Nothing else tells that it rebooted."""
 
 
 class Missed(Event, frozen=True, kw_only=True, gc=False):
@@ -217,6 +219,14 @@ class Tick(Event, frozen=True, kw_only=True, gc=False):
 
 class Continue(Event, frozen=True, kw_only=True, gc=False):
     """The touched list was too long for one step: work on the rest."""
+
+
+class KeyRemoved(Event, frozen=True, kw_only=True, gc=False):
+    """The engine's key was removed from a joined machine that is no node any more, or why it is still there."""
+
+    name: str
+    address: str
+    failure: Reason | None = None
 
 
 class Started(Event, frozen=True, kw_only=True, gc=False):
@@ -291,6 +301,26 @@ class Operate(Event, frozen=True, kw_only=True, gc=False):
     value: Json = None
 
 
+class Join(Event, frozen=True, kw_only=True, gc=False):
+    """An operator adopts an installed machine. The engine can log in there, and the machine told what it is (`images/node/joined`)."""
+
+    request: Request | None = None
+    who: str
+    address: str
+    host_key: str
+    """The SSH host key that the operator confirmed: `ssh-ed25519 AAAA...`."""
+    name: str = ""
+    """The first label of its name here. Empty: its own host name."""
+    hostname: str = ""
+    boot_id: str
+    uuid: str = ""
+    serial: str = ""
+    macs: tuple[Mac, ...] = ()
+    arch: str = ""
+    system: str
+    """What it runs, like `debian-12`."""
+
+
 class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
     """An operator set (or, with `clear`, removed) a value."""
 
@@ -328,8 +358,10 @@ AnyEvent = (
     | Recall
     | CommitProposals
     | Operate
+    | Join
+    | KeyRemoved
     | SetAttribute
 )
 
-Asked = Commit | Propose | Recall | CommitProposals | Operate | SetAttribute
+Asked = Commit | Propose | Recall | CommitProposals | Operate | Join | SetAttribute
 """What an operator asks for, and waits for an answer to."""

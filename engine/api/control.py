@@ -80,7 +80,7 @@ from ..views.proposals import ProposalView, waiting_edits
 from ..views.revisions import RevisionView, revision_views
 from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, proved, role_row, servers, settled, summary
+from ..views.summary import NodeRow, RoleRow, Summary, Why, machines, node_row, proved, role_row, settled, summary
 from ..wire.reach import Reach
 
 __all__ = [
@@ -270,7 +270,7 @@ class Reader:
         return summary(self.world)
 
     def nodes(self) -> list[NodeRow]:
-        return [node_row(self.world, n) for n in servers(self.world)]
+        return [node_row(self.world, n) for n in machines(self.world)]
 
     def node(self, name: str) -> NodeRow | None:
         found = self.world.node_named(name)
@@ -287,7 +287,7 @@ class Reader:
             found = self.world.node_named(node)
             chosen = [found] if found else []
         else:
-            chosen = [*servers(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
+            chosen = [*machines(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
         out = []
         for one in chosen:
             mine = [self.world.node_roles[k] for k in self.world.roles_of.get(one.id, ())]

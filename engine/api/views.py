@@ -49,7 +49,7 @@ from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.revisions import RevisionView, revision_views
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, sighting_reason, why
+from ..views.summary import NodeRow, RoleRow, Why, machines, node_row, role_row, sighting_reason, why
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -158,6 +158,7 @@ __all__ = [
     "lists",
     "looks_of",
     "lost",
+    "machines",
     "needs_person",
     "networks",
     "next_step",
@@ -172,7 +173,6 @@ __all__ = [
     "revision_views",
     "role_row",
     "sentence",
-    "servers",
     "shipped",
     "short",
     "sighting_reason",

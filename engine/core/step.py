@@ -30,6 +30,8 @@ from ..events import (
     Fetched,
     Happened,
     Hello,
+    Join,
+    KeyRemoved,
     Missed,
     NodeDue,
     Operate,
@@ -54,6 +56,7 @@ from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
 from .hardware.found_values import put_all_found
 from .hardware.learn import bmc_clock, bmc_speaks
+from .operator.join import join
 from .operator.operate import operate
 from .operator.power import power_set
 from .operator.settings import set_attribute
@@ -212,6 +215,11 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Operate():
             before = w.checkpoint()
             _undo(w, before, operate(w, event))
+        case Join():
+            _answer(w, w.checkpoint(), event.request, join(w, event))
+        case KeyRemoved():
+            if event.failure is not None:
+                w.order(Ignore(reason=event.failure))
         case SetAttribute():
             before = w.checkpoint()
             _undo(w, before, set_attribute(w, event))

@@ -357,6 +357,8 @@ class BarclampFile:
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
+        if "joined" in role.flags and "discovery" not in role.flags:
+            keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
         if "milestone" in role.flags and role.jig_kind.scripted:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)

@@ -23,6 +23,7 @@ from .bmcs import *  # noqa: F403
 from .boots import *  # noqa: F403
 from .disks import *  # noqa: F403
 from .identities import *  # noqa: F403
+from .joined import *  # noqa: F403
 from .kind import KINDS as KINDS
 from .kind import Field as Field
 from .kind import Kind as Kind

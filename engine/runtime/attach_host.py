@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import to_builtins
 
 from .. import reasons
-from ..attach.protocol import DoPropose
+from ..attach.protocol import DoJoin, DoPropose
 from ..core.world.world import World
 from ..definitions import Json, versions
 from ..effects import Accept, Refuse
@@ -61,6 +61,7 @@ class Attachable(Protocol):
     def sealing(self) -> Sealing: ...
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse: ...
     def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse: ...
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
@@ -125,6 +126,9 @@ class EngineHost:
             if refused is not None:
                 return Refuse(request=None, reason=refused)
             return self._engine.ask(CommitProposals(who=who, deployments=names, seen=dict(seen)))
+
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse:
+        return self._engine.join(wanted, who)
 
     def wait(self, seq: int, timeout_s: float) -> int:
         return self._engine.wait(seq, timeout_s)

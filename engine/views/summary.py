@@ -89,6 +89,12 @@ def servers(world: World) -> list[Node]:
     return sorted(found, key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), _natural(n.name)))
 
 
+def machines(world: World) -> list[Node]:
+    """Servers in that order, then the joined machines by name."""
+    joined = [n for n in world.nodes.values() if n.kind is Kind.JOINED]
+    return [*servers(world), *sorted(joined, key=lambda n: _natural(n.name))]
+
+
 def _natural(name: str) -> tuple[str, int, str]:
     """Sorts node-9 before node-10."""
     head = name.split(".")[0]
@@ -180,7 +186,7 @@ def role_row(world: World, role: NodeRole) -> RoleRow:
 
 
 def summary(world: World) -> Summary:
-    nodes = servers(world)
+    nodes = machines(world)
     states = deployment_states(world)
     waiting: dict[str, Why] = {}
     ready = failed = 0
@@ -233,11 +239,11 @@ def _sighted(sighting: Sighting) -> str:
 def settled(world: World, expect: int) -> str:
     """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent`
     (the same, but silent or unseen machines may come back by themselves), or empty."""
-    nodes = servers(world)
+    nodes, expected = machines(world), len(servers(world))
     states = [node_state(world, n) for n in nodes]
     admin = world.nodes.get("admin")
     admin_ready = admin is None or not wanted_stage(world, admin)
-    if len(nodes) >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
+    if expected >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
         return "ready"
     if any(n.boot is not None for n in nodes):
         return ""
@@ -246,13 +252,13 @@ def settled(world: World, expect: int) -> str:
             continue
         if not _waits_for_a_person(world, node):
             return ""
-    if len(nodes) >= expect:
+    if expected >= expect:
         return "stuck"
     unborn = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
     if any(s.reason is None for s in unborn):
         return ""
     refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
-    return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
+    return "stuck" if expected + len(refused) >= expect and len(refused) == len(unborn) else "silent"
 
 
 def proved(world: World, expect: int) -> str:

@@ -27,7 +27,7 @@ from ... import reasons
 from ...definitions import Json
 from ...effects import Ignore, SendDhcp
 from ...events import DhcpAsked, DhcpOverheard
-from ...model import Lease, Loader, Mac, Node, Sighting, Signal
+from ...model import Kind, Lease, Loader, Mac, Node, Sighting, Signal
 from ...plan import Network, Plan, Range
 from ...quirks import DHCP_CLASSES
 from ...reasons import Reason
@@ -311,7 +311,10 @@ def _last_resort(w: Work, lease: Lease) -> float:
 
 
 def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
-    """Why an unknown machine is not served."""
+    """Why a machine is not served."""
+    node = w.nodes.get(node_id) if node_id is not None else None
+    if node is not None and node.kind is Kind.JOINED:
+        return reasons.joined_boots(node=node.name)
     sighting = w.sightings.get(mac)
     if sighting is not None and sighting.banned:
         return reasons.banned(mac=mac)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ... import reasons
 from ...definitions import Json
+from ...effects import RemoveKey
 from ...events import Operate
 from ...model import Kind, Node, NodeRole, State
 from ...reasons import Reason
@@ -200,14 +201,17 @@ def _fresh(w: Work, role: NodeRole, approved: str) -> None:
 
 
 def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
-    """Deletes the node. At its next boot it is discovered like any other."""
+    """Deletes the node. At its next boot it is discovered like any other. A joined machine is let go."""
     if node.id == "admin":
         return reasons.illegal(verb="delete", node=node.name, state="this machine")
     running = busy(w, node)
     if running is not None:
         return running
     forget(w, node)
-    return f"{node.name} is deleted"
+    if node.kind is not Kind.JOINED:
+        return f"{node.name} is deleted"
+    w.order(RemoveKey(node=node.id, name=node.name, address=node.address, host_key=node.host_key))
+    return f"{node.name} is deleted; the engine removes its key from {node.address}, if it can be reached"
 
 
 # -- verbs on node roles -------------------------------------------------------------------------------------------

@@ -110,6 +110,8 @@ def _addressee(w: Work, event: Outcome) -> NodeRole | None:
 def want_fresh_boot(w: Work, node_id: str) -> None:
     """The node must boot before anything else runs on it, whatever it runs now. Only servers boot."""
     node = w.nodes[node_id]
+    if node.kind is Kind.JOINED:
+        w.put_node(replace(node, notice=reasons.joined_reboot(node=node.name)))
     if node.kind is not Kind.SERVER:
         return
     w.put_node(replace(node, intent=replace(node.intent, fresh=True)))
