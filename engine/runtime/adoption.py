@@ -29,7 +29,7 @@ from ..core.operator.join import bad_address, why_not
 from ..core.world.world import World
 from ..effects import Accept, Refuse, RemoveKey
 from ..events import Join
-from ..jigs.bundle import TOOLS
+from ..jigs.node_tools import TOOLS
 from ..jigs.ssh import SshDone, SshFailed, SshPool, SshTarget
 from ..jigs.ssh_key import EngineKey, Password, SshKeyError, operators_key
 from ..reasons import Reason

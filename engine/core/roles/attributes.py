@@ -12,15 +12,16 @@ task leaves. The hash covers the handle: a changed secret does not run a role ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from typing import cast
+from typing import NamedTuple, cast
 
 from msgspec import json
 from msgspec.structs import asdict
 
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
+from ...plan import Plan
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..monitor.commands import node_commands
 from ..world.view import View
@@ -42,25 +43,6 @@ KEPT: dict[str, Json] = {
 
 DERIVED = frozenset({"install-disk", "raid-disks"})
 """Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
-
-COMPUTED = frozenset(
-    {
-        "hostname",
-        "domain",
-        "admin-network",
-        "network",
-        "admin-address",
-        "admin-subnets",
-        "dns-zones",
-        "dns-admin",
-        "engine-url",
-        "image",
-        "node-checks",
-        *KEPT,
-        *DERIVED,
-    }
-)
-"""Attributes whose value `engine_value` computes."""
 
 _encoder = json.Encoder(order="deterministic")
 
@@ -319,37 +301,12 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
         # The plan keeps a sealed secret under the name of the attribute.
         definition = view.catalog.attributes.get(name) if name in plan.secrets else None
         return {"$secret": name} if definition is not None and definition.secret else None
-    node = view.nodes[role.node]
-    match name:
-        case "hostname":
-            return node.name.split(".")[0]
-        case "domain":
-            return plan.site.domain
-        case "admin-network":
-            return _network(view, node, admin_network(view))
-        case "network":
-            return _network(view, node, role.role.removeprefix("network-"))
-        case "admin-address":
-            return plan.site.admin.address
-        case "admin-subnets":
-            return sorted(n.subnet for n in plan.networks.values())
-        case "dns-zones" | "dns-admin":
-            return dns_records.zones(plan) if name == "dns-zones" else dns_records.admin_records(plan, node)
-        case "engine-url":
-            return f"http://{plan.site.admin.address}"
-        case "engine-key" | "credential" | "bmc-account":
-            return KEPT[name]
-        case "image":
-            method = effective(view, role, "install-method")
-            return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
-        case "node-checks":
-            return node_commands(view.catalog)
-        case "install-disk":
-            return install_disk(view, node, role, effective(view, role, "root-disk"))
-        case "raid-disks":
-            return raid_disks(view, node, role, effective(view, role, "raid-wanted"))
-        case _:
-            raise ValueError(f"{name} is in COMPUTED, and nothing computes it")
+    return KEPT[name] if name in KEPT else _COMPUTE[name](_Of(view, plan, view.nodes[role.node], role))
+
+
+def _image(view: View, role: NodeRole) -> Json:
+    method = effective(view, role, "install-method")
+    return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
 
 
 def _network(view: View, node: Node, name: str) -> Json:
@@ -386,3 +343,31 @@ def values_of_node(view: View, scope: str) -> list[Value]:
 
 def as_json(value: Value) -> dict[str, Json]:
     return asdict(value)
+
+
+class _Of(NamedTuple):
+    """Of what a value is computed."""
+
+    view: View
+    plan: Plan
+    node: Node
+    role: NodeRole
+
+
+_COMPUTE: dict[str, Callable[[_Of], Json]] = {
+    "hostname": lambda of: of.node.name.split(".")[0],
+    "domain": lambda of: of.plan.site.domain,
+    "admin-network": lambda of: _network(of.view, of.node, admin_network(of.view)),
+    "network": lambda of: _network(of.view, of.node, of.role.role.removeprefix("network-")),
+    "admin-address": lambda of: of.plan.site.admin.address,
+    "admin-subnets": lambda of: sorted(n.subnet for n in of.plan.networks.values()),
+    "dns-zones": lambda of: dns_records.zones(of.plan),
+    "dns-admin": lambda of: dns_records.admin_records(of.plan, of.node),
+    "engine-url": lambda of: f"http://{of.plan.site.admin.address}",
+    "image": lambda of: _image(of.view, of.role),
+    "node-checks": lambda of: node_commands(of.view.catalog),
+    "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
+    "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
+}
+COMPUTED = frozenset({*_COMPUTE, *KEPT})
+"""Attributes whose value `engine_value` computes."""
