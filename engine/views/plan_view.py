@@ -10,7 +10,7 @@ from ..core.roles.derive import done
 from ..core.world.world import World
 from ..files.plan_write import write
 from ..model import Node, Revision, State
-from ..plan import Plan, from_stored
+from ..plan import from_stored
 from .deployments import DeploymentState, deployment_states
 from .proposals import ProposalView, waiting_edits
 from .revisions import SYSTEM, RevisionView, revision_views

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-
 from ...definitions import Catalog
 from ...model import KEYS, Revision, Row
 from ...plan import from_stored
