@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from world_rig import WorldRig
 
 from engine.core.hardware.conduits import Port, Resolution, of_network, resolution
-from engine.core.plan.links import SPEEDS, links_of
+from engine.core.plan.links import links_of
 from engine.core.roles.attributes import effective, inputs_hash
 from engine.core.roles.guards import blockers
 from engine.definitions import Json
 from engine.model import Allocation, Place, State
-from engine.plan import Bond, Network, PlaceDef, RackDef, Range
+from engine.plan import SPEEDS, Bond, Network, PlaceDef, RackDef, Range
 from engine.reasons import Reason, sentence
 
 BOOT = "52:54:00:00:00:01"

@@ -23,9 +23,9 @@ from msgspec import Struct
 from ... import reasons
 from ...definitions import Json
 from ...model import Mac, Node, Place
-from ...plan import Network, Plan
+from ...plan import SPEEDS, Network, Plan
 from ...reasons import Reason
-from ..plan.links import SPEEDS, LinkName, conduits_of, links_of
+from ..plan.links import LinkName, conduits_of, links_of
 from ..world.view import View
 from .inventory import Inventory, Nic
 from .neighbours import CableEnd, Cables, Neighbour, heard_by_nic, spelt
