@@ -21,9 +21,12 @@ from msgspec.structs import asdict
 
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
+from ...plan import Plan
 from ..hardware.disk_choice import install_disk, raid_disks
+from ..plan.network_roles import network_of
 from ..world.view import View
 from . import dns_records, pointer, sealed
+from .network_value import counted, network_targets, network_value
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -39,8 +42,9 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks"})
-"""Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
+DERIVED = frozenset({"install-disk", "raid-disks", "network-targets"})
+"""Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
+verify it."""
 
 COMPUTED = frozenset(
     {
@@ -200,6 +204,7 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
     for want in definition.wants:
         if want.name not in DERIVED:
             value = _value(view, role, want.name, places)
+            value = counted(value) if want.name == "network" else value
             out[want.key] = pointer.at(value, want.pointer) if want.pointer else value
     for collect in definition.collects:
         out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
@@ -321,20 +326,16 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
     match name:
         case "hostname":
             return node.name.split(".")[0]
-        case "domain":
-            return plan.site.domain
+        case "domain" | "admin-address" | "admin-subnets" | "engine-url":
+            return _of_site(plan, name)
         case "admin-network":
             return _network(view, node, admin_network(view))
         case "network":
-            return _network(view, node, role.role.removeprefix("network-"))
-        case "admin-address":
-            return plan.site.admin.address
-        case "admin-subnets":
-            return sorted(n.subnet for n in plan.networks.values())
+            return network_value(view, node, network_of(role.role))
+        case "network-targets":
+            return network_targets(view, node, role)
         case "dns-zones" | "dns-admin":
-            return dns_records.zones(plan) if name == "dns-zones" else dns_records.admin_records(plan, node)
-        case "engine-url":
-            return f"http://{plan.site.admin.address}"
+            return dns_records.of_admin(view, node, name)
         case "engine-key" | "credential" | "bmc-account":
             return KEPT[name]
         case "image":
@@ -346,6 +347,19 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
             return raid_disks(view, node, role, effective(view, role, "raid-wanted"))
         case _:
             raise ValueError(f"{name} is in COMPUTED, and nothing computes it")
+
+
+def _of_site(plan: Plan, name: str) -> Json:
+    """What is the same for every node."""
+    match name:
+        case "domain":
+            return plan.site.domain
+        case "admin-address":
+            return plan.site.admin.address
+        case "admin-subnets":
+            return sorted(network.subnet for network in plan.networks.values())
+        case _:
+            return f"http://{plan.site.admin.address}"
 
 
 def _network(view: View, node: Node, name: str) -> Json:
