@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -81,13 +82,59 @@ class Run:
 ROLES = ("dns-server", "dns-records")
 
 
+def follow(run: Run, seen: dict[str, Any]) -> None:
+    """A node is renamed, replaced and deleted."""
+    old = [node.name for node in run.servers()]
+    begun = time.monotonic()
+    run.engine.commit(plan_of("box-{number}"), "tests")
+    until(lambda: run.right(old), "the new names are not there")
+    seen["renamed"] = time.monotonic() - begun
+    until(run.dns_is_done, "the records are not active")
+
+    first, second, *_ = run.servers()
+    spare = run.servers(False)[0]
+    run.operate("hold", first.id)
+    until(lambda: not run.engine.world.holders.get(first.id), "the node is busy")
+    begun = time.monotonic()
+    run.operate("replace", first.id, value=spare.id)
+    until(run.right, "the other machine does not have the name")
+    seen["replaced"] = time.monotonic() - begun
+    seen["kept"] = run.engine.world.nodes[spare.id].name == first.name
+    until(run.dns_is_done, "the records are not active")
+
+    address = run.engine.world.address_of[(second.id, "admin")]
+    begun = time.monotonic()
+    run.operate("delete", second.id)
+    until(lambda: run.right([second.name, address]), "the deleted node has a name")
+    seen["deleted"] = time.monotonic() - begun
+    until(run.dns_is_done, "the records are not active")
+
+
+def repair(run: Run, seen: dict[str, Any], store: Path) -> None:
+    """named is killed, and its file is changed by hand."""
+    own = store / "services/dns"
+    os.kill(int((own / ".service/pid").read_text().split()[0]), signal.SIGKILL)
+    until(lambda: dig(f"admin.{DOMAIN}") == ["no answer"], "named lives")
+    seen["repaired"] = until(run.right, "named does not come back")
+
+    with (own / "named.conf").open("a") as file:
+        file.write("// by hand\n")
+    role = lambda: run.engine.world.node_roles[("admin", "dns-server")]  # noqa: E731
+    seen["noticed"] = until(lambda: bool(role().findings), "nobody notices the file")
+    seen["finding"] = role().findings[0].code
+    run.operate("retry", "admin", "dns-server")
+    until(lambda: not role().findings and run.dns_is_done(), "the retry does not put it right")
+    seen["put right"] = "by hand" not in (own / "named.conf").read_text()
+
+
 def main(folder: Path, store: Path) -> None:
     os.environ["CROWBAR_BMC_PASSWORD"] = "rehearsal"
     config = Config(store=store, keys=keys_beside(store), interface=namespace.OUTER, rack=folder, synthetic=True, bmc_rest_s=0.0)
     engine = Engine(config)
     rack = rehearsal.connect(folder)
     engine.start()
-    run, seen = Run(engine), {}
+    run = Run(engine)
+    seen: dict[str, Any] = {}
     try:
         engine.commit(plan_of("node-{number}"), "tests")
         rack.press()
@@ -101,44 +148,8 @@ def main(folder: Path, store: Path) -> None:
         seen["admin"] = dig(f"{engine.world.nodes['admin'].name.split('.')[0]}.{DOMAIN}")
         seen["clients"] = sum(key[1] == "dns-client" and role.state.value == "active" for key, role in engine.world.node_roles.items())
 
-        old = [node.name for node in run.servers()]
-        begun = time.monotonic()
-        engine.commit(plan_of("box-{number}"), "tests")
-        until(lambda: run.right(old), "the new names are not there")
-        seen["renamed"] = time.monotonic() - begun
-        until(run.dns_is_done, "the records are not active")
-
-        first, second, *_ = run.servers()
-        spare = run.servers(False)[0]
-        run.operate("hold", first.id)
-        until(lambda: not engine.world.holders.get(first.id), "the node is busy")
-        begun = time.monotonic()
-        run.operate("replace", first.id, value=spare.id)
-        until(run.right, "the other machine does not have the name")
-        seen["replaced"] = time.monotonic() - begun
-        seen["kept"] = engine.world.nodes[spare.id].name == first.name
-        until(run.dns_is_done, "the records are not active")
-
-        address = engine.world.address_of[(second.id, "admin")]
-        begun = time.monotonic()
-        run.operate("delete", second.id)
-        until(lambda: run.right([second.name, address]), "the deleted node has a name")
-        seen["deleted"] = time.monotonic() - begun
-        until(run.dns_is_done, "the records are not active")
-
-        own = store / "services/dns"
-        os.kill(int((own / ".service/pid").read_text().split()[0]), signal.SIGKILL)
-        until(lambda: dig(f"admin.{DOMAIN}") == ["no answer"], "named lives")
-        seen["repaired"] = until(run.right, "named does not come back")
-
-        with (own / "named.conf").open("a") as file:
-            file.write("// by hand\n")
-        role = lambda: engine.world.node_roles[("admin", "dns-server")]  # noqa: E731
-        seen["noticed"] = until(lambda: bool(role().findings), "nobody notices the file")
-        seen["finding"] = role().findings[0].code
-        run.operate("retry", "admin", "dns-server")
-        until(lambda: not role().findings and run.dns_is_done(), "the retry does not put it right")
-        seen["put right"] = "by hand" not in (own / "named.conf").read_text()
+        follow(run, seen)
+        repair(run, seen, store)
         print(json.dumps(seen))
     finally:
         engine.stop()

@@ -105,3 +105,17 @@ def admin_records(plan: Plan, node: Node) -> Json:
     """The records of the admin node's address."""
     name = host_name(node.name.split(".")[0].lower(), "", plan.site.domain)
     return records(name, plan.site.admin.address) if name and plan.site.admin.address else []
+
+
+def name_servers(view: View) -> tuple[str, ...]:
+    """IPv4 addresses of the rack's name servers, for DHCP. Empty while no role names any."""
+    role = view.node_roles.get(("admin", "dns-server"))
+    given = role.gave.get("dns-servers") if role is not None and role.succeeded else None
+    return tuple(one for one in given if isinstance(one, str) and _is_v4(one))[:3] if isinstance(given, list) else ()
+
+
+def _is_v4(text: str) -> bool:
+    try:
+        return str(IPv4Address(text)) == text
+    except ValueError:
+        return False
