@@ -277,8 +277,7 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     seeks: tuple[str, ...] = ()
     """Names of required roles that the plan places on other nodes. It waits for those that none of its parents meets."""
     kept: Literal["", "runs", "wrote", "needed"] = ""
-    """Why it is still bound although the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: the plan
-    wants it."""
+    """Why it is still bound if the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: it does."""
     rank: float = 0.0
     """Longest remaining path in seconds, from the revision that bound the role."""
     revision: int = 0
@@ -443,7 +442,7 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     """The one row about the installation itself."""
 
     installation: str = ""
-    """Random id. It keeps a new store from taking attempts of an older store for its own."""
+    """Random id, so that a new store does not take an older store's attempts for its own."""
     now: float = 0.0
     """Engine time of the last committed event."""
     attempts: int = 0
@@ -451,6 +450,10 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     starts: int = 0
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
+    v6: str = ""
+    """40 random bits for IPv6 prefixes, as 10 hex digits (`core.plan.v6`)."""
+    networks: dict[str, int] = {}
+    """Network -> its number in such prefixes. No other gets it."""
     bound: str = ""
     """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known. BEGUN: some nodes are still to
     be bound."""

@@ -34,6 +34,10 @@ FACTS: dict[str, str] = {
 """Fact that a rule can match -> kind of value. `place` is the unit in the rack, `memory` is in MiB, `disks.size` is bytes of all disks
 together, `nics.speed` is Mbit/s of the fastest port, `mac` is the port that the node booted from."""
 
+SPEEDS = {"10m": 10, "100m": 100, "1g": 1000, "10g": 10_000, "25g": 25_000, "40g": 40_000, "50g": 50_000, "100g": 100_000}
+SPEEDS |= {"200g": 200_000, "400g": 400_000}
+"""Speed in the name of a link -> Mbit/s."""
+
 FORMAT = 1
 """Version of the plan's format."""
 

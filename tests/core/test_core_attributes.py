@@ -190,7 +190,8 @@ def test_what_the_engine_computes() -> None:
     }
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name
-    assert effective(d.world, network, "network") == there
+    carried = {"preference": 0, "mtu": 0, "v6": None, "conduit": "", "links": [], "bond": None, "bridge": ""}
+    assert effective(d.world, network, "network") == there | carried
 
 
 def test_a_secret_of_the_plan_is_a_handle_by_its_name() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from world_rig import WorldRig
 
+from engine.core.plan.v6 import v6_address
 from engine.core.roles.attributes import inputs_hash
 from engine.core.roles.dns_records import NAME_LENGTH, host_name, host_records, is_host_name, records, reverse_zones, zones
 from engine.core.roles.wishes import task_document
@@ -66,12 +67,13 @@ def test_names_that_dns_cannot_have() -> None:
 
 
 def test_zones_of_a_plan() -> None:
-    wanted = plan()
+    wanted = plan({})
     more = {"storage": Network(name="storage", subnet="10.9.0.0/22", v6prefix="fd00:0:0:9::/64")}
     wanted = replace(wanted, networks=wanted.networks | more)
-    assert zones(wanted)[0] == wanted.site.domain
-    assert {"0.9.10.in-addr.arpa", "3.9.10.in-addr.arpa", "9.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"} <= set(zones(wanted))
-    assert zones(replace(wanted, site=Site(name="x", domain="no_name"))) == []
+    found = zones(WorldRig(catalog(DNS), wanted).world)
+    assert found[0] == wanted.site.domain
+    assert {"0.9.10.in-addr.arpa", "3.9.10.in-addr.arpa", "9.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"} <= set(found)
+    assert zones(WorldRig(catalog(DNS), replace(wanted, site=Site(name="x", domain="no_name"))).world) == []
 
 
 # -- what is collected from all nodes -------------------------------------------------------------------------------
@@ -96,7 +98,7 @@ def hosts(out: WorldRig) -> dict[str, list[str]]:
 
 
 def as_rebuilt(out: WorldRig) -> None:
-    tables = {table: dict(getattr(out.world, table)) for table in TABLES if table != "meta"}
+    tables = {table: dict(getattr(out.world, table)) for table in TABLES if table != "meta"} | {"meta": {(): out.world.meta}}
     again = load_world(out.world.base, tables)
     assert dict(again.wishes) == dict(out.world.wishes)
     assert dict(again.wish_of) == dict(out.world.wish_of)
@@ -143,6 +145,23 @@ def test_a_node_is_renamed() -> None:
     out.feed(Commit(who="op", plan=plan({}, rules=(Rule(name="box-{serial}"),))))
     assert out.at("names", "admin").state is State.TRANSITION
     assert list(hosts(out)) != [name]
+    as_rebuilt(out)
+
+
+def test_networks_with_ipv6_have_both_records() -> None:
+    out = rig()
+    out.put(replace(out.world.meta, v6="0123456789"))
+    admin = replace(plan({}).networks["admin"], v6prefix="auto")
+    out.put(Allocation(address="10.0.0.81", network="admin", range="host", node="n2"))
+    up_to_date(out)
+    out.feed(Commit(who="op", plan=plan({}, networks={"admin": admin})))
+    assert out.at("names", "admin").state is State.TRANSITION
+    v6 = v6_address(out.world, out.world.nodes["n2"], "admin")
+    assert v6.startswith("fd")
+    name = "node-2.r1.example.net"
+    assert hosts(out)[name] == [*records(name, "10.0.0.81"), *records(name, v6)]
+    (zone,) = [one for one in zones(out.world) if one.endswith("ip6.arpa")]
+    assert records(name, v6)[1].split()[0].endswith(f".{zone}.")
     as_rebuilt(out)
 
 

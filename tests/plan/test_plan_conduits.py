@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.core.plan.differences import differences
-from engine.core.plan.links import bond_name, bond_of, links_of, preferences
+from engine.core.plan.links import bond_name, bond_of, links_of, ports_of, preferences
 from engine.core.plan.revisions import as_kept, as_stored
 from engine.files.catalog import shipped
 from engine.files.mistakes import PlanError
@@ -72,6 +72,13 @@ def test_routers_without_a_preference_come_last_and_are_not_alike() -> None:
 
 def test_a_bond_with_the_longest_name_leaves_room_for_a_vlan() -> None:
     assert len(f"{bond_name('?400g99,?400g98')}.4094") <= 15
+
+
+def test_a_rehearsal_has_the_ports_that_the_plan_names() -> None:
+    racks = "racks: [{name: r1, places: {7: {cables: {1g1: 'tor2:swp1', bmc: 'mgmt:1'}}}}]\n"
+    plan = read(text_of("conduit: 25g1", "conduit: '+10g0,+10g2'") + racks, "p.yml", CATALOG)
+    assert list(ports_of(plan).items()) == [("25g", 2), ("1g", 2), ("10g", 3)]
+    assert ports_of(plan_of("", "vlan: 5", "conduit: bmc")) == {}
 
 
 MISTAKES = [

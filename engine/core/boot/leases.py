@@ -33,6 +33,7 @@ from ...quirks import DHCP_CLASSES
 from ...reasons import Reason
 from ...wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 from ...wire.dhcp_options import address_octets, relay_port
+from ..roles.dns_records import name_servers
 from ..world.view import View
 from ..world.work import Work
 from . import loaders, strangers
@@ -419,6 +420,7 @@ def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots:
         mask=span(network.subnet)[2],
         routers=(network.router,) if network.router else (),
         domain=plan.site.domain,
+        dns=name_servers(w),
         uuid=request.uuid if boots else None,
         subnet=request.subnet if not request.link else "",
         **extra,

@@ -13,13 +13,10 @@ from typing import Literal, cast
 
 from msgspec import Struct
 
-from ...plan import Bond, Network, Plan
+from ...plan import SPEEDS, Bond, Network, Plan
 
 BMC = "bmc"
 """The conduit of networks that only BMCs are on."""
-SPEEDS = {"10m": 10, "100m": 100, "1g": 1000, "10g": 10_000, "25g": 25_000, "40g": 40_000, "50g": 50_000, "100g": 100_000}
-SPEEDS |= {"200g": 200_000, "400g": 400_000}
-"""Word -> Mbit/s."""
 MEMBERS = 8
 """Most links of a conduit."""
 HASHES = ("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac")
@@ -91,3 +88,18 @@ def conduits_of(networks: Iterable[Network]) -> dict[str, list[Network]]:
         if network.conduit not in ("", BMC):
             out.setdefault(network.conduit, []).append(network)
     return out
+
+
+def ports_of(plan: Plan) -> dict[str, int]:
+    """Speed -> how many ports of it a machine needs for all conduits of the plan and the cables of its links. The speed of network `admin`
+    comes first: machines boot there. Empty: no network has a conduit."""
+    conduits = conduits_of(plan.networks.values())
+    if not conduits:
+        return {}
+    cables = {link for rack in plan.racks for place in rack.places for link in place.cables if link != BMC}
+    out: dict[int, int] = {}
+    for link in (one for conduit in [*conduits, *sorted(cables)] for one in links_of(conduit)):
+        out[link.speed] = max(out.get(link.speed, 0), link.number + 1)
+    admin = next((link.speed for link in links_of(plan.networks["admin"].conduit)), 0) if "admin" in plan.networks else 0
+    words = {mbit: word for word, mbit in SPEEDS.items()}
+    return {words[speed]: out[speed] for speed in sorted(out, key=lambda one: (one != admin, one))}

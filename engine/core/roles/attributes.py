@@ -24,8 +24,10 @@ from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..monitor.commands import node_commands
+from ..plan.network_roles import network_of
 from ..world.view import View
 from . import dns_records, pointer, sealed
+from .network_value import counted, network_targets, network_value
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -41,8 +43,9 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks"})
-"""Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
+DERIVED = frozenset({"install-disk", "raid-disks", "network-targets"})
+"""Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
+verify it."""
 
 _encoder = json.Encoder(order="deterministic")
 
@@ -184,6 +187,7 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
     for want in definition.wants:
         if want.name not in DERIVED:
             value = _value(view, role, want.name, places)
+            value = counted(value) if want.name == "network" else value
             out[want.key] = pointer.at(value, want.pointer) if want.pointer else value
     for collect in definition.collects:
         out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
@@ -358,10 +362,11 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "hostname": lambda of: of.node.name.split(".")[0],
     "domain": lambda of: of.plan.site.domain,
     "admin-network": lambda of: _network(of.view, of.node, admin_network(of.view)),
-    "network": lambda of: _network(of.view, of.node, of.role.role.removeprefix("network-")),
+    "network": lambda of: network_value(of.view, of.node, network_of(of.role.role)),
+    "network-targets": lambda of: network_targets(of.view, of.node, of.role),
     "admin-address": lambda of: of.plan.site.admin.address,
     "admin-subnets": lambda of: sorted(n.subnet for n in of.plan.networks.values()),
-    "dns-zones": lambda of: dns_records.zones(of.plan),
+    "dns-zones": lambda of: dns_records.zones(of.view),
     "dns-admin": lambda of: dns_records.admin_records(of.plan, of.node),
     "engine-url": lambda of: f"http://{of.plan.site.admin.address}",
     "image": lambda of: _image(of.view, of.role),

@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from ...definitions import Json
 from ...model import Node
 from ...plan import Plan
+from ..plan.v6 import prefix, v6_address
 from ..world.view import View
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -31,23 +32,24 @@ def is_host_name(name: str) -> bool:
     return len(name) <= NAME_LENGTH and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
-def zones(plan: Plan) -> list[str]:
+def zones(view: View) -> list[str]:
     """The site's zone, then the reverse zones of all networks, sorted; without the final dot. Empty if the domain is no host name."""
-    if not is_host_name(plan.site.domain):
+    plan = view.plan
+    if plan is None or not is_host_name(plan.site.domain):
         return []
     reverse: set[str] = set()
     for network in plan.networks.values():
         reverse.update(reverse_zones(network.subnet))
-        if ":" in network.v6prefix:
-            reverse.update(reverse_zones(network.v6prefix))
+        v6 = prefix(view, network)
+        if v6 is not None:
+            reverse.update(reverse_zones(str(v6)))
     return [plan.site.domain, *sorted(reverse - {plan.site.domain})]
 
 
 def reverse_zones(subnet: str) -> list[str]:
     """The reverse zones of a subnet: at most 128 for IPv4, one for IPv6 (its /64)."""
     if ":" in subnet:
-        prefix = IPv6Network(subnet, strict=False).supernet(new_prefix=64) if IPv6Network(subnet, strict=False).prefixlen > 64 else None
-        whole = prefix or IPv6Network(subnet, strict=False)
+        whole = IPv6Network(subnet, strict=False)
         nibbles = whole.network_address.exploded.replace(":", "")[: whole.prefixlen // 4]
         return [".".join(reversed(nibbles)) + ".ip6.arpa"]
     network = IPv4Network(subnet, strict=False)
@@ -72,7 +74,8 @@ def host_records(view: View, node: Node, admin_network: str) -> list[str] | None
         address = view.address_of.get((node.id, network))
         name = host_name(label, "" if network == admin_network else network, plan.site.domain)
         if address is not None and name:
-            out += records(name, address)
+            v6 = v6_address(view, node, network)
+            out += [*records(name, address), *(records(name, v6) if v6 else ())]
     return out or None
 
 
@@ -95,3 +98,17 @@ def admin_records(plan: Plan, node: Node) -> Json:
     """The records of the admin node's address."""
     name = host_name(node.name.split(".")[0].lower(), "", plan.site.domain)
     return records(name, plan.site.admin.address) if name and plan.site.admin.address else []
+
+
+def name_servers(view: View) -> tuple[str, ...]:
+    """IPv4 addresses of the rack's name servers, for DHCP. Empty while no role names any."""
+    role = view.node_roles.get(("admin", "dns-server"))
+    given = role.gave.get("dns-servers") if role is not None and role.succeeded else None
+    return tuple(one for one in given if isinstance(one, str) and _is_v4(one))[:3] if isinstance(given, list) else ()
+
+
+def _is_v4(text: str) -> bool:
+    try:
+        return str(IPv4Address(text)) == text
+    except ValueError:
+        return False

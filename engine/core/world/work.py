@@ -34,6 +34,8 @@ from ...model import (
     Watch,
 )
 from ...plan import Plan
+from ..hardware.conduits import TELLERS
+from ..plan.network_roles import network_of
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
@@ -53,8 +55,11 @@ class Work(Draft):
     def put(self, row: Row) -> None:
         match row:
             case Meta():
+                other_v6 = (row.v6, row.networks) != (self.meta.v6, self.meta.networks)
                 self.meta = row
                 self.rows[("meta", ())] = row
+                if other_v6:
+                    self._weigh_nodes()
             case NodeRole():
                 self.put_role(row)
             case Watch():
@@ -105,7 +110,7 @@ class Work(Draft):
         index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
-        if old is not None and old.name != new.name:
+        if old is not None and (old.name, old.place, old.boot_mac) != (new.name, new.place, new.boot_mac):
             self.restale(self.roles_of.get(new.id) or ())
         if old is None or old.name != new.name:
             self._weigh_node(new.id)
@@ -150,6 +155,7 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
+            self.restale([one for one in self.roles_of.get(node) or () if network_of(one[1])] if new.role in TELLERS else ())
 
     def bind(self, node: NodeId, new: Sequence[NodeRole]) -> None:
         """Puts new node roles of one node, as `transitions.bound` makes them: they wait, and none is there yet. The same as `put_role` for
@@ -393,8 +399,7 @@ class Work(Draft):
                 self._stale_now(role)
                 self._undone_now(role)
                 self.touch_node(role.node)
-        for node in self.all(Node) if catalog.node_collectors else ():
-            self._weigh_node(node.id)
+        self._weigh_nodes()
         self.released.update(dict.fromkeys(self.limits()))
 
     def load_ends(self) -> None:
@@ -407,8 +412,7 @@ class Work(Draft):
         roles = self.all(NodeRole)
         for role in roles if self.collectors else ():
             self._wish(role)
-        for node in self.all(Node) if self.catalog.node_collectors else ():
-            self._weigh_node(node.id)
+        self._weigh_nodes()
         for role in roles:
             self._stale_now(role)
             self._undone_now(role)
@@ -416,6 +420,11 @@ class Work(Draft):
     def _wish(self, role: NodeRole) -> None:
         for what in self.collectors:
             self._weigh(role.key, what, weight(self, role, what))
+
+    def _weigh_nodes(self) -> None:
+        if not self.loading and self.catalog.node_collectors:
+            for node in self.all(Node):
+                self._weigh_node(node.id)
 
     def _weigh_node(self, node: NodeId) -> None:
         """The name or an address of a node changed, or the plan: what roles collect from nodes follows."""
