@@ -185,6 +185,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """True if the role has a `verify` script, which checks whether the role is applied. It reports the same gives."""
     reverify: bool = False
     """True if `verify` also runs after each successful run, so that a wrong result fails."""
+    watch_s: float = 0.0
+    """Seconds between two looks at the active role by its `verify`. 0: none."""
     attempts: int = 1
     delay_s: float = 10.0
     """Seconds before the second attempt. Doubles with each further one."""

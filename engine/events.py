@@ -164,6 +164,15 @@ class Proved(Event, frozen=True, kw_only=True, gc=False):
     """Seconds from the order to the result."""
 
 
+class Found(Event, frozen=True, kw_only=True, gc=False):
+    """A monitor found a fault of a role, or found that it is gone. It says all that it finds of that role, in one reason."""
+
+    node: NodeId
+    role: RoleName
+    finding: Reason | None = None
+    """None: nothing is wrong."""
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
@@ -318,6 +327,7 @@ AnyEvent = (
     | Powered
     | PowerSet
     | Proved
+    | Found
     | Probed
     | Missed
     | Tick

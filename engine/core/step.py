@@ -28,6 +28,7 @@ from ..events import (
     DhcpOverheard,
     Due,
     Fetched,
+    Found,
     Happened,
     Hello,
     Missed,
@@ -64,7 +65,7 @@ from .plan.proposals import propose, recall
 from .plan.rebind import rebind, released
 from .plan.rules import choose
 from .plan.values import put_plan_values
-from .roles import annealer, confirm, life
+from .roles import annealer, confirm, life, watch
 from .roles.outcomes import outcome
 from .roles.reopen import renewed, reopen
 from .roles.stages import wanted_stage
@@ -152,7 +153,7 @@ def _bind_device(w: Work, node_id: str) -> None:
 def _relink(w: Work, event: Outcome) -> None:
     """A discovery may have found other devices that the node is linked to."""
     node = w.nodes.get(event.node)
-    if event.what != "done" or not w.catalog.linkers or node is None or not node.allocated:
+    if event.what != "done" or not w.catalog.linkers or node is None or not node.allocated or watch.is_look(event.attempt):
         return
     if any(key[1] in w.catalog.linkers for key in w.roles_of.get(node.id) or ()):
         _rebind(w, node)
@@ -194,6 +195,8 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Proved():
             bmc_speaks(w, event.node, event.bmc)
             confirm.proved(w, event)
+        case Found():
+            watch.found(w, event)
         case Missed():
             life.missed(w, event)
         case Tick():

@@ -41,12 +41,13 @@ from .element import Element, Fields
 from .mistakes import Mistakes, listed, shown
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools")
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "watch", "retry", "timeout", "takes", "tools")
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
 WHERE_BOUND = {"bootstrap": ("the admin node", ("", "admin")), "discovery": ("each server", ("", "admin", "memory"))}
 """Flag that binds a role by itself -> where, and `JigKind.serves` of the jigs that can run there."""
+LEAST_WATCH_S = 5.0
 MAY_BE_LEFT_OUT = ("hardware",)
 """Shipped stages that a site's `stages.yml` may leave out."""
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
@@ -75,6 +76,7 @@ ROLE_KEYS = (
     "flags",
     "verify",
     "reverify",
+    "watch",
     "retry",
     "timeout",
     "validate",
@@ -238,6 +240,7 @@ class BarclampFile:
             flags=frozenset(map(self._flag, keys.each("flags"))),
             verify=keys["verify"].truth() if "verify" in keys else False,
             reverify=keys["reverify"].truth() if "reverify" in keys else False,
+            watch_s=keys["watch"].duration(zero=False) if "watch" in keys else 0.0,
             attempts=retry["attempts"].integer(1, 20) if "attempts" in retry else 1,
             delay_s=retry["delay"].duration() if "delay" in retry else 10.0,
             timeout_s=keys["timeout"].duration(zero=False) if "timeout" in keys else 900.0,
@@ -335,6 +338,8 @@ class BarclampFile:
         """Checks that the keys of a role agree with each other and with the files of its folder."""
         if role.reverify and not role.verify:
             keys["reverify"].fail("a role with reverify needs verify: true")
+        if role.watch_s:
+            self._watched(role, keys["watch"])
         if role.destructive and not role.jig_kind.detached:
             fit = " or ".join(kind.name for kind in JIGS.values() if kind.detached)
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
@@ -354,6 +359,15 @@ class BarclampFile:
                 keys.get(key, keys["name"]).fail(f"expected the script roles/{role.name}/{script}, which is missing")
             elif there and not wanted:
                 keys["name"].fail(f"the script roles/{role.name}/{script} exists, but the role lacks verify: true")
+
+    def _watched(self, role: RoleDef, element: Element) -> None:
+        """Only what stays as it is can be watched, on a node that keeps running what the role was made for."""
+        if not role.verify:
+            element.fail("a role with watch needs verify: true")
+        if role.watch_s < LEAST_WATCH_S:
+            element.fail(f"expected {LEAST_WATCH_S:.0f}s or more: each look costs the node some work")
+        if role.destructive or role.jig_kind.runs == "node in memory":
+            element.fail("a role that destroys data, or that runs in sledgehammer, is not watched")
 
     def _idle(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """Refuses by name what would be accepted and do nothing."""

@@ -5,6 +5,7 @@
 | 0 | done | the role is applied |
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
+| 65 | failed | applied, but a file was changed by hand (`changed_by_hand`) |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -31,6 +32,7 @@ from .cause import clean, first_cause, shorten
 DONE = 0
 NOT_SO = 1
 DONE_REBOOT = 64
+BY_HAND = 65
 OVER_TIME = 124
 AGAIN = 128
 AGAIN_REBOOT = 192
@@ -65,6 +67,8 @@ def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run",
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
+    if action == "verify" and code == BY_HAND:
+        return failed(attempt, node, reasons.changed_by_hand(role=role.name, line=line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
 
 

@@ -30,7 +30,7 @@ from ..events import (
     Started,
     Tick,
 )
-from ..model import Quiet, behind
+from ..last_values import Quiet, behind
 from ..requests import Asker, Request
 from . import sums
 from .schema import Change

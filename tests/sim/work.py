@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.core.roles.watch import is_look
 from engine.jigs import Order
 from engine.wire.agent import Ended
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def begin(sim: Simulation, machine: Machine, order: Order, records: dict[str, Record]) -> Record:
     """Start a leg that the machine does not know, as its agent or its `attempt` tool does."""
     name = order.role.name
-    if others := machine.running:
+    # A look changes nothing, so it may be under way when a task starts.
+    others = [one for one in machine.running if not is_look(one.attempt)]
+    if others and not is_look(order.attempt):
         sim.broken(f"two tasks on {machine.name}: {others[0].attempt} ({others[0].role}) runs, and {order.attempt} ({name}) starts")
     sim.invariants.hands_over(machine, order)
     sim.begun(machine, order)

@@ -160,7 +160,30 @@ def _finding(role: NodeRole, host: Row, mine: list[Row], keeper: bool) -> dict[K
     return {role.key: None}
 
 
-def same(one: Reason | None, other: Reason | None) -> bool:
+def changes(view: View, said: Iterable[Row]) -> list[tuple[Key, Reason | None]]:
+    """The findings that differ from those of the node roles. A role that nobody checks any more has none of ours."""
+    wanted = findings(view, said)
+    out = []
+    for role in view.catalog.checked:
+        for key in view.bound.get(role) or ():
+            present = next((one for one in view.node_roles[key].findings if one.code in OURS), None)
+            new = wanted.get(key, present)
+            if not _same(present, new):
+                out.append((key, new))
+    return sorted(out, key=lambda one: one[0])
+
+
+def cleared(view: View) -> list[tuple[Key, Reason | None]]:
+    """All findings of ours, to be taken back: Nagios is not part of the plan any more."""
+    return [
+        (role.key, None)
+        for name in view.catalog.roles
+        for key in view.bound.get(name) or ()
+        if any(one.code in OURS for one in (role := view.node_roles[key]).findings)
+    ]
+
+
+def _same(one: Reason | None, other: Reason | None) -> bool:
     """The same check of the same role. The plugin's words differ from look to look, and each other finding would be an event."""
     if one is None or other is None:
         return one is other

@@ -22,6 +22,7 @@ from ..roles.outcomes import lost, want_fresh_boot
 from ..roles.reopen import reopen
 from ..roles.stages import may_enter, stage_index, wanted_stage
 from ..roles.transitions import Move, doubtful, move, runs, suspended
+from ..roles.watch import mendable
 from ..world.view import open_roles
 from ..world.work import Work
 from . import verbs
@@ -216,6 +217,9 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
 def _retry_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
     if role.state is State.TRANSITION:
         return reasons.busy(node=node.name, what=f"{role.role} is running")
+    if mendable(role, w.catalog.roles.get(role.role)):
+        change(w, role, Move.MEND, since=w.at)
+        return f"the engine runs {role.role} on {node.name} again"
     if role.state is not State.ERROR and role.retry_at is None and not doubtful(role):
         return reasons.illegal(verb=f"retry {role.role}", node=node.name, state=f"in state {role.state.value}")
     unverifiable = doubtful(role) and not w.catalog.roles[role.role].verify

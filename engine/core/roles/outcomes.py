@@ -22,7 +22,7 @@ from ..boot.patience import pause_s
 from ..hardware.approvals import other_disks, shown
 from ..hardware.learn import learn
 from ..world.work import Work
-from . import sealed
+from . import sealed, watch
 from .attributes import inputs_hash
 from .change import change
 from .claims import installed, not_confirmed
@@ -40,6 +40,8 @@ UNREACHABLE_AGAIN = 5.0
 
 def outcome(w: Work, event: Outcome) -> None:
     """The outcome of one leg of an attempt. A leg that is not the present one is acknowledged and dropped."""
+    if watch.outcome(w, event):
+        return
     role = _addressee(w, event)
     if role is None:
         _late(w, event)
@@ -140,10 +142,12 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
         change(w, role, Move.CLAIM, gave=gave, since=w.at)
         return
     before = shown(w, role.node) if "disks" in gave else None
-    new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, ended=w.at, since=w.at)
+    findings = watch.after_success(role, role.action)
+    new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, findings=findings, ended=w.at, since=w.at)
     if new is not None:
         learn(w, new)
         installed(w, new)
+        watch.begin(w, new, definition)
     if before is not None:
         other_disks(w, role.node, before)
 
@@ -154,6 +158,13 @@ def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> No
         # `verify` found the role not applied. That is a result, not a failure, so the role runs (again). A claim is wrong only if the same
         # was asked of it.
         change(w, role, Move.REFUTE, since=w.at)
+        return
+    if failure.code == "changed_by_hand" and not claims(role):
+        # Applied, but for what a person did. What was run with counts as before: if the inputs differ, the role runs.
+        findings = watch.by_verify(role, failure)
+        new = change(w, role, Move.SUCCEED, gave=role.gave, ran_hash=role.ran_hash, findings=findings, ended=w.at, since=w.at)
+        if new is not None:
+            watch.begin(w, new, definition)
         return
     tries = role.tries + 1
     # A wrong claim is run again. If `verify` failed for another cause, it is tried again.

@@ -71,6 +71,8 @@ class Move(enum.Enum):
     DUE = "due"
     DOUBT = "doubt"
     RERUN = "rerun"
+    REPAIR = "repair"
+    MEND = "mend"
     RETRY = "retry"
     RUN_ANYWAY = "run-anyway"
     REDEPLOY = "redeploy"
@@ -100,10 +102,12 @@ lose-rerun     -  -  -  -   wa wa wa  wa wa wa  -  -   -  -  -   -  | begun leg 
 due            -  wa re cl  -  -  -   -  -  -   -  -   -  -  -   -  | retry_at failure
 doubt          -  -  -  -   -  -  -   -  -  -   do do  -  -  -   -  |
 rerun          -  -  -  -   -  -  -   -  -  -   wa re  -  -  -   -  |
+repair         -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
+mend           -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
 retry          -  wa re cl  -  -  -   -  -  -   -  do  wa re cl  -  | tries retry_at failure
 run-anyway     -  -  wa wa  -  -  -   -  -  -   -  wa  -  wa wa  -  | tries retry_at failure
-redeploy       wa wa wa wa  -  -  -   wa wa wa  wa wa  wa wa wa  wa | attempt leg tries begun retry_at deadline failure succeeded
-skip           sk sk sk sk  -  -  -   sk sk sk  sk sk  sk sk sk  sk | attempt leg begun retry_at deadline failure
+redeploy       wa wa wa wa  -  -  -   wa wa wa  wa wa  wa wa wa  wa | attempt leg tries begun retry_at deadline failure succeeded findings
+skip           sk sk sk sk  -  -  -   sk sk sk  sk sk  sk sk sk  sk | attempt leg begun retry_at deadline failure findings
 approve        pr wa re cl  ru ve co  sr sv sc  -  -   er ee ec  sk |
 unbind         *  *  *  *   -  -  -   -  -  -   *  *   *  *  *   *  |
 delete         *  *  *  *   -  -  -   *  *  *   *  *   *  *  *   *  |
@@ -121,7 +125,7 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.RESUME: ("deadline", "The node is back: the engine asks what became of the attempt."),
     Move.AGAIN: ("retry_at since", "The attempt asks to be run again, after a pause."),
     Move.CLAIM: ("gave since", "A run reports success, and the role has `reverify`: `verify` must confirm it."),
-    Move.SUCCEED: ("gave ran_hash ended since", "The attempt succeeded."),
+    Move.SUCCEED: ("gave ran_hash findings ended since", "The attempt succeeded."),
     Move.REFUTE: ("since", "`verify` found the role not applied. That is a result, not a failure: the role runs."),
     Move.FAIL: ("tries failure retry_at ended since", "The attempt failed, and another one is left."),
     Move.GIVE_UP: ("tries failure ended since", "The last attempt failed."),
@@ -135,6 +139,8 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.DUE: ("begun", "The pause before the next attempt or leg is over. `begun` is kept for a next leg."),
     Move.DOUBT: ("", "The node died after the success: `verify` decides."),
     Move.RERUN: ("since", "The node died after the success of a role without `verify`, or two nodes became one: the role runs again."),
+    Move.REPAIR: ("failure since", "The engine watches the role, and its `verify` found it not applied any more."),
+    Move.MEND: ("since", "The operator retries an active role that has findings."),
     Move.RETRY: ("since", "The operator retries now. Or a discovery role failed, and the node boots discovery again."),
     Move.RUN_ANYWAY: ("since", "The operator retries a role that nobody can verify."),
     Move.REDEPLOY: ("approved since", "The operator runs the role again, as if it had never run."),

@@ -31,6 +31,7 @@ from ...model import (
     Sighting,
     State,
     Value,
+    Watch,
 )
 from ...plan import Plan
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
@@ -56,6 +57,11 @@ class Work(Draft):
                 self.rows[("meta", ())] = row
             case NodeRole():
                 self.put_role(row)
+            case Watch():
+                old = self.watches.get(row.key)
+                if old != row:
+                    self.watches[row.key] = row
+                    self._changed(("watches", row.key), old, row)
             case Node():
                 self.put_node(row)
             case Lease():
@@ -237,6 +243,7 @@ class Work(Draft):
         for what in self.collectors:
             self._weigh(key, what, 0)
         self.rows[("node_roles", key)] = None
+        self.drop("watches", key)
         self.touch_node(role.node)
 
     def put_sighting(self, new: Sighting) -> None:
