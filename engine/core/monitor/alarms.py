@@ -175,12 +175,8 @@ def changes(view: View, said: Iterable[Row]) -> list[tuple[Key, Reason | None]]:
 
 def cleared(view: View) -> list[tuple[Key, Reason | None]]:
     """All findings of ours, to be taken back: Nagios is not part of the plan any more."""
-    return [
-        (role.key, None)
-        for name in view.catalog.roles
-        for key in view.bound.get(name) or ()
-        if any(one.code in OURS for one in (role := view.node_roles[key]).findings)
-    ]
+    keys = [key for name in view.catalog.checked for key in view.bound.get(name) or ()]
+    return [(key, None) for key in keys if any(one.code in OURS for one in view.node_roles[key].findings)]
 
 
 def _same(one: Reason | None, other: Reason | None) -> bool:
