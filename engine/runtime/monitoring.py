@@ -1,7 +1,7 @@
 """Reads what Nagios says, and makes findings of it.
 
-Nagios replaces its status file every five seconds. The file is read as a stranger's: a plain file, bounded, no link followed. Without Nagios in
-the plan this costs one look at an index.
+Nagios replaces its status file every five seconds. The file is read as a stranger's: a plain file, bounded, no link followed. Without
+Nagios in the plan this costs a look at the roles that have checks.
 """
 
 from __future__ import annotations

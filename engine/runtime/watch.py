@@ -47,7 +47,8 @@ class Watch:
 
 
 class Chores:
-    """`link` looks at the interface, and `nagios` at what Nagios says. `clock`: monotonic seconds; `wall`: seconds since 1970, as files have them."""
+    """`link` looks at the interface, and `nagios` at what Nagios says. `clock`: monotonic seconds; `wall`: seconds since 1970, as files
+    have them."""
 
     def __init__(
         self,

@@ -55,8 +55,8 @@ def trouble(view: View, created: float, failure: str, now: float) -> Reason | No
 
 
 def monitoring(view: View, said: Sequence[Row], created: float, why: Reason | None) -> dict[str, Json]:
-    """`state`, `at`, `hosts`, `checks`, `red`, `rows`, `why` and `trends`. `at`: wall time of what Nagios wrote last. `state` is `off` (no plan
-    wants it), `waiting` (nothing was read yet), `trouble` (see `why`) or `works`. `rows` has the worst first, at most MOST."""
+    """`at`: wall time of what Nagios wrote last. `hosts`, `checks` and `red` are counts. `state`: `off` (no plan
+    wants it), `waiting` (nothing was read yet), `trouble` (see `why`) or `works`. `rows`: the worst first, at most MOST."""
     path = status_file(view)
     state = "off" if path is None and role_of(view, SERVER) is None else "trouble" if why is not None else "works" if created else "waiting"
     shown = sorted(said, key=lambda row: (not row.red, _WORST.index(row.state)))[:MOST]
