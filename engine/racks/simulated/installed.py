@@ -135,6 +135,10 @@ class Installed:
                 return 0, (" ".join(rest) + "\n").encode(), b""
             case "cat", _:
                 return self._cat(rest)
+            case "pkill", [*_, name]:
+                system.killed = [*dict.fromkeys((*system.killed, name))][-64:]
+                self.machine.save()
+                return 0, b"", b""
             case ("reboot" | "poweroff", _) | ("systemctl", ["reboot" | "poweroff"]):
                 asyncio.get_running_loop().call_later(0.05, self._leave, rest[0] if rest else program)
                 return 0, b"", b""
