@@ -2,7 +2,8 @@
 
 Nagios looks at every committed host. Whether a bad result is an alarm is decided here:
 
-* The role must be done, and the node must be in the role's stage. Whatever comes up is not down.
+* The role must be active with its present inputs, and the node must be in the role's stage. Whatever comes up is not down. A node that
+  the engine itself has lost stays an alarm.
 * A node that an operator holds, powered off or keeps for themselves, and one that boots, is no alarm (`quiet`).
 * A result is older than the role or the node when Nagios looked before the last change of either. It says nothing yet.
 * If the host is down, its services say nothing new: there is one finding, of the role by which the admin node reaches it, or else of the
@@ -22,7 +23,6 @@ from ...model import ACTIVE, Key, Kind, Node, NodeRole
 from ...reasons import Reason
 from ...wire.nagios_status import NagiosStatus, Verdict
 from ..boot.signals import waits_for
-from ..roles.derive import done
 from ..world.view import View
 from .commands import REACHES
 from .names import object_name, service_name
@@ -67,7 +67,7 @@ def quiet(view: View, node: Node, role: NodeRole | None) -> Reason | None:
     definition = view.catalog.roles.get(role.role) if role is not None else None
     if definition is not None and node.kind is Kind.SERVER and node.stage != definition.stage:
         return reasons.stage(stage=definition.stage, present=node.stage or "none")
-    if role is not None and not (role.state is ACTIVE and done(view, role)):
+    if role is not None and (role.state is not ACTIVE or role.key in view.stale):
         return reasons.check_early(node=node.name, role=role.role)
     return None
 

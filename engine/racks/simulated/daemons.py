@@ -1,8 +1,8 @@
 """Services of an installed system besides SSH, as far as others see them from the network: a port that accepts connections, or NRPE.
 
 A role's behaviour puts them into `System.listens`, so they survive a reboot. NRPE speaks packets of version 4 over TLS, as NRPE 4.1 does:
-version, type, CRC-32 over the packet with a zero in its place, result, alignment, length, then a buffer, 1,036 bytes together. It answers the commands of the configuration that `monitor-client` wrote. A process of a simulated system runs, unless somebody
-killed it (`pkill`).
+version, type, CRC-32 over the packet with a zero in its place, result, alignment, length, then a buffer, 1,036 bytes together. It answers
+the commands of the configuration that `monitor-client` wrote. A process of a simulated system runs, unless somebody killed it (`pkill`).
 """
 
 from __future__ import annotations
