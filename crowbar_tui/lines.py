@@ -64,6 +64,36 @@ def api(shown: dict[str, Any]) -> list[str]:
     return [f"  {why['sentence']}", f"    try: {why['advice']}"] if why.get("code") not in (None, "api_off") else []
 
 
+def monitoring(shown: dict[str, Any]) -> list[str]:
+    """One line about Nagios, if the plan wants it."""
+    why = shown.get("why") or {}
+    if why:
+        return [f"  {why['sentence']}", f"    try: {why['advice']}"]
+    if shown.get("state") != "works":
+        return []
+    more = "; crowbar health shows them" if shown["red"] else ""
+    return [f"  Nagios: {shown['hosts']} hosts, {shown['checks']} checks, {shown['red']} red{more}"]
+
+
+def checks(shown: dict[str, Any], rows: Sequence[dict[str, Any]], now: float) -> list[str]:
+    """What Nagios says of each host and check, the worst first."""
+    out = [line.strip() for line in monitoring(shown)]
+    out += {
+        "off": ["the plan has no monitoring: give nodes the role monitor-client"],
+        "waiting": ["Nagios has not written anything yet"],
+    }.get(shown["state"], [])
+    if rows:
+        out.append(f"{'state':<12} {'age':>6} {'looked':>6}  node, role and check")
+    for row in rows:
+        who = short(row["node"]) + (f" {row['role']}/{row['check']}" if row["role"] else "")
+        out.append(f"{row['state']:<12} {since(now, row['since']):>6} {since(now, row['looked']):>6}  {who}: {row['text']}")
+        if row["quiet"] and row["state"] not in ("up", "good"):
+            out.append(f"{'':<28}no alarm, because {row['quiet']}")
+    left = shown.get("hosts", 0) + shown.get("checks", 0) - len(rows)
+    out += [f"{left} more are not shown"] if rows and left > 0 else []
+    return [*out, f"Prometheus listens on {shown['trends']}"] if shown.get("trends") else out
+
+
 def other_catalogue(health: dict[str, Any], there: Mapping[str, tuple[str, str]], stages: Sequence[str]) -> list[str]:
     """What differs between the barclamps and stages of the running engine (its `health`) and those on the disk."""
     if "barclamps" not in health:

@@ -30,7 +30,7 @@ nagios_silent = kind(
 nagios_unreadable = kind(
     "nagios_unreadable",
     "what Nagios wrote cannot be read: {message}",
-    "run `crowbar role retry {node} monitor-server`, which writes its files and starts it again",
+    "redeploy role monitor-server on the admin node, which writes its files and starts it again",
     who=Who.OPERATOR,
 )
 nagios_absent = kind(

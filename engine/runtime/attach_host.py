@@ -29,6 +29,7 @@ from ..trust.vault import VaultError
 from .disk_looks import DiskLooks
 from .health import Health
 from .last_values import LastValues
+from .monitoring import Monitoring
 from .packet_record import PacketRecord
 from .sealing import Sealing
 
@@ -47,6 +48,7 @@ class Attachable(Protocol):
     last_values: LastValues
     packets: PacketRecord
     disks: DiskLooks
+    monitoring: Monitoring
     stop_asked: threading.Event
 
     @property
@@ -147,6 +149,7 @@ class EngineHost:
         body |= self._engine.packets.health()
         body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
+        body["monitoring"] = self._engine.monitoring.shown()
         body["api"] = self._engine.api.shown()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()

@@ -48,6 +48,7 @@ from .handles import Handles
 from .health import Health
 from .last_values import LastValues
 from .loop import Clock, Loop
+from .monitoring import Monitoring
 from .packet_record import PacketRecord
 from .runner import Ports, Runner
 from .sealing import Sealing
@@ -112,11 +113,12 @@ class Engine:
         self._runner = Runner(self._ports())
         self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
         contact = self.adapters.contact
+        self.monitoring = Monitoring(lambda: self.world, self.loop.submit)
         self._watch = Watch(
             silent=lambda: [] if self.services.deaf else contact.silent(),
             ask=self._runner.ask,
             silence_s=contact.silence_s,
-            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look),
+            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look, nagios=self.monitoring.look),
         )
 
     def _begin(self) -> None:

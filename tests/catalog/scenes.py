@@ -123,6 +123,57 @@ def ntp_client(machine: Machine) -> Attributes:
     return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
 
 
+OBJECTS = "define host {\n}\ndefine service {\n}\n"
+
+
+def monitor_server(machine: Machine) -> Attributes:
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("nagios4", "")
+    machine.tool("id", "echo 0")
+    return {"monitor/objects": OBJECTS, "monitor-interval": 20}
+
+
+OPENSSL = r"""
+while [ $# -gt 0 ]; do
+    case $1 in
+    -keyout | -out) echo "$1" >"$2" && shift ;;
+    esac
+    shift
+done
+"""
+
+
+def monitor_client(machine: Machine) -> Attributes:
+    for path in ("usr/sbin/nrpe", "usr/lib/nagios/plugins/check_procs", "usr/bin/prometheus-node-exporter"):
+        machine.write(path)
+    machine.tool("systemctl", system.SYSTEMCTL)
+    machine.tool("openssl", OPENSSL)
+    machine.tool("chgrp", "")
+    return {
+        "admin-address": "192.168.124.10",
+        "admin-network": {"name": "admin", "address": "192.168.124.81"},
+        "node-checks": [
+            {"command": "ntp-client.process", "plugin": "check_procs", "arguments": "-c 1: -C chronyd"},
+            {"command": "web.own", "plugin": "/usr/local/lib/web/check", "arguments": ""},
+        ],
+    }
+
+
+def trends_server(machine: Machine) -> Attributes:
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("prometheus", "")
+    return {
+        "admin-address": "192.168.124.10",
+        "trends-listen": "loopback",
+        "trends-days": 30,
+        "trends-gigabytes": 10,
+        "trends/nodes": [
+            {"node": "node-1", "role": "monitor-client", "value": {"address": "192.168.124.81"}},
+            {"node": "node-2", "role": "monitor-client", "value": None},
+        ],
+    }
+
+
 def etcd_member(machine: Machine) -> Attributes:
     (machine.root / "etc/default").mkdir(parents=True)
     (machine.root / "run/systemd/system").mkdir(parents=True)
@@ -152,6 +203,9 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "dns-server": names.server,
     "dns-records": names.records,
     "dns-client": names.client,
+    "monitor-server": monitor_server,
+    "monitor-client": monitor_client,
+    "trends-server": trends_server,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
 }

@@ -9,6 +9,7 @@ from ..page import Scroll
 from ..screen import Hint
 from ..styled import Line, clip, fit, line, wrap
 from ..trust import NETWORK_TRUST
+from .monitor_lines import monitor_lines
 
 _STATE = {
     "embedded": ("works, in this process", "good"),
@@ -63,6 +64,7 @@ class HealthScreen(Scroll):
         out += self._process(health, columns)
         out += self._foreign(health, columns)
         out += self._floods(health, columns)
+        out += monitor_lines(health, session.wall(), columns)
         out += self._figures(health, columns)
         out += self._drops(health, columns)
         out += self._refusals(health, columns)

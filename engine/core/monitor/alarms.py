@@ -2,7 +2,8 @@
 
 Nagios looks at every committed host. Whether a bad result is an alarm is decided here:
 
-* The role must be done, and the node must be in the role's stage. Whatever comes up is not down.
+* The role must be active with its present inputs, and the node must be in the role's stage. Whatever comes up is not down. A node that
+  the engine itself has lost stays an alarm.
 * A node that an operator holds, powered off or keeps for themselves, and one that boots, is no alarm (`quiet`).
 * A result is older than the role or the node when Nagios looked before the last change of either. It says nothing yet.
 * If the host is down, its services say nothing new: there is one finding, of the role by which the admin node reaches it, or else of the
@@ -22,7 +23,6 @@ from ...model import ACTIVE, Key, Kind, Node, NodeRole
 from ...reasons import Reason
 from ...wire.nagios_status import NagiosStatus, Verdict
 from ..boot.signals import waits_for
-from ..roles.derive import done
 from ..world.view import View
 from .commands import REACHES
 from .names import object_name, service_name
@@ -67,7 +67,7 @@ def quiet(view: View, node: Node, role: NodeRole | None) -> Reason | None:
     definition = view.catalog.roles.get(role.role) if role is not None else None
     if definition is not None and node.kind is Kind.SERVER and node.stage != definition.stage:
         return reasons.stage(stage=definition.stage, present=node.stage or "none")
-    if role is not None and not (role.state is ACTIVE and done(view, role)):
+    if role is not None and (role.state is not ACTIVE or role.key in view.stale):
         return reasons.check_early(node=node.name, role=role.role)
     return None
 
@@ -160,7 +160,26 @@ def _finding(role: NodeRole, host: Row, mine: list[Row], keeper: bool) -> dict[K
     return {role.key: None}
 
 
-def same(one: Reason | None, other: Reason | None) -> bool:
+def changes(view: View, said: Iterable[Row]) -> list[tuple[Key, Reason | None]]:
+    """The findings that differ from those of the node roles. A role that nobody checks any more has none of ours."""
+    wanted = findings(view, said)
+    out = []
+    for role in view.catalog.checked:
+        for key in view.bound.get(role) or ():
+            present = next((one for one in view.node_roles[key].findings if one.code in OURS), None)
+            new = wanted.get(key, present)
+            if not _same(present, new):
+                out.append((key, new))
+    return sorted(out, key=lambda one: one[0])
+
+
+def cleared(view: View) -> list[tuple[Key, Reason | None]]:
+    """All findings of ours, to be taken back: Nagios is not part of the plan any more."""
+    keys = [key for name in view.catalog.checked for key in view.bound.get(name) or ()]
+    return [(key, None) for key in keys if any(one.code in OURS for one in view.node_roles[key].findings)]
+
+
+def _same(one: Reason | None, other: Reason | None) -> bool:
     """The same check of the same role. The plugin's words differ from look to look, and each other finding would be an event."""
     if one is None or other is None:
         return one is other

@@ -15,8 +15,9 @@ from .names import object_name, service_name
 
 RETRY_S = 5
 """Seconds after which Nagios looks again before it believes a bad result."""
-ATTEMPTS = 2
-"""Bad results in a row that it believes."""
+ATTEMPTS = {"host": 1, "service": 2}
+"""Bad results in a row that it believes. A host gets one: in its five seconds, TCP sends three times, and Nagios 4.4 looks at a host again
+only after the whole interval."""
 
 _COMMANDS = {
     "here": "$USER1$/check_dummy 0",
@@ -66,7 +67,6 @@ def _fixed(interval_s: int) -> Iterator[str]:
     common = {
         "check_interval": str(interval_s),
         "retry_interval": str(RETRY_S),
-        "max_check_attempts": str(ATTEMPTS),
         "check_period": "always",
         "contacts": "nobody",
         "notification_period": "always",
@@ -74,8 +74,8 @@ def _fixed(interval_s: int) -> Iterator[str]:
         "flap_detection_enabled": "0",
         "register": "0",
     }
-    yield _define("host", name="any-host", **common)
-    yield _define("service", name="any-service", **common)
+    for kind, attempts in ATTEMPTS.items():
+        yield _define(kind, name=f"any-{kind}", max_check_attempts=str(attempts), **common)
 
 
 _SILENT = {"notifications_enabled": "0", "notification_period": "always", "notification_commands": "here", "notification_options": "n"}
