@@ -282,7 +282,7 @@ class NodeScreen(Listing):
             Hint("A", "settings", "attributes: show, set, clear"),
             Hint("w", "why"),
             Hint("i", "identify"),
-            Hint("o", "part", "ports and disks, its networks, or its newest events"),
+            Hint("o", "story", "ports and disks, its networks, or its newest events"),
             Hint("tab", "next", "the next node; shift+tab: the previous one"),
             Hint(".", "more"),
         ]
