@@ -5,6 +5,7 @@
 | 0 | done | the role is applied |
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
+| 66 | failed; only an operator tries again | the same |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -31,6 +32,7 @@ from .cause import clean, first_cause, shorten
 DONE = 0
 NOT_SO = 1
 DONE_REBOOT = 64
+NOT_RETRIED = 66
 OVER_TIME = 124
 AGAIN = 128
 AGAIN_REBOOT = 192
@@ -63,6 +65,8 @@ def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run",
     if code == OVER_TIME:
         return failed(attempt, node, reasons.timed_out(role=role.name, seconds=timeout_s))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
+    if code == NOT_RETRIED:
+        return failed(attempt, node, reasons.not_retried(role=role.name, line=line))
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
