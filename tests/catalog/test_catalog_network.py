@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ports_folder import bond, network, on, ports
+from ports_folder import IP, bond, network, on, ports
 
 GOLDEN = Path(__file__).parent / "golden" / "network"
 ADMIN = "[Match]\nMACAddress=f4:02:70:aa:bb:01\nType=ether\n[Network]\nAddress=192.168.124.81/24\nGateway=192.168.124.1\n"
@@ -379,3 +379,90 @@ def test_networkd_is_written_for_where_it_is_at_work(node: Any) -> None:
     assert node.run("network", network()).code == 0
     assert (node.root / "etc/systemd/network/50-crowbar-eno3.network").exists()
     assert not (node.root / "etc/network/interfaces.d").exists()
+
+
+# -- faults that a real frame finds --------------------------------------------------------------------------------
+
+PING = r"""
+[ "${*##* }" != "$DEAF" ] || exit 1
+case "$*" in *"-M do -s "*) s=${*##*-s }; [ "${s%% *}" -le "${MOST:-65535}" ] || exit 1 ;; esac
+case " $ANSWER " in *" ${*##* } "*) ;; *) exit 1 ;; esac
+"""
+TARGETS = [
+    {"node": "n2", "address": "10.1.0.82", "v6": "fd00:1:2:3::82", "mtu": 9000, "switch": "tor1", "port": "swp4", "link": "10g0"},
+    {"node": "n3", "address": "10.1.0.83", "v6": "", "mtu": 0, "switch": "tor1", "port": "swp5", "link": "10g0"},
+]
+
+
+def reach(node: Any, wanted: dict[str, Any], answer: str, **environment: str) -> Any:
+    node.tool("ping", PING)
+    node.environment = {"CROWBAR_REACH_S": "0", "ANSWER": answer, **environment}
+    assert node.run("network", network(**wanted)).code == 0
+    return node.run("network", {**network(**wanted), "network-targets": TARGETS}, "verify")
+
+
+def test_the_other_nodes_answer(node: Any) -> None:
+    kept_by(node, "networkd")
+    wanted = {"links": on("eno3"), "vlan": 200, "mtu": 9000, "v6": V6}
+    done = reach(node, wanted, "10.1.0.82 fd00:1:2:3::82")
+    assert done.code == 0, done.err
+    pings = [call for call in node.calls if call.startswith("ping") and " -n " in call]
+    assert pings == [
+        "ping -4 -n -c 1 -W 1 -I 10.1.0.81 10.1.0.82",
+        "ping -4 -n -c 1 -W 1 -M do -s 8972 -I 10.1.0.81 10.1.0.82",
+        "ping -6 -n -c 1 -W 1 -I fd00:1:2:3::81 fd00:1:2:3::82",
+    ]
+
+
+def test_one_that_answers_is_enough(node: Any) -> None:
+    kept_by(node, "networkd")
+    assert reach(node, {"links": on("eno3")}, "10.1.0.83").code == 0
+
+
+def test_a_vlan_that_the_port_does_not_carry(node: Any) -> None:
+    kept_by(node, "networkd")
+    done = reach(node, {"links": on("eno1"), "vlan": 200}, "")
+    says = "port tor1:swp1 (cable 10g0) does not carry VLAN 200: none of the 2 nodes on network storage answers"
+    assert (done.code, done.err) == (1, f"network: {says}. Add the VLAN to the port, or correct the plan\n")
+    node.tool("ip", IP + '\ncase "$*" in "neigh show dev eno1") echo "192.168.124.10 lladdr 02:00:00:00:00:0a REACHABLE" ;; esac\n')
+    assert (
+        f"{says}, and untagged frames pass."
+        in node.run("network", {**network(links=on("eno1"), vlan=200), "network-targets": TARGETS}, "verify").err
+    )
+
+
+def test_a_cable_that_leads_elsewhere(node: Any) -> None:
+    kept_by(node, "networkd")
+    done = reach(node, {"links": on("eno2", "eno3"), "bond": bond("active-backup")}, "")
+    assert done.code == 1
+    assert "port tor1:swp2 (cable 10g0) and port tor1:swp3 (cable 10g1) do not lead to network storage" in done.err
+
+
+def test_a_large_frame_that_does_not_pass(node: Any) -> None:
+    kept_by(node, "networkd")
+    done = reach(node, {"links": on("eno3"), "mtu": 9000}, "10.1.0.82", MOST="1472")
+    says = "port tor1:swp3 (cable 10g0) does not pass frames of 9000 octets: n2 answers only small ones."
+    assert (done.code, done.err) == (1, f"network: {says} Raise the MTU of the switch's ports, or lower that of storage\n")
+
+
+def test_a_bond_whose_switch_does_not_speak_lacp(node: Any) -> None:
+    kept_by(node, "networkd")
+    wanted = {"links": on("eno2", "eno3"), "bond": bond()}
+    for partner, code in (("00:00:00:00:00:00", 1), ("44:38:39:00:00:01", 0)):
+        text = "Bonding Mode: IEEE 802.3ad Dynamic link aggregation\n"
+        for n in (2, 3):
+            text += f"\nSlave Interface: eno{n}\nPermanent HW addr: f4:02:70:aa:bb:0{n}\n"
+            text += "details actor lacp pdu:\n    system mac address: f4:02:70:aa:bb:02\n"
+            text += f"details partner lacp pdu:\n    system priority: 65535\n    system mac address: {partner if n == 3 else '44:38:39:00:00:01'}\n"
+        node.write("proc/net/bonding/bond0", text)
+        done = reach(node, wanted, "10.1.0.82")
+        assert done.code == code
+        if code:
+            assert done.err.startswith("network: port tor1:swp3 (cable 10g1) does not speak LACP, which bond0 needs: put the port into ")
+
+
+def test_ipv6_that_does_not_pass(node: Any) -> None:
+    kept_by(node, "networkd")
+    done = reach(node, {"links": on("eno3"), "v6": V6}, "10.1.0.82")
+    assert done.code == 1
+    assert "by IPv6 on eno3, and by IPv4 it does" in done.err

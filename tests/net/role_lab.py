@@ -87,9 +87,7 @@ class RoleLab(net_lab.Lab):
             (self.root / path).mkdir(parents=True)
         (self.root / "etc/systemd/system/multi-user.target.wants/systemd-networkd.service").write_text("")
         self.installed = self.root / "etc/systemd/network/50-crowbar-admin.network"
-        self.installed.write_text(
-            f"[Match]\nMACAddress={MACS[0]}\nType=ether\n[Network]\nAddress={ADDRESS}/24\nGateway=192.168.124.10\n"
-        )
+        self.installed.write_text(f"[Match]\nMACAddress={MACS[0]}\nType=ether\n[Network]\nAddress={ADDRESS}/24\nGateway=192.168.124.10\n")
         for name in ("sys", "proc"):
             (self.root / name).symlink_to(f"/{name}")
 
@@ -103,9 +101,7 @@ class RoleLab(net_lab.Lab):
         more = {"CROWBAR_ATTRIBUTES": str(attributes), "CROWBAR_GIVES": str(self.folder / "gives.json")}
         return ["sh", str(ROLE / action)], {**os.environ, **self.environment, **more}
 
-    def role(
-        self, action: str, network: dict[str, Any], targets: list[dict[str, Any]] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def role(self, action: str, network: dict[str, Any], targets: list[dict[str, Any]] | None = None) -> subprocess.CompletedProcess[str]:
         words, environment = self.words(action, network, targets)
         return self.run("node", *words, check=False, env=environment)
 

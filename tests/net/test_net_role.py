@@ -141,6 +141,27 @@ def test_an_ipv6_address_that_another_machine_has(lab: RoleLab) -> None:
     assert "c1: another machine has the address fd00:1::81/64 already" in done.stderr
 
 
+def test_the_other_nodes_and_large_frames(lab: RoleLab) -> None:
+    lab.environment |= {"CROWBAR_NETWORK_WAIT_S": "30", "CROWBAR_REACH_S": "1"}
+    wanted = storage(mtu=3000)
+    other = [{"node": "n2", "address": "10.1.0.10", "v6": "", "mtu": 0}]
+    assert lab.role("run", wanted).returncode == 0
+    small = lab.role("verify", wanted, other)
+    assert (small.returncode, small.stderr) == (
+        1,
+        "network: port tor1:swp2 (cable 1g1) does not pass frames of 3000 octets: n2 answers only small ones. "
+        "Raise the MTU of the switch's ports, or lower that of storage\n",
+    )
+    lab.run("server", "ip", "link", "set", "s1", "mtu", "3000")
+    lab.run("server", "ip", "link", "set", "br1", "mtu", "3000")
+    large = lab.role("verify", wanted, other)
+    assert large.returncode == 0, large.stderr
+    lab.run("server", "ip", "link", "set", "s1", "nomaster")
+    elsewhere = lab.role("verify", wanted, other)
+    assert elsewhere.returncode == 1
+    assert "port tor1:swp2 (cable 1g1) does not lead to network storage: n2, the only other node" in elsewhere.stderr
+
+
 def test_what_the_script_leaves_running_ends(lab: RoleLab) -> None:
     assert lab.role("run", storage()).returncode == 0
     assert lab.role("verify", storage()).returncode == 0

@@ -29,8 +29,8 @@ from .transitions import claims, doubtful, suspended
 
 
 def order(role: NodeRole) -> tuple[float, str, str]:
-    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans. A claim comes before everything: its
-    node may wait for this call, as after a change of its network."""
+    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans. A claim comes before
+    everything: its node may wait for this call, as after a change of its network."""
     return (-inf if claims(role) else -role.rank, role.node, role.role)
 
 
