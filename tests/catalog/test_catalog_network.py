@@ -164,7 +164,8 @@ def test_ifupdown_reads_its_file(tmp_path: Path, shape: str) -> None:
     assert done.returncode == 0, done.stderr
     named = [line.split()[1] for line in file.read_text().splitlines() if line.startswith("auto")]
     order = [line for line in done.stderr.splitlines() if "ip link" in line or "ip addr" in line or "ip -" in line]
-    assert named and order
+    assert named
+    assert order
 
 
 # -- which port ---------------------------------------------------------------------------------------------------
