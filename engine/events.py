@@ -220,9 +220,11 @@ class Continue(Event, frozen=True, kw_only=True, gc=False):
 
 
 class Started(Event, frozen=True, kw_only=True, gc=False):
-    """The engine started on this store. `installation` is used only for a new store."""
+    """The engine started on this store. `installation` and `v6` are used only if the store has none."""
 
     installation: str
+    v6: str = ""
+    """40 random bits, as 10 hex digits."""
     admin: str
     """Host name of the admin node."""
 

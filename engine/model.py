@@ -279,8 +279,7 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     seeks: tuple[str, ...] = ()
     """Names of required roles that the plan places on other nodes. It waits for those that none of its parents meets."""
     kept: Literal["", "runs", "wrote", "needed"] = ""
-    """Why it is still bound although the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: the plan
-    wants it."""
+    """Why it is still bound if the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: it does."""
     rank: float = 0.0
     """Longest remaining path in seconds, from the revision that bound the role."""
     revision: int = 0
@@ -423,7 +422,7 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     """The one row about the installation itself."""
 
     installation: str = ""
-    """Random id. It keeps a new store from taking attempts of an older store for its own."""
+    """Random id, so that a new store does not take an older store's attempts for its own."""
     now: float = 0.0
     """Engine time of the last committed event."""
     attempts: int = 0
@@ -431,6 +430,10 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     starts: int = 0
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
+    v6: str = ""
+    """40 random bits for IPv6 prefixes, as 10 hex digits (`core.plan.v6`)."""
+    networks: dict[str, int] = {}
+    """Network -> its number in such prefixes. No other gets it."""
     bound: str = ""
     """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known. BEGUN: some nodes are still to
     be bound."""
@@ -465,13 +468,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "proposals": ("deployment",),
     "revisions": ("number",),
 }
-"""Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
-is keyed by the plain value, a map with more by the tuple."""
+"""Table -> the fields of its primary key. The world's maps have it as key, plain if it is one field; `meta` has one row."""
 
 LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "last_sign"), "nodes": ("probe", "probes")}
-"""Table -> fields that only say when something was last heard, promised or asked. They are as durable as others, but a change of only
-these fields makes no journal row. Otherwise an idle rack's heartbeats would push older events out of the journal. In the journal, these
-fields are as old as the last row of their record."""
+"""Table -> fields that only say when something was last heard, promised or asked. A change of only these makes no journal row, so that an
+idle rack's heartbeats do not push older events out of it. In the journal, they are as old as the last row of their record."""
 
 
 class Quiet(NamedTuple):

@@ -60,6 +60,8 @@ from .operator.settings import set_attribute
 from .plan import pieces, proposals
 from .plan.bind import allocate, start_admin
 from .plan.follow import follow_stages
+from .plan.network_numbers import number_networks
+from .plan.network_roles import PREFIX
 from .plan.proposals import propose, recall
 from .plan.rebind import rebind, released
 from .plan.rules import choose
@@ -291,12 +293,14 @@ def _tick(w: Work, due: Due) -> None:
 
 def _started(w: Work, event: Started) -> None:
     """The engine runs on this store: orders again what is open, sets the wakes again, and looks at everything."""
-    w.put(replace(w.meta, installation=w.meta.installation or event.installation, starts=w.meta.starts + 1))
+    w.put(replace(w.meta, installation=w.meta.installation or event.installation, v6=w.meta.v6 or event.v6, starts=w.meta.starts + 1))
     if "system" not in w.deployments:
         w.put(Deployment(name="system"))
     start_admin(w, event.admin)
     if w.plan is not None:
         put_plan_values(w, w.plan)
+        number_networks(w, w.plan)
+        w.restale([key for name in w.plan.networks for key in w.bound.get(f"{PREFIX}{name}") or ()])
     put_all_found(w)
     follow_stages(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):

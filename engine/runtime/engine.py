@@ -121,7 +121,7 @@ class Engine:
         try:
             if self.world.plan is not None:
                 self.services.start(self.world.plan)
-            self.loop.begin(Started(installation=secrets.token_hex(4), admin=self.config.admin))
+            self.loop.begin(Started(installation=secrets.token_hex(4), v6=secrets.token_hex(5), admin=self.config.admin))
             if self.failure:
                 raise ServiceError(self.failure)
             self.sealing.sweep()

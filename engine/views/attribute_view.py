@@ -16,6 +16,7 @@ COMPUTED = frozenset(
         "domain",
         "admin-network",
         "network",
+        "network-targets",
         "admin-address",
         "admin-subnets",
         "engine-url",

@@ -22,8 +22,10 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ..hardware.disk_choice import install_disk, raid_disks
+from ..plan.network_roles import network_of
 from ..world.view import View
 from . import pointer, sealed
+from .network_value import counted, network_targets, network_value
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -39,8 +41,9 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks"})
-"""Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
+DERIVED = frozenset({"install-disk", "raid-disks", "network-targets"})
+"""Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
+verify it."""
 
 COMPUTED = frozenset(
     {
@@ -198,6 +201,7 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
     for want in definition.wants:
         if want.name not in DERIVED:
             value = _value(view, role, want.name, places)
+            value = counted(value) if want.name == "network" else value
             out[want.key] = pointer.at(value, want.pointer) if want.pointer else value
     for collect in definition.collects:
         out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
@@ -324,7 +328,9 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
         case "admin-network":
             return _network(view, node, admin_network(view))
         case "network":
-            return _network(view, node, role.role.removeprefix("network-"))
+            return network_value(view, node, network_of(role.role))
+        case "network-targets":
+            return network_targets(view, node, role)
         case "admin-address":
             return plan.site.admin.address
         case "admin-subnets":

@@ -33,6 +33,8 @@ from ...model import (
     Value,
 )
 from ...plan import Plan
+from ..hardware.conduits import TELLERS
+from ..plan.network_roles import network_of
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
@@ -98,7 +100,7 @@ class Work(Draft):
         index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
-        if old is not None and old.name != new.name:
+        if old is not None and (old.name, old.place, old.boot_mac) != (new.name, new.place, new.boot_mac):
             self.restale(self.roles_of.get(new.id) or ())
 
     def put_role(self, new: NodeRole, fresh: bool = False) -> None:
@@ -141,6 +143,7 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
+            self.restale([one for one in self.roles_of.get(node) or () if network_of(one[1])] if new.role in TELLERS else ())
 
     def bind(self, node: NodeId, new: Sequence[NodeRole]) -> None:
         """Puts new node roles of one node, as `transitions.bound` makes them: they wait, and none is there yet. The same as `put_role` for
