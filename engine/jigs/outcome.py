@@ -6,6 +6,7 @@
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
 | 65 | failed | applied, but a file was changed by hand (`changed_by_hand`) |
+| 66 | failed; only an operator tries again | the same |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -35,6 +36,7 @@ DONE = 0
 NOT_SO = 1
 DONE_REBOOT = 64
 BY_HAND = 65
+NOT_RETRIED = 66
 OVER_TIME = 124
 AGAIN = 128
 NO_TOOL = 69
@@ -73,6 +75,8 @@ def outcome(
     if code == NO_TOOL and role.jig in RUNNERS:
         return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig, node=name or node))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
+    if code == NOT_RETRIED:
+        return failed(attempt, node, reasons.not_retried(role=role.name, line=line))
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     if action == "verify" and code == BY_HAND:

@@ -30,6 +30,12 @@ not_checked = kind(
     "read the log of the last look (crowbar log NODE {role}); a look that succeeds takes this back",
     who=Who.OPERATOR,
 )
+not_retried = kind(
+    "not_retried",
+    "{role} failed, and trying again by itself would do the same harm: {line}",
+    "correct what the sentence names, then retry the role (crowbar role NODE {role} retry)",
+    who=Who.OPERATOR,
+)
 lost = kind("lost", "the node no longer knows attempt {attempt}", who=Who.ENGINE)
 refused = kind("refused", "{node} refused attempt {attempt}: {message}", who=Who.ENGINE)
 unreachable_node = kind("unreachable_node", "the engine could not reach {node} at {address}: {message}", who=Who.ENGINE)

@@ -17,6 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "install"))
 
 import daemons
 import names
+import ports_folder
 import test_catalog_discovery as discovery
 import test_catalog_etcd as etcd
 import test_catalog_hardware as hardware
@@ -101,9 +102,14 @@ def os_install(machine: Machine) -> Attributes:
 
 
 def network(machine: Machine) -> Attributes:
-    system.ports(machine)
+    ports_folder.ports(machine)
     machine.write("ip", "eno1 192.168.124.81/24\n")
-    return system.network()
+    machine.write(
+        "etc/systemd/network/50-crowbar-admin.network",
+        "[Match]\nMACAddress=f4:02:70:aa:bb:01\nType=ether\n[Network]\nAddress=192.168.124.81/24\n",
+    )
+    more = {"vlan": 200, "mtu": 9000, "bridge": "br-storage", "router": "10.1.0.1", "preference": 20}
+    return ports_folder.network(bond=ports_folder.bond(), links=ports_folder.on("eno1", "eno3"), **more)
 
 
 def ntp_server(machine: Machine) -> Attributes:
@@ -219,5 +225,8 @@ LENIENT: dict[str, str] = {
     "bmc-discover": "what cannot be read of one answer is left out; a BMC that does not answer at all fails the role",
 }
 """Roles that look only, and may end well with less than there is where a command failed, and why. What they give fits its schema all the same."""
-MAY_DIFFER: dict[str, tuple[str, ...]] = {"dns-server": ("looked",)}
+MAY_DIFFER: dict[str, tuple[str, ...]] = {
+    "dns-server": ("looked",),
+    "network": ("crowbar/network/change/", "crowbar/network/.new/", "crowbar/network/.change/"),
+}
 """Files that may differ from those of one clean run after an error or a power cut, by role: parts of their names."""

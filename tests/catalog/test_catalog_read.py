@@ -93,7 +93,8 @@ def test_scripts_are_there_and_parse(whole: Catalog) -> None:
     for role in whole.roles.values():
         folder = Path(whole.folders[role.barclamp]) / "roles" / role.name
         for script in sorted(folder.glob("*")) if folder.is_dir() else ():
-            assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0, script
+            if script.suffix != ".awk":
+                assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0, script
             if script.name in ("run", "verify"):
                 assert script.read_text().startswith("#!/bin/sh\n")
                 assert script.stat().st_mode & 0o111, script

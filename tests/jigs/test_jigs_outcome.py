@@ -83,6 +83,12 @@ def test_verify_tells_not_so_from_could_not_tell() -> None:
     assert end(action="verify", exit=124).failure == reasons.timed_out(role="network-admin", seconds=60.0)
 
 
+def test_a_script_may_say_that_another_attempt_would_do_harm() -> None:
+    for action in ("run", "verify"):
+        got = end(action=action, exit=66, log="network: storage on eth1 was taken back: no call came\n").failure
+        assert got == reasons.not_retried(role="network-admin", line="network: storage on eth1 was taken back: no call came")
+
+
 def test_states_without_an_end() -> None:
     assert end(state="running").what == "running"
     assert end(state="lost").what == "lost"

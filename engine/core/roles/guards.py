@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import inf
 
 from ... import reasons
 from ...definitions import On, RoleDef
@@ -26,12 +27,13 @@ from .attributes import effective
 from .claims import not_confirmed
 from .derive import done, resources, size
 from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
-from .transitions import doubtful, suspended
+from .transitions import claims, doubtful, suspended
 
 
 def order(role: NodeRole) -> tuple[float, str, str]:
-    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans."""
-    return (-role.rank, role.node, role.role)
+    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans. A claim comes before
+    everything: its node may wait for this call, as after a change of its network."""
+    return (-inf if claims(role) else -role.rank, role.node, role.role)
 
 
 def blockers(view: View, role: NodeRole, first: bool = False) -> list[Reason]:

@@ -4,6 +4,7 @@ Rules
 * A time-out asks and assumes nothing: the engine asks again about an attempt that it could not reach, and the attempt keeps its state.
 * After `lost`, `verify` decides. Without `verify` an idempotent role runs again, and another role waits for the operator.
 * With `reverify`, a successful run is a claim: `verify` confirms it, or the attempt failed.
+* A script that says that another attempt would do harm is believed: only an operator tries again.
 * Every outcome is acknowledged once it is recorded, even a late one. Otherwise the node would send it forever.
 * A result that the engine would trust later counts only from a confirmed claim. Until then the node keeps it, and sends it again.
 """
@@ -155,8 +156,9 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
 
 
 def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> None:
-    no = role.action == "verify" and failure.code == "verify_failed"
-    if no and (not claims(role) or inputs_hash(w, role) != role.try_hash):
+    final = failure.code == "not_retried" and (role.action == "run" or inputs_hash(w, role) == role.try_hash)
+    no = role.action == "verify" and failure.code in ("verify_failed", "not_retried")
+    if no and not final and (not claims(role) or inputs_hash(w, role) != role.try_hash):
         # `verify` found the role not applied. That is a result, not a failure, so the role runs (again). A claim is wrong only if the same
         # was asked of it.
         change(w, role, Move.REFUTE, since=w.at)
@@ -170,7 +172,7 @@ def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> No
         return
     tries = role.tries + 1
     # A wrong claim is run again. If `verify` failed for another cause, it is tried again.
-    if tries < definition.attempts:
+    if tries < definition.attempts and not final:
         retry_at = w.now + delay(w, definition, tries)
         change(w, role, Move.DISPROVE if no else Move.FAIL, tries=tries, failure=failure, retry_at=retry_at, ended=w.at, since=w.at)
         w.wake(retry_at, RoleDue(*role.key))

@@ -96,7 +96,7 @@ refute         -  -  -  -   -  wa wa  -  wa wa  -  -   -  -  -   -  | begun leg 
 fail           -  -  -  -   wa re cl  wa re cl  -  -   -  -  -   -  | begun leg deadline
 give-up        -  -  -  -   er ee ec  er ee ec  -  -   -  -  -   -  | begun leg deadline
 disprove       -  -  -  -   -  -  wa  -  -  wa  -  -   -  -  -   -  | begun leg deadline
-disprove-last  -  -  -  -   -  -  er  -  -  er  -  -   -  -  -   -  | begun leg deadline
+disprove-last  -  -  -  -   -  er er  -  er er  -  -   -  -  -   -  | begun leg deadline
 lose           -  -  -  -   re re re  re re re  -  -   -  -  -   -  | begun leg deadline failure
 lose-rerun     -  -  -  -   wa wa wa  wa wa wa  -  -   -  -  -   -  | begun leg deadline failure
 due            -  wa re cl  -  -  -   -  -  -   -  -   -  -  -   -  | retry_at failure
@@ -130,7 +130,10 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.FAIL: ("tries failure retry_at ended since", "The attempt failed, and another one is left."),
     Move.GIVE_UP: ("tries failure ended since", "The last attempt failed."),
     Move.DISPROVE: ("tries failure retry_at ended since", "`verify` found that the claim is wrong, and another attempt is left."),
-    Move.DISPROVE_LAST: ("tries failure ended since", "The same at the last attempt."),
+    Move.DISPROVE_LAST: (
+        "tries failure ended since",
+        "The same at the last attempt. Or `verify` found that another attempt would do harm: only an operator's retry runs the role.",
+    ),
     Move.LOSE: (
         "since",
         "Nobody knows what became of the attempt. `verify` decides; a role that has none and may not run twice waits for the operator.",
