@@ -17,6 +17,7 @@ from ..core.roles import pointer
 from ..core.roles.pointer import PointerError
 from ..core.roles.wishes import OF_NODES
 from ..definitions import (
+    FAMILIES,
     FLAGS,
     HARDWARE,
     JIGS,
@@ -24,6 +25,8 @@ from ..definitions import (
     MAX_BATCH,
     MISSING_FLAGS,
     MISSING_JIGS,
+    MOST_PACKAGES,
+    PACKAGE,
     TOOLS,
     AttributeDef,
     BarclampDef,
@@ -44,7 +47,7 @@ from .mistakes import Mistakes, listed, shown
 from .role_files import check_files
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "watch", "retry", "timeout", "takes", "tools", "batch")
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "watch", "retry", "timeout", "takes", "tools", "packages", "batch")
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
@@ -87,6 +90,7 @@ ROLE_KEYS = (
     "tools",
     "checks",
     "batch",
+    "packages",
 )
 
 
@@ -253,6 +257,7 @@ class BarclampFile:
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
             checks=read_checks(keys),
             batch=self._batch(keys["batch"]) if "batch" in keys else 1,
+            packages=self._packages(keys["packages"]) if "packages" in keys else {},
         )
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
@@ -267,6 +272,18 @@ class BarclampFile:
             value = item.json()
             into.append((item, HARDWARE[key]))
             yield HARDWARE[key], {"level": value} if key == "raid" and isinstance(value, str) else value
+
+    def _packages(self, element: Element) -> dict[str, tuple[str, ...]]:
+        """The packages that the role's scripts need, for each family of distributions."""
+        out = {}
+        for family, names in element.fields(FAMILIES).items():
+            items = names.items("a list of packages")
+            if len(items) > MOST_PACKAGES:
+                names.fail(f"expected at most {MOST_PACKAGES} packages, not {len(items)}")
+            out[family] = tuple(dict.fromkeys(one.name("the name of a package", PACKAGE, 100) for one in items[:MOST_PACKAGES]))
+        if not any(out.values()):
+            element.fail(f"expected a list of packages for {' or '.join(FAMILIES)}")
+        return out
 
     def _stage(self, element: Element) -> str:
         """A stage of the site, or one that it leaves out."""
@@ -364,6 +381,8 @@ class BarclampFile:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
         if "joined" in role.flags and "discovery" not in role.flags:
             keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
+        if role.packages and role.jig_kind.runs == "node in memory":
+            keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
         if "milestone" in role.flags and role.jig_kind.scripted:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)
