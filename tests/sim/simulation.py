@@ -175,6 +175,7 @@ class Simulation:
         if not left:
             # The engine looks at no node that is not available: its record says that it is alive whatever became of the machine.
             there = all(n.available and self.owners[n.id].runs for n in servers)
+            there = there and not self.invariants.unnoticed(world)
             return there and all(n.alive and n.boot is None and n.problem is None and not n.intent.fresh for n in servers)
         broken = {(node, m.broken) for node, m in self.owners.items() if m.broken}
         failed = {r.key for r in left if r.state is State.ERROR}
@@ -193,6 +194,7 @@ class Simulation:
         self._until(lambda: False, IDLE_S)
         if not broken and self.ordered != before:
             self.broken("all was done, and something was ordered again:\n" + "\n".join(self.state()))
+        self.invariants.watched(self.admin.world)
         if self.store.seq - rows > 200:
             self.broken(f"all was done, and {self.store.seq - rows} rows were written in an hour")
         if self.seed % 8 == 0:

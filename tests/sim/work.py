@@ -107,6 +107,9 @@ def verify(sim: Simulation, machine: Machine, order: Order) -> Ended:
     if not there:
         sim.counters.hit("verify says no")
         return Ended(exit=1, message="it is not so")
+    if machine.system is not None and not order.role.destructive and name in machine.system.by_hand:
+        sim.counters.hit("verify says by hand")
+        return Ended(exit=65, message="a file was changed by hand")
     sim.counters.hit("verify says yes")
     return Ended(exit=0, gives=_gives(machine, order))
 
@@ -135,6 +138,8 @@ def run(sim: Simulation, machine: Machine, order: Order) -> Ended:
         machine.system = System(str(order.attributes.get("target-os", "debian-12")), credential, key, address)
     else:
         _place(machine, order)[name] = inputs(order)
+        if machine.system is not None:
+            machine.system.by_hand.discard(name)
     if order.role.destructive:
         machine.whole[name] = order.attempt
     return Ended(exit=64 if "bios" in how and changed else 0, gives=_gives(machine, order))
