@@ -8,7 +8,21 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import ROOT, Disk, Drift, Explained, LayerRow, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import (
+    ROOT,
+    Carrier,
+    Disk,
+    Drift,
+    Explained,
+    LayerRow,
+    NodePreview,
+    NodeRow,
+    RoleRow,
+    Summary,
+    Why,
+    carrier_words,
+    sentence,
+)
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
@@ -152,6 +166,21 @@ def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence
             out.append(f"  {r.role:<18} {r.state}")
             out += [f"    {w.sentence}" for w in (*r.why, *r.findings)]
     return "\n".join(out)
+
+
+def carriers(found: Sequence[Carrier]) -> list[str]:
+    """The networks of a node: addresses and what carries them, then a line for each link with its port and the reason."""
+    out = []
+    for one in found:
+        out.append(f"  {one.network:<12} {'  '.join(part for part in (one.address or 'no address', one.v6, carrier_words(one)) if part)}")
+        for link in one.links:
+            far = f"hears {link.switch} {link.port}" if link.switch else "hears no switch"
+            out += [f"    {link.link:<10} {link.name:<12} {link.mac}  {far}", f"    {'':<10} because {link.why}"]
+        if one.refused is not None:
+            out.append(reason("    ", one.refused))
+        elif one.found_by:
+            out.append(f"    {one.found_by}")
+    return out
 
 
 def disk_rows(disks: Sequence[Disk]) -> list[str]:

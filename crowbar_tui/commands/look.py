@@ -157,16 +157,24 @@ def _explain(arguments: argparse.Namespace) -> int:
         elif arguments.role:
             row = reader.role(arguments.node, arguments.role)
             assert row is not None
-            print(json.dumps({"type": "role", **to_json(row)}) if arguments.json else lines.why_role(row))
+            network = arguments.role.removeprefix("network-")
+            carried = reader.carriers(arguments.node, network) if network != arguments.role else ()
+            if arguments.json:
+                print(json.dumps({"type": "role", **to_json(row)} | ({"networks": [to_json(one) for one in carried]} if carried else {})))
+            else:
+                print("\n".join([lines.why_role(row), *lines.carriers(carried)]))
         else:
-            roles, facts = reader.roles(arguments.node), reader.facts(arguments.node)
+            roles, facts, carried = reader.roles(arguments.node), reader.facts(arguments.node), reader.carriers(arguments.node)
             if arguments.json:
                 known = [to_json(d) for d in reader.disks(arguments.node)]
                 told = [{"label": label, "text": text} for label, text in facts]
                 still = [to_json(r) for r in roles if r.why or r.findings]
-                print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known}))
+                nets = [to_json(one) for one in carried]
+                print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known, "networks": nets}))
             else:
                 print(lines.why_node(node, roles, time.time(), facts))
+                if carried:
+                    print("\n".join(["networks:", *lines.carriers(carried)]))
                 if disks := reader.disks(arguments.node):
                     print("\n".join(["disks:", *lines.disk_rows(disks)]))
     return 0

@@ -69,6 +69,7 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.deployments import DeploymentState
 from ..views.explain import Explained, LayerRow, explain_attribute
 from ..views.export import ExportedNode, exported
@@ -91,6 +92,7 @@ __all__ = [
     "Attached",
     "BuildError",
     "Capture",
+    "Carrier",
     "CatalogError",
     "Check",
     "Config",
@@ -145,6 +147,7 @@ __all__ = [
     "attribute_rows",
     "begin_anew",
     "build_image",
+    "carrier_words",
     "commit_plan",
     "compose",
     "connect",
@@ -324,6 +327,11 @@ class Reader:
         """The disks of a node as the engine knows them. Each one that is not the install disk has a reason."""
         found = self.world.node_named(node)
         return disks(self.world, found.id) if found is not None else []
+
+    def carriers(self, node: str, network: str = "") -> tuple[Carrier, ...]:
+        """The networks of a node, or one of them, and the ports that their links became."""
+        found = self.world.node_named(node)
+        return carriers(self.world, found, network) if found is not None else ()
 
     def topology(self) -> Topology:
         return topology(self.world)

@@ -35,6 +35,7 @@ from ..store.journal_file import JournalFile
 from ..store.store import JournalRow, Store
 from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
+from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
 from ..views.estimate import Estimate, estimate
 from ..views.explain import layers_in_line
@@ -76,6 +77,7 @@ __all__ = [
     "Attached",
     "AttributeRow",
     "BootView",
+    "Carrier",
     "Catalog",
     "CatalogError",
     "Column",
@@ -141,6 +143,8 @@ __all__ = [
     "advice",
     "bearers",
     "boot_next",
+    "carrier_words",
+    "carriers",
     "cells",
     "columns",
     "committed",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from world_rig import WorldRig
 
+from crowbar_tui import lines
 from engine.core.hardware.conduits import Port, Resolution, of_network, resolution
 from engine.core.plan.links import links_of
 from engine.core.roles.attributes import effective, inputs_hash
@@ -20,6 +21,7 @@ from engine.definitions import Json
 from engine.model import Allocation, Place, State
 from engine.plan import SPEEDS, Bond, Network, PlaceDef, RackDef, Range
 from engine.reasons import Reason, sentence
+from engine.views.carriers import carriers
 
 BOOT = "52:54:00:00:00:01"
 
@@ -328,3 +330,31 @@ def test_equal_machines_have_equal_links(nics: list[dict[str, Any]]) -> None:
 
 def test_speeds_are_in_order() -> None:
     assert all(a < b for a, b in pairwise(SPEEDS.values()))
+
+
+# -- what people see --------------------------------------------------------------------------------------------------
+
+
+def test_people_see_each_network_and_the_ports_of_its_links() -> None:
+    networks = {
+        "n2": network("n2", 2, "10g0,10g1", vlan=200, bond=Bond(mode="802.3ad"), mtu=9000),
+        "n3": network("n3", 3, "25g0"),
+        "n4": network("n4", 4),
+    }
+    d = rig(FOUR, networks=networks, cables={"10g0": "tor1:swp3"}, neighbours=[hears("ens1f1", "tor1:swp3")])
+    for i in (2, 3, 4):
+        d.put(Allocation(address=f"10.0.{i}.101", network=f"n{i}", range="host", node="n1"))
+    found = carriers(d.world, d.world.nodes["n1"])
+    assert "\n".join(lines.carriers(found)).splitlines() == [
+        "  n2           10.0.2.101/24  10g0,10g1 as bond10g0 802.3ad, VLAN 200, mtu 9000",
+        "    10g0       ens1f1       52:54:00:00:3b:02  hears tor1 swp3",
+        "               because it hears tor1:swp3, where the plan has the cable of 10g0",
+        "    10g1       ens1f0       52:54:00:00:3b:01  hears no switch",
+        "               because port 0 of 10g in bus order (0000:3b:00.0); ens1f1 is 10g0 by its cable",
+        "  n3           10.0.3.101/24  25g0",
+        "    node node-7 has no ports for the links 25g0; it has eno1 (1g), eno2 (1g), ens1f0 (10g), ens1f1 (10g)",
+        "    try: correct the conduit in the plan, or plug the cable in and discover the node again: crowbar node node-7 reset",
+        "  n4           10.0.4.101/24  no conduit",
+        "    the plan names no conduit, so the role looks for a port on the node",
+    ]
+    assert [one.network for one in carriers(d.world, d.world.nodes["n1"], "n3")] == ["n3"]

@@ -7,7 +7,7 @@ from ...model import ACTIVE, Node, NodeRole
 from ...plan import Network
 from ...reasons import Reason
 from ..hardware.conduits import Port, of_network
-from ..plan.links import bond_name, bond_of, hash_of, preferences
+from ..plan.links import UNSET_PREFERENCE, bond_name, bond_of, hash_of, preferences
 from ..plan.network_roles import PREFIX, network_of
 from ..plan.v6 import v6_address
 from ..world.view import View
@@ -16,6 +16,15 @@ TARGETS = 4
 """Most other nodes that a node reaches to verify its network."""
 _WORDS = ("why", "switch", "port")
 """Keys of a link that only say how it was found."""
+_USUAL: dict[str, tuple[Json, ...]] = {
+    "preference": (0, UNSET_PREFERENCE),
+    "mtu": (0,),
+    "v6": (None,),
+    "conduit": ("",),
+    "bond": (None,),
+    "bridge": ("",),
+}
+"""Key -> its values in a network that uses nothing of what it stands for."""
 
 
 def network_value(view: View, node: Node, name: str) -> Json:
@@ -45,10 +54,13 @@ def network_value(view: View, node: Node, name: str) -> Json:
 
 
 def counted(value: Json) -> Json:
-    """What of such a value makes the role run again: not how its links were found."""
+    """What of such a value makes the role run again. Not how links were found, nor which port the node booted from. Nor what says
+    no more than an earlier version of this program said, so that an upgrade runs nothing again."""
     if not isinstance(value, dict) or not isinstance(value.get("links"), list):
         return value
-    return value | {"links": [{key: one[key] for key in one if key not in _WORDS} for one in value["links"] if isinstance(one, dict)]}
+    links = [{key: one[key] for key in one if key not in _WORDS} for one in value["links"] if isinstance(one, dict)]
+    said = {key: one for key, one in value.items() if key != "links" and not (key in _USUAL and one in _USUAL[key])}
+    return said | {"links": links} if value.get("conduit") and links else said
 
 
 def network_targets(view: View, node: Node, role: NodeRole) -> Json:
