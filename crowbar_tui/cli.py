@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         image,
         look,
         node,
+        packages,
         packets,
         plan,
         rules,
@@ -53,24 +54,8 @@ def parser() -> argparse.ArgumentParser:
     both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
     top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in (
-        setup,
-        run,
-        look,
-        health,
-        packets,
-        plan,
-        deployment,
-        rules,
-        node,
-        setting,
-        topology,
-        export,
-        catalogue,
-        image,
-        doctor,
-        api,
-    ):
+    first = (setup, run, look, health, packets, packages, plan, deployment, rules, node)
+    for group in (*first, setting, topology, export, catalogue, image, doctor, api):
         group.add(commands)
     return top
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.api.control import Attached, AttachError, PointerError, Reader, Receipt, to_json, versions
 
-from .. import lines
+from .. import lines, package_lines
 from ..console.lifecycle import open_look_back, terminal
 from ..paths import path
 
@@ -51,6 +51,7 @@ def _status(arguments: argparse.Namespace) -> int:
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
         api, interface, process = health.get("api") or {}, health.get("interface") or {}, health.get("process") or {}
         monitoring = health.get("monitoring") or {}
+        packages = health.get("package_cache") or {}
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
             told = {
@@ -62,6 +63,7 @@ def _status(arguments: argparse.Namespace) -> int:
                 "api": api,
                 "monitoring": {key: value for key, value in monitoring.items() if key != "rows"},
                 "red": [row for row in monitoring.get("rows") or [] if row["red"]],
+                "packages": packages,
                 "next_start": later,
                 "drift": {"words": drift.words, **to_json(drift)},
             }
@@ -74,6 +76,7 @@ def _status(arguments: argparse.Namespace) -> int:
                 *lines.drops(drops),
                 *lines.floods(floods, hushed),
             )
+            told_of = (*told_of, *(f"  {line}" for line in package_lines.troubles(packages, time.time())))
             beside = [f"  drift: {drift.words}; crowbar plan diff shows them"] if drift.words else []
             for line in (lines.summary(summary, running), *beside, *told_of, *(f"  {line}" for line in later)):
                 print(line)

@@ -6,6 +6,7 @@
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
 | 65 | failed | applied, but a file was changed by hand (`changed_by_hand`) |
+| 66 | packages that the role needs are missing (`packages_missing`) | could not tell: failed |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -27,7 +28,7 @@ from ..definitions import Json, RoleDef
 from ..events import Outcome
 from ..model import NodeId
 from ..wire.agent import Ended
-from .cause import clean, first_cause, shorten
+from .cause import clean, first_cause, lines_of, shorten
 
 DONE = 0
 NOT_SO = 1
@@ -36,6 +37,8 @@ BY_HAND = 65
 OVER_TIME = 124
 AGAIN = 128
 AGAIN_REBOOT = 192
+LACKS_PACKAGES = 66
+"""Exit code of `images/node/packages`: the role did not run, because packages could not be installed."""
 
 DEFAULT_AFTER_S = 10.0
 MAX_AFTER_S = 86400.0
@@ -69,6 +72,8 @@ def outcome(*, attempt: str, node: NodeId, role: RoleDef, action: Literal["run",
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     if action == "verify" and code == BY_HAND:
         return failed(attempt, node, reasons.changed_by_hand(role=role.name, line=line))
+    if action == "run" and code == LACKS_PACKAGES and role.installs_packages:
+        return failed(attempt, node, reasons.packages_missing(role=role.name, line=_missing(ended.log, ended.cut) or line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
 
 
@@ -90,6 +95,15 @@ def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
     if unknown:
         return "it gives what it does not declare: " + ", ".join(unknown[:5])
     return ""
+
+
+def _missing(log: str, cut: bool) -> str:
+    """What the tool says of the packages that it could not install. Empty: it says nothing."""
+    lines = (line.partition(_MISSING)[2] for line in lines_of(log, cut) if line.startswith(_MISSING))
+    return shorten(next(lines, "").strip())
+
+
+_MISSING = "packages: missing "
 
 
 def _words(text: str) -> str:

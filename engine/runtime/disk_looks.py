@@ -29,9 +29,9 @@ from ..core.world.world import World
 from ..definitions import Json
 from ..effects import Start
 from ..jigs.agent import AgentJig
-from ..jigs.bundle import TOOLS
 from ..jigs.order import Order
 from ..jigs.ssh import SshFailed, SshPool, SshTarget
+from ..jigs.task_tar import TOOLS
 from ..model import Node
 from .runner import role_folder
 

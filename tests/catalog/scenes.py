@@ -173,6 +173,13 @@ def trends_server(machine: Machine) -> Attributes:
     }
 
 
+def package_sources(machine: Machine) -> Attributes:
+    machine.write("etc/os-release", 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+    machine.write("etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n")
+    machine.write("usr/share/keyrings/debian-archive-keyring.gpg", "keys\n")
+    return {"package-sources": "cache", "package-dates": False, "package-mirror": "", "engine-url": "http://192.168.124.10"}
+
+
 def etcd_member(machine: Machine) -> Attributes:
     (machine.root / "etc/default").mkdir(parents=True)
     (machine.root / "run/systemd/system").mkdir(parents=True)
@@ -202,6 +209,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "monitor-server": monitor_server,
     "monitor-client": monitor_client,
     "trends-server": trends_server,
+    "package-sources": package_sources,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
 }

@@ -43,6 +43,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "timeout": ("1m", lambda r: r.timeout_s == 60.0),
     "takes": ("1m", lambda r: r.seconds == 60.0),
     "tools": ("[disks]", lambda r: r.tools == ("disks",)),
+    "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
 }
 """Key -> a value, and what the role then is."""
@@ -74,6 +75,10 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
     scripts = [] if jig == "noop" else ["x/run", *(["x/verify"] if "verify" in key else [])]
     if jig == "noop" and (key in NEED_A_SCRIPT or key == "reverify"):
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "packages" and jig == "agent":
+        with pytest.raises(CatalogError, match="which installs nothing: name the package in the image's recipe"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
     if key in ("requires", "precedes") and jig == "agent":

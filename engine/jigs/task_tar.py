@@ -2,12 +2,14 @@
 
 * The entry is always `run`. For a verify, `run` holds the role's file `verify`, so that the node knows only one entry. The other files
   keep their names.
+* For a run of a role that needs packages, `run` is `images/node/packages`. It installs what `packages.list` names and the node lacks, and
+  then becomes the role's own script, which is in `role-run`.
 * The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
 * Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
   must not be a way to send the engine's files to a node.
 * MAX_FILES and MAX_BYTES limit it, because a thousand nodes fetch tasks at once. Images go by HTTP.
 
-Raises BundleError with a sentence.
+Raises TaskTarError with a sentence.
 """
 
 from __future__ import annotations
@@ -26,13 +28,17 @@ MAX_FILES = 500
 MAX_BYTES = 8 * 1024 * 1024
 TOOLS = Path(__file__).parents[2] / "images" / "node"
 """Folder of the programs that a role's `tools` name."""
-MADE = frozenset({"attributes.json", "task.json"})
+PACKAGES = "packages"
+"""The tool that installs the packages of a role."""
+LIST, ROLE_RUN = "packages.list", "role-run"
+"""Its list (lines of FAMILY NAME), and the role's script, which it becomes."""
+MADE = frozenset({"attributes.json", "task.json", LIST, ROLE_RUN})
 IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
 _END = 2 * tarfile.BLOCKSIZE
 """Octets of zeros that end a tar."""
 
 
-class BundleError(Exception):
+class TaskTarError(Exception):
     """The task of a role cannot be packed. The text says why."""
 
 
@@ -45,17 +51,21 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     attempt: str
 
 
-def bundle(order: Order) -> bytes:
+def task_tar(order: Order) -> bytes:
     """The tar for this order. Reads the role's folder and nothing else."""
     files = _files(Path(order.folder)) if order.folder else {}
     entry = order.start.action
     if entry not in files:
-        raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
+        raise TaskTarError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
     files["run"] = files[entry]
     for tool in order.role.tools:
         if tool in files:
-            raise BundleError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
+            raise TaskTarError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
         files[tool] = (TOOLS / tool, 0o755)
+    made: dict[str, bytes] = {}
+    if entry == "run" and order.role.installs_packages:
+        files[ROLE_RUN], files["run"] = files["run"], (TOOLS / PACKAGES, 0o755)
+        made[LIST] = "".join(f"{family} {name}\n" for family, names in order.role.packages.items() for name in names).encode("ascii")
     task = Task(
         role=order.role.name,
         barclamp=order.barclamp or order.role.barclamp,
@@ -66,10 +76,13 @@ def bundle(order: Order) -> bytes:
         *_entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
         *_entry("task.json", msgspec.json.encode(task), 0o600),
     ]
-    for name in sorted(files):
+    for name in sorted(files.keys() | made):
+        if name in made:
+            out += _entry(name, made[name], 0o644)
+            continue
         path, mode = files[name]
         with open(path, "rb") as file:
-            out += _entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
+            out += _entry(name, file.read(), 0o755 if name in ("run", ROLE_RUN) or mode & 0o100 else 0o644)
     size = sum(map(len, out))
     return b"".join([*out, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
 
@@ -79,7 +92,7 @@ def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:
     try:
         root = folder.resolve(strict=True)
     except OSError as error:
-        raise BundleError(f"cannot read the role's folder {folder}: {error.strerror}") from None
+        raise TaskTarError(f"cannot read the role's folder {folder}: {error.strerror}") from None
     found: dict[str, tuple[str | Path, int]] = {}
     size = 0
     for here, folders, names in os.walk(root):
@@ -91,15 +104,15 @@ def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:
             path, inside = os.path.join(here, name), os.path.join(within, name)
             real, about = _real(path, root)
             if stat.S_ISDIR(about.st_mode):
-                raise BundleError(f"{path} is a link to a folder: put the files there")
+                raise TaskTarError(f"{path} is a link to a folder: put the files there")
             if not stat.S_ISREG(about.st_mode):
-                raise BundleError(f"{path} is not a plain file")
+                raise TaskTarError(f"{path} is not a plain file")
             if inside in MADE:
-                raise BundleError(f"{path} has the name of a file that the engine makes")
+                raise TaskTarError(f"{path} has the name of a file that the engine makes")
             size += about.st_size
             found[inside] = (real, about.st_mode)
             if size > MAX_BYTES or len(found) > MAX_FILES:
-                raise BundleError(f"the files of {folder} are more than {MAX_FILES} or larger than {MAX_BYTES} bytes together")
+                raise TaskTarError(f"the files of {folder} are more than {MAX_FILES} or larger than {MAX_BYTES} bytes together")
     return found
 
 
@@ -110,7 +123,7 @@ def _real(path: str, root: Path) -> tuple[str | Path, os.stat_result]:
         return path, about
     real = Path(path).resolve()
     if not real.is_relative_to(root):
-        raise BundleError(f"{path} leads out of the role's folder")
+        raise TaskTarError(f"{path} leads out of the role's folder")
     return real, real.stat()
 
 
