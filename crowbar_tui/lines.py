@@ -13,12 +13,17 @@ from engine.api.control import ROOT, Disk, Drift, Explained, LayerRow, NodePrevi
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
 
+MOST_FINDINGS = 10
+
 
 def summary(s: Summary, running: bool) -> str:
     out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
     out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
+    out += [reason(f"  {one.role} on {short(one.node)}: ", one.why) for one in s.findings[:MOST_FINDINGS]]
+    left = len(s.findings) - MOST_FINDINGS
+    out += [f"  and {left} more findings: crowbar roles"] if left > 0 else []
     return "\n".join(out)
 
 
@@ -154,7 +159,8 @@ def short(name: str) -> str:
 def roles(rows: Sequence[RoleRow]) -> str:
     out = [f"{'node':<14} {'role':<18} {'state':<11} why"]
     for r in rows:
-        out.append(f"{short(r.node):<14} {r.role:<18} {r.state:<11} {r.why[0].sentence if r.why else ''}".rstrip())
+        said = (*r.why, *r.findings)
+        out.append(f"{short(r.node):<14} {r.role:<18} {r.state:<11} {said[0].sentence if said else ''}".rstrip())
     return "\n".join(out)
 
 
@@ -172,9 +178,9 @@ def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence
     out += [f"  deployment {node.deployment} owns it"] if node.deployment not in ("", ROOT) else []
     out += [f"  {label}: {text}" for label, text in facts]
     for r in rows:
-        if r.state != "active":
+        if r.state != "active" or r.findings:
             out.append(f"  {r.role:<18} {r.state}")
-            out += [f"    {w.sentence}" for w in r.why]
+            out += [f"    {w.sentence}" for w in (*r.why, *r.findings)]
     return "\n".join(out)
 
 
@@ -200,7 +206,7 @@ def disks_seen(shown: NodePreview, now: float) -> str:
 
 def why_role(row: RoleRow) -> str:
     out = [f"{row.role} on {short(row.node)}: {row.state} (stage {row.stage}, deployment {row.deployment}, tries {row.tries})"]
-    out += [reason("  ", w) for w in row.why]
+    out += [reason("  ", w) for w in (*row.why, *row.findings)]
     return "\n".join(out)
 
 

@@ -175,7 +175,7 @@ def _explain(arguments: argparse.Namespace) -> int:
             if arguments.json:
                 known = [to_json(d) for d in reader.disks(arguments.node)]
                 told = [{"label": label, "text": text} for label, text in facts]
-                still = [to_json(r) for r in roles if r.why]
+                still = [to_json(r) for r in roles if r.why or r.findings]
                 print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known}))
             else:
                 print(lines.why_node(node, roles, time.time(), facts))

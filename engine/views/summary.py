@@ -61,6 +61,16 @@ class RoleRow(Struct, frozen=True, kw_only=True):
     tries: int
     since: float
     why: tuple[Why, ...]
+    findings: tuple[Why, ...] = ()
+    """What is wrong with it although it is active. A retry runs it again."""
+
+
+class FindingRow(Struct, frozen=True, kw_only=True):
+    """A finding: something is wrong with an active role."""
+
+    node: str
+    role: str
+    why: Why
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -81,6 +91,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The deployments that something holds up, with the node role that does and the reason; and those with an edit that waits."""
     trust: str = ""
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
+    findings: tuple[FindingRow, ...] = ()
+    """Sorted by node and role."""
 
 
 def servers(world: World) -> list[Node]:
@@ -176,7 +188,19 @@ def role_row(world: World, role: NodeRole) -> RoleRow:
         tries=role.tries,
         since=role.since,
         why=tuple(why(r) for r in reasons),
+        findings=tuple(why(r) for r in role.findings),
     )
+
+
+def findings(world: World) -> tuple[FindingRow, ...]:
+    """All findings of the rack. The world keeps no index of them: they are few, and this is a scan."""
+    found = [role for role in world.node_roles.values() if role.findings]
+    found.sort(key=lambda role: (_natural(_name(world, role)), role.role))
+    return tuple(FindingRow(node=_name(world, role), role=role.role, why=why(one)) for role in found for one in role.findings)
+
+
+def _name(world: World, role: NodeRole) -> str:
+    return world.nodes[role.node].name if role.node in world.nodes else role.node
 
 
 def summary(world: World) -> Summary:
@@ -208,6 +232,7 @@ def summary(world: World) -> Summary:
         deployments={name: one.state for name, one in states.items()},
         held_up={name: one for name, one in states.items() if one.role or one.why is not None or one.edit is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
+        findings=findings(world),
     )
 
 

@@ -50,7 +50,6 @@ def random_catalog(random: Random) -> tuple[Catalog, list[str]]:
                 gives=(f"gift-{name}",) if jig != "noop" and random.random() < 0.6 else (),
                 verify=verify and jig != "noop",
                 reverify=verify and jig != "noop" and random.random() < 0.4,
-                watch_s=(0.0, 60.0)[jig == "script" and verify and i % 2],
                 attempts=random.randint(1, 3),
                 delay_s=random.choice([1.0, 30.0]),
                 timeout_s=random.choice([40.0, 900.0]),

@@ -105,9 +105,11 @@ class NodeScreen(Listing):
         progress = self.session.progress(self.id) if r.state == "transition" else None
         if progress is not None:
             told = (f"{progress.percent:.0f}% {progress.text}", "busy")
+        elif r.findings:
+            told = (self.session.say(r.findings[0].sentence), "ask")
         elif r.state == "active" and thing.ended:
             told = (f"took {age(thing.ended - thing.began)}", "dim")
-        mark = " !" if r.state == "error" else "  "
+        mark = " !" if r.state == "error" or r.findings else "  "
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
             "state": (r.state, _STYLE.get(r.state, "")),
