@@ -7,7 +7,7 @@ from .kind import Who, kind
 check_red = kind(
     "check_red",
     "Nagios finds check {check} of role {role} on {node} critical: {message}",
-    "look at the node; `crowbar role retry {node} {role}` runs the role again. The finding goes away when the check is good again",
+    "look at the node; `crowbar role {node} {role} retry` runs the role again. The finding goes away when the check is good again",
     who=Who.OPERATOR,
 )
 host_red = kind(
@@ -35,7 +35,7 @@ nagios_unreadable = kind(
 )
 nagios_absent = kind(
     "nagios_absent",
-    "role monitor-server runs without Nagios, so nobody checks the nodes",
-    "install nagios4-core, monitoring-plugins-basic and nagios-nrpe-plugin on the admin node, then retry monitor-server",
+    "this rehearsal runs without Nagios, so nobody checks the nodes",
+    "install nagios4-core, monitoring-plugins-basic and nagios-nrpe-plugin, and rehearse with --network namespace",
     who=Who.OPERATOR,
 )

@@ -239,12 +239,14 @@ def test_nrpe_answers_nobody_but_the_admin_node(machine: Any) -> None:
         assert ask(port, "-c", "here.process").returncode != 0
 
 
-def test_a_client_whose_files_were_changed_is_not_applied(machine: Any) -> None:
+def test_a_file_that_was_changed_by_hand_is_named_and_a_run_puts_it_right(machine: Any) -> None:
     client_files(machine, "127.0.0.1")
     wanted = {"admin-address": "127.0.0.1", "admin-network": {"address": "127.0.0.1"}, "node-checks": CHECKS}
     for path in ("etc/nagios/crowbar-nrpe.cfg", "etc/systemd/system/nagios-nrpe-server.service.d/crowbar.conf"):
         machine.write(path, "by hand\n")
-        assert machine.run("monitor-client", wanted, "verify").code == 1
+        looked = machine.run("monitor-client", wanted, "verify")
+        assert (looked.code, looked.out) == (65, f"{machine.root}/{path} was changed by hand\n")
+        assert machine.run("monitor-client", {**wanted, "admin-address": "10.0.0.9"}, "verify").code == 1, "the plan changed too"
         assert machine.run("monitor-client", wanted).code == 0
         assert machine.run("monitor-client", wanted, "verify").code == 0
     assert "IPAddressDeny=any\nIPAddressAllow=127.0.0.1 localhost\n" in machine.read(path)

@@ -9,6 +9,8 @@ JSON. Exit: 0, or 1 with a line that says what did not come.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -82,6 +84,11 @@ def main(store: Path) -> int:
         seen = Seen(here)
         seen.until("ready", lambda: settled(here.engine.world, NODES) == "ready")
         seen.until("all good", seen.all_good)
+        pid_file = here.engine.config.store / "services/nagios/.service/pid"
+        pid = int(pid_file.read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        seen.until("nagios again", lambda: pid_file.exists() and int((pid_file.read_text().split() or ["0"])[0]) not in (0, pid))
+        seen.until("good again", seen.all_good)
         node = next(one for one in here.engine.world.nodes.values() if one.serial)
         assert here.rack is not None
         machine = next(one["name"] for one in here.rack.machines() if one["serial"] == node.serial)
