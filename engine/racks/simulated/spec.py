@@ -82,6 +82,12 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """LAN channel on which its BMC has its address; those before it have none."""
     phone: bool = False
     """A telephone stands between its first NIC and the switch. LLDP hears both."""
+    no_lacp: bool = False
+    """The switch does not speak LACP on its ports."""
+    no_vlan: int = 0
+    """This VLAN does not pass on its ports; 0: all do."""
+    frame_most: int = 0
+    """Octets of the largest packet that its ports pass; 0: any."""
 
 
 class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
