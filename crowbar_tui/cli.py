@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     from . import paths
     from .commands import (
         api,
+        bundle,
         catalogue,
         deployment,
         doctor,
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
         export,
         catalogue,
         image,
+        bundle,
         doctor,
         api,
     ):
@@ -149,6 +151,7 @@ def _console(options: dict[str, str]) -> int:
 
 def _command(given: Sequence[str]) -> int:
     from engine.api.barclamps import BarclampError
+    from engine.api.bundles import BundleError, finish, unfinished
     from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, ServiceError, StoreError, VaultError
 
     from . import paths
@@ -164,11 +167,13 @@ def _command(given: Sequence[str]) -> int:
     arguments.instead = instead
     try:
         arguments.store = paths.store(arguments.store)
+        if arguments.command in WITH_ENGINE and unfinished(arguments.store):
+            finish(arguments.store)
         return int(arguments.run(arguments))
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError) as error:
+    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError, BundleError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

@@ -20,7 +20,7 @@ LAYERS = (
     ("trust", "power", "jigs", "racks"),
     ("serve",),
     ("netboot", "images", "rest"),
-    ("doctor",),
+    ("doctor", "bundles"),
     ("runtime",),
     ("rehearsal",),
     ("api",),
