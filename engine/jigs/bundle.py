@@ -47,13 +47,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def bundle(order: Order) -> bytes:
     """The tar for this order. Reads the role's folder and nothing else."""
-    files = _files(Path(order.folder)) if order.folder else {}
+    files = role_files(Path(order.folder)) if order.folder else {}
     added = _added(order, files)
     if "run" not in added:
-        entry = order.start.action
-        if entry not in files:
-            raise BundleError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
-        files["run"] = files[entry]
+        action = order.start.action
+        if action not in files:
+            raise BundleError(f"role {order.role.name} has no file {action!r} in {order.folder or 'its barclamp'}")
+        files["run"] = files[action]
     for tool in order.role.tools:
         if tool in files:
             raise BundleError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
@@ -65,18 +65,23 @@ def bundle(order: Order) -> bytes:
         attempt=order.attempt,
     )
     out = [
-        *_entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
-        *_entry("task.json", msgspec.json.encode(task), 0o600),
+        *entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
+        *entry("task.json", msgspec.json.encode(task), 0o600),
     ]
     for name in sorted(files.keys() | added.keys()):
         if name in added:
-            out += _entry(name, added[name], 0o755 if name == "run" else 0o600)
+            out += entry(name, added[name], 0o755 if name == "run" else 0o600)
             continue
         path, mode = files[name]
         with open(path, "rb") as file:
-            out += _entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
-    size = sum(map(len, out))
-    return b"".join([*out, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
+            out += entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
+    return closed(out)
+
+
+def closed(parts: list[bytes]) -> bytes:
+    """The tar of these entries, with its end."""
+    size = sum(map(len, parts))
+    return b"".join([*parts, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
 
 
 def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, bytes]:
@@ -96,7 +101,7 @@ def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, 
     return added
 
 
-def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:
+def role_files(folder: Path) -> dict[str, tuple[str | Path, int]]:
     """Name in the tar -> file and its mode."""
     try:
         root = folder.resolve(strict=True)
@@ -136,7 +141,7 @@ def _real(path: str, root: Path) -> tuple[str | Path, os.stat_result]:
     return real, real.stat()
 
 
-def _entry(name: str, data: bytes, mode: int) -> tuple[bytes, bytes, bytes]:
+def entry(name: str, data: bytes, mode: int) -> tuple[bytes, bytes, bytes]:
     """Header, content and padding."""
     return _head(name, len(data), mode), data, bytes(-len(data) % tarfile.BLOCKSIZE)
 

@@ -29,7 +29,7 @@ from ..core.world.world import World
 from ..definitions import Json
 from ..effects import Start
 from ..jigs.agent import AgentJig
-from ..jigs.bundle import TOOLS
+from ..jigs.node_tools import TOOLS
 from ..jigs.order import Order
 from ..jigs.ssh import SshFailed, SshPool, SshTarget
 from ..model import Node

@@ -45,6 +45,9 @@ class Sshd:
         )
         self.argv = [program, "-D", "-e", "-f", str(folder / "config")]
         self.said = folder / "said"
+        if os.geteuid() == 0:
+            # Debian's sshd wants it as root. The unit ssh.service makes it, and here is no systemd.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self.start()
         deadline = time.monotonic() + DEADLINE_S
         while True:
