@@ -27,7 +27,24 @@ def parser() -> argparse.ArgumentParser:
     from engine.api.control import DEFAULT_STORE
 
     from . import paths
-    from .commands import api, catalogue, deployment, doctor, export, image, look, node, packets, plan, rules, run, setting, setup, topology
+    from .commands import (
+        api,
+        catalogue,
+        deployment,
+        doctor,
+        export,
+        image,
+        look,
+        node,
+        packages,
+        packets,
+        plan,
+        rules,
+        run,
+        setting,
+        setup,
+        topology,
+    )
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
     top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
@@ -36,7 +53,8 @@ def parser() -> argparse.ArgumentParser:
     both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
     top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in (setup, run, look, packets, plan, deployment, rules, node, setting, topology, export, catalogue, image, doctor, api):
+    groups = (setup, run, look, packets, packages, plan, deployment, rules, node, setting, topology, export, catalogue, image, doctor, api)
+    for group in groups:
         group.add(commands)
     return top
 

@@ -239,6 +239,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """Most nodes that one run of a jig with `batches` may serve."""
     tools: tuple[str, ...] = ()
     """From TOOLS: programs of `images/node` that travel with each of its tasks."""
+    packages: dict[str, tuple[str, ...]] = {}
+    """Family of distributions (FAMILIES) -> packages that its scripts need. A node installs them before `run`."""
 
     @cached_property
     def jig_kind(self) -> JigKind:
@@ -256,6 +258,11 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     @property
     def idempotent(self) -> bool:
         return "once" not in self.flags and "destructive" not in self.flags
+
+    @property
+    def installs_packages(self) -> bool:
+        """True if its node installs packages before each run."""
+        return bool(self.packages) and self.jig_kind.runs == "installed node"
 
 
 FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once"])
@@ -280,6 +287,14 @@ MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
 TOOLS = ("disks",)
+FAMILIES = ("debian", "redhat")
+"""Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
+"""The name of a package, without architecture or version."""
+MOST_PACKAGES = 200
+"""Packages that one role may name for a family."""
+SOURCES = "package-sources"
+"""The role that tells a node where packages come from. Roles that install some require it."""
 HARDWARE = {"raid": "raid-wanted", "bios": "bios-wanted", "disk": "root-disk"}
 """Key of a role's `hardware` -> the attribute that carries the wish."""
 
@@ -440,9 +455,11 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         owners = dict.fromkeys(self.attributes[want.name].role for want in definition.wants if want.name in self.attributes)
         implied = [name for name in owners if name in self.roles and "abstract" not in self.roles[name].flags]
         wished = dict.fromkeys(name for attribute in definition.hardware for name in self.readers.get(attribute, ()))
+        sources = (SOURCES,) if definition.installs_packages and SOURCES in self.roles else ()
         return (
             *definition.requires,
             *(Requirement(role=name) for name in implied if name not in named),
+            *(Requirement(role=name, on=On.SAME) for name in sources if name not in named),
             *(Requirement(role=name, on=On.SAME) for name in wished if name not in named),
         )
 

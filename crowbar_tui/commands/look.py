@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.api.control import Attached, AttachError, PointerError, Reader, Receipt, to_json, versions
 
-from .. import lines
+from .. import lines, package_lines
 from ..console.lifecycle import open_look_back, terminal
 from ..paths import path
 
@@ -50,6 +50,7 @@ def _status(arguments: argparse.Namespace) -> int:
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
         api, interface, process = health.get("api") or {}, health.get("interface") or {}, health.get("process") or {}
+        packages = health.get("package_cache") or {}
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
             told = {
@@ -59,12 +60,14 @@ def _status(arguments: argparse.Namespace) -> int:
                 "interface": interface,
                 "process": process,
                 "api": api,
+                "packages": packages,
                 "next_start": later,
                 "drift": {"words": drift.words, **to_json(drift)},
             }
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
             told_of = (*lines.process(interface, process), *lines.api(api), *lines.drops(drops), *lines.floods(floods, hushed))
+            told_of = (*told_of, *(f"  {line}" for line in package_lines.troubles(packages, time.time())))
             beside = [f"  drift: {drift.words}; crowbar plan diff shows them"] if drift.words else []
             for line in (lines.summary(summary, running), *beside, *told_of, *(f"  {line}" for line in later)):
                 print(line)

@@ -16,6 +16,7 @@ from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
 from ..core.roles import pointer
 from ..core.roles.pointer import PointerError
 from ..definitions import (
+    FAMILIES,
     FLAGS,
     HARDWARE,
     JIGS,
@@ -23,6 +24,8 @@ from ..definitions import (
     MAX_BATCH,
     MISSING_FLAGS,
     MISSING_JIGS,
+    MOST_PACKAGES,
+    PACKAGE,
     TOOLS,
     AttributeDef,
     BarclampDef,
@@ -42,7 +45,7 @@ from .mistakes import Mistakes, listed, shown
 from .role_files import check_files
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools", "batch")
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools", "packages", "batch")
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
@@ -82,6 +85,7 @@ ROLE_KEYS = (
     "takes",
     "tools",
     "batch",
+    "packages",
 )
 
 
@@ -246,6 +250,7 @@ class BarclampFile:
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
             batch=self._batch(keys["batch"]) if "batch" in keys else 1,
+            packages=self._packages(keys["packages"]) if "packages" in keys else {},
         )
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
@@ -260,6 +265,18 @@ class BarclampFile:
             value = item.json()
             into.append((item, HARDWARE[key]))
             yield HARDWARE[key], {"level": value} if key == "raid" and isinstance(value, str) else value
+
+    def _packages(self, element: Element) -> dict[str, tuple[str, ...]]:
+        """The packages that the role's scripts need, for each family of distributions."""
+        out = {}
+        for family, names in element.fields(FAMILIES).items():
+            items = names.items("a list of packages")
+            if len(items) > MOST_PACKAGES:
+                names.fail(f"expected at most {MOST_PACKAGES} packages, not {len(items)}")
+            out[family] = tuple(dict.fromkeys(one.name("the name of a package", PACKAGE, 100) for one in items[:MOST_PACKAGES]))
+        if not any(out.values()):
+            element.fail(f"expected a list of packages for {' or '.join(FAMILIES)}")
+        return out
 
     def _stage(self, element: Element) -> str:
         """A stage of the site, or one that it leaves out."""
@@ -347,6 +364,10 @@ class BarclampFile:
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
+        if role.packages and role.jig_kind.runs == "node in memory":
+            keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
+        if role.packages and role.jig_kind.batches:
+            keys["packages"].fail(f"jig {role.jig} installs nothing on a node: require a role of the jig script that has these packages")
         if "milestone" in role.flags and role.jig_kind.scripted:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)

@@ -38,10 +38,10 @@ from ..events import Outcome
 from ..model import NodeId
 from ..wire.agent import Ack, AnyCommand, Ended, Kexec, Prove, Query, Reboot, Run
 from . import Submit
-from .bundle import BundleError, bundle
 from .logs import Logs
 from .order import Order
 from .outcome import failed, not_reached, outcome
+from .task_tar import TaskTarError, task_tar
 
 MAX_COMMANDS = 32
 MAX_ORDERS = 32
@@ -258,8 +258,8 @@ class AgentJig:
             self._submit(failed(attempt, node, reasons.secret_in_clear(role=order.role.name, names=", ".join(order.sealed))))
             return None
         try:
-            data = bundle(order)
-        except BundleError as error:
+            data = task_tar(order)
+        except TaskTarError as error:
             self._submit(failed(attempt, node, reasons.script_failed(role=order.role.name, exit=126, line=str(error))))
             return None
         self.knows(node, attempt)

@@ -30,13 +30,13 @@ from . import Submit
 from .ansible_batches import Batches
 from .ansible_events import HostResult
 from .ansible_files import pack
-from .bundle import BundleError
 from .detached import CHUNK, ChannelLost, Detached, Progress, ignore_progress
 from .leg_report import LegReport
 from .local import LocalChannel
 from .logs import Logs
 from .order import Order
 from .outcome import OVER_TIME, failed
+from .task_tar import TaskTarError
 
 GATHER_S = 0.5
 RUNS = 8
@@ -167,7 +167,7 @@ class AnsibleChannel:
             if run.state != "unstarted":
                 return
             said = {one.attempt: LegReport(id=one.attempt, state="unstarted", error=run.error) for one in orders}
-        except BundleError as wrong:
+        except TaskTarError as wrong:
             message = str(wrong)[:500]
             said = {one.attempt: LegReport(id=one.attempt, state="ended", exit=126, message=message) for one in orders}
         except (ChannelLost, OSError) as lost:

@@ -28,9 +28,9 @@ import yaml
 from msgspec import Struct
 
 from ..definitions import Json
-from .bundle import BundleError, closed, entry, role_files
 from .order import Order
 from .ssh import SshTarget
+from .task_tar import TaskTarError, closed, entry, role_files
 
 PLAYBOOK = "playbook.yml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -57,7 +57,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
 
 def pack(orders: Sequence[Order], key: Path) -> bytes:
-    """The tar for these orders, which have the same role and action, and a target with a pinned key each. Raises BundleError."""
+    """The tar for these orders, which have the same role and action, and a target with a pinned key each. Raises TaskTarError."""
     first = orders[0]
     made = dict(_project(first))
     names = host_names(orders)
@@ -93,7 +93,7 @@ def _project(order: Order) -> dict[str, bytes]:
     if PLAYBOOK not in files:
         roles = sorted({name.split("/")[1] for name in files if name.startswith("roles/") and name.count("/") > 1})
         if not roles:
-            raise BundleError(f"role {order.role.name} has neither {PLAYBOOK} nor roles/ in {order.folder}")
+            raise TaskTarError(f"role {order.role.name} has neither {PLAYBOOK} nor roles/ in {order.folder}")
         made[f"project/{PLAYBOOK}"] = yaml.safe_dump([{"hosts": "all", "roles": roles}]).encode()
     return made
 
@@ -138,7 +138,7 @@ def known_host(target: SshTarget) -> str:
 
 def _target(order: Order) -> SshTarget:
     if order.target is None or order.target.host_key is None:
-        raise BundleError(f"{order.node.name} has no address or no pinned host key")
+        raise TaskTarError(f"{order.node.name} has no address or no pinned host key")
     return order.target
 
 

@@ -36,12 +36,12 @@ from ..events import Outcome
 from ..model import NodeId
 from ..reasons import Reason
 from . import Submit
-from .bundle import BundleError, bundle
 from .cause import clean
 from .leg_report import LegReport
 from .logs import Logs
 from .order import Order
 from .outcome import failed, not_reached, outcome
+from .task_tar import TaskTarError, task_tar
 
 POLL_LEAST_S = 0.05
 POLL_MOST_S = 5.0
@@ -219,8 +219,8 @@ class Detached:
         order = job.order
         if job.first and not order.start.resume:
             try:
-                task = bundle(order)
-            except BundleError as error:
+                task = task_tar(order)
+            except TaskTarError as error:
                 why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
                 return failed(order.attempt, order.node.id, why)
             report = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))

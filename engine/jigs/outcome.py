@@ -5,6 +5,7 @@
 | 0 | done | the role is applied |
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
+| 66 | packages that the role needs are missing (`packages_missing`) | could not tell: failed |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -27,7 +28,7 @@ from ..definitions import Json, RoleDef
 from ..events import Outcome
 from ..model import NodeId
 from ..wire.agent import Ended
-from .cause import clean, first_cause, shorten
+from .cause import clean, first_cause, lines_of, shorten
 
 DONE = 0
 NOT_SO = 1
@@ -37,6 +38,8 @@ AGAIN = 128
 NO_TOOL = 69
 """EX_UNAVAILABLE of sysexits.h: what `images/node/run-JIG` ends with where the node lacks the jig's tool."""
 AGAIN_REBOOT = 192
+LACKS_PACKAGES = 66
+"""Exit code of `images/node/packages`: the role did not run, because packages could not be installed."""
 
 DEFAULT_AFTER_S = 10.0
 MAX_AFTER_S = 86400.0
@@ -72,6 +75,8 @@ def outcome(
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
+    if action == "run" and code == LACKS_PACKAGES and role.installs_packages:
+        return failed(attempt, node, reasons.packages_missing(role=role.name, line=_missing(ended.log, ended.cut) or line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
 
 
@@ -93,6 +98,15 @@ def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
     if unknown:
         return "it gives what it does not declare: " + ", ".join(unknown[:5])
     return ""
+
+
+def _missing(log: str, cut: bool) -> str:
+    """What the tool says of the packages that it could not install. Empty: it says nothing."""
+    lines = (line.partition(_MISSING)[2] for line in lines_of(log, cut) if line.startswith(_MISSING))
+    return shorten(next(lines, "").strip())
+
+
+_MISSING = "packages: missing "
 
 
 def _words(text: str) -> str:

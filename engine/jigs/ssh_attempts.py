@@ -46,7 +46,7 @@ class Attempts:
         self._tool = tuple(tool)
 
     def start(self, attempt: str, task: bytes, limit_s: int, timeout_s: float = 120.0) -> Answer:
-        """Gives it a task (the tar of `bundle`). The node enforces `limit_s` seconds, from 1 to a week."""
+        """Gives it a task (the tar of `task_tar`). The node enforces `limit_s` seconds, from 1 to a week."""
         return self._ask(["start", attempt, str(min(max(1, limit_s), MAX_TIMEOUT_S))], attempt, task, timeout_s)
 
     def wait(self, attempt: str, seconds: int = 0) -> Answer:

@@ -114,10 +114,16 @@ SECURITY = "debian-security"
 """Debian's installer asks for security updates in a folder of this name, beside that of the mirror."""
 
 
+def mirror_image(catalog: Catalog, name: str) -> ImageDef | None:
+    """The installer image whose mirror serves `name`: the image's own name, or the system (`target-os`) that it installs."""
+    installers = [image for _, image in sorted(catalog.images.items()) if image.kind == "installer" and image.mirror]
+    return next((image for image in installers if name in (image.name, image.installs)), None)
+
+
 def mirrored(catalog: Catalog, name: str, path: str) -> str | None:
-    """The URL of a file of an installer image's mirror, or of the security updates beside it. None: neither."""
-    image = catalog.images.get(name)
-    if image is None or image.kind != "installer" or not image.mirror:
+    """The URL of a file of an installer image's mirror, or of the security updates beside it. `name`: see `mirror_image`. None: neither."""
+    image = mirror_image(catalog, name)
+    if image is None:
         return None
     top, _, own = image.mirror.rstrip("/").rpartition("/")
     return f"{top}/{path}" if path.partition("/")[0] in (own, SECURITY) else None

@@ -16,6 +16,12 @@ timed_out = kind(
     "read the log of the attempt (crowbar log NODE {role})",
     who=Who.OPERATOR,
 )
+packages_missing = kind(
+    "packages_missing",
+    "{role} did not run, because its node could not install packages: {line}",
+    "crowbar packages shows what the package cache could not fetch; then retry the role",
+    who=Who.OPERATOR,
+)
 verify_failed = kind("verify_failed", "{role} ran, and its verify script found the role not applied: {line}", who=Who.ENGINE)
 lost = kind("lost", "the node no longer knows attempt {attempt}", who=Who.ENGINE)
 refused = kind("refused", "{node} refused attempt {attempt}: {message}", who=Who.ENGINE)

@@ -64,6 +64,7 @@ class Attachable(Protocol):
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
+    def package_cache(self) -> dict[str, Json]: ...
 
 
 class EngineHost:
@@ -143,6 +144,7 @@ class EngineHost:
         body |= self._engine.packets.health()
         body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
+        body["package_cache"] = self._engine.package_cache()
         body["api"] = self._engine.api.shown()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()

@@ -192,6 +192,10 @@ class Engine:
         link = self.services.link
         return link.as_json() if link is not None else {}
 
+    def package_cache(self) -> dict[str, Json]:
+        """Size, hits and shortages of the package cache (`Services.packages`)."""
+        return self.services.packages()
+
     def now(self) -> float:
         """Engine time in seconds."""
         return self.loop.now()

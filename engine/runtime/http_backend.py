@@ -51,3 +51,7 @@ class HttpBackend:
 
     def upstream(self, mirror: str, path: str) -> str | None:
         return mirrored(self._loop.world.base, mirror, path)
+
+    def package_proxy(self) -> str:
+        plan = self._loop.world.plan
+        return str(plan.attributes.get("package-cache-proxy") or "") if plan is not None else ""

@@ -9,7 +9,7 @@ import threading
 
 from ..core.boot.patience import held_s
 from ..core.world.world import World
-from ..definitions import Catalog
+from ..definitions import Catalog, Json
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
 from ..files.paths import images_folder
 from ..images.shelf import Images, Shelf
@@ -137,6 +137,15 @@ class Services:
         """Why an image cannot be served; None: it can, or nothing is served yet."""
         return self._shelf.why_not(name) if self._shelf is not None else None
 
+    def packages(self) -> dict[str, Json]:
+        """The package cache, with the names of nodes that miss packages. Empty: nothing is served yet."""
+        shown = self.http.packages() if self.http is not None else {}
+        world = self._loop.world
+        for one in shown.get("missing", ()):
+            node = world.nodes.get(world.allocations[one["asker"]].node) if one["asker"] in world.allocations else None
+            one["node"] = node.name if node is not None else ""
+        return shown
+
     # -- how each is made --------------------------------------------------------------------------------------------
 
     def _interface(self, plan: Plan) -> str | None:
@@ -189,6 +198,10 @@ class Services:
     def _http(self, plan: Plan, trust: SiteTrust, backend: HttpBackend) -> HttpService:
         reach, address = self._config.reach, plan.site.admin.address
         sites = Sites(
-            clear=(reach(address, 80),), secure=(reach(address, 443),), tls=trust.context, packages=self._config.store / "packages"
+            clear=(reach(address, 80),),
+            secure=(reach(address, 443),),
+            tls=trust.context,
+            packages=self._config.store / "packages",
+            mirror=self._config.store / "mirrors" / "current",
         )
         return HttpService(backend, sites, Limits(poll_s=held_s(plan, Limits().poll_s)))

@@ -85,6 +85,9 @@ class Backend(Protocol):
     def upstream(self, mirror: str, path: str) -> str | None:
         """The URL of a file of a mirror. None: not a mirror that may be asked."""
 
+    def package_proxy(self) -> str:
+        """URL of the HTTP proxy for mirrors. Empty: as the environment says."""
+
     # -- last values that are not events
 
     def contact(self, node: NodeId) -> None:

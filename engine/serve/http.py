@@ -29,6 +29,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ..definitions import Json
 from ..effects import Acknowledge, BootScript, Effect, Refuse, Welcome
 from ..model import NodeId
 from . import ServiceError, cannot_listen
@@ -63,6 +64,8 @@ class Sites(Struct, frozen=True, kw_only=True):
     """Needed where there is a secure site."""
     packages: Path | None = None
     """Folder of the packages that are kept; None: none are served."""
+    mirror: Path | None = None
+    """Folder of what an opened bundle brought."""
 
 
 class HttpService:
@@ -77,7 +80,7 @@ class HttpService:
         self._agents = AgentCalls(self._gate, backend)
         BootCalls(self._gate, backend)
         InstallCalls(self._gate, backend.texts)
-        self._packages = PackageCalls(self._gate, sites.packages, backend.upstream)
+        self._packages = PackageCalls(self._gate, sites.packages, sites.mirror, backend.upstream)
         self._gate.complete()
         backend.mailbox.listen(self._wake, self._answers.told)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -131,6 +134,10 @@ class HttpService:
         now["open_connections"] = self._door.open
         now["waiting_for_the_engine"] = self._answers.waiting
         return now
+
+    def packages(self) -> dict[str, Json]:
+        """The package cache (`PackageCalls.shown`)."""
+        return self._packages.shown()
 
     def _wake(self, node: NodeId) -> None:
         loop = self._loop

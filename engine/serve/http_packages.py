@@ -1,8 +1,9 @@
 """Packages for installers, through the engine: `/packages/MIRROR/PATH`, with the mirror's own paths. So a rack needs no way to the
 Internet for them, and a mirror is asked once for what a hundred machines install (`package_cache`).
 
-MIRROR is a name that the engine turns into a URL. Other names are refused, so that the engine is no open proxy. Any booting machine may
-read packages: they are public, and the installer checks each one from signed lists.
+MIRROR is a name that the engine turns into a URL. Other names are refused, so that the engine is no open proxy. Nodes may read packages,
+and machines that have a lease: installers. An address of which the engine knows nothing is refused. A standing proves nothing, and need
+not: packages are public, and whoever installs them checks each one by signed lists.
 
 One client may have OPEN requests, of which AT_ONCE wait for a mirror; an address that is no node's has a quarter of that. So no client
 takes all fetches for itself.
@@ -16,8 +17,10 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 from aiohttp import web
 
+from ..definitions import Json
 from .http_gate import Call, Gate, Refusal
 from .http_guard import peer_of
 from .http_images import PIECE_S, Cut, ImageFile, send
@@ -26,6 +29,9 @@ from .standing import Standing
 
 OPEN = 32
 AT_ONCE = 4
+COUNTS = ("kept", "bundled", "asked", "stale", "failed", "dropped", "evicted")
+"""Counters of the cache: files from its folder, files from an opened bundle, requests to mirrors, old files sent because a mirror is away,
+requests that failed, those that nobody waited for, files removed to make room."""
 
 
 class _Client:
@@ -37,25 +43,47 @@ class _Client:
 
 
 class PackageCalls:
-    def __init__(self, gate: Gate, folder: Path | None, upstream: Callable[[str, str], str | None]) -> None:
-        self._cache = PackageCache(folder, gate.counters) if folder is not None else None
+    def __init__(self, gate: Gate, folder: Path | None, mirror: Path | None, upstream: Callable[[str, str], str | None]) -> None:
+        proxy = gate.backend.package_proxy
+        self._cache = PackageCache(folder, gate.counters, mirror=mirror, proxy=proxy) if folder is not None else None
+        self._counters = gate.counters
         self._upstream = upstream
         self._clients: dict[str, _Client] = {}
         self._standings, self._record = gate.backend.standings, gate.backend.record
+        self._address = gate.address
         gate.handlers |= {"packages": self.packages}
 
+    def shown(self) -> dict[str, Json]:
+        """Size and hits of the cache, packages that are missing, and mirrors that are away. From any thread. Empty: there is none."""
+        if self._cache is None:
+            return {}
+        missing, away = self._cache.shortages.rows()
+        counts = {name: self._counters[f"packages_{name}"] for name in COUNTS}
+        rows: dict[str, Json] = msgspec.to_builtins({"missing": missing, "away": away})
+        usage: dict[str, Json] = msgspec.to_builtins(self._cache.usage())
+        return {**usage, **counts, **rows}
+
     async def packages(self, call: Call) -> web.StreamResponse:
+        if self._standings.of_address(peer_of(call.request.transport)) is Standing.STRANGER:
+            raise Refusal(403, "no_node", "packages are for the machines of this rack: this address is no node's, and has no lease")
         url = self._upstream(call.segments["mirror"], call.segments["path"])
         if url is None or self._cache is None:
             raise Refusal(404, "no_mirror", "there is no such mirror")
+        path = f"{call.segments['mirror']}/{call.segments['path']}"
         with self._client(call) as client:
             found = self._cache.kept(url)
             if found is None:
                 async with client.turn if not self._cache.comes(url) else contextlib.nullcontext():
-                    answer = await self._fetched(call, self._cache, url)
+                    try:
+                        answer = await self._fetched(call, self._cache, url)
+                    except Unavailable as why:
+                        self._cache.shortages.missing(path, self._address(call), str(why), why.away)
+                        raise self._refusal(why) from None
                 if isinstance(answer, web.StreamResponse):
+                    self._cache.shortages.given(path)
                     return answer
                 found = answer
+            self._cache.shortages.given(path)
             return await self._send(call, url, *found)
 
     @contextlib.contextmanager
@@ -78,18 +106,18 @@ class PackageCalls:
                 del self._clients[peer]
 
     async def _fetched(self, call: Call, cache: PackageCache, url: str) -> web.StreamResponse | tuple[Path, int]:
-        """The file and its size, once it is here; or the answer, sent while it came. Raises Refusal."""
+        """The file and its size, once it is here; or the answer, sent while it came. Raises Unavailable."""
         with cache.fetch(url) as fetch:
             while fetch.size < 0 and fetch.failure is None:
                 await fetch.wait()
             if fetch.failure is not None:
-                raise self._refusal(fetch.failure)
+                raise fetch.failure
             if not fetch.done and call.request.method == "GET" and "Range" not in call.request.headers:
                 return await self._while_it_comes(call, fetch)
             while not fetch.done and fetch.failure is None:
                 await fetch.wait()
             if fetch.failure is not None:
-                raise self._refusal(fetch.failure)
+                raise fetch.failure
             return fetch.part, fetch.size
 
     async def _send(self, call: Call, url: str, path: Path, size: int) -> web.StreamResponse:

@@ -8,6 +8,7 @@ Rules
   check packages from signed lists.
 * Bounded: MOST bytes in all (the longest unused goes first), LEAST_FREE bytes stay free on the disk (what is still to come counts as
   there), FETCHES at a time, LARGEST for one file. A mirror that sends nothing for SILENCE_S is given up.
+* What an opened bundle brought (`mirror`) comes first and is never asked for again, lists too: so all nodes get the versions of the bundle.
 * A fetch lives as long as somebody waits for it. When the last client goes away, the request to the mirror and the half-written file go
   with it.
 
@@ -25,13 +26,15 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import aiohttp
 import msgspec
 from msgspec import Struct
 from yarl import URL
+
+from .package_shortages import Shortages
 
 REFRESH_S = 60.0
 SILENCE_S = 60.0
@@ -41,6 +44,8 @@ LEAST_FREE = 1 << 30
 LARGEST = 4 << 30
 FETCHES = 16
 PIECE = 1 << 16
+COUNT_S = 10.0
+"""Seconds for which the size of the folder counts as known."""
 _LASTING = re.compile(r"/by-hash/|\.(deb|udeb|rpm)$")
 _BY_HASH = re.compile(r"/by-hash/SHA256/([0-9a-f]{64})$")
 
@@ -51,6 +56,11 @@ class Unavailable(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
+
+    @property
+    def away(self) -> bool:
+        """True if the mirror may have the file, and cannot give it now."""
+        return self.status == 0 or self.status >= 500
 
 
 class Kept(Struct, frozen=True, kw_only=True):
@@ -86,11 +96,37 @@ class Fetch:
         await self._more.wait()
 
 
-class PackageCache:
-    """Kept in `folder`. `counters` gets `packages_*`."""
+class Usage(Struct, frozen=True, kw_only=True):
+    """What a cache holds."""
 
-    def __init__(self, folder: Path, counters: Counter[str], most: int = MOST) -> None:
+    files: int
+    octets: int
+    most: int
+    """Octets that it may hold."""
+
+
+def no_proxy() -> str:
+    """The proxy is the environment's, if it names one."""
+    return ""
+
+
+class PackageCache:
+    """Kept in `folder`. `counters` gets `packages_*`. `mirror`: folder HOST/PATH of files that come first. `proxy`: URL of the HTTP proxy
+    for mirrors; empty: as the environment says."""
+
+    def __init__(
+        self,
+        folder: Path,
+        counters: Counter[str],
+        most: int = MOST,
+        *,
+        mirror: Path | None = None,
+        proxy: Callable[[], str] = no_proxy,
+    ) -> None:
         self._folder = folder
+        self._mirror, self._proxy = mirror, proxy
+        self.shortages = Shortages()
+        self._usage: tuple[float, Usage] | None = None
         self._counters = counters
         self._most = most
         self._under_way: dict[str, Fetch] = {}
@@ -103,10 +139,28 @@ class PackageCache:
 
     def kept(self, url: str) -> tuple[Path, int] | None:
         """The file and its size, if it is complete and fresh here."""
+        if (bundled := self._of_mirror(url)) is not None:
+            return bundled
         found = self._read(url)
         if found is None or not (_LASTING.search(URL(url).path) or time.monotonic() - self._asked.get(url, -REFRESH_S) < REFRESH_S):
             return None
         return self._use(url, found)
+
+    def usage(self) -> Usage:
+        """How much it holds, at most COUNT_S old. From any thread."""
+        known, now = self._usage, time.monotonic()
+        if known is not None and now - known[0] < COUNT_S:
+            return known[1]
+        files = octets = 0
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                if "." not in entry.name:
+                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                        octets += entry.stat().st_size
+                        files += 1
+        found = Usage(files=files, octets=octets, most=self._most)
+        self._usage = (now, found)
+        return found
 
     def comes(self, url: str) -> bool:
         """True if somebody waits for it already."""
@@ -179,7 +233,9 @@ class PackageCache:
             half = fetch.part if fetch.part.suffix == ".part" else None
             if fetch.failure is not None:
                 self._counters["packages_failed"] += 1
-                away = fetch.failure.status == 0 or fetch.failure.status >= 500
+                away = fetch.failure.away
+                if away and fetch.waiting:
+                    self.shortages.away(URL(url).host or "", str(fetch.failure))
                 if before is not None and away and fetch.size < 0:
                     # a kept file is better than none
                     self._counters["packages_stale"] += 1
@@ -201,7 +257,9 @@ class PackageCache:
         if before is not None and before.changed:
             head["If-Modified-Since"] = before.changed
         self._counters["packages_asked"] += 1
-        async with self._session.get(URL(url, encoded=True), headers=head, max_redirects=5) as answer:
+        async with self._session.get(URL(url, encoded=True), headers=head, max_redirects=5, proxy=self._proxy() or None) as answer:
+            if answer.status < 500:
+                self.shortages.answers(URL(url).host or "")
             if answer.status == 304 and before is not None:
                 self._asked[url] = time.monotonic()
                 self._give(url, fetch, before)
@@ -247,6 +305,17 @@ class PackageCache:
         path, size = self._use(url, kept)
         fetch.part, fetch.size, fetch.have, fetch.done, fetch.failure = path, size, size, True, None
 
+    def _of_mirror(self, url: str) -> tuple[Path, int] | None:
+        if self._mirror is None:
+            return None
+        file = self._mirror / mirror_path(url)
+        try:
+            size = file.stat().st_size
+        except OSError:
+            return None
+        self._counters["packages_bundled"] += 1
+        return file, size
+
     # -- on the disk ------------------------------------------------------------------------------------------------
 
     def _place(self, url: str, ending: str = "") -> Path:
@@ -277,6 +346,13 @@ class PackageCache:
             path.with_suffix(".json").unlink(missing_ok=True)
             over -= stat.st_size
             self._counters["packages_evicted"] += 1
+
+
+def mirror_path(url: str) -> str:
+    """Where a file of a mirror lies in a folder of mirrors: HOST/PATH, decoded. The host has its port, if it is not the usual one."""
+    parsed = URL(url, encoded=True)
+    host = parsed.host or ""
+    return f"{host}{'' if parsed.is_default_port() else f'_{parsed.port}'}{parsed.path}"
 
 
 def _words(error: Exception) -> str:

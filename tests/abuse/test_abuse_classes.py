@@ -31,8 +31,8 @@ from engine.files.mistakes import Mistakes, PlanError
 from engine.files.plan_file import read
 from engine.images.shelf import open_images
 from engine.jigs import Order
-from engine.jigs.bundle import BundleError, bundle
 from engine.jigs.logs import Masker
+from engine.jigs.task_tar import TaskTarError, task_tar
 from engine.model import Node
 from engine.netboot.script import render_boot, word
 from engine.runtime.config import Config
@@ -236,7 +236,7 @@ def test_attributes_travel_as_data_and_the_nodes_own_tools_do_not_run_them(tmp_p
         attributes={"a": {"b": text}, text: "key"},
     )
     there = tmp_path / "node"
-    with tarfile.open(fileobj=io.BytesIO(bundle(order))) as tar:
+    with tarfile.open(fileobj=io.BytesIO(task_tar(order))) as tar:
         assert sorted(tar.getnames()) == ["attributes.json", "run", "task.json"]
         there.mkdir()
         for member in tar.getmembers():
@@ -265,8 +265,8 @@ def test_a_role_cannot_send_the_engines_files_to_a_node(tmp_path: Path) -> None:
         role=RoleDef(name="demo", barclamp="demos", stage="hardware", jig="agent"),
         folder=str(tmp_path),
     )
-    with pytest.raises(BundleError, match="leads out"):
-        bundle(order)
+    with pytest.raises(TaskTarError, match="leads out"):
+        task_tar(order)
 
 
 @pytest.mark.parametrize(

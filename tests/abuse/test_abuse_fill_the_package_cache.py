@@ -70,14 +70,17 @@ class Mirror:
         self.server.server_close()
 
 
+STRANGER = "127.0.9.9"
+
+
 class FixedStandings:
-    """One address is a node's, all others are strangers'."""
+    """One address is a node's, one is of a stranger, all others are of machines that boot."""
 
     def of_mac(self, mac: str) -> Standing:
         return Standing.STRANGER
 
     def of_address(self, peer: str) -> Standing:
-        return Standing.KNOWN if peer == NODE else Standing.STRANGER
+        return Standing.KNOWN if peer == NODE else Standing.STRANGER if peer == STRANGER else Standing.SEEN
 
 
 @pytest.fixture
@@ -148,3 +151,11 @@ def test_a_file_that_another_client_waits_for_is_not_dropped(rig: Rig, mirror: M
     assert answer.startswith(b"HTTP/1.1 200")
     assert answer.endswith(BODY)
     assert rig.http.counters().get("packages_dropped", 0) == 0
+
+
+def test_an_address_that_the_engine_does_not_know_gets_no_package(rig: Rig, mirror: Mirror) -> None:
+    with begin(rig, STRANGER, "hello") as client:
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 403")
+    assert b"no_node" in answer
+    assert not mirror.open

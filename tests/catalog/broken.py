@@ -123,6 +123,21 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "a/barclamp.yml:6: roles.0.verify: expected the script roles/x/verify, which is missing",
     ),
     (_role("verify: true"), (), "a/barclamp.yml:6: roles.0.verify: jig noop runs no script, so verify would do nothing"),
+    (
+        _role("packages: {debian: [chrony], suse: [chrony]}", jig="script"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.packages.suse: unknown key; known: debian, redhat",
+    ),
+    (
+        _role("packages: {debian: [../chrony]}", jig="script"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.packages.debian.0: expected the name of a package, not '../chrony'",
+    ),
+    (
+        _role("packages: {debian: []}", jig="script"),
+        ("x/run",),
+        "a/barclamp.yml:6: roles.0.packages: expected a list of packages for debian or redhat",
+    ),
     (_role("tools: [disks]"), (), "a/barclamp.yml:6: roles.0.tools: jig noop runs no script, so tools would do nothing"),
     (
         _role("requires: [{role: ntp-clint, on: same}]"),

@@ -120,6 +120,13 @@ def ntp_client(machine: Machine) -> Attributes:
     return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
 
 
+def package_sources(machine: Machine) -> Attributes:
+    machine.write("etc/os-release", 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n')
+    machine.write("etc/apt/sources.list", "deb http://deb.debian.org/debian bookworm main\n")
+    machine.write("usr/share/keyrings/debian-archive-keyring.gpg", "keys\n")
+    return {"package-sources": "cache", "package-dates": False, "package-mirror": "", "engine-url": "http://192.168.124.10"}
+
+
 def etcd_member(machine: Machine) -> Attributes:
     (machine.root / "etc/default").mkdir(parents=True)
     (machine.root / "run/systemd/system").mkdir(parents=True)
@@ -146,6 +153,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "network": network,
     "ntp-server": ntp_server,
     "ntp-client": ntp_client,
+    "package-sources": package_sources,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
 }

@@ -42,6 +42,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "timeout": ("1m", lambda r: r.timeout_s == 60.0),
     "takes": ("1m", lambda r: r.seconds == 60.0),
     "tools": ("[disks]", lambda r: r.tools == ("disks",)),
+    "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
     "batch": ("3", lambda r: r.batch == 3),
 }
@@ -81,6 +82,14 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         return
     if key == "batch" and not kind.batches:
         with pytest.raises(CatalogError, match=rf"jig {jig} runs once for each node, so batch would do nothing"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "packages" and jig == "agent":
+        with pytest.raises(CatalogError, match="which installs nothing: name the package in the image's recipe"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "packages" and kind.batches:
+        with pytest.raises(CatalogError, match="require a role of the jig script that has these packages"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
     if key in ("requires", "precedes") and jig == "agent":

@@ -42,6 +42,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "etcd-member",
         "etcd-ready",
         "bmc-account",
+        "package-sources",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

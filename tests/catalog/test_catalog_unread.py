@@ -100,6 +100,9 @@ exec "{real}" "$@"
         ("ntp-server", "-l admin-subnets"),
         ("etcd-member", "-l etcd/members"),
         ("bios-configure", "-k bios-wanted"),
+        ("package-sources", "package-sources"),
+        ("package-sources", "package-mirror"),
+        ("package-sources", "engine-url"),
         ("example-motd", "example/host"),
     ],
 )

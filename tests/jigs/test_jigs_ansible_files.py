@@ -17,8 +17,8 @@ from jig_orders import order
 from engine.jigs.ansible_batches import Batches
 from engine.jigs.ansible_events import Story
 from engine.jigs.ansible_files import host_names, host_vars, inventory, known_host, pack
-from engine.jigs.bundle import BundleError
 from engine.jigs.ssh import SshTarget
+from engine.jigs.task_tar import TaskTarError
 
 TARGET = SshTarget(address="192.168.124.81", host_key="ssh-ed25519 AAAA root@node")
 JSON = st.recursive(
@@ -100,7 +100,7 @@ def test_the_task_has_what_the_run_reads_and_secrets_in_private_files(tmp_path: 
 
 
 def test_a_role_with_neither_playbook_nor_roles_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"neither playbook\.yml nor roles/"):
+    with pytest.raises(TaskTarError, match=r"neither playbook\.yml nor roles/"):
         pack([order(folder=tmp_path, target=TARGET)], tmp_path / "key")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from msgspec.structs import replace
 
 from engine import reasons
 from engine.definitions import RoleDef
@@ -71,6 +72,14 @@ def test_failures_say_why() -> None:
         role="network-admin", exit=5, line="the disk is gone"
     )
     assert end(exit=-9).failure == reasons.script_failed(role="network-admin", exit=-9, line="signal 9 ended it, and it wrote nothing")
+
+
+def test_packages_that_are_missing_are_named() -> None:
+    needs = replace(PLAIN, jig="script", packages={"debian": ("chrony",)})
+    log = "E: an earlier error\npackages: missing chrony jq: E: Unable to locate package jq\nmore errors\n"
+    failure = end(needs, exit=66, log=log).failure
+    assert failure == reasons.packages_missing(role=PLAIN.name, line="chrony jq: E: Unable to locate package jq")
+    assert end(PLAIN, exit=66, log=log).failure == reasons.script_failed(role=PLAIN.name, exit=66, line="E: an earlier error")
 
 
 def test_verify_tells_not_so_from_could_not_tell() -> None:

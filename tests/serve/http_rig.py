@@ -96,8 +96,12 @@ class Rig:
         self.standings = standings
         self.texts = SomeTexts(self.scripts)
         self.upstream = upstream
+        self.proxy = ""
         there = ((host, 0),)
-        sites = Sites(clear=there, secure=there if tls else (), tls=tls.context if tls else None, packages=path / "packages")
+        secure = there if tls else ()
+        sites = Sites(
+            clear=there, secure=secure, tls=tls.context if tls else None, packages=path / "packages", mirror=path / "mirrors" / "current"
+        )
         self.http = HttpService(self, sites, limits or Limits(**limit))
         self.http.start()
         self.host, self.port = self.http.addresses[0]
@@ -147,6 +151,9 @@ class Rig:
 
     def address_of(self, peer: str) -> str:
         return peer.replace("127.0.0.", "192.168.124.")
+
+    def package_proxy(self) -> str:
+        return self.proxy
 
     def image(self, name: str, file: str) -> ImageFile | None:
         return self.images.get((name, file))

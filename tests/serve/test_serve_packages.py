@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 from http_rig import DEADLINE_S, Rig
 
-from engine.serve import package_cache
+from engine.serve import package_cache, package_shortages
 from engine.serve.package_cache import PackageCache
+from engine.serve.package_shortages import Shortages
 from engine.serve.routes import find
 
 DEB = "pool/main/h/hello/hello_2.10%2bx_amd64.deb"
@@ -29,7 +30,7 @@ LIST = "dists/stable/InRelease"
 class Mirror:
     """A mirror's files, and what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         """Path, If-None-Match."""
@@ -47,7 +48,7 @@ class Mirror:
             def log_message(self, format: str, *args: Any) -> None:
                 """Not to the tests' output."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/debian"
@@ -205,3 +206,68 @@ def test_a_file_that_was_spoilt_on_the_disk_is_fetched_anew(rig: Rig, mirror: Mi
     kept.write_bytes(b"short")
     assert get(rig, f"debian/{DEB}") == (200, mirror.files[DEB])
     assert len(mirror.asked) == 2
+
+
+def test_what_is_missing_is_named_until_it_comes(rig: Rig, mirror: Mirror) -> None:
+    other = "pool/main/o/other/other_1_all.deb"
+    assert get(rig, f"debian/{DEB}")[0] == 200
+    port = mirror.server.server_address[1]
+    mirror.close()
+    assert get(rig, f"debian/{DEB}")[0] == 200, "kept"
+    assert [get(rig, f"debian/{other}")[0] for _ in range(2)] == [502, 502]
+    shown = rig.http.packages()
+    (lack,), (away,) = shown["missing"], shown["away"]
+    assert (lack["path"], lack["asker"], lack["count"]) == (f"debian/{other}", "192.168.124.1", 2)
+    assert lack["since"] <= lack["last"]
+    assert away["mirror"] == "127.0.0.1"
+    assert (shown["files"], shown["octets"]) == (1, len(mirror.files[DEB]))
+    assert shown["kept"] == 1
+    back = Mirror(port)
+    back.files = {other: b"there"}
+    try:
+        assert get(rig, f"debian/{other}") == (200, b"there")
+    finally:
+        back.close()
+    assert (rig.http.packages()["missing"], rig.http.packages()["away"]) == ([], [])
+
+
+def test_a_list_that_a_mirror_does_not_have_is_no_shortage(rig: Rig) -> None:
+    assert get(rig, "debian/dists/stable/main/i18n/Translation-en")[0] == 404
+    assert rig.http.packages()["missing"] == []
+    assert get(rig, "debian/pool/main/n/none/none_1_all.deb")[0] == 404
+    assert [one["path"] for one in rig.http.packages()["missing"]] == ["debian/pool/main/n/none/none_1_all.deb"]
+
+
+def test_shortages_are_bounded() -> None:
+    found = Shortages(wall=lambda: 1.0)
+    for i in range(3 * package_shortages.MOST):
+        found.missing(f"debian/{i}.deb", "10.0.0.1", "x" * 1000, away=False)
+        found.away(f"mirror{i}", "gone")
+    missing, away = found.rows()
+    assert (len(missing), len(away)) == (package_shortages.MOST, package_shortages.MIRRORS)
+    assert f"debian/{3 * package_shortages.MOST - 1}.deb" in [one.path for one in missing]
+    assert all(len(one.why) <= package_shortages.TEXT for one in missing)
+
+
+def test_what_a_bundle_brought_comes_first_and_needs_no_mirror(tmp_path: Path, rig: Rig, mirror: Mirror) -> None:
+    host = f"127.0.0.1_{mirror.server.server_address[1]}"
+    place = tmp_path / "mirrors/one" / host / "debian" / LIST
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"of the bundle")
+    assert get(rig, f"debian/{LIST}") == (200, b"first")
+    (tmp_path / "mirrors/current").symlink_to("one")
+    assert get(rig, f"debian/{LIST}") == (200, b"of the bundle")
+    assert get(rig, f"debian/{DEB}") == (200, mirror.files[DEB]), "what it lacks still comes from the mirror"
+    assert rig.http.packages()["bundled"] == 1
+
+
+def test_it_asks_through_the_proxy_of_the_plan(rig: Rig, mirror: Mirror) -> None:
+    """A proxy is asked for the whole URL (RFC 9112, section 3.2.2)."""
+    proxy = Mirror()
+    proxy.files = {f"{mirror.url}/{DEB}": b"through the proxy"}
+    try:
+        rig.proxy = proxy.url.removesuffix("/debian")
+        assert get(rig, f"debian/{DEB}") == (200, b"through the proxy")
+    finally:
+        proxy.close()
+    assert mirror.asked == []

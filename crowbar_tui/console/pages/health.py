@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ... import package_lines
 from ..formats import age, ago, clock, since
 from ..page import Scroll
 from ..screen import Hint
@@ -62,6 +63,7 @@ class HealthScreen(Scroll):
             _pair(out, "consoles", line(f"{health['attached']} connections"))
         out += self._process(health, columns)
         out += self._foreign(health, columns)
+        out += self._packages(health, columns)
         out += self._floods(health, columns)
         out += self._figures(health, columns)
         out += self._drops(health, columns)
@@ -109,6 +111,19 @@ class HealthScreen(Scroll):
             when = ago(self.session.wall(), r["at"])
             for i, text in enumerate(wrap(f"{r['sentence']} ({r['count']} times, {when})", columns - 20)):
                 _pair(out, "" if i else "foreign dhcp", line((text, "bad")))
+        return out
+
+    def _packages(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """The package cache, and what it could not give."""
+        cache: dict[str, Any] = health.get("package_cache") or {}
+        out: list[Line] = []
+        if not cache:
+            return out
+        for i, text in enumerate(wrap(package_lines.figures(cache), columns - 20)):
+            _pair(out, "" if i else "packages", line(text))
+        for told in package_lines.troubles(cache, self.session.wall()):
+            for text in wrap(told, columns - 20):
+                _pair(out, "", line((text, "bad")))
         return out
 
     def _floods(self, health: dict[str, Any], columns: int) -> list[Line]:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from .behaviours import Behaviours, unpack
 from .http_client import HttpClient, HttpError, Response
 from .machine import DiskBroken, Machine, Pace, Refused, Result, Task
+from .packages import install_packages
 from .proof import prove
 
 Leaving = Literal["reboot", "kexec"]
@@ -361,6 +362,7 @@ async def carry_out(behaviours: Behaviours, machine: Machine, task: Task, limit_
             await asyncio.sleep(machine.faults.work_s)
 
     task.on_work = at_work
+    install_packages(machine, task)
     behaviour = behaviours.find(task.barclamp, task.role)
     if behaviour is None:
         return Result(exit=127, message=f"barclamp {task.barclamp!r} has no rehearsal of role {task.role!r}")

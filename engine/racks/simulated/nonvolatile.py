@@ -58,6 +58,8 @@ class System(Struct, kw_only=True):
     attempts: dict[str, Attempt] = {}
     acknowledged: list[str] = []
     """Ids whose outcome the engine has recorded, the oldest first."""
+    packages: list[str] = []
+    """Installed because roles need them, sorted."""
     files: dict[str, Json] = {}
     """What roles wrote: `network/admin` -> its configuration, `ntp` -> servers, ..."""
 

@@ -3,12 +3,14 @@
 * The entry is always `run`. For a verify, `run` holds the role's file `verify`, so that the node knows only one entry. The other files
   keep their names.
 * A jig whose tool runs on the node brings a `run` of its own (`node_tools`). Its `verify` is the role's file, if the jig has one.
+* For a run of a role that needs packages, `run` is `images/node/packages`. It installs what `packages.list` names and the node lacks, and
+  then becomes the role's own script, which is in `role-run`.
 * The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
 * Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
   must not be a way to send the engine's files to a node.
 * MAX_FILES and MAX_BYTES limit it, because a thousand nodes fetch tasks at once. Images go by HTTP.
 
-Raises BundleError with a sentence.
+Raises TaskTarError with a sentence.
 """
 
 from __future__ import annotations
@@ -26,13 +28,17 @@ from .order import Order
 
 MAX_FILES = 500
 MAX_BYTES = 8 * 1024 * 1024
-MADE = frozenset({"attributes.json", "task.json"})
+PACKAGES = "packages"
+"""The tool that installs the packages of a role."""
+LIST, ROLE_RUN = "packages.list", "role-run"
+"""Its list (lines of FAMILY NAME), and the role's script, which it becomes."""
+MADE = frozenset({"attributes.json", "task.json", LIST, ROLE_RUN})
 IGNORED = frozenset({"__pycache__", ".git", "rehearsal.py"})
 _END = 2 * tarfile.BLOCKSIZE
 """Octets of zeros that end a tar."""
 
 
-class BundleError(Exception):
+class TaskTarError(Exception):
     """The task of a role cannot be packed. The text says why."""
 
 
@@ -45,19 +51,25 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     attempt: str
 
 
-def bundle(order: Order) -> bytes:
+def task_tar(order: Order) -> bytes:
     """The tar for this order. Reads the role's folder and nothing else."""
     files = role_files(Path(order.folder)) if order.folder else {}
-    added = _added(order, files)
-    if "run" not in added:
-        action = order.start.action
+    made = _added(order, files)
+    action = order.start.action
+    if "run" not in made:
         if action not in files:
-            raise BundleError(f"role {order.role.name} has no file {action!r} in {order.folder or 'its barclamp'}")
+            raise TaskTarError(f"role {order.role.name} has no file {action!r} in {order.folder or 'its barclamp'}")
         files["run"] = files[action]
     for tool in order.role.tools:
         if tool in files:
-            raise BundleError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
+            raise TaskTarError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
         files[tool] = (TOOLS / tool, 0o755)
+    if action == "run" and order.role.installs_packages:
+        for some in (files, made):
+            if "run" in some:
+                some[ROLE_RUN] = some.pop("run")
+        files["run"] = (TOOLS / PACKAGES, 0o755)
+        made[LIST] = "".join(f"{family} {name}\n" for family, names in order.role.packages.items() for name in names).encode("ascii")
     task = Task(
         role=order.role.name,
         barclamp=order.barclamp or order.role.barclamp,
@@ -68,14 +80,18 @@ def bundle(order: Order) -> bytes:
         *entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
         *entry("task.json", msgspec.json.encode(task), 0o600),
     ]
-    for name in sorted(files.keys() | added.keys()):
-        if name in added:
-            out += entry(name, added[name], 0o755 if name == "run" else 0o600)
+    for name in sorted(files.keys() | made):
+        if name in made:
+            out += entry(name, made[name], _mode(name, 0o600))
             continue
         path, mode = files[name]
         with open(path, "rb") as file:
-            out += entry(name, file.read(), 0o755 if name == "run" or mode & 0o100 else 0o644)
+            out += entry(name, file.read(), _mode(name, 0o755 if mode & 0o100 else 0o644))
     return closed(out)
+
+
+def _mode(name: str, other: int) -> int:
+    return 0o755 if name in ("run", ROLE_RUN) else other
 
 
 def closed(parts: list[bytes]) -> bytes:
@@ -97,7 +113,7 @@ def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, 
             run_list = file.read(MAX_RUN_LIST)
     added = make(order.role.name, order.attributes, run_list)
     for name in added.keys() & files.keys():
-        raise BundleError(f"{order.folder}/{name} has the name of a file that the engine makes")
+        raise TaskTarError(f"{order.folder}/{name} has the name of a file that the engine makes")
     return added
 
 
@@ -106,7 +122,7 @@ def role_files(folder: Path) -> dict[str, tuple[str | Path, int]]:
     try:
         root = folder.resolve(strict=True)
     except OSError as error:
-        raise BundleError(f"cannot read the role's folder {folder}: {error.strerror}") from None
+        raise TaskTarError(f"cannot read the role's folder {folder}: {error.strerror}") from None
     found: dict[str, tuple[str | Path, int]] = {}
     size = 0
     for here, folders, names in os.walk(root):
@@ -118,15 +134,15 @@ def role_files(folder: Path) -> dict[str, tuple[str | Path, int]]:
             path, inside = os.path.join(here, name), os.path.join(within, name)
             real, about = _real(path, root)
             if stat.S_ISDIR(about.st_mode):
-                raise BundleError(f"{path} is a link to a folder: put the files there")
+                raise TaskTarError(f"{path} is a link to a folder: put the files there")
             if not stat.S_ISREG(about.st_mode):
-                raise BundleError(f"{path} is not a plain file")
+                raise TaskTarError(f"{path} is not a plain file")
             if inside in MADE:
-                raise BundleError(f"{path} has the name of a file that the engine makes")
+                raise TaskTarError(f"{path} has the name of a file that the engine makes")
             size += about.st_size
             found[inside] = (real, about.st_mode)
             if size > MAX_BYTES or len(found) > MAX_FILES:
-                raise BundleError(f"the files of {folder} are more than {MAX_FILES} or larger than {MAX_BYTES} bytes together")
+                raise TaskTarError(f"the files of {folder} are more than {MAX_FILES} or larger than {MAX_BYTES} bytes together")
     return found
 
 
@@ -137,7 +153,7 @@ def _real(path: str, root: Path) -> tuple[str | Path, os.stat_result]:
         return path, about
     real = Path(path).resolve()
     if not real.is_relative_to(root):
-        raise BundleError(f"{path} leads out of the role's folder")
+        raise TaskTarError(f"{path} leads out of the role's folder")
     return real, real.stat()
 
 
