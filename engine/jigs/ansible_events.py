@@ -6,7 +6,8 @@ Events are those of ansible-runner (its documentation, "Runner Artifact Job Even
   ended early because of another host (`any_errors_fatal`, `max_fail_percentage`).
 * The failure of a host is its last one that nothing ignored or rescued, because that one ended the host's play.
 * A host without Python says so with exit code 127 of its shell, as each program that is not there (POSIX shell, 2.8.2).
-* Gives are the data of `set_stats`. `crowbar_exit` among them is the exit code of the attempt (64, 128 or 192 instead of 0).
+* Gives are what `set_stats` sets as `crowbar_gives`; a name of Ansible's cannot have a `-`. `crowbar_exit` is the exit code of the attempt
+  (64, 128 or 192 instead of 0).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .cause import clean, shorten
 from .outcome import AGAIN, AGAIN_REBOOT, DONE, DONE_REBOOT, NO_TOOL, NOT_SO
 
 FAILED = 2
-EXIT = "crowbar_exit"
+GIVES, EXIT = "crowbar_gives", "crowbar_exit"
 MAX_MESSAGE = 400
 _GENERIC = ("non-zero return code", "module failure", "the module failed", "module result deserialization")
 """Beginnings of messages that say less than what the program said."""
@@ -47,7 +48,7 @@ class HostResult(Struct, frozen=True, kw_only=True):
 
 
 class _Host:
-    __slots__ = ("changed", "failure", "gives", "lost", "no_python", "task")
+    __slots__ = ("changed", "exit", "failure", "gives", "lost", "no_python", "task")
 
     def __init__(self) -> None:
         self.task = ""
@@ -58,6 +59,7 @@ class _Host:
         self.lost = ""
         self.no_python = False
         self.gives: dict[str, Json] = {}
+        self.exit: Json = DONE
 
 
 class Story:
@@ -106,9 +108,7 @@ class Story:
         elif kind == "runner_on_ok":
             if result.get("changed") and not host.changed:
                 host.changed = task
-            stats = result.get("ansible_stats")
-            if isinstance(stats, Mapping) and isinstance(stats.get("data"), Mapping):
-                host.gives |= {str(key): value for key, value in stats["data"].items()}
+            _set_stats(host, result.get("ansible_stats"))
         if not text.strip():
             return {}
         heading = "" if host.task == task else f"\nTASK [{task}]\n"
@@ -136,17 +136,24 @@ class Story:
             return HostResult(exit=FAILED, message=self._complaint or "no play of the playbook is for this node")
         if self._check and self._count("changed", name):
             return HostResult(exit=NOT_SO, message=f"{host.changed}: it would change something")
-        gives = dict(host.gives)
-        wanted = gives.pop(EXIT, DONE)
         if self._check:
-            return HostResult(gives=gives)
-        if wanted not in (DONE, DONE_REBOOT, AGAIN, AGAIN_REBOOT):
-            return HostResult(exit=FAILED, message=f"{EXIT} must be 0, 64, 128 or 192, not {shorten(clean(str(wanted)), 40)}")
-        return HostResult(exit=int(wanted), gives=gives)
+            return HostResult(gives=host.gives)
+        if host.exit not in (DONE, DONE_REBOOT, AGAIN, AGAIN_REBOOT):
+            return HostResult(exit=FAILED, message=f"{EXIT} must be 0, 64, 128 or 192, not {shorten(clean(str(host.exit)), 40)}")
+        return HostResult(exit=int(host.exit), gives=host.gives)
 
     def _count(self, what: str, name: str) -> int:
         found = self._stats.get(what, {}).get(name, 0)
         return found if isinstance(found, int) else 0
+
+
+def _set_stats(host: _Host, stats: Any) -> None:
+    """What one task `set_stats` says of its host."""
+    data = stats.get("data") if isinstance(stats, Mapping) else None
+    if isinstance(data, Mapping):
+        host.exit = data.get(EXIT, host.exit)
+        gives = data.get(GIVES)
+        host.gives |= {str(key): value for key, value in gives.items()} if isinstance(gives, Mapping) else {}
 
 
 def _failure(task: str, result: Mapping[str, Any]) -> str:

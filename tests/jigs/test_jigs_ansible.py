@@ -86,11 +86,12 @@ def test_a_playbook_runs_with_the_attributes_and_its_gives_come_back(rig: Rig) -
     rig.play(
         f"""
 - copy: {{content: "{{{{ crowbar.motd.message }}}}", dest: "{rig.path}/motd"}}
-- set_stats: {{data: {{shown: "{{{{ crowbar.motd.message }}}}", groups: "{{{{ group_names | sort }}}}"}}, per_host: true}}
+- set_stats: {{data: {{crowbar_gives: {{shown: "{{{{ crowbar.motd.message }}}}"}}}}, per_host: true}}
+- set_stats: {{data: {{crowbar_gives: {{a-group: "{{{{ group_names | sort }}}}"}}}}, per_host: true}}
 """
     )
-    got = rig.run(attributes={"motd": {"message": evil, "{{ 1 }}": [evil, 4, None]}}, gives=("shown", "groups"), deployment="cloud-1")
-    assert (got.what, got.gives) == ("done", {"shown": evil, "groups": ["deployment_cloud_1", "role_demo"]}), rig.log()
+    got = rig.run(attributes={"motd": {"message": evil, "{{ 1 }}": [evil, 4, None]}}, gives=("shown", "a-group"), deployment="cloud-1")
+    assert (got.what, got.gives) == ("done", {"shown": evil, "a-group": ["deployment_cloud_1", "role_demo"]}), rig.log()
     assert (rig.path / "motd").read_text() == evil
     assert not (rig.path / "pwned").exists()
     assert "TASK [copy]\nchanged: [n1-name]" in rig.log()
@@ -151,7 +152,7 @@ def test_a_batch_is_one_run_with_a_result_for_each_host(rig: Rig) -> None:
 - shell: echo {{{{ inventory_hostname }}}} >>{rig.path}/hosts
 - fail: {{msg: "no disk"}}
   when: inventory_hostname == "n2-name"
-- set_stats: {{data: {{shown: "{{{{ crowbar.n }}}}"}}, per_host: true}}
+- set_stats: {{data: {{crowbar_gives: {{shown: "{{{{ crowbar.n }}}}"}}}}, per_host: true}}
 """
     )
     for n in (1, 2, 3):
