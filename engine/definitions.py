@@ -72,6 +72,8 @@ class JigKind(Struct, frozen=True, kw_only=True):
     """The file that a role with `verify: true` has. Empty: the jig's tool finds out by itself, and there is no such file."""
     reports: str = ""
     """The file that a role with `gives` has, if its run cannot report them itself."""
+    needs: str = ""
+    """The program that a node must have (`reasons.no_tool`)."""
     batches: bool = False
     """True if one run can serve several nodes (`batch`)."""
 
@@ -103,6 +105,7 @@ JIGS = {
             does="on the admin node, which reaches the installed node over SSH: an Ansible playbook",
             alive=True,
             files=("playbook.yml", "roles"),
+            needs="python3",
             checks="",
             batches=True,
         ),
@@ -114,6 +117,7 @@ JIGS = {
             detached=True,
             alive=True,
             files=("site.pp",),
+            needs="puppet",
             checks="",
             reports="gives",
         ),
@@ -125,6 +129,7 @@ JIGS = {
             detached=True,
             alive=True,
             files=("cookbooks",),
+            needs="chef-solo",
         ),
     )
 }

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-EXTRAS = {"requirements.lock": ("build",), "requirements-dev.lock": ("build", "dev", "docs")}
+EXTRAS = {"requirements.lock": ("build",), "requirements-dev.lock": ("build", "dev", "docs", "ansible")}
 
 
 def pins(lock: str) -> dict[str, tuple[str, int]]:

@@ -383,6 +383,8 @@ class BarclampFile:
             keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
         if role.packages and role.jig_kind.runs == "node in memory":
             keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
+        if role.packages and role.jig_kind.batches:
+            keys["packages"].fail(f"jig {role.jig} installs nothing on a node: require a role of the jig script that has these packages")
         if "milestone" in role.flags and role.jig_kind.scripted:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)

@@ -22,6 +22,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """The node as committed when the effect ran. `node.boot_id` is the boot that the order is for."""
     role: RoleDef
     barclamp: str = ""
+    deployment: str = ""
+    """The deployment of the node role."""
     folder: str = ""
     """Folder of the role's scripts on this machine. Empty for a jig that needs none."""
     attributes: dict[str, Json] = {}

@@ -11,7 +11,7 @@
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
-| 69 (puppet, chef-solo) | the node lacks the jig's tool (`no_tool`) | the same |
+| 69 (ansible, puppet, chef-solo) | the node lacks the jig's tool (`no_tool`) | the same |
 | others | failed | could not tell: failed |
 
 A success must give exactly the attributes that the role declares. A role that forgets one would stop its children later, with a
@@ -31,7 +31,6 @@ from ..events import Outcome
 from ..model import NodeId
 from ..wire.agent import Ended
 from .cause import clean, first_cause, lines_of, shorten
-from .node_tools import RUNNERS
 
 DONE = 0
 NOT_SO = 1
@@ -75,8 +74,8 @@ def outcome(
         return Outcome(attempt=attempt, node=node, what="again", reboot=reboot, after=_after(ended.after, role, reboot))
     if code == OVER_TIME:
         return failed(attempt, node, reasons.timed_out(role=role.name, seconds=timeout_s))
-    if code == NO_TOOL and role.jig in RUNNERS:
-        return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig, node=name or node))
+    if code == NO_TOOL and role.jig_kind.needs:
+        return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig_kind.needs, node=name or node))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
     if code == NOT_RETRIED:
         return failed(attempt, node, reasons.not_retried(role=role.name, line=line))

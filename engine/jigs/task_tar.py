@@ -53,24 +53,23 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 def task_tar(order: Order) -> bytes:
     """The tar for this order. Reads the role's folder and nothing else."""
-    files = _files(Path(order.folder)) if order.folder else {}
-    added = _added(order, files)
-    if "run" not in added:
-        entry = order.start.action
-        if entry not in files:
-            raise TaskTarError(f"role {order.role.name} has no file {entry!r} in {order.folder or 'its barclamp'}")
-        files["run"] = files[entry]
+    files = role_files(Path(order.folder)) if order.folder else {}
+    made = _added(order, files)
+    action = order.start.action
+    if "run" not in made:
+        if action not in files:
+            raise TaskTarError(f"role {order.role.name} has no file {action!r} in {order.folder or 'its barclamp'}")
+        files["run"] = files[action]
     for tool in order.role.tools:
         if tool in files:
             raise TaskTarError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
         files[tool] = (TOOLS / tool, 0o755)
-    if order.start.action == "run" and order.role.installs_packages:
-        if "run" in added:
-            added[ROLE_RUN] = added.pop("run")
-        else:
-            files[ROLE_RUN] = files["run"]
+    if action == "run" and order.role.installs_packages:
+        for some in (files, made):
+            if "run" in some:
+                some[ROLE_RUN] = some.pop("run")
         files["run"] = (TOOLS / PACKAGES, 0o755)
-        added[LIST] = "".join(f"{family} {name}\n" for family, names in order.role.packages.items() for name in names).encode("ascii")
+        made[LIST] = "".join(f"{family} {name}\n" for family, names in order.role.packages.items() for name in names).encode("ascii")
     task = Task(
         role=order.role.name,
         barclamp=order.barclamp or order.role.barclamp,
@@ -78,18 +77,27 @@ def task_tar(order: Order) -> bytes:
         attempt=order.attempt,
     )
     out = [
-        *_entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
-        *_entry("task.json", msgspec.json.encode(task), 0o600),
+        *entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
+        *entry("task.json", msgspec.json.encode(task), 0o600),
     ]
-    for name in sorted(files.keys() | added.keys()):
-        if name in added:
-            out += _entry(name, added[name], 0o755 if name in ("run", ROLE_RUN) else 0o600)
+    for name in sorted(files.keys() | made):
+        if name in made:
+            out += entry(name, made[name], _mode(name, 0o600))
             continue
         path, mode = files[name]
         with open(path, "rb") as file:
-            out += _entry(name, file.read(), 0o755 if name in ("run", ROLE_RUN) or mode & 0o100 else 0o644)
-    size = sum(map(len, out))
-    return b"".join([*out, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
+            out += entry(name, file.read(), _mode(name, 0o755 if mode & 0o100 else 0o644))
+    return closed(out)
+
+
+def _mode(name: str, other: int) -> int:
+    return 0o755 if name in ("run", ROLE_RUN) else other
+
+
+def closed(parts: list[bytes]) -> bytes:
+    """The tar of these entries, with its end."""
+    size = sum(map(len, parts))
+    return b"".join([*parts, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
 
 
 def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, bytes]:
@@ -109,7 +117,7 @@ def _added(order: Order, files: dict[str, tuple[str | Path, int]]) -> dict[str, 
     return added
 
 
-def _files(folder: Path) -> dict[str, tuple[str | Path, int]]:
+def role_files(folder: Path) -> dict[str, tuple[str | Path, int]]:
     """Name in the tar -> file and its mode."""
     try:
         root = folder.resolve(strict=True)
@@ -149,7 +157,7 @@ def _real(path: str, root: Path) -> tuple[str | Path, os.stat_result]:
     return real, real.stat()
 
 
-def _entry(name: str, data: bytes, mode: int) -> tuple[bytes, bytes, bytes]:
+def entry(name: str, data: bytes, mode: int) -> tuple[bytes, bytes, bytes]:
     """Header, content and padding."""
     return _head(name, len(data), mode), data, bytes(-len(data) % tarfile.BLOCKSIZE)
 

@@ -9,6 +9,7 @@ from ..core.boot.boot import open_generation
 from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
+from ..jigs.ansible import AnsibleJig
 from ..jigs.local import Daemons, LocalJig
 from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
@@ -26,6 +27,9 @@ from .power_orders import PowerOrders, pace_of
 from .proofs import Proofs
 from .sealing import Sealing
 
+ENGINE_KEY = "engine_ed25519"
+"""File of the engine's SSH key in the folder of keys."""
+
 
 class Adapters:
     """Of one engine, on one store. Making them raises StoreError, KeyFileError and VaultError."""
@@ -34,7 +38,7 @@ class Adapters:
         with files_of(config.store):
             self.vault = Vault(config.store, config.keys)
             self.keys = site_keys(config.keys)
-            self.ssh_key = engine_key(config.keys / "engine_ed25519")
+            self.ssh_key = engine_key(config.keys / ENGINE_KEY)
             self.logs = Logs(config.store / "logs")
         self.sealing = Sealing(self.vault, self.logs, lambda: loop.world)
         submit, offer = self.sealing.submit_to(loop.submit), self.sealing.submit_to(loop.offer)
@@ -51,6 +55,10 @@ class Adapters:
             "device": LocalJig(submit, self.logs, config.store / "device"),
             "noop": NoopJig(loop.submit),
             "puppet": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-puppet"),
+            # A machine that is not there has no Python: its `attempt` takes the task, and the barclamp's rehearsal.py carries it out.
+            "ansible": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-ansible")
+            if config.synthetic
+            else AnsibleJig(submit, self.logs, config.store / "ansible", config.keys / ENGINE_KEY),
             "chef-solo": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-chef-solo"),
         }
 

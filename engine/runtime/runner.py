@@ -175,6 +175,7 @@ class Runner:
             node=node,
             role=definition,
             barclamp=definition.barclamp,
+            deployment=role.deployment,
             folder=role_folder(world, definition),
             attributes=task_document(world, role, opened) | about(world, node),
             secrets=(*secrets, *self._ports.secrets()),

@@ -202,6 +202,11 @@ def example_motd(machine: Machine) -> Attributes:
     return {"example-message": 'It\'s "so"', "hostname": "node-1"}
 
 
+def ansible_python(machine: Machine) -> Attributes:
+    machine.tool("python3", "")
+    return {}
+
+
 SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "inventory": inventory,
     "lldp": lldp,
@@ -222,10 +227,14 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "package-sources": package_sources,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
+    "ansible-python": ansible_python,
 }
 NOT_HERE: dict[str, str] = {
     "ready": "a milestone: there is no script",
     "etcd-ready": "a milestone: there is no script",
+    "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
+    "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
+    "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""
 LENIENT: dict[str, str] = {

@@ -89,6 +89,10 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         with pytest.raises(CatalogError, match="which installs nothing: name the package in the image's recipe"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
+    if key == "packages" and kind.batches:
+        with pytest.raises(CatalogError, match="require a role of the jig script that has these packages"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
     if key in ("requires", "precedes") and jig == "agent":
         assert getattr(read(tmp_path, HEAD + OTHER + role, *scripts), key)
         return

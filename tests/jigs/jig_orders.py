@@ -29,12 +29,13 @@ def order(
     timeout_s: float = 60.0,
     jig: str = "agent",
     batch: int = 1,
+    role_name: str = "demo",
     **more: Any,
 ) -> Order:
     return Order(
         start=Start(attempt=attempt, node=node, role="demo", action=action, resume=resume),
         node=Node(id=node, name=f"{node}-name", boot_id=boot_id),
-        role=RoleDef(name="demo", barclamp="demos", stage="system", jig=jig, gives=gives, delay_s=2.0, batch=batch),
+        role=RoleDef(name=role_name, barclamp="demos", stage="system", jig=jig, gives=gives, delay_s=2.0, batch=batch),
         folder=str(folder) if folder else "",
         timeout_s=timeout_s,
         **more,

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tarfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
 
 
 class Sshd:
-    """OpenSSH's server on a port of loopback, for the user that runs the tests."""
+    """OpenSSH's server on a port of loopback, for the user that runs the tests. `within`: words of a program that runs it."""
 
-    def __init__(self, folder: Path, key: EngineKey) -> None:
+    def __init__(self, folder: Path, key: EngineKey, within: Sequence[str] = ()) -> None:
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
         if program is None:
             pytest.skip("sshd is not installed")
@@ -43,8 +44,11 @@ class Sshd:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized\n"
             f"StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
         )
-        self.argv = [program, "-D", "-e", "-f", str(folder / "config")]
+        self.argv = [*within, program, "-D", "-e", "-f", str(folder / "config")]
         self.said = folder / "said"
+        if os.geteuid() == 0:
+            # Debian's sshd wants it as root. The unit ssh.service makes it, and here is no systemd.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self.start()
         deadline = time.monotonic() + DEADLINE_S
         while True:
