@@ -89,7 +89,7 @@ Settings for eno1:
 	Advertised link modes:  100000baseCR4/Full
 	Speed: 10000Mb/s
 END
-"""
+"""  # noqa: E101
 """What ethtool 6.1 prints of a port for SFP28 modules, and of one that reports no modes."""
 
 
