@@ -54,9 +54,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--clear", action="store_true", help="remove the value; the value of the next weaker layer applies again")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_set)
-    log = commands.add_parser(
-        "log", help="show the log of a role's last attempt, the system log of a node, or the serial console of a rehearsal machine"
-    )
+    what = "show the log of a role's last attempt, the system log of a node, or the serial console of a rehearsal machine"
+    log = commands.add_parser("log", help=what)
     log.add_argument("node")
     log.add_argument("role", nargs="?", default="", help="a role, or `serial` (default: the role that runs or failed)")
     log.add_argument("--system", action="store_true", help="the system log that the node sends to the admin node (role log-client)")
@@ -181,10 +180,8 @@ def _log(arguments: argparse.Namespace) -> int:
     chosen = _chosen(files, attempted, "system" if arguments.system else arguments.role)
     if chosen is None and arguments.system:
         who = lines.short(node.name)
-        print(
-            f"crowbar: {who} has sent no system log: give it the role log-client (crowbar explain {arguments.node} log-client)",
-            file=sys.stderr,
-        )
+        say = f"crowbar: {who} has sent no system log: give it the role log-client (crowbar explain {arguments.node} log-client)"
+        print(say, file=sys.stderr)
         return 1
     if chosen is None:
         what = f"no log of {arguments.role}" if arguments.role else "no log"
