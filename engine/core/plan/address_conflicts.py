@@ -65,7 +65,7 @@ def _own(node: Node) -> set[str]:
 
 
 def _whose(view: View, mac: str) -> str:
-    other = view.nodes.get(view.macs.get(mac, ""))
+    other = view.nodes.get(view.macs.get(mac) or "")
     return f"{mac} (node {other.name})" if other is not None else mac
 
 
