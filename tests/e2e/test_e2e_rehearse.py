@@ -24,6 +24,7 @@ ONE = (Path(crowbar_tui.__file__).parent / "plans" / "one-node.yml").read_text(e
 ROLES = [
     "bios-configure",
     "bmc-discover",
+    "dns-client",
     "inventory",
     "lldp",
     "network-admin",
