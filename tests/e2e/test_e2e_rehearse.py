@@ -181,7 +181,7 @@ def test_roles(ran: tuple[Path, Ended]) -> None:
     assert sorted(row["role"] for row in rows) == ROLES
     assert {row["state"] for row in rows} == {"active"}
     everywhere = crowbar(store, "roles", "--json").lines
-    assert sorted(row["role"] for row in everywhere) == sorted([*ROLES, "ntp-server"])
+    assert sorted(row["role"] for row in everywhere) == sorted([*ROLES, "ntp-server", "dns-server", "dns-records"])
     plain = crowbar(store, "roles", "node-1")
     assert plain.code == 0
     assert len(plain.out.splitlines()) == len(ROLES) + 1
