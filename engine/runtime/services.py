@@ -23,7 +23,7 @@ from ..serve.http_guard import Limits
 from ..serve.lldp import LldpListener
 from ..serve.tftp import TftpService
 from ..store.errors import files_of
-from ..trust.authority import SiteTrust, site_trust
+from ..trust.authority import SiteTrust, daemon_certificate, site_trust
 from ..wire.reach import Reach
 from .adapters import Adapters
 from .config import Config
@@ -34,6 +34,9 @@ from .link import Link
 from .loop import Loop
 from .packet_record import PacketRecord
 from .standings import WorldStandings
+
+LOG_SERVER = "crowbar-logging"
+"""Name in the certificate of the log server (barclamp `logging`)."""
 
 
 class Services:
@@ -63,6 +66,7 @@ class Services:
             folder = config.store / "images" if config.synthetic else images_folder(config.store)
             shelf = self._shelf = Shelf(self._catalog, folder, synthetic=config.synthetic)
             trust = site_trust(config.keys, [address])
+            daemon_certificate(config.keys, config.store / "services" / ".tls", LOG_SERVER)
         reach = Reach(config.reach.lane, [network.subnet for network in plan.networks.values()])
         standings = WorldStandings(lambda: self._loop.world, reach.back, self._loop.now)
         texts = self._texts(address, trust)

@@ -35,6 +35,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "raid-configure",
         "os-install",
         "network",
+        "log-server",
+        "log-client",
         "ntp-server",
         "ntp-client",
         "dns-server",
