@@ -129,7 +129,7 @@ def ntp_client(machine: Machine) -> Attributes:
     return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
 
 
-OBJECTS = "define host {\n}\ndefine service {\n}\n"
+OBJECTS = ["define host {", "}", "define service {", "}"]
 
 
 def monitor_server(machine: Machine) -> Attributes:
