@@ -14,7 +14,6 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 PROGRAMS = ("dash", "mawk", "ip", "bridge", "ping", "arping", "sed", "grep", "cmp")
 """With their libraries. Everything else is busybox."""
@@ -26,9 +25,11 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 for one in MODULES; do modprobe $one 2>/dev/null; done
 ip link set lo up
 stty -echo </dev/ttyS0
+export PS1= PS2=
+echo READY >/dev/ttyS0
 exec setsid sh -c 'exec sh </dev/ttyS0 >/dev/ttyS0 2>&1'
 """
-MARK = "end-of-answer"
+MARK, READY = "end-of-answer", "the-guest-is-ready"
 
 
 def kernel_folder(into: Path) -> Path | None:
@@ -75,7 +76,7 @@ def build(folder: Path, kernel: Path, files: dict[str, Path]) -> tuple[Path, Pat
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    (tree / "init").write_text(INIT.replace("MODULES", " ".join(MODULES)))
+    (tree / "init").write_text(INIT.replace("MODULES", " ".join(MODULES)).replace("READY", READY))
     (tree / "init").chmod(0o755)
     names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
     packed = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=names.encode(), capture_output=True, check=True).stdout
@@ -127,6 +128,17 @@ class Guest:
                 self._said += data.decode("utf-8", "replace").replace("\r", "")
                 self._new.notify_all()
 
+    def boot(self, timeout_s: float = 200.0) -> None:
+        """Waits for its shell. What is typed before is lost."""
+        deadline = time.monotonic() + timeout_s
+        with self._new:
+            while READY not in self._said:
+                left = deadline - time.monotonic()
+                assert left > 0, f"{self.name} does not start: {self._said[-2000:]}"
+                assert self._process.poll() is None, f"{self.name} ended: {self._said[-2000:]}"
+                self._new.wait(left)
+            self._said = ""
+
     def run(self, command: str, timeout_s: float = 120.0) -> tuple[int, str]:
         """Exit code and output of a shell command."""
         self._count += 1
@@ -157,6 +169,3 @@ class Guest:
                 pipe.close()
 
 
-def boot(guest: Guest, timeout_s: float = 300.0) -> Any:
-    """Waits for its shell."""
-    return guest.run("uname -r", timeout_s)

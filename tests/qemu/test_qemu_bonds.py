@@ -41,7 +41,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Guest, Gues
     switch = Guest("switch", vmlinuz, initrd, [(there, here) for here, there in cables], 2)
     try:
         for one in (node, switch):
-            small_guest.boot(one)
+            one.boot()
         node.must(
             "mkdir -p /etc/systemd/network /etc/systemd/system/multi-user.target.wants /var/lib; "
             "touch /etc/systemd/system/multi-user.target.wants/systemd-networkd.service; "
