@@ -226,11 +226,13 @@ class Detached:
                 why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
                 return failed(order.attempt, order.node.id, why)
             report = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
+            began = True
         else:
             report = self._channel.look(order)
+            began = False
         job.first = False
         over = report.state == "ended"
-        if over or report.state == "running":
+        if over or (report.state == "running" and not began):  # a task that has just begun has said nothing worth a question
             self._copy_log(job, over)
         if report.state == "running":
             if report.text or report.percent:

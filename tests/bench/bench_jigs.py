@@ -78,8 +78,14 @@ class Hosts:
             *("-o", "MaxStartups=100", "-o", "MaxSessions=100", "-o", "Subsystem=sftp internal-sftp"),
         ]
         with (self.folder / "sshd.log").open("ab") as said:
-            words = [program, "-D", "-e", "-f", "/dev/null", *options]
+            words = [*self._alone(), program, "-D", "-e", "-f", "/dev/null", *options]
             return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+    def _alone(self) -> list[str]:
+        """Words that give a server an empty /root: what the shell of a person here reads at its start is no part of a host."""
+        words = ["unshare", "-m", "sh", "-c", 'mount --make-rprivate / && mount --bind "$0" /root && exec "$@"', str(self.folder / "root")]
+        (self.folder / "root").mkdir(exist_ok=True)
+        return words if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0 else []
 
     def _listens(self, port: int) -> bool:
         with socket.socket() as one:
