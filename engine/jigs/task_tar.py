@@ -65,9 +65,10 @@ def task_tar(order: Order) -> bytes:
             raise TaskTarError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
         files[tool] = (TOOLS / tool, 0o755)
     if action == "run" and order.role.installs_packages:
-        for some in (files, made):
-            if "run" in some:
-                some[ROLE_RUN] = some.pop("run")
+        if "run" in made:
+            made[ROLE_RUN] = made.pop("run")
+        else:
+            files[ROLE_RUN] = files["run"]
         files["run"] = (TOOLS / PACKAGES, 0o755)
         made[LIST] = "".join(f"{family} {name}\n" for family, names in order.role.packages.items() for name in names).encode("ascii")
     task = Task(
