@@ -21,7 +21,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
@@ -29,8 +29,10 @@ from msgspec import Struct
 
 from ..definitions import Json
 from .order import Order
-from .ssh import SshTarget
 from .task_tar import TaskTarError, closed, entry, role_files
+
+if TYPE_CHECKING:
+    from .ssh import SshTarget  # the process of a run starts without paramiko
 
 PLAYBOOK = "playbook.yml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -191,9 +191,14 @@ def _encoded(found: HostResult) -> bytes:
 
 def _tidy(here: Path, sockets: Path) -> None:
     """Ends the SSH connections that Ansible keeps open, and removes what holds attributes."""
-    for socket in _listed(sockets):
-        words = ["ssh", "-F", "/dev/null", "-o", f"ControlPath={socket}", "-O", "exit", "crowbar"]
-        subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False)
+    words = ["ssh", "-F", "/dev/null", "-O", "exit", "-o"]
+    none = subprocess.DEVNULL
+    ending = [subprocess.Popen([*words, f"ControlPath={one}", "crowbar"], stdin=none, stdout=none, stderr=none) for one in _listed(sockets)]
+    for one in ending:
+        try:
+            one.wait(5)
+        except subprocess.TimeoutExpired:
+            one.kill()
     for folder in (sockets, *(here / name for name in ("inventory", "artifacts", "env", "home", "fact_cache", "bin", "project"))):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -111,12 +111,14 @@ class Detached:
         workers: int = 16,
         name: str = "detached",
         progress: Progress = ignore_progress,
+        poll_most_s: float = POLL_MOST_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._submit = submit
         self._logs = logs
         self._channel = channel
         self._progress = progress
+        self._poll_most_s = poll_most_s
         self._clock = clock
         self._jobs: dict[str, _Job] = {}
         self._orders: dict[str, Order] = {}
@@ -212,7 +214,7 @@ class Detached:
             elif event is not None:
                 del self._jobs[attempt]
                 return
-            self._push(now + min(max(POLL_LEAST_S, (now - job.begun) / 8), POLL_MOST_S), attempt, job)
+            self._push(now + min(max(POLL_LEAST_S, (now - job.begun) / 8), self._poll_most_s), attempt, job)
 
     def _advance(self, job: _Job) -> Outcome | None:
         """The work of one turn. Returns the outcome to report. None: not yet."""
@@ -224,11 +226,13 @@ class Detached:
                 why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
                 return failed(order.attempt, order.node.id, why)
             report = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
+            began = True
         else:
             report = self._channel.look(order)
+            began = False
         job.first = False
         over = report.state == "ended"
-        if over or report.state == "running":
+        if over or (report.state == "running" and not began):  # a task that has just begun has said nothing worth a question
             self._copy_log(job, over)
         if report.state == "running":
             if report.text or report.percent:

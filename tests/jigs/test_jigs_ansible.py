@@ -19,6 +19,7 @@ from tool_rig import reason
 
 from engine.events import Outcome
 from engine.jigs.ansible import AnsibleJig
+from engine.jigs.ansible_guard import descendants
 from engine.jigs.logs import Logs
 from engine.jigs.ssh import SshTarget, engine_key
 
@@ -191,6 +192,22 @@ def test_secrets_are_in_no_process_list_log_or_file_that_stays(rig: Rig) -> None
     assert "it is ***" in rig.log()
     left = [f for f in rig.path.rglob("*") if f.is_file() and b"sesame" in f.read_bytes()]
     assert left in ([], [rig.path / "home/attempts/run-ab-1.0/attributes.json"]), "the run is over: its inventory and artifacts are gone"
+
+
+@pytest.mark.slow
+def test_a_node_that_is_lost_in_a_task_is_unreachable_and_then_lost(rig: Rig) -> None:
+    rig.play(f"- shell: touch {rig.path}/begun; sleep 60\n  when: crowbar.wait\n")
+    rig.start(attributes={"wait": True})
+    until((rig.path / "begun").exists)
+    for pid in descendants(rig.sshd.process.pid):
+        os.kill(pid, signal.SIGKILL)
+    rig.sshd.stop()
+    (got,) = rig.inbox.wait()
+    assert got.unreachable
+    assert reason(got)[0] == "unreachable_node"
+    rig.sshd.start()
+    assert rig.run(resume=True, attributes={"wait": True}).what == "lost"
+    until(lambda: rig.run(f"ab-{len(rig.inbox.outcomes) + 1}.0", attributes={"wait": False}).what == "done")
 
 
 def over(rig: Rig) -> list[int]:
