@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +17,27 @@ WHY_NOT = small_guest.lacking()
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]
 
 MODES = ("active-backup", "balance-rr", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
-LINKS = [{"link": f"10g{n}", "name": f"eno{n}", "mac": f"52:54:00:00:01:{n + 1:02x}", "switch": "tor1", "port": f"swp{n + 1}"} for n in (0, 1)]
-TARGETS = [{"node": "n2", "address": "10.1.0.82", "v6": "fd00:1::82", "mtu": 2000}, {"node": "n3", "address": "10.1.0.83", "v6": "", "mtu": 0}]
+LINKS = [
+    {"link": f"10g{n}", "name": f"eno{n}", "mac": f"52:54:00:00:01:{n + 1:02x}", "switch": "tor1", "port": f"swp{n + 1}"} for n in (0, 1)
+]
+TARGETS = [
+    {"node": "n2", "address": "10.1.0.82", "v6": "fd00:1::82", "mtu": 2000},
+    {"node": "n3", "address": "10.1.0.83", "v6": "", "mtu": 0},
+]
 
 
 def storage(**more: Any) -> dict[str, Any]:
     bond = {"name": "bond0", "mode": "802.3ad", "hash": "layer2+3", "miimon": 100}
     v6 = {"address": "fd00:1::81", "prefix": 64, "router": ""}
-    wanted = {"name": "storage", "address": "10.1.0.81", "mask": "255.255.240.0", "vlan": 200, "mtu": 2000, "bridge": "br-storage", "v6": v6}
+    wanted = {
+        "name": "storage",
+        "address": "10.1.0.81",
+        "mask": "255.255.240.0",
+        "vlan": 200,
+        "mtu": 2000,
+        "bridge": "br-storage",
+        "v6": v6,
+    }
     return {**wanted, "router": "", "bond": bond, "links": LINKS, **more}
 
 
@@ -34,7 +46,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Guest, Gues
     folder = tmp_path_factory.mktemp("pair")
     kernel = small_guest.kernel_folder(folder)
     assert kernel is not None
-    files = {"work/role": shipped_folder("barclamps") / "network/roles/network", "work/attribute": shipped_folder("images") / "node/attribute"}
+    files = {
+        "work/role": shipped_folder("barclamps") / "network/roles/network",
+        "work/attribute": shipped_folder("images") / "node/attribute",
+    }
     vmlinuz, initrd = small_guest.build(folder, kernel, files)
     cables = [(folder / f"n{i}", folder / f"s{i}") for i in (0, 1)]
     node = Guest("node", vmlinuz, initrd, cables, 1)
@@ -121,7 +136,9 @@ def test_without_a_call_the_mode_comes_back(pair: tuple[Guest, Guest]) -> None:
     wanted = storage(vlan=300, bridge="", bond={"name": "bond0", "mode": "balance-rr", "hash": "", "miimon": 100})
     code, said = role(node, "run", wanted, wait_s=5)
     assert code == 0, said
-    node.must("n=0; while [ -e /var/lib/crowbar/network/change ] || [ -e /var/lib/crowbar/network/rolling ]; do sleep 1; n=$((n+1)); [ $n -lt 60 ]; done")
+    node.must(
+        "n=0; while [ -e /var/lib/crowbar/network/change ] || [ -e /var/lib/crowbar/network/rolling ]; do sleep 1; n=$((n+1)); [ $n -lt 60 ]; done"
+    )
     code, said = role(node, "verify", wanted)
     assert code == 66
     assert "storage on bond0.300 (10.1.0.81/20, VLAN 300, bond balance-rr) was taken back" in said
