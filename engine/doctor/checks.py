@@ -28,6 +28,7 @@ LITTLE, ENOUGH = 1 << 30, 10 << 30
 """Free bytes for the store: below the first the check is bad, below the second it warns (images and logs need some GiB)."""
 TOOLS: tuple[tuple[str, str, str], ...] = (
     ("chronyd", "role ntp-server runs it", "apt install chrony"),
+    ("named", "role dns-server runs it", "apt install bind9 bind9-utils bind9-dnsutils"),
     ("ip", "crowbar reads the interface's addresses with it", "apt install iproute2"),
 )
 """Program, its use, how to install it."""

@@ -34,7 +34,7 @@ class Fit:
             "clock": Clock(year=2026, synchronized=True, source="chronyc"),
             "space": (50 * GIB, 100 * GIB),
             "images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": ""}],
-            "tools": {"chronyd", "ip"},
+            "tools": {"chronyd", "named", "ip"},
             "store": [],
             "stages": ([], []),
         } | spoilt
@@ -164,7 +164,7 @@ SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warn",
         "damaged",
     ),
-    "no chrony": ({"tools": {"ip"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
+    "no chrony": ({"tools": {"ip", "named"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
 }
 
 
