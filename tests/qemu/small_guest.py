@@ -51,7 +51,10 @@ def lacking() -> str:
     for program in ("qemu-system-x86_64", "busybox", "depmod", "cpio", *PROGRAMS):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             return f"the program {program!r} is not installed"
-    if not os.environ.get("CROWBAR_GUEST_KERNEL") and not (Path(os.environ.get("CROWBAR_IMAGES", "/none")) / "debian-12/root.tar.zst").exists():
+    if (
+        not os.environ.get("CROWBAR_GUEST_KERNEL")
+        and not (Path(os.environ.get("CROWBAR_IMAGES", "/none")) / "debian-12/root.tar.zst").exists()
+    ):
         return "the image debian-12 is not built, or CROWBAR_IMAGES does not say where it is"
     return ""
 
@@ -109,11 +112,25 @@ class Guest:
 
     def __init__(self, name: str, kernel: Path, initrd: Path, ports: list[tuple[Path, Path]], number: int) -> None:
         words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults"]
-        words += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyS0 quiet panic=1 ipv6.disable=0", "-serial", "stdio"]
+        words += [
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initrd),
+            "-append",
+            "console=ttyS0 quiet panic=1 ipv6.disable=0",
+            "-serial",
+            "stdio",
+        ]
         for i, (here, there) in enumerate(ports):
             mac = f"52:54:00:00:{number:02x}:{i + 1:02x}"
             local, remote = f"local.type=unix,local.path={here}", f"remote.type=unix,remote.path={there}"
-            words += ["-netdev", f"dgram,id=p{i},{local},{remote}", "-device", f"virtio-net-pci,netdev=p{i},mac={mac},romfile="]
+            words += [
+                "-netdev",
+                f"dgram,id=p{i},{local},{remote}",
+                "-device",
+                f"virtio-net-pci,netdev=p{i},mac={mac},romfile=,speed=10000,duplex=full",
+            ]
         self.name = name
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._said = ""
@@ -167,5 +184,3 @@ class Guest:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-
-
