@@ -164,6 +164,13 @@ class Proved(Event, frozen=True, kw_only=True, gc=False):
     """Seconds from the order to the result."""
 
 
+class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
+    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
+
+    address: str
+    mac: Mac
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
@@ -312,6 +319,7 @@ class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
 AnyEvent = (
     DhcpAsked
     | DhcpOverheard
+    | AddressTaken
     | Fetched
     | ScriptAsked
     | Hello

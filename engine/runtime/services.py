@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from ..core.boot.patience import held_s
+from ..core.plan.address_conflicts import asked
 from ..core.world.world import World
 from ..definitions import Catalog
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
@@ -26,6 +27,7 @@ from ..store.errors import files_of
 from ..trust.authority import SiteTrust, site_trust
 from ..wire.reach import Reach
 from .adapters import Adapters
+from .address_probe import AddressProbe
 from .config import Config
 from .dhcp_services import DhcpServices
 from .http_backend import HttpBackend
@@ -47,6 +49,7 @@ class Services:
         self._shelf: Shelf | None = None
         self.running: list[Service] = []
         self.link: Link | None = None
+        self._probe: AddressProbe | None = None
         self._changing = threading.Lock()
         """Held while services start or stop: `watch` opens them again, others end them."""
         self.dhcp: DhcpServices | None = None
@@ -88,19 +91,23 @@ class Services:
         with self._changing:
             self.running = started([self.http, self.tftp, self.dhcp, lldp])
             if config.reach.lane is None:
-                self.link = Link(self._interface(plan) or "", address, self._again)
+                interface = self._interface(plan) or ""
+                self.link = Link(interface, address, self._again)
+                self._probe = AddressProbe(address, interface, lambda: asked(self._loop.world), self._loop.submit)
 
     def stop(self) -> None:
         with self._changing:
-            self.link = None
+            self.link = self._probe = None
             for service in reversed(self.running):
                 service.stop()
             self.running = []
 
     def look(self) -> None:
-        """Whether the interface is there; called now and then."""
+        """Whether the interface is there, and whether nodes will have their addresses to themselves; called now and then."""
         if self.link is not None:
             self.link()
+        if self._probe is not None and not self.deaf:
+            self._probe()
 
     @property
     def deaf(self) -> bool:

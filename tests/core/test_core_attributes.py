@@ -191,8 +191,7 @@ def test_what_the_engine_computes() -> None:
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name
     carried = {"preference": 0, "mtu": 0, "v6": None, "conduit": "", "links": [], "bond": None, "bridge": ""}
-    assert effective(d.world, network, "network") == there | carried
-    assert inputs(d.world, network) == {"network": there}, "the hash is the one of earlier versions"
+    assert (effective(d.world, network, "network"), inputs(d.world, network)) == (there | carried, {"network": there})
 
 
 def test_a_secret_of_the_plan_is_a_handle_by_its_name() -> None:

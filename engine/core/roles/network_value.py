@@ -54,8 +54,8 @@ def network_value(view: View, node: Node, name: str) -> Json:
 
 
 def counted(value: Json) -> Json:
-    """What of such a value makes the role run again. Not how links were found, nor which port the node booted from; and nothing that says no
-    more than an earlier version of this program said, so that an upgrade runs nothing again."""
+    """What of such a value makes the role run again. Not how links were found, nor which port the node booted from. Nor what says
+    no more than an earlier version of this program said, so that an upgrade runs nothing again."""
     if not isinstance(value, dict) or not isinstance(value.get("links"), list):
         return value
     links = [{key: one[key] for key in one if key not in _WORDS} for one in value["links"] if isinstance(one, dict)]
