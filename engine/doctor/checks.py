@@ -87,6 +87,9 @@ class Probes(Protocol):
         """Like `images.shelf.image_states`."""
 
     def tool(self, name: str) -> bool: ...
+    def packages(self) -> list[tuple[str, str, str]]:
+        """Packages that roles of the admin node need and that are missing: package, role, and the command that installs it."""
+
     def stages(self) -> tuple[list[str], list[str]]:
         """Mistakes of the site's barclamps and stages; and what its stages change."""
 
@@ -108,6 +111,10 @@ def examine(probes: Probes, interface: str, address: str) -> list[Check]:
         _stages(probes),
         *_images(probes),
         *_tools(probes),
+        *(
+            Check(name=f"package {package}", grade="warn", text=f"missing: role {role} needs it on the admin node", advice=how)
+            for package, role, how in probes.packages()
+        ),
     ]
 
 

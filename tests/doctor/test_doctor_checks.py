@@ -35,6 +35,7 @@ class Fit:
             "space": (50 * GIB, 100 * GIB),
             "images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": ""}],
             "tools": {"chronyd", "named", "ip"},
+            "packages": [],
             "store": [],
             "stages": ([], []),
         } | spoilt
@@ -73,6 +74,9 @@ class Fit:
 
     def tool(self, name: str) -> bool:
         return name in self.answers["tools"]
+
+    def packages(self) -> list[tuple[str, str, str]]:
+        return self.answers["packages"]
 
     def stages(self) -> tuple[list[str], list[str]]:
         return self.answers["stages"]
@@ -163,6 +167,12 @@ SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "image debian-12",
         "warn",
         "damaged",
+    ),
+    "no package": (
+        {"packages": [("bind9", "dns-server", "apt install bind9")]},
+        "package bind9",
+        "warn",
+        "missing: role dns-server needs it on the admin node",
     ),
     "no chrony": ({"tools": {"ip", "named"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
 }
