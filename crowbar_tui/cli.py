@@ -29,10 +29,12 @@ def parser() -> argparse.ArgumentParser:
     from . import paths
     from .commands import (
         api,
+        bundle,
         catalogue,
         deployment,
         doctor,
         export,
+        health,
         image,
         look,
         node,
@@ -53,8 +55,26 @@ def parser() -> argparse.ArgumentParser:
     both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
     top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    groups = (setup, run, look, packets, packages, plan, deployment, rules, node, setting, topology, export, catalogue, image, doctor, api)
-    for group in groups:
+    for group in (
+        setup,
+        run,
+        look,
+        health,
+        packets,
+        packages,
+        plan,
+        deployment,
+        rules,
+        node,
+        setting,
+        topology,
+        export,
+        catalogue,
+        image,
+        bundle,
+        doctor,
+        api,
+    ):
         group.add(commands)
     return top
 
@@ -131,6 +151,7 @@ def _console(options: dict[str, str]) -> int:
 
 def _command(given: Sequence[str]) -> int:
     from engine.api.barclamps import BarclampError
+    from engine.api.bundles import BundleError, finish, unfinished
     from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, ServiceError, StoreError, VaultError
 
     from . import paths
@@ -146,11 +167,13 @@ def _command(given: Sequence[str]) -> int:
     arguments.instead = instead
     try:
         arguments.store = paths.store(arguments.store)
+        if arguments.command in WITH_ENGINE and unfinished(arguments.store):
+            finish(arguments.store)
         return int(arguments.run(arguments))
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
         return 2
-    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError) as error:
+    except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError, BundleError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:

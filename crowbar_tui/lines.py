@@ -8,10 +8,26 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.api.control import ROOT, Disk, Drift, Explained, LayerRow, NodePreview, NodeRow, RoleRow, Summary, Why, sentence
+from engine.api.control import (
+    ROOT,
+    Carrier,
+    Disk,
+    Drift,
+    Explained,
+    LayerRow,
+    NodePreview,
+    NodeRow,
+    RoleRow,
+    Summary,
+    Why,
+    carrier_words,
+    sentence,
+)
 
 from .console.formats import ago, since
 from .console.trust import NETWORK_TRUST
+
+MOST_FINDINGS = 10
 
 
 def summary(s: Summary, running: bool) -> str:
@@ -19,6 +35,9 @@ def summary(s: Summary, running: bool) -> str:
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
     out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
+    out += [reason(f"  {one.role} on {short(one.node)}: ", one.why) for one in s.findings[:MOST_FINDINGS]]
+    left = len(s.findings) - MOST_FINDINGS
+    out += [f"  and {left} more findings: crowbar roles"] if left > 0 else []
     return "\n".join(out)
 
 
@@ -62,6 +81,36 @@ def api(shown: dict[str, Any]) -> list[str]:
         return [f"  the HTTP API listens on {shown['url']}{'; it needs a token and a certificate' if shown.get('both') else ''}"]
     why = shown.get("why") or {}
     return [f"  {why['sentence']}", f"    try: {why['advice']}"] if why.get("code") not in (None, "api_off") else []
+
+
+def monitoring(shown: dict[str, Any]) -> list[str]:
+    """One line about Nagios, if the plan wants it."""
+    why = shown.get("why") or {}
+    if why:
+        return [f"  {why['sentence']}", f"    try: {why['advice']}"]
+    if shown.get("state") != "works":
+        return []
+    more = "; crowbar health shows them" if shown["red"] else ""
+    return [f"  Nagios: {shown['hosts']} hosts, {shown['checks']} checks, {shown['red']} red{more}"]
+
+
+def checks(shown: dict[str, Any], rows: Sequence[dict[str, Any]], now: float) -> list[str]:
+    """What Nagios says of each host and check, the worst first."""
+    out = [line.strip() for line in monitoring(shown)]
+    out += {
+        "off": ["the plan has no monitoring: give nodes the role monitor-client"],
+        "waiting": ["Nagios has not written anything yet"],
+    }.get(shown["state"], [])
+    if rows:
+        out.append(f"{'state':<12} {'age':>6} {'looked':>6}  node, role and check")
+    for row in rows:
+        who = short(row["node"]) + (f" {row['role']}/{row['check']}" if row["role"] else "")
+        out.append(f"{row['state']:<12} {since(now, row['since']):>6} {since(now, row['looked']):>6}  {who}: {row['text']}")
+        if row["quiet"] and row["state"] not in ("up", "good"):
+            out.append(f"{'':<28}no alarm, because {row['quiet']}")
+    left = shown.get("hosts", 0) + shown.get("checks", 0) - len(rows)
+    out += [f"{left} more are not shown"] if rows and left > 0 else []
+    return [*out, f"Prometheus listens on {shown['trends']}"] if shown.get("trends") else out
 
 
 def other_catalogue(health: dict[str, Any], there: Mapping[str, tuple[str, str]], stages: Sequence[str]) -> list[str]:
@@ -124,7 +173,8 @@ def short(name: str) -> str:
 def roles(rows: Sequence[RoleRow]) -> str:
     out = [f"{'node':<14} {'role':<18} {'state':<11} why"]
     for r in rows:
-        out.append(f"{short(r.node):<14} {r.role:<18} {r.state:<11} {r.why[0].sentence if r.why else ''}".rstrip())
+        said = (*r.why, *r.findings)
+        out.append(f"{short(r.node):<14} {r.role:<18} {r.state:<11} {said[0].sentence if said else ''}".rstrip())
     return "\n".join(out)
 
 
@@ -142,10 +192,25 @@ def why_node(node: NodeRow, rows: Sequence[RoleRow], now: float, facts: Sequence
     out += [f"  deployment {node.deployment} owns it"] if node.deployment not in ("", ROOT) else []
     out += [f"  {label}: {text}" for label, text in facts]
     for r in rows:
-        if r.state != "active":
+        if r.state != "active" or r.findings:
             out.append(f"  {r.role:<18} {r.state}")
-            out += [f"    {w.sentence}" for w in r.why]
+            out += [f"    {w.sentence}" for w in (*r.why, *r.findings)]
     return "\n".join(out)
+
+
+def carriers(found: Sequence[Carrier]) -> list[str]:
+    """The networks of a node: addresses and what carries them, then a line for each link with its port and the reason."""
+    out = []
+    for one in found:
+        out.append(f"  {one.network:<12} {'  '.join(part for part in (one.address or 'no address', one.v6, carrier_words(one)) if part)}")
+        for link in one.links:
+            far = f"hears {link.switch} {link.port}" if link.switch else "hears no switch"
+            out += [f"    {link.link:<10} {link.name:<12} {link.mac}  {far}", f"    {'':<10} because {link.why}"]
+        if one.refused is not None:
+            out.append(reason("    ", one.refused))
+        elif one.found_by:
+            out.append(f"    {one.found_by}")
+    return out
 
 
 def disk_rows(disks: Sequence[Disk]) -> list[str]:
@@ -170,7 +235,7 @@ def disks_seen(shown: NodePreview, now: float) -> str:
 
 def why_role(row: RoleRow) -> str:
     out = [f"{row.role} on {short(row.node)}: {row.state} (stage {row.stage}, deployment {row.deployment}, tries {row.tries})"]
-    out += [reason("  ", w) for w in row.why]
+    out += [reason("  ", w) for w in (*row.why, *row.findings)]
     return "\n".join(out)
 
 

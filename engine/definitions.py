@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from .checks import Check
+
 PowerAction = Literal["on", "off", "cycle", "soft", "status"]
 """Power orders that an operator can give."""
 Json = Any  # a value that JSON can hold; it is checked against the attribute's schema where it enters
@@ -159,16 +161,20 @@ class Want(Struct, frozen=True, kw_only=True):
 
 
 class Collect(Struct, frozen=True, kw_only=True):
-    """A role that reads the committed values of an attribute from all node roles that want it (wishes)."""
+    """A role that reads the committed values of an attribute from all node roles that want it (wishes), or from all nodes."""
 
     attribute: str
     into: str
     role: str = ""
     """Only the wishes of this role's node roles. Empty: those of all roles."""
+    of: Literal["roles", "nodes"] = "roles"
+    """`nodes`: the values that the engine computes for every node, whatever roles it has."""
 
     @property
     def key(self) -> str:
-        """The key under which values are collected: `attribute`, or `role/attribute`."""
+        """The key under which values are collected: `attribute`, `role/attribute`, or `nodes:attribute`."""
+        if self.of == "nodes":
+            return f"nodes:{self.attribute}"
         return f"{self.role}/{self.attribute}" if self.role else self.attribute
 
 
@@ -226,6 +232,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """True if the role has a `verify` script, which checks whether the role is applied. It reports the same gives."""
     reverify: bool = False
     """True if `verify` also runs after each successful run, so that a wrong result fails."""
+    watch_s: float = 0.0
+    """Seconds between two looks at the active role by its `verify`. 0: none."""
     attempts: int = 1
     delay_s: float = 10.0
     """Seconds before the second attempt. Doubles with each further one."""
@@ -235,6 +243,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """Expected duration in seconds, until the engine has measured one."""
     scripts: str = ""
     """Folder of its scripts in the barclamp's `roles/`, if that is not its own name (generated roles)."""
+    checks: tuple[Check, ...] = ()
+    """What proves that the role is healthy, for `monitor-server`."""
     batch: int = 1
     """Most nodes that one run of a jig with `batches` may serve."""
     tools: tuple[str, ...] = ()
@@ -265,7 +275,7 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return bool(self.packages) and self.jig_kind.runs == "installed node"
 
 
-FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once"])
+FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined"])
 MISSING_FLAGS = {
     "service": "a role with the jig local that fails until the service answers, with retry",
     "powersave": "crowbar node NODE power off",
@@ -286,7 +296,7 @@ MISSING_JIGS = {
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
-TOOLS = ("disks",)
+TOOLS = ("disks", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
@@ -406,6 +416,11 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         )
 
     @cached_property
+    def checked(self) -> tuple[str, ...]:
+        """Roles with checks, sorted."""
+        return tuple(name for name in sorted(self.roles) if self.roles[name].checks)
+
+    @cached_property
     def providers(self) -> dict[str, tuple[str, ...]]:
         """Name -> the roles that provide it, sorted."""
         out: dict[str, tuple[str, ...]] = {}
@@ -426,11 +441,20 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def collectors(self) -> dict[str, tuple[str, ...]]:
-        """Key of collected values -> the roles that collect them."""
+        """Key of values collected from node roles -> the roles that collect them."""
+        return self._collectors("roles")
+
+    @cached_property
+    def node_collectors(self) -> dict[str, tuple[str, ...]]:
+        """Key of values collected from nodes -> the roles that collect them."""
+        return self._collectors("nodes")
+
+    def _collectors(self, of: str) -> dict[str, tuple[str, ...]]:
         out: dict[str, tuple[str, ...]] = {}
         for role in self.roles.values():
             for collect in role.collects:
-                out[collect.key] = (*out.get(collect.key, ()), role.name)
+                if collect.of == of:
+                    out[collect.key] = (*out.get(collect.key, ()), role.name)
         return out
 
     def in_system(self, stage: str) -> bool:

@@ -142,7 +142,30 @@ class Prove(Effect, frozen=True, kw_only=True, gc=False):
     boot_id: str
 
 
+class RemoveKey(Effect, frozen=True, kw_only=True, gc=False):
+    """A joined machine is no node any more: remove the engine's key from it, and report with `KeyRemoved`. Not open: a machine that cannot
+    be reached keeps the key."""
+
+    node: NodeId
+    name: str
+    address: str
+    host_key: str
+
+
 Answer = BootScript | Welcome | Refuse | Accept
 AnyEffect = (
-    SendDhcp | Ignore | BootScript | Welcome | Refuse | Accept | Acknowledge | Start | BootNode | SetPower | Identify | Probe | Prove
+    SendDhcp
+    | Ignore
+    | BootScript
+    | Welcome
+    | Refuse
+    | Accept
+    | Acknowledge
+    | Start
+    | BootNode
+    | SetPower
+    | Identify
+    | Probe
+    | Prove
+    | RemoveKey
 )

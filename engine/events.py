@@ -164,12 +164,23 @@ class Proved(Event, frozen=True, kw_only=True, gc=False):
     """Seconds from the order to the result."""
 
 
+class Found(Event, frozen=True, kw_only=True, gc=False):
+    """A monitor found a fault of a role, or found that it is gone. It says all that it finds of that role, in one reason."""
+
+    node: NodeId
+    role: RoleName
+    finding: Reason | None = None
+    """None: nothing is wrong."""
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
     node: NodeId
     probe: int
     alive: bool
+    boot_id: str = ""
+    """Of a joined machine: what it runs now. Nothing else tells that it rebooted."""
 
 
 class Missed(Event, frozen=True, kw_only=True, gc=False):
@@ -219,10 +230,20 @@ class Continue(Event, frozen=True, kw_only=True, gc=False):
     """The touched list was too long for one step: work on the rest."""
 
 
+class KeyRemoved(Event, frozen=True, kw_only=True, gc=False):
+    """The engine's key was removed from a joined machine that is no node any more, or why it is still there."""
+
+    name: str
+    address: str
+    failure: Reason | None = None
+
+
 class Started(Event, frozen=True, kw_only=True, gc=False):
-    """The engine started on this store. `installation` is used only for a new store."""
+    """The engine started on this store. `installation` and `v6` are used only if the store has none."""
 
     installation: str
+    v6: str = ""
+    """40 random bits, as 10 hex digits."""
     admin: str
     """Host name of the admin node."""
 
@@ -291,6 +312,26 @@ class Operate(Event, frozen=True, kw_only=True, gc=False):
     value: Json = None
 
 
+class Join(Event, frozen=True, kw_only=True, gc=False):
+    """An operator adopts an installed machine. The engine can log in there, and the machine told what it is (`images/node/joined`)."""
+
+    request: Request | None = None
+    who: str
+    address: str
+    host_key: str
+    """The SSH host key that the operator confirmed: `ssh-ed25519 AAAA...`."""
+    name: str = ""
+    """The first label of its name here. Empty: its own host name."""
+    hostname: str = ""
+    boot_id: str
+    uuid: str = ""
+    serial: str = ""
+    macs: tuple[Mac, ...] = ()
+    arch: str = ""
+    system: str
+    """What it runs, like `debian-12`."""
+
+
 class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
     """An operator set (or, with `clear`, removed) a value."""
 
@@ -318,6 +359,7 @@ AnyEvent = (
     | Powered
     | PowerSet
     | Proved
+    | Found
     | Probed
     | Missed
     | Tick
@@ -328,8 +370,10 @@ AnyEvent = (
     | Recall
     | CommitProposals
     | Operate
+    | Join
+    | KeyRemoved
     | SetAttribute
 )
 
-Asked = Commit | Propose | Recall | CommitProposals | Operate | SetAttribute
+Asked = Commit | Propose | Recall | CommitProposals | Operate | Join | SetAttribute
 """What an operator asks for, and waits for an answer to."""

@@ -14,11 +14,9 @@ Rules
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from .definitions import Json
 from .reasons import Reason
@@ -279,8 +277,7 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     seeks: tuple[str, ...] = ()
     """Names of required roles that the plan places on other nodes. It waits for those that none of its parents meets."""
     kept: Literal["", "runs", "wrote", "needed"] = ""
-    """Why it is still bound although the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: the plan
-    wants it."""
+    """Why it is still bound if the plan does not want it: it runs, it wrote disks, or another such role requires it. Empty: it does."""
     rank: float = 0.0
     """Longest remaining path in seconds, from the revision that bound the role."""
     revision: int = 0
@@ -312,10 +309,32 @@ class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
     succeeded: bool = False
     claimed: bool = False
     """True if a run reported success and the `verify` that `reverify` asks for is due."""
+    findings: tuple[Reason, ...] = ()
+    """What is wrong with it although it is active: a file was changed by hand, a check is red. A retry runs it again."""
     started: float = 0.0
     ended: float = 0.0
     """Wall times of the last attempt."""
     since: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        return (self.node, self.role)
+
+
+class Watch(Struct, frozen=True, kw_only=True, gc=False):
+    """When an active role is looked at next (`core.roles.watch`)."""
+
+    node: NodeId
+    role: RoleName
+    due: float = 0.0
+    """Engine time of the next look; while one is open, at which the engine asks about it."""
+    look: int = 0
+    """Number of the open look. 0: none."""
+    looks: int = 0
+    open: str = ""
+    """Id of the open look."""
+    repairs: int = 0
+    """Repairs in a row without a look that found the role applied."""
 
     @property
     def key(self) -> Key:
@@ -423,7 +442,7 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     """The one row about the installation itself."""
 
     installation: str = ""
-    """Random id. It keeps a new store from taking attempts of an older store for its own."""
+    """Random id, so that a new store does not take an older store's attempts for its own."""
     now: float = 0.0
     """Engine time of the last committed event."""
     attempts: int = 0
@@ -431,18 +450,23 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     starts: int = 0
     shared: tuple[str, ...] = ()
     """UUIDs, serials and MACs that identify nothing, by an operator's order (`node split`)."""
+    v6: str = ""
+    """40 random bits for IPv6 prefixes, as 10 hex digits (`core.plan.v6`)."""
+    networks: dict[str, int] = {}
+    """Network -> its number in such prefixes. No other gets it."""
     bound: str = ""
     """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known. BEGUN: some nodes are still to
     be bound."""
 
 
-Row = Node | NodeRole | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta
+Row = Node | NodeRole | Watch | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta
 
 
 TABLES: dict[str, type[Row]] = {
     "meta": Meta,
     "nodes": Node,
     "node_roles": NodeRole,
+    "watches": Watch,
     "sightings": Sighting,
     "leases": Lease,
     "allocations": Allocation,
@@ -457,6 +481,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "meta": (),
     "nodes": ("id",),
     "node_roles": ("node", "role"),
+    "watches": ("node", "role"),
     "sightings": ("mac",),
     "leases": ("address",),
     "allocations": ("address",),
@@ -467,33 +492,3 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
 is keyed by the plain value, a map with more by the tuple."""
-
-LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "last_sign"), "nodes": ("probe", "probes")}
-"""Table -> fields that only say when something was last heard, promised or asked. They are as durable as others, but a change of only
-these fields makes no journal row. Otherwise an idle rack's heartbeats would push older events out of the journal. In the journal, these
-fields are as old as the last row of their record."""
-
-
-class Quiet(NamedTuple):
-    """A changed row whose only changes are in the fields of LAST_VALUES, or that the journal does not follow (`Journalled`)."""
-
-    table: str
-    key: Hashable
-    row: Row | None
-
-
-def same_but_last(table: str, one: Row | None, other: Row | None) -> bool:
-    """True if two rows of a table differ only in the fields of LAST_VALUES. What the journal does not follow differs in nothing else."""
-    return bool(behind(one) or behind(other)) or differs_in_last_values(table, one, other)
-
-
-def differs_in_last_values(table: str, one: Row | None, other: Row | None) -> bool:
-    """The same, whatever the journal follows."""
-    if one is None or other is None or table not in LAST_VALUES:
-        return one == other
-    return replace(one, **{name: getattr(other, name) for name in LAST_VALUES[table]}) == other
-
-
-def behind(row: Row | None) -> Journalled:
-    """How far the journal is behind this record (`Journalled`)."""
-    return row.journal if isinstance(row, Sighting | Lease) else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, convert, field
 
 from .definitions import Json
 
@@ -34,8 +34,15 @@ FACTS: dict[str, str] = {
 """Fact that a rule can match -> kind of value. `place` is the unit in the rack, `memory` is in MiB, `disks.size` is bytes of all disks
 together, `nics.speed` is Mbit/s of the fastest port, `mac` is the port that the node booted from."""
 
+SPEEDS = {"10m": 10, "100m": 100, "1g": 1000, "10g": 10_000, "25g": 25_000, "40g": 40_000, "50g": 50_000, "100g": 100_000}
+SPEEDS |= {"200g": 200_000, "400g": 400_000}
+"""Speed in the name of a link -> Mbit/s."""
+
 FORMAT = 1
 """Version of the plan's format."""
+
+ROUTER = ("address", "v6", "preference")
+"""Keys of a network's router that is written as a map."""
 
 NAME_FIELDS = ("place", "rack", "serial", "mac", "number")
 """Fields that a rule's host name template may contain in braces."""
@@ -79,13 +86,38 @@ class Range(Struct, frozen=True, kw_only=True):
         return int(IPv4Address(self.first)) <= int(IPv4Address(str(address))) <= int(IPv4Address(self.last))
 
 
+BondMode = Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb"]
+BOND_MODES: tuple[BondMode, ...] = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
+"""In the order of the kernel's numbers 0 to 6 (Documentation/networking/bonding.rst)."""
+
+
+class Bond(Struct, frozen=True, kw_only=True):
+    """How the links of a conduit work as one."""
+
+    mode: BondMode = "active-backup"
+    hash: str = ""
+    """What chooses the link of a frame (`xmit_hash_policy`). Empty: the engine's choice for the mode."""
+    miimon: int = 100
+    """Milliseconds between two looks at the links."""
+
+
 class Network(Struct, frozen=True, kw_only=True):
     name: str
     subnet: str
     ranges: dict[str, Range] = {}
     router: str = ""
+    router_v6: str = ""
+    preference: int = 0
+    """Of the router: a node's default route is by the router with the lowest one. 0: not given."""
     vlan: int = 0
-    conduit: str = "1g0"
+    conduit: str = ""
+    """Links by speed and number. Empty: the port that the node booted from, if the network is `admin` or has a VLAN."""
+    bond: Bond | None = None
+    """None: one link, or several as `core.plan.links.bond_of` says."""
+    bridge: str = ""
+    """Name of the bridge that has the address. Empty: no bridge."""
+    mtu: int = 0
+    """Octets of the largest packet. 0: as the system has it."""
     v6prefix: str = ""
     """A /64, `auto`, or empty for IPv4 only."""
     strangers: Literal["ignore", "lease"] = "ignore"
@@ -201,3 +233,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Factor on the engine's own deadlines and pauses (`patience`): above 1 for slow firmware, below 1 for rehearsals."""
     versions: Versions | None = None
     """None: nobody wrote down the versions."""
+
+
+def from_stored(body: Json) -> Plan:
+    """The plan of a revision. Versions that did not know `mtu` stored the conduit `1g0` for a network without one."""
+    networks = body.get("networks") if isinstance(body, dict) else None
+    if isinstance(networks, dict) and any("mtu" not in one for one in networks.values()):
+        body = body | {"networks": {name: _with_conduit(one) for name, one in networks.items()}}
+    return convert(body, Plan)
+
+
+def _with_conduit(network: dict[str, Json]) -> dict[str, Json]:
+    return network | {"conduit": ""} if "mtu" not in network and network.get("conduit") == "1g0" else network

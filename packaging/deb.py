@@ -120,11 +120,15 @@ def minor_version() -> str:
 
 
 def placed(tree: Path, when: int) -> None:
-    """All that stands outside of the environment: the command, the unit, the manual page, completion, the licence."""
+    """All that stands outside of the environment: the command, the units, the manual page, completion, the licence."""
     command = tree / "usr/bin/crowbar"
     command.parent.mkdir(parents=True)
     command.symlink_to(f"/{HOME}/bin/crowbar")
     copied(PARTS / "crowbar.service", tree / "lib/systemd/system/crowbar.service")
+    for unit in sorted((PARTS / "units").glob("crowbar-daemon*")):
+        copied(unit, tree / "lib/systemd/system" / (f"{unit.stem}.service.d/clock.conf" if unit.suffix == ".conf" else unit.name))
+    copied(PARTS / "daemons", tree / HOME / "daemons", 0o755)
+    copied(ROOT / "images" / "node" / "service", tree / HOME / "service", 0o755)
     copied(PARTS / "crowbar.default", tree / "etc/default/crowbar", 0o640)
     copied(ROOT / "LICENSE", tree / "usr/share/doc/crowbar-tui/copyright")
     written(tree / "usr/share/doc/crowbar-tui/changelog.gz", gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), 9, mtime=0))

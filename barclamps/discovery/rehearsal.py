@@ -30,6 +30,7 @@ async def inventory(machine: Machine, task: Task) -> Result:
                     "name": nic.name,
                     "mac": nic.mac,
                     "speed": nic.speed if nic.switch else 0,
+                    "fastest": nic.speed,
                     "link": bool(nic.switch),
                     "driver": nic.driver,
                     "pci": nic.pci,

@@ -20,9 +20,13 @@ async def etcd_member(machine: Machine, task: Task) -> Result:
     text = f'ETCD_NAME="{name}"\nETCD_INITIAL_CLUSTER_TOKEN="{task.get("etcd-cluster-token")}"\nETCD_INITIAL_CLUSTER="{cluster}"\n'
     await task.work(3.0)
     if task.action == "verify":
+        if "etcd" in system.killed:
+            return Result(exit=1, message="etcd is not running")
         return Result() if system.files.get(FILE) == text else Result(exit=1, message=f"{FILE} does not describe {name} and its peers")
     system.files[FILE] = text
+    machine.start_process("etcd")
     machine.save()
+    await machine.listen(2379, "tcp")
     task.print(f"{FILE}: {name}, one of {len(found)} members")
     return Result()
 

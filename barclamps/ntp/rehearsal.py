@@ -14,8 +14,11 @@ async def ntp_client(machine: Machine, task: Task) -> Result:
     text = "".join(f"server {server} iburst\n" for server in task.get("ntp-servers") or [])
     await task.work(2.0)
     if task.action == "verify":
+        if "chronyd" in system.killed:
+            return Result(exit=1, message="chronyd is not running")
         return Result() if system.files.get(FILE) == text else Result(exit=1, message=f"{FILE} is another one")
     system.files[FILE] = text
+    machine.start_process("chronyd")
     machine.save()
     task.print(f"{FILE}: {len(text.splitlines())} servers")
     return Result()

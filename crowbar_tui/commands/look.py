@@ -50,6 +50,7 @@ def _status(arguments: argparse.Namespace) -> int:
         drops = [one for one in health.get("drops") or [] if isinstance(one, dict)]
         floods, hushed = [one for one in health.get("floods") or [] if isinstance(one, dict)], int(health.get("hushed") or 0)
         api, interface, process = health.get("api") or {}, health.get("interface") or {}, health.get("process") or {}
+        monitoring = health.get("monitoring") or {}
         packages = health.get("package_cache") or {}
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
@@ -60,14 +61,22 @@ def _status(arguments: argparse.Namespace) -> int:
                 "interface": interface,
                 "process": process,
                 "api": api,
+                "monitoring": {key: value for key, value in monitoring.items() if key != "rows"},
+                "red": [row for row in monitoring.get("rows") or [] if row["red"]],
                 "packages": packages,
                 "next_start": later,
                 "drift": {"words": drift.words, **to_json(drift)},
             }
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
-            told_of = (*lines.process(interface, process), *lines.api(api), *lines.drops(drops), *lines.floods(floods, hushed))
-            told_of = (*told_of, *(f"  {line}" for line in package_lines.troubles(packages, time.time())))
+            told_of = (
+                *lines.process(interface, process),
+                *lines.api(api),
+                *lines.monitoring(monitoring),
+                *(f"  {line}" for line in package_lines.troubles(packages, time.time())),
+                *lines.drops(drops),
+                *lines.floods(floods, hushed),
+            )
             beside = [f"  drift: {drift.words}; crowbar plan diff shows them"] if drift.words else []
             for line in (lines.summary(summary, running), *beside, *told_of, *(f"  {line}" for line in later)):
                 print(line)
@@ -160,16 +169,24 @@ def _explain(arguments: argparse.Namespace) -> int:
         elif arguments.role:
             row = reader.role(arguments.node, arguments.role)
             assert row is not None
-            print(json.dumps({"type": "role", **to_json(row)}) if arguments.json else lines.why_role(row))
+            network = arguments.role.removeprefix("network-")
+            carried = reader.carriers(arguments.node, network) if network != arguments.role else ()
+            if arguments.json:
+                print(json.dumps({"type": "role", **to_json(row)} | ({"networks": [to_json(one) for one in carried]} if carried else {})))
+            else:
+                print("\n".join([lines.why_role(row), *lines.carriers(carried)]))
         else:
-            roles, facts = reader.roles(arguments.node), reader.facts(arguments.node)
+            roles, facts, carried = reader.roles(arguments.node), reader.facts(arguments.node), reader.carriers(arguments.node)
             if arguments.json:
                 known = [to_json(d) for d in reader.disks(arguments.node)]
                 told = [{"label": label, "text": text} for label, text in facts]
-                still = [to_json(r) for r in roles if r.why]
-                print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known}))
+                still = [to_json(r) for r in roles if r.why or r.findings]
+                nets = [to_json(one) for one in carried]
+                print(json.dumps({"type": "explain", **to_json(node), "open": still, "facts": told, "disks": known, "networks": nets}))
             else:
                 print(lines.why_node(node, roles, time.time(), facts))
+                if carried:
+                    print("\n".join(["networks:", *lines.carriers(carried)]))
                 if disks := reader.disks(arguments.node):
                     print("\n".join(["disks:", *lines.disk_rows(disks)]))
     return 0

@@ -2,6 +2,7 @@
 
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
     crowbar node import FILE                       (`machines` explains it)
+    crowbar node join ADDRESS                      (`join` explains it)
     crowbar role NODE ROLE VERB
     crowbar redeploy [--deployment NAME]
     crowbar commit PLAN
@@ -41,7 +42,7 @@ from engine.api.views import verbs
 
 from .. import answers, lines
 from ..paths import path
-from . import machines
+from . import join, machines
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -49,7 +50,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "node",
         help="act on nodes: power, allocate, hold, reinstall, ...",
         usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]\n"
-        "       crowbar node import FILE [--plan FILE] [--write FILE] [--yes] [--json]",
+        "       crowbar node import FILE [--plan FILE] [--write FILE] [--yes] [--json]\n"
+        "       crowbar node join ADDRESS [--user USER] [--name NAME] [--key FILE | --password-stdin] [--host-key FINGERPRINT] [--json]",
         description="Verbs: " + ", ".join(f"{v.name} [{v.takes.what}]" if v.takes else v.name for _, v in sorted(verbs.OF_NODES.items())),
     )
     node.add_argument("words", nargs="+", metavar="NODE VERB")
@@ -57,6 +59,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     node.add_argument("--group", default="", metavar="NAME", help="every server of a group, instead of names")
     node.add_argument("--force", action="store_true", help="for power: also while an attempt runs on the node")
     machines.options(node)
+    join.options(node)
     _common(node, _node)
     role = commands.add_parser("role", help="act on one role of nodes: " + ", ".join(sorted(verbs.OF_ROLES)))
     role.add_argument("node", metavar="NODE")
@@ -87,6 +90,11 @@ def _node(arguments: argparse.Namespace) -> int:
         return machines.add_machines(arguments, path(words[1]))
     if arguments.plan is not None or arguments.write is not None:
         print("crowbar: --plan and --write go with crowbar node import FILE", file=sys.stderr)
+        return 2
+    if words[0] == "join" and len(words) == 2 and verbs.find(words[1]) is None:
+        return join.adopt(arguments, words[1])
+    if join.given(arguments):
+        print("crowbar: --user, --name, --key, --password-stdin and --host-key go with crowbar node join ADDRESS", file=sys.stderr)
         return 2
     everywhere = arguments.all or bool(arguments.group)
     names = [] if everywhere else [name for name in words.pop(0).split(",") if name]

@@ -1,13 +1,15 @@
-"""`crowbar topology`: the cables as LLDP reports them, compared with the plan."""
+"""`crowbar topology`: the cables as LLDP reports them, compared with the plan. With a node: its cables, and the ports of its networks."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 
 from engine.api.control import Link, Reader, Topology, natural, to_json
 
+from .. import lines
 from ..console.formats import since
 
 WIDTH = 80
@@ -15,22 +17,39 @@ WIDTH = 80
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("topology", help="show the links by switch and port, checked against the plan's cables")
+    command.add_argument("node", nargs="?", default="", help="only this node's links, and its networks with the ports of their conduits")
     command.add_argument("--json", action="store_true", help="print one JSON object per link; the last one is the summary")
     command.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     with Reader(arguments.store) as reader:
-        found = reader.topology()
+        found, carried = reader.topology(), reader.carriers(arguments.node) if arguments.node else ()
+        if arguments.node:
+            node = reader.node(arguments.node)
+            if node is None:
+                print(f"crowbar: there is no node {arguments.node}", file=sys.stderr)
+                return 2
+            found = of_node(found, lines.short(node.name))
     if not arguments.json:
-        print(draw(found, time.time()))
+        print("\n".join([draw(found, time.time()), *(["", " networks", *lines.carriers(carried)] if carried else [])]))
         return 0
     for switch in found.switches:
         print(json.dumps({"type": "switch", **to_json(switch)}))
     for link in found.links:
         print(json.dumps({"type": "link", **to_json(link)}))
+    for one in carried:
+        print(json.dumps({"type": "network", **to_json(one)}))
     print(json.dumps({"type": "summary", **found.checks}))
     return 0
+
+
+def of_node(found: Topology, node: str) -> Topology:
+    """Only the links of one node, and the switches at their other ends."""
+    links = tuple(link for link in found.links if link.node == node)
+    names = {link.switch or link.plan.partition(":")[0] for link in links}
+    checks = {word: sum(link.check == word for link in links) for word in found.checks}
+    return Topology(switches=tuple(one for one in found.switches if one.name in names), links=links, checks=checks)
 
 
 def draw(found: Topology, now: float) -> str:

@@ -27,10 +27,10 @@ from engine.api.views import (
     estimate,
     is_failure,
     lost,
+    machines,
     needs_person,
     next_step,
     node_row,
-    servers,
     short,
     sighting_reason,
     topology,
@@ -41,6 +41,8 @@ from .screen import Overlay, Screen, Subject
 from .snapshot import LookBack, Said, Snapshot, Source, TaskProgress
 
 T = TypeVar("T")
+COUNTED = (Kind.SERVER.value, Kind.JOINED.value)
+"""Kinds of node in the counts and the order of the rack."""
 
 STORY = 5000
 NOTES = 200
@@ -280,19 +282,19 @@ class Session:
         for node in gone:
             del known[node]
             old = self.rows.pop(node, None)
-            if old is not None and old.kind == Kind.SERVER.value:
+            if old is not None and old.kind in COUNTED:
                 self.counts[standing(old)] -= 1
             self.marks.discard(node)
         for node in touched:
             old = self.rows.get(node)
             row = self.rows[node] = node_row(world, nodes[node])
             self._fresh[node] = self.version
-            if row.kind == Kind.SERVER.value:
+            if row.kind in COUNTED:
                 self.counts[standing(row)] += 1
                 if old is not None:
                     self.counts[standing(old)] -= 1
         if moved or gone or not self.order:
-            self.order = [n.id for n in servers(world)]
+            self.order = [n.id for n in machines(world)]
 
     # -- commands --------------------------------------------------------------------------------------------------
 

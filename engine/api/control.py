@@ -69,6 +69,7 @@ from ..store.journal_file import Head, export
 from ..store.store import Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
+from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.deployments import DeploymentState
 from ..views.explain import Explained, LayerRow, explain_attribute
 from ..views.export import ExportedNode, exported
@@ -80,7 +81,7 @@ from ..views.proposals import ProposalView, waiting_edits
 from ..views.revisions import RevisionView, revision_views
 from ..views.rules_view import RulesTried, try_rules
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, Why, node_row, proved, role_row, servers, settled, summary
+from ..views.summary import NodeRow, RoleRow, Summary, Why, machines, node_row, proved, role_row, settled, summary
 from ..wire.reach import Reach
 
 __all__ = [
@@ -91,6 +92,7 @@ __all__ = [
     "Attached",
     "BuildError",
     "Capture",
+    "Carrier",
     "CatalogError",
     "Check",
     "Config",
@@ -145,6 +147,7 @@ __all__ = [
     "attribute_rows",
     "begin_anew",
     "build_image",
+    "carrier_words",
     "commit_plan",
     "compose",
     "connect",
@@ -270,7 +273,7 @@ class Reader:
         return summary(self.world)
 
     def nodes(self) -> list[NodeRow]:
-        return [node_row(self.world, n) for n in servers(self.world)]
+        return [node_row(self.world, n) for n in machines(self.world)]
 
     def node(self, name: str) -> NodeRow | None:
         found = self.world.node_named(name)
@@ -287,7 +290,7 @@ class Reader:
             found = self.world.node_named(node)
             chosen = [found] if found else []
         else:
-            chosen = [*servers(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
+            chosen = [*machines(self.world), *([self.world.nodes["admin"]] if "admin" in self.world.nodes else [])]
         out = []
         for one in chosen:
             mine = [self.world.node_roles[k] for k in self.world.roles_of.get(one.id, ())]
@@ -324,6 +327,11 @@ class Reader:
         """The disks of a node as the engine knows them. Each one that is not the install disk has a reason."""
         found = self.world.node_named(node)
         return disks(self.world, found.id) if found is not None else []
+
+    def carriers(self, node: str, network: str = "") -> tuple[Carrier, ...]:
+        """The networks of a node, or one of them, and the ports that their links became."""
+        found = self.world.node_named(node)
+        return carriers(self.world, found, network) if found is not None else ()
 
     def topology(self) -> Topology:
         return topology(self.world)

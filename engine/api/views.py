@@ -35,6 +35,7 @@ from ..store.journal_file import JournalFile
 from ..store.store import JournalRow, Store
 from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
+from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
 from ..views.estimate import Estimate, estimate
 from ..views.explain import layers_in_line
@@ -49,7 +50,7 @@ from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.revisions import RevisionView, revision_views
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Why, node_row, role_row, servers, sighting_reason, why
+from ..views.summary import NodeRow, RoleRow, Why, machines, node_row, role_row, sighting_reason, why
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -76,6 +77,7 @@ __all__ = [
     "Attached",
     "AttributeRow",
     "BootView",
+    "Carrier",
     "Catalog",
     "CatalogError",
     "Column",
@@ -141,6 +143,8 @@ __all__ = [
     "advice",
     "bearers",
     "boot_next",
+    "carrier_words",
+    "carriers",
     "cells",
     "columns",
     "committed",
@@ -158,6 +162,7 @@ __all__ = [
     "lists",
     "looks_of",
     "lost",
+    "machines",
     "needs_person",
     "networks",
     "next_step",
@@ -172,7 +177,6 @@ __all__ = [
     "revision_views",
     "role_row",
     "sentence",
-    "servers",
     "shipped",
     "short",
     "sighting_reason",

@@ -30,6 +30,7 @@ from .protocol import (
     AskProgress,
     DoCommit,
     DoCommitProposals,
+    DoJoin,
     DoOperate,
     DoPropose,
     DoRecall,
@@ -172,6 +173,19 @@ class Attached:
     ) -> Answer:
         """`pointer`: only this place in the value. `secret`: instead of `value`; the engine seals it."""
         return self.ask(DoSetAttribute(layer=layer, scope=scope, name=name, value=value, clear=clear, pointer=pointer, secret=secret))
+
+    def join(
+        self,
+        address: str,
+        *,
+        user: str = "root",
+        name: str = "",
+        host_key: str = "",
+        password: str | None = None,
+        private_key: str | None = None,
+    ) -> Answer:
+        """See `protocol.DoJoin`."""
+        return self.ask(DoJoin(address=address, user=user, name=name, host_key=host_key, password=password, private_key=private_key))
 
     def health(self) -> Answer:
         return self.ask(AskHealth())

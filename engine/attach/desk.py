@@ -26,6 +26,7 @@ from .protocol import (
     AskProgress,
     DoCommit,
     DoCommitProposals,
+    DoJoin,
     DoOperate,
     DoPropose,
     DoRecall,
@@ -56,6 +57,7 @@ class Host(Protocol):
     ) -> Accept | Refuse: ...
     def propose(self, edit: DoPropose, who: str) -> Accept | Refuse: ...
     def commit_proposals(self, deployments: Sequence[str], seen: Mapping[str, float], who: str) -> Accept | Refuse: ...
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> dict[str, Json]: ...
     def progress(self) -> dict[str, Json]: ...
@@ -93,6 +95,8 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return _reply(request.id, host.commit_proposals(request.deployments, request.seen, who))
         case DoSetAttribute():
             return _reply(request.id, _set(host, request, who))
+        case DoJoin():
+            return _reply(request.id, host.join(request, who))
         case AskHealth():
             return Reply(id=request.id, ok=True, result=host.health())
         case AskProgress():

@@ -101,6 +101,25 @@ class DoSetAttribute(Request, kw_only=True, frozen=True, forbid_unknown_fields=T
         return f"DoSetAttribute({self.layer} {self.scope} {self.name}#{self.pointer}: {what})"
 
 
+class DoJoin(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="join"):
+    """Adopt an installed machine. The client reads the credential, with the rights of who asks; the engine keeps neither. Without one, the
+    machine must know the engine's key already."""
+
+    address: str
+    user: str = "root"
+    name: str = ""
+    """The first label of its name here. Empty: its own host name."""
+    host_key: str = ""
+    """The fingerprint (`SHA256:...`) or the key line that the operator confirmed. Empty: the refusal tells the fingerprint."""
+    password: str | None = None
+    private_key: str | None = None
+    """The text of the file, in OpenSSH's or PEM format."""
+
+    def __repr__(self) -> str:
+        given = "a password" if self.password is not None else "a key" if self.private_key is not None else "nothing"
+        return f"DoJoin({self.user}@{self.address}, with {given})"
+
+
 class AskHealth(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="health"):
     """The loop's figures (`loop.Health`), counters and refusals."""
 
@@ -142,6 +161,7 @@ AnyRequest = (
     | DoRecall
     | DoCommitProposals
     | DoSetAttribute
+    | DoJoin
     | AskHealth
     | AskProgress
     | AskDisks

@@ -28,8 +28,11 @@ from ..events import (
     DhcpOverheard,
     Due,
     Fetched,
+    Found,
     Happened,
     Hello,
+    Join,
+    KeyRemoved,
     Missed,
     NodeDue,
     Operate,
@@ -54,17 +57,20 @@ from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
 from .hardware.found_values import put_all_found
 from .hardware.learn import bmc_clock, bmc_speaks
+from .operator.join import join
 from .operator.operate import operate
 from .operator.power import power_set
 from .operator.settings import set_attribute
 from .plan import pieces, proposals
 from .plan.bind import allocate, start_admin
 from .plan.follow import follow_stages
+from .plan.network_numbers import number_networks
+from .plan.network_roles import PREFIX
 from .plan.proposals import propose, recall
 from .plan.rebind import rebind, released
 from .plan.rules import choose
 from .plan.values import put_plan_values
-from .roles import annealer, confirm, life
+from .roles import annealer, confirm, life, watch
 from .roles.outcomes import outcome
 from .roles.reopen import renewed, reopen
 from .roles.stages import wanted_stage
@@ -152,7 +158,7 @@ def _bind_device(w: Work, node_id: str) -> None:
 def _relink(w: Work, event: Outcome) -> None:
     """A discovery may have found other devices that the node is linked to."""
     node = w.nodes.get(event.node)
-    if event.what != "done" or not w.catalog.linkers or node is None or not node.allocated:
+    if event.what != "done" or not w.catalog.linkers or node is None or not node.allocated or watch.is_look(event.attempt):
         return
     if any(key[1] in w.catalog.linkers for key in w.roles_of.get(node.id) or ()):
         _rebind(w, node)
@@ -194,6 +200,8 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Proved():
             bmc_speaks(w, event.node, event.bmc)
             confirm.proved(w, event)
+        case Found():
+            watch.found(w, event)
         case Missed():
             life.missed(w, event)
         case Tick():
@@ -212,6 +220,11 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Operate():
             before = w.checkpoint()
             _undo(w, before, operate(w, event))
+        case Join():
+            _answer(w, w.checkpoint(), event.request, join(w, event))
+        case KeyRemoved():
+            if event.failure is not None:
+                w.order(Ignore(reason=event.failure))
         case SetAttribute():
             before = w.checkpoint()
             _undo(w, before, set_attribute(w, event))
@@ -291,12 +304,14 @@ def _tick(w: Work, due: Due) -> None:
 
 def _started(w: Work, event: Started) -> None:
     """The engine runs on this store: orders again what is open, sets the wakes again, and looks at everything."""
-    w.put(replace(w.meta, installation=w.meta.installation or event.installation, starts=w.meta.starts + 1))
+    w.put(replace(w.meta, installation=w.meta.installation or event.installation, v6=w.meta.v6 or event.v6, starts=w.meta.starts + 1))
     if "system" not in w.deployments:
         w.put(Deployment(name="system"))
     start_admin(w, event.admin)
     if w.plan is not None:
         put_plan_values(w, w.plan)
+        number_networks(w, w.plan)
+        w.restale([key for name in w.plan.networks for key in w.bound.get(f"{PREFIX}{name}") or ()])
     put_all_found(w)
     follow_stages(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):

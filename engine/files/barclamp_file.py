@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
 from ..core.roles import pointer
 from ..core.roles.pointer import PointerError
+from ..core.roles.wishes import OF_NODES
 from ..definitions import (
     FAMILIES,
     FLAGS,
@@ -38,6 +39,7 @@ from ..definitions import (
     Want,
 )
 from ..plan import FACTS
+from .checks import read_checks
 from .clamps.content import digest_of_folder
 from .conditions import read_conditions
 from .element import Element, Fields
@@ -45,12 +47,13 @@ from .mistakes import Mistakes, listed, shown
 from .role_files import check_files
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "retry", "timeout", "takes", "tools", "packages", "batch")
+NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "watch", "retry", "timeout", "takes", "tools", "packages", "batch")
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
 WHERE_BOUND = {"bootstrap": ("the admin node", ("", "admin")), "discovery": ("each server", ("", "admin", "memory"))}
 """Flag that binds a role by itself -> where, and `JigKind.serves` of the jigs that can run there."""
+LEAST_WATCH_S = 5.0
 MAY_BE_LEFT_OUT = ("hardware",)
 """Shipped stages that a site's `stages.yml` may leave out."""
 _PLACES = (*(one.value for one in On if one is not On.LINKED), *(f"linked:{kind}" for kind in LINKED_KINDS))
@@ -79,11 +82,13 @@ ROLE_KEYS = (
     "flags",
     "verify",
     "reverify",
+    "watch",
     "retry",
     "timeout",
     "validate",
     "takes",
     "tools",
+    "checks",
     "batch",
     "packages",
 )
@@ -243,12 +248,14 @@ class BarclampFile:
             flags=frozenset(map(self._flag, keys.each("flags"))),
             verify=keys["verify"].truth() if "verify" in keys else False,
             reverify=keys["reverify"].truth() if "reverify" in keys else False,
+            watch_s=keys["watch"].duration(zero=False) if "watch" in keys else 0.0,
             attempts=retry["attempts"].integer(1, 20) if "attempts" in retry else 1,
             delay_s=retry["delay"].duration() if "delay" in retry else 10.0,
             timeout_s=keys["timeout"].duration(zero=False) if "timeout" in keys else 900.0,
             validates=keys["validate"].truth() if "validate" in keys else False,
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
+            checks=read_checks(keys),
             batch=self._batch(keys["batch"]) if "batch" in keys else 1,
             packages=self._packages(keys["packages"]) if "packages" in keys else {},
         )
@@ -346,24 +353,34 @@ class BarclampFile:
         return Want(name=name)
 
     def _collect(self, element: Element, words: list[tuple[Element, str]], wanted: list[tuple[Element, str]]) -> Collect:
-        keys = element.fields(("attribute", "into", "role"), ("attribute", "into"))
+        keys = element.fields(("attribute", "into", "role", "of"), ("attribute", "into"))
         if not {"attribute", "into"} <= keys.keys():
             return Collect(attribute="", into="")
         wanted.append((keys["attribute"], name := keys["attribute"].text("an attribute's name")))
         if "role" in keys:
             words.append((keys["role"], keys["role"].text("a role's name")))
         role = keys["role"].text("a role's name") if "role" in keys else ""
-        return Collect(attribute=name, into=keys["into"].name("a path like a/b/c", _PATH, 200), role=role)
+        nodes = "of" in keys and keys["of"].choice(("roles", "nodes")) == "nodes"
+        if nodes and name not in OF_NODES:
+            keys["attribute"].fail(f"only these can be collected of nodes: {', '.join(sorted(OF_NODES))}")
+        if nodes and "role" in keys:
+            keys["role"].fail("values of nodes are not of a role: leave out role, or of: nodes")
+        into = keys["into"].name("a path like a/b/c", _PATH, 200)
+        return Collect(attribute=name, into=into, role=role, of="nodes" if nodes and name in OF_NODES and not role else "roles")
 
     def _sense(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """Checks that the keys of a role agree with each other and with the files of its folder."""
         if role.reverify and not role.verify:
             keys["reverify"].fail("a role with reverify needs verify: true")
+        if role.watch_s:
+            self._watched(role, keys["watch"])
         if role.destructive and not role.jig_kind.detached:
             fit = " or ".join(kind.name for kind in JIGS.values() if kind.detached)
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
+        if "joined" in role.flags and "discovery" not in role.flags:
+            keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
         if role.packages and role.jig_kind.runs == "node in memory":
             keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
         if role.packages and role.jig_kind.batches:
@@ -376,6 +393,15 @@ class BarclampFile:
                 keys["name"].fail(f"jig {role.jig} runs no script, so the folder roles/{role.name} would do nothing")
             return
         check_files(self.folder / "roles" / role.name, role, keys)
+
+    def _watched(self, role: RoleDef, element: Element) -> None:
+        """Only what stays as it is can be watched, on a node that keeps running what the role was made for."""
+        if not role.verify:
+            element.fail("a role with watch needs verify: true")
+        if role.watch_s < LEAST_WATCH_S:
+            element.fail(f"expected {LEAST_WATCH_S:.0f}s or more: each look costs the node some work")
+        if role.destructive or role.jig_kind.runs == "node in memory":
+            element.fail("a role that destroys data, or that runs in sledgehammer, is not watched")
 
     def _idle(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """Refuses by name what would be accepted and do nothing."""

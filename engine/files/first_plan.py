@@ -176,7 +176,7 @@ def _deployments(a: Answers) -> list[str]:
     ]
     if a.system != NO_SYSTEM:
         lines += [f"    attributes: {{target-os: {_word(a.system)}}}", "    roles:"]
-        lines += ["      network-admin: all", "      ntp-client: all", "      ready: all"]
+        lines += ["      network-admin: all", "      ntp-client: all", "      dns-client: all", "      ready: all"]
     else:
         lines += _said("No role yet, so machines are only discovered. To install them: {ntp-client: all, ready: all}", "    ")
         lines += ["    roles: {}"]

@@ -25,9 +25,10 @@ from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, 
 from .conditions import read_conditions
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
+from .plan_conduits import CONDUIT
 from .plan_deployments import MAP, SECRET_VALUE, read_attributes, read_deployments, read_role_settings
 from .plan_machines import read_machines
-from .plan_networks import CONDUIT, read_networks
+from .plan_networks import read_networks
 from .plan_versions import read_versions
 from .plan_write import write
 from .yaml_source import load, parse

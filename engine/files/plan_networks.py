@@ -1,5 +1,7 @@
 """The networks of a plan: valid addresses that do not conflict.
 
+`plan_conduits` reads what carries them.
+
 Rules
 * Subnets are disjoint. A range lies inside its subnet, without the network address and the broadcast address. It contains neither the
   router nor the admin node, and overlaps no other range.
@@ -8,7 +10,6 @@ Rules
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Literal
@@ -17,13 +18,13 @@ from ..core.plan.owned import SYSTEM
 from ..plan import Network, Range
 from .element import NAME, Element, Fields
 from .mistakes import shown
+from .plan_conduits import check_together, read_bond, read_bridge, read_conduit, read_mtu, read_router
 
 ADMIN = "admin"
 MAX_NAME = 32
-CONDUIT = re.compile(r"bmc|[-+?]?(?:10m|100m|1g|10g|25g|40g|50g|100g|200g|400g)[0-9]{1,2}(?:,[-+?]?[0-9]+[mg][0-9]{1,2})*")
-"""Links by speed and number, `1g0` or `+10g0,+10g1`: `+` that speed or faster, `-` or slower, `?` either."""
-
-_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "v6prefix", "strangers", "dhcp", "deployment")
+_KEYS = ("subnet", "ranges", "router", "vlan", "conduit", "bond", "bridge", "mtu", "v6prefix", "strangers", "dhcp", "deployment")
+_OLD = ("team_mode", "teaming")
+"""Keys of old plans, read as others."""
 _OF_ALL = (ADMIN, "bmc")
 """Networks that each node needs."""
 
@@ -32,10 +33,11 @@ def read_networks(element: Element, admin: str, deployments: Collection[str] = (
     """The networks, checked. `admin` is the address of the admin node; empty if it is not usable. `deployments`: the plan's."""
     out: dict[str, Network] = {}
     subnets: dict[str, IPv4Network] = {}
+    places: dict[str, Fields] = {}
     for name, network in element.entries("a map from names to networks").items():
         if not NAME.fullmatch(name) or len(name) > MAX_NAME:
             network.fail(f"expected a network's name, at most {MAX_NAME} long, not {shown(name)}")
-        keys = network.fields(_KEYS, ("subnet",))
+        keys = network.fields((*_KEYS, *_OLD), ("subnet",))
         if "subnet" not in keys:
             continue
         subnet = _subnet(keys["subnet"])
@@ -45,16 +47,26 @@ def read_networks(element: Element, admin: str, deployments: Collection[str] = (
             if subnet.overlaps(there):
                 keys["subnet"].fail(f"subnet {subnet} overlaps {there} of network {other!r}")
         subnets[name] = subnet
-        router = _router(keys, subnet, admin)
+        v6prefix = _v6prefix(keys["v6prefix"]) if "v6prefix" in keys else ""
+        where, router, router_v6, preference = read_router(keys, v6prefix)
+        if where is not None and router is not None:
+            _check_router(where, router, subnet, admin)
         ranges = _ranges(keys, subnet, router, admin)
+        conduit = read_conduit(keys)
+        places[name] = keys
         out[name] = Network(
             name=name,
             subnet=str(subnet),
             ranges=ranges,
             router=str(router or ""),
+            router_v6=router_v6,
+            preference=preference,
             vlan=keys["vlan"].integer(0, 4094) if "vlan" in keys else 0,
-            conduit=keys["conduit"].name("links like 1g0, +10g0,+10g1 or bmc", CONDUIT) if "conduit" in keys else "1g0",
-            v6prefix=_v6prefix(keys["v6prefix"]) if "v6prefix" in keys else "",
+            conduit=conduit,
+            bond=read_bond(keys, conduit),
+            bridge=read_bridge(keys, name),
+            mtu=read_mtu(keys),
+            v6prefix=v6prefix,
             strangers=_strangers(keys),
             dhcp=_dhcp(keys),
             deployment=_owner(keys["deployment"], name, deployments) if "deployment" in keys else "",
@@ -63,6 +75,7 @@ def read_networks(element: Element, admin: str, deployments: Collection[str] = (
             keys["subnet"].fail(f"the admin node's address {admin} is not in {subnet}")
         elif admin and _at_edge(IPv4Address(admin), subnet):
             keys["subnet"].fail(f"the admin node's address {admin} is the network's or the broadcast address of {subnet}")
+    check_together(out, places)
     return out
 
 
@@ -101,20 +114,13 @@ def _at_edge(address: IPv4Address, subnet: IPv4Network) -> bool:
     return address in (subnet.network_address, subnet.broadcast_address)
 
 
-def _router(keys: Fields, subnet: IPv4Network, admin: str) -> IPv4Address | None:
-    if "router" not in keys:
-        return None
-    element = keys["router"]
-    router = element.address()
-    if router is None:
-        return None
+def _check_router(element: Element, router: IPv4Address, subnet: IPv4Network, admin: str) -> None:
     if router not in subnet:
         element.fail(f"router {router} is not in {subnet}")
     elif _at_edge(router, subnet):
         element.fail(f"router {router} is the network's or the broadcast address of {subnet}")
     elif str(router) == admin:
         element.fail(f"router {router} is the admin node's address; leave the router out if the admin node does not route")
-    return router
 
 
 def _ranges(keys: Fields, subnet: IPv4Network, router: IPv4Address | None, admin: str) -> dict[str, Range]:

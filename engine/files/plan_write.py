@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from ..definitions import Json
-from ..plan import Approve, DeploymentDef, ExpectedMachine, Network, Plan, RackDef, Rule, Versions
+from ..plan import Approve, Bond, DeploymentDef, ExpectedMachine, Network, Plan, RackDef, Rule, Versions
 from .element import duration_text
 from .yaml_source import FLOAT, INTEGER
 
@@ -84,14 +84,27 @@ def _approve(approve: Approve) -> dict[str, Json]:
 def _network(network: Network) -> dict[str, Json]:
     return {"subnet": network.subnet} | _set(
         ranges={name: f"{one.first}-{one.last}" for name, one in network.ranges.items()},
-        router=network.router,
+        router=_router(network),
         vlan=network.vlan,
-        conduit="" if network.conduit == "1g0" else network.conduit,
+        conduit=network.conduit,
+        bond=_bond(network.bond) if network.bond is not None else None,
+        bridge=network.bridge,
+        mtu=network.mtu,
         v6prefix=network.v6prefix,
         dhcp="" if network.dhcp == "own" else network.dhcp,
         strangers="" if network.strangers == "ignore" else network.strangers,
         deployment=network.deployment,
     )
+
+
+def _router(network: Network) -> Json:
+    if not network.router_v6 and not network.preference:
+        return network.router
+    return _set(address=network.router, v6=network.router_v6, preference=network.preference)
+
+
+def _bond(bond: Bond) -> dict[str, Json]:
+    return {"mode": bond.mode} | _set(hash=bond.hash, miimon=0 if bond.miimon == Bond().miimon else bond.miimon)
 
 
 def _rack(rack: RackDef) -> dict[str, Json]:

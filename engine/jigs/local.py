@@ -3,7 +3,8 @@
 So it makes the same promises: the same id never starts twice, the task survives the engine (own session, own process group), the outcome
 is kept until acknowledged, and a task that runs when the machine goes down is lost. Its records are in `HOME/attempts`.
 
-The tool gets a bare environment: values of the engine's environment (BMC accounts, for example) do not reach scripts.
+The tool gets a bare environment: values of the engine's environment (BMC accounts, for example) do not reach scripts. CROWBAR_STATE is the
+folder of the daemons that roles run here (`images/node/service`); CROWBAR_REHEARSAL says what kind of rack this is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
 
 from .. import reasons
 from . import Submit
@@ -21,16 +25,40 @@ from .order import Order
 
 CALL_S = 60.0
 """Seconds. A call of the tool returns in well under a second, unless a disk is dying."""
+ENDS_WITH = "CROWBAR_RACK_ENDS_WITH"
+"""Environment variable of tests: the process with which racks end, and daemons too."""
 ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
+
+
+class Daemons(Struct, frozen=True, kw_only=True):
+    """What the tool `service` must know of the daemons that roles run on the admin node."""
+
+    folder: Path
+    """Their files, one folder for each."""
+    rehearsal: Literal["", "namespace", "loopback"] = ""
+    """Empty: a real rack. `loopback`: there is no network for daemons, so none runs."""
+    owner: Path | None = None
+    """A file with the id of the process that they end with. None: they outlive everything."""
+
+    def environment(self) -> dict[str, str]:
+        out = {"CROWBAR_STATE": str(self.folder), "CROWBAR_REHEARSAL": self.rehearsal}
+        ends_with = os.environ.get(ENDS_WITH, "")
+        if self.owner is not None:
+            try:
+                ends_with = str(int(self.owner.read_text(encoding="ascii")))
+            except (OSError, ValueError):  # it has ended just now
+                ends_with = str(os.getpid())
+        return out | ({"CROWBAR_LIVES_WITH": ends_with} if ends_with.isdecimal() else {})
 
 
 class LocalChannel:
     """`attempt` as a child process. `home` holds its records; `root` prefixes the paths of scripts (tests and rehearsals)."""
 
-    def __init__(self, home: Path, root: str = "", tool: Path = ATTEMPT) -> None:
+    def __init__(self, home: Path, root: str = "", tool: Path = ATTEMPT, daemons: Daemons | None = None) -> None:
         self._home = home.absolute()  # the tool runs in /
         self._root = root
         self._tool = tool
+        self._daemons = daemons or Daemons(folder=self._home / "services", rehearsal="loopback")
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
@@ -48,6 +76,7 @@ class LocalChannel:
     def _call(self, order: Order, words: list[str], stdin: bytes = b"") -> bytes:
         path = os.pathsep.join((str(self._tool.parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
         environment = {"PATH": path, "CROWBAR_HOME": str(self._home), "CROWBAR_ROOT": self._root, "LANG": "C.UTF-8"}
+        environment |= self._daemons.environment()
         try:
             done = subprocess.run(
                 ["/bin/sh", str(self._tool), *words],
@@ -88,7 +117,8 @@ class LocalJig(Detached):
         home: Path,
         *,
         root: str = "",
+        daemons: Daemons | None = None,
         workers: int = 4,
         progress: Progress = ignore_progress,
     ) -> None:
-        super().__init__(submit, logs, LocalChannel(home, root), workers=workers, name="jig-local", progress=progress)
+        super().__init__(submit, logs, LocalChannel(home, root, daemons=daemons), workers=workers, name="jig-local", progress=progress)

@@ -5,7 +5,9 @@
 | 0 | done | the role is applied |
 | 1 | failed | the role is not applied (`verify_failed`) |
 | 64 | done, and reboot | could not tell: failed |
-| 66 | packages that the role needs are missing (`packages_missing`) | could not tell: failed |
+| 65 | failed | applied, but a file was changed by hand (`changed_by_hand`) |
+| 66 | failed; only an operator tries again | the same |
+| 67 | packages that the role needs are missing (`packages_missing`) | could not tell: failed |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -33,12 +35,14 @@ from .cause import clean, first_cause, lines_of, shorten
 DONE = 0
 NOT_SO = 1
 DONE_REBOOT = 64
+BY_HAND = 65
+NOT_RETRIED = 66
 OVER_TIME = 124
 AGAIN = 128
 NO_TOOL = 69
 """EX_UNAVAILABLE of sysexits.h: what `images/node/run-JIG` ends with where the node lacks the jig's tool."""
 AGAIN_REBOOT = 192
-LACKS_PACKAGES = 66
+LACKS_PACKAGES = 67
 """Exit code of `images/node/packages`: the role did not run, because packages could not be installed."""
 
 DEFAULT_AFTER_S = 10.0
@@ -73,8 +77,12 @@ def outcome(
     if code == NO_TOOL and role.jig_kind.needs:
         return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig_kind.needs, node=name or node))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
+    if code == NOT_RETRIED:
+        return failed(attempt, node, reasons.not_retried(role=role.name, line=line))
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
+    if action == "verify" and code == BY_HAND:
+        return failed(attempt, node, reasons.changed_by_hand(role=role.name, line=line))
     if action == "run" and code == LACKS_PACKAGES and role.installs_packages:
         return failed(attempt, node, reasons.packages_missing(role=role.name, line=_missing(ended.log, ended.cut) or line))
     return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))

@@ -3,7 +3,7 @@
 `detached.Detached` does the following; this is the channel to the node. Nothing waits for the node: each look is one short command over
 a kept connection, so a thousand attempts need a few workers and no thread each.
 
-* A node without the tool gets it once, at a start: an install by another method may lack it, or have an older one.
+* A node without the tools gets them once, at a start: an install by another method may lack them, and a joined machine does.
 * If the node cannot be reached, or its answer is not a state: `failed, unreachable`, with the reason. The engine probes, and orders
   again with `resume`. The command may have begun; that does no harm, because the same id starts once.
 * If the tool refuses the start: a failure of the attempt.
@@ -38,7 +38,9 @@ class SshChannel:
         attempts = self._attempts(order)
         told = attempts.start(order.attempt, task, timeout_s)
         if isinstance(told, AttemptFault) and told.kind == "no_tool":
-            failed = attempts.install(self._source.read_bytes())
+            # The scripts read attributes with the second one. The first one comes last: a node that has it has both.
+            beside = self._source.with_name("attribute")
+            failed = attempts.install(beside.read_bytes(), beside.name) or attempts.install(self._source.read_bytes())
             told = failed if failed is not None else attempts.start(order.attempt, task, timeout_s)
         if isinstance(told, AttemptFault) and told.kind != "garbled":
             return LegReport(id=order.attempt, state="unstarted", error=told.message[:512])

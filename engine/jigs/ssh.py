@@ -36,7 +36,7 @@ from typing import Literal
 import paramiko
 from msgspec import Struct
 
-from .ssh_key import EngineKey, SshKeyError, engine_key, public_line
+from .ssh_key import EngineKey, Password, SshKeyError, engine_key, public_line
 from .ssh_talk import Talk
 
 CONNECT_S = 10.0
@@ -110,7 +110,7 @@ class SshPool:
 
     def __init__(
         self,
-        key: EngineKey,
+        key: EngineKey | Password,
         *,
         connect_s: float = CONNECT_S,
         idle_s: float = IDLE_S,
@@ -274,12 +274,12 @@ class SshPool:
             if wrong is not None:
                 return wrong
             transport.auth_timeout = max(0.01, deadline - self._clock())
-            if transport.auth_publickey(target.user, self._key.pkey):
-                return SshFailed(kind="authentication", message=f"{target.user} needs more than the engine's key", host_key=seen)
+            if self._key.log_in(transport, target.user):
+                return SshFailed(kind="authentication", message=f"{target.user} needs more than {self._key.what}", host_key=seen)
         except paramiko.AuthenticationException as error:
             if not transport.is_active() and not isinstance(error, paramiko.BadAuthenticationType) and "timeout" in str(error).lower():
-                return SshFailed(kind="unreachable", message="no answer to the engine's key in time", host_key=seen)
-            return SshFailed(kind="authentication", message=f"{target.user} may not log in with the engine's key", host_key=seen)
+                return SshFailed(kind="unreachable", message=f"no answer to {self._key.what} in time", host_key=seen)
+            return SshFailed(kind="authentication", message=f"{target.user} may not log in with {self._key.what}", host_key=seen)
         except paramiko.ssh_exception.IncompatiblePeer as error:
             if target.host_key is not None and "host key" in str(error):
                 return SshFailed(kind="host_key", message="it has no host key of the pinned type")

@@ -67,9 +67,11 @@ class Attempts:
         """Its outcome is recorded: the node may delete it."""
         return self._ask(["ack", attempt], attempt, b"", _ANSWER_S)
 
-    def install(self, tool: bytes, timeout_s: float = 60.0) -> AttemptFault | SshFailed | None:
-        """Installs the tool, completely or not at all. None: it is installed."""
-        done = self._pool.run(self._node, self._target, ["sh", "-c", _INSTALL, "install", self._tool[-1]], tool, timeout_s)
+    def install(self, tool: bytes, name: str = "", timeout_s: float = 60.0) -> AttemptFault | SshFailed | None:
+        """Installs the tool, completely or not at all; with `name` another one beside it, which it puts into the path of what it runs.
+        None: it is installed."""
+        path = f"{self._tool[-1].rpartition('/')[0]}/{name}" if name else self._tool[-1]
+        done = self._pool.run(self._node, self._target, ["sh", "-c", _INSTALL, "install", path], tool, timeout_s)
         if isinstance(done, SshFailed):
             return done
         return None if done.exit == 0 else self._fault(done)

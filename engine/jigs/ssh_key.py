@@ -28,15 +28,38 @@ class SshKeyError(KeyFileError):
 class EngineKey:
     """A key pair. Its repr shows only the public half."""
 
-    __slots__ = ("pkey", "public")
+    __slots__ = ("pkey", "public", "what")
 
-    def __init__(self, pkey: paramiko.PKey) -> None:
+    def __init__(self, pkey: paramiko.PKey, what: str = "the engine's key") -> None:
+        """`what`: in the messages."""
         self.pkey = pkey
+        self.what = what
         self.public = public_line(pkey)
         """`ssh-ed25519 AAAA...`, the form of `authorized_keys`."""
 
     def __repr__(self) -> str:
         return f"EngineKey({self.public})"
+
+    def log_in(self, transport: paramiko.Transport, user: str) -> list[str]:
+        """Returns what else the server wants; empty: the user is in. Raises paramiko's exceptions."""
+        return transport.auth_publickey(user, self.pkey)
+
+
+class Password:
+    """An operator's password, for one visit. Its repr does not show it."""
+
+    __slots__ = ("_text", "what")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.what = "that password"
+
+    def __repr__(self) -> str:
+        return "Password()"
+
+    def log_in(self, transport: paramiko.Transport, user: str) -> list[str]:
+        """As `EngineKey.log_in`. paramiko answers the one question of keyboard-interactive with it too (RFC 4256)."""
+        return transport.auth_password(user, self._text)
 
 
 def public_line(key: paramiko.PKey) -> str:
@@ -56,6 +79,18 @@ def read_private_key(text: str) -> paramiko.PKey:
         return paramiko.Ed25519Key.from_private_key(io.StringIO(text))
     except (paramiko.SSHException, ValueError, IndexError, TypeError, struct.error, UnsupportedAlgorithm) as error:
         raise SshKeyError(f"not an Ed25519 private key without passphrase: {error}") from None
+
+
+def operators_key(text: str) -> paramiko.PKey:
+    """An operator's private key: Ed25519, ECDSA or RSA, without a passphrase. Raises SshKeyError."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(text))
+        except paramiko.PasswordRequiredException:
+            raise SshKeyError("the private key has a passphrase") from None
+        except (paramiko.SSHException, ValueError, IndexError, TypeError, struct.error, UnsupportedAlgorithm):
+            continue
+    raise SshKeyError("that is no private key of type Ed25519, ECDSA or RSA")
 
 
 def engine_key(path: Path) -> EngineKey:

@@ -4,7 +4,7 @@
   keep their names.
 * A jig whose tool runs on the node brings a `run` of its own (`node_tools`). Its `verify` is the role's file, if the jig has one.
 * For a run of a role that needs packages, `run` is `images/node/packages`. It installs what `packages.list` names and the node lacks, and
-  then becomes the role's own script, which is in `role-run`.
+  then becomes the role's own script or the jig's, which is in `role-run`.
 * The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
 * Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
   must not be a way to send the engine's files to a node.

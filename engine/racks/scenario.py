@@ -229,7 +229,13 @@ class _Reader:
 
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
-_WHOLE = {"boot_nic": (0, 7), "bmc_channel": (1, 11), "clock_s": (-2_000_000_000, 2_000_000_000)}
+_WHOLE = {
+    "boot_nic": (0, 7),
+    "bmc_channel": (1, 11),
+    "clock_s": (-2_000_000_000, 2_000_000_000),
+    "no_vlan": (0, 4094),
+    "frame_most": (0, 65535),
+}
 """Faults that are whole numbers, and their bounds."""
 FAULTS = tuple(_KINDS)
 QEMU_FAULTS = tuple(name for name in FAULTS if name in QemuFaults.__struct_fields__)

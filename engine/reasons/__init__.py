@@ -23,11 +23,13 @@ from .bmcs import *  # noqa: F403
 from .boots import *  # noqa: F403
 from .disks import *  # noqa: F403
 from .identities import *  # noqa: F403
+from .joined import *  # noqa: F403
 from .kind import KINDS as KINDS
 from .kind import Field as Field
 from .kind import Kind as Kind
 from .kind import Reason as Reason
 from .kind import Who as Who
+from .monitoring import *  # noqa: F403
 from .plans import *  # noqa: F403
 from .requests import *  # noqa: F403
 from .services import *  # noqa: F403

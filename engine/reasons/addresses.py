@@ -33,6 +33,18 @@ pool_empty = kind(
     "widen the range in the plan",
     who=Who.AUTHOR,
 )
+no_conduit = kind(
+    "no_conduit",
+    "node {node} has no ports for the links {conduit}; it has {nics}",
+    "correct the conduit in the plan, or plug the cable in and discover the node again: crowbar node {node} reset",
+    who=Who.AUTHOR,
+)
+conduit_taken = kind(
+    "conduit_taken",
+    "port {nic} of node {node} would be a link of {conduit}, and it is {other} already",
+    "correct the conduits or the cables in the plan, so that no port is two links",
+    who=Who.AUTHOR,
+)
 other_server = kind("other_server", "{mac} chose the DHCP server {server}", "find and stop that server", who=Who.TECHNICIAN)
 wrong_address = kind("wrong_address", "{mac} asked for {address}, which is not its lease", who=Who.ENGINE)
 declined = kind(

@@ -23,6 +23,25 @@ packages_missing = kind(
     who=Who.OPERATOR,
 )
 verify_failed = kind("verify_failed", "{role} ran, and its verify script found the role not applied: {line}", who=Who.ENGINE)
+changed_by_hand = kind(
+    "changed_by_hand",
+    "{role} is applied, and {line}",
+    "to keep that, change what the role is made from (its attributes); to undo it, retry role {role} (crowbar role NODE {role} retry)",
+    who=Who.OPERATOR,
+)
+not_applied = kind("not_applied", "{role} was active, and does not hold any more: {line}; the engine runs it again", who=Who.ENGINE)
+not_checked = kind(
+    "not_checked",
+    "the engine cannot find out whether {role} still holds: {line}",
+    "read the log of the last look (crowbar log NODE {role}); a look that succeeds takes this back",
+    who=Who.OPERATOR,
+)
+not_retried = kind(
+    "not_retried",
+    "{role} failed, and trying again by itself would do the same harm: {line}",
+    "correct what the sentence names, then retry the role (crowbar role NODE {role} retry)",
+    who=Who.OPERATOR,
+)
 lost = kind("lost", "the node no longer knows attempt {attempt}", who=Who.ENGINE)
 refused = kind("refused", "{node} refused attempt {attempt}: {message}", who=Who.ENGINE)
 unreachable_node = kind("unreachable_node", "the engine could not reach {node} at {address}: {message}", who=Who.ENGINE)

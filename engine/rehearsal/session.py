@@ -20,6 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from .. import racks as rehearsal
+from ..core.plan.links import ports_of
 from ..core.world.load import load_world
 from ..definitions import Catalog
 from ..effects import Refuse
@@ -33,7 +34,7 @@ from ..racks import AnyRackSpec, QemuRackSpec, RackError, RehearsalRack, Simulat
 from ..racks.kinds import parse
 from ..racks.qemu import needs
 from ..racks.scenario import read as read_scenario
-from ..racks.simulated.spec import BmcAccess
+from ..racks.simulated.spec import PORTS, BmcAccess
 from ..reasons import sentence
 from ..runtime.config import Config
 from ..runtime.engine import Engine
@@ -94,6 +95,7 @@ class Rehearsal:
                 keys=keys_beside(store),
                 reach=Reach(self.spec.lane),
                 interface=namespace.OUTER if self.spec.lane is None else None,
+                rack=self.folder,
                 synthetic=kind == "simulated",
                 bmc_rest_s=0.0,
                 admin=f"{socket.gethostname().split('.')[0] or 'admin'}",
@@ -140,6 +142,7 @@ class Rehearsal:
             admin=self.plan.site.admin.address,
             relay=relay,
             networks=networks,
+            ports={speed: min(count, PORTS) for speed, count in ports_of(self.plan).items()},
             bmc=access,
             barclamps=self._folders,
         )

@@ -74,6 +74,23 @@ class PlanToCommit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"PlanToCommit({self.name!r}, secrets={sorted(self.secrets)})"
 
 
+class InstalledMachine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine to adopt, and how the engine logs in there once: with a password, with a private key, or with its own key if the machine
+    knows that already. The engine keeps neither."""
+
+    address: Annotated[str, Meta(max_length=15)]
+    host_key: Annotated[str, Meta(max_length=2000)] = ""
+    """The confirmed SSH host key: `SHA256:...`, or the line. Without it the refusal tells the fingerprint."""
+    user: Annotated[str, Meta(min_length=1, max_length=64)] = "root"
+    name: Annotated[str, Meta(max_length=63)] = ""
+    """The first label of its name. Empty: its own host name."""
+    password: Annotated[str, Meta(max_length=1000)] | None = None
+    private_key: Annotated[str, Meta(max_length=16000)] | None = None
+
+    def __repr__(self) -> str:
+        return f"InstalledMachine({self.user}@{self.address})"
+
+
 class EditedDeployment(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One deployment as YAML, as it stands under its name in a plan. `name` stands in its mistakes."""
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from .. import reasons
 from ..attach.desk import carry_out
-from ..attach.protocol import AnyRequest, DoCommit, DoCommitProposals, DoOperate, DoPropose, DoRecall, DoSetAttribute
+from ..attach.protocol import AnyRequest, DoCommit, DoCommitProposals, DoJoin, DoOperate, DoPropose, DoRecall, DoSetAttribute
 from ..definitions import Json
 from ..reasons import Reason
 from . import messages as m
@@ -40,6 +40,19 @@ def _verb(backend: Backend, call: Call) -> m.Receipt:
 def _commit(backend: Backend, call: Call) -> m.Receipt:
     body: m.PlanToCommit = call.body
     return _carried_out(backend, call, DoCommit(plan=body.plan, name=body.name, secrets=body.secrets, expects=body.if_revision))
+
+
+def _join(backend: Backend, call: Call) -> m.Receipt:
+    body: m.InstalledMachine = call.body
+    wanted = DoJoin(
+        address=body.address,
+        user=body.user,
+        name=body.name,
+        host_key=body.host_key,
+        password=body.password,
+        private_key=body.private_key,
+    )
+    return _carried_out(backend, call, wanted)
 
 
 def _propose(backend: Backend, call: Call) -> m.Receipt:
@@ -109,6 +122,7 @@ def _status(reason: Reason, call: Call) -> int:
 ORDERS: dict[str, Callable[[Backend, Call], Any]] = {
     "verb": _verb,
     "plan-commit": _commit,
+    "node-join": _join,
     "propose": _propose,
     "propose-delete": _propose_delete,
     "propose-back": _propose_back,

@@ -23,7 +23,7 @@ from ..views.plan_view import DeploymentView, deployment_views, revision_text
 from ..views.proposals import ProposalView, waiting_edit, waiting_edits
 from ..views.revisions import revision_views
 from ..views.story import Story
-from ..views.summary import NodeRow, RoleRow, Summary, node_row, node_why, role_row, servers, summary
+from ..views.summary import NodeRow, RoleRow, Summary, machines, node_row, node_why, role_row, summary
 from . import messages as m
 from .calls import Backend, Call, Refusal, unknown
 from .openapi import document
@@ -51,7 +51,7 @@ def _health(backend: Backend, call: Call) -> Json:
 
 def _nodes(backend: Backend, _call: Call) -> list[NodeRow]:
     world = backend.world
-    return [node_row(world, node) for node in servers(world)]
+    return [node_row(world, node) for node in machines(world)]
 
 
 def _node(backend: Backend, call: Call) -> NodeRow:

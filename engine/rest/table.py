@@ -65,7 +65,7 @@ _READS = (
     _get("openapi", "/openapi.json", "This document", dict[str, Json]),
     _get("status", "/status", "The state of the rack", Summary),
     _get("health", "/health", "The engine's own figures, counters and refusals", dict[str, Json]),
-    _get("nodes", "/nodes", "All servers", list[NodeRow]),
+    _get("nodes", "/nodes", "All servers and joined machines", list[NodeRow]),
     _get("node", _NODE, "One node", NodeRow),
     _get("roles", f"{_NODE}/roles", "The roles of a node, in the order in which they run", list[RoleRow]),
     _get("role", _ROLE, "One role of a node", RoleRow),
@@ -100,6 +100,19 @@ def _plans() -> Iterator[Endpoint]:
         handler="plan-commit",
         body=m.PlanToCommit,
         most=LINE,
+    )
+
+
+def _machines() -> Iterator[Endpoint]:
+    yield Endpoint(
+        name="node-join",
+        method="POST",
+        path="/nodes",
+        summary="Adopt an installed machine as a node",
+        answer=m.Receipt,
+        handler="node-join",
+        body=m.InstalledMachine,
+        most=LARGE,
     )
 
 
@@ -166,7 +179,7 @@ def _verbs() -> Iterator[Endpoint]:
         )
 
 
-ENDPOINTS: tuple[Endpoint, ...] = (*_READS, *_plans(), *_edits(), *_attributes(), *_verbs())
+ENDPOINTS: tuple[Endpoint, ...] = (*_READS, *_plans(), *_machines(), *_edits(), *_attributes(), *_verbs())
 
 
 def _pattern(path: str) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
 from ..jigs.ansible import AnsibleJig
-from ..jigs.local import LocalJig
+from ..jigs.local import Daemons, LocalJig
 from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
 from ..jigs.script import ScriptJig
@@ -51,7 +51,7 @@ class Adapters:
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
             "script": ScriptJig(submit, self.logs, self.ssh),
-            "local": LocalJig(submit, self.logs, config.store / "local"),
+            "local": LocalJig(submit, self.logs, config.store / "local", daemons=daemons_of(config)),
             "device": LocalJig(submit, self.logs, config.store / "device"),
             "noop": NoopJig(loop.submit),
             "puppet": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-puppet"),
@@ -65,3 +65,13 @@ class Adapters:
     def close(self) -> None:
         """After the runner, which ends the jigs."""
         self.ssh.close_all()
+
+
+def daemons_of(config: Config) -> Daemons:
+    """Where and how the roles of the admin node run daemons."""
+    folder = config.store / "services"
+    if config.reach.lane is not None or (config.synthetic and config.rack is None):
+        return Daemons(folder=folder, rehearsal="loopback")
+    if config.rack is not None:
+        return Daemons(folder=folder, rehearsal="namespace", owner=config.rack / "owner.pid")
+    return Daemons(folder=folder)

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import to_builtins
 
 from .. import reasons
-from ..attach.protocol import DoPropose
+from ..attach.protocol import DoJoin, DoPropose
 from ..core.world.world import World
 from ..definitions import Json, versions
 from ..effects import Accept, Refuse
@@ -29,6 +29,7 @@ from ..trust.vault import VaultError
 from .disk_looks import DiskLooks
 from .health import Health
 from .last_values import LastValues
+from .monitoring import Monitoring
 from .packet_record import PacketRecord
 from .sealing import Sealing
 
@@ -47,6 +48,7 @@ class Attachable(Protocol):
     last_values: LastValues
     packets: PacketRecord
     disks: DiskLooks
+    monitoring: Monitoring
     stop_asked: threading.Event
 
     @property
@@ -61,6 +63,7 @@ class Attachable(Protocol):
     def sealing(self) -> Sealing: ...
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse: ...
     def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse: ...
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse: ...
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
@@ -127,6 +130,9 @@ class EngineHost:
                 return Refuse(request=None, reason=refused)
             return self._engine.ask(CommitProposals(who=who, deployments=names, seen=dict(seen)))
 
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse:
+        return self._engine.join(wanted, who)
+
     def wait(self, seq: int, timeout_s: float) -> int:
         return self._engine.wait(seq, timeout_s)
 
@@ -144,6 +150,7 @@ class EngineHost:
         body |= self._engine.packets.health()
         body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
+        body["monitoring"] = self._engine.monitoring.shown()
         body["package_cache"] = self._engine.package_cache()
         body["api"] = self._engine.api.shown()
         body["process"] = to_builtins(rights.now())

@@ -26,6 +26,8 @@ class Config(Struct, frozen=True, kw_only=True):
     api_requires_both: bool = False
     """An operator needs a token and a certificate for the HTTP API. False: one of them is enough."""
     reach: Reach = Reach()
+    rack: Path | None = None
+    """Folder of the virtual rack that this engine serves. None: the rack is real."""
     synthetic: bool = False
     """Generate stand-ins for images, for simulated machines only."""
     admin: str = "admin"
@@ -40,3 +42,4 @@ class Config(Struct, frozen=True, kw_only=True):
         # Tasks of the admin node, racks and other processes get these paths, and have other working directories.
         force_setattr(self, "store", absolute(self.store))
         force_setattr(self, "keys", absolute(self.keys))
+        force_setattr(self, "rack", self.rack and absolute(self.rack))

@@ -64,12 +64,16 @@ class Contact:
             return False
         return bool(self._ssh.boot_id(node.id, target) == node.boot_id)
 
+    def boot_of(self, node: Node, target: SshTarget | None) -> str:
+        """The boot_id of what a machine runs now. Empty: it does not answer."""
+        return self._ssh.boot_id(node.id, target)[:64] if target is not None else ""
+
 
 def silent_nodes(world: World, last_contact: Callable[[str], float | None], now: float, longer_s: float) -> list[Missed]:
     """Nodes that count as alive and were silent for so many seconds of monotonic time."""
     out = []
     for node in world.nodes.values():
-        if node.kind is Kind.SERVER and node.alive and node.available and not node.probe:
+        if node.kind in (Kind.SERVER, Kind.JOINED) and node.alive and node.available and not node.probe:
             last = last_contact(node.id)
             if last is None or now - last > longer_s:
                 out.append(Missed(node=node.id))

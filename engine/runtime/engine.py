@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from ..attach.protocol import DoJoin
 from ..attach.server import AttachService
 from ..core.plan.follow import unfit
 from ..core.plan.pieces import checked
@@ -37,6 +38,7 @@ from ..store.errors import files_of
 from ..store.store import Store
 from ..trust.vault import at_hand
 from .adapters import Adapters
+from .adoption import Adoption
 from .api_host import Api
 from .attach_host import EngineHost
 from .broker import Broker
@@ -46,6 +48,7 @@ from .handles import Handles
 from .health import Health
 from .last_values import LastValues
 from .loop import Clock, Loop
+from .monitoring import Monitoring
 from .packet_record import PacketRecord
 from .runner import Ports, Runner
 from .sealing import Sealing
@@ -106,14 +109,16 @@ class Engine:
         )
         self.adapters = Adapters(self.config, self.loop, self.last_values)
         self.services = Services(self.config, self.catalog, self.loop, self.adapters, self.last_values, self.packets)
+        self._adoption = Adoption(lambda: self.world, self.adapters.ssh, self.adapters.ssh_key, self.config.reach, self.ask)
         self._runner = Runner(self._ports())
         self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
         contact = self.adapters.contact
+        self.monitoring = Monitoring(lambda: self.world, self.loop.submit)
         self._watch = Watch(
             silent=lambda: [] if self.services.deaf else contact.silent(),
             ask=self._runner.ask,
             silence_s=contact.silence_s,
-            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look),
+            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look, nagios=self.monitoring.look),
         )
 
     def _begin(self) -> None:
@@ -121,7 +126,7 @@ class Engine:
         try:
             if self.world.plan is not None:
                 self.services.start(self.world.plan)
-            self.loop.begin(Started(installation=secrets.token_hex(4), admin=self.config.admin))
+            self.loop.begin(Started(installation=secrets.token_hex(4), v6=secrets.token_hex(5), admin=self.config.admin))
             if self.failure:
                 raise ServiceError(self.failure)
             self.sealing.sweep()
@@ -142,6 +147,8 @@ class Engine:
             power=to.power,
             proofs=to.proofs,
             is_there=to.contact.is_there,
+            boot_of=to.contact.boot_of,
+            remove_key=self._adoption.remove_key,
             open_handle=handles.open,
             secrets=to.vault.values,
             reach=self.config.reach,
@@ -217,6 +224,10 @@ class Engine:
     def ask(self, event: Asked, timeout_s: float = 30.0) -> Accept | Refuse:
         """Hand in what an operator wants, and wait for the receipt or the refusal."""
         return self._broker.ask(event, timeout_s)
+
+    def join(self, wanted: DoJoin, who: str) -> Accept | Refuse:
+        """Adopt an installed machine. Blocks until its SSH server has answered, half a minute at most."""
+        return self._adoption.join(wanted, who)
 
     def commit(self, plan: Plan, who: str, secrets: Mapping[str, str] | None = None, expects: int | None = None) -> Accept | Refuse:
         """Make a plan the wanted state: its secrets are sealed, the services are started, then it is committed.

@@ -18,6 +18,7 @@ from .. import reasons
 from ..core.boot.loaders import discovery_image
 from ..core.hardware.devices import about
 from ..core.hardware.inventory import inventory_of
+from ..core.plan.joined import jig_of
 from ..core.roles.attributes import admin_network, handles
 from ..core.roles.claims import not_confirmed
 from ..core.roles.stages import DISCOVERY, over_network
@@ -35,12 +36,13 @@ from ..effects import (
     Probe,
     Prove,
     Refuse,
+    RemoveKey,
     SendDhcp,
     SetPower,
     Start,
     Welcome,
 )
-from ..events import Event, Missed, Outcome, Powered, PowerSet, Probed, Proved
+from ..events import Event, KeyRemoved, Missed, Outcome, Powered, PowerSet, Probed, Proved
 from ..jigs import Jig, Order
 from ..jigs.ssh import SshTarget
 from ..model import Kind, Node, NodeRole, Way
@@ -82,6 +84,10 @@ class Ports(Struct, frozen=True, kw_only=True):
     packets: PacketRecord | None = None
     no_image: Callable[[str], reasons.Reason | None] = lambda _name: None
     """Why an image cannot be served. None: it can."""
+    boot_of: Callable[[Node, SshTarget | None], str] = lambda _node, _target: ""
+    """The boot_id of what a joined machine runs now. Empty: it does not answer. Blocks for some seconds at most."""
+    remove_key: Callable[[RemoveKey], reasons.Reason | None] = lambda _effect: None
+    """Removes the engine's key from a machine. Returns why it is still there. Blocks for some seconds at most."""
 
 
 class Runner:
@@ -128,6 +134,8 @@ class Runner:
                     self._blocking(self._probe, effect)
                 case Prove():
                     self._prove(effect)
+                case RemoveKey():
+                    self._blocking(self._remove_key, effect)
                 case _:
                     raise TypeError(f"no way to carry out {type(effect).__name__}")
         if replies:
@@ -141,9 +149,10 @@ class Runner:
         definition = world.catalog.roles.get(effect.role)
         if node is None or role is None or definition is None:
             return  # deleted since, so its outcome does not matter
-        jig = self._ports.jigs.get(definition.jig)
+        name = jig_of(node, definition)
+        jig = self._ports.jigs.get(name)
         if jig is None:
-            self._failed(effect, reasons.no_jig(jig=definition.jig, role=definition.name))
+            self._failed(effect, reasons.no_jig(jig=name, role=definition.name))
             return
         try:
             order = self._order(world, effect, node, role, definition)
@@ -177,8 +186,8 @@ class Runner:
 
     def target(self, world: World, node: Node) -> SshTarget | None:
         """Address and keys of a node's installed system. None if it has no address yet."""
-        address = world.address_of.get((node.id, admin_network(world)))
-        if address is None or node.kind is not Kind.SERVER:
+        address = node.address if node.kind is Kind.JOINED else world.address_of.get((node.id, admin_network(world)), "")
+        if not address or node.kind not in (Kind.SERVER, Kind.JOINED):
             return None
         host, port = self._ports.reach(address, 22)
         return SshTarget(address=host, port=port, user="root", host_key=node.host_key or None)
@@ -312,8 +321,22 @@ class Runner:
         assert isinstance(effect, Probe)
         world = self._ports.world()
         node = world.nodes.get(effect.node)
+        if node is not None and node.kind is Kind.JOINED:
+            boot_id = self._ports.boot_of(node, self.target(world, node))
+            if boot_id:
+                self._ports.last_values.contact(node.id)
+            return Probed(node=effect.node, probe=effect.probe, alive=bool(boot_id), boot_id=boot_id)
         alive = node is not None and self._answers(node, self.target(world, node))
         return Probed(node=effect.node, probe=effect.probe, alive=alive)
+
+    def _remove_key(self, effect: Effect) -> Event:
+        assert isinstance(effect, RemoveKey)
+        try:
+            failure = self._ports.remove_key(effect)
+        except Exception as error:
+            log.exception("the engine's key on %s", effect.name)
+            failure = reasons.key_stays(name=effect.name, address=effect.address, message=f"{type(error).__name__}: {error}"[:200])
+        return KeyRemoved(name=effect.name, address=effect.address, failure=failure)
 
 
 def secret_names(world: World, definition: RoleDef, closed: dict[str, Json]) -> tuple[str, ...]:

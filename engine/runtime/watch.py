@@ -47,7 +47,8 @@ class Watch:
 
 
 class Chores:
-    """`link` looks at the interface. `clock`: monotonic seconds; `wall`: seconds since 1970, as files have them."""
+    """`link` looks at the interface, and `nagios` at what Nagios says. `clock`: monotonic seconds; `wall`: seconds since 1970, as files
+    have them."""
 
     def __init__(
         self,
@@ -56,12 +57,14 @@ class Chores:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         link: Callable[[], None] = lambda: None,
+        nagios: Callable[[], None] = lambda: None,
     ) -> None:
-        self._submit, self._logs, self._link, self._clock, self._wall = submit, logs, link, clock, wall
+        self._submit, self._logs, self._link, self._nagios, self._clock, self._wall = submit, logs, link, nagios, clock, wall
         self._stamped, self._swept = clock(), clock() - SWEEP_S
 
     def __call__(self) -> None:
         self._link()
+        self._nagios()
         now = self._clock()
         if now - self._stamped >= STAMP_S:
             self._stamped = now

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ..definitions import Json
-from ..model import same_but_last
+from ..last_values import same_but_last
 from . import check, sums
 from .schema import CODECS, Change, Tables
 

@@ -18,6 +18,8 @@ from ..events import (
     Event,
     Happened,
     Hello,
+    Join,
+    KeyRemoved,
     NodeDue,
     Operate,
     PowerSet,
@@ -30,14 +32,14 @@ from ..events import (
     Started,
     Tick,
 )
-from ..model import Quiet, behind
+from ..last_values import Quiet, behind
 from ..requests import Asker, Request
 from . import sums
 from .schema import Change
 
 _encode = msgspec.json.Encoder().encode
 
-ALWAYS = (Commit, CommitProposals, Operate, PowerSet, Propose, Recall, SetAttribute, Started)
+ALWAYS = (Commit, CommitProposals, Join, KeyRemoved, Operate, PowerSet, Propose, Recall, SetAttribute, Started)
 """Events that are journalled even if they change nothing: somebody asked, and the journal must show that."""
 
 
@@ -75,7 +77,9 @@ def written(event: Event) -> bytes:
     match event:
         case Tick():
             return _encode({"type": "Tick", "subjects": [due_text(due) for due in event.subjects]})
-        case ScriptAsked() | Hello() | Commit() | Propose() | Recall() | CommitProposals() | Operate() | SetAttribute() | PowerSet():
+        case (
+            ScriptAsked() | Hello() | Commit() | Propose() | Recall() | CommitProposals() | Operate() | Join() | SetAttribute() | PowerSet()
+        ):
             fields: dict[str, Json] = msgspec.to_builtins(event)
             return _encode(fields | {"request": request_number(event.request)})
         case _:

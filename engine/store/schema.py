@@ -247,14 +247,14 @@ def _add_sums(db: sqlite_utils.Database) -> None:
 
 
 def _add_tables(db: sqlite_utils.Database) -> None:
-    """Tables that came after the first version (`proposals`)."""
+    """Tables that came after the first version (`proposals`, then `watches`)."""
     for codec in CODECS.values():
         if not column_names(db.conn, codec.table):
             _create_table(db, codec)
             db.conn.execute(f"ALTER TABLE {_quote(codec.table)} ADD COLUMN {CRC} INTEGER")
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums, _add_tables]
+MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums, _add_tables, _add_tables]
 """Number n takes a store from user_version n to n + 1."""
 
 

@@ -8,7 +8,7 @@ Rules
   (`verify`).
 * One engine per store, held by a lock (`file`). Readers need no lock.
 * Many upserts of one row in a batch are written once; all their journal rows stay.
-* An event that changed only last values (`model.LAST_VALUES`) has no journal row. Its rows are as durable as all others: a lease is
+* An event that changed only last values (`last_values.LAST_VALUES`) has no journal row. Its rows are as durable as all others: a lease is
   renewed before the answer leaves. So the tables may be newer than the journal in those fields, and in no others.
 * In a flood, strangers' records change without the journal, and say so (`model.Journalled`).
 * Engine time is that of the last commit: in its row, or in `info` if it has none, at least every STAMP_S.
@@ -34,7 +34,8 @@ from typing import TypeVar
 import msgspec
 
 from ..events import Happened
-from ..model import Row, same_but_last
+from ..last_values import same_but_last
+from ..model import Row
 from . import check
 from .errors import OF_THE_ROWS, StoreError, Unstorable, from_os, from_sqlite
 from .file import (

@@ -23,7 +23,7 @@ from ..core.roles.transitions import doubted
 from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
 from ..reasons import Reason, advice, is_failure, sentence
-from .summary import sighting_reason
+from .summary import FindingRow, findings, sighting_reason
 
 FIRMWARE_S = 420.0
 """Seconds after the commit of a plan in which machines may still be silent."""
@@ -69,6 +69,7 @@ def next_step(world: World, links: Topology | None = None) -> Step:
         or _allocate(world, servers)
         or _release(servers)
         or _held_up(servers)
+        or _put_right(world)
         or _look(world)
         or _power(world, servers)
         or _cable(world, links)
@@ -214,6 +215,20 @@ def _held_up(servers: list[Node]) -> Step | None:
     told = _COMMAND.sub("", advice(cause))
     who = short(node.name) if len(hit) == 1 else f"{short(node.name)} and {len(hit) - 1} more"
     return Step(kind="look", text=f"{who}: {sentence(cause)}" + (f": {told}" if told else ""), node=node.name, many=len(hit))
+
+
+def _put_right(world: World) -> Step | None:
+    """A finding of an active role: what most nodes share."""
+    causes: dict[tuple[str, str], list[FindingRow]] = {}
+    for one in findings(world):
+        causes.setdefault((one.why.code, one.role), []).append(one)
+    if not causes:
+        return None
+    hit = max(causes.values(), key=len)
+    first = min(hit, key=lambda one: _natural(one.node))
+    who = short(first.node) if len(hit) == 1 else f"{short(first.node)} and {len(hit) - 1} more"
+    text = f"{who}: {first.why.sentence}; r runs {first.role} again"
+    return Step(kind="mend", text=text, node=first.node, role=first.role, verb="retry", many=len(hit))
 
 
 def _power(world: World, servers: list[Node]) -> Step | None:

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..core.roles.attributes import HANDLES, layers
+from ..core.roles.attributes import COMPUTED, HANDLES, layers
 from ..core.roles.typed import kind
 from ..core.world.world import World
 from ..definitions import AttributeDef, Json
 from ..model import Node
-
-COMPUTED = frozenset(
-    {
-        "hostname",
-        "domain",
-        "admin-network",
-        "network",
-        "admin-address",
-        "admin-subnets",
-        "engine-url",
-        "engine-key",
-        "image",
-        "credential",
-    }
-)
-"""Values that the engine computes (`attributes.engine_value`). A deployment cannot set them."""
 
 
 class AttributeRow(Struct, frozen=True, kw_only=True):

@@ -79,6 +79,8 @@ def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
         roots.append((node, None, node.problem))
     elif start is not None:
         _follow(world, node, start, 0, set(), out, roots)
+    if not roots:
+        _findings(world, node, role, out, roots)
     word = f"{start.role} on {short(node.name)}" if start is not None else short(node.name)
     if not roots and not role and node.notice is not None:
         out.append(_link(0, short(node.name), node_state(world, node), node.notice))
@@ -116,6 +118,17 @@ def _stage(world: World, role: NodeRole) -> int:
     definition = world.catalog.roles.get(role.role)
     names = [s.name for s in world.catalog.stages]
     return names.index(definition.stage) if definition is not None and definition.stage in names else 0
+
+
+def _findings(world: World, node: Node, role: str, out: list[WhyLink], roots: list[tuple[Node, NodeRole | None, Reason]]) -> None:
+    """What is wrong with active roles: of the node, or of this one."""
+    mine = [world.node_roles[k] for k in world.roles_of.get(node.id) or () if role in ("", k[1])]
+    found = [(one, reason) for one in mine for reason in one.findings]
+    if found:
+        out.clear()  # it may say that nothing blocks the role
+    for one, reason in found:
+        out.append(_link(0, one.role, one.state.value, reason))
+        roots.append((node, one, reason))
 
 
 def _link(depth: int, subject: str, state: str, reason: Reason) -> WhyLink:

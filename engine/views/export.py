@@ -13,7 +13,7 @@ from ..core.roles.derive import committed
 from ..core.roles.stages import node_state
 from ..core.world.world import World
 from ..model import Node
-from .summary import servers
+from .summary import machines
 
 TEXT = 128
 """Most characters of a text. A longer one is cut."""
@@ -55,11 +55,11 @@ class ExportedNode(Struct, frozen=True, kw_only=True):
 
 
 def exported(world: World) -> list[ExportedNode]:
-    """All servers, in the order in which they are shown."""
+    """All machines, in the order in which they are shown."""
     kept: dict[str, dict[str, str]] = {}
     for one in world.allocations.values():
         kept.setdefault(one.node, {})[one.network] = one.address
-    return [_node(world, node, dict(sorted(kept.get(node.id, {}).items()))) for node in servers(world)]
+    return [_node(world, node, dict(sorted(kept.get(node.id, {}).items()))) for node in machines(world)]
 
 
 def _node(world: World, node: Node, addresses: dict[str, str]) -> ExportedNode:

@@ -18,12 +18,12 @@ from ..core.world.load import load_world
 from ..core.world.work import Work
 from ..core.world.world import World
 from ..definitions import Catalog
-from ..model import LAST_VALUES, behind, same_but_last
+from ..last_values import LAST_VALUES, behind, same_but_last
 from ..store.store import JournalRow, Store
 
 BATCH = 1000
 LAST_S = 60.0
-"""Seconds between two reads of the last values, which the journal does not contain (`model.LAST_VALUES`)."""
+"""Seconds between two reads of the last values, which the journal does not contain (`last_values.LAST_VALUES`)."""
 
 
 class Follower:

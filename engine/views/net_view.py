@@ -6,7 +6,10 @@ from ipaddress import IPv4Address
 
 from msgspec import Struct
 
+from ..core.plan.links import bond_of
+from ..core.plan.v6 import prefix
 from ..core.world.world import World
+from ..plan import Network
 
 
 class RangeView(Struct, frozen=True, kw_only=True):
@@ -22,8 +25,10 @@ class NetworkView(Struct, frozen=True, kw_only=True):
     subnet: str
     router: str
     vlan: int
-    conduit: str
+    carried: str
+    """What carries it, in words. Empty: the plan does not say."""
     v6: str
+    """Its /64. `auto`: not known before the engine's next start. Empty: none."""
     strangers: str
     ranges: tuple[RangeView, ...]
     deployment: str = ""
@@ -64,14 +69,20 @@ def networks(world: World) -> tuple[NetworkView, ...]:
                 subnet=network.subnet,
                 router=network.router,
                 vlan=network.vlan,
-                conduit=network.conduit,
-                v6=network.v6prefix,
+                carried=_carried(network),
+                v6=str(prefix(world, network) or network.v6prefix),
                 strangers=network.strangers,
                 ranges=tuple(ranges),
                 deployment=network.deployment,
             )
         )
     return tuple(out)
+
+
+def _carried(network: Network) -> str:
+    bond = bond_of(network)
+    parts = [network.conduit, bond.mode if bond is not None else "", network.bridge, f"mtu {network.mtu}" if network.mtu else ""]
+    return " ".join(part for part in parts if part)
 
 
 def addresses(world: World) -> tuple[AddressRow, ...]:

@@ -21,6 +21,7 @@ from ..core.world.world import World
 from ..definitions import Json
 from ..model import Boot, Loader, Node, NodeRole, Signal, State
 from ..reasons import sentence
+from .carriers import Carrier, carriers
 from .facts import node_facts
 from .summary import NodeRow, RoleRow, node_row, role_row
 
@@ -128,6 +129,7 @@ class NodePage(Struct, frozen=True, kw_only=True):
     disks: tuple[Disk, ...]
     clock_off: int | None = None
     """Seconds by which its clock was ahead of the engine's at its last hello. None: not reported."""
+    networks: tuple[Carrier, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     """Odd facts about the machine that stop nothing: label and sentence (`facts`)."""
 
@@ -166,6 +168,7 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         nics=tuple(_nics(world, node, found)),
         disks=tuple(disks(world, node.id)),
         clock_off=node.clock_off,
+        networks=carriers(world, node),
         facts=node_facts(world, node, links),
     )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from msgspec import Struct, convert
+from msgspec import Struct
 
 from ..core.roles.derive import done
 from ..core.world.world import World
 from ..files.plan_write import write
 from ..model import Node, Revision, State
-from ..plan import Plan
+from ..plan import from_stored
 from .deployments import DeploymentState, deployment_states
 from .proposals import ProposalView, waiting_edits
 from .revisions import SYSTEM, RevisionView, revision_views
@@ -64,7 +64,7 @@ class PlanPage(Struct, frozen=True, kw_only=True):
 
 def revision_text(revision: Revision) -> str:
     """The plan of a revision as YAML."""
-    return write(convert(revision.plan, Plan))
+    return write(from_stored(revision.plan))
 
 
 def deployed(world: World, deployment: str = "") -> list[str]:

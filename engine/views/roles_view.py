@@ -87,7 +87,7 @@ def state_of(world: World, role: NodeRole) -> str:
 
 
 def bearers(world: World) -> list[Node]:
-    """Nodes that have roles: this machine first, then devices and servers by place and name."""
+    """Nodes that have roles: this machine first, then devices and joined machines by name, then servers by place and name."""
     others = [n for n in world.nodes.values() if n.kind is not Kind.SERVER and world.roles_of.get(n.id)]
     return [*sorted(others, key=lambda n: (n.kind is not Kind.ADMIN, n.name)), *servers(world)]
 

@@ -68,10 +68,11 @@ class Story:
             place = row.fields.get("pointer")
             verb = "clears" if row.fields.get("clear") else "sets"
             words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')}{f'#{place}' if place else ''} of {whose}")
-        if row.event in _EDITS:
-            words.insert(0, f"{row.fields.get('who')}: {_edit(row)}")
-        if row.event == "Operate":
-            words.insert(0, f"{row.fields.get('who')}: {row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip())
+        if row.event == "KeyRemoved" and not failure:
+            words.append(f"the engine's key is removed from {row.fields.get('name')} at {row.fields.get('address')}")
+        ordered = _order(row)
+        if ordered:
+            words.insert(0, f"{row.fields.get('who')}: {ordered}")
         out["text"] = "; ".join(dict.fromkeys([*words, *others]))
         return out
 
@@ -124,6 +125,15 @@ class Story:
         self._states[(node, role)] = state
         roles[role] = state
         return [f"{role} {state}" if own else f"{role} on {self._names.get(node, node).split('.')[0]} {state}"]
+
+
+def _order(row: JournalRow) -> str:
+    """What an operator ordered. Empty: the event is no such order, or `tell` says it."""
+    if row.event in _EDITS:
+        return _edit(row)
+    if row.event == "Join":
+        return f"joins the machine at {row.fields.get('address')}"
+    return f"{row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip() if row.event == "Operate" else ""
 
 
 def _edit(row: JournalRow) -> str:

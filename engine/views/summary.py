@@ -61,6 +61,16 @@ class RoleRow(Struct, frozen=True, kw_only=True):
     tries: int
     since: float
     why: tuple[Why, ...]
+    findings: tuple[Why, ...] = ()
+    """What is wrong with it although it is active. A retry runs it again."""
+
+
+class FindingRow(Struct, frozen=True, kw_only=True):
+    """A finding: something is wrong with an active role."""
+
+    node: str
+    role: str
+    why: Why
 
 
 class Summary(Struct, frozen=True, kw_only=True):
@@ -81,12 +91,20 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The deployments that something holds up, with the node role that does and the reason; and those with an edit that waits."""
     trust: str = ""
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
+    findings: tuple[FindingRow, ...] = ()
+    """Sorted by node and role."""
 
 
 def servers(world: World) -> list[Node]:
     """Servers in the order in which they are shown: by place, then name."""
     found = [n for n in world.nodes.values() if n.kind is Kind.SERVER]
     return sorted(found, key=lambda n: ((n.place.rack, n.place.unit) if n.place else ("~", 0), _natural(n.name)))
+
+
+def machines(world: World) -> list[Node]:
+    """Servers in that order, then the joined machines by name."""
+    joined = [n for n in world.nodes.values() if n.kind is Kind.JOINED]
+    return [*servers(world), *sorted(joined, key=lambda n: _natural(n.name))]
 
 
 def _natural(name: str) -> tuple[str, int, str]:
@@ -176,11 +194,23 @@ def role_row(world: World, role: NodeRole) -> RoleRow:
         tries=role.tries,
         since=role.since,
         why=tuple(why(r) for r in reasons),
+        findings=tuple(why(r) for r in role.findings),
     )
 
 
+def findings(world: World) -> tuple[FindingRow, ...]:
+    """All findings of the rack. The world keeps no index of them: they are few, and this is a scan."""
+    found = [role for role in world.node_roles.values() if role.findings]
+    found.sort(key=lambda role: (_natural(_name(world, role)), role.role))
+    return tuple(FindingRow(node=_name(world, role), role=role.role, why=why(one)) for role in found for one in role.findings)
+
+
+def _name(world: World, role: NodeRole) -> str:
+    return world.nodes[role.node].name if role.node in world.nodes else role.node
+
+
 def summary(world: World) -> Summary:
-    nodes = servers(world)
+    nodes = machines(world)
     states = deployment_states(world)
     waiting: dict[str, Why] = {}
     ready = failed = 0
@@ -208,6 +238,7 @@ def summary(world: World) -> Summary:
         deployments={name: one.state for name, one in states.items()},
         held_up={name: one for name, one in states.items() if one.role or one.why is not None or one.edit is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
+        findings=findings(world),
     )
 
 
@@ -233,11 +264,11 @@ def _sighted(sighting: Sighting) -> str:
 def settled(world: World, expect: int) -> str:
     """Whether a headless run is over: `ready` (all expected nodes are ready), `stuck` (nothing moves without a person), `silent`
     (the same, but silent or unseen machines may come back by themselves), or empty."""
-    nodes = servers(world)
+    nodes, expected = machines(world), len(servers(world))
     states = [node_state(world, n) for n in nodes]
     admin = world.nodes.get("admin")
     admin_ready = admin is None or not wanted_stage(world, admin)
-    if len(nodes) >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
+    if expected >= max(expect, 1) and all(s == "ready" for s in states) and admin_ready:
         return "ready"
     if any(n.boot is not None for n in nodes):
         return ""
@@ -246,13 +277,13 @@ def settled(world: World, expect: int) -> str:
             continue
         if not _waits_for_a_person(world, node):
             return ""
-    if len(nodes) >= expect:
+    if expected >= expect:
         return "stuck"
     unborn = [s for s in world.sightings.values() if not s.node and s.kind in ("boot-rom", "ipxe")]
     if any(s.reason is None for s in unborn):
         return ""
     refused = [s for s in unborn if s.reason is not None and s.reason.code != "sighting_waits"]
-    return "stuck" if len(nodes) + len(refused) >= expect and len(refused) == len(unborn) else "silent"
+    return "stuck" if expected + len(refused) >= expect and len(refused) == len(unborn) else "silent"
 
 
 def proved(world: World, expect: int) -> str:

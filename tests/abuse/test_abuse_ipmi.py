@@ -1,4 +1,5 @@
-"""100,000 mutated replies of BMCs, handshake and commands, to the whole client: each call ends with a result or a `PowerFailed`.
+"""Mutated replies of BMCs, handshake and commands, to the whole client: each call ends with a result or a `PowerFailed`. 20,000 of them, and
+100,000 in the slow suite.
 
 The BMC is the simulated one, in process and without sockets: what it answers is mutated as octets, or before it is encrypted, so that
 what is wrong passes the integrity check. Time is the test's own, so each call is bounded by its deadline and not by a clock.
@@ -27,7 +28,7 @@ from engine.racks.bmc.ipmi import Counters as BmcCounters
 from engine.racks.bmc.label import About
 from engine.racks.bmc.session import BAD_PACKET
 
-MANY = 100_000
+MANY, SLOW = 20_000, 100_000
 TOTAL_S = 30.0
 PACE = Pace(total_s=TOTAL_S, soft_s=TOTAL_S, sensors_s=TOTAL_S)
 
@@ -148,7 +149,8 @@ class Site:
         return Wire()
 
 
-def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("many", [MANY, pytest.param(SLOW, marks=pytest.mark.slow)])
+def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, many: int) -> None:
     site = Site(11)
     names = {name: getattr(socket, name) for name in ("AF_INET", "AF_INET6", "SOCK_DGRAM")}
     monkeypatch.setattr(ipmi_session, "socket", SimpleNamespace(socket=site.client, **names))
@@ -184,7 +186,7 @@ def test_ipmi_replies_are_used_or_refused(monkeypatch: pytest.MonkeyPatch, caplo
     number = 0
     began = time.process_time()
     with caplog.at_level(logging.ERROR):
-        while site.spoiled < MANY:
+        while site.spoiled < many:
             number += 1
             site.inside = number % 2 == 0
             site.percent = (10, 40, 90)[number % 3]

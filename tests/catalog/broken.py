@@ -43,6 +43,29 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "a/barclamp.yml:1: tags (tag:yaml.org,2002:python/object:os.syste) are not allowed",
     ),
     (f"{HEAD}rolls: []\n", (), "a/barclamp.yml:2: rolls: unknown key; did you mean 'roles'?"),
+    # -- checks
+    (_role("checks: [{kind: tpc}]"), (), "a/barclamp.yml:6: roles.0.checks.0.kind: unknown kind of check 'tpc'; did you mean 'tcp'?"),
+    (_role("checks: [{kind: tcp}]"), (), "a/barclamp.yml:6: roles.0.checks.0: a check of kind tcp needs the key 'port'"),
+    (
+        _role("checks: [{kind: ntp, port: 1}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.checks.0.port: a check of kind ntp has no key 'port'; it has kind, name",
+    ),
+    (
+        _role("checks: [{kind: process, process: 'a;reboot'}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.checks.0.process: expected a process's name of at most 15 characters, not 'a;reboot'",
+    ),
+    (
+        _role("checks: [{kind: script, program: /bin/sh -c x}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.checks.0.program: expected a program's absolute path: letters, digits and . _ + / -, not '/bin/sh -c x'",
+    ),
+    (
+        _role("checks: [{kind: ntp}, {kind: ntp}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.checks.1: the role already has a check 'ntp': give this one another name",
+    ),
     # -- roles
     (f"{HEAD}roles:\n  x: {{}}\n", (), "a/barclamp.yml:2: roles: expected a list, not a map"),
     (_role("flag: []"), (), "a/barclamp.yml:6: roles.0.flag: unknown key; did you mean 'flags'?"),

@@ -15,6 +15,9 @@ from node_folder import Machine
 
 sys.path.append(str(Path(__file__).parents[1] / "install"))
 
+import daemons
+import names
+import ports_folder
 import test_catalog_discovery as discovery
 import test_catalog_etcd as etcd
 import test_catalog_hardware as hardware
@@ -99,13 +102,19 @@ def os_install(machine: Machine) -> Attributes:
 
 
 def network(machine: Machine) -> Attributes:
-    system.ports(machine)
+    ports_folder.ports(machine)
     machine.write("ip", "eno1 192.168.124.81/24\n")
-    return system.network()
+    machine.write(
+        "etc/systemd/network/50-crowbar-admin.network",
+        "[Match]\nMACAddress=f4:02:70:aa:bb:01\nType=ether\n[Network]\nAddress=192.168.124.81/24\n",
+    )
+    more = {"vlan": 200, "mtu": 9000, "bridge": "br-storage", "router": "10.1.0.1", "preference": 20}
+    return ports_folder.network(bond=ports_folder.bond(), links=ports_folder.on("eno1", "eno3"), **more)
 
 
 def ntp_server(machine: Machine) -> Attributes:
-    machine.tool("chronyd", "")
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("chronyc", "echo 7F7F0101,,10,0,0,0,0")
     return {
         "ntp-upstream": ["10.0.0.1"],
         "ntp-serve": True,
@@ -118,6 +127,57 @@ def ntp_client(machine: Machine) -> Attributes:
     machine.tool("systemctl", system.SYSTEMCTL)
     (machine.root / "etc/chrony").mkdir(parents=True)
     return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
+
+
+OBJECTS = "define host {\n}\ndefine service {\n}\n"
+
+
+def monitor_server(machine: Machine) -> Attributes:
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("nagios4", "")
+    machine.tool("id", "echo 0")
+    return {"monitor/objects": OBJECTS, "monitor-interval": 20}
+
+
+OPENSSL = r"""
+while [ $# -gt 0 ]; do
+    case $1 in
+    -keyout | -out) echo "$1" >"$2" && shift ;;
+    esac
+    shift
+done
+"""
+
+
+def monitor_client(machine: Machine) -> Attributes:
+    for path in ("usr/sbin/nrpe", "usr/lib/nagios/plugins/check_procs", "usr/bin/prometheus-node-exporter"):
+        machine.write(path)
+    machine.tool("systemctl", system.SYSTEMCTL)
+    machine.tool("openssl", OPENSSL)
+    machine.tool("chgrp", "")
+    return {
+        "admin-address": "192.168.124.10",
+        "admin-network": {"name": "admin", "address": "192.168.124.81"},
+        "node-checks": [
+            {"command": "ntp-client.process", "plugin": "check_procs", "arguments": "-c 1: -C chronyd"},
+            {"command": "web.own", "plugin": "/usr/local/lib/web/check", "arguments": ""},
+        ],
+    }
+
+
+def trends_server(machine: Machine) -> Attributes:
+    machine.tool("service", daemons.SERVICE)
+    machine.tool("prometheus", "")
+    return {
+        "admin-address": "192.168.124.10",
+        "trends-listen": "loopback",
+        "trends-days": 30,
+        "trends-gigabytes": 10,
+        "trends/nodes": [
+            {"node": "node-1", "role": "monitor-client", "value": {"address": "192.168.124.81"}},
+            {"node": "node-2", "role": "monitor-client", "value": None},
+        ],
+    }
 
 
 def package_sources(machine: Machine) -> Attributes:
@@ -158,6 +218,12 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "network": network,
     "ntp-server": ntp_server,
     "ntp-client": ntp_client,
+    "dns-server": names.server,
+    "dns-records": names.records,
+    "dns-client": names.client,
+    "monitor-server": monitor_server,
+    "monitor-client": monitor_client,
+    "trends-server": trends_server,
     "package-sources": package_sources,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
@@ -176,5 +242,8 @@ LENIENT: dict[str, str] = {
     "bmc-discover": "what cannot be read of one answer is left out; a BMC that does not answer at all fails the role",
 }
 """Roles that look only, and may end well with less than there is where a command failed, and why. What they give fits its schema all the same."""
-MAY_DIFFER: dict[str, tuple[str, ...]] = {}
+MAY_DIFFER: dict[str, tuple[str, ...]] = {
+    "dns-server": ("looked",),
+    "network": ("crowbar/network/change/", "crowbar/network/.new/", "crowbar/network/.change/"),
+}
 """Files that may differ from those of one clean run after an error or a power cut, by role: parts of their names."""

@@ -77,8 +77,25 @@ def server(machine: Any) -> None:
     w("sys/class/net/br0/address", "f4:02:70:aa:bb:01\n")
 
 
+ETHTOOL = r"""
+[ "$1" = eno1 ] || { echo "Settings for $1:"; echo "	Supported link modes:   Not reported"; exit 0; }
+cat <<'END'
+Settings for eno1:
+	Supported ports: [ FIBRE ]
+	Supported link modes:   1000baseT/Full
+	                        10000baseT/Full
+	                        25000baseCR/Full
+	Supported pause frame use: Symmetric Receive-only
+	Advertised link modes:  100000baseCR4/Full
+	Speed: 10000Mb/s
+END
+"""  # noqa: E101
+"""What ethtool 6.1 prints of a port for SFP28 modules, and of one that reports no modes."""
+
+
 def test_inventory_of_a_server(machine: Any) -> None:
     server(machine)
+    machine.tool("ethtool", ETHTOOL)
     machine.tool("blkid", 'case "$*" in *PTTYPE*sda) echo gpt ;; *" TYPE "*sdb) echo linux_raid_member ;; *) exit 2 ;; esac')
     machine.tool("kexec", "")
     done = machine.run("inventory")

@@ -34,6 +34,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "wants": ("[p]", lambda r: r.reads == ("p",)),
     "gives": ("[q]", lambda r: r.gives == ("q",)),
     "collects": ("[{attribute: p, into: a/b}]", lambda r: r.collects[0].key == "p"),
+    "checks": ("[{kind: tcp, port: 80}]", lambda r: (r.checks[0].name, r.checks[0].port) == ("tcp", 80)),
     "holds": ("[admin]", lambda r: r.holds == ("admin",)),
     "flags": ("[implicit]", lambda r: r.flags == {"implicit"}),
     "verify": ("true", lambda r: r.verify),

@@ -95,3 +95,16 @@ def test_of_a_rack(crowbar: Run) -> None:
     assert [r["name"] for r in rows if r["type"] == "switch"] == ["mgmt", "tor1", "tor2"]
     assert len([r for r in rows if r["type"] == "link"]) == 9
     assert rows[-1] == {"type": "summary", "right": 5, "swapped": 0, "missing": 0, "silent": 3, "unknown": 1}
+
+
+def test_of_one_node(crowbar: Run) -> None:
+    code, out, _ = crowbar("topology", "control-10")
+    assert code == 0
+    assert "cables: 2 right  0 swapped  0 missing  1 silent  0 unknown" in out
+    assert " networks\n  admin        10.0.0.101/24" in out
+    rows = objects(crowbar("topology", "control-10", "--json")[1])
+    assert [r["network"] for r in rows if r["type"] == "network"] == ["admin"]
+    assert {r["node"] for r in rows if r["type"] == "link"} == {"control-10"}
+    (told,) = objects(crowbar("explain", "control-10", "network-admin", "--json")[1])
+    assert [one["address"] for one in told["networks"]] == ["10.0.0.101/24"]
+    assert crowbar("topology", "nobody")[0] == 2

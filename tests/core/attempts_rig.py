@@ -14,9 +14,10 @@ from engine.model import State
 WORK = role("work", wants=["knob"], gives=("fruit",), attempts=2, delay_s=10.0, timeout_s=100.0)
 LOOKED = role("looked", wants=["knob"], gives=("apple",), verify=True, attempts=2, timeout_s=100.0)
 CLAIMED = role("claimed", wants=["knob"], gives=("pear",), verify=True, reverify=True)
+CAREFUL = role("careful", wants=["knob"], gives=("plum",), verify=True, reverify=True, attempts=3)
 WIPE = role("wipe", wants=["knob"], flags=["destructive"], verify=True, timeout_s=100.0)
 BLIND = role("blind", flags=["once"])
-BIND = catalog(WORK, LOOKED, CLAIMED, WIPE, BLIND, defaults={"knob": 1})
+BIND = catalog(WORK, LOOKED, CLAIMED, CAREFUL, WIPE, BLIND, defaults={"knob": 1})
 
 
 def rig(*names: str, **fields: Any) -> WorldRig:

@@ -389,8 +389,12 @@ class Rack(Machines):
             self.order(machine, effect)
 
     def _local(self, effect: Start, definition: RoleDef) -> None:
-        gives = {name: f"{name} of admin" for name in definition.gives}
+        gives = {name: self.admin_value(name) for name in definition.gives}
         self.feed(self.admin_did.setdefault(effect.attempt, Outcome(attempt=effect.attempt, node=effect.node, what="done", gives=gives)))
+
+    def admin_value(self, name: str) -> Any:
+        """What a role of the admin node gives."""
+        return f"{name} of admin"
 
     # -- faults ----------------------------------------------------------------------------------------------------
 

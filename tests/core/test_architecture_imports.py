@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
-    ("reasons", "definitions", "model", "plan", "requests", "events", "effects", "quirks", "wire"),
+    ("reasons", "checks", "definitions", "model", "last_values", "plan", "requests", "events", "effects", "quirks", "wire"),
     ("core",),
     ("process",),
     ("store", "attach", "packets"),
@@ -20,7 +20,7 @@ LAYERS = (
     ("trust", "power", "jigs", "racks"),
     ("serve",),
     ("netboot", "images", "rest"),
-    ("doctor",),
+    ("doctor", "bundles"),
     ("runtime",),
     ("rehearsal",),
     ("api",),

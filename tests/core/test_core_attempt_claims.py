@@ -75,3 +75,50 @@ def test_a_destructive_role_drifts_and_is_not_stale() -> None:
     assert done(d.world, d.at("wipe"))
     assert ("n1", "wipe") not in d.world.stale
     assert drift(d.world, d.at("wipe"))
+
+
+def harm(name: str) -> reasons.Reason:
+    return reasons.not_retried(role=name, line="the old network is back")
+
+
+def test_a_claim_whose_verify_says_that_it_does_harm_is_not_tried_again() -> None:
+    d = rig("careful")
+    outcome(d, "careful", gives={"plum": 1})
+    outcome(d, "careful", "failed", failure=harm("careful"))
+    assert d.at("careful").state is State.ERROR
+    assert d.at("careful").tries == 1, "it has another attempt, and does not use it"
+    d.feed(Operate(who="op", verb="retry", node="n1", role="careful"))
+    assert d.one(Start).action == "run"
+
+
+def test_after_a_lost_attempt_verify_may_say_so_too() -> None:
+    d = rig("careful")
+    outcome(d, "careful", "lost")
+    assert d.one(Start).action == "verify"
+    outcome(d, "careful", "failed", failure=harm("careful"))
+    assert d.at("careful").state is State.ERROR
+    d.feed(Operate(who="op", verb="retry", node="n1", role="careful"))
+    assert d.one(Start).action == "run"
+
+
+def test_a_run_may_say_so() -> None:
+    d = rig("careful")
+    outcome(d, "careful", "failed", failure=harm("careful"))
+    assert d.at("careful").state is State.ERROR
+
+
+def test_harm_of_other_inputs_says_nothing_of_the_present_ones() -> None:
+    d = rig("careful")
+    outcome(d, "careful", gives={"plum": 1})
+    set_knob(d, 2)
+    outcome(d, "careful", "failed", failure=harm("careful"))
+    assert d.one(Start).action == "run"
+
+
+def test_a_claim_comes_before_other_roles_of_its_node() -> None:
+    d = rig("careful", "work", "looked")
+    for name in ("work", "looked"):
+        d.change(role=name, rank=1000.0)
+    assert [s.role for s in d.all(Start)] == ["careful"]
+    outcome(d, "careful", gives={"plum": 1})
+    assert (d.one(Start).role, d.one(Start).action) == ("careful", "verify")

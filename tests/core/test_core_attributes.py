@@ -13,7 +13,7 @@ from engine.core.hardware.inventory import Inventory
 from engine.core.hardware.topology import place_from
 from engine.core.plan.diff import diff
 from engine.core.plan.rules import choose, facts, matches
-from engine.core.roles.attributes import COMPUTED, LAYERS, document, effective, engine_value, inputs_hash, layers
+from engine.core.roles.attributes import COMPUTED, LAYERS, document, effective, engine_value, inputs, inputs_hash, layers
 from engine.core.roles.derive import done
 from engine.definitions import Want
 from engine.effects import Accept, Start
@@ -190,7 +190,8 @@ def test_what_the_engine_computes() -> None:
     }
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name
-    assert effective(d.world, network, "network") == there
+    carried = {"preference": 0, "mtu": 0, "v6": None, "conduit": "", "links": [], "bond": None, "bridge": ""}
+    assert (effective(d.world, network, "network"), inputs(d.world, network)) == (there | carried, {"network": there})
 
 
 def test_a_secret_of_the_plan_is_a_handle_by_its_name() -> None:

@@ -59,7 +59,7 @@ def test_all_fields_have_their_types() -> None:
     assert (told.memory_mb, told.cpus, told.kexec) == (65536, 32, True)
     assert [(disk.name, disk.size, disk.rotational) for disk in told.disks] == [("sda", 1 << 40, False)]
     assert [medium.what for medium in told.media] == ["virtual-media"]
-    assert told.ethernet == (Nic(name="eno1", mac="52:54:00:00:00:01", speed=10000, link=True),)
+    assert told.ethernet == (Nic(name="eno1", mac="52:54:00:00:00:01", speed=10000, link=True, driver="ixgbe", pci="0000:01:00.0"),)
     assert told.neighbours == (Neighbour(nic="eno1", chassis="c", port="swp1", system="tor1", capabilities=("Bridge",)),)
     channels = (Channel(channel=1, address="10.0.0.9", mac="aa:bb"),)
     assert told.bmc == FoundBmc(address="10.0.0.9", mac="aa:bb", clock_off=90, channels=channels)

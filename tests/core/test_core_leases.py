@@ -15,7 +15,7 @@ from engine.core.boot.leases import DECLINED, DECLINES, FRESH, LEASE, OFFER, STR
 from engine.core.boot.strangers import AT_ONCE, EVERYBODY, GONE_S, SLOT_S
 from engine.effects import Ignore, SendDhcp
 from engine.events import Commit, DhcpAsked, DhcpOverheard, Tick
-from engine.model import Allocation, Bmc, Kind, Lease, Node
+from engine.model import Allocation, Bmc, Kind, Lease, Node, NodeRole, State
 from engine.plan import Range, Rule
 from engine.wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, decode, decode_reply, encode, encode_request
 
@@ -61,6 +61,18 @@ def test_discover_request_ack() -> None:
     d.feed(request(requested=offer.yiaddr, server_id=US))
     assert (reply(d).kind, reply(d).yiaddr) == (DhcpKind.ACK, offer.yiaddr)
     assert d.world.leases[offer.yiaddr] == lease(offer.yiaddr, expires=d.now + STRANGER)
+
+
+def test_it_names_the_name_servers_that_the_rack_has() -> None:
+    d = rig()
+    given: Any = ["10.0.0.1", "fd00::1", "10.0.0.1 ", 7]
+    d.put(NodeRole(node="admin", role="dns-server", deployment="system", state=State.ACTIVE, gave={"dns-servers": given}))
+    d.feed(discover())
+    assert reply(d).dns == (), "nothing was reported yet"
+    d.change("admin", "dns-server", succeeded=True)
+    d.feed(discover())
+    assert (reply(d).dns, reply(d).domain) == (("10.0.0.1",), "r1.example.net")
+    assert decode_reply(encode(reply(d))).dns == ("10.0.0.1",)
 
 
 def test_the_lease_is_in_the_rows_that_are_committed_before_the_answer_leaves() -> None:

@@ -29,7 +29,8 @@ from engine.core.boot.strangers import (
 from engine.core.world import share
 from engine.effects import BootScript, SendDhcp
 from engine.events import DhcpAsked, Event, Operate, Started, Tick
-from engine.model import TABLES, Boot, Sighting, Signal, Way, same_but_last
+from engine.last_values import same_but_last
+from engine.model import TABLES, Boot, Sighting, Signal, Way
 from engine.plan import PlaceDef, Plan, RackDef, Range, Rule
 from engine.store.news import followed, is_news
 from engine.wire.dhcp import DhcpKind, DhcpRequest

@@ -68,6 +68,7 @@ FULL = NodeRole(
     gave={"a": 1},
     approved="op",
     succeeded=True,
+    findings=(reasons.changed_by_hand(role="raid", line="a file was changed by hand"),),
     started=1.0,
     ended=2.0,
     since=3.0,
@@ -90,6 +91,7 @@ NEW: dict[str, Any] = {
     "tries": 2,
     "gave": {"b": 2},
     "approved": "other",
+    "findings": (reasons.not_checked(role="raid", line="no answer"),),
 }
 
 
@@ -266,7 +268,7 @@ OTHER_RECORDS = {
     ("views/deployments.py", "there"),
 }
 """`replace` of records that have a `state` as well, and are no node roles."""
-SPREAD = {("model.py", "one")}
+SPREAD = {("last_values.py", "one")}
 """`replace` with fields that are not written out: of `LAST_VALUES`, of which a node role has none. Rehearsed racks have records of their own."""
 
 

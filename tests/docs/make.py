@@ -70,13 +70,23 @@ SAYS: dict[str, dict[str, str]] = {
     "networks.NAME": {
         "subnet": "`192.168.124.0/24`, from /8 to /30. Two networks never overlap. Required.",
         "ranges": "Name -> `FIRST-LAST`. `dhcp`: for machines that boot. `host`: addresses that nodes keep.",
-        "router": "An address in the subnet, outside the ranges.",
+        "router": "An address in the subnet, outside the ranges. Or a map: `address`, `v6` (inside the `/64`, or link-local) and "
+        "`preference` (1 to 65535). The default route of a node is by the router with the lowest preference.",
         "vlan": "1 to 4094. 0 is untagged.",
-        "conduit": "Links by speed and number: `1g0`, `+10g0,+10g1` (10 Gbit/s or faster), `bmc`.",
+        "conduit": "Links by speed and number: `1g0`, `+10g0,+10g1` (10 Gbit/s or faster), `bmc`. Empty: the port that the node booted from.",
+        "bond": "How several links work as one. Without it, `active-backup`.",
+        "bridge": "`true`, or a name of at most 15 characters: a bridge that has the address. `true` is `br-NAME`.",
+        "mtu": "Octets of the largest packet, 68 to 9216; with IPv6 at least 1280. 0: as the system has it.",
         "v6prefix": "A /64, or `auto`: a prefix of fd00::/8 that the engine makes for this installation.",
         "strangers": "`ignore`, or `lease`: the engine gives every machine that asks an address.",
         "dhcp": "`own`, or `proxy`: another server leases the addresses, and the engine only tells boot ROMs what to load.",
         "deployment": "The deployment that owns it. Only that one and those below it may use it. Empty: all may.",
+    },
+    "networks.NAME.bond": {
+        "mode": "`802.3ad`, `active-backup`, `balance-rr`, `balance-xor`, `balance-tlb`, `balance-alb` or `broadcast`.",
+        "hash": "What chooses the link of a frame: `layer2`, `layer2+3`, `layer3+4`, `encap2+3`, `encap3+4` or `vlan+srcmac`. Modes `802.3ad`, "
+        "`balance-xor` and `balance-tlb` have one; without it, `layer2+3`.",
+        "miimon": "Milliseconds between two looks at the links, 10 to 10000.",
     },
     "racks": {
         "name": "Name of the rack. Required.",
@@ -171,6 +181,9 @@ SAYS: dict[str, dict[str, str]] = {
         "clock_s": "Seconds by which its clock is ahead until sledgehammer sets it. Negative: behind.",
         "bmc_channel": "LAN channel (1 to 11) on which its BMC has its address. The channels before it have none.",
         "phone": "A telephone stands between its first NIC and the switch. LLDP hears both.",
+        "no_lacp": "The switch does not speak LACP on the machine's ports.",
+        "no_vlan": "This VLAN (1 to 4094) does not pass on the machine's ports. 0: all do.",
+        "frame_most": "The largest packet in octets that passes on the machine's ports. 0: any size.",
     },
     "scenario": {
         "scenario": "Version of this format: `1`. Required.",
@@ -208,6 +221,7 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("expect", plan.Expect),
     ("approve", plan.Approve),
     ("networks.NAME", plan.Network),
+    ("networks.NAME.bond", plan.Bond),
     ("racks", plan.RackDef),
     ("racks.places.UNIT", plan.PlaceDef),
     ("machines", plan.ExpectedMachine),
@@ -219,7 +233,7 @@ RECORDS: tuple[tuple[str, Any], ...] = (
     ("versions.barclamps.NAME", plan.BarclampPin),
 )
 """Path of a map in the plan -> the record that the engine makes of it."""
-BY_POSITION = {"networks.NAME": {"name"}, "deployments.NAME": {"name"}, "racks.places.UNIT": {"unit"}}
+BY_POSITION = {"networks.NAME": {"name", "router_v6", "preference"}, "deployments.NAME": {"name"}, "racks.places.UNIT": {"unit"}}
 """Fields that are the key of their map, so no key below it."""
 SCENARIO_KEYS = ("scenario", "patience", "faults", "dhcp_server", "then")
 

@@ -90,12 +90,12 @@ def killed(store: Path, kills: int, seed: int, rack_kills: int = 0, network: str
     assert run.kills == kills
 
 
-def test_the_process_is_killed_ten_times(store: Path) -> None:
-    killed(store, kills=10, seed=1)
+def test_the_process_is_killed_four_times(store: Path) -> None:
+    killed(store, kills=4, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(1, 11))
 def test_the_process_is_killed_a_hundred_times_over_ten_runs(store: Path, seed: int) -> None:
     killed(store, kills=10, seed=seed)
 

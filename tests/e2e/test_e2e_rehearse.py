@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from crowbar_process import Ended, crowbar, rack_counts, rack_folder, saved_machines, stop_rack, wait_until
+from crowbar_process import Ended, crowbar, here, rack_counts, rack_folder, saved_machines, stop_rack, wait_until
 
 import crowbar_tui
 from engine.files import plan_file
@@ -149,7 +149,7 @@ def test_nothing_happens_on_a_rack_that_is_as_it_shall_be(store: Path) -> None:
 
 def test_status(ran: tuple[Path, Ended]) -> None:
     store, _ = ran
-    found = crowbar(store, "status", "--json")
+    found = here(store, "status", "--json")
     assert found.code == 0, found
     (status,) = found.lines
     assert (status["type"], status["running"], status["nodes"], status["ready"], status["waiting"]) == ("status", False, 1, 1, {})
@@ -163,11 +163,11 @@ def test_status(ran: tuple[Path, Ended]) -> None:
 
 def test_nodes(ran: tuple[Path, Ended]) -> None:
     store, _ = ran
-    (node,) = crowbar(store, "nodes", "--json").lines
+    (node,) = here(store, "nodes", "--json").lines
     assert (node["name"], node["state"], node["runs"], node["group"]) == ("node-1.rehearsal.test", "ready", "debian-12", "compute")
     assert node["done"] == node["roles"] == len(ROLES)
     assert node["why"] is None
-    plain = crowbar(store, "nodes")
+    plain = here(store, "nodes")
     assert plain.code == 0
     (line,) = [line for line in plain.out.splitlines() if "node-1" in line]
     assert "ready" in line
@@ -176,15 +176,15 @@ def test_nodes(ran: tuple[Path, Ended]) -> None:
 
 def test_roles(ran: tuple[Path, Ended]) -> None:
     store, _ = ran
-    rows = crowbar(store, "roles", "node-1", "--json").lines
+    rows = here(store, "roles", "node-1", "--json").lines
     assert sorted(row["role"] for row in rows) == ROLES
     assert {row["state"] for row in rows} == {"active"}
-    everywhere = crowbar(store, "roles", "--json").lines
+    everywhere = here(store, "roles", "--json").lines
     assert sorted(row["role"] for row in everywhere) == sorted([*ROLES, "ntp-server"])
-    plain = crowbar(store, "roles", "node-1")
+    plain = here(store, "roles", "node-1")
     assert plain.code == 0
     assert len(plain.out.splitlines()) == len(ROLES) + 1
-    unknown = crowbar(store, "roles", "node-7")
+    unknown = here(store, "roles", "node-7")
     assert unknown.code == 2
     assert "no node node-7" in unknown.err
     assert "node-1" in unknown.err
@@ -192,21 +192,21 @@ def test_roles(ran: tuple[Path, Ended]) -> None:
 
 def test_events(ran: tuple[Path, Ended]) -> None:
     store, run = ran
-    assert crowbar(store, "events", "--json").lines == run.lines[:-1]
+    assert here(store, "events", "--json").lines == run.lines[:-1]
     seq = len(run.lines) - 1
-    assert [line["seq"] for line in crowbar(store, "events", "--json", "--after", str(seq - 3)).lines] == [seq - 2, seq - 1, seq]
-    plain = crowbar(store, "events")
+    assert [line["seq"] for line in here(store, "events", "--json", "--after", str(seq - 3)).lines] == [seq - 2, seq - 1, seq]
+    plain = here(store, "events")
     assert plain.code == 0
     assert len(plain.out.splitlines()) == seq
 
 
 def test_explain(ran: tuple[Path, Ended]) -> None:
     store, _ = ran
-    (node,) = crowbar(store, "explain", "node-1", "--json").lines
+    (node,) = here(store, "explain", "node-1", "--json").lines
     assert (node["state"], node["open"]) == ("ready", [])
-    (role,) = crowbar(store, "explain", "node-1", "raid-configure", "--json").lines
+    (role,) = here(store, "explain", "node-1", "raid-configure", "--json").lines
     assert (role["state"], role["stage"], role["why"]) == ("active", "hardware", [])
-    (attribute,) = crowbar(store, "explain", "node-1", "raid-configure", "raid-wanted", "--json").lines
+    (attribute,) = here(store, "explain", "node-1", "raid-configure", "raid-wanted", "--json").lines
     assert [(layer["layer"], layer["value"]) for layer in attribute["layers"] if layer["set"]] == [
         ("default", {"level": "none"}),
         ("deployment", {"level": "raid1"}),
@@ -216,11 +216,11 @@ def test_explain(ran: tuple[Path, Ended]) -> None:
         (("node-1", "raid-configure"), "raid-configure on node-1: active"),
         (("node-1", "raid-configure", "raid-wanted"), "raid1"),
     ):
-        plain = crowbar(store, "explain", *words)
+        plain = here(store, "explain", *words)
         assert plain.code == 0, plain
         assert expected in plain.out
-    assert crowbar(store, "explain", "node-1", "raid").code == 2
-    assert crowbar(store, "explain", "node-1", "raid-configure", "nothing").code == 2
+    assert here(store, "explain", "node-1", "raid").code == 2
+    assert here(store, "explain", "node-1", "raid-configure", "nothing").code == 2
 
 
 def test_nobody_holds_the_store_afterwards(ran: tuple[Path, Ended]) -> None:

@@ -427,7 +427,7 @@ def test_a_store_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.client
-@pytest.mark.parametrize("tool", ["attempt", "agent", "run-puppet", "run-chef-solo"])
+@pytest.mark.parametrize("tool", ["attempt", "agent", "service", "run-puppet", "run-chef-solo"])
 def test_shellcheck(tool: str) -> None:
     shellcheck = shutil.which("shellcheck")
     if shellcheck is None:

@@ -77,9 +77,9 @@ def test_failures_say_why() -> None:
 def test_packages_that_are_missing_are_named() -> None:
     needs = replace(PLAIN, jig="script", packages={"debian": ("chrony",)})
     log = "E: an earlier error\npackages: missing chrony jq: E: Unable to locate package jq\nmore errors\n"
-    failure = end(needs, exit=66, log=log).failure
+    failure = end(needs, exit=67, log=log).failure
     assert failure == reasons.packages_missing(role=PLAIN.name, line="chrony jq: E: Unable to locate package jq")
-    assert end(PLAIN, exit=66, log=log).failure == reasons.script_failed(role=PLAIN.name, exit=66, line="E: an earlier error")
+    assert end(PLAIN, exit=67, log=log).failure == reasons.script_failed(role=PLAIN.name, exit=67, line="E: an earlier error")
 
 
 def test_verify_tells_not_so_from_could_not_tell() -> None:
@@ -90,6 +90,12 @@ def test_verify_tells_not_so_from_could_not_tell() -> None:
         failure = end(action="verify", exit=code, log="x").failure
         assert failure == reasons.script_failed(role="network-admin", exit=code, line="x")
     assert end(action="verify", exit=124).failure == reasons.timed_out(role="network-admin", seconds=60.0)
+
+
+def test_a_script_may_say_that_another_attempt_would_do_harm() -> None:
+    for action in ("run", "verify"):
+        got = end(action=action, exit=66, log="network: storage on eth1 was taken back: no call came\n").failure
+        assert got == reasons.not_retried(role="network-admin", line="network: storage on eth1 was taken back: no call came")
 
 
 def test_states_without_an_end() -> None:

@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from msgspec import structs
 from msgspec.structs import replace
 
+from engine.core.plan.links import HASHED, HASHES
 from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
 from engine.files.plan_file import read, write
 from engine.plan import (
+    BOND_MODES,
     FACTS,
     Admin,
     Approve,
     BarclampPin,
+    Bond,
     DeploymentDef,
     Expect,
     Network,
@@ -127,6 +130,27 @@ def matches(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def carriers(draw: st.DrawFn, i: int) -> dict[str, Any]:
+    """What carries network number i. Networks of a plan share a conduit only if they agree on its bond."""
+    bond = st.builds(Bond, mode=st.sampled_from(BOND_MODES), miimon=st.integers(10, 10_000))
+    hashed = st.builds(Bond, mode=st.sampled_from(sorted(HASHED)), hash=st.sampled_from(HASHES))
+    conduit = draw(st.sampled_from(["", "bmc", "1g0", "+10g0,+10g1", ["?25g0,?25g1", "?40g2,?40g0", "?100m1,?100m3"][i]]))
+    v6prefix = draw(st.sampled_from(["", "auto", f"fd00:1:2:{i + 3}::/64"]))
+    own = conduit.startswith("?")
+    router, router_v6 = draw(st.sampled_from(["", f"10.0.{i}.1"])), draw(st.sampled_from(["", "fe80::1"])) if v6prefix else ""
+    return {
+        "router": router,
+        "router_v6": router_v6,
+        "preference": draw(st.sampled_from([0, 100 + i])) if router or router_v6 else 0,
+        "conduit": conduit,
+        "bond": draw(st.none() | bond | hashed) if own else None,
+        "bridge": draw(st.sampled_from(["", f"br{i}"])) if conduit != "bmc" else "",
+        "mtu": draw(st.sampled_from([0, 1500])),
+        "v6prefix": v6prefix,
+    }
+
+
+@st.composite
 def networks(draw: st.DrawFn) -> dict[str, Network]:
     out = {}
     for i, name in enumerate(["admin", *draw(st.lists(names.filter(lambda n: n != "admin"), unique=True, max_size=2))]):
@@ -137,10 +161,8 @@ def networks(draw: st.DrawFn) -> dict[str, Network]:
             name=name,
             subnet=f"{IPv4Address(start)}/24",
             ranges=dict(zip(draw(st.permutations(["dhcp", "host"])), both, strict=True)),
-            router=draw(st.sampled_from(["", str(IPv4Address(start + 1))])),
-            vlan=draw(st.integers(0, 4094)),
-            conduit=draw(st.sampled_from(["1g0", "bmc", "+10g0,+10g1"])),
-            v6prefix=draw(st.sampled_from(["", "auto", "fd00:1:2:3::/64"])),
+            vlan=10 * i + draw(st.integers(0, 9)),
+            **draw(carriers(i)),
             strangers=draw(st.sampled_from(["ignore", "lease"])),
         )
     return out

@@ -211,7 +211,7 @@ def test_all_nics_are_in_their_switch_and_all_bmcs_have_their_address() -> None:
     commands = [" ".join(words) for words in network.inner(SIX)]
     for guest in guests(SIX):
         for nic in guest.nics:
-            assert f"link set {nic.tap} master {nic.switch}" in commands
+            assert f"link set {nic.tap} mtu {network.LARGEST} master {nic.switch}" in commands
             assert f"link set {nic.tap} up" in commands
         assert f"address add {guest.bmc_address}/32 dev mgmt0" in commands
     assert not any("group_fwd_mask" in one for one in commands), "a machine must not hear its neighbours' LLDP"
@@ -230,7 +230,7 @@ def test_every_interface_is_made_before_it_is_used() -> None:
                 known.add(name)
             case ("tuntap", "add", "dev", name, *_):
                 known.add(name)
-            case ("link", "set", name, "master", switch):
+            case ("link", "set", name, "mtu", _, "master", switch):
                 assert {name, switch} <= known
             case ("link", "set", name, "up") | ("address", "add", _, "dev", name) | ("route", "add", _, "dev", name):
                 assert name in known
@@ -452,7 +452,7 @@ def test_what_is_missing_is_told_in_one_sentence_before_anything_starts(
     monkeypatch.setattr(needs, "FILES", {str(tmp_path / "OVMF_CODE_4M.fd"): "ovmf"})
     monkeypatch.setattr(needs, "ROMS", (str(tmp_path),))
     why = needs.missing()
-    assert "qemu-system-x86, qemu-utils, ovmf, ipxe-qemu" in why
+    assert "qemu-system-x86, qemu-utils, nftables, ovmf, ipxe-qemu" in why
     assert "\n" not in why
     code = main(["--store", str(tmp_path / "store"), "rehearse", "--kind", "qemu", "--nodes", "1", "--headless"])
     assert code == 2

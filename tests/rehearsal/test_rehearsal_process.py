@@ -19,6 +19,7 @@ from fake_admin import FakeAdmin, free_lane, install_attributes, rack_spec
 from engine import racks as rehearsal
 from engine.racks import RackError, RackFileWrong, RehearsalRack
 from engine.racks.process import ENDS_WITH
+from engine.racks.simulated.spec import hardware
 
 
 @pytest.fixture
@@ -151,6 +152,8 @@ def test_descriptions_that_are_refused(tmp_path: Path) -> None:
         ("lane: 3\nspeed: 0.0", "speed"),
         ("lane: 3\nfaults: {m7: {disk_fails: true}}", "m7"),
         ("lane: 3\nfaults: {m1: {disk_breaks: true}}", "disk_breaks"),
+        ("lane: 3\nports: {2g: 1}", "ports"),
+        ("lane: 3\nports: {1g: 9}", "ports"),
         ("{", "expected"),
     ):
         with pytest.raises(RackFileWrong, match=word):
@@ -161,6 +164,17 @@ def test_the_description_is_rendered_whole(tmp_path: Path) -> None:
     spec = rack_spec(3, nodes=4, speed=50.0, faults={"m2": rehearsal.Faults(drop_dhcp=5, cables={"1g0": ""})})
     assert rehearsal.parse(rehearsal.render(spec)) == spec
     assert "rehearsal" not in repr(spec.bmc), "the password"
+
+
+def test_machines_have_the_ports_that_are_asked_for() -> None:
+    one, two = hardware(rack_spec(3, nodes=2, ports={"1g": 1, "25g": 2}))
+    assert [(nic.link, nic.speed, nic.switch, nic.port) for nic in two.nics] == [
+        ("1g0", 1000, "tor1", "swp2"),
+        ("25g0", 25_000, "tor1-25g", "swp2"),
+        ("25g1", 25_000, "tor2-25g", "swp2"),
+    ]
+    assert len({nic.mac for machine in (one, two) for nic in machine.nics}) == 6
+    assert [nic.link for nic in hardware(rack_spec(3))[0].nics] == ["1g0", "1g1"]
 
 
 def test_orders_that_are_refused(folder: Path) -> None:

@@ -17,12 +17,13 @@ from msgspec.structs import replace
 from engine import reasons
 from engine.core.boot.boot import open_generation
 from engine.core.plan.pieces import checked
+from engine.core.roles.watch import is_look
 from engine.core.step import step
 from engine.core.world.load import load_world
 from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.definitions import JIGS
-from engine.effects import Accept, Acknowledge, BootScript, Effect, Refuse, SendDhcp, Welcome
+from engine.effects import Accept, Acknowledge, BootScript, Effect, Refuse, SendDhcp, Start, Welcome
 from engine.events import DhcpAsked, Event, Happened, Hello, ScriptAsked, Started
 from engine.jigs.noop import NoopJig
 from engine.model import Node
@@ -225,6 +226,8 @@ class Admin:
         todo = effects if cut is None else [e for e in effects[:cut] if not isinstance(e, SendDhcp)]
         for effect in todo:
             self.sim.counters.hit(f"effect {type(effect).__name__}")
+            if isinstance(effect, Start) and is_look(effect.attempt):
+                self.sim.counters.hit("look ordered")
             promises.check(self.sim, effect)
         self.runner.run(todo)
         if cut is not None:

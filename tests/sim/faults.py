@@ -151,6 +151,28 @@ def _claims(sim: Simulation, machine: Machine, random: Random) -> None:
         machine.false_claims[random.choice(good)] = 1
 
 
+def _dies(sim: Simulation, machine: Machine, random: Random) -> None:
+    """A daemon of a role that is watched ends."""
+    if watched := _watched(sim, machine):
+        assert machine.system is not None
+        del machine.system.applied[random.choice(watched)]
+        sim.counters.hit("a watched role does not hold any more")
+
+
+def _by_hand(sim: Simulation, machine: Machine, random: Random) -> None:
+    """A person changes a file of a role that is watched."""
+    if watched := _watched(sim, machine):
+        assert machine.system is not None
+        machine.system.by_hand.add(random.choice(watched))
+
+
+def _watched(sim: Simulation, machine: Machine) -> list[str]:
+    """Roles whose work is on the machine, and that the engine looks at."""
+    there = machine.system.applied if machine.system is not None else {}
+    known = sim.case.catalog.roles
+    return sorted(name for name in there if name in known and known[name].watch_s)
+
+
 def _disk(sim: Simulation, machine: Machine, random: Random) -> None:
     """A person puts another disk in."""
     for record in machine.running:
@@ -332,6 +354,8 @@ KINDS: dict[str, Callable[[Simulation, Machine, Random], None]] = {
     "dies after a wipe": _counted("dies_wiping", 1),
     "role fails": _fails,
     "false claim": _claims,
+    "daemon dies": _dies,
+    "changed by hand": _by_hand,
     "another disk": _disk,
     "one more disk": _one_more_disk,
     "other identity": _identity,

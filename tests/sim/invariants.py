@@ -223,6 +223,27 @@ class Invariants:
             if lease is not None and lease.expires > world.meta.now and lease.state in ("offered", "bound"):
                 self.sim.broken(f"{address} is set aside for {allocation.node} and leased to {lease.mac}")
 
+    def watched(self, world: World) -> None:
+        if wrong := self.unnoticed(world):
+            self.sim.broken(f"nobody noticed in an hour: {wrong}")
+
+    def unnoticed(self, world: World) -> list[str]:
+        """Watched roles that do not hold, or that a person has changed, while the engine says otherwise."""
+        wrong = []
+        for role in world.node_roles.values():
+            machine, definition = self.sim.owners.get(role.node), world.catalog.roles.get(role.role)
+            node = world.nodes[role.node]
+            if definition is None or not definition.watch_s or role.state is not State.ACTIVE or not node.available or node.hold:
+                continue
+            if machine is None or machine.system is None or not node.alive or node.off is not None:
+                continue
+            by_hand = role.role in machine.system.by_hand
+            if role.role not in machine.system.applied:
+                wrong.append(f"{role.key} does not hold")
+            elif by_hand != any(one.code == "changed_by_hand" for one in role.findings):
+                wrong.append(f"{role.key} was{'' if by_hand else ' not'} changed by hand, and has {role.findings}")
+        return wrong
+
     def graph(self, world: World) -> None:
         """The graph is that of the plan and the nodes, however they came. What nobody wants is kept for a reason."""
         wanted = Wanted(world)

@@ -32,6 +32,8 @@ class System:
         self.attempts: dict[str, Record] = {}
         self.applied: dict[str, str] = {}
         """Role -> what it was carried out with."""
+        self.by_hand: set[str] = set()
+        """Roles of whose files a person has changed one."""
 
 
 class Machine:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.core.roles.watch import is_look
 from engine.effects import Accept, Acknowledge, BootNode, BootScript, Effect, Probe, SendDhcp, SetPower, Start, Welcome
 from engine.model import State
 from engine.wire.dhcp import DhcpKind
@@ -69,6 +70,10 @@ def _start(sim: Simulation, effect: Start) -> str:
     role = sim.store.tables["node_roles"].get((effect.node, effect.role))
     if role is None:
         return ""  # forgotten by a later event of the same batch
+    if is_look(effect.attempt):
+        watch = sim.store.tables["watches"].get((effect.node, effect.role))
+        number = int(effect.attempt.rpartition("-w")[2].removesuffix(".1"))
+        return "" if watch is None or number <= watch.looks else f"look {number} is not recorded"
     attempt, _, leg = effect.attempt.rpartition(".")
     same = role.attempt == attempt and str(role.leg) == leg
     if same and role.state is State.TRANSITION:

@@ -175,6 +175,7 @@ class Simulation:
         if not left:
             # The engine looks at no node that is not available: its record says that it is alive whatever became of the machine.
             there = all(n.available and self.owners[n.id].runs for n in servers)
+            there = there and not self.invariants.unnoticed(world)
             return there and all(n.alive and n.boot is None and n.problem is None and not n.intent.fresh for n in servers)
         broken = {(node, m.broken) for node, m in self.owners.items() if m.broken}
         failed = {r.key for r in left if r.state is State.ERROR}
@@ -188,11 +189,12 @@ class Simulation:
         self.invariants.graph(world)
         self.invariants.indexes(world)
         broken = any(m.broken for m in self.machines)
-        before = self.counters["effect Start"] + self.counters["effect BootNode"]
+        before = self.ordered
         rows = self.store.seq
         self._until(lambda: False, IDLE_S)
-        if not broken and self.counters["effect Start"] + self.counters["effect BootNode"] != before:
+        if not broken and self.ordered != before:
             self.broken("all was done, and something was ordered again:\n" + "\n".join(self.state()))
+        self.invariants.watched(self.admin.world)
         if self.store.seq - rows > 200:
             self.broken(f"all was done, and {self.store.seq - rows} rows were written in an hour")
         if self.seed % 8 == 0:
@@ -203,6 +205,11 @@ class Simulation:
                 self.broken(f"the store's journal and tables differ: {wrong[:3]}")
             self.store.mirror.close()
         self.counters.hit("ended ready" if not broken else "ended with a role that fails for ever")
+
+    @property
+    def ordered(self) -> int:
+        """Attempts and boots. Looks at what is active go on for ever."""
+        return self.counters["effect Start"] - self.counters["look ordered"] + self.counters["effect BootNode"]
 
     def seen_boots(self, node: str) -> set[str]:
         return self._seen.setdefault(node, set())

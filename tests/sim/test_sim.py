@@ -1,4 +1,4 @@
-"""A thousand simulations, one random seed each, what they covered, and seeds that failed once.
+"""Some hundred simulations, one random seed each, what they covered, and seeds that failed once.
 
 * CROWBAR_SIM_FRESH=1 takes new seeds.
 * CROWBAR_SIM_COUNT is their number in the slow suite.
@@ -19,7 +19,7 @@ from .faults import EFFECTS, KINDS
 from .faults import TWINS as TWINS_OF
 from .run import BASE, many, one, told
 
-COUNT = 1000
+COUNT, THOUSAND = 400, 1000
 SLOW = int(os.environ.get("CROWBAR_SIM_COUNT", "100000"))
 FRESH = bool(os.environ.get("CROWBAR_SIM_FRESH"))
 TWINS = os.environ.get("CROWBAR_SIM_TWINS", "1") != "0"
@@ -38,6 +38,9 @@ REACHED = (
     "verify says yes",
     "verify says no",
     "false claim",
+    "look ordered",
+    "verify says by hand",
+    "a watched role does not hold any more",
     "died before it could say so",
     "died at the end of a wipe",
     "an old outcome is told again",
@@ -169,12 +172,56 @@ FAILED_ONCE = {
 }
 
 
-def test_a_thousand_simulations() -> None:
+RARE = frozenset(
+    {
+        "accepted Recall",
+        "killed before Ignore",
+        "false claim",
+        "failure verify_failed",
+        "role skipped -> waiting",
+        "kexec hangs",
+        "problem power_failed",
+        "problem found_off",
+        "notice other_server",
+        "stage system -> discovery",
+        "accepted hold",
+        "accepted identify",
+        "accepted install",
+        "accepted reset",
+        "accepted unavailable",
+        "refusal installed",
+        "killed after BootScript",
+        "killed before Welcome",
+        "killed after Welcome",
+        "killed before Acknowledge",
+        "killed before Start",
+        "killed after Start",
+        "killed before BootNode",
+        "killed after BootNode",
+        "killed before SetPower",
+        "killed after Ignore",
+    }
+)
+"""What a few hundred simulations may not come to, or only one or two of them."""
+
+
+def simulated(count: int, rare: frozenset[str] = frozenset()) -> None:
+    """So many simulations go well, and come to all that they should, without what is so rare."""
     first = SystemRandom().randrange(10**9) if FRESH else BASE
-    counters, wrong = many(range(first, first + COUNT), twins=TWINS)
+    counters, wrong = many(range(first, first + count), twins=TWINS)
     assert not wrong, "\n\n".join(wrong)
-    missing = [name for name in REACHED if not counters[name]]
+    missing = [name for name in REACHED if not counters[name] and name not in rare]
     assert not missing or FRESH or not TWINS, f"no simulation came to: {missing}"
+
+
+def test_some_hundred_simulations() -> None:
+    simulated(COUNT, RARE)
+
+
+@pytest.mark.slow
+def test_a_thousand_simulations() -> None:
+    """They come to what is rare too."""
+    simulated(THOUSAND)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.core.roles.watch import is_look
 from engine.jigs import Order
 from engine.wire.agent import Ended
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def begin(sim: Simulation, machine: Machine, order: Order, records: dict[str, Record]) -> Record:
     """Start a leg that the machine does not know, as its agent or its `attempt` tool does."""
     name = order.role.name
-    if others := machine.running:
+    # A look changes nothing, so it may be under way when a task starts.
+    others = [one for one in machine.running if not is_look(one.attempt)]
+    if others and not is_look(order.attempt):
         sim.broken(f"two tasks on {machine.name}: {others[0].attempt} ({others[0].role}) runs, and {order.attempt} ({name}) starts")
     sim.invariants.hands_over(machine, order)
     sim.begun(machine, order)
@@ -104,6 +107,9 @@ def verify(sim: Simulation, machine: Machine, order: Order) -> Ended:
     if not there:
         sim.counters.hit("verify says no")
         return Ended(exit=1, message="it is not so")
+    if machine.system is not None and not order.role.destructive and name in machine.system.by_hand:
+        sim.counters.hit("verify says by hand")
+        return Ended(exit=65, message="a file was changed by hand")
     sim.counters.hit("verify says yes")
     return Ended(exit=0, gives=_gives(machine, order))
 
@@ -132,6 +138,8 @@ def run(sim: Simulation, machine: Machine, order: Order) -> Ended:
         machine.system = System(str(order.attributes.get("target-os", "debian-12")), credential, key, address)
     else:
         _place(machine, order)[name] = inputs(order)
+        if machine.system is not None:
+            machine.system.by_hand.discard(name)
     if order.role.destructive:
         machine.whole[name] = order.attempt
     return Ended(exit=64 if "bios" in how and changed else 0, gives=_gives(machine, order))

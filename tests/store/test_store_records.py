@@ -47,6 +47,7 @@ from engine.model import (
     Signal,
     State,
     Value,
+    Watch,
     Way,
 )
 from engine.plan import Plan, Site
@@ -99,6 +100,7 @@ FULL: list[tuple[str, object, Row]] = [
             resume=True,
         ),
     ),
+    ("watches", ("n1", "raid"), Watch(node="n1", role="raid", due=12.5, look=3, looks=3, open="i-7-w3.1", repairs=1)),
     ("sightings", "52:54:00:00:00:09", Sighting(mac="52:54:00:00:00:09", kind="stranger", arch=7, banned=True)),
     ("leases", "10.0.0.5", Lease(address="10.0.0.5", mac="52:54:00:00:00:09", network="a", state="bound", expires=9.5)),
     ("allocations", "10.0.0.9", Allocation(address="10.0.0.9", network="a", range="host", node="n1")),

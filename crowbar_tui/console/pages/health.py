@@ -10,6 +10,7 @@ from ..page import Scroll
 from ..screen import Hint
 from ..styled import Line, clip, fit, line, wrap
 from ..trust import NETWORK_TRUST
+from .monitor_lines import monitor_lines
 
 _STATE = {
     "embedded": ("works, in this process", "good"),
@@ -65,6 +66,7 @@ class HealthScreen(Scroll):
         out += self._foreign(health, columns)
         out += self._packages(health, columns)
         out += self._floods(health, columns)
+        out += monitor_lines(health, session.wall(), columns)
         out += self._figures(health, columns)
         out += self._drops(health, columns)
         out += self._refusals(health, columns)

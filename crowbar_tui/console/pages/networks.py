@@ -60,7 +60,7 @@ class NetworksScreen(Listing):
         return out
 
     def _more(self, n: NetworkView) -> str:
-        facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.conduit}"]
+        facts = [f"router {n.router}" if n.router else "", f"vlan {n.vlan}" if n.vlan else "", f"on {n.carried}" if n.carried else ""]
         facts += [f"v6 {n.v6}" if n.v6 else "", f"of {n.deployment}" if n.deployment else ""]
         return "   " + "  ".join(f for f in [*facts, f"strangers: {n.strangers}"] if f)
 

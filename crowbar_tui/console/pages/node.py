@@ -1,11 +1,11 @@
-"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, and its newest events."""
+"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, networks, newest events."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.api.views import ROOT, NodePage, RoleLine, Step, node_page, short, why_chain
+from engine.api.views import ROOT, NodePage, RoleLine, Step, carrier_words, node_page, short, why_chain
 
 from .. import glyphs as g
 from ..formats import age, ago, clock, count, since, size, speed
@@ -46,7 +46,7 @@ class NodeScreen(Listing):
         super().__init__(session)
         self.id = node
         self.part = 0
-        """What the lower part shows: ports and disks, or the newest events."""
+        """What the lower part shows: ports and disks, the networks, or the newest events."""
 
     def ident(self) -> Hashable:
         return ("node", self.id)
@@ -105,9 +105,11 @@ class NodeScreen(Listing):
         progress = self.session.progress(self.id) if r.state == "transition" else None
         if progress is not None:
             told = (f"{progress.percent:.0f}% {progress.text}", "busy")
+        elif r.findings:
+            told = (self.session.say(r.findings[0].sentence), "ask")
         elif r.state == "active" and thing.ended:
             told = (f"took {age(thing.ended - thing.began)}", "dim")
-        mark = " !" if r.state == "error" else "  "
+        mark = " !" if r.state == "error" or r.findings else "  "
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
             "state": (r.state, _STYLE.get(r.state, "")),
@@ -126,7 +128,7 @@ class NodeScreen(Listing):
         if page is None:
             return [line(), line("  ", ("this node no longer exists", "dim"))]
         top = [self._life(page, columns), *self._boot(page, columns), *self._facts(page, columns, rows)]
-        lower = self._ports(page, columns) if self.part == 0 else self._story(columns, 6)
+        lower = (self._ports(page, columns), self._networks(page, columns), self._story(columns, 6))[self.part]
         split = (g.RULE * columns, "dim")
         many = len(page.roles) + 1
         room = rows - len(top) - 1
@@ -245,6 +247,22 @@ class NodeScreen(Listing):
             out.append(fit((*fit(a, half), *b), columns))
         return out
 
+    def _networks(self, page: NodePage, columns: int) -> list[Line]:
+        """Each network, what carries it, and the port that each link became, with the reason."""
+        out: list[Line] = [line((f" {'network':<12}{'address':<20}carried by", "head"))] if page.networks else []
+        for one in page.networks:
+            words = clip("  ".join(part for part in (carrier_words(one), one.v6) if part), columns - 34)
+            out.append(line((f" {clip(one.network, 11):<12}", "name"), f"{one.address or 'no address':<20}", words))
+            for link in one.links:
+                far = f"{link.switch} {link.port}" if link.switch else ""
+                head = f"   {link.link:<8}{clip(link.name, 11):<12}"
+                out.append(line((head, ""), (clip(f"{far}{'; ' if far else ''}{link.why}", columns - len(head) - 1), "dim")))
+            if one.refused is not None:
+                out += [line("   ", (part, "bad")) for part in wrap(one.refused.sentence, columns - 4)]
+            elif one.found_by:
+                out.append(line("   ", (clip(one.found_by, columns - 4), "dim")))
+        return out or [line("  ", ("the node has no network yet", "dim"))]
+
     def _story(self, columns: int, most: int) -> list[Line]:
         name = self.session.rows[self.id].name if self.id in self.session.rows else self.id
         out: list[Line] = []
@@ -266,7 +284,7 @@ class NodeScreen(Listing):
             Hint("A", "settings", "attributes: show, set, clear"),
             Hint("w", "why"),
             Hint("i", "identify"),
-            Hint("o", "story", "ports and disks, or its newest events"),
+            Hint("o", "story", "ports and disks, its networks, or its newest events"),
             Hint("tab", "next", "the next node; shift+tab: the previous one"),
             Hint(".", "more"),
         ]
@@ -286,7 +304,7 @@ class NodeScreen(Listing):
 
     def press(self, key: str) -> bool:
         if key == "o":
-            self.part = 1 - self.part
+            self.part = (self.part + 1) % 3
             return True
         if key in ("tab", "shift+tab"):
             order = self.session.order

@@ -127,7 +127,8 @@ class RolesScreen(Listing):
         if record is None:
             return line((f" {column.role}", "name"), (f" ({column.stage}): {short(thing.name)} does not have this role", "dim"))
         r = role_row(self.session.world, record)
-        said = f"  {self.session.say(r.why[0].sentence)}" if r.why else ""
+        wrong = (*r.why, *r.findings)
+        said = f"  {self.session.say(wrong[0].sentence)}" if wrong else ""
         style = _STYLE.get(LETTERS.get(r.state, "?"), "")
         return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, style), clip(said, columns - 40))
 

@@ -116,6 +116,9 @@ def _first_claim(w: Work, event: Hello, owner: str) -> None:
     if isinstance(matched, Reason):
         _refuse(w, by_node or sighting, event, matched)
         return
+    if matched is not None and matched.kind is Kind.JOINED:
+        _refuse(w, by_node or sighting, event, reasons.joined_boots(node=matched.name))
+        return
     if matched is not None and present(matched) and not (matched.claim == event.nonce and _gives_way(matched)):
         _put_off(w, matched, event)
         return

@@ -105,6 +105,25 @@ def shared_with(view: View, node: Node) -> tuple[Shared, ...]:
     return (*out, Shared(what="serial", value=node.serial, nodes=serial)) if serial else tuple(out)
 
 
+def holder(view: View, found: Identity) -> tuple[NodeId, str, str] | None:
+    """A node that shows the UUID, the serial or a MAC of this machine, with what it is: (node, `UUID`, value). None: no node does. A MAC
+    that software invented says nothing beside another UUID or serial."""
+    for what, value, nodes in (
+        ("UUID", found.uuid, _showing_uuid(view, found.uuid)),
+        ("serial", found.serial, _showing_serial(view, found.serial)),
+    ):
+        if nodes:
+            return nodes[0], what, value
+    for mac in found.macs:
+        node = view.nodes.get(view.macs.get(mac) or "")
+        if node is None:
+            continue
+        if _is_local(mac) and (_uuid_agrees(node, found) is False or _serial_agrees(node, found) is False):
+            continue
+        return node.id, "MAC", mac
+    return None
+
+
 def known_by(view: View, node: Node) -> str:
     """What identifies the node now: `uuid`, `serial`, `macs`, or `given` if nothing does."""
     if node.kind is not Kind.SERVER or node.identity == "given":

@@ -27,12 +27,13 @@ from ... import reasons
 from ...definitions import Json
 from ...effects import Ignore, SendDhcp
 from ...events import DhcpAsked, DhcpOverheard
-from ...model import Lease, Loader, Mac, Node, Sighting, Signal
+from ...model import Kind, Lease, Loader, Mac, Node, Sighting, Signal
 from ...plan import Network, Plan, Range
 from ...quirks import DHCP_CLASSES
 from ...reasons import Reason
 from ...wire.dhcp import DhcpKind, DhcpReply, DhcpRequest, reply_to
 from ...wire.dhcp_options import address_octets, relay_port
+from ..roles.dns_records import name_servers
 from ..world.view import View
 from ..world.work import Work
 from . import loaders, strangers
@@ -311,7 +312,10 @@ def _last_resort(w: Work, lease: Lease) -> float:
 
 
 def _unwelcome(w: Work, mac: str, node_id: str | None) -> Reason | None:
-    """Why an unknown machine is not served."""
+    """Why a machine is not served."""
+    node = w.nodes.get(node_id) if node_id is not None else None
+    if node is not None and node.kind is Kind.JOINED:
+        return reasons.joined_boots(node=node.name)
     sighting = w.sightings.get(mac)
     if sighting is not None and sighting.banned:
         return reasons.banned(mac=mac)
@@ -416,6 +420,7 @@ def _reply(w: Work, request: DhcpRequest, network: Network, address: str, boots:
         mask=span(network.subnet)[2],
         routers=(network.router,) if network.router else (),
         domain=plan.site.domain,
+        dns=name_servers(w),
         uuid=request.uuid if boots else None,
         subnet=request.subnet if not request.link else "",
         **extra,

@@ -49,7 +49,7 @@ def not_ours(event: DhcpAsked) -> Ignore:
 def as_proxy(event: DhcpAsked, reply: DhcpReply) -> SendDhcp:
     """The reply without the parts that only the other server may give, to its destination."""
     request = event.request
-    bare = replace(reply, yiaddr="", lease_s=0, mask="", routers=(), domain="")
+    bare = replace(reply, yiaddr="", lease_s=0, mask="", routers=(), domain="", dns=())
     # A client takes an offer for a proxy's only if it has one of the two names, and iPXE needs the next server beside the file.
     bare = replace(bare, vendor_class=bare.vendor_class or "PXEClient")
     if event.port != PROXY_PORT:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ... import reasons
 from ...effects import Answer, BootScript, Refuse
 from ...events import ScriptAsked
-from ...model import Mac, Node, Sighting, Signal
+from ...model import Kind, Mac, Node, Sighting, Signal
 from ...quirks import DISK_BOOT
 from ...reasons import Reason
 from ..roles.attributes import of_node
@@ -50,6 +50,10 @@ def asked(w: Work, event: ScriptAsked) -> None:
         w.order(_boot_script(event, "", DISCOVERY, nonce, image=loaders.discovery_image(w, event.mac)))
         return
     node = w.nodes[node_id]
+    if node.kind is Kind.JOINED:
+        _show(w, event.mac, reasons.joined_boots(node=node.name))
+        w.order(_boot_script(event, node.id, ""))
+        return
     if node.boot is None:
         _rumoured_script(w, node, event)
         return

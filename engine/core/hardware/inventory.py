@@ -37,7 +37,12 @@ class Nic(Struct, frozen=True, kw_only=True):
     mac: str = ""
     speed: int = 0
     """Mbit/s; 0: without a link."""
+    fastest: int = 0
+    """Mbit/s of the fastest supported mode. 0: the driver does not report it, or an older version wrote it down."""
     link: bool = False
+    driver: str = ""
+    pci: str = ""
+    """Empty: on another bus."""
     type: str = ""
     """Empty: Ethernet."""
 

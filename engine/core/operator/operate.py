@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ... import reasons
 from ...definitions import Json
+from ...effects import RemoveKey
 from ...events import Operate
 from ...model import Kind, Node, NodeRole, State
 from ...reasons import Reason
@@ -22,6 +23,7 @@ from ..roles.outcomes import lost, want_fresh_boot
 from ..roles.reopen import reopen
 from ..roles.stages import may_enter, stage_index, wanted_stage
 from ..roles.transitions import Move, doubtful, move, runs, suspended
+from ..roles.watch import mendable
 from ..world.view import open_roles
 from ..world.work import Work
 from . import verbs
@@ -200,14 +202,17 @@ def _fresh(w: Work, role: NodeRole, approved: str) -> None:
 
 
 def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
-    """Deletes the node. At its next boot it is discovered like any other."""
+    """Deletes the node. At its next boot it is discovered like any other. A joined machine is let go."""
     if node.id == "admin":
         return reasons.illegal(verb="delete", node=node.name, state="this machine")
     running = busy(w, node)
     if running is not None:
         return running
     forget(w, node)
-    return f"{node.name} is deleted"
+    if node.kind is not Kind.JOINED:
+        return f"{node.name} is deleted"
+    w.order(RemoveKey(node=node.id, name=node.name, address=node.address, host_key=node.host_key))
+    return f"{node.name} is deleted; the engine removes its key from {node.address}, if it can be reached"
 
 
 # -- verbs on node roles -------------------------------------------------------------------------------------------
@@ -216,6 +221,9 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
 def _retry_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
     if role.state is State.TRANSITION:
         return reasons.busy(node=node.name, what=f"{role.role} is running")
+    if mendable(role, w.catalog.roles.get(role.role)):
+        change(w, role, Move.MEND, since=w.at)
+        return f"the engine runs {role.role} on {node.name} again"
     if role.state is not State.ERROR and role.retry_at is None and not doubtful(role):
         return reasons.illegal(verb=f"retry {role.role}", node=node.name, state=f"in state {role.state.value}")
     unverifiable = doubtful(role) and not w.catalog.roles[role.role].verify

@@ -26,6 +26,11 @@ def allocate_addresses(w: Work, node: Node) -> Reason | None:
     first = admin_network(w)
     for name in sorted(plan.networks, key=lambda n: (n != first, n)):
         network = plan.networks[name]
+        if node.kind is Kind.JOINED and (name == first or _is_in_subnet(network, node.address)):
+            refused = _own(w, node, network)
+            if refused is not None:
+                return refused
+            continue
         kind = "admin" if node.kind is Kind.ADMIN and "admin" in network.ranges else "host"
         if name == "bmc" or kind not in network.ranges or (node.id, name) in w.address_of or not uses_network(w, node, network.deployment):
             continue
@@ -34,6 +39,24 @@ def allocate_addresses(w: Work, node: Node) -> Reason | None:
             return reasons.pool_empty(range=kind, network=name, size=len(network.ranges[kind]))
         w.put(Allocation(address=address, network=name, range=kind, node=node.id))
     return None
+
+
+def _own(w: Work, node: Node, network: Network) -> Reason | None:
+    """A joined machine keeps the address that it has, and gets no other where it has that or should be reached."""
+    if (node.id, network.name) in w.address_of or not _is_in_subnet(network, node.address):
+        return None
+    owner = w.allocations.get(node.address)
+    if owner is not None:
+        return reasons.address_of_node(address=node.address, node=w.nodes[owner.node].name if owner.node in w.nodes else owner.node)
+    w.put(Allocation(address=node.address, network=network.name, range="joined", node=node.id))
+    return None
+
+
+def _is_in_subnet(network: Network, address: str) -> bool:
+    try:
+        return IPv4Address(address) in IPv4Network(network.subnet)
+    except ValueError:  # a node without an address
+        return False
 
 
 def _pinned(w: Work, node: Node, network: str) -> str:

@@ -19,6 +19,7 @@ from .addresses import allocate_addresses
 from .bound_by import all_bound
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
 from .dropped import sweep
+from .network_numbers import number_networks
 from .network_roles import network_roles
 from .owned import SYSTEM, owner_of_node, unknown_owner
 from .proposed import as_wanted, definition
@@ -86,6 +87,7 @@ def adopt(w: Work, plan: Plan, who: str) -> dict[NodeId, Choice]:
     w.use(plan, network_roles(w.base, plan))
     if not last or not same(as_kept(w.revisions[last].plan), body):
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
+    number_networks(w, plan)
     _put_deployments(w, plan)
     for proposal in w.all(Proposal):
         if proposal.wanted == as_wanted(definition(plan, proposal.deployment)):

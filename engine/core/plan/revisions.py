@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import convert, json
+from msgspec import json
 
 from ... import reasons
 from ...definitions import Json
 from ...model import Revision
-from ...plan import Plan
+from ...plan import Plan, from_stored
 from ...reasons import Reason
 from ..world.work import Work
 
@@ -41,4 +41,4 @@ def same(one: Json, other: Json) -> bool:
 
 def as_kept(body: Json) -> Json:
     """A revision's plan in this program's form: another version may have stored it without keys that have a default now."""
-    return as_stored(convert(body, Plan))
+    return as_stored(from_stored(body))

@@ -44,7 +44,8 @@ def saved(world: World, images: Mapping[str, str] | None = None) -> Plan | None:
 
 
 def left_out(world: World) -> list[str]:
-    """What operators set and `saved` cannot write down: one line for each node, and for each value that the engine computes."""
+    """What operators did and `saved` cannot write down: one line for each node with settings, for each value that the engine computes, and
+    for joined machines, whose adoption needs a credential."""
     out: dict[str, list[str]] = {}
     for value in world.attributes.values():
         node, _, role = value.scope.partition("/")
@@ -61,6 +62,9 @@ def left_out(world: World) -> list[str]:
             out.setdefault(f"settings of {found.name}, which no rule of a plan matches", []).append(name)
         elif value.name in COMPUTED:
             out.setdefault(f"settings of {found.name} in place of what the engine computes", []).append(name)
+    joined = sorted(f"{n.name.split('.')[0]} at {n.address}" for n in world.nodes.values() if n.kind is Kind.JOINED)
+    if joined:
+        out["joined machines, which only crowbar node join adopts"] = joined
     return [f"{what}: {', '.join(sorted(names))}" for what, names in sorted(out.items())]
 
 

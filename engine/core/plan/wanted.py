@@ -9,6 +9,8 @@ Roles of a node
 * Each role brings in what it requires and the givers of the attributes that it wants. A required abstract name means a provider of it.
 * A requirement without `on` is met on the same node if the role is there. If not, and the plan places the role in the deployment or above
   it, it is met there, and waits until a node carries it. Only a role that the plan places nowhere is made on the same node.
+* A joined machine has only roles of the installed system, and those that look at it. It is installed and reached, so requirements of that
+  count as met (`joined`).
 * A role of a stage that the site leaves out is on no node, and whoever requires it does not wait for it.
 * Roles of the installed system that are not `implicit` may be met on another node. All others belong to their own machine.
 
@@ -31,12 +33,15 @@ from ...reasons import Reason
 from ..hardware.devices import linked
 from ..roles.attributes import upwards
 from ..world.view import View
+from . import joined
 from .network_roles import network_of
 from .owned import SYSTEM, may_use, owner_of_role, serves
 from .select import selects
 
 ADMIN = "admin"
 """Id of the admin node."""
+_BOUND_BY_ITSELF = {Kind.SERVER: "discovery", Kind.ADMIN: "bootstrap", Kind.JOINED: joined.FLAG}
+"""Kind of node -> flag of the roles that such a node has, whatever the plan says."""
 
 
 class Need(Struct, frozen=True, kw_only=True):
@@ -89,8 +94,8 @@ class Shared(Struct):
     """What nodes with the same roles from the plan share. It follows from plan, barclamps and the tree of deployments, so it is kept with a
     world until one of these changes (`View.memo`)."""
 
-    owns: dict[tuple[bool, str, tuple[tuple[str, str], ...]], Own | Reason] = {}
-    """(True for the admin node, its owner, its roles without those that they require) -> all roles."""
+    owns: dict[tuple[Kind, str, tuple[tuple[str, str], ...]], Own | Reason] = {}
+    """(Kind of node, its owner, its roles without those that they require) -> all roles."""
     locals: dict[int, dict[str, Local]] = {}
     """By id of the `Own`, which `owns` keeps."""
     ranks: dict[tuple[int, Kind], dict[str, float]] = {}
@@ -124,10 +129,10 @@ class Wanted:
         for role, deployment in sorted(asked):
             seeds.setdefault(role, self._home(role, deployment))
         owner = node.deployment if node.allocated and node.deployment != SYSTEM else ""
-        key = (node.id == ADMIN, owner, tuple(seeds.items()))
+        key = (node.kind, owner, tuple(seeds.items()))
         found = self._owns.get(key)
         if found is None:
-            found = self._owns[key] = self._grow(seeds, owner, node.id == ADMIN)
+            found = self._owns[key] = self._grow(seeds, owner, node.kind)
         if isinstance(found, Reason):
             return found
         return self._conflict(node, found) or found
@@ -135,7 +140,7 @@ class Wanted:
     def _seeds(self, node: Node) -> dict[str, str] | Reason:
         """Roles that a node has without being required by another: role -> deployment."""
         view = self._view
-        flag = "discovery" if node.kind is Kind.SERVER else "bootstrap" if node.id == ADMIN and view.plan is not None else ""
+        flag = _BOUND_BY_ITSELF.get(node.kind, "") if node.kind is not Kind.ADMIN or view.plan is not None else ""
         out = dict.fromkeys((name for name, role in sorted(view.catalog.roles.items()) if flag and flag in role.flags), SYSTEM)
         owner, plan = upwards(view, node.deployment), view.plan if node.allocated else None
         for deployment in sorted(plan.deployments.values(), key=lambda one: one.name != owner[0]) if plan is not None else ():
@@ -144,7 +149,7 @@ class Wanted:
                 if not any(selects(one, node) for one in selectors):
                     continue
                 if served and role not in out:
-                    barred = self._barred(role, role, deployment.name)
+                    barred = self._barred(role, role, deployment.name) or self._not_joined(node, role)
                     if barred is not None:
                         return barred
                     out[role] = self._home(role, deployment.name)
@@ -165,20 +170,26 @@ class Wanted:
             return None
         return reasons.network_owned(role=role, network=network_of(needed), deployment=deployment, owner=owner)
 
-    def _grow(self, seeds: dict[str, str], owner: str, admin: bool) -> Own | Reason:
+    def _not_joined(self, node: Node, role: str) -> Reason | None:
+        """Why a joined machine cannot have a role that the plan places on it."""
+        definition = self._view.catalog.roles.get(role) if node.kind is Kind.JOINED else None
+        why = joined.why_not(self._view, definition) if definition is not None else ""
+        return reasons.joined_role(node=node.name, role=role, why=why) if why else None
+
+    def _grow(self, seeds: dict[str, str], owner: str, kind: Kind) -> Own | Reason:
         """`owner`: brings in its roles before all others do. Empty: all are alike."""
         roles: dict[str, str] = dict(seeds)
         needs: dict[str, tuple[Need, ...]] = {}
         first = [role for role, deployment in seeds.items() if deployment == owner]
         for queue in (first, [role for role in seeds if role not in first]):
             for role in queue:  # grows meanwhile
-                refused = self._bring_in(role, roles, needs, queue, admin)
+                refused = self._bring_in(role, roles, needs, queue, kind)
                 if refused is not None:
                     return refused
         return Own(roles=roles, needs=needs)
 
     def _bring_in(
-        self, role: str, roles: dict[str, str], needs: dict[str, tuple[Need, ...]], queue: list[str], admin: bool
+        self, role: str, roles: dict[str, str], needs: dict[str, tuple[Need, ...]], queue: list[str], kind: Kind
     ) -> Reason | None:
         """Finds what meets the requirements of one role, and adds the roles that must be made for them."""
         definition = self._view.catalog.roles.get(role)
@@ -188,9 +199,9 @@ class Wanted:
             return reasons.wish_left_out(role=role, wish=wish[0], stage=wish[1])
         mine = []
         for requirement in self._view.catalog.requirements(role):
-            if self._left_out(requirement.role):
+            if self._left_out(requirement.role) or (kind is Kind.JOINED and self._has_by_itself(requirement.role)):
                 continue
-            need = self._need(definition, requirement, roles, roles[role], admin)
+            need = self._need(definition, requirement, roles, roles[role], kind is Kind.ADMIN)
             if isinstance(need, Reason):
                 return need
             mine.append(need)
@@ -250,6 +261,12 @@ class Wanted:
         left_out = self._view.catalog.left_out
         every = [one for one in (name, *self._view.catalog.providers.get(name, ())) if one in left_out] if left_out else []
         return bool(every) and not self.meets(name)
+
+    def _has_by_itself(self, name: str) -> bool:
+        """True if a joined machine meets a requirement of that name without a role: it is installed, and has its address."""
+        roles = self._view.catalog.roles
+        every = self.meets(name)
+        return bool(every) and all(joined.why_not(self._view, roles[one]) for one in every)
 
     def _far(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Those that may serve another node without an `on`."""

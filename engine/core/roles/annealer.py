@@ -26,10 +26,11 @@ from msgspec.structs import replace
 from ...definitions import RoleDef
 from ...effects import Start
 from ...events import RoleDue
-from ...model import ERROR, Key, NodeRole
+from ...model import ACTIVE, ERROR, Key, NodeRole
 from ..boot.patience import pause_s
 from ..world.ordered import EMPTY
 from ..world.work import Work
+from . import watch
 from .attributes import inputs_hash
 from .change import change
 from .claims import begins, not_confirmed
@@ -191,6 +192,8 @@ def tick(w: Work, key: Key) -> None:
         # The failure before the retry is history now; a next leg keeps its attempt.
         begun = role.begun if role.failure is None else 0.0
         change(w, role, Move.DUE, begun=begun)
+    elif role.state is ACTIVE:
+        watch.tick(w, key)
     elif runs(role) and role.deadline is not None and role.deadline <= w.now:
         node = w.nodes.get(role.node)
         if node is None or not node.available:

@@ -12,18 +12,22 @@ task leaves. The hash covers the handle: a changed secret does not run a role ag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from typing import cast
+from typing import NamedTuple, cast
 
 from msgspec import json
 from msgspec.structs import asdict
 
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
+from ...plan import Plan
 from ..hardware.disk_choice import install_disk, raid_disks
+from ..monitor.commands import node_commands
+from ..plan.network_roles import network_of
 from ..world.view import View
-from . import pointer, sealed
+from . import dns_records, pointer, sealed
+from .network_value import counted, network_targets, network_value
 
 LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wish", "rule", "role", "engine", "operator")
 
@@ -39,24 +43,9 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks"})
-"""Attributes that the engine computes from other inputs of the same role: they add nothing to the hash."""
-
-COMPUTED = frozenset(
-    {
-        "hostname",
-        "domain",
-        "admin-network",
-        "network",
-        "admin-address",
-        "admin-subnets",
-        "engine-url",
-        "image",
-        *KEPT,
-        *DERIVED,
-    }
-)
-"""Attributes whose value `engine_value` computes."""
+DERIVED = frozenset({"install-disk", "raid-disks", "network-targets"})
+"""Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
+verify it."""
 
 _encoder = json.Encoder(order="deterministic")
 
@@ -198,6 +187,7 @@ def inputs(view: View, role: NodeRole) -> dict[str, Json]:
     for want in definition.wants:
         if want.name not in DERIVED:
             value = _value(view, role, want.name, places)
+            value = counted(value) if want.name == "network" else value
             out[want.key] = pointer.at(value, want.pointer) if want.pointer else value
     for collect in definition.collects:
         out[f"wishes:{collect.key}"] = view.wishes.get(collect.key) or 0
@@ -315,33 +305,12 @@ def engine_value(view: View, role: NodeRole, name: str) -> Json:
         # The plan keeps a sealed secret under the name of the attribute.
         definition = view.catalog.attributes.get(name) if name in plan.secrets else None
         return {"$secret": name} if definition is not None and definition.secret else None
-    node = view.nodes[role.node]
-    match name:
-        case "hostname":
-            return node.name.split(".")[0]
-        case "domain":
-            return plan.site.domain
-        case "admin-network":
-            return _network(view, node, admin_network(view))
-        case "network":
-            return _network(view, node, role.role.removeprefix("network-"))
-        case "admin-address":
-            return plan.site.admin.address
-        case "admin-subnets":
-            return sorted(n.subnet for n in plan.networks.values())
-        case "engine-url":
-            return f"http://{plan.site.admin.address}"
-        case "engine-key" | "credential" | "bmc-account":
-            return KEPT[name]
-        case "image":
-            method = effective(view, role, "install-method")
-            return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
-        case "install-disk":
-            return install_disk(view, node, role, effective(view, role, "root-disk"))
-        case "raid-disks":
-            return raid_disks(view, node, role, effective(view, role, "raid-wanted"))
-        case _:
-            raise ValueError(f"{name} is in COMPUTED, and nothing computes it")
+    return KEPT[name] if name in KEPT else _COMPUTE[name](_Of(view, plan, view.nodes[role.node], role))
+
+
+def _image(view: View, role: NodeRole) -> Json:
+    method = effective(view, role, "install-method")
+    return {"$image": effective(view, role, "target-os")} if method in (None, "image") else None
 
 
 def _network(view: View, node: Node, name: str) -> Json:
@@ -378,3 +347,32 @@ def values_of_node(view: View, scope: str) -> list[Value]:
 
 def as_json(value: Value) -> dict[str, Json]:
     return asdict(value)
+
+
+class _Of(NamedTuple):
+    """Of what a value is computed."""
+
+    view: View
+    plan: Plan
+    node: Node
+    role: NodeRole
+
+
+_COMPUTE: dict[str, Callable[[_Of], Json]] = {
+    "hostname": lambda of: of.node.name.split(".")[0],
+    "domain": lambda of: of.plan.site.domain,
+    "admin-network": lambda of: _network(of.view, of.node, admin_network(of.view)),
+    "network": lambda of: network_value(of.view, of.node, network_of(of.role.role)),
+    "network-targets": lambda of: network_targets(of.view, of.node, of.role),
+    "admin-address": lambda of: of.plan.site.admin.address,
+    "admin-subnets": lambda of: sorted(n.subnet for n in of.plan.networks.values()),
+    "dns-zones": lambda of: dns_records.zones(of.view),
+    "dns-admin": lambda of: dns_records.admin_records(of.plan, of.node),
+    "engine-url": lambda of: f"http://{of.plan.site.admin.address}",
+    "image": lambda of: _image(of.view, of.role),
+    "node-checks": lambda of: node_commands(of.view.catalog),
+    "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
+    "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
+}
+COMPUTED = frozenset({*_COMPUTE, *KEPT})
+"""Attributes whose value `engine_value` computes."""

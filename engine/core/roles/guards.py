@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import inf
 
 from ... import reasons
 from ...definitions import On, RoleDef
@@ -17,19 +18,22 @@ from ...model import ACTIVE, BEGUN, ERROR, PROPOSED, TRANSITION, Kind, Node, Nod
 from ...reasons import Reason
 from ..boot.patience import pause_s
 from ..boot.signals import waits_for
+from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
+from ..plan.network_roles import network_of
 from ..world.view import View
 from .attributes import effective
 from .claims import not_confirmed
 from .derive import done, resources, size
 from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
-from .transitions import doubtful, suspended
+from .transitions import claims, doubtful, suspended
 
 
 def order(role: NodeRole) -> tuple[float, str, str]:
-    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans."""
-    return (-role.rank, role.node, role.role)
+    """Sort key: longest remaining path first, then node, then role, so that equal worlds give equal plans. A claim comes before
+    everything: its node may wait for this call, as after a change of its network."""
+    return (-inf if claims(role) else -role.rank, role.node, role.role)
 
 
 def blockers(view: View, role: NodeRole, first: bool = False) -> list[Reason]:
@@ -68,6 +72,7 @@ def _guards(view: View, role: NodeRole) -> Iterator[Reason]:
     yield from _parents(view, role)
     if role.seeks:
         yield from _absent_parents(view, role, node, definition)
+    yield from _ports(view, node, role)
     if role.retry_at is not None:
         if role.failure is not None:
             yield reasons.retry(attempt=role.tries, message=reasons.sentence(role.failure), after=delay(view, definition, role.tries))
@@ -103,6 +108,14 @@ def _parents(view: View, role: NodeRole) -> Iterator[Reason]:
                 yield reasons.stale_parent(role=key[1], node=name)
             else:
                 yield reasons.parent(role=key[1], node=name, state=parent.state.value)
+
+
+def _ports(view: View, node: Node, role: NodeRole) -> Iterator[Reason]:
+    """The role of a network whose links are no ports of the node."""
+    network = view.plan.networks.get(network_of(role.role)) if view.plan is not None else None
+    ports = of_network(view, node, network) if network is not None else ()
+    if isinstance(ports, Reason):
+        yield ports
 
 
 def _absent_parents(view: View, role: NodeRole, node: Node, definition: RoleDef) -> Iterator[Reason]:

@@ -168,7 +168,17 @@ def probed(w: Work, event: Probed) -> None:
     if event.alive:
         rumour.denied(w, node.id)
         node = w.nodes[node.id]
-        change_node(w, node, NodeMove.ANSWER, since=node.since if node.alive else w.at)
+        other = node.kind is Kind.JOINED and event.boot_id not in ("", node.boot_id)
+        if other:  # it rebooted, and nothing else tells that
+            suspend(w, node.id)
+            node = w.nodes[node.id]
+        change_node(
+            w,
+            node,
+            NodeMove.ANSWER,
+            boot_id=event.boot_id if other else node.boot_id,
+            since=node.since if node.alive and not other else w.at,
+        )
         return
     # Beyond MISSES nothing follows from the count, and repeated questions to a lost node are no news.
     node = replace(node, probe=0, missed=min(node.missed + 1, MISSES))

@@ -109,7 +109,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
     ),
     NodeMove.CONFIRM: ("confirmed", "The BMC, or an operator, confirmed that the present claim is the node's machine."),
     NodeMove.GIVE_UP: ("problem since last_sign", "The deadline of the last try of a boot has passed: the node has a problem."),
-    NodeMove.ANSWER: ("since", "A probe was answered."),
+    NodeMove.ANSWER: ("boot_id since", "A probe was answered. A joined machine may have another boot_id: it rebooted."),
     NodeMove.SILENT: ("since last_sign", "Three probes in a row were not answered."),
     NodeMove.FOUND_OFF: (
         "problem since",

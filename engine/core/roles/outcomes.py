@@ -4,6 +4,7 @@ Rules
 * A time-out asks and assumes nothing: the engine asks again about an attempt that it could not reach, and the attempt keeps its state.
 * After `lost`, `verify` decides. Without `verify` an idempotent role runs again, and another role waits for the operator.
 * With `reverify`, a successful run is a claim: `verify` confirms it, or the attempt failed.
+* A script that says that another attempt would do harm is believed: only an operator tries again.
 * Every outcome is acknowledged once it is recorded, even a late one. Otherwise the node would send it forever.
 * A result that the engine would trust later counts only from a confirmed claim. Until then the node keeps it, and sends it again.
 """
@@ -22,7 +23,7 @@ from ..boot.patience import pause_s
 from ..hardware.approvals import other_disks, shown
 from ..hardware.learn import learn
 from ..world.work import Work
-from . import sealed
+from . import sealed, watch
 from .attributes import inputs_hash
 from .change import change
 from .claims import installed, not_confirmed
@@ -40,6 +41,8 @@ UNREACHABLE_AGAIN = 5.0
 
 def outcome(w: Work, event: Outcome) -> None:
     """The outcome of one leg of an attempt. A leg that is not the present one is acknowledged and dropped."""
+    if watch.outcome(w, event):
+        return
     role = _addressee(w, event)
     if role is None:
         _late(w, event)
@@ -110,6 +113,8 @@ def _addressee(w: Work, event: Outcome) -> NodeRole | None:
 def want_fresh_boot(w: Work, node_id: str) -> None:
     """The node must boot before anything else runs on it, whatever it runs now. Only servers boot."""
     node = w.nodes[node_id]
+    if node.kind is Kind.JOINED:
+        w.put_node(replace(node, notice=reasons.joined_reboot(node=node.name)))
     if node.kind is not Kind.SERVER:
         return
     w.put_node(replace(node, intent=replace(node.intent, fresh=True)))
@@ -140,24 +145,34 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
         change(w, role, Move.CLAIM, gave=gave, since=w.at)
         return
     before = shown(w, role.node) if "disks" in gave else None
-    new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, ended=w.at, since=w.at)
+    findings = watch.after_success(role, role.action)
+    new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, findings=findings, ended=w.at, since=w.at)
     if new is not None:
         learn(w, new)
         installed(w, new)
+        watch.begin(w, new, definition)
     if before is not None:
         other_disks(w, role.node, before)
 
 
 def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> None:
-    no = role.action == "verify" and failure.code == "verify_failed"
-    if no and (not claims(role) or inputs_hash(w, role) != role.try_hash):
+    final = failure.code == "not_retried" and (role.action == "run" or inputs_hash(w, role) == role.try_hash)
+    no = role.action == "verify" and failure.code in ("verify_failed", "not_retried")
+    if no and not final and (not claims(role) or inputs_hash(w, role) != role.try_hash):
         # `verify` found the role not applied. That is a result, not a failure, so the role runs (again). A claim is wrong only if the same
         # was asked of it.
         change(w, role, Move.REFUTE, since=w.at)
         return
+    if failure.code == "changed_by_hand" and not claims(role):
+        # Applied, but for what a person did. What was run with counts as before: if the inputs differ, the role runs.
+        findings = watch.by_verify(role, failure)
+        new = change(w, role, Move.SUCCEED, gave=role.gave, ran_hash=role.ran_hash, findings=findings, ended=w.at, since=w.at)
+        if new is not None:
+            watch.begin(w, new, definition)
+        return
     tries = role.tries + 1
     # A wrong claim is run again. If `verify` failed for another cause, it is tried again.
-    if tries < definition.attempts:
+    if tries < definition.attempts and not final:
         retry_at = w.now + delay(w, definition, tries)
         change(w, role, Move.DISPROVE if no else Move.FAIL, tries=tries, failure=failure, retry_at=retry_at, ended=w.at, since=w.at)
         w.wake(retry_at, RoleDue(*role.key))

@@ -29,7 +29,7 @@ from ..boot.signals import within
 from ..hardware.bmc import usable
 from ..world.view import View
 from ..world.work import Work
-from . import confirm
+from . import confirm, watch
 from .annealer import leg_id
 from .claims import not_confirmed
 from .death import PROBE_AGAIN
@@ -50,6 +50,7 @@ def reopen(w: Work, node: Node) -> None:
         for when in (role.retry_at, role.deadline):
             if when is not None:
                 w.wake(when, RoleDue(*role.key))
+        watch.reopen(w, role)
         if node.available and runs(role):
             definition = w.catalog.roles.get(role.role)
             asks = role.resumed or (definition is not None and not_confirmed(w, node, definition) is not None)

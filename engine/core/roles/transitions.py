@@ -71,6 +71,8 @@ class Move(enum.Enum):
     DUE = "due"
     DOUBT = "doubt"
     RERUN = "rerun"
+    REPAIR = "repair"
+    MEND = "mend"
     RETRY = "retry"
     RUN_ANYWAY = "run-anyway"
     REDEPLOY = "redeploy"
@@ -94,16 +96,18 @@ refute         -  -  -  -   -  wa wa  -  wa wa  -  -   -  -  -   -  | begun leg 
 fail           -  -  -  -   wa re cl  wa re cl  -  -   -  -  -   -  | begun leg deadline
 give-up        -  -  -  -   er ee ec  er ee ec  -  -   -  -  -   -  | begun leg deadline
 disprove       -  -  -  -   -  -  wa  -  -  wa  -  -   -  -  -   -  | begun leg deadline
-disprove-last  -  -  -  -   -  -  er  -  -  er  -  -   -  -  -   -  | begun leg deadline
+disprove-last  -  -  -  -   -  er er  -  er er  -  -   -  -  -   -  | begun leg deadline
 lose           -  -  -  -   re re re  re re re  -  -   -  -  -   -  | begun leg deadline failure
 lose-rerun     -  -  -  -   wa wa wa  wa wa wa  -  -   -  -  -   -  | begun leg deadline failure
 due            -  wa re cl  -  -  -   -  -  -   -  -   -  -  -   -  | retry_at failure
 doubt          -  -  -  -   -  -  -   -  -  -   do do  -  -  -   -  |
 rerun          -  -  -  -   -  -  -   -  -  -   wa re  -  -  -   -  |
+repair         -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
+mend           -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
 retry          -  wa re cl  -  -  -   -  -  -   -  do  wa re cl  -  | tries retry_at failure
 run-anyway     -  -  wa wa  -  -  -   -  -  -   -  wa  -  wa wa  -  | tries retry_at failure
-redeploy       wa wa wa wa  -  -  -   wa wa wa  wa wa  wa wa wa  wa | attempt leg tries begun retry_at deadline failure succeeded
-skip           sk sk sk sk  -  -  -   sk sk sk  sk sk  sk sk sk  sk | attempt leg begun retry_at deadline failure
+redeploy       wa wa wa wa  -  -  -   wa wa wa  wa wa  wa wa wa  wa | attempt leg tries begun retry_at deadline failure succeeded findings
+skip           sk sk sk sk  -  -  -   sk sk sk  sk sk  sk sk sk  sk | attempt leg begun retry_at deadline failure findings
 approve        pr wa re cl  ru ve co  sr sv sc  -  -   er ee ec  sk |
 unbind         *  *  *  *   -  -  -   -  -  -   *  *   *  *  *   *  |
 delete         *  *  *  *   -  -  -   *  *  *   *  *   *  *  *   *  |
@@ -121,12 +125,15 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.RESUME: ("deadline", "The node is back: the engine asks what became of the attempt."),
     Move.AGAIN: ("retry_at since", "The attempt asks to be run again, after a pause."),
     Move.CLAIM: ("gave since", "A run reports success, and the role has `reverify`: `verify` must confirm it."),
-    Move.SUCCEED: ("gave ran_hash ended since", "The attempt succeeded."),
+    Move.SUCCEED: ("gave ran_hash findings ended since", "The attempt succeeded."),
     Move.REFUTE: ("since", "`verify` found the role not applied. That is a result, not a failure: the role runs."),
     Move.FAIL: ("tries failure retry_at ended since", "The attempt failed, and another one is left."),
     Move.GIVE_UP: ("tries failure ended since", "The last attempt failed."),
     Move.DISPROVE: ("tries failure retry_at ended since", "`verify` found that the claim is wrong, and another attempt is left."),
-    Move.DISPROVE_LAST: ("tries failure ended since", "The same at the last attempt."),
+    Move.DISPROVE_LAST: (
+        "tries failure ended since",
+        "The same at the last attempt. Or `verify` found that another attempt would do harm: only an operator's retry runs the role.",
+    ),
     Move.LOSE: (
         "since",
         "Nobody knows what became of the attempt. `verify` decides; a role that has none and may not run twice waits for the operator.",
@@ -135,6 +142,8 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.DUE: ("begun", "The pause before the next attempt or leg is over. `begun` is kept for a next leg."),
     Move.DOUBT: ("", "The node died after the success: `verify` decides."),
     Move.RERUN: ("since", "The node died after the success of a role without `verify`, or two nodes became one: the role runs again."),
+    Move.REPAIR: ("failure since", "The engine watches the role, and its `verify` found it not applied any more."),
+    Move.MEND: ("since", "The operator retries an active role that has findings."),
     Move.RETRY: ("since", "The operator retries now. Or a discovery role failed, and the node boots discovery again."),
     Move.RUN_ANYWAY: ("since", "The operator retries a role that nobody can verify."),
     Move.REDEPLOY: ("approved since", "The operator runs the role again, as if it had never run."),

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from ...definitions import Catalog
 from ...effects import Effect
 from ...events import Due, Wake
-from ...model import TABLES, Journalled, Key, Lease, Meta, NodeId, Quiet, Row, Sighting, behind, differs_in_last_values, same_but_last
+from ...last_values import Quiet, behind, differs_in_last_values, same_but_last
+from ...model import TABLES, Journalled, Key, Lease, Meta, NodeId, Row, Sighting
 from ...plan import Plan
 from .share import Share, spent
 from .view import MAPS, Changing, View

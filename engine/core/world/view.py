@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from immutables import Map
 
 from ...definitions import Catalog
-from ...model import Allocation, Deployment, Key, Lease, Mac, Meta, Node, NodeId, NodeRole, Proposal, Revision, Sighting, Value
+from ...model import Allocation, Deployment, Key, Lease, Mac, Meta, Node, NodeId, NodeRole, Proposal, Revision, Sighting, Value, Watch
 from ...plan import Plan
 from .ordered import Ordered
 
@@ -72,6 +72,7 @@ class View:
     without it, it is computed again."""
     nodes: Table[NodeId, Node]
     node_roles: Table[Key, NodeRole]
+    watches: Table[Key, Watch]
     sightings: Table[Mac, Sighting]
     leases: Table[str, Lease]
     allocations: Table[str, Allocation]

@@ -31,12 +31,15 @@ from ...model import (
     Sighting,
     State,
     Value,
+    Watch,
 )
 from ...plan import Plan
+from ..hardware.conduits import TELLERS
+from ..plan.network_roles import network_of
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
-from ..roles.wishes import weight
+from ..roles.wishes import weight, weight_of_node
 from .draft import Change, Checkpoint, Draft
 from .entries import bmcs, enter, index, leave, matters, names, nonces, regroup
 from .ordered import EMPTY, Ordered
@@ -52,10 +55,18 @@ class Work(Draft):
     def put(self, row: Row) -> None:
         match row:
             case Meta():
+                other_v6 = (row.v6, row.networks) != (self.meta.v6, self.meta.networks)
                 self.meta = row
                 self.rows[("meta", ())] = row
+                if other_v6:
+                    self._weigh_nodes()
             case NodeRole():
                 self.put_role(row)
+            case Watch():
+                old = self.watches.get(row.key)
+                if old != row:
+                    self.watches[row.key] = row
+                    self._changed(("watches", row.key), old, row)
             case Node():
                 self.put_node(row)
             case Lease():
@@ -67,6 +78,7 @@ class Work(Draft):
                 self.address_of[(row.node, row.network)] = row.address
                 self.rows[("allocations", row.address)] = row
                 self.restale(self.roles_of.get(row.node) or ())
+                self._weigh_node(row.node)
             case Value():
                 self.put_value(row)
             case Deployment() if self.deployments.get(row.name) != row:
@@ -98,8 +110,10 @@ class Work(Draft):
         index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
-        if old is not None and old.name != new.name:
+        if old is not None and (old.name, old.place, old.boot_mac) != (new.name, new.place, new.boot_mac):
             self.restale(self.roles_of.get(new.id) or ())
+        if old is None or old.name != new.name:
+            self._weigh_node(new.id)
 
     def put_role(self, new: NodeRole, fresh: bool = False) -> None:
         """`fresh`: its `try_hash` was made of the inputs as they are now."""
@@ -141,6 +155,7 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
+            self.restale([one for one in self.roles_of.get(node) or () if network_of(one[1])] if new.role in TELLERS else ())
 
     def bind(self, node: NodeId, new: Sequence[NodeRole]) -> None:
         """Puts new node roles of one node, as `transitions.bound` makes them: they wait, and none is there yet. The same as `put_role` for
@@ -237,6 +252,7 @@ class Work(Draft):
         for what in self.collectors:
             self._weigh(key, what, 0)
         self.rows[("node_roles", key)] = None
+        self.drop("watches", key)
         self.touch_node(role.node)
 
     def put_sighting(self, new: Sighting) -> None:
@@ -307,6 +323,7 @@ class Work(Draft):
                     index(kept, entries, (), old.id)
                 regroup(self.uuids, old.uuid, "", old.id)
                 regroup(self.serials, old.serial, "", old.id)
+                self._weigh_node(old.id)
             case Sighting():
                 index(self.nonces, (old.boot.nonce,) if old.boot else (), (), old.mac)
                 self.strangers.pop(old.mac, None)
@@ -319,6 +336,7 @@ class Work(Draft):
                 if self.address_of.get((old.node, old.network)) == old.address:
                     del self.address_of[(old.node, old.network)]
                 self.restale(self.roles_of.get(old.node) or ())
+                self._weigh_node(old.node)
             case Value():
                 leave(self.values_of, old.scope, old.key)
                 self.restale(readers(self, old))
@@ -381,6 +399,7 @@ class Work(Draft):
                 self._stale_now(role)
                 self._undone_now(role)
                 self.touch_node(role.node)
+        self._weigh_nodes()
         self.released.update(dict.fromkeys(self.limits()))
 
     def load_ends(self) -> None:
@@ -393,6 +412,7 @@ class Work(Draft):
         roles = self.all(NodeRole)
         for role in roles if self.collectors else ():
             self._wish(role)
+        self._weigh_nodes()
         for role in roles:
             self._stale_now(role)
             self._undone_now(role)
@@ -400,6 +420,18 @@ class Work(Draft):
     def _wish(self, role: NodeRole) -> None:
         for what in self.collectors:
             self._weigh(role.key, what, weight(self, role, what))
+
+    def _weigh_nodes(self) -> None:
+        if not self.loading and self.catalog.node_collectors:
+            for node in self.all(Node):
+                self._weigh_node(node.id)
+
+    def _weigh_node(self, node: NodeId) -> None:
+        """The name or an address of a node changed, or the plan: what roles collect from nodes follows."""
+        if self.loading:
+            return
+        for what in self.catalog.node_collectors:
+            self._weigh((node, ""), what, weight_of_node(self, self.nodes.get(node), what))
 
     def _weigh(self, key: Key, what: str, new: int) -> None:
         """A wish changed: the sum of that `Collect.key` follows, and whoever collects it may be stale by that."""
@@ -415,7 +447,7 @@ class Work(Draft):
             self.wishes[what] = total
         else:
             del self.wishes[what]
-        for name in self.collectors[what]:
+        for name in self.collectors.get(what) or self.catalog.node_collectors[what]:
             self.restale(tuple(self.bound.get(name) or ()))
 
     def _stale_now(self, role: NodeRole, fresh: bool = False) -> None:

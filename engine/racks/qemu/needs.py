@@ -9,7 +9,14 @@ from pathlib import Path
 from .. import namespace
 from .command import CODE, QEMU, ROM, VARS
 
-PROGRAMS = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "ip": "iproute2", "unshare": "util-linux", "setpriv": "util-linux"}
+PROGRAMS = {
+    QEMU: "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "unshare": "util-linux",
+    "setpriv": "util-linux",
+}
 """Program -> Debian package."""
 FILES = {CODE: "ovmf", VARS: "ovmf"}
 ROMS = ("/usr/share/qemu", "/usr/lib/ipxe/qemu", "/usr/share/qemu-efi")

@@ -1,4 +1,5 @@
-"""The rack's network: the `ip` commands that make it, in the rack's own namespace and in the engine's. Pure.
+"""The rack's network: the `ip` commands that make it, in the rack's own namespace and in the engine's, and what the switches' ports let
+through, as rules of nft. Pure.
 
     engine's namespace                   rack's namespace
     crowbar0 (admin address)   <-veth->  tor1-up --+ bridge tor1 -- m1-1g0, m2-1g0, ... (taps)
@@ -11,13 +12,18 @@
 The bridges swallow LLDP as real switches do (01:80:c2:00:00:0e is not forwarded, IEEE 802.1Q table 8-1) and speak it themselves on each
 port (`speaker`), so that a machine hears its switch and not its neighbours.
 
+Both ports of a port channel lead to one machine, so a frame that came in at one of them never goes out at the other, and what goes to all
+machines leaves at the first one only. Otherwise the machine would get its own broadcasts back, and everybody's twice.
+
 Trap: an interface's name has at most 15 characters.
 """
 
 from __future__ import annotations
 
-from .spec import QemuRackSpec, faults_of, guests, wiring
+from .spec import Guest, Ports, QemuRackSpec, faults_of, guests, ports_of, wiring
 
+LARGEST = 9216
+"""Octets of the largest packet that passes the switches."""
 OUTER, OUTER_BMC = "crowbar0", "crowbar1"
 UP, MGMT = "tor1-up", "mgmt0"
 SWITCHES = ("tor1", "tor2")
@@ -79,5 +85,48 @@ def moved_to(interface: str, switch: str) -> Command:
     return ("link", "set", interface, "master", switch)
 
 
+def rules(spec: QemuRackSpec, ports: dict[str, Ports]) -> str:
+    """What the switches do not forward, as input of `nft -f -`. It replaces what was there. `ports`: machine -> its ports. Empty: nothing
+    was ever said about any, so that a rack without such needs no nft."""
+    lines = [line for guest in guests(spec) for line in _rules(guest, ports.get(guest.name, Ports()))]
+    if not lines and not ports:
+        return ""
+    table = "table bridge crowbar"
+    head = "type filter hook forward priority 0; policy accept;"
+    return "\n".join((table, f"delete {table}", f"{table} {{", "chain forward {", head, *lines, "}", "}", ""))
+
+
+def ports_as_built(spec: QemuRackSpec) -> dict[str, Ports]:
+    """Machine -> its ports, of those that are not as delivered."""
+    found = {guest.name: ports_of(spec, guest.name) for guest in guests(spec)}
+    return {name: ports for name, ports in found.items() if ports != Ports()}
+
+
+def channels(spec: QemuRackSpec, ports: dict[str, Ports]) -> dict[str, tuple[int, int]]:
+    """Interface -> key of its port channel and number of its port, where the switches speak LACP."""
+    return {
+        nic.tap: (guest.number, 2 * guest.number + i)
+        for guest in guests(spec)
+        if ports.get(guest.name, Ports()).channel
+        for i, nic in enumerate(guest.nics)
+    }
+
+
+def _rules(guest: Guest, ports: Ports) -> list[str]:
+    taps = [nic.tap for nic in guest.nics]
+    out = []
+    if ports.vlans is not None:
+        others = f"vlan id != {{ {', '.join(map(str, ports.vlans))} }}" if ports.vlans else "vlan id 0-4095"
+        out += [f'{way} "{tap}" ether type 8021q {others} drop' for tap in taps for way in ("iifname", "oifname")]
+    if ports.mtu:
+        # `meta length` is without the Ethernet header, and without a VLAN tag, which the kernel keeps beside the packet.
+        out += [f'{way} "{tap}" meta length > {ports.mtu} drop' for tap in taps for way in ("iifname", "oifname")]
+    if ports.channel:
+        own = ", ".join(nic.mac for nic in guest.nics)
+        out += [f'oifname "{tap}" ether saddr {{ {own} }} drop' for tap in taps]
+        out += [f'oifname "{tap}" ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop' for tap in taps[1:]]
+    return out
+
+
 def _plugged(interface: str, switch: str) -> list[Command]:
-    return [("link", "set", interface, "master", switch), ("link", "set", interface, "up")]
+    return [("link", "set", interface, "mtu", str(LARGEST), "master", switch), ("link", "set", interface, "up")]

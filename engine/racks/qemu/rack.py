@@ -27,11 +27,12 @@ from ..counters import Counters
 from ..director import Director
 from ..orders import WrongOrder, mood
 from ..scenario import Action, Power, Scenario, SetFault
+from ..simulated.spec import RackFileWrong
 from . import accel, network
 from .guest import Machine
 from .serial_log import serial_logs
 from .speaker import Speaker
-from .spec import Faults, QemuRackSpec, faults_of, fits, guests, spoiled, wiring
+from .spec import Faults, Ports, QemuRackSpec, check_ports, faults_of, fits, guests, spoiled, wiring
 
 log = logging.getLogger("rack")
 WIRED_S = 15.0
@@ -81,6 +82,8 @@ class QemuRack:
         self._speaker: Speaker | None = None
         self._speaking: asyncio.Task[None] | None = None
         self._accel = "tcg"
+        self._ports = network.ports_as_built(self.spec)
+        """Machine -> how its switch ports are set up now."""
 
     async def start(self) -> None:
         """Raises OSError, msgspec.DecodeError."""
@@ -88,7 +91,8 @@ class QemuRack:
         spec = self.spec
         self._accel = await asyncio.to_thread(accel.choose, spec, self._folder)
         await asyncio.to_thread(_wire, spec)
-        self._speaker = Speaker(network.ports(spec))
+        await asyncio.to_thread(_filter, network.rules(spec, self._ports))
+        self._speaker = Speaker(network.ports(spec), network.channels(spec, self._ports))
         self._speaking = asyncio.create_task(self._speaker.run())
         self._farm.start()
         slots = asyncio.Semaphore(spec.at_once or spec.nodes)
@@ -146,6 +150,8 @@ class QemuRack:
                 return {"done": [one.guest.name for one in chosen]}
             case "fault", [who, text]:
                 return await self._fault(who, text)
+            case "ports", [who, text]:
+                return await self._set_ports(who, text)
             case "reached", [who, percent, *words] if percent.isdecimal():
                 for one in self._chosen(who):
                     self._director.milestone(one.guest.name, tuple(words), int(percent))
@@ -185,6 +191,20 @@ class QemuRack:
         for one in chosen:
             await self._set_faults(one, new[one.guest.name])
         return {"faulty": [one.guest.name for one in chosen]}
+
+    async def _set_ports(self, who: str, text: str) -> dict[str, Any]:
+        """The switch ports of these machines from now on: `spec.Ports` as JSON, whole."""
+        chosen = self._chosen(who)
+        try:
+            ports = msgspec.json.decode(text, type=Ports)
+            check_ports(who, ports)
+        except (msgspec.ValidationError, msgspec.DecodeError, RackFileWrong, RecursionError) as wrong:
+            raise WrongOrder(f"not how switch ports can be set up: {wrong}") from wrong
+        assert self._speaker is not None
+        self._ports |= {one.guest.name: ports for one in chosen}
+        await asyncio.to_thread(_filter, network.rules(self.spec, self._ports))
+        self._speaker.channels = network.channels(self.spec, self._ports)
+        return {"set": [one.guest.name for one in chosen]}
 
     async def _set_faults(self, one: Machine, faults: Faults) -> None:
         """Raises WrongOrder."""
@@ -305,6 +325,15 @@ def _ip(commands: list[network.Command]) -> None:
     done = subprocess.run(["ip", "-batch", "-"], input=lines, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
         raise OSError(f"the rack's wires could not be made: {done.stderr.strip()[:300]}")
+
+
+def _filter(rules: str) -> None:
+    """Sets what the switches forward. Raises OSError."""
+    if not rules:
+        return
+    done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise OSError(f"the ports of the rack's switches could not be set up: {done.stderr.strip()[:300]}")
 
 
 def _interfaces() -> set[str]:

@@ -43,6 +43,17 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Secure Boot is switched on in the firmware of a UEFI machine, with Microsoft's keys: from the next start."""
 
 
+class Ports(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the two switch ports of a machine are set up. As delivered: each by itself, all VLANs, packets of any size."""
+
+    channel: bool = False
+    """Both ports are one port channel, and the switches speak LACP on them."""
+    vlans: tuple[int, ...] | None = None
+    """The VLANs whose tagged frames the ports carry; None: all. Untagged frames always pass."""
+    mtu: int = 0
+    """Octets of the largest packet that the ports pass; 0: any."""
+
+
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one machine differs from the rest of the rack. Missing values are those of the rest."""
 
@@ -84,6 +95,8 @@ class QemuRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     kernel: str = ""
     """File of a kernel to try KVM with. Empty: no trial, and TCG."""
     machines: dict[str, Own] = {}
+    ports: dict[str, Ports] = {}
+    """Machine name or `all` -> its ports; a machine's own entry counts whole."""
     faults: dict[str, Faults] = {}
     """Machine name or `all`."""
 
@@ -143,9 +156,12 @@ def parse(text: str) -> QemuRackSpec:
     if not 1 <= found.nodes <= 250:
         raise RackFileWrong(f"nodes must be 1 to 250 in a rack of QEMU machines, not {found.nodes} - at `$.nodes`")
     names = {f"m{i}" for i in range(1, found.nodes + 1)}
-    for where, given in (("machines", set(found.machines)), ("faults", set(found.faults) - {"all"})):
+    named = {"machines": set(found.machines), "ports": set(found.ports) - {"all"}, "faults": set(found.faults) - {"all"}}
+    for where, given in named.items():
         if unknown := sorted(given - names):
             raise RackFileWrong(f"no machine {unknown[0]!r} in a rack of {found.nodes} - at `$.{where}`")
+    for machine, ports in found.ports.items():
+        check_ports(machine, ports)
     for one in guests(found):
         if not 256 <= one.memory_mb <= 1 << 20 or not 1 <= one.cpus <= 64:
             raise RackFileWrong(f"{one.name} has {one.memory_mb} MB and {one.cpus} processors - at `$`")
@@ -154,6 +170,19 @@ def parse(text: str) -> QemuRackSpec:
         if len(one.disks) > 8 or any(not 1 <= disk.size_mb <= 1 << 24 for disk in one.disks):
             raise RackFileWrong(f"disks of {one.name} are not 0 to 8 of 1 MiB to 16 TiB - at `$.disks_mb`")
     return found
+
+
+def check_ports(machine: str, ports: Ports) -> None:
+    """Raises RackFileWrong."""
+    if any(not 1 <= vlan <= 4094 for vlan in ports.vlans or ()) or len(ports.vlans or ()) > 64:
+        raise RackFileWrong(f"the ports of {machine} can carry at most 64 VLANs, each from 1 to 4094 - at `$.ports`")
+    if ports.mtu and not 68 <= ports.mtu <= 9216:
+        raise RackFileWrong(f"the ports of {machine} pass packets of 68 to 9216 octets, not {ports.mtu} - at `$.ports`")
+
+
+def ports_of(spec: QemuRackSpec, name: str) -> Ports:
+    """How the switch ports of a machine are set up."""
+    return spec.ports.get(name) or spec.ports.get("all", Ports())
 
 
 def render(spec: QemuRackSpec) -> str:

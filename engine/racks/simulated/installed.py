@@ -123,10 +123,11 @@ class Installed:
                 return 0, json.dumps({"disks": self.machine.listed(running=True), "media": []}).encode() + b"\n", b""
             case "true" | ":" | "sync", _:
                 return 0, b"", b""
-            case "hostname", [] | ["-s"]:
-                return 0, f"{system.hostname}\n".encode(), b""
-            case "hostname", ["-f"]:
-                return 0, f"{system.hostname}.{system.domain}\n".encode(), b""
+            case "pkill", [*_, name]:
+                return self._kill(name)
+            case "hostname", [] | ["-s"] | ["-f"]:
+                domain = f".{system.domain}" if rest == ["-f"] else ""
+                return 0, f"{system.hostname}{domain}\n".encode(), b""
             case "uname", _:
                 return 0, b"Linux\n", b""
             case "id", _:
@@ -140,6 +141,14 @@ class Installed:
                 return 0, b"", b""
             case _:
                 return 127, b"", f"sh: 1: {program[:100]}: not found\n".encode()
+
+    def _kill(self, name: str) -> tuple[int, bytes, bytes]:
+        """The process is gone until a role starts it again. pkill fails for one that does not run."""
+        if name in self.system.killed:
+            return 1, b"", b""
+        self.system.killed = [*self.system.killed, name][-64:]
+        self.machine.save()
+        return 0, b"", b""
 
     def _cat(self, names: list[str]) -> tuple[int, bytes, bytes]:
         out = b""

@@ -179,6 +179,8 @@ class Machine:
         self._neighbours = neighbours
         self.bmc: Callable[[int, int, bytes], tuple[int, bytes] | None] = lambda *_asked: None
         """Its BMC over the bus: network function, command, data -> completion code and data. None: nothing answers."""
+        self.on_listens: Callable[[], Awaitable[None]] | None = None
+        """Called when the services of the running system are others (`System.listens`)."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
         self.nonvolatile = file.load() or self._new()
@@ -199,6 +201,20 @@ class Machine:
     def save(self) -> None:
         """Saves `nonvolatile`. From now on it survives a `kill -9` of the rack."""
         self._file.save(self.nonvolatile)
+
+    async def listen(self, port: int, kind: Literal["tcp", "nrpe"]) -> None:
+        """A service of the installed system listens from now on, also after a reboot."""
+        if self.system is not None and self.system.listens.get(str(port)) != kind:
+            self.system.listens[str(port)] = kind
+            self.save()
+        if self.on_listens is not None:
+            await self.on_listens()
+
+    def start_process(self, name: str) -> None:
+        """A role starts a process of the installed system, which somebody may have killed."""
+        if self.system is not None and name in self.system.killed:
+            self.system.killed.remove(name)
+            self.save()
 
     async def milestone(self, *words: str, percent: int = 0) -> None:
         """Reports the machine's progress, for scenarios. Their effects on it take hold before this returns."""

@@ -62,6 +62,10 @@ class System(Struct, kw_only=True):
     """Installed because roles need them, sorted."""
     files: dict[str, Json] = {}
     """What roles wrote: `network/admin` -> its configuration, `ntp` -> servers, ..."""
+    listens: dict[str, Literal["tcp", "nrpe"]] = {}
+    """Port -> what answers there, besides SSH (`daemons`)."""
+    killed: list[str] = []
+    """Names of processes that somebody killed, and that nothing has started again."""
 
     def __repr__(self) -> str:
         return f"System(os={self.os!r}, hostname={self.hostname!r}, address={self.address!r})"

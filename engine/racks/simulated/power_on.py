@@ -23,6 +23,7 @@ from engine.wire.dhcp import DhcpReply, DhcpRequest
 from . import ipxe
 from .agent import Agent
 from .behaviours import Behaviours
+from .daemons import Daemons
 from .dhcp_client import ipxe_request, kernel_request, lease, rom_request
 from .http_client import HttpClient, HttpError
 from .installed import Installed
@@ -370,9 +371,12 @@ class MachineRunner:
 
         installed = Installed(machine, system, http, self._behaviours, self._pace, str(uuid.uuid4()), leave)
         self.installed, self._leaving = installed, leaving
+        daemons = Daemons(machine, system, self._wiring)
+        machine.on_listens = daemons.follow
         silence: Callable[[], None] | None = None
         hello: asyncio.Task[None] | None = None
         try:
+            await daemons.follow()
             if system.address:
                 silence = self._ssh.listen(system.address, system, installed)
             if not machine.faults.never_calls_back:
@@ -382,6 +386,8 @@ class MachineRunner:
             return "off" if how == "poweroff" else "firmware"
         finally:
             self.installed, self._leaving = None, None
+            machine.on_listens = None
+            daemons.close()
             if hello is not None:
                 hello.cancel()
             installed.close()

@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any, Literal
 
 import msgspec
 import yaml
 from msgspec import Struct, field
+
+from ...plan import SPEEDS
+
+PORTS = 8
+"""Most ports of one speed: the functions of a PCI device."""
 
 Level = Literal["raid0", "raid1", "raid10", "jbod", "none"]
 
@@ -76,6 +82,12 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """LAN channel on which its BMC has its address; those before it have none."""
     phone: bool = False
     """A telephone stands between its first NIC and the switch. LLDP hears both."""
+    no_lacp: bool = False
+    """The switch does not speak LACP on its ports."""
+    no_vlan: int = 0
+    """This VLAN does not pass on its ports; 0: all do."""
+    frame_most: int = 0
+    """Octets of the largest packet that its ports pass; 0: any."""
 
 
 class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +128,8 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """With a lane: DHCP comes as from a relay with this address."""
     networks: dict[str, str] = field(default_factory=lambda: {"admin": "192.168.124.0/24", "bmc": "192.168.125.0/24"})
     """Name -> subnet."""
+    ports: dict[str, int] = {}
+    """Speed (`1g`, `25g`) -> ports of each machine. Empty: two ports of 10 Gbit/s, which cable plans call `1g0` and `1g1`."""
     bmc: BmcAccess = BmcAccess()
     engine_key: str = ""
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key from their install. Empty: only the latter."""
@@ -292,6 +306,9 @@ def parse(text: str) -> SimulatedRackSpec:
         raise RackFileWrong(str(wrong)) from wrong
     if found.nodes < 1 or found.nodes > 20_000:
         raise RackFileWrong(f"nodes must be 1 to 20000, not {found.nodes} - at `$.nodes`")
+    for speed, count in found.ports.items():
+        if speed not in SPEEDS or not 1 <= count <= PORTS:
+            raise RackFileWrong(f"a speed is one of {', '.join(SPEEDS)}, with 1 to {PORTS} ports, not {speed!r}: {count} - at `$.ports`")
     if found.lane is not None and not 1 <= found.lane <= 254:
         raise RackFileWrong(f"lane must be 1 to 254, not {found.lane} - at `$.lane`")
     if isinstance(found.speed, float) and found.speed <= 0:
@@ -368,19 +385,7 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
         kexec=family.kexec,
         memory_mb=family.memory_mb,
         cpus=family.cpus,
-        nics=tuple(
-            Nic(
-                name=nic,
-                link=f"1g{i}",
-                mac=mac(i),
-                speed=10_000,
-                driver=family.driver,
-                pci=f"0000:3b:00.{i}",
-                switch=f"tor{i + 1}",
-                port=f"swp{number}",
-            )
-            for i, nic in enumerate(family.nics)
-        ),
+        nics=_ports(spec, family, number, mac),
         disks=tuple(
             DiskDef(
                 name=f"sd{chr(97 + i)}",
@@ -399,6 +404,27 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
         bmc_mac=mac(0xFF),
         bmc_port=f"mgmt:{number}",
         tftp_window=1 if number % 8 == 5 else 16,
+    )
+
+
+def _ports(spec: SimulatedRackSpec, family: _Family, number: int, mac: Callable[[int], str]) -> tuple[Nic, ...]:
+    """The ports of a machine. Those of the first speed end in `tor1`, `tor2`, ..., those of another one in `tor1-25g`, `tor2-25g`, ..."""
+    made = [(name, f"1g{i}", 10_000, f"0000:3b:00.{i}", f"tor{i + 1}") for i, name in enumerate(family.nics)]
+    if spec.ports:
+        made = [
+            (
+                f"ens{card}f{i}",
+                f"{speed}{i}",
+                SPEEDS[speed],
+                f"0000:{0x3A + card:02x}:00.{i}",
+                f"tor{i + 1}" + (f"-{speed}" if card > 1 else ""),
+            )
+            for card, (speed, count) in enumerate(spec.ports.items(), 1)
+            for i in range(count)
+        ]
+    return tuple(
+        Nic(name=name, link=link, mac=mac(n), speed=speed, driver=family.driver, pci=pci, switch=switch, port=f"swp{number}")
+        for n, (name, link, speed, pci, switch) in enumerate(made)
     )
 
 
