@@ -213,6 +213,19 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             pieces.bind_some(w)
         case Started():
             _started(w, event)
+        case Commit() | CommitProposals() | Propose() | Recall() | Operate() | Join() | KeyRemoved() | SetAttribute():
+            _ordered(w, event)
+        case AddressTaken():
+            address_taken(w, event)
+        case DhcpOverheard():
+            w.order(Ignore(mac=event.client, reason=leases.overheard(event)))
+        case _:
+            assert_never(event)
+
+
+def _ordered(w: Work, event: Commit | CommitProposals | Propose | Recall | Operate | Join | KeyRemoved | SetAttribute) -> None:
+    """What operators want. All of it happens, or nothing."""
+    match event:
         case Commit() | CommitProposals():
             _commit(w, event)
         case Propose():
@@ -230,10 +243,6 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case SetAttribute():
             before = w.checkpoint()
             _undo(w, before, set_attribute(w, event))
-        case AddressTaken():
-            address_taken(w, event)
-        case DhcpOverheard():
-            w.order(Ignore(mac=event.client, reason=leases.overheard(event)))
         case _:
             assert_never(event)
 

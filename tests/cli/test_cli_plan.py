@@ -42,10 +42,11 @@ def test_a_new_network_is_new_roles_on_every_node(crowbar: Run, write_plan: Path
     assert "  networks.storage: nothing -> " in out
     assert "  + compute-11     network-storage    new\n" in out
     assert "control-10" not in out
-    assert "  ~ admin          ntp-server         runs again\n" in out, "it serves the new network as well"
-    assert out.endswith("3 nodes and 3 roles change; 0 of the roles destroy data\n")
+    for role in ("dns-records", "dns-server", "ntp-server"):
+        assert f"  ~ admin          {role:<18} runs again\n" in out, "it serves the new network as well"
+    assert out.endswith("3 nodes and 5 roles change; 0 of the roles destroy data\n")
     rows = objects(crowbar("plan", "diff", str(write_plan), "--json")[1])
-    assert [(r["type"], r.get("what")) for r in rows] == [("role", "again"), ("role", "new"), ("role", "new"), ("summary", None)]
+    assert [(r["type"], r.get("what")) for r in rows] == [*[("role", "again")] * 3, ("role", "new"), ("role", "new"), ("summary", None)]
 
 
 def test_what_runs_again_and_what_only_drifts(brought_up: CabledRack) -> None:
