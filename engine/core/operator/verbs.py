@@ -126,7 +126,7 @@ def _verb(name: str, help: str, does: str, **more: Json) -> Verb:
 
 # -- on nodes --------------------------------------------------------------------------------------------------------
 RETRY = _verb(
-    "retry", "clear its problem, errors and findings, and try again",
+    "retry", "clear its problem and errors, and try again",
     "Clears the node's problem, and runs its roles with errors or findings again.",
     key="r",
 )
