@@ -20,7 +20,9 @@ if not any(Path(folder).glob("**/imrelp.so") for folder in ("/usr/lib", "/usr/li
     missing.append("imrelp.so")
 pytestmark = [
     pytest.mark.net,
-    pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}: apt install chrony rsyslog rsyslog-relp rsyslog-gnutls iproute2"),
+    pytest.mark.skipif(
+        bool(missing), reason=f"needs {', '.join(missing)}: apt install chrony rsyslog rsyslog-relp rsyslog-gnutls iproute2"
+    ),
 ]
 
 
