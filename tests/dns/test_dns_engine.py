@@ -25,10 +25,10 @@ RACK: dict[str, Any] = {
     "speed": "max",
     "lane": None,
     "namespace": True,
-    "networks": {"admin": "192.168.112.0/20", "bmc": "192.168.128.0/20"},
-    "bmc": BmcAccess(first="192.168.128.21"),
+    "networks": {"admin": "192.168.124.0/24", "bmc": "192.168.125.0/24"},
+    "bmc": BmcAccess(first="192.168.125.21"),
 }
-"""Of the plan that is shipped for one node."""
+"""Two networks of a /24, as most racks have them."""
 
 
 @pytest.fixture

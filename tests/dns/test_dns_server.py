@@ -102,6 +102,8 @@ def test_texts_that_would_be_configuration_are_refused(site: Site) -> None:
     for wrong in (
         {"dns_forwarders": ["10.0.0.1; }; //"]},
         {"domain": 'x"; };'},
+        {"domain": "x\ny"},
+        {"admin_address": "10.0.0.10\n::1"},
         {"admin_subnets": ["10.0.0.0/24; any"]},
         {"dns_zones": [DOMAIN, "../../etc/passwd"]},
     ):
