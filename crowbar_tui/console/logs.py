@@ -50,8 +50,18 @@ def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]
                 about = path.stat()
                 label = f"{one.role}, attempt {one.attempt}{f' leg {leg}' if leg not in ('0', '1') else ''}"
                 out.append(LogFile(label, path, about.st_mtime, "attempt", one.role))
+        out += last_look(folder, one)
     out.sort(key=lambda one: -one.at)
     return [*out, *system(store, name), *serial(store, identity)]
+
+
+def last_look(folder: Path, one: Attempted) -> list[LogFile]:
+    """The newest log of a look at the active role (`watch`). Looks that find nothing wrong print nothing, and leave no log."""
+    found = []
+    for path in folder.glob(f"{one.attempt}-w*.1.log") if one.attempt else ():
+        with contextlib.suppress(OSError):
+            found.append(LogFile(f"{one.role}, look at attempt {one.attempt}", path, path.stat().st_mtime, "attempt", one.role))
+    return sorted(found, key=lambda file: file.at)[-1:]
 
 
 def system(store: Path, name: str) -> list[LogFile]:

@@ -104,6 +104,19 @@ def test_newest_attempts_come_first_and_other_files_are_not_theirs(store: Path) 
     assert [f.label for f in found] == ["two, attempt i5-2 leg 2", "two, attempt i5-2", "one, attempt i5-1"]
 
 
+def test_the_last_look_and_the_system_log_are_there_too(store: Path) -> None:
+    written(store, "i5-1.1", "a", 10.0)
+    written(store, "i5-1-w7.1", "b", 20.0)
+    written(store, "i5-1-w8.1", "c", 30.0)
+    written(store, "i5-11-w9.1", "d", 40.0)
+    kept = store / "services/logging/nodes"
+    kept.mkdir(parents=True)
+    (kept / "n1.r1.test.log").write_text("e")
+    found = of_node(store, [Attempted("one", "i5-1", "active")], [], "n1.r1.test")
+    assert [f.label for f in found] == ["one, look at attempt i5-1", "one, attempt i5-1", "system log"]
+    assert tail(found[0].path).lines == ("c",)
+
+
 def test_a_serial_console_of_a_rehearsal_is_found(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = store.with_name("store.rack") / "machines" / "m2"
     folder.mkdir(parents=True)

@@ -125,7 +125,12 @@ class Guest:
         for i, (here, there) in enumerate(ports):
             mac = f"52:54:00:00:{number:02x}:{i + 1:02x}"
             local, remote = f"local.type=unix,local.path={here}", f"remote.type=unix,remote.path={there}"
-            words += ["-netdev", f"dgram,id=p{i},{local},{remote}", "-device", f"virtio-net-pci,netdev=p{i},mac={mac},romfile="]
+            words += [
+                "-netdev",
+                f"dgram,id=p{i},{local},{remote}",
+                "-device",
+                f"virtio-net-pci,netdev=p{i},mac={mac},romfile=,speed=10000,duplex=full",
+            ]
         self.name = name
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._said = ""
