@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 
@@ -58,5 +60,7 @@ class Check(Struct, frozen=True, kw_only=True):
     """As `ps -o comm` shows it: at most 15 characters (Linux, TASK_COMM_LEN)."""
     program: str = ""
     """Absolute path on the node. It follows the guidelines for plugins of Nagios: exit 0 good, 1 warning, 2 critical, and one line."""
+    when: dict[str, Any] = {}
+    """Attribute that the role wants -> the value with which the check is made. Empty: it always is."""
     free: int = 10
     """Percent. Less is a warning, and less than half of it is critical."""

@@ -229,6 +229,7 @@ class BarclampFile:
         retry = keys["retry"].fields(("attempts", "delay")) if "retry" in keys else {}
         hardware = keys["hardware"].fields((*HARDWARE, NETWORKS, MACHINE)) if "hardware" in keys else Fields()
         requires = tuple(self._requirement(item, words) for item in keys.each("requires"))
+        wants = tuple(self._want(item, wanted) for item in keys.each("wants"))
         role = RoleDef(
             name=name,
             barclamp=self.name,
@@ -239,7 +240,7 @@ class BarclampFile:
             precedes=names("precedes", words),
             provides=tuple(item.name("a role's name") for item in keys.each("provides")),
             conflicts=names("conflicts", words),
-            wants=tuple(self._want(item, wanted) for item in keys.each("wants")),
+            wants=wants,
             gives=names("gives", wanted),
             collects=tuple(self._collect(item, words, wanted) for item in keys.each("collects")),
             hardware=dict(self._wishes(hardware, wishes)),
@@ -255,7 +256,7 @@ class BarclampFile:
             validates=keys["validate"].truth() if "validate" in keys else False,
             seconds=keys["takes"].duration() if "takes" in keys else 10.0,
             tools=tuple(item.known("tool", TOOLS) for item in keys.each("tools")),
-            checks=read_checks(keys),
+            checks=read_checks(keys, [want.name for want in wants]),
             batch=self._batch(keys["batch"]) if "batch" in keys else 1,
             packages=self._packages(keys["packages"]) if "packages" in keys else {},
         )

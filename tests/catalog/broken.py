@@ -49,7 +49,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("checks: [{kind: ntp, port: 1}]"),
         (),
-        "a/barclamp.yml:6: roles.0.checks.0.port: a check of kind ntp has no key 'port'; it has kind, name",
+        "a/barclamp.yml:6: roles.0.checks.0.port: a check of kind ntp has no key 'port'; it has kind, name, when",
     ),
     (
         _role("checks: [{kind: process, process: 'a;reboot'}]"),
@@ -60,6 +60,11 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
         _role("checks: [{kind: script, program: /bin/sh -c x}]"),
         (),
         "a/barclamp.yml:6: roles.0.checks.0.program: expected a program's absolute path: letters, digits and . _ + / -, not '/bin/sh -c x'",
+    ),
+    (
+        _role("checks: [{kind: ntp, when: {clock: true}}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.checks.0.when.clock: the role does not want the attribute 'clock', so the check cannot depend on it",
     ),
     (
         _role("checks: [{kind: ntp}, {kind: ntp}]"),

@@ -148,6 +148,45 @@ def test_a_killed_service_is_red_within_a_minute_and_good_again(tmp_path: Path) 
     assert {one.state for one in good.verdicts} == {0}
 
 
+NAMES = """\
+ip link set lo up
+ask() { sh ROLES/monitor-server/check_lookup 127.0.0.1 "$1"; echo "$?"; }
+ask r1.example.net
+named -f -c $WORK/named.conf >/dev/null 2>&1 &
+tries=0
+until sh ROLES/monitor-server/check_lookup 127.0.0.1 r1.example.net >/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 60 ] || exit 10
+    sleep 0.2
+done
+ask r1.example.net
+ask elsewhere.example
+"""
+
+
+@pytest.mark.skipif(
+    not all(shutil.which(one, path=PATH) for one in ("named", "dig", "ip")),
+    reason="BIND is not installed: apt install bind9 bind9-dnsutils",
+)
+def test_a_name_server_is_asked_for_the_name(tmp_path: Path) -> None:
+    if subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this system does not let us make a network namespace")
+    (tmp_path / "zone").write_text("$TTL 60\n@ IN SOA ns a (1 60 60 60 60)\n@ IN NS ns\nns IN A 127.0.0.1\n")
+    (tmp_path / "named.conf").write_text(
+        f'options {{ directory "{tmp_path}"; listen-on {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; pid-file none;\n'
+        f'session-keyfile none; }};\nzone "r1.example.net" {{ type primary; file "{tmp_path}/zone"; }};\n'
+    )
+    words = [*UNSHARE, "sh", "-c", NAMES.replace("ROLES", str(ROLES))]
+    done = subprocess.run(words, env={"PATH": PATH, "WORK": str(tmp_path)}, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert done.stdout.splitlines() == [
+        "DNS CRITICAL - 127.0.0.1 does not answer",
+        "2",
+        "DNS OK - 127.0.0.1 knows r1.example.net",
+        "0",
+        "DNS CRITICAL - 127.0.0.1 answers REFUSED for elsewhere.example",
+        "2",
+    ], done.stderr
+
+
 # -- on the node ---------------------------------------------------------------------------------------------------
 
 with_nrpe = pytest.mark.skipif(

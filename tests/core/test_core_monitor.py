@@ -22,6 +22,7 @@ from engine.core.monitor.nagios import objects
 from engine.core.monitor.names import object_name, service_name
 from engine.core.roles.wishes import task_document
 from engine.definitions import Collect
+from engine.events import SetAttribute
 from engine.model import Allocation, PowerOff, State
 from engine.wire.nagios_status import NagiosStatus, Verdict
 
@@ -86,6 +87,20 @@ def test_a_role_that_comes_and_goes_makes_the_server_stale_and_a_state_does_not(
     assert out.world.wishes["monitored"] == before
     out.role("monitor-client", "n2", state=State.WAITING)
     assert out.world.wishes["monitored"] != before
+
+
+def test_a_check_that_depends_on_an_attribute_is_made_only_with_that_value() -> None:
+    clock = replace(role("clock", "system", wants=["serve"]), checks=(Check(name="answers", kind="ntp", when={"serve": True}),))
+    out = WorldRig(catalog(SERVER, clock, defaults={"serve": True}), plan())
+    out.server("n1", stage="system", runs="debian-12", allocated=True)
+    out.put(Allocation(address="10.0.0.81", network="admin", range="host", node="n1"))
+    out.role("monitor-server", "admin", **DONE, deployment="system")
+    out.role("clock", "n1", **DONE)
+    assert "service_description clock/answers" in text(out)
+    before = out.world.wishes["monitored"]
+    out.feed(SetAttribute(who="ann", layer="operator", scope="n1", name="serve", value=False))
+    assert out.world.wishes["monitored"] != before
+    assert "clock/answers" not in text(out)
 
 
 def test_commands_of_nodes_follow_from_the_barclamps() -> None:

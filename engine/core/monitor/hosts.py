@@ -5,6 +5,8 @@ A switch is no host: it has neither SSH nor NRPE. A node without an address on t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...checks import CHECK_KINDS, Check
 from ...definitions import Json
 from ...model import Kind, Node, NodeRole
@@ -16,9 +18,10 @@ MONITORED = "monitored"
 """The attribute under which a role collects all that is to be checked. No role has to want it: `checks` is enough."""
 
 
-def monitored(view: View, role: NodeRole, network: str) -> Json:
-    """`{address, here, deployment, checks}` of a node role. `network`: the name of the admin network. `here`: it is the admin node. A check
-    is `[name, kind, arguments, command line on the node, command of NRPE]`. None: nothing is checked."""
+def monitored(view: View, role: NodeRole, network: str, value: Callable[[str], Json]) -> Json:
+    """`{address, here, deployment, checks}` of a node role. `network`: the name of the admin network. `value`: the committed value of an
+    attribute. `here`: it is the admin node. A check is `[name, kind, arguments, command line on the node, command of NRPE]`. None: nothing
+    is checked."""
     definition, node = view.catalog.roles.get(role.role), view.nodes.get(role.node)
     if definition is None or node is None or not definition.checks:
         return None
@@ -26,7 +29,10 @@ def monitored(view: View, role: NodeRole, network: str) -> Json:
     if not address:
         return None
     domain = view.plan.site.domain if view.plan is not None else ""
-    checks = [_check(role.role, check, domain) for check in definition.checks]
+    made = [check for check in definition.checks if all(value(name) == wanted for name, wanted in check.when.items())]
+    if not made:
+        return None
+    checks = [_check(role.role, check, domain) for check in made]
     return {"address": address, "here": node.kind is Kind.ADMIN, "deployment": role.deployment, "checks": checks}
 
 

@@ -40,7 +40,7 @@ OF_NODES: dict[str, Callable[[View, Node], Json]] = {"dns-hosts": lambda view, n
 def wish(view: View, role: NodeRole, attribute: str) -> Json:
     """The node role's wish: its value without the gives of parents. None: no wish."""
     if attribute == MONITORED:
-        return monitored(view, role, admin_network(view))
+        return monitored(view, role, admin_network(view), lambda name: wish(view, role, name))
     value = None
     for layer, _, found in layers(view, role, attribute):
         if layer != "parent":
