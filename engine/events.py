@@ -53,6 +53,13 @@ class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
     client: Mac
 
 
+class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
+    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
+
+    address: str
+    mac: Mac
+
+
 class Fetched(Event, frozen=True, kw_only=True, gc=False):
     """A boot file was sent completely: `loader` by TFTP or HTTP, `kernel` (with its initrd) and an installer's `answers` by HTTP."""
 
@@ -162,13 +169,6 @@ class Proved(Event, frozen=True, kw_only=True, gc=False):
     """How the agent wrote it (`quirks.PROOF_WAYS`)."""
     took_s: float = 0.0
     """Seconds from the order to the result."""
-
-
-class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
-    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
-
-    address: str
-    mac: Mac
 
 
 class Probed(Event, frozen=True, kw_only=True, gc=False):

@@ -1,10 +1,8 @@
 """The vocabulary of the world: frozen, typed records that decide nothing.
 
-Records are msgspec structs. Their constructor, `replace` and JSON run in C. In a trial with dataclasses these took most of the time of a
-step (122 us per finished role). The store gets its columns from the same declarations. `gc=False` is safe because no record can reach
-itself.
+Records are msgspec structs, because in a trial with dataclasses their constructors, `replace` and JSON took most of the time of a step. The
+store gets its columns from the same declarations. `gc=False` is safe because no record can reach itself.
 
-Rules
 * The store holds only what cannot be derived. Shown states, wanted stages, todo and blocked are functions (`life`, `annealer`).
 * `at` is wall time in seconds since 1970, for people. `now`, `since`, `deadline`, `expires`, `retry_at` are engine time: the seconds
   that the engine has run in total.
@@ -468,11 +466,13 @@ KEYS: dict[str, tuple[str, ...]] = {
     "proposals": ("deployment",),
     "revisions": ("number",),
 }
-"""Table -> the fields of its primary key. The world's maps have it as key, plain if it is one field; `meta` has one row."""
+"""Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
+is keyed by the plain value, a map with more by the tuple."""
 
 LAST_VALUES: dict[str, tuple[str, ...]] = {"leases": ("expires",), "sightings": ("last", "last_sign"), "nodes": ("probe", "probes")}
-"""Table -> fields that only say when something was last heard, promised or asked. A change of only these makes no journal row, so that an
-idle rack's heartbeats do not push older events out of it. In the journal, they are as old as the last row of their record."""
+"""Table -> fields that only say when something was last heard, promised or asked. They are as durable as others, but a change of only
+these fields makes no journal row. Otherwise an idle rack's heartbeats would push older events out of the journal. In the journal, these
+fields are as old as the last row of their record."""
 
 
 class Quiet(NamedTuple):

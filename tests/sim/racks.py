@@ -57,6 +57,16 @@ def case(seed: int, random: Random) -> Case:
     return Case(catalog, replace(plan, site=site, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
 
 
+def with_owners(plan: Plan, random: Random) -> Plan:
+    """Sometimes the nodes belong to the only deployment, or to one below it: both serve it."""
+    if len(plan.deployments) != 1 or random.random() < 0.5:
+        return plan
+    (top,) = plan.deployments
+    leaf = DeploymentDef(name="leaf", parent=top)
+    rules = tuple(replace(rule, deployment=random.choice(["", top, "leaf", "system"])) for rule in plan.rules)
+    return replace(plan, deployments={**plan.deployments, "leaf": leaf}, rules=rules)
+
+
 def with_networks(plan: Plan, random: Random) -> Plan:
     """Sometimes the plan says what carries its networks, and has one more, which all nodes have. Every machine has the ports (`Machine`)."""
     admin = plan.networks["admin"]
@@ -70,16 +80,6 @@ def with_networks(plan: Plan, random: Random) -> Plan:
     cloud = plan.deployments["cloud"]
     cloud = replace(cloud, roles={**cloud.roles, "network-storage": ("all",)})
     return replace(plan, networks=networks, deployments={**plan.deployments, "cloud": cloud})
-
-
-def with_owners(plan: Plan, random: Random) -> Plan:
-    """Sometimes the nodes belong to the only deployment, or to one below it: both serve it."""
-    if len(plan.deployments) != 1 or random.random() < 0.5:
-        return plan
-    (top,) = plan.deployments
-    leaf = DeploymentDef(name="leaf", parent=top)
-    rules = tuple(replace(rule, deployment=random.choice(["", top, "leaf", "system"])) for rule in plan.rules)
-    return replace(plan, deployments={**plan.deployments, "leaf": leaf}, rules=rules)
 
 
 def with_bmcs(catalog: Catalog) -> Catalog:
