@@ -53,6 +53,13 @@ class DhcpOverheard(Event, frozen=True, kw_only=True, gc=False):
     client: Mac
 
 
+class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
+    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
+
+    address: str
+    mac: Mac
+
+
 class Fetched(Event, frozen=True, kw_only=True, gc=False):
     """A boot file was sent completely: `loader` by TFTP or HTTP, `kernel` (with its initrd) and an installer's `answers` by HTTP."""
 
@@ -171,13 +178,6 @@ class Found(Event, frozen=True, kw_only=True, gc=False):
     role: RoleName
     finding: Reason | None = None
     """None: nothing is wrong."""
-
-
-class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
-    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
-
-    address: str
-    mac: Mac
 
 
 class Probed(Event, frozen=True, kw_only=True, gc=False):

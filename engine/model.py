@@ -1,10 +1,8 @@
 """The vocabulary of the world: frozen, typed records that decide nothing.
 
-Records are msgspec structs. Their constructor, `replace` and JSON run in C. In a trial with dataclasses these took most of the time of a
-step (122 us per finished role). The store gets its columns from the same declarations. `gc=False` is safe because no record can reach
-itself.
+Records are msgspec structs, because in a trial with dataclasses their constructors, `replace` and JSON took most of the time of a step. The
+store gets its columns from the same declarations. `gc=False` is safe because no record can reach itself.
 
-Rules
 * The store holds only what cannot be derived. Shown states, wanted stages, todo and blocked are functions (`life`, `annealer`).
 * `at` is wall time in seconds since 1970, for people. `now`, `since`, `deadline`, `expires`, `retry_at` are engine time: the seconds
   that the engine has run in total.
