@@ -173,6 +173,13 @@ class Found(Event, frozen=True, kw_only=True, gc=False):
     """None: nothing is wrong."""
 
 
+class AddressTaken(Event, frozen=True, kw_only=True, gc=False):
+    """A machine answers for an address that is a node's (ARP), on the network that the engine serves. Anybody may answer."""
+
+    address: str
+    mac: Mac
+
+
 class Probed(Event, frozen=True, kw_only=True, gc=False):
     """The answer to probe number `probe`: whether the node answers and runs `boot_id`."""
 
@@ -351,6 +358,7 @@ class SetAttribute(Event, frozen=True, kw_only=True, gc=False):
 AnyEvent = (
     DhcpAsked
     | DhcpOverheard
+    | AddressTaken
     | Fetched
     | ScriptAsked
     | Hello

@@ -126,7 +126,7 @@ def placed(tree: Path, when: int) -> None:
     command.symlink_to(f"/{HOME}/bin/crowbar")
     copied(PARTS / "crowbar.service", tree / "lib/systemd/system/crowbar.service")
     for unit in sorted((PARTS / "units").glob("crowbar-daemon*")):
-        copied(unit, tree / "lib/systemd/system" / (f"{unit.stem}.service.d/clock.conf" if unit.suffix == ".conf" else unit.name))
+        copied(unit, tree / "lib/systemd/system" / (f"{unit.stem}.service.d/crowbar.conf" if unit.suffix == ".conf" else unit.name))
     copied(PARTS / "daemons", tree / HOME / "daemons", 0o755)
     copied(ROOT / "images" / "node" / "service", tree / HOME / "service", 0o755)
     copied(PARTS / "crowbar.default", tree / "etc/default/crowbar", 0o640)

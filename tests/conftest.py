@@ -47,7 +47,6 @@ LONGEST_FILES = (
     "faults/test_faults_scenario.py",
     "faults/test_faults_bmc.py",
     "join/test_join_real.py",
-    "e2e/test_e2e_worked_plan.py",
     "catalog/test_catalog_generic.py",
     "core/test_core_properties.py",
     "abuse/test_abuse_ipmi.py",

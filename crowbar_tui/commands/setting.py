@@ -9,8 +9,10 @@ crowbar set NODE ATTRIBUTE --secret-env VARIABLE  or --secret-file FILE, or type
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -52,9 +54,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--clear", action="store_true", help="remove the value; the value of the next weaker layer applies again")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_set)
-    log = commands.add_parser("log", help="show the log of a role's last attempt, or the serial console of a rehearsal machine")
+    what = "show the log of a role's last attempt, the system log of a node, or the serial console of a rehearsal machine"
+    log = commands.add_parser("log", help=what)
     log.add_argument("node")
     log.add_argument("role", nargs="?", default="", help="a role, or `serial` (default: the role that runs or failed)")
+    log.add_argument("--system", action="store_true", help="the system log that the node sends to the admin node (role log-client)")
     log.add_argument("--list", action="store_true", help="list the logs")
     log.add_argument("--follow", action="store_true", help="print new lines as they come")
     log.set_defaults(run=_log)
@@ -168,12 +172,17 @@ def _log(arguments: argparse.Namespace) -> int:
             return 2
         mine = [reader.world.node_roles[key] for key in reader.world.roles_of.get(node.id, ())]
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
-    files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs])
+    files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs], node.name)
     if arguments.list:
         for one in files:
             print(f"{ago(time.time(), one.at):>11}  {one.label:<44} {one.path}")
         return 0
-    chosen = _chosen(files, attempted, arguments.role)
+    chosen = _chosen(files, attempted, "system" if arguments.system else arguments.role)
+    if chosen is None and arguments.system:
+        who = lines.short(node.name)
+        say = f"crowbar: {who} has sent no system log: give it the role log-client (crowbar explain {arguments.node} log-client)"
+        print(say, file=sys.stderr)
+        return 1
     if chosen is None:
         what = f"no log of {arguments.role}" if arguments.role else "no log"
         print(f"crowbar: {lines.short(node.name)} has {what}; list its logs with crowbar log {arguments.node} --list", file=sys.stderr)
@@ -182,8 +191,8 @@ def _log(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(files: list[LogFile], attempted: list[Attempted], role: str) -> LogFile | None:
-    if role == "serial":
-        return next((f for f in files if f.kind == "serial"), None)
+    if role in ("serial", "system"):
+        return next((f for f in files if f.kind == role), None)
     if role:
         return next((f for f in files if f.role == role), None)
     wanted = [a.role for a in attempted if a.state in ("transition", "error")]
@@ -205,8 +214,17 @@ def _print(path: Path, follow: bool) -> int:
                         whole, end, begun = begun, "\n", ""
                     if end:
                         print(*terminal_text.lines(whole), sep="\n", flush=True)
+                    if not text and _moved(path, file.fileno()):
+                        return _print(path, follow)  # full, and moved aside: a new one has begun
                     if not text:
                         time.sleep(0.5)
             except KeyboardInterrupt:
                 return 0
     return 0
+
+
+def _moved(path: Path, handle: int) -> bool:
+    """True if another file has the name by now."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_ino != os.fstat(handle).st_ino
+    return False

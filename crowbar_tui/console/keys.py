@@ -8,6 +8,7 @@ from functools import partial
 from engine.api.views import short
 
 from . import actions, look_back
+from .join import ask_address
 from .overlays import Command, Filter, Help, Palette, Sure
 from .pages.attributes import AttributesScreen
 from .pages.log import LogScreen
@@ -178,6 +179,7 @@ def commands(session: Session) -> list[Command]:
         *([Command("setup", "the wizard that writes a first plan", lambda: setup(session))] if _unplanned(session) else []),
         Command("look back" if session.past is None else "now", "see the past; and back to now", session.look_back),
         *([Command("packets", "of all machines", lambda: every_packet(session))] if session.past is None else []),
+        *([Command("join a machine", "adopt one that is already installed", lambda: ask_address(session))] if session.past is None else []),
         Command("notes", "the engine's answers to your orders", lambda: press(session, "n")),
         Command("help", "keys", lambda: help_(session)),
         Command("quit", "leave; the engine keeps running", lambda: session.leave(False)),

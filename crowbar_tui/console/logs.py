@@ -20,7 +20,7 @@ class LogFile(NamedTuple):
     at: float
     """Time of the last write."""
     kind: str
-    """`attempt` or `serial`."""
+    """`attempt`, `system` or `serial`."""
     role: str = ""
 
 
@@ -38,8 +38,9 @@ class Tail(NamedTuple):
     """True if the beginning is not shown."""
 
 
-def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]) -> list[LogFile]:
-    """Logs of the last attempts of the node's roles, newest first, then those of its serial console. `identity`: UUID, serial, MACs."""
+def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str], name: str) -> list[LogFile]:
+    """Logs of the last attempts of the node's roles, newest first, then its system log, then those of its serial console. `identity`:
+    UUID, serial, MACs. `name`: the node's full name."""
     out = []
     folder = store / "logs"
     for one in attempted:
@@ -49,8 +50,29 @@ def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]
                 about = path.stat()
                 label = f"{one.role}, attempt {one.attempt}{f' leg {leg}' if leg not in ('0', '1') else ''}"
                 out.append(LogFile(label, path, about.st_mtime, "attempt", one.role))
+        out += last_look(folder, one)
     out.sort(key=lambda one: -one.at)
-    return [*out, *serial(store, identity)]
+    return [*out, *system(store, name), *serial(store, identity)]
+
+
+def last_look(folder: Path, one: Attempted) -> list[LogFile]:
+    """The newest log of a look at the active role (`watch`). Looks that find nothing wrong print nothing, and leave no log."""
+    found = []
+    for path in folder.glob(f"{one.attempt}-w*.1.log") if one.attempt else ():
+        with contextlib.suppress(OSError):
+            found.append(LogFile(f"{one.role}, look at attempt {one.attempt}", path, path.stat().st_mtime, "attempt", one.role))
+    return sorted(found, key=lambda file: file.at)[-1:]
+
+
+def system(store: Path, name: str) -> list[LogFile]:
+    """The system log that the node sends to the admin node (barclamp `logging`), the present file first."""
+    out = []
+    folder = store / "services" / "logging" / "nodes"
+    for number in range(10):
+        path = folder / (f"{name}.log.{number}" if number else f"{name}.log")
+        with contextlib.suppress(OSError):
+            out.append(LogFile(f"system log{f', {number} before' if number else ''}", path, path.stat().st_mtime, "system"))
+    return out
 
 
 def serial(store: Path, identity: Sequence[str]) -> list[LogFile]:

@@ -316,6 +316,20 @@ class Asked(Box):
             self.typed = edited(self.typed, key)
 
 
+class Hidden(Asked):
+    """Asks for a secret: stars instead of what is typed. Blanks count."""
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        return [line(("> ", "key"), "*" * min(len(self.typed), columns - 4), (g.FULL, "dim"))][:rows]
+
+    def press(self, key: str) -> None:
+        if key == "enter" and self.typed:
+            self.close()
+            self._do(self.typed)
+        else:
+            super().press(key)
+
+
 def fuzzy(needle: str, name: str) -> int | None:
     """Distance of a name from the typed letters, less is nearer. None: the name lacks letters in this order."""
     name, needle = name.lower(), needle.lower()

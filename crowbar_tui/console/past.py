@@ -223,6 +223,9 @@ class PastSource:
     def recall(self, deployment: str) -> Said:
         return Said(False, REFUSED)
 
+    def join(self, address: str, host_key: str, password: str | None) -> Said:
+        return Said(False, REFUSED)
+
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         return {}
 

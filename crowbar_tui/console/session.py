@@ -216,7 +216,7 @@ class Session:
                 )
             )
         admin = self.rows.get("admin")
-        if admin is not None and admin.state != "ready":
+        if admin is not None and (admin.state != "ready" or admin.why is not None):
             out.insert(0, admin)
         return out
 

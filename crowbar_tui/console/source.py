@@ -22,6 +22,7 @@ from engine.api.views import (
     Catalog,
     DecodedPacket,
     Decoder,
+    DoJoin,
     Follower,
     JournalRow,
     Look,
@@ -152,6 +153,10 @@ class Embedded:
     def recall(self, deployment: str) -> Said:
         return _said(self._host.ask(Recall(who=self._who, deployment=deployment), 30.0))
 
+    def join(self, address: str, host_key: str, password: str | None) -> Said | Reason:
+        answer = self._host.join(DoJoin(address=address, host_key=host_key, password=password), self._who)
+        return Said(True, answer.message) if isinstance(answer, Accept) else answer.reason
+
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         return looks_of(self._host.disks(nodes))
 
@@ -264,6 +269,15 @@ class Elsewhere:
 
     def recall(self, deployment: str) -> Said:
         return self._order(lambda hand: hand.recall(deployment))
+
+    def join(self, address: str, host_key: str, password: str | None) -> Said | Reason:
+        """Uses a separate connection, so that no command waits for it."""
+        try:
+            with Attached(self.where) as engine:
+                answer = engine.join(address, host_key=host_key, password=password)
+        except AttachError as error:
+            return Said(False, str(error))
+        return answer if isinstance(answer, Reason) else Said(True, answer.message)
 
     def disks(self, nodes: list[str]) -> dict[str, Look]:
         """Uses a separate connection, so that no command waits for it."""

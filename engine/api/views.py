@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import ValidationError, convert
 
 from ..attach.client import Attached, Receipt
+from ..attach.protocol import DoJoin
 from ..attach.server import AttachError
 from ..core.boot.signals import expected
 from ..core.hardware.disk_now import Look
@@ -85,6 +86,7 @@ __all__ = [
     "Decoder",
     "DeploymentView",
     "Disk",
+    "DoJoin",
     "Drift",
     "Estimate",
     "Follower",

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from ..effects import Accept, Ignore, Refuse
 from ..events import (
+    AddressTaken,
     AnyEvent,
     Bye,
     Commit,
@@ -62,6 +63,7 @@ from .operator.operate import operate
 from .operator.power import power_set
 from .operator.settings import set_attribute
 from .plan import pieces, proposals
+from .plan.address_conflicts import address_taken
 from .plan.bind import allocate, start_admin
 from .plan.follow import follow_stages
 from .plan.network_numbers import number_networks
@@ -228,6 +230,8 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case SetAttribute():
             before = w.checkpoint()
             _undo(w, before, set_attribute(w, event))
+        case AddressTaken():
+            address_taken(w, event)
         case DhcpOverheard():
             w.order(Ignore(mac=event.client, reason=leases.overheard(event)))
         case _:

@@ -28,6 +28,7 @@ LITTLE, ENOUGH = 1 << 30, 10 << 30
 """Free bytes for the store: below the first the check is bad, below the second it warns (images and logs need some GiB)."""
 TOOLS: tuple[tuple[str, str, str], ...] = (
     ("chronyd", "role ntp-server runs it", "apt install chrony"),
+    ("named", "role dns-server runs it", "apt install bind9 bind9-utils bind9-dnsutils"),
     ("ip", "crowbar reads the interface's addresses with it", "apt install iproute2"),
 )
 """Program, its use, how to install it."""
@@ -86,6 +87,9 @@ class Probes(Protocol):
         """Like `images.shelf.image_states`."""
 
     def tool(self, name: str) -> bool: ...
+    def packages(self) -> list[tuple[str, str, str]]:
+        """Packages that roles of the admin node need and that are missing: package, role, and the command that installs it."""
+
     def stages(self) -> tuple[list[str], list[str]]:
         """Mistakes of the site's barclamps and stages; and what its stages change."""
 
@@ -107,6 +111,10 @@ def examine(probes: Probes, interface: str, address: str) -> list[Check]:
         _stages(probes),
         *_images(probes),
         *_tools(probes),
+        *(
+            Check(name=f"package {package}", grade="warn", text=f"missing: role {role} needs it on the admin node", advice=how)
+            for package, role, how in probes.packages()
+        ),
     ]
 
 

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..definitions import Json
-from ..files.clamps.site import stages_changed
+from ..files.clamps.site import site_catalog, stages_changed
 from ..files.mistakes import CatalogError
 from ..images.shelf import image_states
 from ..packets.decoding import environment
 from ..process.capabilities import NET_RAW, lent
 from ..store import file as store_file
 from ..store.store import Store, StoreError
+from .admin_packages import missing
 from .checks import Clock, Interface, Privilege
 
 LISTEN_S = 3.0
@@ -118,6 +119,12 @@ class RealProbes:
         # Daemons need programs in sbin, which is not on everybody's PATH.
         path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
         return shutil.which(name, path=path) is not None
+
+    def packages(self) -> list[tuple[str, str, str]]:
+        try:
+            return missing(site_catalog(self._store))
+        except (CatalogError, StoreError):  # the check of the stages tells it
+            return []
 
     def stages(self) -> tuple[list[str], list[str]]:
         try:

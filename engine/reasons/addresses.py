@@ -33,6 +33,18 @@ pool_empty = kind(
     "widen the range in the plan",
     who=Who.AUTHOR,
 )
+address_moved = kind(
+    "address_moved",
+    "{mac} uses the address {address} already, so node {node} gets {instead}",
+    "find that machine, and take its address away or keep it out of the plan's ranges",
+    who=Who.TECHNICIAN,
+)
+address_shared = kind(
+    "address_shared",
+    "{mac} uses the address {address} too, which is node {node}'s",
+    "find that machine and take its address away",
+    who=Who.TECHNICIAN,
+)
 no_conduit = kind(
     "no_conduit",
     "node {node} has no ports for the links {conduit}; it has {nics}",

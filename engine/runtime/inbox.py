@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from ..events import (
+    AddressTaken,
     Bye,
     Commit,
     CommitProposals,
@@ -76,6 +77,7 @@ LANES: dict[type[Event], int] = {
     ScriptAsked: PACKETS,
     DhcpAsked: PACKETS,
     DhcpOverheard: PACKETS,
+    AddressTaken: PACKETS,
     Fetched: PACKETS,
 }
 SHARE = 8

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..core.monitor.alarms import Row, changes, cleared, rows
 from ..core.world.world import World
 from ..definitions import Json
 from ..events import Event, Found
+from ..model import Key
+from ..reasons import Reason
 from ..views.monitor_view import SILENT_S, monitoring, status_file, trouble
 from ..wire.nagios_status import MOST_BYTES, NagiosStatus, parse_status
 
@@ -28,6 +31,8 @@ class _Read(Struct, frozen=True, kw_only=True):
     stamp: tuple[int, int, int] = (0, 0, 0)
     """Inode, size and time of change of the file."""
     failure: str = ""
+    rows: tuple[Row, ...] = ()
+    """What it said of the world at the last look: a console asks every second, and thousands of rows take a tenth of one."""
 
 
 class Monitoring:
@@ -45,12 +50,12 @@ class Monitoring:
             self._read = _Read()
             self._find(cleared(world))
             return
-        self._read = read = _look(path, self._read)
-        fresh = not read.failure and self._wall() - read.status.created <= SILENT_S
-        if fresh:
-            self._find(changes(world, rows(world, read.status)))
+        read = _look(path, self._read)
+        self._read = read = replace(read, rows=tuple(rows(world, read.status)))
+        if not read.failure and self._wall() - read.status.created <= SILENT_S:
+            self._find(changes(world, read.rows))
 
-    def _find(self, found: list[tuple[tuple[str, str], Json]]) -> None:
+    def _find(self, found: list[tuple[Key, Reason | None]]) -> None:
         for (node, role), reason in found:
             self._submit(Found(node=node, role=role, finding=reason))
 
@@ -58,8 +63,7 @@ class Monitoring:
         """See `views.monitor_view.monitoring`."""
         world, read = self._world(), self._read
         why = trouble(world, read.status.created, read.failure, self._wall())
-        said: list[Row] = rows(world, read.status) if status_file(world) else []
-        return monitoring(world, said, read.status.created, why)
+        return monitoring(world, read.rows, read.status.created, why)
 
 
 def _look(path: str, before: _Read) -> _Read:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 
 from ..core.boot.patience import held_s
+from ..core.plan.address_conflicts import asked
 from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
@@ -23,9 +24,10 @@ from ..serve.http_guard import Limits
 from ..serve.lldp import LldpListener
 from ..serve.tftp import TftpService
 from ..store.errors import files_of
-from ..trust.authority import SiteTrust, site_trust
+from ..trust.authority import SiteTrust, daemon_certificate, site_trust
 from ..wire.reach import Reach
 from .adapters import Adapters
+from .address_probe import AddressProbe
 from .config import Config
 from .dhcp_services import DhcpServices
 from .http_backend import HttpBackend
@@ -34,6 +36,9 @@ from .link import Link
 from .loop import Loop
 from .packet_record import PacketRecord
 from .standings import WorldStandings
+
+LOG_SERVER = "crowbar-logging"
+"""Name in the certificate of the log server (barclamp `logging`)."""
 
 
 class Services:
@@ -47,6 +52,7 @@ class Services:
         self._shelf: Shelf | None = None
         self.running: list[Service] = []
         self.link: Link | None = None
+        self._probe: AddressProbe | None = None
         self._changing = threading.Lock()
         """Held while services start or stop: `watch` opens them again, others end them."""
         self.dhcp: DhcpServices | None = None
@@ -63,6 +69,7 @@ class Services:
             folder = config.store / "images" if config.synthetic else images_folder(config.store)
             shelf = self._shelf = Shelf(self._catalog, folder, synthetic=config.synthetic)
             trust = site_trust(config.keys, [address])
+            daemon_certificate(config.keys, config.store / "services" / ".tls", LOG_SERVER)
         reach = Reach(config.reach.lane, [network.subnet for network in plan.networks.values()])
         standings = WorldStandings(lambda: self._loop.world, reach.back, self._loop.now)
         texts = self._texts(address, trust)
@@ -88,19 +95,23 @@ class Services:
         with self._changing:
             self.running = started([self.http, self.tftp, self.dhcp, lldp])
             if config.reach.lane is None:
-                self.link = Link(self._interface(plan) or "", address, self._again)
+                interface = self._interface(plan) or ""
+                self.link = Link(interface, address, self._again)
+                self._probe = AddressProbe(address, interface, lambda: asked(self._loop.world), self._loop.submit)
 
     def stop(self) -> None:
         with self._changing:
-            self.link = None
+            self.link = self._probe = None
             for service in reversed(self.running):
                 service.stop()
             self.running = []
 
     def look(self) -> None:
-        """Whether the interface is there; called now and then."""
+        """Whether the interface is there, and whether nodes will have their addresses to themselves; called now and then."""
         if self.link is not None:
             self.link()
+        if self._probe is not None and not self.deaf:
+            self._probe()
 
     @property
     def deaf(self) -> bool:

@@ -25,7 +25,7 @@ class WorldStandings:
 
     def of_address(self, peer: str) -> Standing:
         world, address = self._world(), self._back(peer)
-        if address in world.allocations:
+        if address in world.allocations or (world.plan is not None and address == world.plan.site.admin.address):
             return Standing.KNOWN
         lease = world.leases.get(address)
         if lease is None or lease.state == "declined" or lease.expires <= self._now():

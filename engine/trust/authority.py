@@ -5,6 +5,8 @@
     server.pem  0600  private key and certificate of the engine, made at every start for its present addresses
     api.pem     0600  the same for the HTTP API, if it does not listen on loopback only
 
+Daemons of the admin node get a certificate of their own in the folder of their files (`daemon_certificate`).
+
 `certificates` has a second authority, for the certificates of operators.
 
 Rules
@@ -74,6 +76,22 @@ def site_trust(folder: Path, addresses: Sequence[str], file: str = SERVER) -> Si
     return SiteTrust(ca=site.pem, context=context)
 
 
+def daemon_certificate(keys: Path, folder: Path, name: str) -> None:
+    """Keeps `NAME.key`, `NAME.crt` (both PEM; NAME is the certificate's only name) and `ca.crt` in `folder`. What is there stays while it
+    is of this authority, so that a restart of the engine restarts no daemon. Raises OSError, KeyFileError."""
+    remedy = f"restore {CA_KEY} and {CA_CERTIFICATE} from a backup, or delete both: nodes learn the new ones at their next boot"
+    site = authority(keys, CA_KEY, CA_CERTIFICATE, "Crowbar site", remedy)
+    paths = folder / f"{name}.key", folder / f"{name}.crt", folder / CA_CERTIFICATE
+    if all(path.is_file() for path in paths) and paths[2].read_bytes() == site.pem:
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = _certificate(site.key, site.certificate, key, name, [x509.DNSName(name)])
+    key_file.replace(paths[0], pem(key))
+    key_file.replace(paths[1], certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    key_file.replace(paths[2], site.pem, 0o644)
+
+
 def authority(folder: Path, key_name: str, certificate_name: str, what: str, remedy: str) -> Authority:
     """Reads an authority, or makes it. `what`: its name, before a number. Raises KeyFileError, OSError."""
     paths = folder / key_name, folder / certificate_name
@@ -112,15 +130,25 @@ def _new_authority(paths: tuple[Path, Path], what: str) -> Authority:
 def _certify(path: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, addresses: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.IPAddress(ipaddress.IPv4Address(address)) for address in dict.fromkeys(addresses)]
-    certificate = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Crowbar engine")]), ca.subject, key.public_key())
+    certificate = _certificate(ca_key, ca, key, "Crowbar engine", names)
+    key_file.replace(path, pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
+
+
+def _certificate(
+    ca_key: ec.EllipticCurvePrivateKey,
+    ca: x509.Certificate,
+    key: ec.EllipticCurvePrivateKey,
+    name: str,
+    names: Sequence[x509.GeneralName],
+) -> x509.Certificate:
+    return (
+        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), ca.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    key_file.replace(path, pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
 
 
 def builder(

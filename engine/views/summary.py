@@ -135,7 +135,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         done=sum(done(world, r) for r in roles),
         roles=len(roles),
         boots=node.boots,
-        why=node_why(world, node),
+        why=node_why(world, node) or next((why(one) for role in roles for one in role.findings), None),
         task=task.role if task is not None else "",
         task_since=task.started if task is not None else 0.0,
         fingerprint=node.fingerprint,

@@ -129,7 +129,7 @@ def ntp_client(machine: Machine) -> Attributes:
     return {"ntp-servers": ["10.0.0.1", "ntp.example"]}
 
 
-OBJECTS = "define host {\n}\ndefine service {\n}\n"
+OBJECTS = ["define host {", "}", "define service {", "}"]
 
 
 def monitor_server(machine: Machine) -> Attributes:
@@ -187,6 +187,29 @@ def package_sources(machine: Machine) -> Attributes:
     return {"package-sources": "cache", "package-dates": False, "package-mirror": "", "engine-url": "http://192.168.124.10"}
 
 
+def log_server(machine: Machine) -> Attributes:
+    machine.tool("service", daemons.SERVICE)
+    tls = machine.folder / "state/.tls"
+    tls.mkdir(parents=True)
+    for name in ("ca.crt", "crowbar-logging.crt", "crowbar-logging.key"):
+        (tls / name).write_text(f"-----BEGIN {name}-----\n")
+    machine.write("proc/net/tcp", "   0: 0A7CA8C0:09D2 00000000:0000 0A 00000000:00000000\n")
+    return {
+        "log-keep": {"megabytes": 8, "files": 3, "days": 30, "total": 4096},
+        "admin-address": "192.168.124.10",
+        "logging/nodes": [{"node": "n1.r1.test", "role": "log-client", "value": {"address": "192.168.124.81"}}],
+    }
+
+
+def log_client(machine: Machine) -> Attributes:
+    machine.tool("systemctl", system.SYSTEMCTL)
+    machine.tool("logger", "")
+    (machine.root / "etc/rsyslog.d").mkdir(parents=True)
+    machine.write("proc/net/tcp", "   0: 517CA8C0:D2F0 0A7CA8C0:09D2 01 00000000:00000000\n")
+    server = {"address": "192.168.124.10", "port": 2514, "name": "crowbar-logging", "ca": "-----BEGIN CERTIFICATE-----\nabc\n"}
+    return {"log-server": server, "log-queue": 64}
+
+
 def etcd_member(machine: Machine) -> Attributes:
     (machine.root / "etc/default").mkdir(parents=True)
     (machine.root / "run/systemd/system").mkdir(parents=True)
@@ -225,6 +248,8 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "monitor-client": monitor_client,
     "trends-server": trends_server,
     "package-sources": package_sources,
+    "log-server": log_server,
+    "log-client": log_client,
     "etcd-member": etcd_member,
     "example-motd": example_motd,
     "ansible-python": ansible_python,

@@ -105,7 +105,7 @@ def attributes(interval_s: int, *more: str) -> str:
     web = {"address": "192.168.124.81", "here": False, "deployment": "cloud", "checks": [["http", "http", "-p 8080 -u /", "", ""]]}
     entries: list[dict[str, Any]] = [{"node": "admin.r1", "role": "monitor-server", "value": here}]
     entries += [{"node": name, "role": "web", "value": web} for name in ("node-1.r1", *more)]
-    return json.dumps({"monitor": {"objects": objects(entries, interval_s)}, "monitor-interval": interval_s})
+    return json.dumps({"monitor": {"objects": objects(entries, interval_s).splitlines()}, "monitor-interval": interval_s})
 
 
 def in_namespace(folder: Path, script: str, one: str, two: str) -> Path:

@@ -467,3 +467,11 @@ def test_ipv6_that_does_not_pass(node: Any) -> None:
     done = reach(node, {"links": on("eno3"), "v6": V6}, "10.1.0.82")
     assert done.code == 1
     assert "by IPv6 on eno3, and by IPv4 it does" in done.err
+
+
+def test_the_root_of_a_real_machine_is_empty() -> None:
+    """`${root:?}` ends a script there, and no folder of a test shows it."""
+    from node_folder import REPO
+
+    for script in (REPO / "barclamps/network/roles/network").iterdir():
+        assert "${root:?" not in script.read_text(), script

@@ -35,6 +35,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "raid-configure",
         "os-install",
         "network",
+        "log-server",
+        "log-client",
         "ntp-server",
         "ntp-client",
         "dns-server",
@@ -355,3 +357,20 @@ def test_what_is_shipped_travels_in_the_wheel() -> None:
 def test_rules_know_the_facts_that_plans_may_name(whole: Catalog) -> None:
     world = World.new(whole)
     assert facts(world, Node(id="n1", name="m1")).keys() == plan_words.FACTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("keys", "wrong"),
+    [
+        ("stage: system, jig: local, watch: 20s", "a role with watch needs verify: true"),
+        ("stage: system, jig: local, verify: true, watch: 1s", "expected 5s or more: each look costs the node some work"),
+        (
+            "stage: hardware, jig: agent, verify: true, watch: 20s",
+            "a role that destroys data, or that runs in sledgehammer, is not watched",
+        ),
+    ],
+)
+def test_what_cannot_be_watched(tmp_path: Path, keys: str, wrong: str) -> None:
+    scripts = ("x/run", "x/verify") if "verify" in keys else ("x/run",)
+    found = mistakes(tmp_path, HEAD + f"roles:\n  - {{name: x, {keys}}}\n", *scripts)
+    assert found == [f"a/barclamp.yml:3: roles.0.watch: {wrong}"]

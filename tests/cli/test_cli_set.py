@@ -147,6 +147,16 @@ def test_logs_are_listed_and_printed(store: Path, engine: Engine, crowbar: Run) 
     assert (code, "control-10 has no log of os-install" in err) == (1, True)
     assert crowbar("log", "nobody")[0] == 2
     assert crowbar("log", "control-10", "serial")[0] == 1
+    assert "has sent no system log" in crowbar("log", "control-10", "--system")[2]
+    kept = store / "services/logging/nodes"
+    kept.mkdir(parents=True)
+    (kept / "control-10.r1.test.log").write_text("2026-01-01T00:00:00+00:00 info sshd: \x1b[2J\x07hello\n")
+    (kept / "control-10.r1.test.log.1").write_text("older\n")
+    code, out, _ = crowbar("log", "control-10", "--system")
+    assert (code, "\x1b" in out, "\x07" in out) == (0, False, False)
+    assert "info sshd:" in out
+    assert "hello" in out
+    assert "system log, 1 before" in crowbar("log", "control-10", "--list")[1]
 
 
 # -- the engine ------------------------------------------------------------------------------------------------------

@@ -67,6 +67,10 @@ class Still:
         self.asked.append(("recall", deployment, "", None))
         return Said(True, "recalled")
 
+    def join(self, address: str, host_key: str, password: str | None) -> Any:
+        self.asked.append(("join", address, host_key, password))
+        return self.answer("join", address, host_key, password)
+
     def packets(self, who: str, after: int) -> tuple[list[Any], int]:
         """`self.told_packets`, of this machine and after this number."""
         self.asked.append(("packets", who, "", after))

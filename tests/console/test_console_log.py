@@ -98,8 +98,23 @@ def test_newest_attempts_come_first_and_other_files_are_not_theirs(store: Path) 
     written(store, "i5-2.1", "b", 20.0)
     written(store, "i5-2.2", "c", 30.0)
     written(store, "i5-22.1", "d", 40.0)
-    found = of_node(store, [Attempted("one", "i5-1", "active"), Attempted("two", "i5-2", "active"), Attempted("none", "", "todo")], [])
+    found = of_node(
+        store, [Attempted("one", "i5-1", "active"), Attempted("two", "i5-2", "active"), Attempted("none", "", "todo")], [], "n1"
+    )
     assert [f.label for f in found] == ["two, attempt i5-2 leg 2", "two, attempt i5-2", "one, attempt i5-1"]
+
+
+def test_the_last_look_and_the_system_log_are_there_too(store: Path) -> None:
+    written(store, "i5-1.1", "a", 10.0)
+    written(store, "i5-1-w7.1", "b", 20.0)
+    written(store, "i5-1-w8.1", "c", 30.0)
+    written(store, "i5-11-w9.1", "d", 40.0)
+    kept = store / "services/logging/nodes"
+    kept.mkdir(parents=True)
+    (kept / "n1.r1.test.log").write_text("e")
+    found = of_node(store, [Attempted("one", "i5-1", "active")], [], "n1.r1.test")
+    assert [f.label for f in found] == ["one, look at attempt i5-1", "one, attempt i5-1", "system log"]
+    assert tail(found[0].path).lines == ("c",)
 
 
 def test_a_serial_console_of_a_rehearsal_is_found(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +127,10 @@ def test_a_serial_console_of_a_rehearsal_is_found(store: Path, monkeypatch: pyte
             return [{"name": "m1", "uuid": "u-1", "serial": "S1", "mac": "x"}, {"name": "m2", "uuid": "U-2", "serial": "S2", "mac": "y"}]
 
     monkeypatch.setattr("engine.api.control.connect", lambda _folder: Rack())
-    found = of_node(store, [], ["u-2", "", "z"])
+    found = of_node(store, [], ["u-2", "", "z"], "n1")
     assert [f.label for f in found] == ["serial console, start 3"]
     assert tail(found[0].path).lines == ("login:",)
-    assert of_node(store, [], ["u-9"]) == []
+    assert of_node(store, [], ["u-9"], "n1") == []
 
 
 async def test_the_serial_console_is_a_key_away_and_each_start_has_its_own(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,9 @@ def rig() -> WorldRig:
 
 
 def text(out: WorldRig) -> str:
-    return str(task_document(out.world, out.at("monitor-server", "admin"), {})["monitor"]["objects"])
+    lines = task_document(out.world, out.at("monitor-server", "admin"), {})["monitor"]["objects"]
+    assert not any(set(line) & set('"\\\t') or not line.isascii() for line in lines), "the script takes each line as it is"
+    return "\n".join(lines) + "\n"
 
 
 def test_the_configuration_as_a_whole() -> None:

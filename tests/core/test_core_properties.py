@@ -11,6 +11,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import pytest
 from generated import random_case
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.events import Operate, SetAttribute, Started
 
-CORE = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=60)
+CORE = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), max_examples=40)
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 
 
@@ -84,15 +85,33 @@ def test_without_faults_all_become_done(seed: int) -> None:
     finish(rack)
 
 
-@settings(CORE, max_examples=150)
+@pytest.mark.slow
+@settings(CORE, max_examples=600)
+@given(SEEDS)
+def test_with_finite_faults_all_become_done_many_times(seed: int) -> None:
+    disturbed(seed)
+
+
+@pytest.mark.slow
+@settings(CORE, max_examples=100)
+@given(SEEDS)
+def test_a_restart_at_any_event_changes_nothing_in_the_end_many_times(seed: int) -> None:
+    restarted(seed)
+
+
+@settings(CORE, max_examples=75)
 @given(SEEDS)
 def test_with_finite_faults_all_become_done(seed: int) -> None:
+    disturbed(seed)
+
+
+def disturbed(seed: int) -> None:
     rack, random = new_rack(seed)
     disturb(rack, random, faults=random.randint(1, 12))
     finish(rack)
 
 
-@settings(CORE, max_examples=25)
+@settings(CORE, max_examples=15)
 @given(SEEDS)
 def test_kept_indexes_equal_rebuilt_ones_after_every_step(seed: int) -> None:
     rack, random = new_rack(seed)
@@ -107,7 +126,7 @@ def test_kept_indexes_equal_rebuilt_ones_after_every_step(seed: int) -> None:
     rack.bring_up()
 
 
-@settings(CORE, max_examples=25)
+@settings(CORE, max_examples=15)
 @given(SEEDS)
 def test_the_same_recorded_events_give_the_same_world(seed: int) -> None:
     rack, random = new_rack(seed, check=False)
@@ -124,9 +143,13 @@ def test_the_same_recorded_events_give_the_same_world(seed: int) -> None:
         assert getattr(world, table) == getattr(rack.world, table), table
 
 
-@settings(CORE, max_examples=30)
+@settings(CORE, max_examples=15)
 @given(SEEDS)
 def test_a_restart_at_any_event_changes_nothing_in_the_end(seed: int) -> None:
+    restarted(seed)
+
+
+def restarted(seed: int) -> None:
     plain, _ = new_rack(seed)
     finish(plain)
     events = len(plain.journal)

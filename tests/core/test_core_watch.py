@@ -19,6 +19,9 @@ from engine.events import Found, Operate, Outcome, RoleDue, SetAttribute, Starte
 from engine.last_values import Quiet
 from engine.model import PowerOff, State
 from engine.reasons import Reason, sentence
+from engine.views.advice import next_step
+from engine.views.chain import why_chain
+from engine.views.summary import node_row, role_row, summary
 
 DAEMON = role("daemon", wants=["knob"], gives=("port",), verify=True, watch_s=20.0, attempts=2, timeout_s=100.0)
 CHILD = role("child", wants=["port"], verify=True)
@@ -144,6 +147,31 @@ def test_a_change_by_hand_is_a_finding_and_a_retry_puts_it_right() -> None:
     assert isinstance(retry(d), Accept)
     order = d.one(Start)
     assert (order.role, order.action, d.at("daemon").findings) == ("daemon", "run", ())
+
+
+def test_a_retry_of_the_node_puts_right_too() -> None:
+    d = rig()
+    answer(d, "failed", failure=BY_HAND)
+    d.feed(Operate(who="op", verb="retry", node="n1"))
+    assert [(s.role, s.action) for s in d.all(Start)] == [("daemon", "run")]
+
+
+def test_people_see_a_finding() -> None:
+    d = rig()
+    answer(d, "failed", failure=BY_HAND)
+    (found,) = summary(d.world).findings
+    assert (found.node, found.role, found.why.code) == ("n1.r1.example.net", "daemon", "changed_by_hand")
+    assert [w.code for w in role_row(d.world, d.at("daemon")).findings] == ["changed_by_hand"]
+    row = node_row(d.world, d.node())
+    assert row.why is not None
+    assert row.why.code == "changed_by_hand"
+    for role_name in ("", "daemon"):
+        chain = why_chain(d.world, d.node(), role_name)
+        assert [(link.subject, link.code) for link in chain.links] == [("daemon", "changed_by_hand")]
+        assert "retry role daemon" in chain.advice
+    step = next_step(d.world)
+    assert (step.kind, step.node, step.role, step.verb) == ("mend", "n1.r1.example.net", "daemon", "retry")
+    assert step.text == "n1: daemon is applied, and /x/a.conf was changed by hand; r runs daemon again"
 
 
 def test_a_person_who_takes_the_change_back_ends_the_finding() -> None:

@@ -61,6 +61,11 @@ class Site:
             "dns": {"hosts": []},
         }
 
+    @property
+    def holder(self) -> int:
+        """The process that keeps the namespace."""
+        return self._holder.pid
+
     def close(self) -> None:
         self.inside(["sh", str(REPO / "images/node/service"), "down", "dns"])
         assert self._holder.stdin is not None

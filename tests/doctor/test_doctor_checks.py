@@ -34,7 +34,8 @@ class Fit:
             "clock": Clock(year=2026, synchronized=True, source="chronyc"),
             "space": (50 * GIB, 100 * GIB),
             "images": [{"name": "sledgehammer", "kind": "discovery", "version": "1", "whole": True, "reason": ""}],
-            "tools": {"chronyd", "ip"},
+            "tools": {"chronyd", "named", "ip"},
+            "packages": [],
             "store": [],
             "stages": ([], []),
         } | spoilt
@@ -73,6 +74,9 @@ class Fit:
 
     def tool(self, name: str) -> bool:
         return name in self.answers["tools"]
+
+    def packages(self) -> list[tuple[str, str, str]]:
+        return self.answers["packages"]
 
     def stages(self) -> tuple[list[str], list[str]]:
         return self.answers["stages"]
@@ -164,7 +168,13 @@ SPOILT: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warn",
         "damaged",
     ),
-    "no chrony": ({"tools": {"ip"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
+    "no package": (
+        {"packages": [("bind9", "dns-server", "apt install bind9")]},
+        "package bind9",
+        "warn",
+        "missing: role dns-server needs it on the admin node",
+    ),
+    "no chrony": ({"tools": {"ip", "named"}}, "tool chronyd", "warn", "missing: role ntp-server runs it"),
 }
 
 

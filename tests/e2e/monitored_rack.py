@@ -84,6 +84,10 @@ def main(store: Path) -> int:
         seen = Seen(here)
         seen.until("ready", lambda: settled(here.engine.world, NODES) == "ready")
         seen.until("all good", seen.all_good)
+        words = [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), "health", "--json"]
+        printed = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+        assert json.loads(printed[-1])["state"] == "works", printed[-1]
+        assert {json.loads(line)["state"] for line in printed[:-1]} == {"up", "good"}
         pid_file = here.engine.config.store / "services/nagios/.service/pid"
         pid = int(pid_file.read_text().split()[0])
         os.kill(pid, signal.SIGKILL)

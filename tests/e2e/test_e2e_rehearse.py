@@ -24,6 +24,7 @@ ONE = (Path(crowbar_tui.__file__).parent / "plans" / "one-node.yml").read_text(e
 ROLES = [
     "bios-configure",
     "bmc-discover",
+    "dns-client",
     "inventory",
     "lldp",
     "network-admin",
@@ -180,7 +181,7 @@ def test_roles(ran: tuple[Path, Ended]) -> None:
     assert sorted(row["role"] for row in rows) == ROLES
     assert {row["state"] for row in rows} == {"active"}
     everywhere = here(store, "roles", "--json").lines
-    assert sorted(row["role"] for row in everywhere) == sorted([*ROLES, "ntp-server"])
+    assert sorted(row["role"] for row in everywhere) == sorted([*ROLES, "ntp-server", "dns-server", "dns-records"])
     plain = here(store, "roles", "node-1")
     assert plain.code == 0
     assert len(plain.out.splitlines()) == len(ROLES) + 1

@@ -165,9 +165,12 @@ def test_debian_s_packages_come_through_the_engine_where_nothing_else_is_set() -
 def test_the_engine_s_cache_knows_the_mirrors_of_installers_and_no_others() -> None:
     assert mirrored(CATALOG, "debian-13-installer", "debian/dists/x") == "http://deb.debian.org/debian/dists/x"
     assert mirrored(CATALOG, "debian-13-installer", "debian-security/x") == "http://deb.debian.org/debian-security/x"
+    assert mirrored(CATALOG, "debian-13", "debian/x") == "http://deb.debian.org/debian/x", "a system is served by its installer's mirror"
+    assert mirrored(CATALOG, "alma-9", "9/BaseOS/x86_64/os/x") == "https://repo.almalinux.org/almalinux/9/BaseOS/x86_64/os/x"
     for name, path in (
         ("debian-13-installer", "ubuntu/x"),
-        ("debian-13", "debian/x"),
+        ("debian-13", "ubuntu/x"),
+        ("debian", "debian/x"),
         ("sledgehammer", "debian/x"),
         ("example.net", "debian/x"),
     ):

@@ -63,6 +63,15 @@ def test_again(code: int, after: float | None, reboot: bool, wait: float) -> Non
     assert (got.what, got.reboot, got.after, got.gives) == ("again", reboot, wait, {})
 
 
+def test_a_verify_that_finds_a_change_by_hand_names_the_file() -> None:
+    got = end(exit=65, action="verify", log="/x/a.conf was changed by hand: it differs from line 3 on\n")
+    line = "/x/a.conf was changed by hand: it differs from line 3 on"
+    assert got.failure == reasons.changed_by_hand(role="network-admin", line=line)
+    ran = end(exit=65, log="sorry\n").failure
+    assert ran is not None
+    assert ran.code == "script_failed", "only a verify can say so"
+
+
 def test_failures_say_why() -> None:
     assert end(exit=124).failure == reasons.timed_out(role="network-admin", seconds=60.0)
     assert end(exit=5, log="a\nip: cannot find eth9\n").failure == reasons.script_failed(

@@ -15,7 +15,7 @@ from world_rig import WorldRig
 from engine.events import Event, Found
 from engine.runtime.monitoring import Monitoring
 
-HEAD = "info {{\n\tcreated={at}\n\t}}\n\n"
+HEAD = "# NAGIOS STATUS FILE\ninfo {{\n\tcreated={at}\n\t}}\n\n"
 BLOCK = (
     "{kind} {{\n\thost_name={host}\n{service}\thas_been_checked=1\n\tcurrent_state={state}\n\tplugin_output=said {state}\n"
     "\tlast_check={at}\n\tstate_type=1\n\tlast_state_change={at}\n\t}}\n\n"

@@ -39,7 +39,7 @@ def test_it_says_what_was_answered() -> None:
     assert plan.networks["bmc"].conduit == "bmc"
     assert plan.secrets == {"bmc-user": {"env": "CROWBAR_BMC_USER"}, "bmc-password": {"env": "CROWBAR_BMC_PASSWORD"}}
     assert plan.deployments["cloud"].attributes == {"target-os": "debian-12"}
-    assert set(plan.deployments["cloud"].roles) == {"network-admin", "ntp-client", "ready"}
+    assert set(plan.deployments["cloud"].roles) == {"network-admin", "ntp-client", "dns-client", "ready"}
 
 
 def test_what_is_not_wanted_is_not_there() -> None:

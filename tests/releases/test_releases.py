@@ -225,7 +225,7 @@ def test_the_commands_read_it(kept: Path, golden: Any, capsys: pytest.CaptureFix
         out = capsys.readouterr().out
         if words[0] == "nodes":
             rows = {row["id"]: row["state"] for row in map(json.loads, out.splitlines())}
-            assert rows == {name: node["state"] for name, node in golden["now"]["nodes"].items() if node["kind"] == "server"}
+            assert rows == {name: node["state"] for name, node in golden["now"]["nodes"].items() if node["kind"] in ("server", "joined")}
     with Reader(kept / "store") as reader:
         plan, saved = reader.plan, reader.saved_plan()
     for one in (plan, saved):

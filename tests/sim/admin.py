@@ -98,7 +98,7 @@ class Admin:
         )
         self.runner = SimRunner(sim, self._ports(), self.scope)
         try:
-            self.loop.begin(Started(installation="i5", admin="admin.example.net"))
+            self.loop.begin(Started(installation="i5", v6="0123456789", admin="admin.example.net"))
         except Killed:
             self.die()
             return

@@ -133,6 +133,11 @@ class Machine:
         self.memory, self.fetching = {}, set()
         self.runs, self.token, self.screen = "", False, ""
 
+    def _port(self, name: str, speed: int, bus: int, function: int) -> dict[str, Any]:
+        mac = self.mac if bus == 1 else f"{self.mac[:9]}{bus:02x}:{function:02x}:{self.number:02x}"
+        pci = f"0000:{bus:02x}:00.{function}"
+        return {"name": name, "mac": mac, "speed": speed, "link": True, "driver": "x", "pci": pci}
+
     def value(self, name: str) -> Any:
         """What it reports of itself."""
         match name:
@@ -142,7 +147,10 @@ class Machine:
                 return [{"name": "sdz", "what": "virtual-media", "label": "AMI Virtual CDROM0"}]
             case "kexec":
                 return self.kexec
-            case "nics" | "neighbours" | "volumes" | "addresses":
+            case "nics":
+                fast = 10_000 if self.number % 2 else 25_000
+                return [self._port("eno1", 1000, 1, 0), self._port("ens1", fast, 0x3B, 0), self._port("ens2", fast, 0x3B, 1)]
+            case "neighbours" | "volumes" | "addresses":
                 return []
             case "bmc":
                 return {"address": self.bmc_address, "mac": ""}

@@ -18,7 +18,7 @@ from naive import naive
 
 from engine.definitions import AttributeDef, Catalog
 from engine.files.catalog import shipped
-from engine.plan import Approve, DeploymentDef, Plan
+from engine.plan import Approve, DeploymentDef, Network, Plan, Range
 
 __all__ = ["Case", "case", "naive"]
 
@@ -53,6 +53,8 @@ def case(seed: int, random: Random) -> Case:
     allocate = "ask" if random.random() < 0.15 else "auto"
     site = replace(plan.site, trust=Random(f"{seed}/trust").choice(["confirmed", "network"]))
     plan = with_owners(plan, Random(f"{seed}/owners"))
+    if catalog is read():
+        plan = with_networks(plan, Random(f"{seed}/networks"))
     return Case(catalog, replace(plan, site=site, approve=Approve(wipe=wipe), allocate=allocate), machines, behaviour)
 
 
@@ -60,6 +62,21 @@ def with_watches(catalog: Catalog) -> Catalog:
     """The engine looks at every second role that can be looked at."""
     fit = [name for name, role in sorted(catalog.roles.items()) if role.verify and role.jig == "script"][::2]
     return replace(catalog, roles=catalog.roles | {name: replace(catalog.roles[name], watch_s=60.0) for name in fit})
+
+
+def with_networks(plan: Plan, random: Random) -> Plan:
+    """Sometimes the plan says what carries its networks, and has one more, which all nodes have. Every machine has the ports (`Machine`)."""
+    admin = plan.networks["admin"]
+    conduit, v6prefix = random.choice(["", "1g0"]), random.choice(["", "auto", "fd00:1:2:3::/64"])
+    networks = {**plan.networks, "admin": replace(admin, conduit=conduit, v6prefix=v6prefix)}
+    if random.random() < 0.5 or "cloud" not in plan.deployments:
+        return replace(plan, networks=networks)
+    hosts = {"host": Range(first="10.0.7.10", last="10.0.7.200")}
+    conduit = random.choice(["", "+10g0,+10g1", "?10g1", "+10g0"])
+    networks["storage"] = Network(name="storage", subnet="10.0.7.0/24", ranges=hosts, conduit=conduit, vlan=random.choice([0, 7]))
+    cloud = plan.deployments["cloud"]
+    cloud = replace(cloud, roles={**cloud.roles, "network-storage": ("all",)})
+    return replace(plan, networks=networks, deployments={**plan.deployments, "cloud": cloud})
 
 
 def with_owners(plan: Plan, random: Random) -> Plan:

@@ -54,10 +54,10 @@ class LogScreen(Page):
         mine.sort(key=lambda r: (r.role != self.role, r.state.value not in FIRST))
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
         identity = [node.uuid, node.serial, *node.macs]
-        path = self._path
+        path, name = self._path, node.name
 
         def job() -> tuple[list[LogFile], Tail | str | None]:
-            files = of_node(store, attempted, identity)
+            files = of_node(store, attempted, identity, name)
             chosen = path if any(f.path == path for f in files) else self._first(files, attempted)
             try:
                 return files, tail(chosen) if chosen is not None else None
@@ -124,7 +124,7 @@ class LogScreen(Page):
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def hints(self) -> list[Hint]:
-        another = Hint("tab", "next log", "the log of another role, or the serial console")
+        another = Hint("tab", "next log", "the log of another role, the system log, or the serial console")
         out = [another, Hint("f", "follow", "follow new lines"), Hint("up", "scroll")]
         if any(one.kind == "serial" for one in self.files):
             out.insert(1, Hint("s", "serial console", "the newest start through firmware; again: the start before"))

@@ -89,7 +89,7 @@ class NodesScreen(Listing):
             "done": (f"{share * 100:.0f}%" if r.roles and share < 1 else "", "dim"),
         }
         out = [row(at, cells)]
-        if r.why is not None and how != "ready" and (how != "working" or chosen):
+        if r.why is not None and (how != "working" or chosen):
             out.append(line("      ", (clip(session.say(r.why.sentence), columns - 7), "" if how != "working" else "dim")))
         if how != "ready" and (drop := session.drop(r.id)) is not None:
             out.append(line("      ", (clip(drop_words(session, drop), columns - 7), "dim" if drop["answered"] else "ask")))

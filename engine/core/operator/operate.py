@@ -107,7 +107,7 @@ def _retry(w: Work, node: Node, who: str, value: Json) -> Answer:
         again += 1
     for key in w.roles_of.get(node.id) or ():
         role = w.node_roles[key]
-        if role.state is State.ERROR or role.retry_at is not None:
+        if role.state is State.ERROR or role.retry_at is not None or mendable(role, w.catalog.roles.get(role.role)):
             _retry_role(w, node, role, who, None)
             again += 1
     again += proofs.retry(w, w.nodes[node.id])

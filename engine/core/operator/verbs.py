@@ -126,8 +126,8 @@ def _verb(name: str, help: str, does: str, **more: Json) -> Verb:
 
 # -- on nodes --------------------------------------------------------------------------------------------------------
 RETRY = _verb(
-    "retry", "clear its problem and errors, and try again",
-    "Clears the node's problem and the errors of its roles, and runs the failed roles again.",
+    "retry", "clear its problem, errors and findings, and try again",
+    "Clears the node's problem, and runs its roles with errors or findings again.",
     key="r",
 )
 ALLOCATE = _verb(
@@ -247,7 +247,7 @@ POWER = _verb(
 # -- on node roles ---------------------------------------------------------------------------------------------------
 RETRY_ROLE = _verb(
     "retry", "try the role again",
-    "Clears the role's error and runs the role again.",
+    "Clears the role's error or findings, and runs the role again.",
     target="role", key="r",
 )
 APPROVE_ROLE = _verb(

@@ -81,24 +81,31 @@ def _is_in(pool: Range, address: str) -> bool:
         return False
 
 
+def _is_free(w: Work, address: str) -> bool:
+    """No node has it, and no other machine was found to use it."""
+    lease = w.leases.get(address)
+    return address not in w.allocations and (lease is None or lease.state != "declined" or lease.expires <= w.now)
+
+
 def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str | None:
     pool = network.ranges[kind]
     hint = w.attributes.get(("hint", node.id, f"{network.name}-address"))
     for wish in (str(hint.value) if hint is not None else "", _pinned(w, node, network.name)):
-        if wish and _is_in(pool, wish) and wish not in w.allocations:
+        if wish and _is_in(pool, wish) and _is_free(w, wish):
             return wish
     reserved = _reserved(w, network.name)
     admin = w.address_of.get((node.id, first))
     if admin is not None and w.plan is not None:
         part = int(IPv4Address(admin)) - int(IPv4Network(w.plan.networks[first].subnet).network_address)
         same = str(IPv4Network(network.subnet).network_address + part)
-        if same in pool and same not in w.allocations and same not in reserved:
+        if same in pool and _is_free(w, same) and same not in reserved:
             return same
     ours = {network.router, w.plan.site.admin.address if w.plan is not None else "", *reserved}
     number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
     for n in range(max(number, w.free_from.get(network.name, number)), last + 1):
         address = f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
-        if address not in w.allocations and address not in w.leases and address not in ours:
+        lease = w.leases.get(address)
+        if _is_free(w, address) and (lease is None or lease.state == "declined") and address not in ours:
             w.free_from[network.name] = n
             return address
     return None

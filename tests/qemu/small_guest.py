@@ -1,0 +1,186 @@
+"""A small virtual machine: the kernel of the image debian-12 with a few programs of this machine, and a shell on its serial line.
+
+It starts in seconds, because it has no firmware, disk or system. Its Ethernet ports lead to ports of another one, frame by frame through Unix
+sockets, so that no bond, VLAN or bridge of this machine's kernel takes part.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+PROGRAMS = ("dash", "mawk", "ip", "bridge", "ping", "arping", "sed", "grep", "cmp")
+"""With their libraries. Everything else is busybox."""
+MODULES = ("virtio_pci", "virtio_net", "bonding", "8021q", "bridge", "ipv6", "af_packet")
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/sbin:/bin:/usr/bin:/work HOME=/
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+for one in MODULES; do modprobe $one 2>/dev/null; done
+ip link set lo up
+stty -echo </dev/ttyS0
+export PS1= PS2=
+echo READY >/dev/ttyS0
+exec setsid sh -c 'exec sh </dev/ttyS0 >/dev/ttyS0 2>&1'
+"""
+MARK, READY = "end-of-answer", "the-guest-is-ready"
+
+
+def kernel_folder(into: Path) -> Path | None:
+    """A folder with `boot/vmlinuz-VERSION` and `lib/modules/VERSION`: that of CROWBAR_GUEST_KERNEL (an unpacked kernel package), or what the
+    built image debian-12 has. None: neither is there."""
+    named = os.environ.get("CROWBAR_GUEST_KERNEL", "")
+    if named:
+        return Path(named)
+    images = os.environ.get("CROWBAR_IMAGES", "")
+    root = Path(images) / "debian-12" / "root.tar.zst"
+    if not images or not root.exists():
+        return None
+    words = ["tar", "-x", "-C", str(into), "--zstd", "-f", str(root), "--wildcards", "*boot/vmlinuz-*", "*lib/modules/*"]
+    return into if subprocess.run(words, capture_output=True, check=False).returncode == 0 else None
+
+
+def lacking() -> str:
+    """What such a machine needs and this one has not got; empty: nothing."""
+    for program in ("qemu-system-x86_64", "busybox", "depmod", "cpio", *PROGRAMS):
+        if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
+            return f"the program {program!r} is not installed"
+    if (
+        not os.environ.get("CROWBAR_GUEST_KERNEL")
+        and not (Path(os.environ.get("CROWBAR_IMAGES", "/none")) / "debian-12/root.tar.zst").exists()
+    ):
+        return "the image debian-12 is not built, or CROWBAR_IMAGES does not say where it is"
+    return ""
+
+
+def build(folder: Path, kernel: Path, files: dict[str, Path]) -> tuple[Path, Path]:
+    """Kernel and initramfs. `files`: path in the machine -> file or folder of this one."""
+    tree = folder / "tree"
+    for name in ("bin", "sbin", "usr/bin", "proc", "sys", "dev", "tmp", "root", "lib64", "work"):
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    for name in ("busybox", *PROGRAMS):
+        there = Path(str(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"))).resolve()
+        shutil.copy(there, tree / ("bin" if name == "busybox" else "sbin") / name)
+        said = subprocess.run(["ldd", str(there)], capture_output=True, text=True, check=False).stdout
+        for library in re.findall(r"(/\S+\.so[^\s]*)", said):
+            target = tree / library.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(library).resolve(), target)
+    for link, to in (("sbin/sh", "dash"), ("sbin/awk", "mawk")):
+        (tree / link).symlink_to(to)
+    _modules(tree, kernel)
+    for path, source in files.items():
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+    (tree / "init").write_text(INIT.replace("MODULES", " ".join(MODULES)).replace("READY", READY))
+    (tree / "init").chmod(0o755)
+    names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
+    packed = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=names.encode(), capture_output=True, check=True).stdout
+    initrd = folder / "initrd.gz"
+    initrd.write_bytes(gzip.compress(packed, 1))
+    return next(iter(sorted((kernel / "boot").glob("vmlinuz-*")))), initrd
+
+
+def _modules(tree: Path, kernel: Path) -> None:
+    """The modules with those that they need, by the index that depmod makes."""
+    (modules,) = sorted((kernel / "lib/modules").iterdir())
+    if not (modules / "modules.dep").exists():
+        subprocess.run(["depmod", "-b", str(kernel), modules.name], check=True)
+    needs = {}
+    for line in (modules / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        needs[re.sub(r"\.ko.*", "", Path(path).name).replace("-", "_")] = [path, *rest.split()]
+    target = tree / "lib/modules" / modules.name
+    for name in MODULES:
+        for path in needs.get(name, ()):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(modules / path, target / path)
+    for index in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        shutil.copy(modules / index, target / index)
+    subprocess.run(["depmod", "-b", str(tree), modules.name], check=True)
+
+
+class Guest:
+    """One machine, and its shell. `ports`: for each one this side's socket and the other's."""
+
+    def __init__(self, name: str, kernel: Path, initrd: Path, ports: list[tuple[Path, Path]], number: int) -> None:
+        words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults"]
+        words += [
+            "-kernel",
+            str(kernel),
+            "-initrd",
+            str(initrd),
+            "-append",
+            "console=ttyS0 quiet panic=1 ipv6.disable=0",
+            "-serial",
+            "stdio",
+        ]
+        for i, (here, there) in enumerate(ports):
+            mac = f"52:54:00:00:{number:02x}:{i + 1:02x}"
+            local, remote = f"local.type=unix,local.path={here}", f"remote.type=unix,remote.path={there}"
+            words += [
+                "-netdev",
+                f"dgram,id=p{i},{local},{remote}",
+                "-device",
+                f"virtio-net-pci,netdev=p{i},mac={mac},romfile=,speed=10000,duplex=full",
+            ]
+        self.name = name
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._said = ""
+        self._new = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+        self._count = 0
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        while data := os.read(self._process.stdout.fileno(), 4096):
+            with self._new:
+                self._said += data.decode("utf-8", "replace").replace("\r", "")
+                self._new.notify_all()
+
+    def boot(self, timeout_s: float = 200.0) -> None:
+        """Waits for its shell. What is typed before is lost."""
+        deadline = time.monotonic() + timeout_s
+        with self._new:
+            while READY not in self._said:
+                left = deadline - time.monotonic()
+                assert left > 0, f"{self.name} does not start: {self._said[-2000:]}"
+                assert self._process.poll() is None, f"{self.name} ended: {self._said[-2000:]}"
+                self._new.wait(left)
+            self._said = ""
+
+    def run(self, command: str, timeout_s: float = 120.0) -> tuple[int, str]:
+        """Exit code and output of a shell command."""
+        self._count += 1
+        mark = f"{MARK}-{self._count}"
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{{ {command}\n}}; echo {mark}:$?\n".encode())
+        self._process.stdin.flush()
+        deadline = time.monotonic() + timeout_s
+        with self._new:
+            while (found := re.search(rf"{mark}:(\d+)\n", self._said)) is None:
+                left = deadline - time.monotonic()
+                assert left > 0, f"{self.name} does not answer {command!r}: {self._said[-2000:]}"
+                assert self._process.poll() is None, f"{self.name} ended: {self._said[-2000:]}"
+                self._new.wait(left)
+            said, self._said = self._said[: found.start()], self._said[found.end() :]
+        return int(found[1]), said
+
+    def must(self, command: str) -> str:
+        code, said = self.run(command)
+        assert code == 0, (self.name, command, said)
+        return said
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait(60)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
