@@ -103,7 +103,11 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         return
     found = read(tmp_path, HEAD + OTHER + role, *scripts)
     assert holds(found)
-    plain = read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1]) if "verify" not in f"{key} {value}" else None
+    plain = (
+        read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1])
+        if "verify" not in f"{key} {value}"
+        else None
+    )
     assert plain != found
 
 

@@ -132,6 +132,7 @@ def test_another_host_key_is_told_and_nothing_runs(rig: Rig) -> None:
     assert rig.run(resume=True).what == "lost", "nothing of it runs, so verify decides"
 
 
+@pytest.mark.slow
 def test_it_runs_once_outlives_the_engine_and_is_found_again(rig: Rig) -> None:
     rig.play(f"- shell: echo ran >>{rig.path}/count; while [ ! -e {rig.path}/go ]; do sleep 0.05; done")
     rig.start()
