@@ -256,9 +256,9 @@ def test_roles_without_a_playbook_are_applied(rig: Rig) -> None:
 
 @pytest.mark.slow
 def test_a_large_output_is_cut(rig: Rig) -> None:
-    rig.play("- shell: head -c 9000000 /dev/zero | tr '\\\\0' x\n  register: x\n- debug: {var: x.stdout}")
+    rig.play("- shell: head -c 2000000 /dev/zero | tr '\\\\0' x\n  register: x\n- debug: {var: x.stdout}")
     assert rig.run().what == "done"
-    assert 4_000_000 < len(rig.log()) < 4_300_000
+    assert 1_000_000 < len(rig.log()) < 1_100_000
     assert "the log is cut" in rig.log()
 
 
