@@ -37,7 +37,7 @@ from .ansible_files import PLAYBOOK, Batch
 from .cause import shorten
 from .logs import Masker
 
-HOST_LOG = 4 * 1024 * 1024
+HOST_LOG = 1024 * 1024
 """Most bytes of one host's log."""
 MAX_GIVES = 256 * 1024
 MAX_FILE = 512 * 1024 * 1024

@@ -45,6 +45,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "tools": ("[disks]", lambda r: r.tools == ("disks",)),
     "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
+    "watch": ("30s, verify: true", lambda r: r.watch_s == 30.0),
     "batch": ("3", lambda r: r.batch == 3),
 }
 """Key -> a value, and what the role then is."""
@@ -75,10 +76,14 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
     role = f"  - {{name: x, stage: {stage}, jig: {jig}, {key}: {value}}}\n"
     kind = JIGS[jig]
     scripts = [] if jig == "noop" else [f"x/{kind.files[0]}"]
-    scripts += [f"x/{kind.checks}"] if scripts and kind.checks and "verify" in key else []
+    scripts += [f"x/{kind.checks}"] if scripts and kind.checks and "verify" in f"{key} {value}" else []
     scripts += [f"x/{kind.reports}"] if scripts and kind.reports and key == "gives" else []
     if jig == "noop" and (key in NEED_A_SCRIPT or key == "reverify"):
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "watch" and jig == "agent":
+        with pytest.raises(CatalogError, match="that runs in sledgehammer, is not watched"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
     if key == "batch" and not kind.batches:
@@ -98,7 +103,11 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         return
     found = read(tmp_path, HEAD + OTHER + role, *scripts)
     assert holds(found)
-    plain = read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1]) if "verify" not in key else None
+    plain = (
+        read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1])
+        if "verify" not in f"{key} {value}"
+        else None
+    )
     assert plain != found
 
 

@@ -132,6 +132,7 @@ def test_another_host_key_is_told_and_nothing_runs(rig: Rig) -> None:
     assert rig.run(resume=True).what == "lost", "nothing of it runs, so verify decides"
 
 
+@pytest.mark.slow
 def test_it_runs_once_outlives_the_engine_and_is_found_again(rig: Rig) -> None:
     rig.play(f"- shell: echo ran >>{rig.path}/count; while [ ! -e {rig.path}/go ]; do sleep 0.05; done")
     rig.start()
@@ -255,9 +256,9 @@ def test_roles_without_a_playbook_are_applied(rig: Rig) -> None:
 
 @pytest.mark.slow
 def test_a_large_output_is_cut(rig: Rig) -> None:
-    rig.play("- shell: head -c 9000000 /dev/zero | tr '\\\\0' x\n  register: x\n- debug: {var: x.stdout}")
+    rig.play("- shell: head -c 2000000 /dev/zero | tr '\\\\0' x\n  register: x\n- debug: {var: x.stdout}")
     assert rig.run().what == "done"
-    assert 4_000_000 < len(rig.log()) < 4_300_000
+    assert 1_000_000 < len(rig.log()) < 1_100_000
     assert "the log is cut" in rig.log()
 
 

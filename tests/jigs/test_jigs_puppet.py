@@ -49,10 +49,10 @@ def test_a_manifest_is_applied_with_the_attributes_and_reports_its_gives(rig: Ri
 def test_verify_finds_out_without_a_script_and_changes_nothing(rig: Rig) -> None:
     motd = writes(rig)
     attributes = {"motd": {"message": "hello"}}
-    assert rig.run("ab-1.0", attributes=attributes).what == "done"
-    assert rig.run("ab-2.0", action="verify", attributes=attributes).what == "done"
+    motd.write_text("hello")
+    assert rig.run("ab-1.0", action="verify", attributes=attributes).what == "done"
     motd.write_text("by hand")
-    code, fields = reason(rig.run("ab-3.0", action="verify", attributes=attributes))
+    code, fields = reason(rig.run("ab-2.0", action="verify", attributes=attributes))
     assert (code, fields["role"]) == ("verify_failed", "demo")
     assert motd.read_text() == "by hand"
 
