@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -200,3 +202,22 @@ def test_an_engine_that_starts_again_goes_on_with_the_machine(make: Callable[...
     after = make()
     wait_until(lambda: (n := joined(after)) is not None and n.boot_id == "boot-2" and ready(after), lambda: str(joined(after)))
     assert machine.read("etc/motd")
+
+
+@pytest.mark.parametrize(("typed", "code"), [("yes\n", 0), ("\n", 1)], ids=["yes", "no"])
+def test_in_a_terminal_it_shows_the_fingerprint_and_asks(engine: Engine, machines: Machines, tmp_path: Path, typed: str, code: int) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "mine")], check=True)
+    machine = machines(files={"root/.ssh/authorized_keys": (tmp_path / "mine.pub").read_text()})
+    near, far = pty.openpty()
+    argv = command(engine.config.store, "node", "join", ADDRESS, "--key", str(tmp_path / "mine"))
+    process = subprocess.Popen(argv, stdin=far, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    os.close(far)
+    try:
+        os.write(near, typed.encode())  # the terminal keeps it until the command asks
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        os.close(near)
+    assert process.returncode == code, (out, err)
+    assert f"{ADDRESS} shows the SSH host key {machine.fingerprint}" in out
+    assert (joined(engine) is not None) == (code == 0)

@@ -223,7 +223,7 @@ UNBAN = _verb(
 )
 DELETE = _verb(
     "delete", "delete the node; its next boot discovers it again",
-    "Deletes the node. If the machine boots again, the engine discovers it as a new node.",
+    "Deletes the node. If the machine boots again, the engine discovers it as a new node. A joined machine loses the engine's key.",
     previewed=True, key="D", sure="yes",
 )
 POWER = _verb(
