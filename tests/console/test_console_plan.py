@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from driving import Still, console, press, shot, still, until
-from msgspec import convert
 from msgspec.structs import replace
 
 from crowbar_tui.console.app import Console
@@ -17,7 +16,7 @@ from engine.core.plan.bind import commit
 from engine.core.world.work import Work
 from engine.files.plan_write import write
 from engine.model import Revision, Value
-from engine.plan import BarclampPin, DeploymentDef, Expect, Network, Plan, Rule, Versions
+from engine.plan import BarclampPin, DeploymentDef, Expect, Network, Plan, Rule, Versions, from_stored
 
 
 async def typed(pilot, text: str) -> None:
@@ -27,7 +26,7 @@ async def typed(pilot, text: str) -> None:
 
 
 def in_force(world: World) -> Plan:
-    return convert(world.revisions[max(world.revisions)].plan, Plan)
+    return from_stored(world.revisions[max(world.revisions)].plan)
 
 
 async def preview(app: Console, pilot, path: Path) -> str:
@@ -182,7 +181,7 @@ def _put(world: World, revision: Revision) -> World:
 
     work = Work(world)
     work.put(revision)
-    work.use(convert(revision.plan, Plan), world.catalog)
+    work.use(from_stored(revision.plan), world.catalog)
     return work.finish()
 
 

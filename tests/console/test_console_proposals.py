@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 from driving import console, press, shot, still, until
-from msgspec import convert
 from msgspec.structs import replace
 from still import Still
 
 from engine.core.plan.proposed import as_wanted, definition
 from engine.core.world.work import Work
 from engine.model import Proposal, Revision
-from engine.plan import DeploymentDef, Plan
+from engine.plan import DeploymentDef, from_stored
 
 
 def proposed() -> tuple[Still, float]:
@@ -22,7 +21,7 @@ def proposed() -> tuple[Still, float]:
     cloud = definition(plan, "cloud")
     assert cloud is not None
     other = replace(plan, deployments={**plan.deployments, "db": DeploymentDef(name="db", attributes={"target-os": "debian-12"})})
-    old = convert(work.revisions[1].plan, Plan)
+    old = from_stored(work.revisions[1].plan)
     work.use(other, work.catalog)
     work.put(Revision(number=2, who="grace", at=at - 3600, plan=as_wanted(other)))
     assert old == plan
