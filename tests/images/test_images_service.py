@@ -253,6 +253,7 @@ def test_without_root_it_asks_systemd_by_way_of_the_helper(tmp_path: Path) -> No
         f"echo a | s file d a.conf && s up d -r -- {command} && s check d || exit 11\n"
         f"CROWBAR_ATTEMPT=2; export CROWBAR_ATTEMPT\n"
         f"echo b | s file d a.conf && s up d -r -- {command} && s check d || exit 12\n"
+        f"until grep -q hup {tmp_path}/signals; do sleep 0.1; done\n"
         f"kill $(cat {calls}.d); while s check d; do sleep 0.1; done\n"
         f"echo x >>$STATE/d/a.conf; s check d; [ $? = 65 ] || exit 13\n"
         f"ln -s /etc/passwd $STATE/.orders/link; echo 'restart x;y' >$STATE/.orders/bad; echo 'mask 1.1' >$STATE/.orders/evil\n"
