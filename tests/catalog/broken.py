@@ -231,6 +231,16 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "a/barclamp.yml:6: roles.0.gives.0: role 'inventory' already gives attribute 'disks'",
     ),
     (_role("collects: [{attribute: disks}]"), (), "a/barclamp.yml:6: roles.0.collects.0: expected the key 'into', which is missing"),
+    (
+        _role("collects: [{attribute: disks, into: a, of: nodes}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.collects.0.attribute: only these can be collected of nodes: dns-hosts",
+    ),
+    (
+        _role("collects: [{attribute: dns-hosts, into: a, of: nodes, role: ready}]"),
+        (),
+        "a/barclamp.yml:6: roles.0.collects.0.role: values of nodes are not of a role: leave out role, or of: nodes",
+    ),
     (_role("retry: {attempts: 0}"), (), "a/barclamp.yml:6: roles.0.retry.attempts: expected a whole number from 1 to 20, not 0"),
     (_role("timeout: 5 min"), (), "a/barclamp.yml:6: roles.0.timeout: expected a duration above 0s like 30s, 15m, 1h or 2d, not '5 min'"),
     (_role("validate: yes"), (), "a/barclamp.yml:6: roles.0.validate: expected true or false, not 'yes'"),
