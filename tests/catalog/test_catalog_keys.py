@@ -38,6 +38,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "holds": ("[admin]", lambda r: r.holds == ("admin",)),
     "flags": ("[implicit]", lambda r: r.flags == {"implicit"}),
     "verify": ("true", lambda r: r.verify),
+    "watch": ("20s, verify: true", lambda r: r.watch_s == 20.0),
     "reverify": ("true, verify: true", lambda r: r.reverify),
     "retry": ("{attempts: 3, delay: 7s}", lambda r: (r.attempts, r.delay_s) == (3, 7.0)),
     "timeout": ("1m", lambda r: r.timeout_s == 60.0),
@@ -75,8 +76,9 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         value = value.replace("y", "z")
     role = f"  - {{name: x, stage: {stage}, jig: {jig}, {key}: {value}}}\n"
     kind = JIGS[jig]
+    looks = "verify" in key or key == "watch"
     scripts = [] if jig == "noop" else [f"x/{kind.files[0]}"]
-    scripts += [f"x/{kind.checks}"] if scripts and kind.checks and "verify" in f"{key} {value}" else []
+    scripts += [f"x/{kind.checks}"] if scripts and kind.checks and looks else []
     scripts += [f"x/{kind.reports}"] if scripts and kind.reports and key == "gives" else []
     if jig == "noop" and (key in NEED_A_SCRIPT or key == "reverify"):
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
@@ -88,6 +90,10 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         return
     if key == "batch" and not kind.batches:
         with pytest.raises(CatalogError, match=rf"jig {jig} runs once for each node, so batch would do nothing"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "watch" and jig == "agent":
+        with pytest.raises(CatalogError, match="that runs in sledgehammer, is not watched"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
     if key == "packages" and jig == "agent":
@@ -103,11 +109,7 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         return
     found = read(tmp_path, HEAD + OTHER + role, *scripts)
     assert holds(found)
-    plain = (
-        read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1])
-        if "verify" not in f"{key} {value}"
-        else None
-    )
+    plain = read(tmp_path, HEAD + OTHER + f"  - {{name: x, stage: {stage}, jig: {jig}}}\n", *scripts[:1]) if not looks else None
     assert plain != found
 
 
