@@ -13,6 +13,7 @@ import json
 import logging
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterable
 
 from ..events import AddressTaken
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 DISCARD = 9
 AT_ONCE = 64
 """Most addresses that are asked for in one look."""
+LOOK_S = 1.0
 LOOKS = 20
 """Looks after which the kernel's silence is an answer."""
 UNDECIDED = frozenset({"INCOMPLETE", "STALE", "DELAY", "PROBE"})
@@ -57,7 +59,8 @@ def neighbours(interface: str) -> Neighbours:
 
 
 class AddressProbe:
-    """Called now and then by one thread. `asked`: the addresses to ask for; each is asked for once, as long as it is among them."""
+    """`asked`: the addresses to ask for; each is asked for once, as long as it is among them. `start` looks every second in a thread of its
+    own; a test calls the object instead."""
 
     def __init__(
         self,
@@ -73,6 +76,18 @@ class AddressProbe:
         self._open: dict[str, int] = {}
         """Address -> looks since it was asked for."""
         self._done: set[str] = set()
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._main, name="addresses", daemon=True).start()
+
+    def stop(self) -> None:
+        """Returns at once; a look under way ends by itself."""
+        self._stopping.set()
+
+    def _main(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            self()
 
     def __call__(self) -> None:
         wanted = set(self._asked())

@@ -6,6 +6,7 @@ They start with the first plan, which says where. A plan with another address ne
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from ..core.boot.patience import held_s
 from ..core.plan.address_conflicts import asked
@@ -97,26 +98,31 @@ class Services:
             if config.reach.lane is None:
                 interface = self._interface(plan) or ""
                 self.link = Link(interface, address, self._again)
-                self._probe = AddressProbe(address, interface, lambda: asked(self._loop.world), self._loop.submit)
+                self._probe = AddressProbe(address, interface, self._asked, self._loop.submit)
+                self._probe.start()
 
     def stop(self) -> None:
         with self._changing:
+            if self._probe is not None:
+                self._probe.stop()
             self.link = self._probe = None
             for service in reversed(self.running):
                 service.stop()
             self.running = []
 
     def look(self) -> None:
-        """Whether the interface is there, and whether nodes will have their addresses to themselves; called now and then."""
+        """Whether the interface is there; called now and then."""
         if self.link is not None:
             self.link()
-        if self._probe is not None and not self.deaf:
-            self._probe()
 
     @property
     def deaf(self) -> bool:
         """True while no machine can reach the engine: then silence says nothing about a machine."""
         return self.link is not None and self.link.trouble is not None
+
+    def _asked(self) -> Iterable[str]:
+        """Addresses that nodes will have, as long as the interface can ask for them."""
+        return () if self.deaf else asked(self._loop.world)
 
     def _again(self) -> None:
         """Opens the sockets of the interface, which was made again. HTTP listens on an address, whose sockets stay good. Raises

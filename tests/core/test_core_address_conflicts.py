@@ -75,6 +75,8 @@ def test_its_own_ports_and_its_bmc_are_no_other_machine() -> None:
 def test_an_installed_node_keeps_its_address_and_says_who_else_has_it() -> None:
     d = rig(nodes=2)
     d.put(replace(d.node(), installing="i5-1"))
+    assert asked(d.world) == {"10.0.0.101": "n1", "10.0.0.102": "n2"}
+    d.put(replace(d.node(), installation="i5-1"))
     assert asked(d.world) == {"10.0.0.102": "n2"}
     d.feed(AddressTaken(address="10.0.0.101", mac=d.node("n2").macs[0]))
     notice = d.node().notice

@@ -1,9 +1,9 @@
 """Addresses that another machine uses already. The engine asks for them before a node does. Pure.
 
 Rules
-* It asks for the fixed address of a server on the admin network, until the server's system is being installed with it.
+* It asks for the fixed address of a server on the admin network, until the server's system is installed with it.
 * If a machine with another MAC answers, the node gets another address, and nobody gets the taken one for a while.
-* A node whose system has the address keeps it: a notice says who else has it.
+* A node whose system has the address, or is being installed with it, keeps it: a notice says who else has it.
 * An answer proves nothing: whoever answers for every address gets only so many out of the range.
 """
 
@@ -32,7 +32,7 @@ def asked(world: World) -> dict[str, NodeId]:
     return {
         one.address: one.node
         for one in world.allocations.values()
-        if one.network == network and (node := world.nodes.get(one.node)) is not None and _is_before_use(node)
+        if one.network == network and (node := world.nodes.get(one.node)) is not None and node.kind is Kind.SERVER and not node.installation
     }
 
 
