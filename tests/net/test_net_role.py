@@ -77,6 +77,18 @@ def test_a_change_of_another_network_is_kept_when_the_next_role_runs(lab: RoleLa
     assert lab.role("verify", other).returncode == 66
 
 
+def test_an_engine_that_is_down_does_not_blame_the_change(lab: RoleLab) -> None:
+    """Nothing listens at its address, and the refusal comes back to the node: so the network is not cut off."""
+    if net_lab.program("curl") == "":
+        pytest.skip("curl is not installed")
+    (lab.root / "etc/crowbar/url").write_text("http://192.168.124.10:8089\n")
+    assert lab.role("run", storage()).returncode == 0
+    until(lambda: lab.state("rolled-back").exists() and not lab.state("rolling").exists(), "the change is not taken back")
+    looked = lab.role("verify", storage())
+    assert looked.returncode == 1, "the engine runs the role again"
+    assert "within 3 s, and nothing listens at the engine's address" in looked.stderr
+
+
 def test_a_start_takes_back_what_no_call_made_final(lab: RoleLab) -> None:
     lab.environment["CROWBAR_NETWORK_WAIT_S"] = "600"
     files = lab.files()
