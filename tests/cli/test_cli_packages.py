@@ -54,3 +54,12 @@ def test_without_an_engine(store: object, crowbar: Run) -> None:
     code, _, err = crowbar("packages")
     assert code in (1, 2)
     assert "no engine" in err
+
+
+@pytest.mark.parametrize(("address", "status"), [("10.0.0.1", b"404"), ("10.0.200.9", b"403")])
+def test_the_admin_node_may_read_packages_and_a_stranger_may_not(engine: Engine, address: str, status: bytes) -> None:
+    source, _ = engine.config.reach(address, 1)
+    with socket.create_connection(engine.config.reach("10.0.0.1", 80), 60.0, (source, 0)) as client:
+        client.sendall(b"GET /packages/no-mirror/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        client.settimeout(60.0)
+        assert client.recv(64).split()[1] == status
