@@ -58,7 +58,7 @@ def test_without_the_outside_what_is_cached_is_installed_and_the_rest_is_named(t
     assert done.returncode == 64, done.stdout + done.stderr
     assert two.has("beta")
     done = two.install("alpha", "gamma")
-    assert done.returncode == 66
+    assert done.returncode == 67
     assert done.stderr.splitlines()[-1].startswith("packages: missing gamma: ")
     assert not two.has("gamma")
 
@@ -66,7 +66,7 @@ def test_without_the_outside_what_is_cached_is_installed_and_the_rest_is_named(t
 def test_without_the_cache_it_says_what_is_missing(tmp_path: Path, rig: Rig, site: AptSite) -> None:
     rig.stop()
     done = node(tmp_path / "one", rig, site).install("alpha")
-    assert done.returncode == 66
+    assert done.returncode == 67
     assert done.stderr.startswith("packages: missing alpha: ")
 
 
@@ -78,13 +78,13 @@ def test_a_list_that_is_not_signed_by_the_distribution_is_refused(tmp_path: Path
         done = node(tmp_path / "one", rig, site).install("alpha")
     finally:
         release.write_bytes(before)
-    assert done.returncode == 66
+    assert done.returncode == 67
     assert "missing alpha" in done.stderr
     assert "the role runs" not in done.stdout
 
 
 def test_a_name_that_is_no_package_reaches_no_command(tmp_path: Path, rig: Rig, site: AptSite) -> None:
     done = node(tmp_path / "one", rig, site).install("alpha", "-o=APT::Update::Pre-Invoke::=false")
-    assert done.returncode == 66
+    assert done.returncode == 67
     assert "no package's name" in done.stderr
     assert site.asked == []
