@@ -179,6 +179,31 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
         daemon.call("down", "d")
 
 
+def test_it_ends_with_its_owner_though_its_folder_is_gone(tmp_path: Path) -> None:
+    """A rehearsal that begins anew deletes the store right after its rack has ended."""
+    owner = subprocess.Popen(["sleep", "1000"])
+    daemon = Daemon(tmp_path / "state", CROWBAR_LIVES_WITH=str(owner.pid))
+    try:
+        assert daemon.run({"a.conf": "one\n"}).returncode == 0
+        pid, keeper = daemon.pid, int((daemon.state / "d/.service/keeper").read_text().split()[0])
+        wait(lambda: has_tail(keeper), "nobody watches the owner")
+        shutil.rmtree(daemon.state)
+        owner.kill()
+        owner.wait()
+        wait(lambda: not running(pid) and not running(keeper), "the daemon outlives its owner")
+    finally:
+        owner.kill()
+
+
+def has_tail(keeper: int) -> bool:
+    """The keeper knows the daemon, and waits for its owner."""
+    try:
+        children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+        return any(Path(f"/proc/{child}/comm").read_text() == "tail\n" for child in children)
+    except OSError:  # a short one has just ended
+        return False
+
+
 def test_down_leaves_no_process(daemon: Daemon) -> None:
     daemon.run({"a.conf": "one\n"})
     pid, keeper = daemon.pid, int((daemon.state / "d/.service/keeper").read_text().split()[0])
