@@ -46,7 +46,6 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "tools": ("[disks]", lambda r: r.tools == ("disks",)),
     "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
-    "watch": ("30s, verify: true", lambda r: r.watch_s == 30.0),
     "batch": ("3", lambda r: r.batch == 3),
 }
 """Key -> a value, and what the role then is."""
