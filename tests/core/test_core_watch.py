@@ -199,6 +199,15 @@ def test_what_cannot_be_found_out_is_a_finding_until_it_can(failure: Reason) -> 
     assert d.at("daemon").findings == ()
 
 
+def test_a_look_that_fails_does_not_refute_an_earlier_one() -> None:
+    d = rig()
+    answer(d, "failed", failure=BY_HAND)
+    answer(d, "failed", failure=reasons.timed_out(role="daemon", seconds=9.0))
+    assert [one.code for one in d.at("daemon").findings] == ["changed_by_hand", "not_checked"]
+    answer(d, "failed", failure=BY_HAND)
+    assert d.at("daemon").findings == (BY_HAND,)
+
+
 def test_a_node_that_is_not_reached_is_probed() -> None:
     d = rig()
     answer(d, "failed", failure=reasons.unreachable_node(node="n1", address="", message="no route"), unreachable=True)

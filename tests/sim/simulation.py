@@ -127,13 +127,26 @@ class Simulation:
         self.people.wander(last)
         self._until(lambda: False, last + 1.0)
         self._mend()
+        self._settle()
+        if not any(machine.broken for machine in self.machines):
+            self._disturb()
+        self._end()
+
+    def _settle(self) -> None:
+        """Until all is well, or a person is told why not."""
         for _ in range(ROUNDS):
             if self._until(self._settled, ROUND_S):
-                break
+                return
             self.people.tend()
-        else:
-            self.broken("it waits for ever:\n" + "\n".join(self.state()))
-        self._end()
+        self.broken("it waits for ever:\n" + "\n".join([*self.invariants.unnoticed(self.admin.world), *self.state()]))
+
+    def _disturb(self) -> None:
+        """All is done. Then a daemon ends, or a person changes a file: the engine notices by itself."""
+        random = self.random("daemons")
+        for machine in self.machines:
+            if random.random() < 0.4:
+                faults.KINDS[random.choice(["daemon dies", "changed by hand"])](self, machine, random)
+        self._settle()
 
     def _mend(self) -> None:
         """From now on nothing goes wrong any more."""

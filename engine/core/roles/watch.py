@@ -155,8 +155,11 @@ def _looked(w: Work, watch: Watch, role: NodeRole, event: Outcome) -> None:
             _next(w, replace(watch, repairs=min(watch.repairs + 1, DOUBLINGS)), _period(definition, watch))
             _repair(w, role, reasons.not_applied(role=role.role, line=said))
             return
-        mine = event.failure if event.failure is not None and code == "changed_by_hand" else reasons.not_checked(role=role.role, line=said)
-        _find(w, role, (*_from_outside(role), mine))
+        if event.failure is not None and code == "changed_by_hand":
+            _find(w, role, (*_from_outside(role), event.failure))
+        else:  # that refutes nothing of what an earlier look found
+            kept = (one for one in role.findings if one.code != "not_checked")
+            _find(w, role, (*kept, reasons.not_checked(role=role.role, line=said)))
     elif event.what == "done":
         watch = replace(watch, repairs=0)
         _find(w, role, _from_outside(role))
