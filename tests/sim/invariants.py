@@ -233,7 +233,9 @@ class Invariants:
         for role in world.node_roles.values():
             machine, definition = self.sim.owners.get(role.node), world.catalog.roles.get(role.role)
             node = world.nodes[role.node]
-            if definition is None or not definition.watch_s or role.state is not State.ACTIVE or not node.available or node.hold:
+            if definition is None or not definition.watch_s or not definition.jig_kind.alive:
+                continue  # what runs on the admin node is not done to the machine
+            if role.state is not State.ACTIVE or not node.available or node.hold:
                 continue
             if machine is None or machine.system is None or not node.alive or node.off is not None:
                 continue
