@@ -87,7 +87,7 @@ def close_bundle(store: Path) -> bool:
 
 def unfinished(store: Path) -> bool:
     """True if an opened bundle is not completely in its places."""
-    return (store / READY).is_dir()
+    return os.path.isdir(store / READY)  # False also where the store may not be read: whoever opens it says so
 
 
 def finish(store: Path) -> None:

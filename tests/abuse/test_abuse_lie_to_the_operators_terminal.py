@@ -54,7 +54,10 @@ def store(tmp_path: Path, rack: LyingRack) -> Path:
     directory = tmp_path / "store"
     rows = [(table, key, row) for table, records in rack.tables.items() for key, row in records.items()]
     with Store.open(directory) as made:
-        made.commit([(Happened(1000.0, rack.now, Commit(who=HOSTILE, plan=rack.plan)), rows)])
+        told = Commit(who=HOSTILE, plan=rack.plan)
+        switches = [one for one in rows if one[0] == "nodes" and SEEN in one[2].name]
+        rest = [one for one in rows if one not in switches]
+        made.commit([(Happened(1000.0, rack.now, told), rest), (Happened(1001.0, rack.now, told), switches)])
     return directory
 
 

@@ -28,7 +28,7 @@ def web(tmp_path: Path) -> Path:
 def test_list_shows_versions_origins_and_stages(crowbar: Run, web: Path) -> None:
     code, out, _ = crowbar("barclamp", "list")
     assert code == 0
-    assert "ntp          1          shipped" in out.splitlines()
+    assert "ntp          2          shipped" in out.splitlines()
     assert out.endswith("\nstages: discovery, hardware, install, system (shipped)\n")
     assert crowbar("barclamp", "import", str(web))[:2] == (0, f"imported web 1: folder {web}\n")
     newer = folder(web.parent.parent / "newer", barclamp(version="2"))

@@ -116,7 +116,7 @@ def test_versions_that_differ_are_named_and_refuse_nothing(
     file.write_text(write(structs.replace(plan, versions=pins)), encoding="utf-8")
     (images / "debian-12" / "SHA256SUMS").unlink()
     lines = [
-        "barclamp ntp is version 1 here, the plan was saved with 7",
+        "barclamp ntp is version 2 here, the plan was saved with 7",
         f"image debian-12 is not here, the plan was saved with {sums['debian-12'][:12]}",
         f"image loader is {sums['loader'][:12]} here, the plan was saved with ffffffffffff",
     ]

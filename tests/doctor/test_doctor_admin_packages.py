@@ -18,7 +18,8 @@ def catalog() -> Catalog:
     server, client = known.roles["ntp-server"], known.roles["ntp-client"]
     needs = {"debian": ("dpkg", "crowbar-has-no-such-package"), "redhat": ("rpm",)}
     roles = {"ntp-server": replace(server, packages=needs), "ntp-client": replace(client, packages={"debian": ("not-here",)})}
-    return replace(known, roles=known.roles | roles)
+    bare = {name: replace(role, packages={}) for name, role in known.roles.items()}
+    return replace(known, roles=bare | roles)
 
 
 @pytest.mark.parametrize(

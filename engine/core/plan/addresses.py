@@ -104,8 +104,10 @@ def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str
     number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
     for n in range(max(number, w.free_from.get(network.name, number)), last + 1):
         address = f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
+        if address in w.allocations or address in ours:
+            continue
         lease = w.leases.get(address)
-        if _is_free(w, address) and (lease is None or lease.state == "declined") and address not in ours:
+        if _is_free(w, address) and (lease is None or lease.state == "declined"):
             w.free_from[network.name] = n
             return address
     return None
