@@ -22,7 +22,7 @@ from .run import BASE, one
 from .store import SimStore
 
 Patch = pytest.MonkeyPatch
-SEEDS = 80
+SEEDS = 300
 
 
 def _effects_first(patch: Patch) -> None:
