@@ -181,8 +181,7 @@ class Session:
         """The row from the present world, for rows that somebody looks at."""
         row = self.rows[node]
         if self._fresh.get(node) != self.version and node in self._nodes:
-            row = self.rows[node] = node_row(self.world, self._nodes[node])
-            self._fresh[node] = self.version
+            row = self._put(self.world, node)
         return row
 
     def listed(self) -> list[NodeRow]:
@@ -281,20 +280,27 @@ class Session:
             known[node] = nodes[node]
         for node in gone:
             del known[node]
-            old = self.rows.pop(node, None)
-            if old is not None and old.kind in COUNTED:
-                self.counts[standing(old)] -= 1
+            self._drop(node)
             self.marks.discard(node)
         for node in touched:
-            old = self.rows.get(node)
-            row = self.rows[node] = node_row(world, nodes[node])
-            self._fresh[node] = self.version
-            if row.kind in COUNTED:
-                self.counts[standing(row)] += 1
-                if old is not None:
-                    self.counts[standing(old)] -= 1
+            self._put(world, node)
         if moved or gone or not self.order:
             self.order = [n.id for n in machines(world)]
+
+    def _drop(self, node: str) -> None:
+        """The node's row goes, and the counts with it."""
+        old = self.rows.pop(node, None)
+        if old is not None and old.kind in COUNTED:
+            self.counts[standing(old)] -= 1
+
+    def _put(self, world: World, node: str) -> NodeRow:
+        """The node's row as it is now, and the counts with it."""
+        self._drop(node)
+        row = self.rows[node] = node_row(world, self._nodes[node])
+        self._fresh[node] = self.version
+        if row.kind in COUNTED:
+            self.counts[standing(row)] += 1
+        return row
 
     # -- commands --------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ class Still:
         self.health: dict[str, Any] = more.get("health", {})
         self.connection: str = more.get("connection", "embedded")
         self.trouble: str = more.get("trouble", "")
+        self.touched: frozenset[str] | None = None
         self.asked: list[tuple[str, str, str, Any]] = []
         self.answer: Any = lambda *_: Said(True, "done")
         self.told_packets: list[Any] = more.get("packets", [])
@@ -32,11 +33,12 @@ class Still:
     def snapshot(self) -> Snapshot:
         told, self.told = tuple(self.told), []
         return Snapshot(
-            self.world, self.seq, told, None, self.progress, self.silence_s, self.health, self.connection, self.trouble, self.at
+            self.world, self.seq, told, self.touched, self.progress, self.silence_s, self.health, self.connection, self.trouble, self.at
         )
 
-    def move(self, world: World) -> None:
-        self.world, self.seq = world, self.seq + 1
+    def move(self, world: World, touched: frozenset[str] | None = None) -> None:
+        """`touched`: the nodes that are said to have changed. None: all."""
+        self.world, self.seq, self.touched = world, self.seq + 1, touched
         self._changed.set()
 
     def wait(self, seconds: float) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from driving import console, press, shot, still, until
 from msgspec.structs import replace
 
+from crowbar_tui.console.session import standing
 from crowbar_tui.console.snapshot import Said
 from engine.core.world.work import Work
 from engine.definitions import ImageDef
@@ -191,6 +193,24 @@ async def test_the_picture_follows_the_world() -> None:
         assert "problem" not in shot(app)
         assert app.session.counts["ready"] == 6
         assert sum(app.session.counts.values()) == 6
+
+
+async def test_the_counts_are_those_of_the_rows_that_somebody_looked_at_meanwhile() -> None:
+    """A row that is looked at follows what other nodes do, as when the admin node's role ends and the reason of a server changes."""
+    source, at = still("faulty")
+    ready, _ = still("ready")
+    async with console(source, at) as (app, pilot):
+        session = app.session
+        assert Counter(standing(session.row(node)) for node in session.order) == +session.counts
+        seen = next(node for node in session.order if standing(session.row(node)) != "ready")
+        rest = [node for node in ready.world.nodes if node != seen]
+        source.move(ready.world, touched=frozenset(rest))
+        await until(pilot, lambda: session.snapshot.seq == source.seq)
+        session.row(seen)
+        assert Counter(standing(row) for node in session.order if (row := session.rows[node])) == +session.counts
+        source.move(ready.world, touched=frozenset([seen]))
+        await until(pilot, lambda: session.counts["ready"] == 6)
+        assert +session.counts == {"ready": 6}
 
 
 async def test_an_engine_that_goes_and_comes_back() -> None:
