@@ -38,7 +38,7 @@ from ..wire.ssh_fingerprint import fingerprint, is_fingerprint
 
 log = logging.getLogger(__name__)
 
-JOIN_S = 40.0
+JOIN_S = 80.0
 """Seconds for a whole adoption."""
 LET_GO_S = 20.0
 LARGEST = 64 * 1024
