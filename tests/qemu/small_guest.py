@@ -43,7 +43,11 @@ def kernel_folder(into: Path) -> Path | None:
     if not images or not root.exists():
         return None
     words = ["tar", "-x", "-C", str(into), "--zstd", "-f", str(root), "--wildcards", "*boot/vmlinuz-*", "*lib/modules/*"]
-    return into if subprocess.run(words, capture_output=True, check=False).returncode == 0 else None
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        return None
+    if not (into / "lib").exists():  # /lib is a link to /usr/lib there (merged /usr)
+        (into / "lib").symlink_to("usr/lib")
+    return into
 
 
 def lacking() -> str:
