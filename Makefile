@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCKS := requirements.lock requirements-dev.lock
 
-.PHONY: rehearse test check newest lock slow qemu bench bench-against wheel deb docs reference pictures clean
+.PHONY: rehearse test check newest lock slow qemu qemu-images qemu-rack bench bench-against wheel deb docs reference pictures clean
 
 # From the locks only. The first one brings the build tools, so that nothing is built with tools that no lock names.
 $(VENV)/ready: pyproject.toml $(LOCKS)
@@ -54,16 +54,23 @@ lock:
 slow: $(VENV)/ready
 	$(PYTEST) -m slow $(ARGS)
 
-# Two QEMU machines from off to ready. Builds the images that are not there (minutes); without QEMU the tests are skipped and say what is missing.
+# The images of QEMU machines that are not there yet (minutes).
 CROWBAR_IMAGES ?= $(CURDIR)/.images
-qemu: export CROWBAR_IMAGES := $(CROWBAR_IMAGES)
-qemu: $(VENV)/ready
+qemu-images qemu qemu-rack: export CROWBAR_IMAGES := $(CROWBAR_IMAGES)
+qemu-images: $(VENV)/ready
 	if command -v qemu-system-x86_64 >/dev/null && command -v mmdebstrap >/dev/null; then \
 		for image in loader 'sledgehammer --variant virtual' 'debian-12 --variant cloud'; do \
 			$(BIN)/crowbar image list | grep -q "^$${image%% *} .* whole$$" || $(BIN)/crowbar image build $$image || exit 1; \
 		done; \
 	fi
+
+# Two QEMU machines from off to ready. Without QEMU the tests are skipped and say what is missing.
+qemu: qemu-images
 	$(PYTEST) -m 'qemu and not slow' -rs $(ARGS)
+
+# Four QEMU machines with all services of the rack, and two from a bundle without any route. The packages come from a mirror of Debian.
+qemu-rack: qemu-images
+	$(PYTEST) tests/qemu/test_qemu_services.py -m qemu -rsP $(ARGS)
 
 bench: $(VENV)/ready
 	for file in tests/bench/bench_*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Sequence
 
 from engine.api.process import RightsError, ran_out, tight
 
+from . import captive
 from .api_option import api_option
-from .console.lifecycle import open_console, terminal
+from .console import curtain
+from .console.lifecycle import terminal
 from .rim import Plain
 
 WITH_ENGINE = ("engine", "rehearse", "replay", "setup")
@@ -41,19 +44,20 @@ def parser() -> argparse.ArgumentParser:
         packages,
         packets,
         plan,
+        report,
         rules,
         run,
         setting,
         setup,
+        shell,
+        timeline,
         topology,
+        walk,
     )
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
     top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
-    api_help = "without a command: the console's own engine offers the HTTP API there (docs/api.md)"
-    top.add_argument("--api", dest="console_api", default="", metavar="ADDRESS:PORT", help=api_help)
-    both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
-    top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
+    _of_the_console(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for group in (
         setup,
@@ -68,20 +72,37 @@ def parser() -> argparse.ArgumentParser:
         node,
         setting,
         topology,
+        timeline,
+        walk,
+        report,
         export,
         catalogue,
         image,
         bundle,
         doctor,
         api,
+        shell,
     ):
         group.add(commands)
     return top
 
 
+def _of_the_console(top: argparse.ArgumentParser) -> None:
+    """Options of `crowbar` without a command."""
+    api_help = "without a command: the console's own engine offers the HTTP API there (docs/api.md)"
+    top.add_argument("--api", dest="console_api", default="", metavar="ADDRESS:PORT", help=api_help)
+    both_help = "without a command: an operator needs a token and a certificate for the HTTP API"
+    top.add_argument("--api-requires-both", dest="console_both", action="store_true", help=both_help)
+    top.add_argument(
+        "--read-only", dest="read_only", action="store_true", help="without a command: open a console that shows all and orders nothing"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command, or the console if none is given. Returns the exit code of the process."""
     given = list(sys.argv[1:] if argv is None else argv)
+    if _command_of(given) == "shell":
+        captive.scrub()  # before anything reads the environment, which may come from an SSH client
     options = _console_options(given)
     console = options is not None and terminal()
     if (console or _command_of(given) in WITH_ENGINE) and (why := tight()):
@@ -89,9 +110,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         if console and options is not None:
-            return _console(options)
-        with contextlib.redirect_stdout(Plain(sys.stdout)), contextlib.redirect_stderr(Plain(sys.stderr)):
+            with contextlib.redirect_stderr(Plain(sys.stderr, curtain.lower)):
+                return _console(options)
+        with contextlib.redirect_stdout(Plain(sys.stdout)), contextlib.redirect_stderr(Plain(sys.stderr, curtain.lower)):
             return _command(given)
+    except KeyboardInterrupt:
+        curtain.lower()
+        print("crowbar: interrupted", file=sys.stderr)
+        return 130
     except (OSError, MemoryError, RuntimeError) as error:
         if why := ran_out(error):
             print(f"crowbar: {why}", file=sys.stderr)
@@ -122,7 +148,7 @@ def _console_options(given: Sequence[str]) -> dict[str, str] | None:
             if found is None:
                 return None
             out[name] = found
-        elif word == "--api-requires-both":
+        elif word in ("--api-requires-both", "--read-only"):
             out[word] = "1"
         else:
             return None
@@ -131,19 +157,26 @@ def _console_options(given: Sequence[str]) -> dict[str, str] | None:
 
 def instead(command: Sequence[str]) -> int:
     """Runs another command, which the user chose in the console that has just ended."""
+    curtain.say(f"loading: crowbar {' '.join(word for word in command if not word.startswith('/') and word != '--store')}")
     sys.argv[1:] = command  # a rehearsal starts itself again in its network namespace, with the same command line
     return main(command)
 
 
 def _console(options: dict[str, str]) -> int:
+    gc.disable()  # all that is loaded stays
     from engine.api.views import CatalogError, StoreError
 
     from . import paths
+    from .console.back import open_any, open_store
 
-    store = options.get("--store", "")
+    gc.enable()
+
+    store, read_only = options.get("--store", ""), "--read-only" in options
     api = api_option(options.get("--api"), "--api-requires-both" in options)
     try:
-        return open_console(paths.store(paths.path(store) if store else None), instead, api)
+        if store:
+            return open_store(paths.store(paths.path(store)), instead, api, read_only)
+        return open_any(paths.store(None), instead, api, read_only)
     except (StoreError, CatalogError, argparse.ArgumentTypeError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
@@ -160,6 +193,8 @@ def _command(given: Sequence[str]) -> int:
     arguments = top.parse_args(given)
     if arguments.command is not None and (arguments.console_api or arguments.console_both):
         top.error("--api and --api-requires-both before a command are for the console: give them after the command engine")
+    if arguments.command is not None and arguments.read_only:
+        top.error("--read-only is for the console, without a command")
     if arguments.command is None:
         top.print_help()
         return 2

@@ -6,8 +6,6 @@ CSV: RFC 4180. A spreadsheet computes a cell that begins with `=`, `+`, `-` or `
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -16,8 +14,7 @@ from typing import Any
 
 from engine.api.control import ExportedNode
 
-_COMPUTED = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""What begins a formula, also in full width, which some spreadsheets take for the same."""
+from .spreadsheet import spreadsheet
 
 
 def ansible(nodes: Sequence[ExportedNode]) -> str:
@@ -91,18 +88,12 @@ def table(nodes: Sequence[ExportedNode]) -> str:
     networks = sorted({network for node in nodes for network in node.addresses})
     head = "name state group rack place serial uuid macs address".split()
     tail = "bmc-address bmc-mac allocated deployment deployments roles wanted-system runs".split()
-    out = io.StringIO(newline="")
-    rows = csv.writer(out, lineterminator="\r\n")
-    rows.writerow([*head, *(f"address-{network}" for network in networks), *tail])
+    rows: list[Sequence[str]] = [[*head, *(f"address-{network}" for network in networks), *tail]]
     for node in nodes:
         place = "" if node.place is None else str(node.place)
         cells = [node.name, node.state, node.group, node.rack, place, node.serial, node.uuid, " ".join(node.macs), node.address]
         cells += [node.addresses.get(network, "") for network in networks]
         cells += [node.bmc_address, node.bmc_mac, str(node.allocated).lower(), node.deployment]
         cells += [" ".join(node.deployments), " ".join(node.roles)]
-        rows.writerow([_cell(text) for text in (*cells, node.wanted_system, node.runs)])
-    return out.getvalue()
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.lstrip().startswith(_COMPUTED) else text
+        rows.append([*cells, node.wanted_system, node.runs])
+    return spreadsheet(rows)

@@ -32,6 +32,7 @@ MOST_FINDINGS = 10
 
 def summary(s: Summary, running: bool) -> str:
     out = [f"{s.nodes} nodes  {s.ready} ready  {s.failed} failed  {s.boots} boots     engine {'running' if running else 'not running'}"]
+    out += [f"  you are here: {s.here.words}"] if s.here is not None else []
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
     out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]

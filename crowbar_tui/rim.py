@@ -7,6 +7,7 @@ turn the direction of writing round, characters without a width) leaves as `?`. 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
@@ -24,10 +25,13 @@ def _shown(character: str) -> str:
 class Plain:
     """A text stream that writes to another one. Its `buffer` is the other one's: a capture file is octets."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, before: Callable[[], None] = lambda: None) -> None:
+        """`before` is called before each write."""
         self._stream = stream
+        self._before = before
 
     def write(self, text: str) -> int:
+        self._before()
         self._stream.write(plain(text))
         return len(text)
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from .checks import Check
 
@@ -251,6 +252,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     """From TOOLS: programs of `images/node` that travel with each of its tasks."""
     packages: dict[str, tuple[str, ...]] = {}
     """Family of distributions (FAMILIES) -> packages that its scripts need. A node installs them before `run`."""
+    source: str = ""
+    """Name of the source from which its service may come, or whose wheels it builds."""
 
     @cached_property
     def jig_kind(self) -> JigKind:
@@ -265,6 +268,11 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         """Names of the attributes that it wants."""
         return tuple(want.name for want in self.wants)
 
+    @cached_property
+    def admin_only(self) -> bool:
+        """True if it can run only on the admin node."""
+        return "admin" in self.flags
+
     @property
     def idempotent(self) -> bool:
         return "once" not in self.flags and "destructive" not in self.flags
@@ -275,28 +283,11 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return bool(self.packages) and self.jig_kind.runs == "installed node"
 
 
-FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined"])
-MISSING_FLAGS = {
-    "service": "a role with the jig local that fails until the service answers, with retry",
-    "powersave": "crowbar node NODE power off",
-    "library": "files in the role's own folder",
-    "server": "gives and wants",
-    "leaverunlog": "nothing: each attempt has its own log",
-}
-"""Flags of the original that do not exist -> what a barclamp uses instead."""
-MISSING_JIGS = {
-    "ansible-playbook": "ansible",
-    "chef": "chef-solo",
-    "puppet-sa": "puppet",
-    "salt": "script",
-    "role-provided": "local",
-    "test": "noop",
-}
-"""Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
+FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined", "admin"])
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
-TOOLS = ("disks", "service")
+TOOLS = ("disks", "from-source", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
@@ -480,12 +471,16 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
         implied = [name for name in owners if name in self.roles and "abstract" not in self.roles[name].flags]
         wished = dict.fromkeys(name for attribute in definition.hardware for name in self.readers.get(attribute, ()))
         sources = (SOURCES,) if definition.installs_packages and SOURCES in self.roles else ()
-        return (
+        declared = (
             *definition.requires,
             *(Requirement(role=name) for name in implied if name not in named),
             *(Requirement(role=name, on=On.SAME) for name in sources if name not in named),
             *(Requirement(role=name, on=On.SAME) for name in wished if name not in named),
         )
+        return tuple(replace(one, on=On.ADMIN) if one.on is None and self._admin_only(one.role) else one for one in declared)
+
+    def _admin_only(self, role: str) -> bool:
+        return role in self.roles and self.roles[role].admin_only
 
     def stage_index(self, name: str) -> int:
         return self.places[name]

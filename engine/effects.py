@@ -149,6 +149,7 @@ class RemoveKey(Effect, frozen=True, kw_only=True, gc=False):
     node: NodeId
     name: str
     address: str
+    port: int = 22
     host_key: str
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from .definitions import Json, PowerAction
+from .here import Here
 from .model import Mac, NodeId, RoleName
 from .plan import DeploymentDef, Plan
 from .reasons import Reason
@@ -156,6 +157,8 @@ class PowerSet(Event, frozen=True, kw_only=True, gc=False):
     bmc: Spoken = ""
     clock_off_s: int | None = None
     """Seconds by which the BMC's clock is ahead of the engine's. None: not read."""
+    seconds: int = 0
+    """Of `identify`: how long the light was ordered on. 0: off."""
 
 
 class Proved(Event, frozen=True, kw_only=True, gc=False):
@@ -255,6 +258,12 @@ class Started(Event, frozen=True, kw_only=True, gc=False):
     """Host name of the admin node."""
 
 
+class AdminSeen(Event, frozen=True, kw_only=True, gc=False):
+    """What this machine is and where it is plugged in: at the start, and when it changes."""
+
+    here: Here
+
+
 # -- from operators -----------------------------------------------------------------------------------------------
 
 
@@ -325,6 +334,8 @@ class Join(Event, frozen=True, kw_only=True, gc=False):
     request: Request | None = None
     who: str
     address: str
+    port: int = 22
+    """Where its SSH server listens."""
     host_key: str
     """The SSH host key that the operator confirmed: `ssh-ed25519 AAAA...`."""
     name: str = ""
@@ -373,6 +384,7 @@ AnyEvent = (
     | Tick
     | Continue
     | Started
+    | AdminSeen
     | Commit
     | Propose
     | Recall

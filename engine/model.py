@@ -4,8 +4,7 @@ Records are msgspec structs, because in a trial with dataclasses their construct
 store gets its columns from the same declarations. `gc=False` is safe because no record can reach itself.
 
 * The store holds only what cannot be derived. Shown states, wanted stages, todo and blocked are functions (`life`, `annealer`).
-* `at` is wall time in seconds since 1970, for people. `now`, `since`, `deadline`, `expires`, `retry_at` are engine time: the seconds
-  that the engine has run in total.
+* `at` is wall time in seconds since 1970, for people. `now`, `since`, `deadline`, `expires`, `retry_at` are engine time (seconds run).
 * Each stored record has a `key`: the primary key of its row.
 """
 
@@ -17,12 +16,15 @@ from typing import Literal
 from msgspec import Struct, field
 
 from .definitions import Json
+from .here import Here
+from .lights import Light
 from .reasons import Reason
 
 NodeId = str
 RoleName = str
 Mac = str
 """Six bytes in lower-case hex, with colons."""
+SSH_PORT = 22
 Key = tuple[NodeId, RoleName]
 """(node, role): a node has a role at most once."""
 
@@ -52,8 +54,7 @@ PROPOSED, WAITING, TRANSITION, ACTIVE, ERROR, SKIPPED = State
 
 
 class Way(enum.Enum):
-    """How a boot reaches its environment. Each way has its own list of expected signals (`signals.SIGNALS`). `own`: the running
-    environment ends by itself and the machine continues to its disk, as an installer does; the engine orders nothing."""
+    """How a boot reaches its environment (`signals.SIGNALS`). `own`: it ends by itself and goes on to its disk, as an installer does."""
 
     NETWORK = "network"
     DISK = "disk"
@@ -184,6 +185,15 @@ class PowerOff(Struct, frozen=True, kw_only=True, gc=False):
     """True once the power was read back as off. Until then the order is open."""
 
 
+class Acknowledged(Struct, frozen=True, kw_only=True, gc=False):
+    """A person has seen a problem of a node (`core.operator.problems`). `problem` is its mark, `at` the wall time."""
+
+    problem: str
+    who: str
+    at: float
+    note: str
+
+
 class Node(Struct, frozen=True, kw_only=True, gc=False):
     id: NodeId
     name: str
@@ -209,6 +219,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     boot_id: str = ""
     address: str = ""
     """The last IPv4 address at which the node was reached."""
+    ssh_port: int = SSH_PORT
+    """Where the SSH server of a joined machine listens."""
     host_key: str = ""
     """SSH host key of the installed system, from the authenticated report of its install: `ssh-ed25519 AAAA...`."""
     installing: str = ""
@@ -233,9 +245,13 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     """True if an operator chose its name, group and owner (`replace`), so that the plan's rules do not."""
     hold: bool = False
     off: PowerOff | None = None
+    light: Light | None = None
     problem: Reason | None = None
     notice: Reason | None = None
     """The last refused call that concerns this node. Shown, never used for a decision."""
+    acknowledged: tuple[Acknowledged, ...] = ()
+    here: Here | None = None
+    """Of the admin node: what it is and where it is plugged in (`core.hardware.own_port`). None: it was not looked at, or another node."""
     rumour: Rumour | None = None
     """What the network says of a boot that no open boot expects. It changes nothing."""
     probe: int = 0
@@ -254,16 +270,14 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     proofs: int = 0
     """Challenges so far. The number of the next one is new for ever."""
     signal: Signal = Signal.OPENED
-    """Last signal of the last boot."""
+    """Last signal of the last boot. `signal_at`: its wall time."""
     signal_at: float = 0.0
-    """Wall time of that signal."""
     since: float = 0.0
     """Wall time of the last change of stage, environment or liveness."""
     clock_off: int | None = None
     """Seconds by which its clock was ahead of the engine's at the last hello, before the agent set it. None: not reported."""
     last_sign: float = field(default=0.0, name="heard")
-    """Engine time of the last sign of life of a machine that is not alive. 0: none. For a live machine, `alive` says more. Stored as
-    `heard`."""
+    """Engine time of the last sign of life of a machine that is not alive; 0: none. A live one has `alive`. Stored as `heard`."""
 
 
 class NodeRole(Struct, frozen=True, kw_only=True, gc=False):
@@ -453,12 +467,10 @@ class Meta(Struct, frozen=True, kw_only=True, gc=False):
     networks: dict[str, int] = {}
     """Network -> its number in such prefixes. No other gets it."""
     bound: str = ""
-    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: it is not known. BEGUN: some nodes are still to
-    be bound."""
+    """What the whole graph of node roles was last bound by (`core.plan.bound_by`). Empty: unknown. BEGUN: some nodes are to be bound."""
 
 
 Row = Node | NodeRole | Watch | Sighting | Lease | Allocation | Value | Deployment | Proposal | Revision | Meta
-
 
 TABLES: dict[str, type[Row]] = {
     "meta": Meta,
@@ -475,18 +487,7 @@ TABLES: dict[str, type[Row]] = {
 }
 """Table -> record. The columns of a table are the fields of its record."""
 
-KEYS: dict[str, tuple[str, ...]] = {
-    "meta": (),
-    "nodes": ("id",),
-    "node_roles": ("node", "role"),
-    "watches": ("node", "role"),
-    "sightings": ("mac",),
-    "leases": ("address",),
-    "allocations": ("address",),
-    "attributes": ("layer", "scope", "name"),
-    "deployments": ("name",),
-    "proposals": ("deployment",),
-    "revisions": ("number",),
-}
-"""Table -> the fields of its primary key, in the order in which the world's maps are keyed; `meta` has one row. A map with one key field
-is keyed by the plain value, a map with more by the tuple."""
+KEYS: dict[str, tuple[str, ...]] = {"meta": (), "nodes": ("id",), "node_roles": ("node", "role"), "watches": ("node", "role")}
+KEYS |= {"sightings": ("mac",), "leases": ("address",), "allocations": ("address",), "attributes": ("layer", "scope", "name")}
+KEYS |= {"deployments": ("name",), "proposals": ("deployment",), "revisions": ("number",)}
+"""Table -> the fields of its primary key; `meta` has one row. The world's maps are keyed by the plain value of one field, or by a tuple."""

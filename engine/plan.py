@@ -34,6 +34,9 @@ FACTS: dict[str, str] = {
 """Fact that a rule can match -> kind of value. `place` is the unit in the rack, `memory` is in MiB, `disks.size` is bytes of all disks
 together, `nics.speed` is Mbit/s of the fastest port, `mac` is the port that the node booted from."""
 
+BOX = {fact: kind for fact, kind in FACTS.items() if fact not in ("place", "rack")}
+"""Facts that a place may expect of the machine in it."""
+
 SPEEDS = {"10m": 10, "100m": 100, "1g": 1000, "10g": 10_000, "25g": 25_000, "40g": 40_000, "50g": 50_000, "100g": 100_000}
 SPEEDS |= {"200g": 200_000, "400g": 400_000}
 """Speed in the name of a link -> Mbit/s."""
@@ -90,6 +93,8 @@ BondMode = Literal["balance-rr", "active-backup", "balance-xor", "broadcast", "8
 BOND_MODES: tuple[BondMode, ...] = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb", "balance-alb")
 """In the order of the kernel's numbers 0 to 6 (Documentation/networking/bonding.rst)."""
 
+LacpRate = Literal["", "slow", "fast"]
+
 
 class Bond(Struct, frozen=True, kw_only=True):
     """How the links of a conduit work as one."""
@@ -99,6 +104,8 @@ class Bond(Struct, frozen=True, kw_only=True):
     """What chooses the link of a frame (`xmit_hash_policy`). Empty: the engine's choice for the mode."""
     miimon: int = 100
     """Milliseconds between two looks at the links."""
+    lacp_rate: LacpRate = ""
+    """Of mode 802.3ad: the partner sends its state each second or every 30 s (IEEE 802.1AX). Empty: slow, as the kernel has it."""
 
 
 class Network(Struct, frozen=True, kw_only=True):
@@ -138,6 +145,8 @@ class PlaceDef(Struct, frozen=True, kw_only=True):
     """A node's link (`1g0`, `bmc`) -> `switch:port`."""
     addresses: dict[str, str] = {}
     """Network -> the address that the node in this place gets there. `plan save` writes them."""
+    expects: dict[str, Json] = {}
+    """The box that belongs here: a fact of BOX (`serial`, `product`, ...) -> a value, or a map as in a rule's `match`. Empty: any."""
 
 
 class RackDef(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from engine.racks.bmc.ipmi import SimBmc
+from engine.racks.bmc.light import Light
+
+
+class _Light(Light):
+    def __init__(self, log: list[object]) -> None:
+        super().__init__()
+        self._log = log
+
+    def identify(self, seconds: int) -> None:
+        self._log.append(("identify", seconds))
+        super().identify(seconds)
 
 
 class Machine:
@@ -15,6 +26,7 @@ class Machine:
         self.on = False
         self.device = "none"
         self.log: list[object] = []
+        self.light: Light = _Light(self.log)
         self.crowd = 0
         self.bmc: SimBmc | None = None
 
@@ -34,6 +46,3 @@ class Machine:
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:
         self.log.append((device, persistent, uefi))
         self.device = device
-
-    def identify(self, seconds: int) -> None:
-        self.log.append(("identify", seconds))

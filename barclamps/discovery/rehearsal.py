@@ -34,6 +34,7 @@ async def inventory(machine: Machine, task: Task) -> Result:
                     "link": bool(nic.switch),
                     "driver": nic.driver,
                     "pci": nic.pci,
+                    **_optics(machine.faults.light.get(nic.link)),
                 }
                 for nic in one.nics
             ],
@@ -41,6 +42,14 @@ async def inventory(machine: Machine, task: Task) -> Result:
             "kexec": one.kexec,
         }
     )
+
+
+def _optics(receives: float | None) -> dict[str, Any]:
+    """What a 10GBASE-SR module measures that receives so many dBm. Nothing for copper."""
+    if receives is None:
+        return {}
+    limits = {"rx_low": -13.9, "rx_high": 3.0, "tx_low": -11.3, "hot": 75.0}
+    return {"optics": {"kind": "SFP", "part": "SIM-10G-SR", "temperature": 38.0, "lanes": [{"rx": receives, "tx": -2.3}], "limits": limits}}
 
 
 async def lldp(machine: Machine, task: Task) -> Result:

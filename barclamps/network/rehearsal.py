@@ -55,6 +55,7 @@ def _files(wanted: dict[str, Any]) -> dict[str, str]:
         here = str(bond["name"])
         files[f"{FOLDER}{here}"] = (
             f"bond {' '.join(links)}\nmode {bond['mode']}\nhash {bond.get('hash') or ''}\nmiimon {bond.get('miimon')}\n"
+            + (f"lacp-rate {bond['lacp-rate']}\n" if "lacp-rate" in bond else "")
         )
     if vlan:
         files[f"{FOLDER}{here}.{vlan}"] = f"vlan {vlan}\nraw-device {here}\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.api import bundles
 
+from ..long_task import LongTask
 from ..package_lines import gib
 from ..paths import path
 
@@ -40,7 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         command = bundle.add_parser(verb, help=what)
         command.add_argument("file", type=path)
         key_help = "refuse the bundle unless this key signed it: the fingerprint that bundle create printed"
-        command.add_argument("--key", type=_fingerprint, default=None, metavar="FINGERPRINT", help=key_help)
+        command.add_argument("--key", type=fingerprint_argument, default=None, metavar="FINGERPRINT", help=key_help)
         _common(command, run)
     closing = bundle.add_parser("close", help="get packages from the mirrors again, and no longer from the opened bundle")
     _common(closing, _close)
@@ -52,7 +53,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _common(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
-    command.set_defaults(run=lambda arguments: _guarded(run, arguments))
+    command.set_defaults(run=lambda arguments: guarded(run, arguments))
 
 
 def _mirror(text: str) -> tuple[str, str]:
@@ -62,13 +63,15 @@ def _mirror(text: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _fingerprint(text: str) -> str:
+def fingerprint_argument(text: str) -> str:
+    """A fingerprint of a key, as an argument of the command line."""
     if not _FINGERPRINT.fullmatch(text):
         raise argparse.ArgumentTypeError("expected a fingerprint of 64 hexadecimal digits")
     return text.lower().removeprefix("sha256:")
 
 
-def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Runs a command on bundles. What fails becomes a sentence and exit code 1."""
     try:
         return run(arguments)
     except bundles.BundleError as error:
@@ -79,33 +82,33 @@ def _guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Names
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    def tell(text: str) -> None:
-        if not arguments.json:
-            print(text, flush=True)
-
-    manifest, key = bundles.create_bundle(
-        arguments.store,
-        arguments.plan,
-        arguments.output,
-        without=tuple(dict.fromkeys(arguments.without)),
-        wheels=arguments.wheels,
-        mirrors=dict(arguments.mirror),
-        keys=arguments.keys,
-        tell=tell,
-    )
-    _tell(arguments, arguments.output, manifest, key, f"signed with the key {key}")
+    with LongTask(f"bundle {arguments.output.name}", arguments.json) as task:
+        manifest, key = bundles.create_bundle(
+            arguments.store,
+            arguments.plan,
+            arguments.output,
+            without=tuple(dict.fromkeys(arguments.without)),
+            wheels=arguments.wheels,
+            mirrors=dict(arguments.mirror),
+            keys=arguments.keys,
+            tell=task.step,
+            moved=task.moved,
+        )
+    tell_of(arguments, arguments.output, manifest, key, f"signed with the key {key}")
     return 0
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    tape = bundles.verify(arguments.file, arguments.key or "")
-    _tell(arguments, arguments.file, tape.manifest, tape.fingerprint, _pinned(arguments, tape))
+    with LongTask(f"check {arguments.file.name}", arguments.json) as task:
+        tape = bundles.verify(arguments.file, arguments.key or "", task.moved)
+    tell_of(arguments, arguments.file, tape.manifest, tape.fingerprint, _pinned(arguments, tape))
     return 0
 
 
 def _open(arguments: argparse.Namespace) -> int:
-    tape = bundles.open_bundle(arguments.store, arguments.file, arguments.key or "")
-    _tell(arguments, arguments.file, tape.manifest, tape.fingerprint, _pinned(arguments, tape))
+    with LongTask(f"open {arguments.file.name}", arguments.json) as task:
+        tape = bundles.open_bundle(arguments.store, arguments.file, arguments.key or "", moved=task.moved)
+    tell_of(arguments, arguments.file, tape.manifest, tape.fingerprint, _pinned(arguments, tape))
     for line in bundles.unlike(arguments.store, tape.manifest):
         print(f"crowbar: {line}: use the program in the bundle's wheels", file=sys.stderr)
     if not arguments.json:
@@ -141,7 +144,8 @@ def _pinned(arguments: argparse.Namespace, tape: bundles.Tape) -> str:
     return words if arguments.key else f"{words}; compare it with what bundle create printed, or give it as --key"
 
 
-def _tell(arguments: argparse.Namespace, file: Path, manifest: bundles.Manifest, key: str, signed: str) -> None:
+def tell_of(arguments: argparse.Namespace, file: Path | str, manifest: bundles.Manifest, key: str, signed: str) -> None:
+    """Prints what a bundle holds. `signed`: a sentence about its key."""
     counts = Counter(part.kind for part in manifest.parts)
     if arguments.json:
         row = {"type": "bundle", "file": str(file), "key": key, "site": manifest.site, "program": manifest.program}

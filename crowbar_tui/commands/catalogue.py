@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.api import barclamps
 
+from ..long_task import LongTask
 from ..paths import path
 
 _FROM = "a folder of barclamps, the folder of one, or a .tar or .tgz of either"
@@ -82,7 +83,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     try:
-        done = barclamps.import_source(arguments.store, _source(arguments))
+        with LongTask("import", False) as task:
+            done = barclamps.import_source(arguments.store, _source(arguments), task.moved)
     except barclamps.InUse as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 1

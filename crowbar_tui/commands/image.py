@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 
 from engine.api.control import BuildError, build_image, image_states
 
+from ..long_task import LongTask
 from ..paths import path
 
 
@@ -64,14 +64,10 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _build_one(name: str, arguments: argparse.Namespace) -> int:
-    begin = time.monotonic()
-
-    def tell(text: str) -> None:
-        if not arguments.json:
-            print(f"{time.monotonic() - begin:5.0f} s  {text}", flush=True)
-
+    wish = arguments.variant, arguments.mirror, arguments.locked, arguments.offline
     try:
-        built, place = build_image(arguments.store, name, arguments.variant, arguments.mirror, arguments.locked, arguments.offline, tell)
+        with LongTask(f"image {name}", arguments.json) as task:
+            built, place = build_image(arguments.store, name, *wish, task.step, task.moved)
     except BuildError as error:
         print(f"crowbar: {error}", file=sys.stderr)
         return 1

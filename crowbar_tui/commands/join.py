@@ -1,4 +1,4 @@
-"""`crowbar node join ADDRESS` adopts an installed machine as a node of kind joined.
+"""`crowbar node join ADDRESS[:PORT]` adopts an installed machine as a node of kind joined. Its SSH server listens on PORT, by default 22.
 
 Somebody must confirm the machine's SSH host key. In a terminal the command shows the fingerprint and asks. Elsewhere `--host-key` gives it;
 without it the engine refuses, and the refusal tells the fingerprint. A password comes from standard input or from a prompt, never from an

@@ -15,6 +15,7 @@ from engine.api.control import Attached, AttachError, PointerError, Reader, Rece
 
 from .. import lines, package_lines
 from ..console.lifecycle import open_look_back, terminal
+from ..long_task import LongTask
 from ..paths import path
 
 
@@ -25,7 +26,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         made.set_defaults(run=run)
         return made
 
-    command("status", "show the state of the rack and what it waits for", _status)
+    command("status", "show the state of the rack and what it waits for", status)
     command("nodes", "show one line per node", _nodes)
     roles = command("roles", "show one line per node role", _roles)
     roles.add_argument("node", nargs="?", default="")
@@ -43,7 +44,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain.add_argument("attribute", nargs="?", default="", help="NAME, or NAME#/a/b for one place in its value (JSON pointer)")
 
 
-def _status(arguments: argparse.Namespace) -> int:
+def status(arguments: argparse.Namespace) -> int:
+    """Prints the state of the rack. Needs `store` and `json` of the arguments."""
     with Reader(arguments.store) as reader:
         summary, running, drift = reader.summary(), reader.running(), reader.drift()
         health = _health(arguments.store) if running else {}
@@ -127,8 +129,8 @@ def _look_back(arguments: argparse.Namespace) -> int:
 
 def _export(arguments: argparse.Namespace) -> int:
     file = arguments.export
-    with Reader(arguments.store) as reader:
-        head = reader.export(file, time.time())
+    with Reader(arguments.store) as reader, LongTask(f"export {file.name}", arguments.json) as task:
+        head = reader.export(file, time.time(), task.moved)
     body = {"type": "export", "file": str(file), "first": head.first, "last": head.last, "octets": file.stat().st_size}
     many = head.last - head.first + 1
     older = f"; {head.first - 1} older events were deleted earlier" if head.first > 1 else ""

@@ -2,7 +2,7 @@
 
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
     crowbar node import FILE                       (`machines` explains it)
-    crowbar node join ADDRESS                      (`join` explains it)
+    crowbar node join ADDRESS[:PORT]               (`join` explains it)
     crowbar role NODE ROLE VERB
     crowbar redeploy [--deployment NAME]
     crowbar commit PLAN
@@ -51,7 +51,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="act on nodes: power, allocate, hold, reinstall, ...",
         usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]\n"
         "       crowbar node import FILE [--plan FILE] [--write FILE] [--yes] [--json]\n"
-        "       crowbar node join ADDRESS [--user USER] [--name NAME] [--key FILE | --password-stdin] [--host-key FINGERPRINT] [--json]",
+        "       crowbar node join ADDRESS[:PORT] [--user USER] [--name NAME] [--key FILE | --password-stdin] "
+        "[--host-key FINGERPRINT] [--json]",
         description="Verbs: " + ", ".join(f"{v.name} [{v.takes.what}]" if v.takes else v.name for _, v in sorted(verbs.OF_NODES.items())),
     )
     node.add_argument("words", nargs="+", metavar="NODE VERB")

@@ -8,6 +8,7 @@ import getpass
 import importlib.resources
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -49,16 +50,17 @@ from engine.api.control import (
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
+from engine.api.rehearsals import is_rehearsal, opened, rack_runs
 
 from .. import lines
 from ..api_option import api_option
+from ..console import curtain
+from ..console.back import INSIDE
 from ..console.lifecycle import open_rehearsal, terminal
 from ..paths import path
 
 KINDS = "simulated: programs that act like machines; qemu: virtual machines with real firmware, images and disks"
 SCENARIO = "the faults of the virtual rack: a scenario file, or the name of a shipped scenario (docs/rehearsal.md)"
-INSIDE = "CROWBAR_REHEARSAL_INSIDE"
-"""Set for the process inside the rack's network namespace, so that it does not start itself there again."""
 STUCK_S = 5.0
 """Seconds without progress after which a run is over, if only a person can help."""
 STOP_S = 30.0
@@ -187,6 +189,11 @@ def _replay(arguments: argparse.Namespace) -> int:
     secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
     before = _last_event(arguments.store)
     engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
+    with opened(arguments.store):
+        return _replayed(arguments, engine, plan, secrets, before)
+
+
+def _replayed(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: dict[str, str], before: int) -> int:
     _started(arguments, engine)
     try:
         answer = engine.commit(plan, getpass.getuser(), secrets)
@@ -253,17 +260,20 @@ def _on_rack(
     try:
         wrong, machines = _scenario(arguments.scenario), _machines(arguments)
         run = Rehearsal(store, plan, nodes, seed, speed, getpass.getuser(), arguments.network, wrong, kind=kind, machines=machines)
+        if shown and INSIDE not in os.environ:
+            curtain.say(f"starting a virtual rack of {nodes} {kind} machine{'s' if nodes != 1 else ''}")
         command = run.way_in([sys.executable, "-m", "crowbar_tui.cli", *sys.argv[1:]])
         if command:
             sys.stdout.flush()
             os.execve(command[0], command, {**os.environ, INSIDE: "1"})
         keep_root(REHEARSAL)
         if shown:
+            curtain.say("starting the engine of the rehearsal")
             return open_rehearsal(lambda: run, store)
         if kind == "qemu":
             _remark(store, plan)
         before = _last_event(store)
-        with run:
+        with opened(store), run:
             return _follow(run.engine, arguments, nodes, plan.expect.within, before)
     except RackError as error:
         print(f"crowbar: {error}", file=sys.stderr)
@@ -393,7 +403,13 @@ def _stop(store: Path) -> int:
             print(f"crowbar: {STOP_S:.0f} s after the request to stop, the engine still holds {store}: read its log", file=sys.stderr)
             return 1
         time.sleep(0.05)
-    print("the engine has stopped; the machines keep running")
+    if not is_rehearsal(store):
+        print("the engine has stopped; the machines keep running")
+        return 0
+    while rack_runs(store) and time.monotonic() < end:
+        time.sleep(0.05)
+    rack = "its virtual rack keeps running" if rack_runs(store) else "so has its virtual rack"
+    print(f"the engine has stopped, and {rack}; to continue the rehearsal: crowbar --store {shlex.quote(str(store))}")
     return 0
 
 
@@ -417,6 +433,11 @@ def _engine(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed ends nothing here: machines are at work
+    with opened(arguments.store):
+        return _served(arguments, engine, plan, secrets, stop)
+
+
+def _served(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: dict[str, str], stop: threading.Event) -> int:
     _started(arguments, engine)
     try:
         if plan is not None:

@@ -40,7 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"type": "link", **to_json(link)}))
     for one in carried:
         print(json.dumps({"type": "network", **to_json(one)}))
-    print(json.dumps({"type": "summary", **found.checks}))
+    here = {"here": found.here.words} if found.here is not None else {}
+    print(json.dumps({"type": "summary", **found.checks, **here}))
     return 0
 
 
@@ -54,9 +55,9 @@ def of_node(found: Topology, node: str) -> Topology:
 
 def draw(found: Topology, now: float) -> str:
     """The topology as text of 80 columns: a paragraph per switch, its ports in order, and a mark for each link that needs a person."""
+    out = [f" you are here: {found.here.words}", ""] if found.here is not None else []
     if not found.links:
-        return "no link is known yet: nodes listen for LLDP during discovery"
-    out: list[str] = []
+        return "\n".join([*out, "no link is known yet: nodes listen for LLDP during discovery"])
     nodes = max(len(link.node) for link in found.links)
     nics = max(len(link.nic or link.link) for link in found.links)
     for switch in found.switches:
@@ -84,14 +85,16 @@ def draw(found: Topology, now: float) -> str:
 
 
 def _row(port: str, link: Link, nodes: int, nics: int) -> list[str]:
-    mark = " " if link.check == "right" or (link.check == "silent" and link.link == "bmc") else "!"  # few relays report the port of a BMC
+    quiet = link.check == "right" or (link.check == "silent" and link.link == "bmc")  # few relays report the port of a BMC
+    mark = " " if quiet and not link.faulty else "!"
+    light = [f"{'':>6}{link.faulty}"] if link.faulty else []
     if link.switch:
         head = f" {mark} {port} ─ {link.node:<{nodes}} {link.nic:<{nics}}  {link.check}"
-        rest = [f"{'':>6}also hears {other}" for other in link.others]
+        rest = [*light, *(f"{'':>6}also hears {other}" for other in link.others)]
         return [head.rstrip(), *rest] if not link.why else [*_fit(head, link.why), *rest]
     who = f"{link.node} {link.nic or link.link}"
     head = f" {mark} {port} ─ {'(silent)' if link.up else '(no link)'}  {'plan: ' if link.plan else ''}{who}"
-    return _fit(f"{head}:", link.why)
+    return [*_fit(f"{head}:", link.why), *light]
 
 
 def _fit(head: str, why: str) -> list[str]:

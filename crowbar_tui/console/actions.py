@@ -11,14 +11,14 @@ If the preview of a `yes` verb shows that it destroys data, the console treats i
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.api.views import Node, Preview, preview, short, verbs
 
+from . import receipts, repair
+from .orders import Order
 from .overlays import Asked, Entry, Fingerprints, Menu, Sure, Typed
-from .session import Order, Session
-from .snapshot import Said
+from .session import Session
 
 
 class Action(NamedTuple):
@@ -75,7 +75,7 @@ def press(session: Session, key: str) -> bool:
     if key == "p":
         power_menu(session)
         return True
-    if session.past is not None and any(action.key == key for action in (*NODE, *ROLE)):
+    if (session.past is not None or session.manner.read_only) and any(action.key == key for action in (*NODE, *ROLE)):
         session.may_do()
         return True
     for action in for_nodes(session):
@@ -92,13 +92,13 @@ def menu(session: Session) -> None:
         return
     who = _who(_nodes(session))
     entries = []
+    if repair.offered(session):
+        entries.append(Entry("m", "repair", "virtual rack: repair the machine by hand", lambda: repair.mend(session)))
     if subject.role:
         entries += [Entry(a.key, f"{a.word} {subject.role}", a.help, partial(start, session, a)) for a in ROLE]
     taken = {e.key for e in entries}
     entries += [Entry(a.key, a.word, a.help, partial(start, session, a)) for a in for_nodes(session) if a.key not in taken]
     entries.append(Entry("p", "power ...", "on, off, cycle, soft off, status", lambda: power_menu(session)))
-    if session.rehearsal:
-        entries.append(Entry("m", "mend", "virtual rack: repair the machine by hand", lambda: mend(session)))
     session.overlay = Menu(session, f"{who}: what to do", entries)
 
 
@@ -155,7 +155,7 @@ def confirm(session: Session, action: Action, nodes: list[Node]) -> None:
     orders = [Order(action.verb, node.id, "", node.fingerprint) for node in nodes]
 
     def give() -> None:
-        session.give(orders)
+        session.give(orders, partial(receipts.show, session))
         if len(orders) > 1:
             session.marks.clear()
 
@@ -176,26 +176,6 @@ def ask_disks(session: Session, overlay: Typed, verb: str, nodes: list[Node], ro
     session.work(lambda: source.disks([node.id for node in nodes]), done)
 
 
-def mend(session: Session) -> None:
-    """Menu for a machine of a virtual rack: its faults that can be repaired while it runs."""
-    for node in _nodes(session):
-        session.work(partial(_mend, Path(session.snapshot_where), [node.uuid, node.serial, *node.macs]), partial(_mended, session, node))
-
-
-def _mend(store: Path, identity: list[str]) -> Said:
-    from engine.api.control import RackError, mend
-
-    try:
-        return Said(True, mend(store, identity))
-    except RackError as error:
-        return Said(False, str(error))
-
-
-def _mended(session: Session, node: Node, said: Any) -> None:
-    told = said if isinstance(said, Said) else Said(False, str(said))
-    session.note(told._replace(text=f"{short(node.name)}: {told.text}{'; r tries again' if told.ok else ''}"))
-
-
 def systems(session: Session, action: Action) -> None:
     """Menu of the systems to install: the plan's, or another one with an image."""
     entries = [
@@ -211,7 +191,7 @@ def systems(session: Session, action: Action) -> None:
 
 
 def _give(session: Session, action: Action, nodes: list[Node], role: str) -> None:
-    session.give([Order(action.verb, node.id, role, action.value) for node in nodes])
+    session.give([Order(action.verb, node.id, role, action.value) for node in nodes], partial(receipts.show, session))
     if len(nodes) > 1:
         session.marks.clear()
 

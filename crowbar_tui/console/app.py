@@ -6,7 +6,7 @@ changed.
     order threads  one command each, answered by a message
 
 Rules
-* No animation, no mouse, no palette or bindings of Textual's own: every key belongs to the session.
+* No animation, no palette or bindings of Textual's own: every key belongs to the session.
 * SIGHUP, SIGTERM and a closed terminal end the app cleanly. Textual restores the terminal, and the engine continues (`lifecycle`).
 """
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from textual import events
@@ -26,19 +28,28 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 
+from .alerts import sequence, way
+from .aside import Aside
 from .frame import draw
 from .glyphs import ascii_only
+from .kept_file import KeptFile
 from .lines_widget import LinesWidget
+from .manner import Manner
+from .mouse import MouseDriver, has_mouse
+from .orders import Order
 from .past import PastSource, of_store
+from .pointer import click, wheel
 from .screens import go_where, new_session
-from .session import Order, Session
+from .session import Session
+from .set_up import prepare
 from .snapshot import Said, Setting, Snapshot, Source
 from .theme import fitting
 
 log = logging.getLogger(__name__)
 
 PACE_S = 0.2
-"""Shortest time between two snapshots, in seconds."""
+"""Shortest time between two snapshots, in seconds; CROWBAR_PACE may make it longer."""
+SLOWEST_S = 60.0
 KIND_S = 0.002
 """Pause between pieces of a journal while it is read, in seconds: the engine may be in this process."""
 READING = "reading the journal ..."
@@ -93,12 +104,20 @@ class Console(App[str], inherit_bindings=False):
     CSS = "LinesWidget { background: ansi_default; color: ansi_default; }"
 
     def __init__(
-        self, source: Source, theme: str = "", wall: Callable[[], float] = time.time, first: Snapshot | None = None, watch: bool = True
+        self,
+        source: Source,
+        theme: str = "",
+        wall: Callable[[], float] = time.time,
+        first: Snapshot | None = None,
+        watch: bool = True,
+        manner: Manner | None = None,
     ) -> None:
-        super().__init__(ansi_color=True)
+        super().__init__(MouseDriver, ansi_color=True)
         self.animation_level = "none"
         self.source = source
-        self.session = new_session(first or source.snapshot(), theme or fitting(), wall, source.where)
+        manner = manner or Manner()
+        theme = theme or fitting(asked=manner.taken.preferences.theme)
+        self.session = new_session(first or source.snapshot(), theme, wall, source.where)
         self.session.send = self._send
         self.session.leave = self._leave
         self.session.begin = self._begin
@@ -107,6 +126,12 @@ class Console(App[str], inherit_bindings=False):
         self.session.rehearsal = source.where.with_name(source.where.name + ".rack").is_dir()
         self.session.apply_theme = lambda: self.lines_widget.set_theme(self.session.theme)
         self.session.look_back = self._look_back
+        self.session.ring = self._ring
+        self.aside = Aside(self, self.paint)
+        terminal = self.session.terminal
+        terminal.write, terminal.suspend, terminal.pager = self._write, self.aside.suspend, self.aside.show
+        prepare(self.session, manner)
+        manner.switch_mouse = self._switch_mouse
         self.present = self.session
         """The session of the source. While we look back, `session` is another one."""
         if isinstance(source, PastSource):
@@ -119,9 +144,14 @@ class Console(App[str], inherit_bindings=False):
         self._over = threading.Event()
         self._taken: list[threading.Event] = []
         self.hung_up = False
+        self._kept: KeptFile | None = None
+        self._pressed_at: tuple[int, int] | None = None
+        """Cell in which the mouse button went down."""
         self._runs_in: asyncio.AbstractEventLoop | None = None
         self.next_command: list[str] = []
         """The command to run after this console."""
+        self.ended_by = ""
+        """The defect that ended the console, as a sentence. Empty: none."""
 
     def get_default_screen(self) -> Screen[None]:
         return Table(id="_default")
@@ -134,6 +164,7 @@ class Console(App[str], inherit_bindings=False):
         self.set_interval(TICK_S, self._tick)
         self._runs_in = asyncio.get_running_loop()
         self.heed_signals()
+        self.aside.heed_signals()
         if self.hung_up:
             self.exit("leave")
         if self._watch:
@@ -141,10 +172,30 @@ class Console(App[str], inherit_bindings=False):
 
     def on_unmount(self) -> None:
         self._over.set()
+        self._do("keeping filters and commands", lambda: self._keep_changes(now=True))
         if self.session.past is not None:
             self.session.past.close()
         for taken in list(self._taken):
             taken.set()
+
+    def keep(self, file: KeptFile) -> None:
+        """Shows what the user left at the last start, and keeps what changes."""
+        self._kept = file
+        self.session.keeping.take(file.kept, file.store, self.session.screens)
+        if file.trouble:
+            self.session.refuse(file.trouble)
+        elif self.session.page.needle:
+            self.session.say_so(f"the filter {self.session.page.needle} of the last start still counts: esc shows all")
+
+    def _keep_changes(self, now: bool = False) -> None:
+        """`now`: at the end, without a job."""
+        file, session = self._kept, self.present
+        if file is None or session.past is not None:
+            return
+        pages = session.keeping.note((*session.screens, *session.stack))
+        ran = list(session.keeping.ran)
+        if file.changed(pages, ran):
+            session.work(lambda: file.write(pages, ran), lambda _: None) if not now else file.write(pages, ran)
 
     def heed_signals(self) -> None:
         """A closed terminal ends the console from now on, also while it is not drawn yet or no longer: a shell sends SIGHUP after the
@@ -155,6 +206,8 @@ class Console(App[str], inherit_bindings=False):
 
     def _hang_up(self, *_: object) -> None:
         self.hung_up = True
+        for number in (signal.SIGTTOU, signal.SIGTTIN):  # the shell may have the terminal back; it is still ours to put in order
+            signal.signal(number, signal.SIG_IGN)
         if self._runs_in is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._runs_in.call_soon_threadsafe(self.exit, "leave")
@@ -166,31 +219,79 @@ class Console(App[str], inherit_bindings=False):
         self.next_command = command
         self.exit("stop")
 
+    def run_console(self) -> str | None:
+        """Runs until the user leaves, with the mouse where the terminal has one."""
+        MouseDriver.wanted = self.session.manner.mouse
+        return self.run(mouse=has_mouse(os.environ.get("TERM", "")))
+
+    def _switch_mouse(self, on: bool) -> bool:
+        return isinstance(self._driver, MouseDriver) and self._driver.switch(on)
+
+    def _ring(self, text: str) -> None:
+        """The bell, and a notification where the terminal has them."""
+        self._write(sequence(text, way(os.environ)))
+
+    def _write(self, sequence: str) -> None:
+        if sequence and self._driver is not None and not self.aside.away:
+            self._driver.write(sequence)
+
     # -- drawing ---------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self.session.page.tick()
+        self._do(f"the screen {self.session.page.name}", self.session.page.tick)
+        self._do("keeping filters and commands", self._keep_changes)
         self.paint()
 
     def paint(self) -> None:
+        if self.aside.away:
+            return
         columns, rows = self.size
         self.lines_widget.set_lines(draw(self.session, columns, rows))
 
     def on_resize(self, event: events.Resize) -> None:
         self.lines_widget.set_lines(draw(self.session, event.size.width, event.size.height))
 
+    def _do(self, what: str, call: Callable[[], object]) -> bool:
+        """True if it succeeded. If it raises, the user gets a note, and the console goes on."""
+        return self.session.defects.guarded(what, lambda: (call(), True)[1], lambda _said: False)
+
+    def _press(self, key: str) -> None:
+        over = self.session.overlay
+        if not self._do(f"the key {key}", lambda: self.session.press(key)) and over is not None:
+            self.session.overlay = None  # otherwise it would take the next key too
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A defect outside of all parts ends the console. Textual would print the local variables of every frame."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self.ended_by = str(self.session.defects.record("the console", error))
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """Textual's end when its input thread dies; what it would print goes to the log."""
+        stacks = [stack for one in renderables for stack in getattr(getattr(one, "trace", None), "stacks", ())]
+        self._handle_exception(RuntimeError("; ".join(f"{stack.exc_type}: {stack.exc_value}" for stack in stacks) or "the terminal broke"))
+
     async def on_event(self, event: events.Event) -> None:
         """Gives keys to the session before Textual sees them. Pasted text counts as typed."""
         if isinstance(event, events.Key):
             event.stop()
-            self.session.press(name_of(event))
+            self._press(name_of(event))
+            self.session.hurried = True
             self.paint()
+            self.session.hurried = False
+            return
+        if isinstance(event, events.MouseEvent):
+            event.stop()
+            self._point(event)
             return
         if isinstance(event, events.Paste):
             event.stop()
             if self.session.overlay is not None:
                 for letter in event.text.splitlines()[0][:200] if event.text.strip() else "":
-                    self.session.press("space" if letter == " " else letter)
+                    self._press("space" if letter == " " else letter)
                 self.paint()
             return
         await super().on_event(event)
@@ -199,6 +300,24 @@ class Console(App[str], inherit_bindings=False):
             # these 8 ms keeps its old size, and later sizes wait for the same timer.
             self._check_resize()
 
+    def _point(self, event: events.MouseEvent) -> None:
+        """A click is a press and a release in the same cell: dragging does nothing."""
+        at = int(event.x), int(event.y)
+        if isinstance(event, events.MouseScrollDown | events.MouseScrollUp):
+            direction = 1 if isinstance(event, events.MouseScrollDown) else -1
+            self._do("the wheel", lambda: wheel(self.session, direction))
+        elif isinstance(event, events.MouseDown):
+            self._pressed_at = at if event.button == 1 else None
+            return
+        elif isinstance(event, events.MouseUp):
+            before, self._pressed_at = self._pressed_at, None
+            if before != at:
+                return
+            self._do("a click", lambda: click(self.session, self.lines_widget.lines, *at))
+        else:
+            return
+        self.paint()
+
     # -- threads ---------------------------------------------------------------------------------------------------
 
     def _watch_over(self, source: Source | PastSource, session: Session) -> None:
@@ -206,7 +325,7 @@ class Console(App[str], inherit_bindings=False):
 
     def _follow(self, source: Source | PastSource, session: Session) -> None:
         past = source if isinstance(source, PastSource) else None
-        pace = past.pace if past is not None else PACE_S
+        pace = past.pace if past is not None else pace_of(os.environ)
         taken = threading.Event()
         self._taken.append(taken)
         try:
@@ -233,7 +352,7 @@ class Console(App[str], inherit_bindings=False):
 
     def on_took(self, message: Took) -> None:
         try:
-            message.session.take(message.snapshot)
+            self._do("taking in news", lambda: message.session.take(message.snapshot))
             if message.session is self.session:
                 self.paint()
         finally:
@@ -270,7 +389,9 @@ class Console(App[str], inherit_bindings=False):
         if self.present.notes and self.present.notes[-1].text == READING:
             self.present.notes.pop()
         session = new_session(past.snapshot(), self.present.theme, self.present.real, self.source.where)
-        session.past, session.beside, session.real = past, self.present, self.present.real
+        session.manner = self.present.manner
+        session.past, session.beside, session.real, session.terminal = past, self.present, self.present.real, self.present.terminal
+        session.defects.log = self.present.defects.log
         session.wall = lambda: session.snapshot.at
         session.leave, session.apply_theme, session.look_back, session.work = (
             self._leave,
@@ -295,7 +416,7 @@ class Console(App[str], inherit_bindings=False):
             self.post_message(Done(done, value))
 
     def on_done(self, message: Done) -> None:
-        message.done(message.value)
+        self._do("the answer of a job", lambda: message.done(message.value))
         self.paint()
 
     def _send(self, orders: list[Order]) -> None:
@@ -315,12 +436,21 @@ class Console(App[str], inherit_bindings=False):
                 self.post_message(Answered(order, said))
 
     def on_answered(self, message: Answered) -> None:
-        self.session.answered(message.order, message.said)
+        self._do("the answer to an order", lambda: self.session.answered(message.order, message.said))
         self.paint()
 
     def on_broke(self, message: Broke) -> None:
         self.session.note(Said(False, f"the screen no longer changes: {message.error}", "press q, then open the console again"))
         self.paint()
+
+
+def pace_of(environment: Mapping[str, str]) -> float:
+    """Seconds between two snapshots: CROWBAR_PACE, from PACE_S to SLOWEST_S. What is no number counts as PACE_S."""
+    try:
+        asked = float(environment.get("CROWBAR_PACE", ""))
+    except ValueError:
+        return PACE_S
+    return min(max(asked, PACE_S), SLOWEST_S) if math.isfinite(asked) else PACE_S
 
 
 def name_of(event: events.Key) -> str:

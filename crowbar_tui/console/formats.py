@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import time
 
+_LATE_S = 5.0
+"""Seconds that the engine may take to turn a light off."""
+
 
 def age(seconds: float) -> str:
     """At most six cells: `12s`, `3m12s`, `4h05m`, `3d`."""
@@ -26,6 +29,13 @@ def since(now: float, at: float) -> str:
 def ago(now: float, at: float, never: str = "never") -> str:
     """`3m12s ago`. `never` for 0: the moment never was."""
     return f"{age(now - at)} ago" if at else never
+
+
+def light_words(now: float, ends: float) -> str:
+    """The countdown of an identify light: `light 42s`. Empty for 0: it is off."""
+    if not ends:
+        return ""
+    return f"light {age(ends - now)}" if now < ends + _LATE_S else "light still on"
 
 
 def left(seconds: float) -> str:
@@ -54,6 +64,11 @@ def speed(mbit: int) -> str:
     return f"{mbit // 1000}G" if mbit >= 1000 and mbit % 1000 == 0 else f"{mbit}M"
 
 
+def cut_path(path: str, room: int) -> str:
+    """A path, cut at its start: its end tells it from others."""
+    return path if len(path) <= room else f"~{path[len(path) - room + 1 :]}"
+
+
 def clock(at: float) -> str:
     """HH:MM:SS in local time."""
     return time.strftime("%H:%M:%S", time.localtime(at))
@@ -61,6 +76,11 @@ def clock(at: float) -> str:
 
 def day(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def stamp(at: float) -> str:
+    """Date and time in local time, to the second. Empty for 0: the moment never was."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else ""
 
 
 def count(many: int, one: str, more: str = "") -> str:

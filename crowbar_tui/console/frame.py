@@ -10,15 +10,20 @@ body
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from . import glyphs as g
-from . import look_back
+from . import look_back, panes, repair
 from .formats import clock, left
 from .overlays import Filter
 from .screen import Hint
-from .session import STYLE, Session
-from .styled import BLANK, Line, clean, clip, cut, fit, line, paste, width
+from .session import Session
+from .standing import STYLE
+from .styled import BLANK, Line, Span, clean, clip, fit, line, paste, width, wrap
 
 LEAST = (60, 12)
+MOST = 4
+"""Most lines of an answer or of the next step."""
 
 
 def draw(session: Session, columns: int, rows: int) -> list[Line]:
@@ -26,22 +31,45 @@ def draw(session: Session, columns: int, rows: int) -> list[Line]:
     if columns < LEAST[0] or rows < LEAST[1]:
         said = f"the terminal is too small: {columns}x{rows}; the console needs 80x24"
         return [fit(line(clip(said, columns)) if y == rows // 2 else BLANK, columns) for y in range(rows)]
-    room = rows - 5 - (look_back.ROWS if session.past is not None else 0)
-    body = [fit(one, columns) for one in session.page.body(columns, room)[:room]]
-    body += [fit(BLANK, columns)] * (room - len(body))
+
+    def part(what: str, make: Callable[[], list[Line]]) -> list[Line]:
+        return _part(session, what, columns, make)
+
+    when = part("the journal's bar", lambda: look_back.lines(session, columns)) if session.past is not None else []
+    low = [*part("the answer line", lambda: toast(session, columns)), *when, *part("the next line", lambda: following(session, columns))]
+    low += part("the key line", lambda: [keys(session, columns)])
+    room = max(rows - 2 - len(low), 1)
+    body = part(f"the screen {session.page.name}", lambda: panes.body(session.page, columns, room))[:room]
+    body = [fit(one, columns) for one in body] + [fit(BLANK, columns)] * (room - len(body))
+    session.body_rows = room
     over = session.overlay
     if over is not None and not isinstance(over, Filter):
-        box = over.box(columns, room)
+        box = _part(session, "this question", columns, lambda: over.box(columns, room))
         wide = width(box[0])
         at, top = (columns - wide) // 2, max((room - len(box)) // 3, 0)
         for i, one in enumerate(box[:room]):
             body[top + i] = fit(paste(body[top + i], at, one), columns)
-    head = [title(session, columns), rule(columns, session.page.rule())]
-    when = look_back.lines(session, columns) if session.past is not None else []
-    return [*head, *body, toast(session, columns), *when, following(session, columns), keys(session, columns)]
+    head = [
+        *part("the title", lambda: [title(session, columns)]),
+        *part("the line below the title", lambda: [rule(columns, session.manner.keymap.words(session.page.rule()))]),
+    ]
+    return [*head, *body, *low][:rows]
+
+
+def _part(session: Session, what: str, columns: int, make: Callable[[], list[Line]]) -> list[Line]:
+    """A part of the screen. If it cannot be drawn, one line says so."""
+    return session.defects.guarded(what, make, lambda said: [fit(line((clip(f" ! {said}", columns), "bad")), columns)])
 
 
 def title(session: Session, columns: int) -> Line:
+    """Where we are, the state of the rack, clock and estimate. What this console may not do stands first, and stays."""
+    if session.manner.read_only:
+        lead = line((" read-only", "ask"))
+        return (*lead, *_title(session, columns - width(lead)))
+    return _title(session, columns)
+
+
+def _title(session: Session, columns: int) -> Line:
     world = session.world
     site = world.plan.site.name if world.plan is not None else "crowbar"
     crumbs = [(f" {clean(site)}", "dim")]
@@ -49,21 +77,28 @@ def title(session: Session, columns: int) -> Line:
         crumbs += [(" > ", "dim"), (clean(page.crumb()), "name" if i == len(session.stack) - 1 else "")]
     corner = session.page.corner()
     corner = standing(session) if corner is None else corner
-    middle = session.page.middle()
-    middle = health(session) if middle is None else middle
+    found = session.page.middle()
+    middle: Line = health(session) if found is None else found
+    own = session.page.corner() is not None
+
+    def over() -> bool:
+        return width(tuple(crumbs)) + 3 + width(middle) + (3 + width(corner) if corner else 0) > columns
+
+    while over() and own and corner:
+        corner = corner[1:]
+    while over() and len(middle) > 1:
+        middle = ((middle[1][0].lstrip(), middle[1][1]), *middle[2:])  # problems stand last
+    while over() and len(corner) > 1:
+        corner = corner[:-1]
+    while over() and len(crumbs) > 3:
+        crumbs = [(" ", ""), *(crumbs[3:] if crumbs[0][0] == " " else crumbs[2:])]
+    if over():
+        corner = ()
+    room = columns - width(tuple(crumbs)) - 3
+    middle = middle if width(middle) <= room else ()
     start = width(tuple(crumbs)) + 3
-    over = start + width(middle) + 3 + width(corner) - columns
-    if over > 0 and session.page.corner() is not None:  # the question comes before the site's name
-        while over > 0 and len(corner) > 1:
-            over -= width(corner[:1])
-            corner = corner[1:]
-        corner = cut(corner, max(over, 0), width(corner))
-    room = columns - start - width(corner) - 3
-    while len(middle) > 1 and width(middle) > room:
-        middle = ((middle[1][0].lstrip(), middle[1][1]), *middle[2:])  # problems stand last and are never cut
-    middle = cut(middle, 0, max(room, 0))
     at = max(min((columns - width(middle)) // 2 - 4, columns - width(corner) - width(middle) - 3), start)
-    head = fit((*fit(tuple(crumbs), at), *middle), columns - width(corner) - 1)
+    head = fit((*fit(tuple(crumbs), min(at, columns)), *middle), columns - width(corner) - 1)
     return fit((*head, *corner), columns)
 
 
@@ -86,10 +121,11 @@ def standing(session: Session) -> Line:
     if session.snapshot.connection == "failed":
         return (("the engine stopped  ", "bad"), now)
     found = session.estimate()
-    if not found.working:
+    if found.seconds is None:
         return (now,)
-    text = f"{left(found.seconds)} left" if found.seconds is not None else "left: unknown"
-    return (now, ("  ", ""), (text, "" if found.seconds is not None else "dim"))
+    if found.guessed:
+        return (now, ("  ", ""), (f"{left(found.seconds)} left (guess)", "dim"))
+    return (now, ("  ", ""), (f"{left(found.seconds)} left", ""))
 
 
 def rule(columns: int, said: str = "", style: str = "dim") -> Line:
@@ -99,41 +135,69 @@ def rule(columns: int, said: str = "", style: str = "dim") -> Line:
     return ((g.RULE * (columns - len(said) - 1), "dim"), (said, style), (g.RULE, "dim"))
 
 
-def toast(session: Session, columns: int) -> Line:
-    """The rule above the next line. It shows the newest answer for some seconds."""
+def toast(session: Session, columns: int) -> list[Line]:
+    """The rule above the next line. It shows the newest answer for some seconds, on as many lines as that needs."""
     note = session.toast()
+    if session.alert.text and session.past is None:
+        text, style = session.alert
+        tail = f"  {session.key('g n')} goes there " if style != "good" else " "
+        told = [f" ! {one} " if i == 0 else f"   {one} " for i, one in enumerate(wrap(text, columns - 4 - len(tail), MOST))]
+        ends = [" " * len(tail)] * (len(told) - 1) + [tail]
+        return [((f"{one:<{columns - len(end)}}{end}", f"{style}+"),) for one, end in zip(told, ends, strict=True)]
     if session.past is not None:
-        return look_back.rule(session, columns)
+        return [look_back.rule(session, columns)]
     if note is None:
-        return rule(columns, "asked ..." if session.waiting > 0 else "")
-    said = note.text if note.ok or not note.advice else f"{note.text}: {note.advice}"
+        return [rule(columns, "asked ..." if session.waiting > 0 else "")]
+    said = session.manner.keymap.words(note.text if note.ok or not note.advice else f"{note.text}: {note.advice}")
     mark, style = (g.TICK, "good") if note.ok else ("!", "bad")
-    text = f" {mark} {clip(said, columns - 8)} "
-    return ((g.RULE, "dim"), (text, style), (g.RULE * (columns - 1 - len(text)), "dim"))
+    if len(said) <= columns - 8:
+        text = f" {mark} {clip(said, columns - 8)} "
+        return [((g.RULE, "dim"), (text, style), (g.RULE * (columns - 1 - len(text)), "dim"))]
+    return [rule(columns), *_lines((f" {mark} ", style), said, columns, style)]
 
 
-def following(session: Session, columns: int) -> Line:
+def _lines(head: Span, text: str, columns: int, style: str) -> list[Line]:
+    """A text after its head, on at most `MOST` lines."""
+    texts = wrap(text, columns - len(head[0]) - 1, MOST)
+    return [fit(line(head if i == 0 else " " * len(head[0]), (one, style)), columns) for i, one in enumerate(texts)]
+
+
+def following(session: Session, columns: int) -> list[Line]:
+    """The one action that helps most now. What to press stands in it, so it is not cut but wrapped."""
     note = session.toast() if session.past is not None else None
     if note is not None:
-        said = f"{note.text}; {note.advice}" if note.advice else note.text
-        mark = (f" {g.TICK}     ", "good") if note.ok else (" !     ", "ask")
-        return fit(line(mark, clip(said, columns - 8)), columns)
+        said = session.manner.keymap.words(f"{note.text}; {note.advice}" if note.advice else note.text)
+        return _lines((f" {g.TICK}     ", "good") if note.ok else (" !     ", "ask"), said, columns, "")
     if session.snapshot.connection in ("alone", "failed"):
         what = "no engine runs on this store" if session.snapshot.connection == "alone" else session.snapshot.trouble
-        return fit(line((" next  ", "ask"), clip(f"press q, then start the engine again: crowbar ({what})", columns - 8)), columns)
+        again = session.manner.keymap.words("press q, then start the engine again: crowbar")
+        if session.manner.captive:
+            again = "ask somebody with a shell there to start the engine: crowbar"
+        return _lines((" next  ", "ask"), f"{again} ({what})", columns, "")
     step = session.page.step() or session.step()
     now = step.human and session.past is None
-    head = (" next  ", "ask" if now else "dim")
-    return fit(line(head, (clip(session.say(step.text), columns - 8), "" if now else "dim")), columns)
+    return _lines(
+        (" next  ", "ask" if now else "dim"), session.manner.keymap.words(repair.said(session, step)), columns, "" if now else "dim"
+    )
 
 
 def keys(session: Session, columns: int) -> Line:
     over = session.overlay
     if isinstance(over, Filter):
-        left_ = line((" /", "key"), clip(over.typed, columns - 34), (g.FULL, "dim"))
-        return fit((*fit(left_, columns - 31), ("enter keep it   esc show all ", "dim")), columns)
+        told: Span = ("enter keep it   esc show all   ", "dim")
+        if session.page.wrong:
+            told = (f" {clip(session.page.wrong, columns - 12)} ", "bad")
+        room = columns - len(told[0])
+        left_ = line((" /", "key"), over.typed[-max(room - 3, 1) :], (g.FULL, "dim"))
+        return fit((*fit(left_, room), told), columns)
     marked = len(session.marks)
-    tail = line((f"{marked} marked  ", "ask") if marked else "", ("?", "key"), (" help ", "dim"))
+    mend = (session.key("m"), "key"), (" repair  ", "dim")
+    tail = line(
+        (f"{marked} marked  ", "ask") if marked else "",
+        *(mend if repair.offered(session) else ()),
+        (session.key("?"), "key"),
+        (" help ", "dim"),
+    )
     own = len(session.stack) > 1 or session.page not in session.screens
     if session.past is not None:
         hints = look_back.hints(session)
@@ -143,7 +207,7 @@ def keys(session: Session, columns: int) -> Line:
     room = columns - width(tail) - 1
     for hint in hints:
         here = session.stack == [session.page] and hint.word == session.page.name
-        spans = [(hint.key, "key"), (f" {hint.word} ", "name" if here else "dim")]
+        spans = [(session.key(hint.key), "key"), (f" {hint.word} ", "name" if here else "dim")]
         if sum(len(t) for t, _ in out) + sum(len(t) for t, _ in spans) > room:
             break
         out += spans

@@ -23,12 +23,16 @@ from typing import TYPE_CHECKING, Protocol
 from engine.api.process import RightsError, give_up, ran_out
 
 from ..api_option import ApiOption, api_option
+from . import curtain
+from .defects import keep_log
+from .kept_file import KeptFile
 from .supervisor import Away, guarded
 
 if TYPE_CHECKING:
     from engine.api.control import Engine
 
     from .app import Console
+    from .manner import Manner
 
     class Runs(Protocol):
         """A context manager in which an engine runs."""
@@ -39,24 +43,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOG = "console.log"
+"""In the store: errors of consoles that attach or look back. A console with the engine inside writes them to the engine's log."""
+
 
 def terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def open_console(store: Path, then: Callable[[list[str]], int], api: ApiOption | None = None) -> int:
+def open_console(store: Path, then: Callable[[list[str]], int], api: ApiOption | None = None, read_only: bool = False) -> int:
     """`crowbar`: attaches, or starts an engine inside. Without a committed plan the wizard opens. `then` runs the command that the
-    user chose there. `api`: where an engine inside offers the HTTP API (default: as the environment says). Returns the exit code. Raises
-    StoreError and ServiceError before it touches the screen."""
+    user chose there. `api`: where an engine inside offers the HTTP API (default: as the environment says). `read_only`: no order leaves
+    the console, and it starts no engine. Returns the exit code. Raises StoreError and ServiceError before it touches the screen."""
+    from engine.api.rehearsals import remember
     from engine.api.views import held
 
     _environment()
+    manner = manner_of(read_only)  # while this user's home can be read and written: root may be given up below
+    if read_only:
+        return open_watching(store, manner)
+    remember(store)
     where = api if api is not None else api_option(None, False)
     if held(store):
         if where.given:
             print(f"crowbar: an engine runs on {store}, and --api counts only when an engine starts: crowbar engine stop", file=sys.stderr)
             return 2
-        return guarded(lambda away: attached(store, away), then)
+        return guarded(lambda away: attached(store, away, manner), then)
 
     def make() -> _Running:
         from engine.api.control import Config, Engine, keys_beside
@@ -68,9 +80,23 @@ def open_console(store: Path, then: Callable[[list[str]], int], api: ApiOption |
 
         if why := give_up(store, keys_beside(store)).why_root:
             print(f"crowbar: the engine runs as root: {why}", file=sys.stderr, flush=True)
-        return embedded(make, store, away, first_run=True)
+        return embedded(make, store, away, manner, first_run=True)
 
     return guarded(lambda away: _told(lambda: body(away)), then)
+
+
+def open_watching(store: Path, manner: Manner) -> int:
+    """A console that attaches, or shows a store without an engine as it is. It starts nothing."""
+    _environment()
+    return guarded(lambda away: attached(store, away, manner))
+
+
+def manner_of(read_only: bool = False, captive: bool = False) -> Manner:
+    """The user's set-up, and what the console may do."""
+    from .manner import Manner
+    from .preferences import of_user
+
+    return Manner(of_user(), read_only, captive)
 
 
 class _Running(AbstractContextManager["_Running"]):
@@ -92,22 +118,25 @@ def open_rehearsal(make: Callable[[], AbstractContextManager[Runs]], store: Path
     from engine.api.views import held
 
     _environment()
+    manner = manner_of()
     if held(store):
-        return guarded(lambda away: attached(store, away))
-    return guarded(lambda away: _told(lambda: embedded(make, store, away)))
+        return guarded(lambda away: attached(store, away, manner))
+    return guarded(lambda away: _told(lambda: embedded(make, store, away, manner)))
 
 
 def open_look_back(where: Path) -> int:
     """`crowbar look-back`: a past run in the same screens, from a store or an exported journal."""
     _environment()
-    return guarded(lambda _away: _told(lambda: looked_back(where)))
+    manner = manner_of()
+    return guarded(lambda _away: _told(lambda: looked_back(where, manner)))
 
 
-def looked_back(where: Path) -> int:
+def looked_back(where: Path, manner: Manner) -> int:
     from .app import Console
     from .past import of_file, of_store
 
     gc.disable()  # all loaded objects stay alive
+    kept = keep_log(where / LOG) if where.is_dir() else ""
     past = of_file(where) if where.is_file() else of_store(where)
     try:
         begun, told = time.monotonic(), False
@@ -119,13 +148,21 @@ def looked_back(where: Path) -> int:
                 told = True
         if told:
             print(file=sys.__stderr__)
-        app = Console(past)
+        app = Console(past, manner=manner)
     except BaseException:
         past.end()
         raise
     gc.freeze()
     gc.enable()
-    app.run(mouse=False)
+    app.session.defects.log = kept
+    app.run_console()
+    return _code(app)
+
+
+def _code(app: Console) -> int:
+    """The exit code. Says in one line which defect ended the console, if one did."""
+    if app.ended_by:
+        print(f"crowbar: {app.ended_by}; {app.present.defects.advice()}", file=sys.stderr, flush=True)
     return app.return_code or 0
 
 
@@ -145,33 +182,40 @@ def _told(body: Callable[[], int]) -> int:
         raise
 
 
-def attached(store: Path, away: Away) -> int:
+def attached(store: Path, away: Away, manner: Manner) -> int:
     """A console for the engine of another process."""
     from engine.api.views import CatalogError, StoreError
 
     from .app import Console
+    from .read_only import Watching
     from .source import Elsewhere
 
     gc.disable()  # a large store has a million objects that all stay: a collection would walk them all and free nothing
+    kept = keep_log(store / LOG)
     try:
-        source = Elsewhere(store)
+        source = Watching(store) if manner.read_only else Elsewhere(store)
     except (StoreError, CatalogError) as error:
         gc.enable()
         print(f"crowbar: {error}", file=sys.stderr)
         return 2
-    app = Console(source)
+    app = Console(source, manner=manner)
+    app.session.defects.log = kept
+    if not manner.captive:
+        app.keep(KeptFile(store))
     gc.freeze()
     gc.enable()
-    if app.session.world.plan is None:
+    if app.session.world.plan is None and not manner.read_only and not manner.captive:
         wizard(app)
-    done = app.run(mouse=False)
+    curtain.gone()
+    done = app.run_console()
     if app.next_command:
+        curtain.say("leaving the wizard")
         away.then(app.next_command)
     elif done == "stop":
         said = source.stop_engine()
         print(f"crowbar: {said.text}", file=sys.stdout if said.ok else sys.stderr)
     source.close()
-    return app.return_code or 0
+    return _code(app)
 
 
 def wizard(app: Console) -> None:
@@ -180,14 +224,16 @@ def wizard(app: Console) -> None:
     app.session.stack = [Wizard(app.session)]
 
 
-def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away: Away, first_run: bool = False) -> int:
+def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away: Away, manner: Manner, first_run: bool = False) -> int:
     """A console with its engine in this process. A terminal that is closed meanwhile, at whatever moment, ends the console only."""
     early: list[int] = []
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda got, _: early.append(got))
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to(store / "engine.log")
-    with make() as running:
+    from engine.api.rehearsals import opened
+
+    with opened(store), make() as running:
         engine = running.engine
         from engine.api.control import EngineHost
 
@@ -195,17 +241,23 @@ def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away
         from .source import Embedded
 
         source = Embedded(engine, EngineHost(engine), getpass.getuser())
-        app = Console(source)
+        engine.console = (getpass.getuser(), time.time())
+        app = Console(source, manner=manner)
+        app.session.defects.log = str(store / "engine.log")
+        app.keep(KeptFile(store))
         app.heed_signals()
         if first_run and app.session.world.plan is None:
             wizard(app)
         ended = threading.Event()
         threading.Thread(target=_end_with, args=(engine, app, ended), name="console-stop", daemon=True).start()
-        done = "leave" if early or app.hung_up else app.run(mouse=False)
+        curtain.gone()
+        done = "leave" if early or app.hung_up else app.run_console()
         ended.set()
+        engine.console = None
         source.close()
-        code = app.return_code or 0
+        code = _code(app)
         if app.next_command:
+            curtain.say("stopping the wizard's engine")
             away.then(app.next_command)
             return code
         if done == "stop" or engine.stop_asked.is_set() or engine.failure:
@@ -213,10 +265,8 @@ def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away
                 print(f"crowbar: {engine.failure}", file=sys.stderr)
                 return 1
             return code
-        said = f"crowbar: the engine keeps running (process {os.getpid()}); run crowbar to open the console again"
-        away.leave(
-            store / "engine.log", said if not code else f"{said}\ncrowbar: the console failed; the cause is in {store / 'engine.log'}"
-        )
+        said = f"crowbar: the engine keeps running (process {os.getpid()}); crowbar opens it again"
+        away.leave(store / "engine.log", said)
         _headless(engine)
     return code
 

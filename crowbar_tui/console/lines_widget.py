@@ -14,7 +14,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from .glyphs import ASCII
+from .glyphs import to_ascii
 from .styled import Line
 from .theme import styles
 
@@ -73,7 +73,7 @@ class LinesWidget(Widget, can_focus=True):
         total = 0
         for text, style in self._lines[y]:
             rich_style = self._styles.get(style) or self._styles[""]
-            out.append(Segment(text.translate(ASCII) if self._ascii and not text.isascii() else text, rich_style))
+            out.append(Segment(to_ascii(text) if self._ascii else text, rich_style))
             total += len(text)
         return Strip(out, total)
 

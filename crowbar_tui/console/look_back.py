@@ -17,7 +17,8 @@ from engine.api.views import Stretch, short
 
 from . import glyphs as g
 from .formats import ago
-from .overlays import Asked, Command
+from .overlays import Asked
+from .palette import Command
 from .screen import Hint
 from .session import Session
 from .snapshot import Said

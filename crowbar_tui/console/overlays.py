@@ -1,4 +1,4 @@
-"""What lies over a screen: menus, questions, the palette, help. An overlay is a box of lines that takes all keys until it closes."""
+"""What lies over a screen: menus, questions, help. An overlay is a box of lines that takes all keys until it closes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import NamedTuple
 from engine.api.views import Disk, NodePreview, Preview, sentence
 
 from . import glyphs as g
+from .files import complete
 from .formats import ago, size
 from .session import Session
-from .styled import Line, Span, clip, fit, line, wrap
+from .styled import Line, clean, fit, flow, line, width, wrap
 
 
 class Box:
@@ -18,6 +19,7 @@ class Box:
 
     title = ""
     width = 64
+    commands = False
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -38,12 +40,18 @@ class Box:
 
     def box(self, columns: int, rows: int) -> list[Line]:
         """The box with its frame, at most as large as the body."""
-        inner = min(self.width, columns - 6)
-        inside = self.lines(inner, rows - 2)[: rows - 2]
-        title = f" {clip(self.title, inner - 4)} "
+        inner = min(max(self.width, len(self.title) + 4), columns - 6)
+        inside = self.lines(inner, rows - 2)
+        if (widest := max((width(one) for one in inside), default=0)) > inner:
+            inner = min(widest, columns - 6)
+            inside = self.lines(inner, rows - 2)
+        title = f" {clean(self.title)} "
+        if len(title) > inner:  # a question may name a machine: it is not cut
+            inside = [*(line((text, "name")) for text in wrap(self.title, inner)), *self.lines(inner, rows - 4)]
+            title = ""
         head = g.RULE * (inner + 1 - len(title)) + g.TOP_RIGHT
         out: list[Line] = [line((g.TOP_LEFT + g.RULE, "dim"), (title, "name"), (head, "dim"))]
-        out += [line((g.SIDE + " ", "dim"), *fit(one, inner), (" " + g.SIDE, "dim")) for one in inside]
+        out += [line((g.SIDE + " ", "dim"), *fit(one, inner), (" " + g.SIDE, "dim")) for one in inside[: rows - 2]]
         foot = f" {self.keys()} "
         out.append(line((g.LOW_LEFT + g.RULE * (inner + 1 - len(foot)), "dim"), (foot, "dim"), (g.RULE + g.LOW_RIGHT, "dim")))
         return out
@@ -59,6 +67,9 @@ class Entry(NamedTuple):
 class Menu(Box):
     """A menu: the user chooses by key, or with arrows and enter."""
 
+    width = 76
+    commands = True
+
     def __init__(self, session: Session, title: str, entries: Sequence[Entry]) -> None:
         super().__init__(session)
         self.title = title
@@ -66,15 +77,20 @@ class Menu(Box):
         self.index = 0
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        top = max(min(self.index - rows + 1, len(self.entries) - rows), 0)
-        out = []
-        for i, e in enumerate(self.entries[top : top + rows], top):
-            bar = "+" if i == self.index else ""
-            room = columns - 22
-            word = (f"{clip(e.word, 17):<18}", f"name{bar}")
-            spans: list[Span] = [(f" {e.key:<3}", f"key{bar}"), word, (clip(e.help, room), f"dim{bar}")]
-            out.append(fit(tuple(spans), columns, bar))
-        return out
+        wide = max([17, *(len(e.word) for e in self.entries)])
+        drawn = [self._entry(e, i == self.index, wide, columns) for i, e in enumerate(self.entries)]
+        top = self.index
+        while top > 0 and sum(len(one) for one in drawn[top - 1 : self.index + 1]) <= rows:
+            top -= 1
+        return [one for entry in drawn[top:] for one in entry][:rows]
+
+    def _entry(self, e: Entry, chosen: bool, wide: int, columns: int) -> list[Line]:
+        """Key, word and what it does, on as many lines as it needs."""
+        bar = "+" if chosen else ""
+        key = self.session.manner.keymap.shown(e.key)
+        texts = wrap(e.help, max(columns - wide - max(len(key), 3) - 3, 20))
+        first = fit(((f" {key:<3}", f"key{bar}"), (f"{e.word:<{wide}} ", f"name{bar}"), (texts[0], f"dim{bar}")), columns, bar)
+        return [first, *(line(" " * (wide + 5), (more, "dim")) for more in texts[1:])]
 
     def keys(self) -> str:
         return "a key, or enter   esc back"
@@ -105,27 +121,30 @@ def told(preview: Preview | None, columns: int, now: float = 0.0) -> list[Line]:
     out: list[Line] = []
     for node in preview.nodes if preview is not None else ():
         name = node.node.split(".")[0]
-        out.append(line((name, "name"), (f"  {node.place}" if node.place else "", "dim"), ("   reboots" if node.reboots else "", "")))
+        out += flow([line((name, "name")), line((node.place, "dim")), line(" reboots" if node.reboots else "")], columns, indent=2)
         if node.runs and not (node.destroys and node.runs == node.destroys):
-            some = wrap(f"runs {', '.join(node.runs)}", columns - 2, 3)
+            some = wrap(f"runs {', '.join(node.runs)}", columns - 2)
             out += [line(f"  {text}") for text in some]
         if node.destroys:
             out.append(line("  ", (f"may destroy the data on {'these disks' if len(node.disks) != 1 else 'this disk'}:", "bad")))
             for d in sorted(node.disks, key=lambda d: not (d.use or d.signature)):
-                out.append(_disk(d))
+                out += _disk(d, columns)
             if not node.disks:
                 out.append(line("    ", ("it takes no disk" if node.kept else "the engine does not know its disks yet", "ask")))
             out += [line("  ", (text, "dim")) for text in _seen(node, columns - 2, now)]
             for d in node.kept:
-                out.append(_disk(d))
-                out += [line("      ", (text, "dim")) for text in wrap(f"not taken: {d.why}", columns - 6, 2)] if d.why else []
+                out += _disk(d, columns)
+                out += [line("      ", (text, "dim")) for text in wrap(f"not taken: {d.why}", columns - 6)] if d.why else []
     return out
 
 
-def _disk(d: Disk) -> Line:
+def _disk(d: Disk, columns: int) -> list[Line]:
+    """Name, size, serial, and what it holds."""
     held = d.state or d.use or (f"holds {d.signature}" if d.signature else "blank" if d.size else d.kind)
     serial = f"{d.serial or d.wwn or ('no serial' if d.size else ''):<18}"
-    return line("    ", (f"{d.name:<8}", "name"), f" {size(d.size) if d.size else '':>6}  ", (serial, "ask"), (f" {held}", "dim"))
+    head = line("    ", (f"{d.name:<8}", "name"), f" {size(d.size) if d.size else '':>6}  ", (serial, "ask"))
+    first, *rest = wrap(held, max(columns - width(head) - 1, 12))
+    return [(*head, *line(f" {first}")), *(line(" " * (width(head) + 1), more) for more in rest)]
 
 
 def _seen(node: NodePreview, columns: int, now: float) -> list[str]:
@@ -152,7 +171,11 @@ class Sure(Box):
         self._top = max(min(self._top, len(inside) - (rows - 4)), 0)
         help_ = [line(text) for text in wrap(self._help, columns)]
         room = max(rows - 1 - len(help_), 1)
-        return [*help_, *([line(), *inside[self._top : self._top + room]] if inside else [])]
+        if len(inside) > room:
+            room = max(room - 1, 1)
+            self._top = max(min(self._top, len(inside) - room), 0)
+        more = [line((f"{len(inside) - room} more lines: up, down", "dim"))] if len(inside) > room else []
+        return [*help_, *([line(), *inside[self._top : self._top + room], *more] if inside else [])]
 
     def keys(self) -> str:
         return "y yes   n no"
@@ -234,60 +257,6 @@ class Typed(Box):
             self.typed = edited(self.typed, key)
 
 
-class Command(NamedTuple):
-    name: str
-    help: str
-    do: Callable[[], None]
-
-
-class Palette(Box):
-    """The palette: everything by name. Letters of the name in their order are enough."""
-
-    title = "go to, or do"
-    width = 70
-
-    def __init__(self, session: Session, commands: Sequence[Command]) -> None:
-        super().__init__(session)
-        self._commands = list(commands)
-        self.typed = ""
-        self.index = 0
-
-    def found(self) -> list[Command]:
-        hits = [(score, i, c) for i, c in enumerate(self._commands) if (score := fuzzy(self.typed, c.name)) is not None]
-        return [c for _, _, c in sorted(hits, key=lambda h: h[:2])]
-
-    def lines(self, columns: int, rows: int) -> list[Line]:
-        hits = self.found()
-        room = max(min(rows - 2, 14), 1)
-        self.index = max(min(self.index, len(hits) - 1), 0)
-        top = max(self.index - room + 1, 0)
-        out = [line((": ", "key"), self.typed, (g.FULL, "dim")), line()]
-        for i, c in enumerate(hits[top : top + room], top):
-            bar = "+" if i == self.index else ""
-            out.append(fit(((f" {clip(c.name, 30):<31}", f"name{bar}"), (clip(c.help, columns - 32), f"dim{bar}")), columns, bar))
-        return out if hits else [*out, line(("nothing has that name", "dim"))]
-
-    def keys(self) -> str:
-        return "enter do it   esc back"
-
-    def press(self, key: str) -> None:
-        if key == "escape":
-            self.close()
-        elif key in ("up", "ctrl+p"):
-            self.index = max(self.index - 1, 0)
-        elif key in ("down", "ctrl+n"):
-            self.index += 1
-        elif key == "enter":
-            hits = self.found()
-            self.close()
-            if hits:
-                hits[min(self.index, len(hits) - 1)].do()
-        else:
-            before = self.typed
-            self.typed = edited(self.typed, key)
-            self.index = 0 if self.typed != before else self.index
-
-
 class Asked(Box):
     """Asks for a line of text: the name of a file or of a node, for example."""
 
@@ -316,6 +285,38 @@ class Asked(Box):
             self.typed = edited(self.typed, key)
 
 
+class AskedPath(Asked):
+    """Asks for the name of a file. Tab completes it, and shows what fits."""
+
+    def __init__(self, session: Session, question: str, do: Callable[[str], None]) -> None:
+        super().__init__(session, question, do)
+        self._fitting: list[str] = []
+        self._said = ""
+
+    def lines(self, columns: int, rows: int) -> list[Line]:
+        shown = flow([line((name, "name" if name.endswith("/") else "dim")) for name in self._fitting], columns)
+        said = [line((self._said, "dim"))] if self._said else []
+        return [*super().lines(columns, rows), *said, *shown[: max(rows - 1 - len(said), 0)]][:rows]
+
+    def keys(self) -> str:
+        return "tab complete   enter go on   esc back"
+
+    def press(self, key: str) -> None:
+        if key == "tab":
+            before = self.typed
+            self.session.work(lambda: complete(before), lambda found: self._took(before, found))
+            return
+        self._fitting, self._said = [], ""
+        super().press(key)
+
+    def _took(self, before: str, found: object) -> None:
+        if self.session.overlay is not self or self.typed != before or not isinstance(found, tuple):
+            return
+        self.typed, names = found
+        self._fitting = names if len(names) > 1 else []
+        self._said = "" if names else "no file or folder begins like this"
+
+
 class Hidden(Asked):
     """Asks for a secret: stars instead of what is typed. Blanks count."""
 
@@ -330,23 +331,6 @@ class Hidden(Asked):
             super().press(key)
 
 
-def fuzzy(needle: str, name: str) -> int | None:
-    """Distance of a name from the typed letters, less is nearer. None: the name lacks letters in this order."""
-    name, needle = name.lower(), needle.lower()
-    if needle in name:
-        return name.index(needle) - (1000 if name.startswith(needle) else 500)
-    at = gaps = 0
-    for letter in needle:
-        if letter == " ":
-            continue
-        found = name.find(letter, at)
-        if found < 0:
-            return None
-        gaps += found - at
-        at = found + 1
-    return gaps
-
-
 class Help(Box):
     width = 72
 
@@ -355,12 +339,20 @@ class Help(Box):
         self.title = title
         self._hints = list(hints)
         self._top = 0
+        self._more = 0
 
     def lines(self, columns: int, rows: int) -> list[Line]:
-        all_ = [line((f"{key:<14}", "key"), text) if key else line((text, "head")) for key, text in self._hints]
-        self._room = rows
+        all_: list[Line] = []
+        for key, text in self._hints:
+            first, *rest = wrap(self.session.manner.keymap.words(text), columns - 14) if key else wrap(text, columns)
+            all_.append(line((f"{self.session.key(key):<14}", "key"), first) if key else line((first, "head")))
+            all_ += [line(" " * 14, more) if key else line((more, "head")) for more in rest]
         self._top = max(min(self._top, len(all_) - rows), 0)
+        self._more = len(all_) - rows - self._top
         return all_[self._top : self._top + rows]
+
+    def keys(self) -> str:
+        return f"down: {self._more} more lines   esc back" if self._more > 0 else "esc back"
 
     def press(self, key: str) -> None:
         moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pagedown": 10, "pageup": -10}
@@ -382,7 +374,8 @@ class Filter(Box):
             self.session.page.filter("")
             self.close()
         elif key == "enter":
-            self.close()
+            if not self.session.page.wrong:
+                self.close()
         elif key in ("up", "down", "pageup", "pagedown"):
             self.session.page.press(key)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -81,6 +81,8 @@ class Snapshot(NamedTuple):
     """In a look back: its position."""
     said: Said | None = None
     """A message to show once."""
+    repairs: Mapping[str, tuple[str, ...]] = {}
+    """In a rehearsal: UUID, serial or MAC of a machine (lower case) -> its faults that a person can repair by hand."""
 
 
 class LookBack(Protocol):

@@ -39,6 +39,8 @@ from engine.api.views import (
     site_catalog,
 )
 
+from .company import Own
+from .repair import RackWatch
 from .snapshot import PacketsError, Said, Setting, Snapshot, TaskProgress, nodes_of, refused
 
 if TYPE_CHECKING:
@@ -48,6 +50,14 @@ TAIL = 500
 """Journal rows that are read at the start."""
 VALUES_S = 1.0
 """Seconds between queries for live values and health."""
+
+
+def _told(story: Story, own: Own, row: JournalRow) -> dict[str, Any]:
+    """The row in words; `mine`: this console gave the order."""
+    told = story.tell(row)
+    if own.has(row):
+        told["mine"] = True
+    return told
 
 
 class _Packets:
@@ -109,6 +119,8 @@ class Embedded:
         self._seq = max(self._reader.last_seq() - TAIL, 0)
         self._first = True
         self._packets = _Packets()
+        self._rack = RackWatch(self.where)
+        self._own = Own()
 
     def snapshot(self) -> Snapshot:
         engine = self._engine
@@ -118,7 +130,7 @@ class Embedded:
         told: list[dict[str, Any]] = []
         touched: set[str] = set()
         while rows := [row for row in self._reader.journal(self._seq, 1000) if row.seq <= seq]:
-            told += [self._story.tell(row) for row in rows]
+            told += [_told(self._story, self._own, row) for row in rows]
             for row in rows:
                 touched |= nodes_of(row)
             self._seq = rows[-1].seq
@@ -129,31 +141,47 @@ class Embedded:
         last = self._last_values
         connection = "failed" if engine.failure else "embedded"
         return Snapshot(
-            world, self._seq, tuple(told), known, last.progress, last.silence_s, last.health, connection, engine.failure, time.time()
+            world,
+            self._seq,
+            tuple(told),
+            known,
+            last.progress,
+            last.silence_s,
+            last.health,
+            connection,
+            engine.failure,
+            time.time(),
+            repairs=self._rack.repairs(),
         )
 
     def wait(self, seconds: float) -> None:
         self._engine.wait(self._seq, seconds)
 
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        self._own.gave("Operate", verb, node, role)
         return _said(self._host.ask(Operate(who=self._who, verb=verb, node=node, role=role, value=value), 90.0))
 
     def set_attribute(self, scope: str, what: Setting) -> Said:
+        self._own.gave("SetAttribute", what.name, scope)
         layer: Any = what.layer
         return _said(
             self._host.ask(SetAttribute(who=self._who, layer=layer, scope=scope, name=what.name, value=what.value, clear=what.clear), 30.0)
         )
 
     def commit(self, text: str, name: str, expects: int | None = None) -> Said:
+        self._own.gave("Commit")
         return _said(self._host.commit_text(text, name, self._who, expects=expects))
 
     def commit_proposals(self, seen: dict[str, float]) -> Said:
+        self._own.gave("CommitProposals")
         return _said(self._host.commit_proposals(list(seen), seen, self._who))
 
     def recall(self, deployment: str) -> Said:
+        self._own.gave("Recall", "", deployment)
         return _said(self._host.ask(Recall(who=self._who, deployment=deployment), 30.0))
 
     def join(self, address: str, host_key: str, password: str | None) -> Said | Reason:
+        self._own.gave("Join", "", address)
         answer = self._host.join(DoJoin(address=address, host_key=host_key, password=password), self._who)
         return Said(True, answer.message) if isinstance(answer, Accept) else answer.reason
 
@@ -184,6 +212,7 @@ class Elsewhere:
     def __init__(self, where: Path, catalog: Catalog | None = None) -> None:
         self.where = where
         self._story = Story()
+        self._own = Own()
         self._told: list[dict[str, Any]] = []
         self._touched: set[str] = set()
         self._loads = -1
@@ -194,12 +223,13 @@ class Elsewhere:
         self._wake: Attached | None = None
         self._hand: Attached | None = None
         self._packets = _Packets()
+        self._rack = RackWatch(where)
         self._lock = threading.Lock()
         self._tried = 0.0
         self._trouble = ""
 
     def _tell(self, row: JournalRow) -> None:
-        self._told.append(self._story.tell(row))
+        self._told.append(_told(self._story, self._own, row))
         self._touched |= nodes_of(row)
 
     def _connect(self) -> Attached | None:
@@ -241,7 +271,17 @@ class Elsewhere:
         trouble = failure or self._trouble
         follower = self._follower
         return Snapshot(
-            follower.world, follower.seq, told, known, last.progress, last.silence_s, last.health, connection, trouble, time.time()
+            follower.world,
+            follower.seq,
+            told,
+            known,
+            last.progress,
+            last.silence_s,
+            last.health,
+            connection,
+            trouble,
+            time.time(),
+            repairs=self._rack.repairs(),
         )
 
     def wait(self, seconds: float) -> None:
@@ -254,24 +294,30 @@ class Elsewhere:
             self._drop(error)
 
     def ask(self, verb: str, node: str, role: str, value: Any) -> Said:
+        self._own.gave("Operate", verb, node, role)
         return self._order(lambda hand: hand.operate(verb, node, role, value))
 
     def set_attribute(self, scope: str, what: Setting) -> Said:
+        self._own.gave("SetAttribute", what.name, scope)
         return self._order(lambda hand: hand.set_attribute(what.layer, scope, what.name, what.value, what.clear))
 
     def commit(self, text: str, name: str, expects: int | None = None) -> Said:
+        self._own.gave("Commit")
         from engine.api.control import commit_plan  # all of the engine, which a console that only looks does not load
 
         return self._order(lambda hand: commit_plan(hand, text, name, expects))
 
     def commit_proposals(self, seen: dict[str, float]) -> Said:
+        self._own.gave("CommitProposals")
         return self._order(lambda hand: hand.commit_proposals(list(seen), seen))
 
     def recall(self, deployment: str) -> Said:
+        self._own.gave("Recall", "", deployment)
         return self._order(lambda hand: hand.recall(deployment))
 
     def join(self, address: str, host_key: str, password: str | None) -> Said | Reason:
         """Uses a separate connection, so that no command waits for it."""
+        self._own.gave("Join", "", address)
         try:
             with Attached(self.where) as engine:
                 answer = engine.join(address, host_key=host_key, password=password)

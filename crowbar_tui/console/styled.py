@@ -6,6 +6,7 @@ Rules
 * One character is one cell. Text from outside (host names, agents) goes through `clean`, which removes control characters and all
   characters that are not one cell wide.
 * A style with `+` after it is the same style on the bar of the cursor.
+* A text that does not fit shows `~` where something is missing. `marked` makes every such text.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 
 BLANK: Line = ()
+MARK = "~"
+"""Stands where a part of a text is missing."""
 
 
 def clean(text: str) -> str:
@@ -53,10 +56,14 @@ def cut(of: Line, start: int, end: int) -> Line:
 
 
 def fit(of: Line, columns: int, style: str = "") -> Line:
-    """The line, cut or padded to exactly so many cells."""
+    """The line, cut or padded to exactly so many cells. A cut line ends in the mark, unless only blanks are missing."""
     have = width(of)
     if have > columns:
-        return cut(of, 0, columns)
+        kept = cut(of, 0, columns)
+        if columns <= 0 or not plain(cut(of, columns, have)).strip():
+            return kept
+        text = marked(plain(of), columns - 1)
+        return (*cut(kept, 0, columns - 1), (text[-1], kept[-1][1]))
     return (*of, (" " * (columns - have), style)) if have < columns else of
 
 
@@ -72,10 +79,33 @@ def barred(of: Line, columns: int) -> Line:
     return tuple((text, style + "+") for text, style in fit(of, columns))
 
 
-def clip(text: str, columns: int, more: str = "~") -> str:
-    """The text cut to so many cells, with a mark if something is missing."""
+def marked(text: str, head: int, tail: int = 0) -> str:
+    """Both ends of a text that does not fit, in so many cells each, with the mark between them."""
+    return text[:head] + MARK + text[len(text) - tail :]
+
+
+def clip(text: str, columns: int) -> str:
+    """The text cut at its end to so many cells. A sentence ends after a whole word if that leaves half of the room."""
     text = clean(text)
-    return text if len(text) <= columns else text[: max(columns - 1, 0)] + more[: columns > 0]
+    if len(text) <= columns:
+        return text
+    if columns <= 0:
+        return ""
+    kept = text[: columns - 1]
+    words = kept if text[columns - 1] == " " else kept.rpartition(" ")[0]
+    words = words.rstrip()
+    return marked(text, len(words) if len(words) * 2 >= columns else columns - 1)
+
+
+def shorten(text: str, columns: int, head: int = -1) -> str:
+    """A name cut in the middle to so many cells: names mostly differ at an end. `head`: cells that stay before the mark; -1: half."""
+    text = clean(text)
+    if len(text) <= columns:
+        return text
+    if columns <= 0:
+        return ""
+    head = min((columns - 1) // 2 if head < 0 else head, columns - 1)
+    return marked(text, head, columns - 1 - head)
 
 
 def wrap(text: str, columns: int, most: int = 0) -> list[str]:
@@ -107,3 +137,28 @@ def join(spans: Iterable[Line], between: str = "  ") -> Line:
             out.append((between, ""))
         out += one
     return tuple(out)
+
+
+def flow(parts: Iterable[Line], columns: int, between: str = "  ", indent: int = 0) -> list[Line]:
+    """Parts side by side, on as many lines as they need. Later lines begin with `indent` blanks. Only a part wider than a line is cut."""
+    out: list[Line] = []
+    now: Line = ()
+    for part in parts:
+        if not part:
+            continue
+        if now and width(now) + len(between) + width(part) > columns:
+            out.append(now)
+            now = ()
+        lead = between if now else " " * indent if out else ""
+        now = (*now, *line(lead), *part)
+    return [*out, now] if now else out
+
+
+def columns_of(left: list[Line], right: list[Line], columns: int, at: int, between: Line = ()) -> list[Line]:
+    """Two texts side by side: the left one in the first `at` cells."""
+    out = []
+    for i in range(max(len(left), len(right))):
+        a = left[i] if i < len(left) else BLANK
+        b = right[i] if i < len(right) else BLANK
+        out.append(fit((*fit(a, at), *between, *b), columns))
+    return out

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..attach.desk import program_version
-from ..bundles import BundleError
+from ..bundles import BundleError, receiving
 from ..bundles.contents import LEAVE_OUT, Wish
 from ..bundles.create import create
 from ..bundles.differ import Difference, differences
 from ..bundles.manifest import Manifest, Part
 from ..bundles.opening import close_bundle, finish, open_bundle, unfinished
-from ..bundles.tape import Tape, verify
+from ..bundles.tape import Moved, Tape, verify
 from ..definitions import versions
 from ..files import plan_file
 from ..files.clamps.site import site_catalog
@@ -31,6 +31,7 @@ __all__ = [
     "differences",
     "finish",
     "open_bundle",
+    "receive_bundle",
     "signer",
     "unfinished",
     "unlike",
@@ -48,6 +49,7 @@ def create_bundle(
     mirrors: Mapping[str, str] | None = None,
     keys: Path | None = None,
     tell: Callable[[str], None] = lambda _text: None,
+    moved: Moved = lambda _done, _all: None,
 ) -> tuple[Manifest, str]:
     """Makes a bundle of a plan with the images and barclamps of a store. Returns its manifest, and the fingerprint of the key that signed
     it. Raises BundleError, PlanError, CatalogError, KeyFileError, StoreError and OSError."""
@@ -65,7 +67,14 @@ def create_bundle(
         mirrors=mirrors or {},
         keys=keys,
     )
-    return create(wish, key, file, tell), fingerprint(key.public)
+    return create(wish, key, file, tell, moved), fingerprint(key.public)
+
+
+def receive_bundle(store: Path, descriptor: int, key: str, most: int) -> Tape:
+    """Checks and opens a bundle that comes from a descriptor, for example standard input. `key`: the fingerprint that must have signed it;
+    empty: this site's own key. `most`: octets that its parts may have together. Raises BundleError, StoreError, KeyFileError and OSError;
+    then nothing has changed."""
+    return receiving.receive_bundle(store, descriptor, keys_beside(store), key, most)
 
 
 def unlike(store: Path, manifest: Manifest) -> list[str]:

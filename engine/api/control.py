@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from msgspec import Struct, convert, to_builtins
 
 from .. import reasons
 from ..attach.client import Attached, Receipt
-from ..attach.server import AttachError, program_version
+from ..attach.desk import program_version
+from ..attach.place import AttachError
 from ..core.hardware.disk_now import Look
 from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Topology, topology
@@ -58,8 +59,8 @@ from ..plan import DeploymentDef, Plan
 from ..racks import RackError, connect
 from ..racks.qemu.serial_log import serial_logs
 from ..reasons import Reason, advice, sentence
-from ..rehearsal.repair import machine_of, mend, rack_beside
-from ..rehearsal.session import Rehearsal, begin_anew, finished, with_nodes
+from ..rehearsal.repair import machine_of, rack_beside
+from ..rehearsal.session import Rehearsal, begin_anew, finished, rack_spec, with_nodes
 from ..runtime.attach_host import EngineHost
 from ..runtime.config import Config
 from ..runtime.engine import Engine
@@ -80,8 +81,10 @@ from ..views.preview import NodePreview, preview
 from ..views.proposals import ProposalView, waiting_edits
 from ..views.revisions import RevisionView, revision_views
 from ..views.rules_view import RulesTried, try_rules
+from ..views.shift_report import ShiftReport, shift_report
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, machines, node_row, proved, role_row, settled, summary
+from ..views.walk import CableStep, walk
 from ..wire.reach import Reach
 
 __all__ = [
@@ -91,6 +94,7 @@ __all__ = [
     "AttachError",
     "Attached",
     "BuildError",
+    "CableStep",
     "Capture",
     "Carrier",
     "CatalogError",
@@ -134,6 +138,7 @@ __all__ = [
     "RoleRow",
     "RulesTried",
     "ServiceError",
+    "ShiftReport",
     "Store",
     "StoreError",
     "Story",
@@ -165,7 +170,6 @@ __all__ = [
     "keep_secret",
     "keys_beside",
     "machine_of",
-    "mend",
     "mistakes",
     "natural",
     "network_roles",
@@ -174,6 +178,7 @@ __all__ = [
     "propose",
     "proved",
     "rack_beside",
+    "rack_spec",
     "read_catalog",
     "read_machine_list",
     "revision_text",
@@ -336,6 +341,10 @@ class Reader:
     def topology(self) -> Topology:
         return topology(self.world)
 
+    def walk(self) -> tuple[CableStep, ...]:
+        """What the cabling crew has to move."""
+        return walk(self.world, topology(self.world))
+
     @property
     def plan(self) -> Plan | None:
         """The current plan."""
@@ -374,6 +383,10 @@ class Reader:
         """Newest first."""
         return revision_views(self.world)
 
+    def shift_report(self, at: float, since: float = 0.0) -> ShiftReport:
+        """The report at the end of a shift. `at`: the wall time now; `since`: the wall time from which actions are listed."""
+        return shift_report(self.world, self.story(), program_version(), manifests(self._directory), at, since)
+
     def exported(self) -> list[ExportedNode]:
         """All servers, for other programs."""
         return exported(self.world)
@@ -401,9 +414,9 @@ class Reader:
         """What operators set and the saved plan cannot hold, one line each."""
         return left_out(self.world)
 
-    def export(self, path: Path, at: float) -> Head:
-        """Writes the whole journal to a file (`store.journal_file`). Raises StoreError."""
-        return export(self._store, path, self._catalog, program_version(), at)
+    def export(self, path: Path, at: float, moved: Callable[[int, int], None] = lambda _done, _all: None) -> Head:
+        """Writes the whole journal to a file (`store.journal_file`). `moved` gets the rows done, and of how many. Raises StoreError."""
+        return export(self._store, path, self._catalog, program_version(), at, moved)
 
     def story(self, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
         """Events from the journal. With `follow` it continues until it is interrupted."""

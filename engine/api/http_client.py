@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from ..attach.desk import POWER_S
+from ..attach.place import POWER_S
 from ..definitions import Json
 from ..rest.messages import Refused
 from ..rest.table import BASE

@@ -8,10 +8,11 @@ from __future__ import annotations
 from msgspec import ValidationError, convert
 
 from ..attach.client import Attached, Receipt
+from ..attach.place import AttachError
 from ..attach.protocol import DoJoin
-from ..attach.server import AttachError
 from ..core.boot.signals import expected
 from ..core.hardware.disk_now import Look
+from ..core.hardware.port_names import natural
 from ..core.hardware.topology import Link, Switch, Topology, topology
 from ..core.operator import verbs
 from ..core.plan.drift import Drift, drift_of
@@ -27,6 +28,7 @@ from ..files.clamps.site import site_catalog
 from ..files.mistakes import CatalogError
 from ..files.paths import DEFAULT_STORE, absolute
 from ..model import Kind, Node, NodeRole, Revision, State
+from ..packets.decoding import COMMAND as DECODING
 from ..packets.decoding import DecodedPacket, Decoder
 from ..packets.packet import Packet, from_json
 from ..reasons import Reason, advice, is_failure, needs_person, sentence
@@ -34,24 +36,35 @@ from ..store.errors import StoreError
 from ..store.file import held, is_of_a_store
 from ..store.journal_file import JournalFile
 from ..store.store import JournalRow, Store
+from ..views import health_words
 from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
+from ..views.cables import WrongCable, wrong_cables
 from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
 from ..views.estimate import Estimate, estimate
 from ..views.explain import layers_in_line
 from ..views.follow import Follower
+from ..views.links_view import LinkGroup, Port, in_order, port_of, ports_of, switch_of
 from ..views.net_view import AddressRow, NetworkView, addresses, networks
 from ..views.node_view import BootView, Disk, Nic, NodePage, RoleLine, StageLife, disks, gave, node_page
 from ..views.past import Journal, Past, Problem, Pruned, Stretch
 from ..views.plan_view import DeploymentView, PlanPage, plan_page, revision_text
 from ..views.preview import NodePreview, Preview, preview
+from ..views.problem_queue import QueuedProblem, problem_queue
+from ..views.progress import Progress, progress
 from ..views.proposals import ProposalView, waiting_edits
 from ..views.rack_view import RackRoom, RackView, Slot, rack_room
 from ..views.revisions import RevisionView, revision_views
 from ..views.roles_view import ABSENT, LETTERS, Column, Lists, Waiting, bearers, cells, columns, lists
+from ..views.search import Finder, Found
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Why, machines, node_row, role_row, sighting_reason, why
+from ..views.timeline import Chart, ChartView, MachineLife, Mark, per_column, spent
+from ..views.timeline_cells import LEVELS, NOTHING, Arrow, Cell, Span, arrows, levels, ticks
+from ..views.timeline_cells import cells as life_cells
+from ..views.timeline_svg import svg as timeline_svg
+from ..views.timeline_waits import WaitsFor, waits_for_others
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -69,11 +82,15 @@ def boot_next(node: Node) -> str:
 
 __all__ = [
     "ABSENT",
+    "DECODING",
     "DEFAULT_STORE",
     "LETTERS",
+    "LEVELS",
+    "NOTHING",
     "ROOT",
     "Accept",
     "AddressRow",
+    "Arrow",
     "AttachError",
     "Attached",
     "AttributeRow",
@@ -81,6 +98,9 @@ __all__ = [
     "Carrier",
     "Catalog",
     "CatalogError",
+    "Cell",
+    "Chart",
+    "ChartView",
     "Column",
     "DecodedPacket",
     "Decoder",
@@ -89,15 +109,20 @@ __all__ = [
     "DoJoin",
     "Drift",
     "Estimate",
+    "Finder",
     "Follower",
+    "Found",
     "Journal",
     "JournalFile",
     "JournalRow",
     "Json",
     "Kind",
     "Link",
+    "LinkGroup",
     "Lists",
     "Look",
+    "MachineLife",
+    "Mark",
     "NetworkView",
     "Nic",
     "Node",
@@ -109,10 +134,13 @@ __all__ = [
     "Packet",
     "Past",
     "PlanPage",
+    "Port",
     "Preview",
     "Problem",
+    "Progress",
     "ProposalView",
     "Pruned",
+    "QueuedProblem",
     "RackRoom",
     "RackView",
     "Reason",
@@ -125,6 +153,7 @@ __all__ = [
     "RoleRow",
     "SetAttribute",
     "Slot",
+    "Span",
     "StageLife",
     "State",
     "Step",
@@ -135,14 +164,17 @@ __all__ = [
     "Switch",
     "Topology",
     "Waiting",
+    "WaitsFor",
     "Why",
     "WhyChain",
     "WhyFact",
     "WhyLink",
     "World",
+    "WrongCable",
     "absolute",
     "addresses",
     "advice",
+    "arrows",
     "bearers",
     "boot_next",
     "carrier_words",
@@ -157,14 +189,19 @@ __all__ = [
     "estimate",
     "from_json",
     "gave",
+    "health_words",
     "held",
+    "in_order",
     "is_failure",
     "is_of_a_store",
     "layers_in_line",
+    "levels",
+    "life_cells",
     "lists",
     "looks_of",
     "lost",
     "machines",
+    "natural",
     "needs_person",
     "networks",
     "next_step",
@@ -172,8 +209,13 @@ __all__ = [
     "node_page",
     "node_row",
     "node_state",
+    "per_column",
     "plan_page",
+    "port_of",
+    "ports_of",
     "preview",
+    "problem_queue",
+    "progress",
     "rack_room",
     "revision_text",
     "revision_views",
@@ -183,9 +225,15 @@ __all__ = [
     "short",
     "sighting_reason",
     "site_catalog",
+    "spent",
+    "switch_of",
+    "ticks",
+    "timeline_svg",
     "topology",
     "verbs",
     "waiting_edits",
+    "waits_for_others",
     "why",
     "why_chain",
+    "wrong_cables",
 ]

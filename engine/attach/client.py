@@ -20,9 +20,9 @@ from msgspec import Struct
 
 from ..definitions import Json
 from ..reasons import Reason
+from .place import POWER_S, SOCKET, AttachError, short_path
 from .protocol import (
     LINE,
-    SOCKET,
     AnyRequest,
     AskDisks,
     AskHealth,
@@ -40,7 +40,6 @@ from .protocol import (
     Stop,
     Wait,
 )
-from .server import POWER_S, AttachError, short_path
 
 PATIENCE_S = POWER_S + 10.0
 """Seconds. Longer than the engine takes for the slowest request, so that the engine's own answer comes first."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol, assert_never
 
 from .. import reasons
@@ -17,6 +16,7 @@ from ..definitions import Json
 from ..effects import Accept, Refuse
 from ..events import Asked, Operate, Recall, SetAttribute
 from ..reasons import Reason
+from .place import POWER_S
 from .protocol import (
     VERSION,
     AnyRequest,
@@ -40,8 +40,6 @@ from .protocol import (
 log = logging.getLogger(__name__)
 
 ASK_S = 30.0
-POWER_S = 90.0
-"""Seconds. A soft shutdown is read back for half a minute, after other calls to that BMC."""
 WAIT_S = 30.0
 
 
@@ -68,6 +66,8 @@ class Host(Protocol):
 
 
 def program_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # loads the parser of mails
+
     try:
         return version("crowbar-tui")
     except PackageNotFoundError:  # a checkout that is not installed

@@ -20,8 +20,6 @@ from ..reasons import Reason
 VERSION = 1
 LINE = 2 * 1024 * 1024
 """Most bytes of a line, both ways. A plan of a large rack has some hundred kB, live values of 16,000 nodes about 2 MB."""
-SOCKET = "engine.sock"
-"""Name of the socket in the store's directory."""
 
 
 class Request(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do"):
@@ -106,6 +104,7 @@ class DoJoin(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag
     machine must know the engine's key already."""
 
     address: str
+    """`ADDRESS`, or `ADDRESS:PORT` if SSH listens on another port than 22."""
     user: str = "root"
     name: str = ""
     """The first label of its name here. Empty: its own host name."""

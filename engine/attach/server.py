@@ -32,17 +32,18 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
 
 from .. import reasons
-from .desk import POWER_S, Host, carry_out, program_version, refusal
-from .protocol import LINE, SOCKET, VERSION, AnyRequest, AskHealth, Reply
-
-__all__ = ["POWER_S", "AttachError", "AttachService", "Host", "program_version", "short_path", "user_name"]
+from ..definitions import Json
+from .desk import Host, carry_out, refusal
+from .place import SOCKET, AttachError, short_path
+from .protocol import LINE, VERSION, AnyRequest, AskHealth, Reply, Wait
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +56,17 @@ _decode = msgspec.json.Decoder(AnyRequest).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class AttachError(Exception):
-    """The socket cannot be created, or no engine answers on it. The text is one sentence with advice."""
+@dataclass
+class Peer:
+    """A client. `pid` as this process sees it; 0: it lies in another namespace."""
 
-
-@contextlib.contextmanager
-def short_path(directory: Path) -> Iterator[str]:
-    """A name for the socket in this directory that is always short enough."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{fd}/{SOCKET}"
-    finally:
-        os.close(fd)
+    uid: int
+    pid: int
+    user: str
+    since: float
+    """Wall time."""
+    watches: bool = False
+    """True once it waited for news: it is a console, not a single command."""
 
 
 class AttachService:
@@ -76,7 +76,7 @@ class AttachService:
         self._directory = directory
         self._host = host
         self._user_of = user_of or user_name
-        self._clients: dict[socket.socket, int] = {}
+        self._clients: dict[socket.socket, Peer] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._listener: socket.socket | None = None
@@ -126,6 +126,14 @@ class AttachService:
     def clients(self) -> int:
         return len(self._clients)
 
+    def consoles(self) -> list[dict[str, Json]]:
+        """The consoles of other processes, the oldest first: `who`, `pid`, `since` (wall time), and `where`, the terminal (empty: not
+        known)."""
+        with self._lock:
+            peers = [peer for peer in self._clients.values() if peer.watches]
+        peers.sort(key=lambda peer: peer.since)
+        return [{"who": p.user, "pid": p.pid, "since": p.since, "where": terminal_of(p.pid)} for p in peers]
+
     # -- clients ---------------------------------------------------------------------------------------------------
 
     def _accept(self, listener: socket.socket) -> None:
@@ -147,12 +155,13 @@ class AttachService:
 
     def _admit(self, client: socket.socket) -> None:
         client.settimeout(PATIENCE_S)
-        _, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        peer = Peer(uid, pid, self._user_of(uid), time.time())
         with self._lock:
-            of_one = sum(one == uid for one in self._clients.values())
+            of_one = sum(one.uid == uid for one in self._clients.values())
             full = len(self._clients) >= CLIENTS or of_one >= CLIENTS_OF_ONE
             if not full:
-                self._clients[client] = uid
+                self._clients[client] = peer
         if full:
             self._count("too_many")
             limit = CLIENTS_OF_ONE if of_one >= CLIENTS_OF_ONE else CLIENTS
@@ -161,11 +170,12 @@ class AttachService:
                 client.send(_line(refusal(0, reasons.too_many(what="the number of attached clients,", count=limit, limit=limit))))
             client.close()
             return
-        threading.Thread(target=self._serve, args=(client, self._user_of(uid)), name=f"attach-{uid}", daemon=True).start()
+        threading.Thread(target=self._serve, args=(client, peer), name=f"attach-{uid}", daemon=True).start()
 
-    def _serve(self, client: socket.socket, who: str) -> None:
+    def _serve(self, client: socket.socket, peer: Peer) -> None:
+        who = peer.user
         try:
-            self._converse(client, who)
+            self._converse(client, peer)
         except TimeoutError:
             self._count("slow")
         except OSError:
@@ -178,7 +188,7 @@ class AttachService:
                 self._clients.pop(client, None)
             client.close()
 
-    def _converse(self, client: socket.socket, who: str) -> None:
+    def _converse(self, client: socket.socket, peer: Peer) -> None:
         pending = b""
         begun = 0.0
         while not self._stopping.is_set():
@@ -199,7 +209,7 @@ class AttachService:
                 if len(line) > LINE:
                     break
                 if line.strip():
-                    _send(client, self._answer(line, who))
+                    _send(client, self._answer(line, peer))
             if len(pending) > LINE or (b"\n" in pending):
                 self._count("too_long")
                 _send(client, refusal(0, reasons.too_many(what="the length of a line in bytes,", count=len(pending), limit=LINE)))
@@ -211,7 +221,8 @@ class AttachService:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def _answer(self, line: bytes, who: str) -> Reply:
+    def _answer(self, line: bytes, peer: Peer) -> Reply:
+        who = peer.user
         try:
             request = _decode(line)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -221,6 +232,7 @@ class AttachService:
             return refusal(number, reasons.bad_request(message=str(error)[:200]))
         if request.crowbar != VERSION:
             return refusal(request.id, reasons.other_version(theirs=request.crowbar, ours=VERSION))
+        peer.watches = peer.watches or isinstance(request, Wait)
         try:
             answer = carry_out(self._host, request, who)
             if isinstance(request, AskHealth):
@@ -246,6 +258,21 @@ def user_name(uid: int, uid_map: Path = Path("/proc/self/uid_map")) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid-{uid}"
+
+
+def terminal_of(pid: int) -> str:
+    """The terminal of a process, like `pts/3` or `tty1` (proc(5), field 7 of stat). Empty: none, or not known."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        number = int(fields[4])
+    except (OSError, ValueError, IndexError):
+        return ""
+    major, minor = os.major(number), os.minor(number)
+    if 136 <= major <= 143:
+        return f"pts/{(major - 136) * 256 + minor}"
+    if major == 4:
+        return f"tty{minor}" if minor < 64 else f"ttyS{minor - 64}"
+    return ""
 
 
 def _envelope(line: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Collects the parts of a bundle on this machine: the plan, images from the shelf, imported barclamps, packages and wheels."""
+"""Collects the parts of a bundle on this machine: the plan, images from the shelf, imported barclamps, packages, sources and wheels."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from . import BundleError, needs
 from .manifest import BARCLAMPS, PLAN
 from .private_apt import PrivateApt
 from .recorder import Recorder
+from .sources import from_source
 
-LEAVE_OUT = ("images", "packages", "wheels")
+LEAVE_OUT = ("images", "packages", "sources", "wheels")
 """What `--without` may name."""
 CACHE = "bundle-packages"
 """Folder of the store that keeps packages between two bundles."""
@@ -78,6 +79,8 @@ def collect(wish: Wish, work: Path, tell: Tell) -> tuple[Found, list[str], list[
                 systems.append(system)
             if why:
                 left_out.append(why)
+    if "sources" not in wish.without:
+        found |= from_source(wish.store, wish.plan, wish.catalog, work, tell)
     if "wheels" not in wish.without:
         found |= _wheels(wish, work, tell)
     return found, systems, left_out

@@ -14,10 +14,10 @@ from ..store.file import sync
 from ..trust.bundle_key import BundleKey
 from .contents import Tell, Wish, collect, sums
 from .manifest import FORMAT, Manifest, Part, check
-from .tape import write
+from .tape import Moved, write
 
 
-def create(wish: Wish, key: BundleKey, file: Path, tell: Tell) -> Manifest:
+def create(wish: Wish, key: BundleKey, file: Path, tell: Tell, moved: Moved = lambda _done, _all: None) -> Manifest:
     """Writes the bundle to `file`. Raises BundleError and OSError; then `file` is as it was."""
     fresh = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     with tempfile.TemporaryDirectory(prefix="crowbar-bundle-") as work:
@@ -40,7 +40,7 @@ def create(wish: Wish, key: BundleKey, file: Path, tell: Tell) -> Manifest:
         tell(f"writing {len(manifest.parts)} parts, {manifest.octets:,} bytes")
         try:
             with fresh.open("xb") as out:
-                write(out, manifest, key, opened)
+                write(out, manifest, key, opened, moved)
                 out.flush()
                 os.fsync(out.fileno())
             os.replace(fresh, file)

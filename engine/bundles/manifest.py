@@ -7,7 +7,8 @@ Names decide where a part goes when the bundle is opened:
     barclamps/imported.tar       the barclamps that the site imported
     packages/HOST/PATH           a file of a mirror: lists that the distribution signed, and packages
     wheels/FILE.whl              this program, and what it needs
-    sources/NAME.bundle          a git repository
+    sources/ID.bundle            a git repository
+    sources/built-KEY/FILE       wheels that were built from one
 
 Everything is checked before a byte is written: a name that leads out, a name that is there twice or is a file and a folder, a size above
 the bounds. Pure.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..core.plan.network_roles import TEMPLATE, network_of
-from ..definitions import Catalog
+from ..definitions import Catalog, Json
 from ..plan import Plan
+from ..sources.wish import Build, builds_of
 
 DEFAULT_OS = "debian-12"
 FAMILY_OF = {"debian": "debian", "ubuntu": "debian", "alma": "redhat", "rocky": "redhat", "fedora": "redhat"}
@@ -13,14 +14,30 @@ SUITES = {"debian-12": "bookworm", "debian-13": "trixie", "ubuntu-24.04": "noble
 """System -> the name of the release in its mirrors."""
 
 
-def systems(plan: Plan, catalog: Catalog) -> list[str]:
-    """The systems that servers of the plan may install, sorted."""
+def builds(plan: Plan, catalog: Catalog) -> list[Build]:
+    """What the plan's roles want from source. Raises SourceError for what no plan can hold."""
+    found: dict[Build, None] = {}
+    for name in sorted({catalog.roles[role].source for role in roles(plan, catalog)} - {""}):
+        for source in values(plan, catalog, f"{name}-source"):
+            for requirements in values(plan, catalog, f"{name}-requirements"):
+                given = {"requirements": requirements, "wanted": [{"value": source}]}
+                for key in ("index", "python"):
+                    given[key] = values(plan, catalog, f"source-{key}")[-1]
+                found |= dict.fromkeys(builds_of(name, {"source": given}))
+    return list(found)
+
+
+def values(plan: Plan, catalog: Catalog, attribute: str) -> list[Json]:
+    """The values that the plan gives to an attribute, or its default if it gives none."""
     rules = [given for rule in plan.rules for given in (rule.attributes, *(one.attributes for one in rule.roles.values()))]
     settings = [plan.attributes, *(one.attributes for one in plan.deployments.values()), *rules]
-    named = {str(given["target-os"]) for given in settings if "target-os" in given}
-    definition = catalog.attributes.get("target-os")
-    usual = str(definition.default) if definition is not None and definition.default else DEFAULT_OS
-    return sorted(named or {usual})
+    given = [one[attribute] for one in settings if attribute in one]
+    return given or [catalog.attributes[attribute].default]
+
+
+def systems(plan: Plan, catalog: Catalog) -> list[str]:
+    """The systems that servers of the plan may install, sorted."""
+    return sorted({str(one or DEFAULT_OS) for one in values(plan, catalog, "target-os")})
 
 
 def roles(plan: Plan, catalog: Catalog) -> list[str]:

@@ -22,8 +22,11 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,38 +42,76 @@ from ..images.shelf import SUMS
 from ..store.file import sync
 from . import BundleError
 from .manifest import BARCLAMPS, MANIFEST, PLAN, Manifest
-from .tape import Tape, pinned
+from .tape import Moved, Octets, Tape, pinned
 
 NEW, READY = ".bundle-new-", ".bundle-ready"
 MIRRORS, CURRENT = "mirrors", "current"
 KEPT = "bundle"
 """Folder of the store with the plan and the manifest of the bundle that was opened last."""
+SOURCES = re.compile(r"[0-9a-f]{24}\.bundle|built-[0-9a-f]{64}")
+"""Names in the folder `sources`. A mirror is none: its configuration could name programs."""
 LEAST_FREE = 1 << 30
 """Bytes that stay free on the disk."""
 
 
-def open_bundle(store: Path, file: Path, key: str = "", tell: Callable[[str], None] = lambda _text: None) -> Tape:
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come too late now: the rest is renames."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def open_bundle(
+    store: Path,
+    file: Path,
+    key: str = "",
+    tell: Callable[[str], None] = lambda _text: None,
+    moved: Moved = lambda _done, _all: None,
+) -> Tape:
     """Checks the bundle, unpacks it and puts everything in place. Raises BundleError, StoreError and OSError; then nothing has changed."""
+    with file.open("rb") as source:
+        return open_stream(store, source, file.name, key, tell, moved)
+
+
+def open_stream(
+    store: Path,
+    source: Octets,
+    name: str,
+    key: str = "",
+    tell: Callable[[str], None] = lambda _text: None,
+    moved: Moved = lambda _done, _all: None,
+    judged: Callable[[Tape], None] = lambda _tape: None,
+) -> Tape:
+    """Like `open_bundle`, from a stream that is read once. `name`: for sentences. `judged` gets the signed manifest before anything is
+    written, and may raise BundleError."""
     store.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(store):
         _finish(store, tell)
         for old in store.glob(f"{NEW}*"):
             shutil.rmtree(old, ignore_errors=True)
-        with file.open("rb") as source:
-            tape = Tape(source, file.name)
-            pinned(tape, file.name, key)
-            _room(store, tape.manifest, file.name)
-            fresh = store / f"{NEW}{secrets.token_hex(8)}"
-            try:
-                _unpack(tape, fresh, tell)
-                _judge(store, fresh, file)
-                (fresh / MANIFEST).write_bytes(tape.text)
-                _settle(fresh)
+        tape = Tape(source, name, moved)
+        pinned(tape, name, key)
+        judged(tape)
+        _room(store, tape.manifest, name)
+        fresh = store / f"{NEW}{secrets.token_hex(8)}"
+        try:
+            _unpack(tape, fresh, tell)
+            _judge(store, fresh, name)
+            (fresh / MANIFEST).write_bytes(tape.text)
+            _settle(fresh)
+            with _uninterrupted():
                 os.rename(fresh, store / READY)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
-        sync(store)
-        _finish(store, tell)
+                sync(store)
+                _finish(store, tell)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
         return tape
 
 
@@ -163,16 +204,19 @@ def _write(place: Path, pieces: Iterator[bytes]) -> None:
         os.fchmod(out.fileno(), 0o644)
 
 
-def _judge(store: Path, fresh: Path, file: Path) -> None:
+def _judge(store: Path, fresh: Path, name: str) -> None:
     """Refuses what could not be put in place later. Raises BundleError."""
     for image in _folders(fresh / "images"):
         if not (image / SUMS).is_file():
-            raise BundleError(f"image {image.name} of {file.name} has no {SUMS}: make the bundle again")
+            raise BundleError(f"image {image.name} of {name} has no {SUMS}: make the bundle again")
+    for path in (fresh / "sources").glob("*"):
+        if not SOURCES.fullmatch(path.name):
+            raise BundleError(f"{name} holds sources/{path.name[:60]}, which is no repository and no build: do not use it")
     if (archive := fresh / BARCLAMPS).is_file():
         try:
             check_barclamps(store, from_path(archive))
         except (BarclampError, CatalogError) as error:
-            raise BundleError(f"the barclamps of {file.name} do not fit those of this site: {error}") from error
+            raise BundleError(f"the barclamps of {name} do not fit those of this site: {error}") from error
 
 
 def _import(store: Path, archive: Path) -> None:

@@ -18,7 +18,7 @@ import hashlib
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -27,10 +27,20 @@ from ..trust.bundle_key import KEY_BYTES, SIGNATURE_BYTES, BundleKey, fingerprin
 from . import BundleError
 from .manifest import LARGEST_MANIFEST, MANIFEST, SIGNATURE, Manifest, Part, decode, encode
 
+Moved = Callable[[int, int], None]
+"""Gets the octets that are read or written, and of how many."""
 PIECE = 1 << 20
 _BLOCK = tarfile.BLOCKSIZE
 _END = 2 * _BLOCK
 _LARGEST_SIGNATURE = 4096
+
+
+class Octets(Protocol):
+    """What a bundle is read from, once and in order."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most so many octets. Empty: the end."""
+        ...
 
 
 class _Signature(Struct, frozen=True, kw_only=True):
@@ -40,7 +50,9 @@ class _Signature(Struct, frozen=True, kw_only=True):
     signature: str
 
 
-def write(out: IO[bytes], manifest: Manifest, key: BundleKey, opened: Callable[[Part], IO[bytes]]) -> None:
+def write(
+    out: IO[bytes], manifest: Manifest, key: BundleKey, opened: Callable[[Part], IO[bytes]], moved: Moved = lambda _done, _all: None
+) -> None:
     """Writes the bundle. `opened` opens the content of a part. Raises BundleError if a part changed since it was listed, and OSError."""
     text = encode(manifest)
     if len(text) > LARGEST_MANIFEST:
@@ -50,6 +62,7 @@ def write(out: IO[bytes], manifest: Manifest, key: BundleKey, opened: Callable[[
         out.write(_head(name, len(data)))
         out.write(data)
         out.write(bytes(-len(data) % _BLOCK))
+    written = 0
     for part in manifest.parts:
         out.write(_head(part.name, part.size))
         digest, left = hashlib.sha256(), part.size
@@ -58,6 +71,8 @@ def write(out: IO[bytes], manifest: Manifest, key: BundleKey, opened: Callable[[
                 digest.update(piece)
                 left -= len(piece)
                 out.write(piece)
+                written += len(piece)
+                moved(written, manifest.octets)
         if left or digest.hexdigest() != part.sha256:
             raise BundleError(f"{part.name} changed while the bundle was written: run the command again")
         out.write(bytes(-part.size % _BLOCK))
@@ -75,9 +90,11 @@ class Tape:
     """Reads a bundle once, from its beginning to its end. Making it reads the manifest and checks its signature. Raises BundleError and
     OSError."""
 
-    def __init__(self, source: IO[bytes], name: str) -> None:
+    def __init__(self, source: Octets, name: str, moved: Moved = lambda _done, _all: None) -> None:
         self._source = source
         self._name = name
+        self._moved = moved
+        self._octets = 0
         self.text = self._first()
         self.public = self._signed(self.text)
         self.manifest = decode(self.text)
@@ -107,6 +124,8 @@ class Tape:
             piece = self._read(min(left, PIECE), f"in the part {part.name}")
             digest.update(piece)
             left -= len(piece)
+            self._octets += len(piece)
+            self._moved(self._octets, self.manifest.octets)
             yield piece
         if any(self._read(-part.size % _BLOCK, f"behind {part.name}")) or digest.hexdigest() != part.sha256:
             raise BundleError(
@@ -158,10 +177,10 @@ class Tape:
         return public
 
 
-def verify(path: Path, key: str = "") -> Tape:
+def verify(path: Path, key: str = "", moved: Moved = lambda _done, _all: None) -> Tape:
     """Reads all of a bundle and checks it. `key`: the fingerprint that must have signed it; empty: any. Raises BundleError, OSError."""
     with path.open("rb") as source:
-        tape = Tape(source, path.name)
+        tape = Tape(source, path.name, moved)
         pinned(tape, path.name, key)
         for _ in tape.parts():
             pass

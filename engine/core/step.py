@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from ..effects import Accept, Ignore, Refuse
 from ..events import (
     AddressTaken,
+    AdminSeen,
     AnyEvent,
     Bye,
     Commit,
@@ -56,8 +57,10 @@ from ..reasons import Reason
 from ..requests import Request
 from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
+from .hardware import own_port
 from .hardware.found_values import put_all_found
 from .hardware.learn import bmc_clock, bmc_speaks
+from .operator import light
 from .operator.join import join
 from .operator.operate import operate
 from .operator.power import power_set
@@ -215,6 +218,8 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
             _started(w, event)
         case Commit() | CommitProposals() | Propose() | Recall() | Operate() | Join() | KeyRemoved() | SetAttribute():
             _ordered(w, event)
+        case AdminSeen():
+            own_port.seen(w, event)
         case AddressTaken():
             address_taken(w, event)
         case DhcpOverheard():
@@ -311,6 +316,8 @@ def _tick(w: Work, due: Due) -> None:
                 life.tick(w, node)
                 if node.proof is not None:
                     confirm.tick(w, w.nodes[due.node])
+                if node.light is not None:
+                    light.tick(w, w.nodes[due.node])
         case _:
             assert_never(due)
 
@@ -329,6 +336,7 @@ def _started(w: Work, event: Started) -> None:
     follow_stages(w)
     for node in sorted(w.all(Node), key=lambda n: n.id):
         reopen(w, node)
+        light.reopen(w, node)
         w.touch_node(node.id)
     pieces.start(w)
     for sighting in sorted(w.all(Sighting), key=lambda s: s.mac):

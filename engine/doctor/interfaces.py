@@ -164,6 +164,11 @@ def _json(*argv: str) -> object:
         return None
 
 
+def addresses() -> dict[str, tuple[str, ...]]:
+    """Interface -> its IPv4 addresses, `ADDRESS/PREFIX`. Empty: `ip` is missing or failed."""
+    return _addresses(_json)
+
+
 def _addresses(ask: Callable[..., object]) -> dict[str, tuple[str, ...]]:
     out: dict[str, tuple[str, ...]] = {}
     found = ask("ip", "-j", "-4", "address", "show")

@@ -23,8 +23,6 @@ from ..definitions import (
     JIGS,
     LINKED_KINDS,
     MAX_BATCH,
-    MISSING_FLAGS,
-    MISSING_JIGS,
     MOST_PACKAGES,
     PACKAGE,
     TOOLS,
@@ -39,6 +37,7 @@ from ..definitions import (
     Want,
 )
 from ..plan import FACTS
+from . import barclamp_sources as sources
 from .checks import read_checks
 from .clamps.content import digest_of_folder
 from .conditions import read_conditions
@@ -47,12 +46,33 @@ from .mistakes import Mistakes, listed, shown
 from .role_files import check_files
 from .yaml_source import load
 
-NEED_A_SCRIPT = ("gives", "collects", "holds", "verify", "reverify", "watch", "retry", "timeout", "takes", "tools", "packages", "batch")
+NEED_A_SCRIPT = tuple("gives collects holds verify reverify watch retry timeout takes tools packages source batch".split())
 """Keys of a role that only its script can use."""
 OF_ABSTRACT = ("name", "stage", "jig", "description", "flags", "provides")
 """Keys of an abstract role, which others stand for."""
-WHERE_BOUND = {"bootstrap": ("the admin node", ("", "admin")), "discovery": ("each server", ("", "admin", "memory"))}
+WHERE_BOUND = {
+    "admin": ("the admin node", ("", "admin")),
+    "bootstrap": ("the admin node", ("", "admin")),
+    "discovery": ("each server", ("", "admin", "memory")),
+}
 """Flag that binds a role by itself -> where, and `JigKind.serves` of the jigs that can run there."""
+MISSING_FLAGS = {
+    "service": "a role with the jig local that fails until the service answers, with retry",
+    "powersave": "crowbar node NODE power off",
+    "library": "files in the role's own folder",
+    "server": "gives and wants",
+    "leaverunlog": "nothing: each attempt has its own log",
+}
+"""Flags of the original that do not exist -> what a barclamp uses instead."""
+MISSING_JIGS = {
+    "ansible-playbook": "ansible",
+    "chef": "chef-solo",
+    "puppet-sa": "puppet",
+    "salt": "script",
+    "role-provided": "local",
+    "test": "noop",
+}
+"""Jigs of the original, and well-known tools, that do not exist -> the jig from which a role can do the same."""
 LEAST_WATCH_S = 5.0
 MAY_BE_LEFT_OUT = ("hardware",)
 """Shipped stages that a site's `stages.yml` may leave out."""
@@ -91,6 +111,7 @@ ROLE_KEYS = (
     "checks",
     "batch",
     "packages",
+    "source",
 )
 
 
@@ -124,8 +145,10 @@ class Tables(Struct):
 class BarclampFile:
     """Reads one barclamp.yml into the tables."""
 
-    def __init__(self, folder: Path, stages: tuple[Stage, ...], mistakes: Mistakes, into: Tables) -> None:
+    def __init__(self, folder: Path, stages: tuple[Stage, ...], mistakes: Mistakes, into: Tables, *, sure: bool = False) -> None:
+        """`sure`: its schemas are right and its defaults fit them, because it travels with the program, whose tests look at that."""
         self.folder = folder
+        self.sure = sure
         self.file = folder / "barclamp.yml"
         self.stages = stages
         self.mistakes = mistakes
@@ -136,11 +159,13 @@ class BarclampFile:
         tree = load(self.file, self.mistakes)
         if tree is None:
             return
-        keys = Element(tree, str(self.file), self.mistakes).fields(("barclamp", "attributes", "roles"), ("barclamp",))
+        keys = Element(tree, str(self.file), self.mistakes).fields(("barclamp", "attributes", "sources", "roles"), ("barclamp",))
         if "barclamp" in keys:
             self._head(keys["barclamp"])
         for element in keys.each("attributes"):
             self._attribute(element)
+        for element in keys.each("sources"):
+            self._made(element)
         for element in keys.each("roles"):
             self._role(element)
 
@@ -167,7 +192,7 @@ class BarclampFile:
         if name in self.into.attributes:
             keys["name"].fail(f"attribute {shown(name)} already exists, in barclamp {self.into.attributes[name].barclamp}")
             return
-        schema = keys["schema"].schema() if "schema" in keys else {}
+        schema = self._schema(keys["schema"]) if "schema" in keys else {}
         secret = keys["secret"].truth() if "secret" in keys else False
         if secret and "default" in keys:
             keys["default"].fail("a secret has no default: its value comes from the plan's secrets, or from crowbar set")
@@ -178,13 +203,43 @@ class BarclampFile:
             name=name,
             path=keys["path"].name("a path like a/b/c", _PATH, 200) if "path" in keys else name,
             schema=schema,
-            default=keys["default"].fits(schema) if "default" in keys else None,
+            default=self._default(keys["default"], schema) if "default" in keys else None,
             description=keys.describe(),
             barclamp=self.name,
             secret=secret,
             source=self._source(keys, secret),
             pointer=self._pointer(keys["pointer"]) if "pointer" in keys else "",
         )
+
+    def _schema(self, element: Element) -> dict[str, Json]:
+        value = element.json() if self.sure else None
+        return value if isinstance(value, dict) else element.schema()
+
+    def _default(self, element: Element, schema: dict[str, Json]) -> Json:
+        return element.json() if self.sure else element.fits(schema)
+
+    def _made(self, element: Element) -> None:
+        """A source: the attributes and the role that it makes."""
+        keys = element.fields(("name", "description", "requirements"), ("name",))
+        if "name" not in keys:
+            return
+        requirement = re.compile(sources.REQUIREMENT.removeprefix("^").removesuffix("$"))
+        source = sources.Source(
+            name=keys["name"].name("a source's name", limit=40),
+            description=keys.describe(),
+            requirements=tuple(one.name("a requirement like alpha or alpha>=2", requirement, 300) for one in keys.each("requirements")),
+        )
+        made = sources.attributes_of(source, self.name)
+        taken = [one.name for one in made if one.name in self.into.attributes]
+        if taken or sources.wheels(source.name) in self.into.pending:
+            keys["name"].fail(f"{listed(taken or [sources.wheels(source.name)])} exist already: give the source another name")
+            return
+        self.into.needs.append((keys["name"], sources.BARCLAMP))
+        for attribute in made:
+            self.into.elements[attribute.name] = keys["name"]
+            self.into.attributes[attribute.name] = attribute
+        role = sources.role_of(source)
+        self.into.pending[role.name] = Pending(role, element, [], [(keys["name"], name) for name in role.reads], [])
 
     def _source(self, keys: Fields, secret: bool) -> str:
         """The attribute from whose reported value this one is taken."""
@@ -260,10 +315,18 @@ class BarclampFile:
             batch=self._batch(keys["batch"]) if "batch" in keys else 1,
             packages=self._packages(keys["packages"]) if "packages" in keys else {},
         )
+        role = self._from_source(role, keys, wanted)
         self.into.pending[name] = Pending(role, element, words, wanted, wishes)
         self._sense(role, keys)
         if len(self.mistakes.found) == before:
             self._idle(role, keys)
+
+    def _from_source(self, role: RoleDef, keys: Fields, wanted: list[tuple[Element, str]]) -> RoleDef:
+        if "source" not in keys:
+            return role
+        source = keys["source"].name("a source's name", limit=40)
+        wanted.append((keys["source"], f"{source}-source"))
+        return sources.from_source(role, source)
 
     def _wishes(self, keys: Fields, into: list[tuple[Element, str]]) -> Iterator[tuple[str, Json]]:
         """What the role wishes for its node's hardware: attribute and value. `raid: jbod` is short for `raid: {level: jbod}`."""
@@ -382,10 +445,12 @@ class BarclampFile:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
         if "joined" in role.flags and "discovery" not in role.flags:
             keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
-        if role.packages and role.jig_kind.runs == "node in memory":
+        if role.packages and "packages" in keys and role.jig_kind.runs == "node in memory":
             keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
-        if role.packages and role.jig_kind.batches:
+        if role.packages and "packages" in keys and role.jig_kind.batches:
             keys["packages"].fail(f"jig {role.jig} installs nothing on a node: require a role of the jig script that has these packages")
+        if role.source and role.jig != "script":
+            keys["source"].fail("a role that may come from source needs the jig script, which brings the tool from-source to the node")
         if "milestone" in role.flags and role.jig_kind.scripted:
             keys["flags"].fail("a milestone runs nothing: it needs the jig noop")
         self._environment(role, keys)
@@ -418,10 +483,12 @@ class BarclampFile:
                 keys[key].fail(f"an abstract role is never bound, so {key} would do nothing")
         if {"once", "destructive"} <= role.flags:
             keys["flags"].fail("a destructive role is never repeated by itself, so once would do nothing")
+        if {"admin", "discovery"} <= role.flags:
+            keys["flags"].fail("a discovery role looks at servers, so it does not belong on the admin node")
         for flag, (where, serves) in WHERE_BOUND.items():
             if flag in role.flags and role.jig in JIGS and role.jig_kind.serves not in serves:
                 use = " or ".join(name for name, jig in JIGS.items() if jig.serves in serves)
-                keys["jig"].fail(f"a {flag} role is bound to {where}, where jig {role.jig} cannot run: use {use}")
+                keys["jig"].fail(f"a role with the flag {flag} is bound to {where}, where jig {role.jig} cannot run: use {use}")
 
     def _environment(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """A jig of the node runs in one kind of environment, and the stage decides which one that is."""

@@ -55,9 +55,9 @@ def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file:
     mistakes = Mistakes()
     stages, places = read_stages(stages_file, mistakes)
     mistakes.end(CatalogError)  # without stages every role would be a mistake
-    tables = Tables()
+    tables, ours = Tables(), shipped_folder("barclamps")
     for folder in _folders(barclamp_dirs, "barclamp.yml"):
-        BarclampFile(folder, stages, mistakes, tables).read()
+        BarclampFile(folder, stages, mistakes, tables, sure=folder.parent == ours).read()
     images: dict[str, ImageDef] = {}
     for folder in _folders(image_dirs, "image.yml"):
         read_image(folder, mistakes, tables.folders, images)

@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
-import jsonschema
-
 from ..definitions import Json
 from .mistakes import Mistakes, PlanMistake, listed, nearest, shown
 from .yaml_source import Listing, Tree, Word, plain
@@ -188,6 +186,8 @@ class Element:
 
     def schema(self) -> dict[str, Json]:
         """A JSON Schema (draft 2020-12), which is checked itself. References stay inside it."""
+        import jsonschema  # as long to load as all shipped barclamps to read, and those need no check
+
         value = self.json()
         if not isinstance(value, dict):
             self.fail(f"expected a JSON Schema, which is a map, not {self._kind()}")
@@ -204,8 +204,10 @@ class Element:
 
     def fits(self, schema: Mapping[str, Json], secret: bool = False) -> Json:
         """A JSON value that fits the schema."""
+        from jsonschema import Draft202012Validator
+
         value = self.json()
-        errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
+        errors = Draft202012Validator(schema).iter_errors(value)
         for error in sorted(errors, key=lambda e: list(map(str, e.absolute_path))):
             element = self.at(error.absolute_path)
             if secret:

@@ -13,8 +13,8 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network
 from typing import cast
 
-from ..core.plan.links import BMC, HASHED, HASHES, MEMBERS, LinkName, bond_name, bond_of, conduits_of, links_of
-from ..plan import BOND_MODES, ROUTER, Bond, BondMode, Network
+from ..core.plan.links import BMC, HASHED, HASHES, LACP, MEMBERS, LinkName, bond_name, bond_of, conduits_of, links_of
+from ..plan import BOND_MODES, ROUTER, Bond, BondMode, LacpRate, Network
 from .element import Element, Fields
 from .mistakes import shown
 
@@ -67,17 +67,20 @@ def read_bond(keys: Fields, conduit: str) -> Bond | None:
 
 
 def _bond(element: Element, old: bool) -> Bond:
-    keys = element.fields(tuple(_OLD) if old else ("mode", "hash", "miimon"))
+    keys = element.fields(tuple(_OLD) if old else ("mode", "hash", "miimon", "lacp_rate"))
     policy = keys.get("xmit_hash_policy" if old else "hash")
     mode: BondMode = "active-backup"
     if "mode" in keys:
         mode = BOND_MODES[keys["mode"].integer(0, 6)] if old else cast(BondMode, keys["mode"].choice(BOND_MODES))
     if policy is not None and mode not in HASHED:
         policy.fail(f"mode {mode} has no hash; {', '.join(sorted(HASHED))} have one")
+    if "lacp_rate" in keys and mode != LACP:
+        keys["lacp_rate"].fail(f"mode {mode} does not speak LACP; {LACP} does")
     return Bond(
         mode=mode,
         hash=policy.choice(HASHES) if policy is not None else "",
         miimon=keys["miimon"].integer(10, 10_000) if "miimon" in keys else 100,
+        lacp_rate=cast(LacpRate, keys["lacp_rate"].choice(("slow", "fast"))) if "lacp_rate" in keys else "",
     )
 
 

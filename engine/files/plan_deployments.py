@@ -109,6 +109,8 @@ def _deployment(
     for role, where in keys["roles"].entries("a map from roles to nodes").items() if "roles" in keys else ():
         _role(where, role, catalog)
         roles[role] = _selectors(where, groups)
+        if role in catalog.roles and catalog.roles[role].admin_only and any(one not in ("", "admin") for one in roles[role]):
+            where.fail(f"role {role!r} runs only on the admin node: write {role}: admin")
         places[name, role] = where
     attributes = read_attributes(keys, catalog)
     return DeploymentDef(name=name, parent=parent, attributes=attributes, roles=roles), keys.get("parent", element)

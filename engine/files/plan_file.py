@@ -12,7 +12,7 @@ Rules
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
@@ -20,8 +20,8 @@ from typing import Literal, cast
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
 from ..core.plan.owned import SYSTEM
-from ..definitions import Catalog
-from ..plan import FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
+from ..definitions import Catalog, Json
+from ..plan import BOX, FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .conditions import read_conditions
 from .element import LABEL, NAME, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
@@ -52,6 +52,7 @@ KEYS = (
     "patience",
     "versions",
 )
+_BOX = "a map from facts to values, like serial: SN7"
 _MATCH = "a map from facts to values; {} matches every node"
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,9}")
 _PORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._/:-]{0,62}")
@@ -198,16 +199,18 @@ def _racks(keys: Fields, networks: dict[str, Network]) -> tuple[RackDef, ...]:
         if name and any(name == rack.name for rack in racks):
             own["name"].fail(f"rack {shown(name)} already exists")
         units = own["units"].integer(1, 60) if "units" in own else 42
-        places = _places(own["places"], units, ports, networks, pinned) if "places" in own else ()
+        places = _places(own["places"], units, ports, networks, pinned, racks) if "places" in own else ()
         racks.append(RackDef(name=name, units=units, places=places))
     return tuple(racks)
 
 
-def _places(element: Element, units: int, ports: dict[str, str], networks: dict[str, Network], pinned: set[str]) -> tuple[PlaceDef, ...]:
+def _places(
+    element: Element, units: int, ports: dict[str, str], networks: dict[str, Network], pinned: set[str], racks: Sequence[RackDef]
+) -> tuple[PlaceDef, ...]:
     places: list[PlaceDef] = []
     taken: dict[int, int] = {}
     for text, place in element.entries().items():
-        keys = place.fields(("height", "cables", "addresses"))
+        keys = place.fields(("height", "cables", "addresses", "expects"))
         height = keys["height"].integer(1, 20) if "height" in keys else 1
         unit = int(text) if text.isdecimal() and len(text) < 4 else 0
         if not 1 <= unit <= units:
@@ -233,8 +236,20 @@ def _places(element: Element, units: int, ports: dict[str, str], networks: dict[
                 ports[same] = cable.path
             cables[link] = port
         addresses = _pins(keys["addresses"], networks, pinned) if "addresses" in keys else {}
-        places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses))
+        expects = _box(keys["expects"], places, racks) if "expects" in keys else {}
+        places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses, expects=expects))
     return tuple(places)
+
+
+def _box(element: Element, here: Sequence[PlaceDef], racks: Sequence[RackDef]) -> dict[str, Json]:
+    """What a place expects of the machine in it. A serial is expected in one place."""
+    found = read_conditions(element, BOX, _BOX, {"firmware": ("bios", "efi")})
+    serial = found.get("serial")
+    if element.json() == {}:
+        element.fail(f"expected {_BOX}, not an empty map")
+    if isinstance(serial, str) and any(serial == one.expects.get("serial") for one in (*here, *(p for rack in racks for p in rack.places))):
+        element.fail(f"another place already expects the serial {shown(serial)}")
+    return found
 
 
 def _pins(element: Element, networks: dict[str, Network], pinned: set[str]) -> dict[str, str]:

@@ -104,12 +104,14 @@ def _router(network: Network) -> Json:
 
 
 def _bond(bond: Bond) -> dict[str, Json]:
-    return {"mode": bond.mode} | _set(hash=bond.hash, miimon=0 if bond.miimon == Bond().miimon else bond.miimon)
+    return {"mode": bond.mode} | _set(hash=bond.hash, miimon=0 if bond.miimon == Bond().miimon else bond.miimon, lacp_rate=bond.lacp_rate)
 
 
 def _rack(rack: RackDef) -> dict[str, Json]:
     places: dict[int, Json] = {
-        place.unit: _set(height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses)
+        place.unit: _set(
+            height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses, expects=place.expects
+        )
         for place in rack.places
     }
     return {"name": rack.name} | _set(units=0 if rack.units == 42 else rack.units, places=places)

@@ -19,7 +19,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -31,7 +31,7 @@ from .ansible_batches import Batches
 from .ansible_events import HostResult
 from .ansible_files import pack
 from .detached import CHUNK, ChannelLost, Detached, Progress, ignore_progress
-from .leg_report import LegReport
+from .leg_report import LegReport, Seen
 from .local import LocalChannel
 from .logs import Logs
 from .order import Order
@@ -39,7 +39,7 @@ from .outcome import OVER_TIME, failed
 from .task_tar import TaskTarError
 
 GATHER_S = 0.5
-POLL_MOST_S = 0.5
+POLL_MOST_S = 0.2
 """A look at a run here costs a file's status, so an outcome need not be late by an eighth of the run's time."""
 RUNS = 8
 """Runs at a time. Each is a process of about 60 MB, and one more per node of its batch."""
@@ -79,9 +79,9 @@ class AnsibleChannel:
 
     # -- the channel ----------------------------------------------------------------------------------------------
 
-    def begin(self, order: Order, _task: bytes, timeout_s: int) -> LegReport:
+    def begin(self, order: Order, _task: bytes, timeout_s: int, _patience_s: int, _acked: Sequence[str]) -> Seen:
         if self._batches.of(order.attempt):
-            return self.look(order)
+            return self.look(order, 0)
         if order.target is None:
             raise ChannelLost(reasons.no_address(node=order.node.name or order.node.id))
         if order.target.host_key is None:
@@ -92,9 +92,13 @@ class AnsibleChannel:
                 self._gathering.setdefault(key, {})[order.attempt] = order
                 self._since.setdefault(key, self._clock())
         self._start_due()
-        return LegReport(id=order.attempt, state="running")
+        return Seen(LegReport(id=order.attempt, state="running"))
 
-    def look(self, order: Order) -> LegReport:
+    def look(self, order: Order, offset: int) -> Seen:
+        report = self._look(order)
+        return Seen(report, self.read_log(order, offset) if report.state in ("running", "ended") else b"")
+
+    def _look(self, order: Order) -> LegReport:
         attempt = order.attempt
         self._start_due()
         with self._lock:
@@ -165,7 +169,7 @@ class AnsibleChannel:
         try:
             task = pack(orders, self._key)
             self._batches.record(batch, (one.attempt for one in orders))
-            run = self._runs.begin(_of(orders[0], batch), task, timeout_s)
+            run = self._runs.begin(_of(orders[0], batch), task, timeout_s, 0, ()).report
             if run.state != "unstarted":
                 return
             said = {one.attempt: LegReport(id=one.attempt, state="unstarted", error=run.error) for one in orders}
@@ -186,7 +190,7 @@ class AnsibleChannel:
             if not ended and now - self._seen.get(batch, -LOOK_S) < LOOK_S:
                 return LegReport(id=batch, state="running")
             self._seen[batch] = now
-        run = self._runs.look(_of(order, batch))
+        run = self._runs.look(_of(order, batch), 0).report
         if run.state != "running":
             with self._lock:
                 self._seen.pop(batch, None)

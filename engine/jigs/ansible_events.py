@@ -6,8 +6,11 @@ Events are those of ansible-runner (its documentation, "Runner Artifact Job Even
   ended early because of another host (`any_errors_fatal`, `max_fail_percentage`).
 * The failure of a host is its last one that nothing ignored or rescued, because that one ended the host's play.
 * A host without Python says so with exit code 127 of its shell, as each program that is not there (POSIX shell, 2.8.2).
-* Gives are what `set_stats` sets as `crowbar_gives`; a name of Ansible's cannot have a `-`. `crowbar_exit` is the exit code of the attempt
-  (64, 128 or 192 instead of 0).
+* Gives are what `set_stats` sets as `crowbar_gives`, and facts with the name of a give of the role: of `set_fact`, `setup` and any other
+  module that returns `ansible_facts`. A name of Ansible's cannot have a `-`, so `default-ipv4` is the fact `default_ipv4` or
+  `ansible_default_ipv4`, as `setup` calls it. What `set_stats` says counts first, then the fact without the prefix.
+* A fact's result belongs to the host of the event, and no other fact of it is kept: `setup` returns hundreds.
+* `crowbar_exit` is the exit code of the attempt (64, 128 or 192 instead of 0).
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ class HostResult(Struct, frozen=True, kw_only=True):
 
 
 class _Host:
-    __slots__ = ("changed", "exit", "failure", "gives", "lost", "no_python", "task")
+    __slots__ = ("changed", "exit", "facts", "failure", "gives", "lost", "no_python", "task")
 
     def __init__(self) -> None:
         self.task = ""
@@ -59,14 +62,18 @@ class _Host:
         self.lost = ""
         self.no_python = False
         self.gives: dict[str, Json] = {}
+        self.facts: dict[str, Json] = {}
+        """By the names of the facts."""
         self.exit: Json = DONE
 
 
 class Story:
     """Takes the events of one run in their order."""
 
-    def __init__(self, hosts: Iterable[str], check: bool) -> None:
+    def __init__(self, hosts: Iterable[str], check: bool, gives: Iterable[str] = ()) -> None:
+        """`gives`: names of what the role gives."""
         self._hosts = {name: _Host() for name in hosts}
+        self._facts = {give: (f"ansible_{plain}", plain) for give in gives for plain in [give.replace("-", "_")]}
         self._check = check
         self._stats: Mapping[str, Mapping[str, int]] = {}
         self._broken_off = False
@@ -109,6 +116,8 @@ class Story:
             if result.get("changed") and not host.changed:
                 host.changed = task
             _set_stats(host, result.get("ansible_stats"))
+        if kind in ("runner_on_ok", "runner_item_on_ok"):
+            self._take_facts(host, result.get("ansible_facts"))
         if not text.strip():
             return {}
         heading = "" if host.task == task else f"\nTASK [{task}]\n"
@@ -137,10 +146,18 @@ class Story:
         if self._check and self._count("changed", name):
             return HostResult(exit=NOT_SO, message=f"{host.changed}: it would change something")
         if self._check:
-            return HostResult(gives=host.gives)
+            return HostResult(gives=self._gives(host))
         if host.exit not in (DONE, DONE_REBOOT, AGAIN, AGAIN_REBOOT):
             return HostResult(exit=FAILED, message=f"{EXIT} must be 0, 64, 128 or 192, not {shorten(clean(str(host.exit)), 40)}")
-        return HostResult(exit=int(host.exit), gives=host.gives)
+        return HostResult(exit=int(host.exit), gives=self._gives(host))
+
+    def _take_facts(self, host: _Host, facts: Any) -> None:
+        if isinstance(facts, Mapping):
+            host.facts |= {name: facts[name] for names in self._facts.values() for name in names if name in facts}
+
+    def _gives(self, host: _Host) -> dict[str, Json]:
+        facts = {give: host.facts[name] for give, names in self._facts.items() for name in names if name in host.facts}
+        return facts | host.gives
 
     def _count(self, what: str, name: str) -> int:
         found = self._stats.get(what, {}).get(name, 0)

@@ -56,6 +56,8 @@ class Batch(Struct, frozen=True, kw_only=True):
     """True: look only (`--check`), for a verify."""
     key: str
     """File of the engine's private key."""
+    gives: tuple[str, ...] = ()
+    """Names of what the role gives."""
 
 
 def pack(orders: Sequence[Order], key: Path) -> bytes:
@@ -67,9 +69,9 @@ def pack(orders: Sequence[Order], key: Path) -> bytes:
         hosts=tuple(Host(name=names[one.attempt], attempt=one.attempt) for one in orders),
         check=first.start.action == "verify",
         key=str(key),
+        gives=first.role.gives,
     )
     made["run"] = _run()
-    made["attributes.json"] = b"{}"
     made["batch.json"] = msgspec.json.encode(batch)
     made["masks.json"] = msgspec.json.encode(sorted({secret for one in orders for secret in one.secrets}))
     made["known_hosts"] = "".join(f"{known_host(_target(one))}\n" for one in orders).encode()
@@ -79,7 +81,7 @@ def pack(orders: Sequence[Order], key: Path) -> bytes:
     out: list[bytes] = []
     for name in sorted(made):
         out += entry(name, made[name], 0o755 if name == "run" else 0o600)
-    return closed(out)
+    return closed(out, {})
 
 
 def _run() -> bytes:

@@ -23,10 +23,12 @@ import resource
 import shlex
 import shutil
 import signal
-import subprocess
+import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +44,7 @@ HOST_LOG = 1024 * 1024
 MAX_GIVES = 256 * 1024
 MAX_FILE = 512 * 1024 * 1024
 """Most bytes of any file that the run writes (RLIMIT_FSIZE)."""
+MUX_HELLO, MUX_VERSION, MUX_TERMINATE = 1, 4, 0x10000005
 _CUT = b"\n[the log is cut here]\n"
 _PLAYBOOK = "ansible-playbook"
 
@@ -109,7 +112,7 @@ def run(here: Path) -> int:
     secrets = msgspec.json.decode((here / "masks.json").read_bytes(), type=list[str])
     (here / "masks.json").unlink()
     masker = Masker(secrets)
-    story = Story((host.name for host in batch.hosts), batch.check)
+    story = Story((host.name for host in batch.hosts), batch.check, batch.gives)
     logs = HostLogs(here / "hosts", batch, secrets)
     sockets = Path(tempfile.mkdtemp(prefix="crowbar-"))
     told: list[int] = []
@@ -162,7 +165,7 @@ def _wrapper(folder: Path) -> None:
     beside = Path(sys.executable).parent / _PLAYBOOK
     program = str(beside) if beside.exists() else shutil.which(_PLAYBOOK) or _PLAYBOOK
     file = folder / _PLAYBOOK
-    words = shlex.join([sys.executable, str(Path(__file__).with_name("ansible_guard.py")), program])
+    words = shlex.join([sys.executable, "-I", "-S", str(Path(__file__).with_name("ansible_guard.py")), program])
     file.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     file.chmod(0o700)
 
@@ -191,16 +194,20 @@ def _encoded(found: HostResult) -> bytes:
 
 def _tidy(here: Path, sockets: Path) -> None:
     """Ends the SSH connections that Ansible keeps open, and removes what holds attributes."""
-    words = ["ssh", "-F", "/dev/null", "-O", "exit", "-o"]
-    none = subprocess.DEVNULL
-    ending = [subprocess.Popen([*words, f"ControlPath={one}", "crowbar"], stdin=none, stdout=none, stderr=none) for one in _listed(sockets)]
-    for one in ending:
-        try:
-            one.wait(5)
-        except subprocess.TimeoutExpired:
-            one.kill()
+    for one in _listed(sockets):
+        _end_master(one)
     for folder in (sockets, *(here / name for name in ("inventory", "artifacts", "env", "home", "fact_cache", "bin", "project"))):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_master(path: Path) -> None:
+    """Does what `ssh -O exit` does, without a process for each host (OpenSSH, PROTOCOL.mux). An older master ends by itself in 30 s."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as master:
+        master.settimeout(5)
+        master.connect(str(path))
+        master.sendall(struct.pack(">III", 8, MUX_HELLO, MUX_VERSION) + struct.pack(">III", 8, MUX_TERMINATE, 0))
+        while master.recv(4096):
+            continue  # it closes the connection when it ends
 
 
 def _listed(folder: Path) -> Iterable[Path]:

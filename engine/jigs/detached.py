@@ -13,7 +13,9 @@ lies in a heap, sorted by time.
 * Exceptions of a channel: `ChannelLost` carries the reason, reported as `failed, unreachable`, and following ends. The engine then
   probes the node and orders again. A role that cannot be packed is a failure of the role.
 * If the engine's lane is full, the outcome is offered again after 0.2 s.
-* `acknowledge` is a best-effort call to the host by a worker. If it fails, a record stays on the host, which bounds these itself.
+* `acknowledge` is a best-effort call to the host by a worker. If it fails, a record stays on the host, which bounds these itself. With
+  `acks_wait` it waits up to ACK_S for the next start on that node, which takes it along. `close` delivers what waits.
+* A start stays with its task for up to PATIENCE_S, so a short task is one call. If more turns wait than there are workers, it does not.
 
 The node enforces the time limit. Trap: only the channel's own time-outs free a worker that waits for a silent host, so they must be
 shorter than our patience.
@@ -27,8 +29,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol
 
 from .. import reasons
@@ -37,12 +39,17 @@ from ..model import NodeId
 from ..reasons import Reason
 from . import Submit
 from .cause import clean
-from .leg_report import LegReport
+from .leg_report import Seen
 from .logs import Logs
 from .order import Order
 from .outcome import failed, not_reached, outcome
 from .task_tar import TaskTarError, task_tar
 
+ACK_S = 1.0
+PATIENCE_S = 1
+MAX_ACKED = 64
+"""Most acknowledgements that a start takes along."""
+CLOSE_S = 10.0
 POLL_LEAST_S = 0.05
 POLL_MOST_S = 5.0
 FULL_S = 0.2
@@ -72,14 +79,15 @@ class ChannelLost(Exception):
 class Channel(Protocol):
     """The `attempt` tool of the order's host. Every call may block for a bounded time and may raise ChannelLost."""
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
-        """`attempt start` with the tar on its standard input."""
+    def begin(self, order: Order, task: bytes, timeout_s: int, patience_s: int, acked: Sequence[str]) -> Seen:
+        """`attempt start` with the tar on its standard input: its state when it has ended or after `patience_s`, and its first output. It
+        acknowledges the attempts `acked` of the same host, unless it is `unstarted`."""
 
-    def look(self, order: Order) -> LegReport:
-        """`attempt wait ID 0`."""
+    def look(self, order: Order, offset: int) -> Seen:
+        """`attempt wait ID 0 OFFSET`: its state, and at most CHUNK of its output from this byte."""
 
     def read_log(self, order: Order, offset: int) -> bytes:
-        """`attempt log`: at most 64 KiB from this byte."""
+        """`attempt log`: at most CHUNK from this byte."""
 
     def forget(self, order: Order) -> None:
         """`attempt ack`."""
@@ -112,6 +120,7 @@ class Detached:
         name: str = "detached",
         progress: Progress = ignore_progress,
         poll_most_s: float = POLL_MOST_S,
+        acks_wait: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._submit = submit
@@ -123,7 +132,14 @@ class Detached:
         self._jobs: dict[str, _Job] = {}
         self._orders: dict[str, Order] = {}
         """For everything unacknowledged: where to send the acknowledgement."""
-        self._heap: list[tuple[float, int, str, _Job]] = []
+        self._acks_wait = acks_wait
+        self._acks: dict[NodeId, dict[str, Order]] = {}
+        """Acknowledgements that wait for a start on their node."""
+        self._workers = workers
+        self._waiting = 0
+        """Turns that no worker has begun."""
+        self._heap: list[tuple[float, int, str, _Job | Order]] = []
+        """When, a tie-breaker, and the turn of an attempt or its acknowledgement."""
         self._tie = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -147,7 +163,11 @@ class Detached:
             self._jobs.pop(attempt, None)
             order = self._orders.pop(attempt, None)
             if order is not None and not self._closed:
-                self._pool.submit(self._forget, order)
+                if self._acks_wait:
+                    self._acks.setdefault(order.node.id, {})[attempt] = order
+                    self._push(self._clock() + ACK_S, attempt, order)
+                else:
+                    self._pool.submit(self._forget, order)
         self._logs.close(attempt)
 
     def close(self) -> None:
@@ -156,8 +176,11 @@ class Detached:
             self._closed = True
             self._jobs.clear()
             self._heap.clear()
+            late = [order for some in self._acks.values() for order in some.values()]
+            self._acks.clear()
             self._changed.notify_all()
         self._thread.join()
+        wait([self._pool.submit(self._forget, order) for order in late], CLOSE_S)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     @property
@@ -168,7 +191,7 @@ class Detached:
 
     # -- the heap of turns ----------------------------------------------------------------------------------------
 
-    def _push(self, at: float, attempt: str, job: _Job) -> None:
+    def _push(self, at: float, attempt: str, job: _Job | Order) -> None:
         heapq.heappush(self._heap, (at, next(self._tie), attempt, job))
         self._changed.notify_all()
 
@@ -182,10 +205,24 @@ class Detached:
                     self._changed.wait(self._heap[0][0] - now)
                 else:
                     _, _, attempt, job = heapq.heappop(self._heap)
-                    if self._jobs.get(attempt) is job:
+                    if isinstance(job, Order):
+                        if self._take_acks(job.node.id, attempt):
+                            self._pool.submit(self._forget, job)
+                    elif self._jobs.get(attempt) is job:
+                        self._waiting += 1
                         self._pool.submit(self._turn, attempt, job)
 
+    def _take_acks(self, node: NodeId, attempt: str = "") -> list[Order]:
+        """Takes the waiting acknowledgement of this attempt, or without one those of the node. Under the lock."""
+        some = self._acks.get(node, {})
+        taken = [some.pop(one) for one in ([attempt] if attempt else list(some)[:MAX_ACKED]) if one in some]
+        if not some:
+            self._acks.pop(node, None)
+        return taken
+
     def _turn(self, attempt: str, job: _Job) -> None:
+        with self._changed:
+            self._waiting -= 1
         try:
             event = job.ready or self._advance(job)
         except ChannelLost as lost:
@@ -225,15 +262,13 @@ class Detached:
             except TaskTarError as error:
                 why = reasons.script_failed(role=order.role.name, exit=126, line=str(error))
                 return failed(order.attempt, order.node.id, why)
-            report = self._channel.begin(order, task, max(1, math.ceil(order.timeout_s)))
-            began = True
+            report, piece = self._begin(order, task)
         else:
-            report = self._channel.look(order)
-            began = False
+            # Before the first look this is 0, or where an engine before this one stopped.
+            job.offset = job.offset or self._logs.position(order.attempt) or 0
+            report, piece = self._channel.look(order, job.offset)
         job.first = False
-        over = report.state == "ended"
-        if over or (report.state == "running" and not began):  # a task that has just begun has said nothing worth a question
-            self._copy_log(job, over)
+        self._copy_log(job, piece, report.state == "ended")
         if report.state == "running":
             if report.text or report.percent:
                 self._progress(order.node.id, order.attempt, report.percent, clean(report.text))
@@ -252,20 +287,33 @@ class Detached:
             name=order.node.name,
         )
 
-    def _copy_log(self, job: _Job, over: bool) -> None:
-        if job.offset == 0:
-            job.offset = self._logs.position(job.order.attempt) or 0
+    def _begin(self, order: Order, task: bytes) -> Seen:
+        with self._changed:
+            acks = self._take_acks(order.node.id)
+            patience_s = PATIENCE_S if self._waiting <= self._workers else 0
+        limit_s = max(1, math.ceil(order.timeout_s))
+        taken = False
+        try:
+            seen = self._channel.begin(order, task, limit_s, patience_s, [one.attempt for one in acks])
+            taken = seen.report.state != "unstarted"
+        finally:
+            with self._changed:
+                if not taken and not self._closed:
+                    for one in acks:
+                        self._pool.submit(self._forget, one)
+        return seen
+
+    def _copy_log(self, job: _Job, data: bytes, over: bool) -> None:
+        """Keeps a piece of the log that came with the state, and reads on if there is more."""
         for _ in range(MAX_CHUNKS if over else CHUNKS_A_TURN):
-            if job.chunks >= MAX_CHUNKS:
-                return
-            data = self._channel.read_log(job.order, job.offset)
-            if not data:
+            if not data or job.chunks >= MAX_CHUNKS:
                 return
             job.chunks += 1
             self._logs.write(job.order.attempt, job.offset, data)
             job.offset += len(data)
             if len(data) < CHUNK:
                 return
+            data = self._channel.read_log(job.order, job.offset)
 
     def _forget(self, order: Order) -> None:
         try:

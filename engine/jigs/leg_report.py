@@ -5,7 +5,7 @@ The node is not trusted: the line is bounded, the fields are typed, and anything
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,6 +33,13 @@ class LegReport(Struct, frozen=True, kw_only=True):
         return Ended(state=self.state, exit=self.exit, error=self.error, message=self.message, gives=self.gives, log=log, cut=cut)
 
 
+class Seen(NamedTuple):
+    """What one call of the tool told: the state, and a piece of the log."""
+
+    report: LegReport
+    log: bytes = b""
+
+
 _decoder = msgspec.json.Decoder(LegReport)
 
 
@@ -47,3 +54,9 @@ def parse_report(line: bytes, attempt: str) -> LegReport:
     if report.id != attempt:
         raise ValueError("attempt printed the state of another attempt")
     return report
+
+
+def parse_seen(printed: bytes, attempt: str) -> Seen:
+    """Parses the line and the piece of the log after it. Raises ValueError."""
+    line, _, log = printed.partition(b"\n")
+    return Seen(parse_report(line, attempt), log)

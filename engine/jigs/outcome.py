@@ -8,6 +8,7 @@
 | 65 | failed | applied, but a file was changed by hand (`changed_by_hand`) |
 | 66 | failed; only an operator tries again | the same |
 | 67 | packages that the role needs are missing (`packages_missing`) | could not tell: failed |
+| 68 | a source cannot be built or installed (`source_*`) | could not tell: failed |
 | 128 | again | could not tell: failed |
 | 192 | reboot, and again | could not tell: failed |
 | 124 | over its time limit | over its time limit |
@@ -44,6 +45,8 @@ NO_TOOL = 69
 AGAIN_REBOOT = 192
 LACKS_PACKAGES = 67
 """Exit code of `images/node/packages`: the role did not run, because packages could not be installed."""
+LACKS_SOURCE = 68
+"""Exit code of roles with a source: the script printed `source: CODE: LINE`, which says why its service does not come from there."""
 
 DEFAULT_AFTER_S = 10.0
 MAX_AFTER_S = 86400.0
@@ -83,9 +86,8 @@ def outcome(
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     if action == "verify" and code == BY_HAND:
         return failed(attempt, node, reasons.changed_by_hand(role=role.name, line=line))
-    if action == "run" and code == LACKS_PACKAGES and role.installs_packages:
-        return failed(attempt, node, reasons.packages_missing(role=role.name, line=_missing(ended.log, ended.cut) or line))
-    return failed(attempt, node, reasons.script_failed(role=role.name, exit=code, line=line))
+    why = _lacks(role, code, ended, line) if action == "run" else None
+    return failed(attempt, node, why or reasons.script_failed(role=role.name, exit=code, line=line))
 
 
 def failed(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
@@ -108,6 +110,15 @@ def wrong_gives(role: RoleDef, gives: dict[str, Json]) -> str:
     return ""
 
 
+def _lacks(role: RoleDef, code: int, ended: Ended, line: str) -> reasons.Reason | None:
+    """What the role needs and did not get, if its exit code says that."""
+    if code == LACKS_PACKAGES and role.installs_packages:
+        return reasons.packages_missing(role=role.name, line=_missing(ended.log, ended.cut) or line)
+    if code == LACKS_SOURCE and role.source:
+        return _of_source(role.name, ended.log, ended.cut)
+    return None
+
+
 def _missing(log: str, cut: bool) -> str:
     """What the tool says of the packages that it could not install. Empty: it says nothing."""
     lines = (line.partition(_MISSING)[2] for line in lines_of(log, cut) if line.startswith(_MISSING))
@@ -115,6 +126,16 @@ def _missing(log: str, cut: bool) -> str:
 
 
 _MISSING = "packages: missing "
+_SOURCE = "source: "
+
+
+def _of_source(role: str, log: str, cut: bool) -> reasons.Reason | None:
+    """The last reason that the script printed. None: none that is known."""
+    for line in reversed(lines_of(log, cut)):
+        code, _, text = line.removeprefix(_SOURCE).partition(": ")
+        if line.startswith(_SOURCE) and (kind := reasons.SOURCE_CODES.get(code)) is not None:
+            return kind(role=role, line=shorten(text.strip()))
+    return None
 
 
 def _words(text: str) -> str:

@@ -1,9 +1,10 @@
 """Jig `script`: runs roles in a node's installed system, over SSH, with the node's own `attempt` tool.
 
-`detached.Detached` does the following; this is the channel to the node. Nothing waits for the node: each look is one short command over
-a kept connection, so a thousand attempts need a few workers and no thread each.
+`detached.Detached` does the following; this is the channel to the node. Each look is one short command over a kept connection, so a
+thousand attempts need a few workers and no thread each. A short task needs one command: its start brings the outcome and the log.
 
-* A node without the tools gets them once, at a start: an install by another method may lack them, and a joined machine does.
+* A node without the tools gets them once, at a start: an install by another method may lack them, and a joined machine does. A node whose
+  tool does not know a call has those of an earlier version of the engine, and gets the present ones.
 * If the node cannot be reached, or its answer is not a state: `failed, unreachable`, with the reason. The engine probes, and orders
   again with `resume`. The command may have begun; that does no harm, because the same id starts once.
 * If the tool refuses the start: a failure of the attempt.
@@ -18,7 +19,7 @@ from typing import NoReturn
 from .. import reasons
 from . import Submit
 from .detached import ChannelLost, Detached, Progress, ignore_progress
-from .leg_report import LegReport
+from .leg_report import LegReport, Seen
 from .local import ATTEMPT
 from .logs import Logs
 from .order import Order
@@ -34,20 +35,28 @@ class SshChannel:
         self._tool = tuple(tool)
         self._source = source
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
+    def begin(self, order: Order, task: bytes, timeout_s: int, patience_s: int, acked: Sequence[str]) -> Seen:
         attempts = self._attempts(order)
-        told = attempts.start(order.attempt, task, timeout_s)
-        if isinstance(told, AttemptFault) and told.kind == "no_tool":
-            # The scripts read attributes with the second one. The first one comes last: a node that has it has both.
-            beside = self._source.with_name("attribute")
-            failed = attempts.install(beside.read_bytes(), beside.name) or attempts.install(self._source.read_bytes())
-            told = failed if failed is not None else attempts.start(order.attempt, task, timeout_s)
+        told, log = attempts.start(order.attempt, task, timeout_s, patience_s, acked)
+        if isinstance(told, AttemptFault) and told.kind in ("no_tool", "old_tool"):
+            failed = self._install(attempts)
+            told, log = (failed, b"") if failed is not None else attempts.start(order.attempt, task, timeout_s, patience_s, acked)
         if isinstance(told, AttemptFault) and told.kind != "garbled":
-            return LegReport(id=order.attempt, state="unstarted", error=told.message[:512])
-        return self._report(order, told)
+            return Seen(LegReport(id=order.attempt, state="unstarted", error=told.message[:512]))
+        return Seen(self._report(order, told), log)
 
-    def look(self, order: Order) -> LegReport:
-        return self._report(order, self._attempts(order).wait(order.attempt))
+    def look(self, order: Order, offset: int) -> Seen:
+        attempts = self._attempts(order)
+        told, log = attempts.wait(order.attempt, 0, offset)
+        if isinstance(told, AttemptFault) and told.kind == "old_tool":
+            failed = self._install(attempts)
+            told, log = (failed, b"") if failed is not None else attempts.wait(order.attempt, 0, offset)
+        return Seen(self._report(order, told), log)
+
+    def _install(self, attempts: Attempts) -> AttemptFault | SshFailed | None:
+        """Puts the tools there. Scripts read attributes with the second one. The first one comes last: a node that has it has both."""
+        beside = self._source.with_name("attribute")
+        return attempts.install(beside.read_bytes(), beside.name) or attempts.install(self._source.read_bytes())
 
     def read_log(self, order: Order, offset: int) -> bytes:
         told = self._attempts(order).log(order.attempt, offset)
@@ -89,8 +98,8 @@ class ScriptJig(Detached):
         pool: SshPool,
         *,
         tool: Sequence[str] = TOOL,
-        workers: int = 32,
+        workers: int = 64,
         name: str = "jig-script",
         progress: Progress = ignore_progress,
     ) -> None:
-        super().__init__(submit, logs, SshChannel(pool, tool), workers=workers, name=name, progress=progress)
+        super().__init__(submit, logs, SshChannel(pool, tool), workers=workers, name=name, progress=progress, acks_wait=True)

@@ -315,7 +315,7 @@ class SshPool:
         stdout_bytes: int,
     ) -> SshDone | SshFailed:
         seen = line.seen
-        timer = threading.Timer(max(0.01, deadline - self._clock()), channel.close)
+        timer = threading.Timer(max(0.01, deadline - self._clock()), _close, (channel,))
         timer.daemon = True
         timer.start()
         try:
@@ -343,8 +343,7 @@ class SshPool:
                 return SshFailed(kind="dropped", message="the connection ended while the command ran", host_key=seen)
             return SshDone(exit=channel.exit_status, stdout=bytes(talk.stdout), stderr=bytes(talk.stderr), host_key=seen, cut=talk.cut)
         finally:
-            with suppress(OSError, EOFError):  # it says goodbye over the connection, which may be gone
-                channel.close()
+            _close(channel)
 
     def _late(self, line: _Line, transport: paramiko.Transport, seen: str) -> SshFailed:
         with self._lock:
@@ -363,6 +362,11 @@ def _judge(seen: str, pinned: str | None, trust_first: bool) -> SshFailed | None
     if seen.split()[:2] == pinned.split()[:2]:
         return None
     return SshFailed(kind="host_key", message="it showed a different host key from the pinned one", host_key=seen)
+
+
+def _close(channel: paramiko.Channel) -> None:
+    with suppress(OSError, EOFError):  # it says goodbye over the connection, which may be gone
+        channel.close()
 
 
 def _end(transport: paramiko.Transport) -> None:

@@ -5,7 +5,8 @@
 * A jig whose tool runs on the node brings a `run` of its own (`node_tools`). Its `verify` is the role's file, if the jig has one.
 * For a run of a role that needs packages, `run` is `images/node/packages`. It installs what `packages.list` names and the node lacks, and
   then becomes the role's own script or the jig's, which is in `role-run`.
-* The same order gives the same bytes: sorted entries, owner root, time 0. No owner or time of this machine leaves it.
+* The same order gives the same bytes: sorted entries, owner root, time 0. `attributes.json` is the last one: a node that has it has them
+  all. No owner or time of this machine leaves it.
 * Only plain files and folders inside the role's folder travel. A link that leads out of it, a device or a socket is refused: a barclamp
   must not be a way to send the engine's files to a node.
 * MAX_FILES and MAX_BYTES limit it, because a thousand nodes fetch tasks at once. Images go by HTTP.
@@ -18,11 +19,13 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
+from ..definitions import Json
 from .node_tools import MAX_RUN_LIST, NOT_HERE, RUN_LIST, RUNNERS, TOOLS
 from .order import Order
 
@@ -77,10 +80,7 @@ def task_tar(order: Order) -> bytes:
         action=order.start.action,
         attempt=order.attempt,
     )
-    out = [
-        *entry("attributes.json", msgspec.json.encode(order.attributes, order="deterministic"), 0o600),
-        *entry("task.json", msgspec.json.encode(task), 0o600),
-    ]
+    out = [*entry("task.json", msgspec.json.encode(task), 0o600)]
     for name in sorted(files.keys() | made):
         if name in made:
             out += entry(name, made[name], _mode(name, 0o600))
@@ -88,15 +88,16 @@ def task_tar(order: Order) -> bytes:
         path, mode = files[name]
         with open(path, "rb") as file:
             out += entry(name, file.read(), _mode(name, 0o755 if mode & 0o100 else 0o644))
-    return closed(out)
+    return closed(out, order.attributes)
 
 
 def _mode(name: str, other: int) -> int:
     return 0o755 if name in ("run", ROLE_RUN) else other
 
 
-def closed(parts: list[bytes]) -> bytes:
-    """The tar of these entries, with its end."""
+def closed(parts: list[bytes], attributes: Mapping[str, Json]) -> bytes:
+    """The tar of these entries, with the attributes and its end."""
+    parts = [*parts, *entry("attributes.json", msgspec.json.encode(attributes, order="deterministic"), 0o600)]
     size = sum(map(len, parts))
     return b"".join([*parts, bytes(-(size + _END) % tarfile.RECORDSIZE + _END)])
 

@@ -193,8 +193,8 @@ class Power(Protocol):
         """`set_boot`, then `set("cycle")`, in one login. A machine that is off is only powered on."""
 
     def identify(self, seconds: int) -> PowerResult:
-        """Blinks for so many seconds, 0 to 255; 0 turns it off. Done means that the BMC agreed: IPMI cannot read it back.
-        Redfish knows no duration, so its light stays on until 0."""
+        """Blinks for so many seconds, 0 to 255; 0 turns it off. Read back where the BMC reports its light; elsewhere, done means that it
+        agreed. Redfish knows no duration, so its light stays on until 0."""
 
     def sensors(self) -> SensorResult: ...
 

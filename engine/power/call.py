@@ -73,6 +73,12 @@ def look_until(look: Callable[[], _T], good: Callable[[_T], bool], deadline: flo
 # `switch` does `on`, `off` or `soft` and reads back; `rest` waits while the machine is off.
 
 
+def light_disobeyed(lit: bool) -> str:
+    """`lit`: what an identify light reads back after an order for the opposite."""
+    ordered, reads = ("off", "on") if lit else ("on", "off")
+    return f"ordered its light {ordered}, it said yes and reads back {reads}"
+
+
 def obeyed(action: str, found: PowerState | None) -> PowerResult:
     """The result of an accepted `on`, `off` or `soft`, when `found` was the last state. None: unknown."""
     wanted = PowerState.ON if action == "on" else PowerState.OFF

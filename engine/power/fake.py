@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from . import Action, BootDevice, NoteRead, NoteResult, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SensorsRead
+from .call import light_disobeyed
 
 Mood = Literal["works", "empty", "broken"]
 
@@ -52,7 +53,10 @@ class FakePower:
 
     def identify(self, seconds: int) -> PowerResult:
         with self._lock:
-            return self._asked(f"identify {seconds}") or PowerDone(state=self.now.state)
+            failed = self._asked(f"identify {seconds}")
+            if failed is None and self.mood == "empty" and seconds:
+                failed = PowerFailed(kind="not_obeyed", message=light_disobeyed(lit=False))
+            return failed or PowerDone(state=self.now.state)
 
     def sensors(self) -> SensorResult:
         with self._lock:

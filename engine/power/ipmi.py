@@ -47,7 +47,7 @@ from . import (
     SensorsRead,
     SessionFailed,
 )
-from .call import call, cycled, look_until, obeyed, started
+from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .gate import Gates
 from .ipmi_identity import guid, note, serials
 from .ipmi_session import BAD_PACKET, IpmiSession
@@ -115,6 +115,10 @@ class IpmiPower:
     def identify(self, seconds: int) -> PowerResult:
         def work(session: IpmiSession) -> PowerResult:
             session.command(_CHASSIS, _IDENTIFY, [max(0, min(255, seconds))])
+            until = min(session.deadline, time.monotonic() + _LAG_POLLS * self.pace.poll_s)
+            lit = look_until(lambda: _lit(session), lambda found: found in (None, seconds > 0), until, self.pace, self._sleep)
+            if lit is not None and lit != (seconds > 0):
+                return PowerFailed(kind="not_obeyed", message=light_disobeyed(lit))
             return PowerDone(state=_state(session))
 
         return self._power(work, self.pace.total_s)
@@ -225,6 +229,12 @@ def _octets(data: bytes, least: int) -> bytes:
 
 def _state(session: IpmiSession) -> PowerState:
     return PowerState.ON if _octets(session.command(_CHASSIS, _STATUS), 3)[0] & 1 else PowerState.OFF
+
+
+def _lit(session: IpmiSession) -> bool | None:
+    """Whether its identify light is on (section 28.2, octet 3 of the chassis status). None: it does not report that."""
+    shown = _octets(session.command(_CHASSIS, _STATUS), 3)[2]
+    return bool(shown & 0x30) if shown & 0x40 else None
 
 
 def _boot_order(session: IpmiSession) -> tuple[Device, bool, bool]:

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from ..definitions import Json
 from . import (
     NOTE_S,
     Action,
@@ -40,7 +41,7 @@ from . import (
     SensorResult,
     SessionFailed,
 )
-from .call import call, cycled, look_until, obeyed, started
+from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
 from .redfish_find import find_system
@@ -131,6 +132,10 @@ class RedfishPower:
                 system.change({"IndicatorLED": "Blinking" if lit else "Off"})
             else:
                 return PowerFailed(kind="unsupported", message="it has no light that could be lit")
+            until = min(session.deadline, time.monotonic() + _MUTE_POLLS * self.pace.poll_s)
+            found = look_until(lambda: _lit(system.see()), lambda seen: seen in (None, lit), until, self.pace, self._sleep)
+            if found is not None and found != lit:
+                return PowerFailed(kind="not_obeyed", message=light_disobeyed(found))
             return PowerDone(state=self._state(system))
 
         return self._call(work, self.pace.web_s)
@@ -302,6 +307,12 @@ def speaks_redfish(address: str, port: int, within_s: float, sleep: Callable[[fl
     finally:
         line.close()
     return True
+
+
+def _lit(system: dict[str, Json]) -> bool | None:
+    """Whether its light is on. None: it does not say."""
+    active = system.get("LocationIndicatorActive")
+    return active if isinstance(active, bool) else {"Lit": True, "Blinking": True, "Off": False}.get(str(system.get("IndicatorLED")))
 
 
 def unsayable(address: str, port: int) -> PowerFailed | None:

@@ -103,6 +103,14 @@ class RehearsalRack:
         """Sets faults (`spec.Faults`) of machines from now on."""
         self.ask("fault", who, json.dumps(faults))
 
+    def faulty(self) -> list[dict[str, Any]]:
+        """Name, mac, uuid, serial and `faults` of each machine with something to repair."""
+        return list(self.ask("faulty")["faulty"])
+
+    def repair(self, who: str) -> list[dict[str, Any]]:
+        """Repairs a machine. Name, mac, uuid, serial and what was `done`, of it and of machines whose cables had to move."""
+        return list(self.ask("repair", who)["repaired"])
+
     def stop(self, timeout_s: float = 30.0) -> None:
         """Ends the process and waits until it is gone. At the next start, machines that were on start as after a power failure."""
         pid = self.pid

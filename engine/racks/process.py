@@ -1,11 +1,12 @@
 """`python -m engine.racks.process RACKDIR`: a rack, simulated or of QEMU machines, as a separate process, until it is told to stop.
 
 The folder holds `rack.yml` (the rack's spec), `scenario.yml` (the faults; optional), `machines/*.json` (what survives power off in each
-machine), `rack.lock` (held while the process runs; its text is the process id), `control.sock` (JSON lines, mode 0600) and `rack.log`.
+machine), `faults.json` (the faults that changed meanwhile), `rack.lock` (held while the process runs; its text is the process id),
+`control.sock` (JSON lines, mode 0600) and `rack.log`.
 
 Control: one request per line, `{"verb": "press", "words": ["all"]}`; one answer per line, `{"ok": true, ...}` or `{"ok": false, "error":
-"..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, stop; for QEMU machines also reached
-WHO PERCENT WORD...: what the engine saw of one, for the scenario.
+"..."}`. Verbs: status, machines, disks, press WHO, off WHO, reset WHO, soft WHO, fault WHO JSON, faulty, repair WHO, stop; for QEMU
+machines also reached WHO PERCENT WORD...: what the engine saw of one, for the scenario.
 
 A rack outlives the process that started it. But if the environment variable CROWBAR_RACK_ENDS_WITH holds a process id, the rack ends
 when that process has ended. Tests set it, so that a killed test run leaves no machines behind.

@@ -28,6 +28,7 @@ from engine.files.yaml_source import parse as parse_yaml
 from .bmc.redfish_moods import ODDITIES
 from .qemu.spec import Faults as QemuFaults
 from .qemu.spec import fits
+from .repair import doubled
 from .simulated.rogue import Rogue
 from .simulated.spec import Faults
 
@@ -112,12 +113,16 @@ class _Reader:
         keys = top.fields(("scenario", "patience", "faults", "dhcp_server", "then"), ("scenario",))
         if "scenario" in keys:
             keys["scenario"].integer(1, 1)
-        faults = keys["faults"].entries() if "faults" in keys else {}
+        given = keys["faults"].entries() if "faults" in keys else {}
+        faults = {
+            self._name(name, element): msgspec.convert(self._faults(element.fields(FAULTS)), Faults) for name, element in given.items()
+        }
+        if twice := doubled({name: one.cables for name, one in faults.items()}, self._nodes):
+            port, one, other = twice
+            given[other if other in given else "all"].fail(f"{one} and {other} would both be in {port}: a port takes one cable")
         return Scenario(
             patience=keys["patience"].number(0.01, 100.0) if "patience" in keys else None,
-            faults={
-                self._name(name, element): msgspec.convert(self._faults(element.fields(FAULTS)), Faults) for name, element in faults.items()
-            },
+            faults=faults,
             rogue=self._rogue(keys["dhcp_server"]) if "dhcp_server" in keys else None,
             then=tuple(self._happening(element) for element in keys.each("then")),
         )
@@ -147,6 +152,8 @@ class _Reader:
                 out[name] = self._word(name, element)
             elif name == "disks_mb":
                 out[name] = tuple(one.integer(1, 1 << 24) for one in element.items())
+            elif name == "light":
+                out[name] = {link: power.number(-99.0, 99.0) for link, power in element.entries().items()}
             else:
                 out[name] = {link: self._cable(cable, link) for link, cable in element.entries().items()}
         return out

@@ -30,9 +30,11 @@ from .kind import Kind as Kind
 from .kind import Reason as Reason
 from .kind import Who as Who
 from .monitoring import *  # noqa: F403
+from .own_path import *  # noqa: F403
 from .plans import *  # noqa: F403
 from .requests import *  # noqa: F403
 from .services import *  # noqa: F403
+from .sources import *  # noqa: F403
 
 
 def needs_person(code: str) -> bool:

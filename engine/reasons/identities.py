@@ -119,3 +119,9 @@ agent_protocol = kind(
     "images/node to /usr/lib/crowbar",
     who=Who.OPERATOR,
 )
+wrong_box = kind(
+    "wrong_box",
+    "by its cables {node} ({seen}) stands in {rack} unit {unit}, where the plan expects {expected}{belongs}",
+    "exchange the machines or their cables (crowbar walk lists them) and rediscover them with e, or correct `expects` in the plan",
+    who=Who.TECHNICIAN,
+)

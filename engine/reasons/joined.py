@@ -52,6 +52,12 @@ join_key_refused = kind(
     "set PermitRootLogin to prohibit-password in the machine's sshd_config, then join it again",
     who=Who.OPERATOR,
 )
+join_key_left = kind(
+    "join_key_left",
+    "{why}; the engine's key is still in root's authorized_keys at {address}: {message}",
+    "correct that, and join the machine again; or remove the line that ends in `crowbar` there",
+    who=Who.OPERATOR,
+)
 already_node = kind(
     "already_node",
     "the machine at {address} is already node {node}: both have the {what} {value}",

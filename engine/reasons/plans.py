@@ -39,6 +39,12 @@ network_unknown = kind(
     "add network {network} to the plan, or take the role out of it; nearest networks of the plan: {nearest}",
     who=Who.AUTHOR,
 )
+not_on_servers = kind(
+    "not_on_servers",
+    "role {role} runs only on the admin node, and the plan places it on a server, or a role there requires it on the same node",
+    "write `{role}: admin` in the plan's deployment, and `on: admin` where a role requires it",
+    who=Who.AUTHOR,
+)
 node_owned = kind(
     "node_owned",
     "deployment {deployment} names node {node} for role {role}, and the node belongs to deployment {owner}",

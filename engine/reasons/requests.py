@@ -6,6 +6,12 @@ from .kind import Who, kind
 
 busy = kind("busy", "node {node} is busy: {what}", "wait until that ends, then try again", who=Who.WAIT)
 illegal = kind("illegal", "{verb} is not possible: node {node} is {state}", who=Who.OPERATOR)
+light_on = kind(
+    "light_on",
+    "the identify light of {node} is on, and only the engine can turn it off",
+    "crowbar node {node} identify 0; then delete it",
+    who=Who.OPERATOR,
+)
 bad_value = kind("bad_value", "{what} must be {expected}, not {value}", who=Who.OPERATOR)
 secret_value = kind(
     "secret_value",

@@ -1,32 +1,25 @@
-"""Repairs a machine of a rehearsal: removes the faults that can be repaired while the rack runs.
-
-Built-in faults (cables, boards, identities) stay: they need another rack.
-"""
+"""Repairs a machine of a rehearsal by hand: what `engine.racks.repair` can remove while the rack runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..definitions import Json
-from ..racks import RackError, connect
-from ..racks.kinds import parse
-from ..racks.scenario import QEMU_FAULTS
+from msgspec import Struct
 
-MENDED: dict[str, Json] = {
-    "bmc": "",
-    "drop_dhcp": 0.0,
-    "drop_tftp": 0.0,
-    "drop_http": 0.0,
-    "drop_bmc": 0.0,
-    "drop_ssh": 0.0,
-    "never_calls_back": False,
-    "disk_fails": False,
-    "bios_lies": False,
-    "raid_lies": False,
-    "stall_s": 0.0,
-    "work_s": 0.0,
-}
+from ..definitions import Json
+from ..racks import RackError, RehearsalRack, connect
+from ..racks.repair import SERVER
+
+
+class Faulty(Struct, frozen=True, kw_only=True):
+    """A machine with something to repair, or the second DHCP server."""
+
+    name: str
+    identity: frozenset[str] = frozenset()
+    """Its UUID, its serial and its first MAC, in lower case."""
+    what: tuple[str, ...] = ()
+    """Names of its faults, or what was done to it, in words."""
 
 
 def rack_beside(store: Path) -> Path:
@@ -34,23 +27,39 @@ def rack_beside(store: Path) -> Path:
     return store.with_name(store.name + ".rack")
 
 
-def machine_of(machines: Sequence[dict[str, Json]], identity: Sequence[str]) -> str:
+def rack_runs(store: Path) -> bool:
+    """True if the virtual rack beside the store has a process."""
+    return RehearsalRack(rack_beside(store)).pid > 0
+
+
+def machine_of(machines: Sequence[dict[str, Json]], identity: Iterable[str]) -> str:
     """Name of the rack's machine with this UUID, serial or one of these MACs. Empty: none."""
     known = {one.lower() for one in identity if one}
-    return next((str(m["name"]) for m in machines if known & {str(m.get(key, "")).lower() for key in ("uuid", "serial", "mac")}), "")
+    return next((str(m["name"]) for m in machines if known & _identity(m)), "")
 
 
-def mend(store: Path, identity: Sequence[str]) -> str:
-    """Repairs it. Returns what was done, in words. Raises RackError."""
+def faulty(store: Path) -> tuple[Faulty, ...]:
+    """What a person can repair now. Raises RackError."""
+    return tuple(_read(one, "faults") for one in connect(rack_beside(store)).faulty())
+
+
+def repair(store: Path, identity: Iterable[str]) -> tuple[Faulty, ...]:
+    """Repairs that machine. Returns what was done, for each machine that it was done to. Raises RackError if there is nothing to repair."""
     rack = connect(rack_beside(store))
-    machine = machine_of(rack.machines(), identity)
+    machine = machine_of(rack.faulty(), identity)
     if not machine:
-        raise RackError("that is not a machine of the virtual rack")
-    kind = parse((rack.folder / "rack.yml").read_text(encoding="utf-8")).kind
-    rack.fault(machine, **mended(kind))
-    return f"machine {machine} is repaired"
+        raise RackError("it has no fault that can be repaired by hand")
+    return tuple(_read(one, "done") for one in rack.repair(machine))
 
 
-def mended(kind: str) -> dict[str, Json]:
-    """The repairable faults of a rack of that kind, with their values after the repair."""
-    return {name: value for name, value in MENDED.items() if kind != "qemu" or name in QEMU_FAULTS}
+def unplug_server(store: Path) -> tuple[Faulty, ...]:
+    """Unplugs the second DHCP server. Raises RackError."""
+    return tuple(_read(one, "done") for one in connect(rack_beside(store)).repair(SERVER))
+
+
+def _identity(machine: dict[str, Json]) -> frozenset[str]:
+    return frozenset(str(machine.get(key, "")).lower() for key in ("uuid", "serial", "mac")) - {""}
+
+
+def _read(machine: dict[str, Json], key: str) -> Faulty:
+    return Faulty(name=str(machine["name"]), identity=_identity(machine), what=tuple(str(word) for word in machine[key]))

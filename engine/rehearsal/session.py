@@ -30,7 +30,7 @@ from ..files.clamps.site import site_catalog
 from ..files.paths import images_folder, keys_beside
 from ..images import wanted as wanted_images
 from ..plan import Plan
-from ..racks import AnyRackSpec, QemuRackSpec, RackError, RehearsalRack, SimulatedRackSpec, namespace, qemu
+from ..racks import AnyRackSpec, QemuRackSpec, RackError, RackFileWrong, RehearsalRack, SimulatedRackSpec, namespace, qemu
 from ..racks.kinds import parse
 from ..racks.qemu import needs
 from ..racks.scenario import read as read_scenario
@@ -259,6 +259,14 @@ def begin_anew(store: Path) -> None:
             path.unlink(missing_ok=True)
     with suppress(OSError):  # it has barclamps of the site
         store.rmdir()
+
+
+def rack_spec(store: Path) -> AnyRackSpec:
+    """The spec of the virtual rack beside a store. Raises RackError."""
+    try:
+        return parse((store.with_name(store.name + ".rack") / "rack.yml").read_text(encoding="utf-8"))
+    except (OSError, RackFileWrong) as error:
+        raise RackError(f"there is no virtual rack beside {store}: {error}") from error
 
 
 def finished(store: Path) -> bool:

@@ -78,7 +78,8 @@ class InstalledMachine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A machine to adopt, and how the engine logs in there once: with a password, with a private key, or with its own key if the machine
     knows that already. The engine keeps neither."""
 
-    address: Annotated[str, Meta(max_length=15)]
+    address: Annotated[str, Meta(max_length=21)]
+    """`ADDRESS`, or `ADDRESS:PORT` if SSH listens on another port than 22."""
     host_key: Annotated[str, Meta(max_length=2000)] = ""
     """The confirmed SSH host key: `SHA256:...`, or the line. Without it the refusal tells the fingerprint."""
     user: Annotated[str, Meta(min_length=1, max_length=64)] = "root"

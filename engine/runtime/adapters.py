@@ -68,10 +68,11 @@ class Adapters:
 
 
 def daemons_of(config: Config) -> Daemons:
-    """Where and how the roles of the admin node run daemons."""
+    """Where and how the roles of the admin node run daemons and builds."""
     folder = config.store / "services"
+    hidden = (config.store, config.keys)
     if config.reach.lane is not None or (config.synthetic and config.rack is None):
-        return Daemons(folder=folder, rehearsal="loopback")
+        return Daemons(folder=folder, hidden=hidden, rehearsal="loopback")
     if config.rack is not None:
-        return Daemons(folder=folder, rehearsal="namespace", owner=config.rack / "owner.pid")
-    return Daemons(folder=folder)
+        return Daemons(folder=folder, hidden=hidden, rehearsal="namespace", owner=config.rack / "owner.pid")
+    return Daemons(folder=folder, hidden=hidden)

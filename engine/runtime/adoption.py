@@ -25,7 +25,7 @@ from msgspec import Meta, Struct
 
 from .. import reasons
 from ..attach.protocol import DoJoin
-from ..core.operator.join import bad_address, why_not
+from ..core.operator.join import bad_address, endpoint, why_not
 from ..core.world.world import World
 from ..effects import Accept, Refuse, RemoveKey
 from ..events import Join
@@ -72,12 +72,16 @@ class Adoption:
 
     def join(self, wanted: DoJoin, who: str) -> Accept | Refuse:
         """A receipt, or a refusal with its reason. Takes JOIN_S at most."""
+        where = endpoint(wanted.address)
+        if isinstance(where, Reason):
+            return Refuse(request=None, reason=where)
+        wanted, port = msgspec.structs.replace(wanted, address=where[0]), where[1]
         barred = bad_address(self._world(), self._world().nodes.values(), wanted.address)
         pool = self._pool(wanted) if barred is None else barred
         if isinstance(pool, Reason):
             return Refuse(request=None, reason=pool)
         try:
-            done = _Visit(self, wanted, pool).carry_out(who)
+            done = _Visit(self, wanted, port, pool).carry_out(who)
         finally:
             if pool is not self._ssh:
                 pool.close_all()
@@ -85,7 +89,7 @@ class Adoption:
 
     def remove_key(self, effect: RemoveKey) -> Reason | None:
         """Takes the engine's key from a machine that it let go. Why it is still there; None: it is not."""
-        host, port = self._reach(effect.address, 22)
+        host, port = self._reach(effect.address, effect.port)
         target = SshTarget(address=host, port=port, host_key=effect.host_key)
         done = self._ssh.run(effect.node, target, _argv("leave", self._key.public), timeout_s=LET_GO_S)
         self._ssh.close(effect.node)
@@ -113,9 +117,10 @@ class Adoption:
 class _Visit:
     """One adoption."""
 
-    def __init__(self, of: Adoption, wanted: DoJoin, pool: SshPool) -> None:
-        self._of, self._wanted, self._pool = of, wanted, pool
-        self._host, self._port = of._reach(wanted.address, 22)
+    def __init__(self, of: Adoption, wanted: DoJoin, ssh_port: int, pool: SshPool) -> None:
+        """`wanted` has the address without the port."""
+        self._of, self._wanted, self._ssh_port, self._pool = of, wanted, ssh_port, pool
+        self._host, self._port = of._reach(wanted.address, ssh_port)
         self._end = time.monotonic() + JOIN_S
         self._name = f"join-{wanted.address}"
         """Of the connection."""
@@ -133,7 +138,8 @@ class _Visit:
         told = self._look(target)
         if isinstance(told, Reason):
             return told
-        event = Join(who=who, address=self._wanted.address, host_key=pinned, name=self._wanted.name[:64], **msgspec.structs.asdict(told))
+        name, address = self._wanted.name[:64], self._wanted.address
+        event = Join(who=who, name=name, address=address, port=self._ssh_port, host_key=pinned, **msgspec.structs.asdict(told))
         world = self._of._world()
         refused = why_not(world, world.nodes.values(), event)
         if refused is not None:
@@ -144,9 +150,15 @@ class _Visit:
         answer = self._let_in(pinned, told.boot_id) or self._of._ask(event, 30.0)
         if isinstance(answer, Accept):
             return answer
-        if planted == "planted":  # it was not there before
-            self._run(target, "leave", self._of._key.public)
-        return answer if isinstance(answer, Reason) else answer.reason
+        refused = answer if isinstance(answer, Reason) else answer.reason
+        if planted != "planted":  # it was there before
+            return refused
+        # A visit that took all its time has to clear up all the same.
+        self._end = max(self._end, time.monotonic() + LET_GO_S)
+        stays = self._run(target, "leave", self._of._key.public)
+        if isinstance(stays, Reason):
+            return reasons.join_key_left(address=address, why=reasons.sentence(refused)[:400], message=str(stays.fields["message"]))
+        return refused
 
     def _left(self) -> float:
         return max(1.0, self._end - time.monotonic())

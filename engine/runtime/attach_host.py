@@ -68,6 +68,8 @@ class Attachable(Protocol):
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
     def package_cache(self) -> dict[str, Json]: ...
+    def traffic(self) -> dict[str, int]: ...
+    def consoles(self) -> list[dict[str, Json]]: ...
 
 
 class EngineHost:
@@ -152,6 +154,8 @@ class EngineHost:
         body["interface"] = self._engine.interface()
         body["monitoring"] = self._engine.monitoring.shown()
         body["package_cache"] = self._engine.package_cache()
+        body["consoles"] = self._engine.consoles()
+        body["traffic"] = self._engine.traffic()
         body["api"] = self._engine.api.shown()
         body["process"] = to_builtins(rights.now())
         body["pid"] = os.getpid()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 
 from ..attach.protocol import DoJoin
-from ..attach.server import AttachService
+from ..attach.server import AttachService, terminal_of
 from ..core.plan.follow import unfit
 from ..core.plan.pieces import checked
 from ..core.step import step
@@ -37,7 +37,7 @@ from ..serve import ServiceError
 from ..store.errors import files_of
 from ..store.store import Store
 from ..trust.vault import at_hand
-from .adapters import Adapters
+from .adapters import Adapters, daemons_of
 from .adoption import Adoption
 from .api_host import Api
 from .attach_host import EngineHost
@@ -47,6 +47,7 @@ from .disk_looks import DiskLooks
 from .handles import Handles
 from .health import Health
 from .last_values import LastValues
+from .left_daemons import LeftDaemons
 from .loop import Clock, Loop
 from .monitoring import Monitoring
 from .packet_record import PacketRecord
@@ -70,6 +71,8 @@ class Engine:
         host = EngineHost(self)
         self._attach = AttachService(config.store, host)
         self.api = Api(config, self, host, self.packets)
+        self.console: tuple[str, float] | None = None
+        """User and wall time, while this process has a console open itself."""
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
 
@@ -118,7 +121,13 @@ class Engine:
             silent=lambda: [] if self.services.deaf else contact.silent(),
             ask=self._runner.ask,
             silence_s=contact.silence_s,
-            chores=Chores(self.loop.submit, self.adapters.logs, link=self.services.look, nagios=self.monitoring.look),
+            chores=Chores(
+                self.loop.submit,
+                self.adapters.logs,
+                link=self.services.look,
+                nagios=self.monitoring.look,
+                daemons=LeftDaemons(lambda: self.world, daemons_of(self.config)).look,
+            ),
         )
 
     def _begin(self) -> None:
@@ -198,6 +207,18 @@ class Engine:
         """The interface that is served, and what is wrong with it (`Link.as_json`). Empty: none is served."""
         link = self.services.link
         return link.as_json() if link is not None else {}
+
+    def consoles(self) -> list[dict[str, Json]]:
+        """Who has a console open: the one of this process first, then those of others (`AttachService.consoles`)."""
+        if self.console is None:
+            return self._attach.consoles()
+        who, since = self.console
+        own: dict[str, Json] = {"who": who, "pid": os.getpid(), "since": since, "where": terminal_of(os.getpid())}
+        return [own, *self._attach.consoles()]
+
+    def traffic(self) -> dict[str, int]:
+        """What the boot services answered (`Services.traffic`)."""
+        return self.services.traffic()
 
     def package_cache(self) -> dict[str, Json]:
         """Size, hits and shortages of the package cache (`Services.packages`)."""

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 from ..events import (
     AddressTaken,
+    AdminSeen,
     Bye,
     Commit,
     CommitProposals,
@@ -64,6 +65,7 @@ LANES: dict[type[Event], int] = {
     Tick: FIRST,
     Continue: FIRST,
     Started: FIRST,
+    AdminSeen: FIRST,
     Commit: FIRST,
     Propose: FIRST,
     Recall: FIRST,

@@ -93,6 +93,7 @@ class PowerOrders:
             state=_state(result),
             failure=failed,
             bmc=spoken,
+            seconds=order.seconds if isinstance(order, Identify) else 0,
             clock_off_s=round(result.clock.off_s) if isinstance(result, PowerDone) and result.clock is not None else None,
         )
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from .. import reasons
 from ..core.boot.loaders import discovery_image
+from ..core.boot.patience import limit_s
 from ..core.hardware.devices import about
 from ..core.hardware.inventory import inventory_of
 from ..core.plan.joined import jig_of
@@ -180,7 +181,7 @@ class Runner:
             attributes=task_document(world, role, opened) | about(world, node),
             secrets=(*secrets, *self._ports.secrets()),
             sealed=secret_names(world, definition, closed),
-            timeout_s=definition.timeout_s,
+            timeout_s=limit_s(world, definition.timeout_s),
             target=self.target(world, node),
         )
 
@@ -189,7 +190,7 @@ class Runner:
         address = node.address if node.kind is Kind.JOINED else world.address_of.get((node.id, admin_network(world)), "")
         if not address or node.kind not in (Kind.SERVER, Kind.JOINED):
             return None
-        host, port = self._ports.reach(address, 22)
+        host, port = self._ports.reach(address, node.ssh_port)
         return SshTarget(address=host, port=port, user="root", host_key=node.host_key or None)
 
     def _acknowledge(self, effect: Acknowledge) -> None:
@@ -290,7 +291,8 @@ class Runner:
                 log.exception("power order for %s", node.name)
                 address = node.bmc.address if node.bmc else ""
                 failure = reasons.power_failed(node=node.name, address=address, message=f"{type(error).__name__}: {error}"[:200])
-        return PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure)
+        seconds = effect.seconds if isinstance(effect, Identify) else 0
+        return PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure, seconds=seconds)
 
     def _prove(self, effect: Prove) -> None:
         """The agent writes, which blocks nobody; then the engine reads. If the agent never answers, the challenge's deadline passes."""

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from ..core.boot.patience import held_s
+from ..core.hardware.own_port import ADMIN
 from ..core.plan.address_conflicts import asked
 from ..core.world.world import World
 from ..definitions import Catalog, Json
+from ..doctor.interfaces import addresses
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
 from ..files.paths import images_folder
+from ..here import Here
 from ..images.shelf import Images, Shelf
 from ..netboot.answers import BootAnswers
 from ..netboot.files import BootFiles
@@ -24,6 +28,8 @@ from ..serve.http import HttpService, Sites
 from ..serve.http_guard import Limits
 from ..serve.lldp import LldpListener
 from ..serve.tftp import TftpService
+from ..sources import FOLDER
+from ..sources.shelf import file_of
 from ..store.errors import files_of
 from ..trust.authority import SiteTrust, daemon_certificate, site_trust
 from ..wire.reach import Reach
@@ -35,6 +41,7 @@ from .http_backend import HttpBackend
 from .last_values import LastValues
 from .link import Link
 from .loop import Loop
+from .own_port import OwnPortWatch
 from .packet_record import PacketRecord
 from .standings import WorldStandings
 
@@ -54,6 +61,7 @@ class Services:
         self.running: list[Service] = []
         self.link: Link | None = None
         self._probe: AddressProbe | None = None
+        self._own: OwnPortWatch | None = None
         self._changing = threading.Lock()
         """Held while services start or stop: `watch` opens them again, others end them."""
         self.dhcp: DhcpServices | None = None
@@ -91,7 +99,7 @@ class Services:
                 standings=standings,
             ),
         )
-        lldp = LldpListener(self._interface(plan) if config.reach.lane is None else None, self._record)
+        lldp = self._lldp(plan)
         self._record.back = reach.back
         with self._changing:
             self.running = started([self.http, self.tftp, self.dhcp, lldp])
@@ -105,7 +113,7 @@ class Services:
         with self._changing:
             if self._probe is not None:
                 self._probe.stop()
-            self.link = self._probe = None
+            self.link = self._probe = self._own = None
             for service in reversed(self.running):
                 service.stop()
             self.running = []
@@ -114,6 +122,8 @@ class Services:
         """Whether the interface is there; called now and then."""
         if self.link is not None:
             self.link()
+        if self._own is not None:
+            self._own.look()
 
     @property
     def deaf(self) -> bool:
@@ -154,6 +164,15 @@ class Services:
         """Why an image cannot be served; None: it can, or nothing is served yet."""
         return self._shelf.why_not(name) if self._shelf is not None else None
 
+    def traffic(self) -> dict[str, int]:
+        """Counts since the services started: DHCP replies, TFTP transfers, HTTP answers, and octets of files by TFTP and HTTP. Empty: they
+        do not run."""
+        if self.dhcp is None or self.tftp is None or self.http is None:
+            return {}
+        tftp = self.tftp.counters
+        octets = tftp.octets + self.http.octets()
+        return {"dhcp": self.dhcp.counters.sent, "tftp": tftp.done + tftp.failed, "http": self.http.answered(), "octets": octets}
+
     def packages(self) -> dict[str, Json]:
         """The package cache, with the names of nodes that miss packages. Empty: nothing is served yet."""
         shown = self.http.packages() if self.http is not None else {}
@@ -169,6 +188,23 @@ class Services:
         """The one that is served: as it was started, else as the plan says; None: all, by address."""
         named = plan.site.admin.interface if self._config.reach.lane is None else ""
         return self._config.interface or named or None
+
+    def _lldp(self, plan: Plan) -> LldpListener:
+        """Hears where this machine is plugged in. In a rack without an interface it hears nothing."""
+        if self._config.reach.lane is not None:
+            return LldpListener(None, self._record)
+        interface, address = self._interface(plan) or "", plan.site.admin.address
+        if not interface:
+            found = [name for name, some in addresses().items() if address in [one.partition("/")[0] for one in some]]
+            interface = found[0] if len(found) == 1 else ""
+
+        def known() -> Here | None:
+            admin = self._loop.world.nodes.get(ADMIN)
+            return admin.here if admin is not None else None
+
+        own = self._own = OwnPortWatch(interface, self._loop.submit, known, lambda: lldp.deaf)
+        lldp = LldpListener(interface or None, self._record, own.heard)
+        return lldp
 
     def _texts(self, address: str, trust: SiteTrust) -> BootAnswers:
         host, port = self._config.reach(address, 443)
@@ -220,5 +256,6 @@ class Services:
             tls=trust.context,
             packages=self._config.store / "packages",
             mirror=self._config.store / "mirrors" / "current",
+            wheels=partial(file_of, self._config.store / FOLDER),
         )
         return HttpService(backend, sites, Limits(poll_s=held_s(plan, Limits().poll_s)))

@@ -58,13 +58,16 @@ class Chores:
         wall: Callable[[], float] = time.time,
         link: Callable[[], None] = lambda: None,
         nagios: Callable[[], None] = lambda: None,
+        daemons: Callable[[], None] = lambda: None,
     ) -> None:
         self._submit, self._logs, self._link, self._nagios, self._clock, self._wall = submit, logs, link, nagios, clock, wall
+        self._daemons = daemons
         self._stamped, self._swept = clock(), clock() - SWEEP_S
 
     def __call__(self) -> None:
         self._link()
         self._nagios()
+        self._daemons()
         now = self._clock()
         if now - self._stamped >= STAMP_S:
             self._stamped = now

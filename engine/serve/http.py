@@ -43,6 +43,7 @@ from .http_guard import FAREWELL_S, Guard, Limits
 from .http_images import ImageFile
 from .http_install import InstallCalls
 from .http_packages import PackageCalls
+from .http_wheels import WheelCalls, WheelShelf, no_wheels
 
 __all__ = ["Backend", "HttpService", "ImageFile", "Limits", "Sites"]
 
@@ -66,6 +67,8 @@ class Sites(Struct, frozen=True, kw_only=True):
     """Folder of the packages that are kept; None: none are served."""
     mirror: Path | None = None
     """Folder of what an opened bundle brought."""
+    wheels: WheelShelf = no_wheels
+    """What the admin node built from source."""
 
 
 class HttpService:
@@ -81,6 +84,7 @@ class HttpService:
         BootCalls(self._gate, backend)
         InstallCalls(self._gate, backend.texts)
         self._packages = PackageCalls(self._gate, sites.packages, sites.mirror, backend.upstream)
+        WheelCalls(self._gate, sites.wheels)
         self._gate.complete()
         backend.mailbox.listen(self._wake, self._answers.told)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -134,6 +138,14 @@ class HttpService:
         now["open_connections"] = self._door.open
         now["waiting_for_the_engine"] = self._answers.waiting
         return now
+
+    def answered(self) -> int:
+        """Number of answers since start, refusals included."""
+        return sum(many for name, many in list(self._counters.items()) if name[-4:-3] == "_" and name[-3:].isdecimal())
+
+    def octets(self) -> int:
+        """Octets of image files that were sent since start."""
+        return self._counters["octets"]
 
     def packages(self) -> dict[str, Json]:
         """The package cache (`PackageCalls.shown`)."""

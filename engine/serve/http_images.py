@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections import Counter
 from http import HTTPStatus
 from typing import Literal
 
@@ -65,9 +66,9 @@ def names_tag(header: str, sha256: str) -> bool:
     return header.strip() == "*" or sha256 in _TAG.findall(header)
 
 
-async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamResponse, bool]:
-    """Answers GET or HEAD. Returns the response, and whether the file was sent to its end. Raises Cut, and OSError or ValueError for
-    a file that differs from the catalogue, before anything was sent."""
+async def send(request: web.BaseRequest, image: ImageFile, counters: Counter[str]) -> tuple[web.StreamResponse, bool]:
+    """Answers GET or HEAD. Returns the response, and whether the file was sent to its end. `counters` gets `octets`. Raises Cut, and
+    OSError or ValueError for a file that differs from the catalogue, before anything was sent."""
     tag = f'"{image.sha256}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", "Cache-Control": "no-cache"}
     asked = request.headers
@@ -104,6 +105,7 @@ async def send(request: web.BaseRequest, image: ImageFile) -> tuple[web.StreamRe
                     sent = await asyncio.get_running_loop().sendfile(transport, file, at, piece)
                 if not sent:
                     raise Cut
+                counters["octets"] += sent
                 at += sent
             await response.write_eof()
         except (TimeoutError, OSError, RuntimeError) as error:

@@ -122,7 +122,7 @@ class PackageCalls:
 
     async def _send(self, call: Call, url: str, path: Path, size: int) -> web.StreamResponse:
         try:
-            response, _ = await send(call.request, _as_image(url, path, size))
+            response, _ = await send(call.request, _as_image(url, path, size), self._counters)
         except (OSError, ValueError) as error:  # it was removed just now
             raise Refusal(503, "packages_busy", "ask again") from error
         return response

@@ -1,4 +1,5 @@
-"""Hears LLDP on the admin node's interface (IEEE 802.1AB), for `crowbar packets`: the switch and port that this engine is plugged into.
+"""Hears LLDP on the admin node's interface (IEEE 802.1AB), for `crowbar packets` and for the engine's own place: the switch and port that
+it is plugged into.
 
 Only listens. Needs a packet socket. Without privilege it hears nothing, and `deaf` says why. A switch speaks every 30 s. At most RATE
 frames a second are kept, so that nobody can flood the ring with them.
@@ -15,9 +16,10 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable
 from threading import Thread
 
-from engine.wire.lldp import ETHERTYPE, NEAREST_BRIDGE, Malformed, decode_frame
+from engine.wire.lldp import ETHERTYPE, NEAREST_BRIDGE, LldpNeighbour, Malformed, decode_frame
 from engine.wire.recording import NOBODY, Recorder
 
 RATE = 20
@@ -30,8 +32,10 @@ log = logging.getLogger(__name__)
 class LldpListener:
     """On one interface. None: it hears nothing."""
 
-    def __init__(self, interface: str | None, record: Recorder = NOBODY) -> None:
+    def __init__(self, interface: str | None, record: Recorder = NOBODY, heard: Callable[[LldpNeighbour], None] = lambda _: None) -> None:
+        """`heard` gets each frame that is well-formed, in this thread."""
         self._interface = interface
+        self._heard = heard
         self._record = record
         self._thread: Thread | None = None
         self._wake: int | None = None
@@ -98,6 +102,8 @@ class LldpListener:
         who = frame[6:12]
         self._record.received("lldp", who, ("", 0), ("", 0), frame)
         try:
-            decode_frame(frame)
+            found = decode_frame(frame)
         except Malformed as refused:
             self._record.lost("lldp", who, refused.reason, refused.option)
+            return
+        self._heard(found)

@@ -51,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     Route(name="tool", methods=("GET",), path="/boot/tool/{file}", who=Who.PUBLIC),
     Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE),
     Route(name="packages", methods=("GET", "HEAD"), path="/packages/{mirror}/{path*}", who=Who.PUBLIC),
+    Route(name="wheels", methods=("GET", "HEAD"), path="/wheels/{key}/{path*}", who=Who.PUBLIC),
     Route(name="hello", methods=("POST",), path="/agent/hello", who=Who.PUBLIC, body=16 * 1024),
     Route(name="next", methods=("GET",), path="/agent/next", who=Who.TOKEN),
     Route(name="task", methods=("GET",), path="/agent/task/{id}", who=Who.TOKEN),

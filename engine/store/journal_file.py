@@ -27,7 +27,7 @@ import shutil
 import tempfile
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -99,7 +99,11 @@ _row = msgspec.json.Decoder(Line)
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def export(store: Store, path: Path, catalog: Catalog, program: str, at: float) -> Head:
+Moved = Callable[[int, int], None]
+"""Gets the rows that are written, and of how many."""
+
+
+def export(store: Store, path: Path, catalog: Catalog, program: str, at: float, moved: Moved = lambda _done, _all: None) -> Head:
     """Writes the whole journal of this store. Raises StoreError."""
     if path.exists():
         raise StoreError(f"{path} already exists: name another file, or delete it")
@@ -108,9 +112,9 @@ def export(store: Store, path: Path, catalog: Catalog, program: str, at: float) 
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=6, mtime=0) as packed:
-                    head = _write(store, cast(BinaryIO, packed), catalog, program, at)
+                    head = _write(store, cast(BinaryIO, packed), catalog, program, at, moved)
             else:
-                head = _write(store, raw, catalog, program, at)
+                head = _write(store, raw, catalog, program, at, moved)
             raw.flush()
             os.fsync(raw.fileno())
         part.rename(path)
@@ -127,7 +131,7 @@ def _elsewhere(catalog: Catalog) -> Catalog:
     return msgspec.structs.replace(catalog, folders={}, barclamps=known)
 
 
-def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: float) -> Head:
+def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: float, moved: Moved) -> Head:
     whole = hashlib.sha256()
 
     def put(record: Struct) -> None:
@@ -161,6 +165,7 @@ def _write(store: Store, out: BinaryIO, catalog: Catalog, program: str, at: floa
                 put(Line(seq=one.seq, at=one.at, now=one.now, event=one.event, fields=_redacted(one.fields), rows=rows_))
             many += len(some)
             seq = some[-1].seq
+            moved(many, last - folded)
     out.write(_encode(End(base=base, rows=many, sha256=whole.hexdigest())) + b"\n")
     return head
 

@@ -19,17 +19,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
-import sqlite_utils
 from msgspec import inspect, structs
 
 from ..definitions import Json
 from ..model import KEYS, TABLES, Row
 from .errors import StoreError
 from .sums import CRC, seed
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 Key = Hashable
 Change = tuple[str, Key, Row | None]
@@ -266,6 +268,8 @@ def migrate(conn: sqlite3.Connection) -> None:
     """Migrates the store to this program's version. Raises StoreError for a newer store, sqlite3.Error. A failed migration leaves
     the store as it was before it."""
     check_not_newer(conn)
+    import sqlite_utils  # 60 ms, which a console that only reads does not need
+
     db = sqlite_utils.Database(conn, execute_plugins=False)
     for number in range(version(conn), len(MIGRATIONS)):
         with transaction(conn):

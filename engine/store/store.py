@@ -84,6 +84,8 @@ class Store:
         self._told = told
         self._watch = Watch()
         self._closed = False
+        self._compares = True
+        """False beside an engine, which compared the records with their sums at its start."""
         self._stamped = -inf
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -137,9 +139,11 @@ class Store:
         try:
             with check.telling(path):
                 check_not_older(conn, path)
-            if not held(Path(directory)):  # an engine has checked it at its start
+            beside = held(Path(directory))  # an engine has checked it at its start
+            if not beside:
                 check.at_start(conn, path, until)
             store = cls(path, conn)._loaded()
+            store._compares = not beside
             check.reaches(store.seq, until, path)
         except BaseException:
             conn.close()
@@ -225,9 +229,10 @@ class Store:
         """All tables and their sequence number, of one moment. Raises StoreError."""
 
         odd: list[Odd] = []
+        into = odd if self._compares else None
 
         def tables() -> tuple[Tables, int]:
-            found = {table: dict(codec.rows(self._conn, odd)) for table, codec in CODECS.items()}
+            found = {table: dict(codec.rows(self._conn, into)) for table, codec in CODECS.items()}
             self._compare(odd)
             return found, self._count()[0]
 

@@ -15,7 +15,9 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from ..core.boot.signals import expected
-from ..core.hardware.topology import Topology, topology
+from ..core.hardware.topology import Link, Topology, topology
+from ..core.operator.problems import acknowledged, mark_of, of_cable, problems_of
+from ..core.plan.boxes import wrong_box, wrong_boxes
 from ..core.roles.derive import committed, done
 from ..core.roles.guards import blockers
 from ..core.roles.stages import may_enter, wanted_stage
@@ -23,6 +25,7 @@ from ..core.roles.transitions import doubted
 from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
 from ..reasons import Reason, advice, is_failure, sentence
+from .cables import wrong_cables
 from .summary import FindingRow, findings, sighting_reason
 
 FIRMWARE_S = 420.0
@@ -66,13 +69,15 @@ def next_step(world: World, links: Topology | None = None) -> Step:
         _mend(world, servers)
         or _approve(world, servers)
         or _confirm(world)
+        or _box(world, servers)
         or _allocate(world, servers)
-        or _release(servers)
+        or _release(world, servers)
         or _held_up(servers)
         or _put_right(world)
         or _look(world)
         or _power(world, servers)
-        or _cable(world, links)
+        or _cable(world, servers, links)
+        or _left_to_people(world, servers)
         or _rest(world, servers)
     )
 
@@ -81,7 +86,7 @@ def _mend(world: World, servers: list[Node]) -> Step | None:
     """Problems and errors: the cause that most nodes share, by the words of the advice."""
     causes: dict[tuple[str, str], list[tuple[Node, str, Reason]]] = {}
     for node in servers:
-        if node.problem is not None:
+        if node.problem is not None and not _seen(node, "", node.problem):
             causes.setdefault((node.problem.code, advice(node.problem)), []).append((node, "", node.problem))
     for role in _unfinished(world):
         broken = role.state is State.ERROR
@@ -91,6 +96,8 @@ def _mend(world: World, servers: list[Node]) -> Step | None:
         owner = world.nodes.get(role.node)
         if owner is not None and reason and is_failure(reason[0].code):
             told = role.failure if broken and role.failure is not None else reason[0]
+            if _seen(owner, role.role, told, role.attempt):
+                continue
             causes.setdefault((told.code, role.role), []).append((owner, role.role, told))
     if not causes:
         return None
@@ -102,6 +109,11 @@ def _mend(world: World, servers: list[Node]) -> Step | None:
     what = _advice(cause, role_name)
     who = short(worst.name) if many == 1 else f"{short(worst.name)} and {many - 1} more"
     return Step(kind="mend", text=f"{who}: {what}", node=worst.name, role=role_name, verb="retry", many=many)
+
+
+def _seen(node: Node, role: str, reason: Reason, attempt: str = "") -> bool:
+    """True if a person has acknowledged this problem: then it is not what helps most now."""
+    return bool(node.acknowledged) and acknowledged(node, mark_of(role, reason, attempt)) is not None
 
 
 def _advice(reason: Reason, role: str) -> str:
@@ -121,7 +133,8 @@ def _approve(world: World, servers: list[Node]) -> Step | None:
         node = world.nodes.get(role.node)
         if node is None or definition is None or not definition.destructive or role.approved or definition.stage != node.stage:
             continue
-        if any(r.code == "approval" for r in blockers(world, role)):
+        found = next((r for r in blockers(world, role) if r.code == "approval"), None)
+        if found is not None and not _seen(node, role.role, found):
             waiting.append((node, role))
     backward = [(n, None) for n in servers if _barred(world, n) == "backward"]
     if not waiting and not backward:
@@ -160,9 +173,19 @@ def _barred(world: World, node: Node) -> str:
     return reason.code if reason is not None else ""
 
 
+def _box(world: World, servers: list[Node]) -> Step | None:
+    """A machine where the plan expects another one."""
+    found = [one for one in wrong_boxes(world, servers) if not _seen(one.node, "", one.reason)]
+    if not found:
+        return None
+    told = _COMMAND.sub("", advice(found[0].reason))
+    return Step(kind="look", text=f"{sentence(found[0].reason)}: {told}", node=found[0].node.name, many=len(found))
+
+
 def _allocate(world: World, servers: list[Node]) -> Step | None:
     """Discovered nodes that wait for an allocation."""
     free = [n for n in servers if not n.allocated and n.stage and n.boot is None and n.available and not wanted_stage(world, n)]
+    free = [n for n in free if wrong_box(world, n) is None]
     if not free:
         return None
     node = min(free, key=lambda n: _natural(n.name))
@@ -172,12 +195,13 @@ def _allocate(world: World, servers: list[Node]) -> Step | None:
     return Step(kind="allocate", text=text, node=node.name, verb="allocate", many=len(free))
 
 
-def _release(servers: list[Node]) -> Step | None:
+def _release(world: World, servers: list[Node]) -> Step | None:
     for nodes, word, verb in (
         ([n for n in servers if n.off is not None], "powered off by an operator: press p to power on", "power"),
         ([n for n in servers if n.hold], "on hold: press h to release it", "release"),
         ([n for n in servers if not n.available], "unavailable: press v to give it back to the engine", "available"),
     ):
+        nodes = [n for n in nodes if not n.acknowledged or any(acknowledged(n, one.mark) is None for one in problems_of(world, n))]
         if nodes:
             node = min(nodes, key=lambda n: _natural(n.name))
             more = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
@@ -204,7 +228,7 @@ def _held_up(servers: list[Node]) -> Step | None:
     """Boots with a known obstacle, for example a BMC that refuses the power order. The engine repeats them a few times."""
     causes: dict[str, list[Node]] = {}
     for node in servers:
-        if node.boot is not None and node.boot.failure is not None:
+        if node.boot is not None and node.boot.failure is not None and not _seen(node, "", node.boot.failure):
             causes.setdefault(node.boot.failure.code, []).append(node)
     if not causes:
         return None
@@ -221,6 +245,10 @@ def _put_right(world: World) -> Step | None:
     """A finding of an active role: what most nodes share."""
     causes: dict[tuple[str, str], list[FindingRow]] = {}
     for one in findings(world):
+        node = world.node_named(one.node)
+        role = world.node_roles.get((node.id, one.role)) if node is not None else None
+        if node is not None and role is not None and _seen(node, one.role, Reason(one.why.code, one.why.fields), role.attempt):
+            continue
         causes.setdefault((one.why.code, one.role), []).append(one)
     if not causes:
         return None
@@ -250,17 +278,33 @@ def _newest(world: World, servers: list[Node]) -> float:
     return max([n.signal_at for n in servers] + [n.since for n in servers] + [s.last for s in world.sightings.values()], default=0.0)
 
 
-def _cable(world: World, links: Topology | None) -> Step | None:
+def _cable(world: World, servers: list[Node], links: Topology | None) -> Step | None:
     if world.plan is None or not world.plan.racks:
         return None
     found = links if links is not None else topology(world)
-    for check in ("swapped", "missing"):
-        for link in found.links:
-            if link.check == check:
-                where = f"{link.switch}:{link.port}" if link.switch else "nowhere"
-                what = f"{link.node} {link.nic or link.link} is in {where}, the plan says {link.plan}"
-                return Step(kind="cable", text=f"{what}: see 3", node=link.node, many=found.checks.get(check, 1))
-    return None
+    wrong = wrong_cables(found, lambda link: _left(world, link))
+    if not wrong:
+        return None
+    first = wrong[0]
+    node = next((n.name for n in servers if short(n.name) == first.node), first.node)
+    return Step(kind="cable", text=f"{first.node} {first.text}: see 3", node=node, many=found.checks.get(first.check, 1))
+
+
+def _left(world: World, link: Link) -> bool:
+    """True if somebody has acknowledged this cable."""
+    node = world.node_named(link.node)
+    return node is not None and acknowledged(node, of_cable(link).mark) is not None
+
+
+def _left_to_people(world: World, servers: list[Node]) -> Step | None:
+    """All that is not done waits for somebody who has acknowledged it."""
+    left = [n for n in servers if n.acknowledged and (n.problem is not None or wanted_stage(world, n))]
+    if not left or any(not n.acknowledged and (n.boot is not None or wanted_stage(world, n)) for n in servers) or lost(world):
+        return None
+    node = min(left, key=lambda n: _natural(n.name))
+    one = node.acknowledged[-1]
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return Step(kind="wait", text=f"nothing to do: {short(node.name)}{more} left to {one.who}: {one.note}", node=node.name, many=len(left))
 
 
 def _rest(world: World, servers: list[Node]) -> Step:

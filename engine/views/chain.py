@@ -17,12 +17,14 @@ from msgspec import Struct
 
 from .. import reasons
 from ..core.boot.signals import expected_next, within
+from ..core.hardware.topology import Topology, topology
 from ..core.roles.derive import committed, done, shown_state
 from ..core.roles.guards import blockers
 from ..core.roles.stages import node_state
 from ..core.world.world import World
 from ..model import Node, NodeRole, State
 from ..reasons import Reason, advice, is_elsewhere, sentence
+from .cables import cables_of, what_to_do
 from .facts import node_facts
 
 DEEPEST = 24
@@ -69,8 +71,9 @@ class WhyChain(Struct, frozen=True, kw_only=True):
     role: str
 
 
-def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
-    """The chain of a node role. Without a role: of the last role that the node waits for."""
+def why_chain(world: World, node: Node, role: str = "", links: Topology | None = None) -> WhyChain:
+    """The chain of a node role. Without a role: of the last role that the node waits for, and the node's wrong cables. `links`: the
+    topology, if the caller already has it."""
     start = world.node_roles.get((node.id, role)) if role else _last(world, node)
     out: list[WhyLink] = []
     roots: list[tuple[Node, NodeRole | None, Reason]] = []
@@ -85,18 +88,24 @@ def why_chain(world: World, node: Node, role: str = "") -> WhyChain:
     if not roots and not role and node.notice is not None:
         out.append(_link(0, short(node.name), node_state(world, node), node.notice))
         roots.append((node, None, node.notice))
+    wrong = cables_of(links or topology(world), node.name) if not role else ()
+    if not roots and wrong:
+        out[:] = [WhyLink(depth=0, subject=one.nic, state=one.check, sentence=one.text, advice=what_to_do(one), code="") for one in wrong]
     if not out:
         state = node_state(world, node) if start is None else "active" if done(world, start) else "todo"
         out.append(WhyLink(depth=0, subject=word, state=state, sentence="nothing blocks it", advice="", code=""))
     at, found, reason = roots[-1] if roots else (node, start, None)
-    told = advice(reason) if reason is not None else ""
+    told = advice(reason) if reason is not None else what_to_do(wrong[0]) if wrong else ""
+    facts = _facts(world, at, found, reason)
+    if roots:
+        facts += [WhyFact(label="cable", text=one.text) for one in wrong]
     question = f"why is {word} not active?" if start is not None and not done(world, start) else f"what about {word}?"
     if role == "" and node_state(world, node) != "ready":
         question = f"why is {short(node.name)} not ready?"
     return WhyChain(
         question=question,
         links=tuple(out),
-        facts=tuple(_facts(world, at, found, reason)),
+        facts=tuple(facts),
         advice=told,
         node=at.name,
         role=found.role if found is not None else "",

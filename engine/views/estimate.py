@@ -1,61 +1,58 @@
-"""How long the rack will take, measured on finished nodes of the same family. Pure.
+"""How long the rack will take. Pure.
 
-A node's time runs from its first attempt to its last outcome. For a node at work, the remaining time is the median of its family minus
-the time so far. Before two nodes of a family have finished, the estimate is unknown, and the console says so.
+A family counts as measured when two of its nodes are ready. Until then the shipped expectations count (`life`), scaled by what the rack has
+done so far, and the estimate says that it is a guess.
 """
 
 from __future__ import annotations
 
-from statistics import median
-
 from msgspec import Struct
 
-from ..core.roles.derive import committed, node_done
+from ..core.roles.derive import node_done
+from ..core.roles.stages import wanted_stage
 from ..core.world.world import World
 from ..model import Kind, Node, State
-
-ENOUGH = 2
-"""Finished nodes that a family needs for an estimate."""
+from ..reasons import needs_person
+from .progress import Pace, pace, progress
+from .summary import node_why
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
     seconds: float | None
-    """Seconds until the last node with an estimate is ready. None: unknown."""
-    unknown: int
-    """Nodes at work without an estimate."""
+    """Seconds until the last node at work is ready. None: no node is at work."""
+    guessed: int
+    """Nodes at work of families that are not measured yet."""
     working: int
+    pace: Pace = Pace()
 
 
-def span(world: World, node: Node) -> tuple[float, float]:
-    """Wall times of its first start and its last end. Zeros: nothing ran yet."""
-    first = last = 0.0
-    for key in world.roles_of.get(node.id) or ():
-        role = world.node_roles[key]
-        if not committed(role) or not role.started:
-            continue
-        first = min(first or role.started, role.started)
-        last = max(last, role.ended)
-    return first, last
-
-
-def _failed(world: World, node: Node) -> bool:
+def _waits_for_a_person(world: World, node: Node) -> bool:
     """True if it waits for a person, whose time nobody can estimate."""
-    return any(world.node_roles[k].state is State.ERROR for k in world.roles_of.get(node.id) or ())
+    states = [world.node_roles[k] for k in world.roles_of.get(node.id) or ()]
+    if any(role.state is State.ERROR for role in states):
+        return True
+    if node.boot is not None or any(role.state is State.TRANSITION for role in states):
+        return False
+    why = node_why(world, node)
+    return why is not None and needs_person(why.code)
 
 
 def estimate(world: World, at: float) -> Estimate:
-    """`at`: the wall time now."""
-    took: dict[str, list[float]] = {}
-    busy: list[tuple[Node, float]] = []
+    """`at`: the wall time now. The time since its running role began counts as work done, up to the end of that role."""
+    found = pace(world)
+    longest, guessed, working = 0.0, 0, 0
     for node in world.nodes.values():
-        if node.kind is not Kind.SERVER:
+        if node.kind is not Kind.SERVER or (node.boot is None and node_done(world, node) and node.allocated):
             continue
-        first, last = span(world, node)
-        if node.allocated and node.boot is None and node_done(world, node):
-            if last > first:
-                took.setdefault(node.family, []).append(last - first)
-        elif node.problem is None and not node.hold and node.off is None and not _failed(world, node):
-            busy.append((node, at - first if first else 0.0))
-    known = {family: median(times) for family, times in took.items() if len(times) >= ENOUGH}
-    left = [max(known[node.family] - used, 1.0) for node, used in busy if node.family in known]
-    return Estimate(seconds=max(left) if left else None, unknown=len(busy) - len(left), working=len(busy))
+        if node.problem is not None or node.hold or node.off is not None or _waits_for_a_person(world, node):
+            continue
+        if node.stage and not node.allocated and not wanted_stage(world, node):
+            continue  # it waits for its allocation
+        weights = found.of(world, node.family)
+        one = progress(world, node, weights)
+        started = max((world.node_roles[k].started for k in world.roles_of.get(node.id) or () if world.node_roles[k].started), default=at)
+        left = one.all - one.behind - min(max(at - started, 0.0), one.running)
+        longest = max(longest, left, 1.0)
+        working += 1
+        guessed += node.family not in found.families
+    return Estimate(seconds=longest if working else None, guessed=guessed, working=working, pace=found)

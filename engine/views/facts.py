@@ -22,6 +22,8 @@ def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple
     claim = _claim(world, node)
     out = [("claim", claim)] if claim and not node.confirmed else []
     out += [("boot", text) for text in _rumour(node)]
+    if node.light is not None and node.light.failure is not None:
+        out.append(("light", f"its identify light is still on: {sentence(node.light.failure)}; press i to turn it off"))
     out += [("identity", text) for text in _identity(world, node)]
     if node.clock_off is not None and abs(node.clock_off) >= CLOCK_S:
         out.append(("clock", f"at the last hello, the machine's clock was {_off(node.clock_off)}"))
@@ -31,6 +33,7 @@ def node_facts(world: World, node: Node, links: Topology | None = None) -> tuple
     label = node.name.split(".")[0]
     if world.node_roles.get((node.id, "lldp")) is not None:
         found = links or topology(world)
+        out += [("cable", f"{one.nic}: {one.faulty}") for one in found.links if one.node == label and one.faulty]
         out += [("cable", f"{one.nic} also hears {other}") for one in found.links if one.node == label for other in one.others]
     out += [("claim", claim)] if claim and node.confirmed else []
     return tuple(out)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..core.hardware.topology import Topology
+from ..core.plan.boxes import expectation, wrong_box
 from ..core.world.world import World
 from ..model import Kind
+from ..reasons import sentence
 from .advice import lost, short
 from .summary import NodeRow, node_row, servers
 
@@ -21,6 +23,12 @@ class Slot(Struct, frozen=True, kw_only=True):
     height: int
     node: NodeRow | None
     """None: the plan has a place here, and no node was found in it."""
+    wrong: str = ""
+    """Why the machine is not the one that the plan expects here. Empty: it is, or the plan does not say."""
+    expects: str = ""
+    """What the plan expects in an empty slot, in words. Empty: nothing, or a node stands here."""
+    here: bool = False
+    """True if this machine, which runs the engine, stands here."""
 
 
 class RackView(Struct, frozen=True, kw_only=True):
@@ -40,6 +48,8 @@ class RackRoom(Struct, frozen=True, kw_only=True):
     """Check -> number of links."""
     switches: tuple[tuple[str, int], ...]
     """Name, and the ports on which a node was heard."""
+    here: str = ""
+    """Where this machine is plugged in, in words. Empty: the engine has not looked."""
 
 
 def rack_room(world: World, links: Topology) -> RackRoom:
@@ -50,12 +60,24 @@ def rack_room(world: World, links: Topology) -> RackRoom:
             placed.setdefault((node.place.rack, node.place.unit), node.id)
     racks = []
     shown: set[str] = set()
+    mine = links.here.place if links.here is not None else None
     for rack in world.plan.racks if world.plan is not None else ():
         slots = []
         for place in sorted(rack.places, key=lambda p: p.unit):
             found = placed.get((rack.name, place.unit))
             shown |= {found} if found else set()
-            slots.append(Slot(unit=place.unit, height=place.height, node=rows.get(found) if found else None))
+            own = mine is not None and (mine.rack, mine.unit) == (rack.name, place.unit)
+            box = wrong_box(world, world.nodes[found]) if found else None
+            slots.append(
+                Slot(
+                    unit=place.unit,
+                    height=place.height,
+                    node=rows.get(found) if found else None,
+                    wrong=sentence(box.reason) if box is not None else "",
+                    expects=expectation(place.expects) if not found else "",
+                    here=own,
+                )
+            )
         racks.append(RackView(name=rack.name, units=rack.units, slots=tuple(slots)))
     return RackRoom(
         racks=tuple(racks),
@@ -63,4 +85,5 @@ def rack_room(world: World, links: Topology) -> RackRoom:
         unborn=tuple(s.mac for s in lost(world)),
         cables=dict(links.checks),
         switches=tuple((short(s.name), s.ports_seen) for s in links.switches),
+        here=links.here.words if links.here is not None else "",
     )

@@ -15,6 +15,7 @@ from msgspec import convert
 from ..definitions import Json
 from ..reasons import Reason, sentence
 from ..store.store import JournalRow
+from .orders import person_in
 
 _EDITS = ("Propose", "Recall", "CommitProposals")
 _WORDS = re.compile(r"(?<!^)(?=[A-Z])")
@@ -31,7 +32,7 @@ class Story:
     def tell(self, row: JournalRow) -> dict[str, Json]:
         """One JSON object: `seq`, `at`, `type`, `node` (name or empty), `text`, and if they apply: `roles` (role -> new state),
         `signal`, `stage`, `problem`, `mac`, `reason`, `confirmed` (what confirmed the claim: `bmc` or `operator`) with `way` and
-        `took_s` of a challenge."""
+        `took_s` of a challenge, `who` and `did` of a person's order that changed something."""
         out: dict[str, Json] = {"seq": row.seq, "at": round(row.at, 3), "type": _WORDS.sub("-", row.event).lower(), "node": ""}
         words: list[str] = []
         others: list[str] = []
@@ -68,11 +69,11 @@ class Story:
             place = row.fields.get("pointer")
             verb = "clears" if row.fields.get("clear") else "sets"
             words.insert(0, f"{row.fields.get('who')}: {verb} {row.fields.get('name')}{f'#{place}' if place else ''} of {whose}")
-        if row.event == "KeyRemoved" and not failure:
-            words.append(f"the engine's key is removed from {row.fields.get('name')} at {row.fields.get('address')}")
+        words += _seen(row)
         ordered = _order(row)
         if ordered:
             words.insert(0, f"{row.fields.get('who')}: {ordered}")
+        out |= person_in(row.event, row.fields, row.rows, self._names)
         out["text"] = "; ".join(dict.fromkeys([*words, *others]))
         return out
 
@@ -134,6 +135,30 @@ def _order(row: JournalRow) -> str:
     if row.event == "Join":
         return f"joins the machine at {row.fields.get('address')}"
     return f"{row.fields.get('verb')} {row.fields.get('role') or ''}".rstrip() if row.event == "Operate" else ""
+
+
+def _seen(row: JournalRow) -> list[str]:
+    """What an event reports that stands in no record, or in none that this story reads."""
+    fields = row.fields
+    if row.event == "AdminSeen":
+        return [_here(fields.get("here"))]
+    if fields.get("failure"):
+        return []
+    if row.event == "KeyRemoved":
+        return [f"the engine's key is removed from {fields.get('name')} at {fields.get('address')}"]
+    if row.event == "PowerSet" and fields.get("action") == "identify":
+        seconds = fields.get("seconds")
+        return [f"its light blinks for {seconds} s" if seconds else "its light is off"]
+    return []
+
+
+def _here(here: Json) -> str:
+    """What the admin node's own port hears."""
+    body = here if isinstance(here, dict) else {}
+    heard = [
+        f"{one.get('system') or one.get('chassis')} {one.get('port')}" for one in body.get("neighbours") or () if isinstance(one, dict)
+    ]
+    return f"this machine hears {', '.join(heard) or 'no switch'} on {body.get('interface') or 'its interface'}"
 
 
 def _edit(row: JournalRow) -> str:

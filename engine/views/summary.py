@@ -6,6 +6,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ..core.boot.signals import waits_for
+from ..core.hardware.own_port import OwnPort, own_port
+from ..core.plan.boxes import wrong_box
 from ..core.roles.annealer import blockers
 from ..core.roles.derive import committed, done, shown_state
 from ..core.roles.stages import may_enter, node_state, wanted_stage
@@ -49,6 +51,8 @@ class NodeRow(Struct, frozen=True, kw_only=True):
     """What confirmed that: `bmc` or `operator`. Empty: nothing has."""
     deployment: str = ""
     """The deployment that owns it. Empty for a node that is not allocated, and for all but servers."""
+    light: float = 0.0
+    """Wall time at which its identify light goes off. 0: it is off."""
 
 
 class RoleRow(Struct, frozen=True, kw_only=True):
@@ -93,6 +97,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """The plan's `site.trust`: `confirmed` or `network`. Empty: no plan."""
     findings: tuple[FindingRow, ...] = ()
     """Sorted by node and role."""
+    here: OwnPort | None = None
+    """Where the engine itself is plugged in. None: it has not looked."""
 
 
 def servers(world: World) -> list[Node]:
@@ -135,13 +141,20 @@ def node_row(world: World, node: Node) -> NodeRow:
         done=sum(done(world, r) for r in roles),
         roles=len(roles),
         boots=node.boots,
-        why=node_why(world, node) or next((why(one) for role in roles for one in role.findings), None),
+        why=node_why(world, node) or _wrong_box(world, node) or next((why(one) for role in roles for one in role.findings), None),
         task=task.role if task is not None else "",
         task_since=task.started if task is not None else 0.0,
         fingerprint=node.fingerprint,
         confirmed=node.confirmed,
         deployment=node.deployment if node.allocated and node.kind is Kind.SERVER else "",
+        light=node.light.ends if node.light is not None else 0.0,
     )
+
+
+def _wrong_box(world: World, node: Node) -> Why | None:
+    """The plan expects another machine where this one stands."""
+    box = wrong_box(world, node)
+    return why(box.reason) if box is not None else None
 
 
 def node_why(world: World, node: Node) -> Why | None:
@@ -156,6 +169,8 @@ def node_why(world: World, node: Node) -> Why | None:
         return why(node.notice)
     wanted = wanted_stage(world, node)
     if not wanted and not node.allocated and node.kind is Kind.SERVER:
+        if (box := _wrong_box(world, node)) is not None:
+            return box
         gate = next((s.name for s in world.catalog.stages if s.gate), "")
         barred = may_enter(world, node, gate) if gate else None
         reason = node.notice or barred
@@ -239,6 +254,7 @@ def summary(world: World) -> Summary:
         held_up={name: one for name, one in states.items() if one.role or one.why is not None or one.edit is not None},
         trust=world.plan.site.trust if world.plan is not None else "",
         findings=findings(world),
+        here=own_port(world, nodes),
     )
 
 

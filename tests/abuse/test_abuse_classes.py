@@ -66,7 +66,7 @@ HOSTILE = [
     "%n%s",
     "\\",
 ]
-PUBLIC = {"script", "image", "hello", "grub", "menu", "site", "answers", "tool", "packages"}
+PUBLIC = {"script", "image", "hello", "grub", "menu", "site", "answers", "tool", "packages", "wheels"}
 
 
 @pytest.fixture
@@ -301,13 +301,13 @@ def test_urls_of_images_are_the_engines_own(tmp_path: Path) -> None:
 def test_an_image_that_is_not_right_is_not_served(tmp_path: Path) -> None:
     folder = tmp_path / "debian-12"
     folder.mkdir()
-    (folder / "root.tar.zst").write_bytes(b"right")
-    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'right').hexdigest()}  root.tar.zst\n")
-    assert open_images(shipped(), tmp_path, synthetic=False).file("debian-12", "root.tar.zst") is not None
-    (folder / "root.tar.zst").write_bytes(b"wrong")
-    os.utime(folder / "root.tar.zst", ns=(1, 1))
+    (folder / "root.ext4.zst").write_bytes(b"right")
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'right').hexdigest()}  root.ext4.zst\n")
+    assert open_images(shipped(), tmp_path, synthetic=False).file("debian-12", "root.ext4.zst") is not None
+    (folder / "root.ext4.zst").write_bytes(b"wrong")
+    os.utime(folder / "root.ext4.zst", ns=(1, 1))
     images = open_images(shipped(), tmp_path, synthetic=False)
-    assert images.file("debian-12", "root.tar.zst") is None
+    assert images.file("debian-12", "root.ext4.zst") is None
     assert images.reasons["debian-12"].code == "image_damaged"
 
 

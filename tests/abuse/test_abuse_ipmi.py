@@ -26,6 +26,7 @@ from engine.power.ipmi import IpmiPower, IpmiTarget
 from engine.racks.bmc.ipmi import OBEDIENT, SimBmc
 from engine.racks.bmc.ipmi import Counters as BmcCounters
 from engine.racks.bmc.label import About
+from engine.racks.bmc.light import Light
 from engine.racks.bmc.session import BAD_PACKET
 
 MANY, SLOW = 20_000, 100_000
@@ -50,6 +51,7 @@ class Chassis:
     def __init__(self) -> None:
         self.on = False
         self.device = "none"
+        self.light = Light()
 
     def power_state(self) -> bool:
         return self.on
@@ -62,9 +64,6 @@ class Chassis:
 
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:
         self.device = device
-
-    def identify(self, seconds: int) -> None:
-        pass
 
 
 class Site:

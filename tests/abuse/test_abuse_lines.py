@@ -14,7 +14,7 @@ import pytest
 from mutate import mutations
 
 from engine.attach.protocol import LINE, VERSION, Reply
-from engine.attach.server import AttachService, _line
+from engine.attach.server import AttachService, Peer, _line
 from engine.effects import Accept
 from engine.jigs.leg_report import MAX_LINE, LegReport, parse_report
 from engine.racks.process import _Control
@@ -144,9 +144,10 @@ def test_lines_to_the_attach_socket_are_answered(tmp_path: Path, caplog: pytest.
     ]
     host = Host()
     server = AttachService(tmp_path, host)  # type: ignore[arg-type]
+    peer = Peer(uid=1000, pid=4711, user="ada", since=0.0)
     counted: Counter[bool] = Counter()
     for line in [*ODD, *more, *mutations([json.dumps(one).encode() for one in said], MANY, seed=10)]:
-        sent = _line(server._answer(line, "ada"))
+        sent = _line(server._answer(line, peer))
         assert sent.endswith(b"\n")
         assert sent.count(b"\n") == 1
         assert len(sent) < 10_000

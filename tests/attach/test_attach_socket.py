@@ -17,8 +17,9 @@ import pytest
 from engine import reasons
 from engine.attach import server as attach
 from engine.attach.client import Attached, Receipt
-from engine.attach.protocol import LINE, SOCKET, DoPropose, DoSetAttribute
-from engine.attach.server import CLIENTS_OF_ONE, AttachError, AttachService
+from engine.attach.place import SOCKET, AttachError
+from engine.attach.protocol import LINE, DoPropose, DoSetAttribute
+from engine.attach.server import CLIENTS_OF_ONE, AttachService
 from engine.effects import Accept, Refuse
 from engine.events import Asked, Operate, Recall, SetAttribute
 from engine.reasons import Reason

@@ -23,8 +23,8 @@ PARTS = {
     "plan.yml": b"crowbar: 1\n",
     "wheels/crowbar_tui-0.2.0-py3-none-any.whl": b"x" * 512,
 }
-ADMIN_NODE = dict.fromkeys(("bind9", "bind9-dnsutils", "bind9-utils", "chrony"), "")
-"""Packages of the roles that every admin node has, as `AptSite` takes them."""
+PLAN_PACKAGES = dict.fromkeys(("bind9", "bind9-dnsutils", "bind9-utils", "chrony", "etcd-client", "etcd-server"), "")
+"""Packages of the roles that PLAN has, as `AptSite` takes them."""
 
 
 def manifest_of(parts: Mapping[str, bytes], **more: object) -> Manifest:

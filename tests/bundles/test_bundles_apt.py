@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from apt_site import MISSING, AptNode, AptSite
-from bundle_lab import ADMIN_NODE, tree, with_greeter
+from bundle_lab import PLAN_PACKAGES, tree, with_greeter
 from http_rig import Rig
 
 from crowbar_tui.cli import main
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.client, pytest.mark.skipif(bool(MISSING), reason=f"{',
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AptSite]:
-    made = AptSite(tmp_path_factory.mktemp("site"), ADMIN_NODE | {"alpha": "beta", "beta": "", "gamma": ""})
+    made = AptSite(tmp_path_factory.mktemp("site"), PLAN_PACKAGES | {"alpha": "beta", "beta": "", "gamma": ""})
     yield made
     made.stop()
 
@@ -47,7 +47,7 @@ def test_a_rack_without_the_outside_installs_what_the_bundle_brought(
         assert [one.name for one in imports(there)] == ["greeter"]
         assert (there / "bundle/plan.yml").read_bytes() == plan.read_bytes()
         debs = sorted(name.rpartition("/")[2] for name in tree(there / "mirrors/current") if name.endswith(".deb"))
-        assert debs == sorted(f"{name}_1.0_all.deb" for name in ("alpha", "beta", *ADMIN_NODE)), "with what it needs, and nothing else"
+        assert debs == sorted(f"{name}_1.0_all.deb" for name in ("alpha", "beta", *PLAN_PACKAGES)), "with what it needs, and nothing else"
         rig = Rig(there / "rig", upstream=lambda name, path: mirrored(site_catalog(there), name, path))
         try:
             (there / "rig/mirrors").mkdir()
@@ -64,7 +64,7 @@ def test_a_rack_without_the_outside_installs_what_the_bundle_brought(
 
 def test_a_package_that_no_mirror_has_is_named(tmp_path: Path, site: AptSite, capsys: pytest.CaptureFixture[str]) -> None:
     plan = with_greeter(tmp_path / "store", tmp_path)
-    other = AptSite(tmp_path / "other", ADMIN_NODE | {"gamma": ""})
+    other = AptSite(tmp_path / "other", PLAN_PACKAGES | {"gamma": ""})
     try:
         assert create(tmp_path / "store", plan, tmp_path / "rack.crowbar", other) == 1
     finally:
@@ -76,7 +76,7 @@ def test_a_package_that_no_mirror_has_is_named(tmp_path: Path, site: AptSite, ca
 
 def test_lists_that_others_signed_are_refused(tmp_path: Path, site: AptSite, capsys: pytest.CaptureFixture[str]) -> None:
     plan = with_greeter(tmp_path / "store", tmp_path)
-    other = AptSite(tmp_path / "other", ADMIN_NODE | {"alpha": ""})
+    other = AptSite(tmp_path / "other", PLAN_PACKAGES | {"alpha": ""})
     try:
         words = ["--mirror", f"debian-12={other.url}", "--keys", str(site.keys), "--without", "images", "--without", "wheels"]
         assert main(["--store", str(tmp_path / "store"), "bundle", "create", str(plan), "-o", str(tmp_path / "x"), *words]) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from apt_site import MISSING, AptSite
-from bundle_lab import ADMIN_NODE, with_greeter
+from bundle_lab import PLAN_PACKAGES, with_greeter
 
 LIMIT_S = 280
 ROUTELESS = """
@@ -37,11 +37,11 @@ def namespaces() -> bool:
 def test_a_rack_of_six_becomes_ready_from_a_bundle_without_a_route(tmp_path: Path) -> None:
     here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "rack.crowbar"
     plan = with_greeter(here, tmp_path)
-    site = AptSite(tmp_path / "site", ADMIN_NODE | {"alpha": "beta", "beta": ""})
+    site = AptSite(tmp_path / "site", PLAN_PACKAGES | {"alpha": "beta", "beta": ""})
     try:
         words = ["--mirror", f"debian-12={site.url}", "--keys", str(site.keys), "--without", "images", "--without", "wheels", "--json"]
         command = [sys.executable, "-m", "crowbar_tui.cli", "--store", str(here), "bundle", "create", str(plan), "-o", str(file), *words]
-        made = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+        made = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.splitlines()[-1])
     finally:
         site.stop()
     shutil.rmtree(here)

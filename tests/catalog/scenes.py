@@ -230,6 +230,15 @@ def ansible_python(machine: Machine) -> Attributes:
     return {}
 
 
+def about_page(machine: Machine) -> Attributes:
+    machine.tool("systemctl", system.SYSTEMCTL)
+    machine.tool("from-source", "")
+    machine.tool("python3", "echo gunicorn 20.1.0")
+    machine.write("usr/bin/gunicorn", "#!/bin/sh\necho 'gunicorn (version 20.1.0)'\n").chmod(0o755)
+    address = {"name": "admin", "interface": "eno1", "address": "192.168.124.81", "prefix": 24}
+    return {"admin-network": address, "hostname": "n1.r1.test", "about-port": 8020}
+
+
 SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "inventory": inventory,
     "lldp": lldp,
@@ -253,12 +262,14 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "etcd-member": etcd_member,
     "example-motd": example_motd,
     "ansible-python": ansible_python,
+    "about-page": about_page,
 }
 NOT_HERE: dict[str, str] = {
     "ready": "a milestone: there is no script",
     "etcd-ready": "a milestone: there is no script",
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
+    "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""

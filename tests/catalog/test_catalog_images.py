@@ -39,7 +39,7 @@ def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> N
     images = open_images(whole, tmp_path / "one", synthetic=True)
     assert images.reasons == {}
     sizes = {name: {file: one.size for file, one in files.items()} for name, files in images.files.items()}
-    assert sizes["debian-12"] == {"root.tar.zst": 20 << 20}
+    assert sizes["debian-12"] == {"root.ext4.zst": 20 << 20}
     assert sizes["sledgehammer"] == {"vmlinuz": 1 << 20, "initrd.img": 4 << 20}
     assert all(size >= 1 << 20 for size in sizes["loader"].values())
     again = open_images(whole, tmp_path / "two", synthetic=True)
@@ -49,7 +49,7 @@ def test_made_images_are_the_same_each_time(whole: Catalog, tmp_path: Path) -> N
             assert again.files[name][file].sha256 == one.sha256
     facts = images.facts("debian-12")
     assert facts is not None
-    assert facts["path"] == "/image/debian-12/root.tar.zst"
+    assert facts["path"] == "/image/debian-12/root.ext4.zst"
     assert images.facts("loader") is None
     assert images.loaders().keys() == {"undionly.kpxe", "snponly.efi", "snponly-arm64.efi"}
     kernel = images.file("sledgehammer", "vmlinuz")
@@ -82,14 +82,14 @@ def test_every_loader_that_dhcp_offers_is_served(whole: Catalog, tmp_path: Path)
 
 
 def test_the_content_is_fixed() -> None:
-    made = synthetic_bytes("debian-12", "root.tar.zst", 32)
-    assert made == synthetic_bytes("debian-12", "root.tar.zst", 64)[:32]
-    assert made.hex() == hashlib.shake_256(b"crowbar synthetic image/debian-12/root.tar.zst").hexdigest(32)
+    made = synthetic_bytes("debian-12", "root.ext4.zst", 32)
+    assert made == synthetic_bytes("debian-12", "root.ext4.zst", 64)[:32]
+    assert made.hex() == hashlib.shake_256(b"crowbar synthetic image/debian-12/root.ext4.zst").hexdigest(32)
 
 
 def test_checksums_are_kept(whole: Catalog, tmp_path: Path) -> None:
     first = open_images(whole, tmp_path, synthetic=True)
-    root = Path(first.files["debian-12"]["root.tar.zst"].path)
+    root = Path(first.files["debian-12"]["root.ext4.zst"].path)
     before = root.stat()
     second = open_images(whole, tmp_path, synthetic=True)
     assert second == first
@@ -110,14 +110,14 @@ def test_a_damaged_made_file_is_made_again(whole: Catalog, tmp_path: Path) -> No
 def built(tmp_path: Path, content: bytes = b"root") -> Path:
     folder = tmp_path / "images" / "debian-12"
     folder.mkdir(parents=True)
-    (folder / "root.tar.zst").write_bytes(content)
-    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'root').hexdigest()}  root.tar.zst\n")
+    (folder / "root.ext4.zst").write_bytes(content)
+    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'root').hexdigest()}  root.ext4.zst\n")
     return tmp_path / "images"
 
 
 def test_built_images(whole: Catalog, tmp_path: Path) -> None:
     images = open_images(whole, built(tmp_path), synthetic=False)
-    assert images.files["debian-12"]["root.tar.zst"].size == 4
+    assert images.files["debian-12"]["root.ext4.zst"].size == 4
     assert images.missing("loader").code == "image_missing"
     assert images.missing("what").code == "image_missing"
 
@@ -128,7 +128,7 @@ def test_built_images_that_are_not_right(whole: Catalog, tmp_path: Path, harm: s
     if harm == "sums":
         (folder / "debian-12/SHA256SUMS").unlink()
     if harm == "file":
-        (folder / "debian-12/root.tar.zst").unlink()
+        (folder / "debian-12/root.ext4.zst").unlink()
     reason = open_images(whole, folder, synthetic=False).missing("debian-12")
     assert reason.code == ("image_damaged" if harm == "content" else "image_missing")
     assert reason.fields == {"image": "debian-12"}
@@ -137,21 +137,21 @@ def test_built_images_that_are_not_right(whole: Catalog, tmp_path: Path, harm: s
 def test_damage_that_comes_later_is_seen(whole: Catalog, tmp_path: Path) -> None:
     folder = built(tmp_path)
     assert "debian-12" in open_images(whole, folder, synthetic=False).files
-    (folder / "debian-12/root.tar.zst").write_bytes(b"other")
+    (folder / "debian-12/root.ext4.zst").write_bytes(b"other")
     assert open_images(whole, folder, synthetic=False).missing("debian-12").code == "image_damaged"
 
 
 def test_a_running_engine_does_not_serve_what_was_damaged_meanwhile(whole: Catalog, tmp_path: Path) -> None:
     folder = built(tmp_path)
     shelf = Shelf(whole, folder, synthetic=False)
-    assert shelf.current().file("debian-12", "root.tar.zst") is not None
-    (folder / "debian-12/root.tar.zst").write_bytes(b"ROOT")
-    assert shelf.current().file("debian-12", "root.tar.zst") is None
+    assert shelf.current().file("debian-12", "root.ext4.zst") is not None
+    (folder / "debian-12/root.ext4.zst").write_bytes(b"ROOT")
+    assert shelf.current().file("debian-12", "root.ext4.zst") is None
     assert shelf.current().missing("debian-12").code == "image_damaged"
-    (folder / "debian-12/root.tar.zst").unlink()
+    (folder / "debian-12/root.ext4.zst").unlink()
     assert shelf.current().missing("debian-12").code == "image_missing"
-    (folder / "debian-12/root.tar.zst").write_bytes(b"root")
-    assert shelf.current().file("debian-12", "root.tar.zst") is not None, "mended: it is served again"
+    (folder / "debian-12/root.ext4.zst").write_bytes(b"root")
+    assert shelf.current().file("debian-12", "root.ext4.zst") is not None, "mended: it is served again"
 
 
 def test_states_write_nothing(tmp_path: Path) -> None:

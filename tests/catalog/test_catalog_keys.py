@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
     "batch": ("3", lambda r: r.batch == 3),
+    "source": ("s", lambda r: (r.source, "from-source" in r.tools) == ("s", True)),
 }
 """Key -> a value, and what the role then is."""
 
@@ -74,11 +75,17 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
     if key in ("requires", "precedes") and jig == "agent":
         value = value.replace("y", "z")
     role = f"  - {{name: x, stage: {stage}, jig: {jig}, {key}: {value}}}\n"
+    role += "sources: [{name: s}]\n" if key == "source" else ""
     kind = JIGS[jig]
     looks = "verify" in key or key == "watch"
     scripts = [] if jig == "noop" else [f"x/{kind.files[0]}"]
     scripts += [f"x/{kind.checks}"] if scripts and kind.checks and looks else []
     scripts += [f"x/{kind.reports}"] if scripts and kind.reports and key == "gives" else []
+    if key == "source":  # the shipped `about-page` has it with the barclamp that it needs
+        why = "unknown barclamp 'source'" if jig == "script" else "needs the jig script, which brings the tool from-source to the node"
+        with pytest.raises(CatalogError, match=why):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
     if jig == "noop" and (key in NEED_A_SCRIPT or key == "reverify"):
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
             read(tmp_path, HEAD + OTHER + role, *scripts)

@@ -93,6 +93,18 @@ python3 -m http.server 8080 --bind 192.168.124.81 >/dev/null 2>&1 &
 saw web/http 0
 cp $CROWBAR_STATE/nagios/var/status.dat $WORK/good.dat
 """
+LONG = """\
+mount -t tmpfs none /run || exit 14
+step server run 1 one
+saw web/http 0
+socket=$(sed -n 's/^query_socket=//p' $CROWBAR_STATE/nagios/nagios.cfg)
+[ -S "$socket" ] || { echo "there is no socket $socket"; exit 15; }
+[ "$(stat -c %a "${socket%/*}")" = 700 ] || { echo "others can enter the folder of $socket"; exit 16; }
+expect 0 server verify 1 one
+step server run 2 one
+chmod 755 "${socket%/*}"
+expect 1 server run 3 one
+"""
 
 
 def attributes(interval_s: int, *more: str) -> str:
@@ -128,6 +140,13 @@ def in_namespace(folder: Path, script: str, one: str, two: str) -> Path:
 @with_nagios
 def test_nagios_runs_takes_its_files_and_is_looked_after(tmp_path: Path) -> None:
     in_namespace(tmp_path, DAEMON, attributes(2), attributes(2, "node-2.r1"))
+
+
+@with_nagios
+def test_below_a_long_path_its_socket_is_in_a_folder_that_nobody_else_enters(tmp_path: Path) -> None:
+    folder = tmp_path / ("a-long-name-" * 10)
+    folder.mkdir()
+    in_namespace(folder, LONG, attributes(2), attributes(2))
 
 
 def of_web(status: NagiosStatus) -> tuple[int, bool, str]:

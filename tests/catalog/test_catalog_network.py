@@ -283,9 +283,37 @@ def test_another_mode_of_a_bond(node: Any) -> None:
     applied(node, wanted)
     applied(node, {**wanted, "bond": bond()})
     calls = [call for call in node.calls if call.startswith("ip link set")]
-    at = calls.index("ip link set dev bond0 type bond mode 802.3ad miimon 100 xmit_hash_policy layer2+3")
+    at = calls.index("ip link set dev bond0 type bond mode 802.3ad miimon 100 xmit_hash_policy layer2+3 lacp_rate slow")
     assert calls[at - 1] == "ip link set dev bond0 down"
     assert "ip link set dev eno3 nomaster" in calls[:at]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_file_that_was_changed_by_hand_is_named_and_a_retry_puts_it_right(node: Any, tool: str) -> None:
+    kept_by(node, tool)
+    wanted = {"links": on("eno3"), "vlan": 200}
+    applied(node, wanted)
+    right = written(node, tool)
+    places = node.root / PLACES[tool]
+    file = next(one for one in sorted(places.iterdir()) if "10.1.0.81" in one.read_text())
+    for change, says in ((lambda: file.write_text(file.read_text() + "# secret\n"), "changed"), (file.unlink, "removed")):
+        change()
+        looked = node.run("network", network(**wanted), "verify")
+        assert (looked.code, looked.out) == (65, f"/{PLACES[tool]}/{file.name} was {says} by hand\n")
+        applied(node, wanted)
+        assert written(node, tool) == right
+
+
+def test_lacp_is_slow_again_when_the_plan_no_longer_says_fast(node: Any) -> None:
+    kept_by(node, "networkd")
+    rate = node.root / "sys/class/net/bond0/bonding/lacp_rate"
+    wanted = {"links": on("eno2", "eno3"), "bond": bond(**{"lacp-rate": "fast"})}
+    applied(node, wanted)
+    assert rate.read_text().startswith("fast")
+    assert "LACPTransmitRate=fast" in written(node, "networkd")
+    applied(node, {**wanted, "bond": bond()})
+    assert rate.read_text().startswith("slow")
+    assert "LACPTransmitRate" not in written(node, "networkd")
 
 
 def test_a_smaller_mtu_begins_above(node: Any) -> None:
@@ -467,11 +495,3 @@ def test_ipv6_that_does_not_pass(node: Any) -> None:
     done = reach(node, {"links": on("eno3"), "v6": V6}, "10.1.0.82")
     assert done.code == 1
     assert "by IPv6 on eno3, and by IPv4 it does" in done.err
-
-
-def test_the_root_of_a_real_machine_is_empty() -> None:
-    """`${root:?}` ends a script there, and no folder of a test shows it."""
-    from node_folder import REPO
-
-    for script in (REPO / "barclamps/network/roles/network").iterdir():
-        assert "${root:?" not in script.read_text(), script

@@ -6,12 +6,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from engine import plan as plan_words
 from engine.core.plan.network_roles import network_of, network_roles
 from engine.core.plan.rules import facts
 from engine.core.world.world import World
-from engine.definitions import Catalog, On, Requirement
+from engine.definitions import AttributeDef, Catalog, On, Requirement
 from engine.files import catalog
 from engine.files.catalog import shipped, shipped_folder
 from engine.files.mistakes import LIMIT, CatalogError
@@ -55,6 +56,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "accounts",
         "banner",
         "package-sources",
+        "gunicorn-wheels",
+        "about-page",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
@@ -94,6 +97,19 @@ def test_roles_of_networks(whole: Catalog) -> None:
     assert network_of(role.name) == "storage"
     assert network_of("ready") == ""
     assert network_roles(full, Plan(site=Site(name="x"))).roles.keys() == whole.roles.keys(), "a network that went takes its role"
+
+
+def test_a_source_makes_attributes_and_a_role(whole: Catalog) -> None:
+    made = whole.roles["gunicorn-wheels"]
+    assert (made.jig, made.scripts, made.barclamp, made.gives, made.verify) == ("local", "wheels", "source", ("gunicorn-wheels",), True)
+    assert [(one.attribute, one.into, one.role) for one in made.collects] == [("gunicorn-source", "source/wanted", "")]
+    assert whole.attributes["gunicorn-source"].default == {}
+    assert whole.attributes["gunicorn-wheels"].role == "gunicorn-wheels"
+    page = whole.roles["about-page"]
+    assert {"gunicorn-source", "gunicorn-wheels", "engine-url"} <= set(page.reads)
+    assert Requirement(role="gunicorn-wheels", on=On.ADMIN) in whole.requirements("about-page")
+    assert page.tools == ("from-source",)
+    assert page.packages["debian"] == ("gunicorn", "python3", "python3-venv"), "the packages stay, so that one attribute switches back"
 
 
 def test_scripts_are_there_and_parse(whole: Catalog) -> None:
@@ -167,6 +183,18 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",
             "a/barclamp.yml:3: roles.0.name: expected the script roles/x/run, which is missing",
+        ),
+        (
+            HEAD + "sources:\n  - {name: gunicorn}\n",
+            "a/barclamp.yml:3: sources.0.name: gunicorn-requirements, gunicorn-source, gunicorn-wheels exist already: give the source another name",
+        ),
+        (
+            HEAD + "sources:\n  - {name: x, requirements: [--index-url=http://x]}\n",
+            "a/barclamp.yml:3: sources.0.requirements.0: expected a requirement like alpha or alpha>=2, not '--index-url=http://x'",
+        ),
+        (
+            HEAD + "roles:\n  - {name: x, stage: system, jig: noop, source: gunicorn}\n",
+            "a/barclamp.yml:3: roles.0.source: a role that may come from source needs the jig script, which brings the tool from-source to the node",
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: noop, reverify: true}\n",
@@ -374,3 +402,11 @@ def test_what_cannot_be_watched(tmp_path: Path, keys: str, wrong: str) -> None:
     scripts = ("x/run", "x/verify") if "verify" in keys else ("x/run",)
     found = mistakes(tmp_path, HEAD + f"roles:\n  - {{name: x, {keys}}}\n", *scripts)
     assert found == [f"a/barclamp.yml:3: roles.0.watch: {wrong}"]
+
+
+@pytest.mark.parametrize("attribute", shipped().attributes.values(), ids=lambda one: one.name)
+def test_a_shipped_schema_is_right_and_its_default_fits(attribute: AttributeDef) -> None:
+    """The program takes both as they are: to look at them would take longer than to read all barclamps."""
+    Draft202012Validator.check_schema(attribute.schema)
+    if attribute.default is not None:
+        Draft202012Validator(attribute.schema).validate(attribute.default)

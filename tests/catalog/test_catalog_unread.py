@@ -83,14 +83,7 @@ exec "{real}" "$@"
 @pytest.mark.parametrize(
     ("role", "words"),
     [
-        ("os-install", "-k install-disk"),
-        ("os-install", "install-disk/blank"),
-        ("os-install", "install-disk/wwn"),
-        ("os-install", "install-disk/serial"),
-        ("os-install", "install-disk/size"),
-        ("os-install", "-k admin-network"),
-        ("os-install", "admin-network/router"),
-        ("os-install", "-k image"),
+        ("os-install", "-l"),
         ("raid-configure", "-k raid-disks"),
         ("raid-configure", "raid-disks/blank"),
         ("raid-configure", "raid-disks/members/0/serial"),

@@ -11,6 +11,7 @@ from cli_store import Run, objects
 
 from crowbar_tui.cli import main
 from crowbar_tui.console.lifecycle import attached
+from crowbar_tui.console.manner import Manner
 from crowbar_tui.console.supervisor import Away
 from engine.api.barclamps import versions
 from engine.runtime.engine import Engine
@@ -109,7 +110,7 @@ def test_a_console_says_what_is_wrong_with_the_sites_barclamps(
 ) -> None:
     """It attaches to a running engine, and reads the barclamps of the site from the disk."""
     (store / "stages.yml").write_text("stages: []\n")
-    assert attached(store, Away(1)) == 2
+    assert attached(store, Away(1), Manner()) == 2
     assert f"crowbar: {store}/stages.yml:1: expected at least one stage\n" in capsys.readouterr().err
 
 

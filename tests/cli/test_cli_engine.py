@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.attach.client import Attached, Receipt
-from engine.attach.server import AttachError
+from engine.attach.place import AttachError
 
 
 def until(met: Callable[[], bool], what: str) -> None:

@@ -64,7 +64,7 @@ def test_what_runs_again_and_what_only_drifts(brought_up: CabledRack) -> None:
 
 def test_what_the_plan_asks_for_no_more(brought_up: CabledRack) -> None:
     found = diff(brought_up.world, plan_of(PLAN.replace("ntp-client: all, ", "")))
-    assert {(r.role, r.what) for r in found.roles} == {("ntp-client", "gone")}
+    assert {(r.role, r.what) for r in found.roles} == {("ntp-client", "gone"), ("package-sources", "gone")}
 
 
 def test_a_diff_changes_nothing_and_says_what_would_be_refused(brought_up: CabledRack) -> None:

@@ -44,7 +44,7 @@ def test_power_verbs_and_topology_on_a_rack(tmp_path: Path, capsys: pytest.Captu
             wiped = [r.attempt for r in engine.world.node_roles.values() if r.role in ("raid-configure", "os-install")]
 
             assert crowbar("node", name, "power", "status") == (0, f"{name} is on\n")
-            assert crowbar("node", name, "identify", "5") == (0, f"the light of {name} is set\n")
+            assert crowbar("node", name, "identify", "5") == (0, f"the light of {name} blinks for 5 s\n")
             assert crowbar("node", name, "power", "off") == (0, f"{name} is off\n")
             assert crowbar("node", name, "power", "status") == (0, f"{name} is off\n")
             parked = engine.world.nodes[node.id]

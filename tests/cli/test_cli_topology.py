@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from cli_store import Run, objects
+from msgspec.structs import replace
 
 from crowbar_tui.commands.topology import WIDTH, draw
 from engine.api.control import Link, Topology
+from engine.core.hardware.optics import Lane, Optics, reading
+from engine.core.hardware.own_port import OwnPort
 from engine.core.hardware.topology import Switch
+from engine.model import Place
 
 LINKS = (
     Link(node="ctl-1", nic="eno1", link="1g0", switch="tor1", port="swp9", plan="tor1:swp9", check="right", why="", up=True, at=100.0),
@@ -108,3 +112,12 @@ def test_of_one_node(crowbar: Run) -> None:
     (told,) = objects(crowbar("explain", "control-10", "network-admin", "--json")[1])
     assert [one["address"] for one in told["networks"]] == ["10.0.0.101/24"]
     assert crowbar("topology", "nobody")[0] == 2
+
+
+def test_light_and_place() -> None:
+    dark = replace(LINKS[0], optics=reading(Optics(kind="SFP", lanes=(Lane(rx=-28.0),))))
+    here = OwnPort(node="crowbar", interface="eno1", switch="tor1", port="swp48", chassis="c", place=Place(rack="r1", unit=1))
+    text = draw(Topology(switches=SWITCHES, links=(dark,), checks={"right": 1}, here=here), now=103.0)
+    assert text.startswith(" you are here: eno1 in tor1 swp48, r1 unit 1\n")
+    assert " ! swp9 ─ ctl-1 eno1  right\n      receive power -28 dBm: no light; clean or reseat\n" in text
+    assert draw(Topology(switches=(), links=(), checks={}, here=here), now=1.0).splitlines()[2].startswith("no link is known yet")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import sys
 import time
@@ -27,6 +28,22 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def defects() -> Iterator[list[str]]:
+    """Tracebacks of what could not be drawn or done, which the console survives. No test passes over one: who expects it clears the list."""
+    found: list[str] = []
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(logging.Formatter("%(message)s").format(record))
+
+    handler, logger = Kept(), logging.getLogger("crowbar_tui.console.defects")
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture

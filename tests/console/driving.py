@@ -12,7 +12,10 @@ import worlds
 from still import Still
 
 from crowbar_tui.console.app import Console
+from crowbar_tui.console.frame import draw
+from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.snapshot import TaskProgress
+from crowbar_tui.console.styled import plain
 
 HEALTH = {
     "now": 1316.0,
@@ -61,6 +64,45 @@ def still(name: str, **more: Any) -> tuple[Still, float]:
     return Still(world, Path("/var/lib/crowbar"), told, at=at, **values), at
 
 
+SIZES = [(80, 24), (120, 36), (160, 48), (200, 60)]
+"""Terminals for which the golden screens are kept."""
+APP = SIZES[::2]
+"""Those at which the whole app runs. At the others the session is drawn without it."""
+
+
+SIGNS = {
+    "colon": ":",
+    "full_stop": ".",
+    "left_parenthesis": "(",
+    "minus": "-",
+    "question_mark": "?",
+    "right_square_bracket": "]",
+    "slash": "/",
+}
+"""Textual's name of a key -> what the session gets."""
+
+
+def drawn(source: Any, at: float, size: tuple[int, int], keys: str = "", past: bool = False) -> str:
+    """What the app would show after these keys, drawn without it. `past`: the source is a look back."""
+    session = new_session(source.snapshot(), wall=lambda: session.snapshot.at if past else at, where=source.where)
+    session.source, session.rehearsal, session.real = source, False, lambda: at
+    session.work = lambda job, done: done(_result(job))
+    session.past = source if past else None
+    for key in keys.split():
+        draw(session, *size)
+        session.press(SIGNS.get(key, key))
+        if past:
+            session.take(source.snapshot())
+    return "\n".join(plain(line).rstrip() for line in draw(session, *size)) + "\n"
+
+
+def _result(job: Callable[[], Any]) -> Any:
+    try:
+        return job()
+    except Exception as error:  # as the app's thread does
+        return error
+
+
 @asynccontextmanager
 async def console(source: Still, at: float, size: tuple[int, int] = (80, 24), keys: str = "", theme: str = "default"):
     app = Console(source, theme=theme, wall=lambda: at)
@@ -91,4 +133,4 @@ def shot(app: Console) -> str:
     return "\n".join("".join(segment.text for segment in row).rstrip() for row in rows) + "\n"
 
 
-__all__ = ["console", "press", "shot", "still", "until"]
+__all__ = ["APP", "SIZES", "console", "drawn", "press", "shot", "still", "until"]

@@ -25,6 +25,7 @@ class Still:
         self.touched: frozenset[str] | None = None
         self.asked: list[tuple[str, str, str, Any]] = []
         self.answer: Any = lambda *_: Said(True, "done")
+        self.repairs: dict[str, tuple[str, ...]] = {}
         self.told_packets: list[Any] = more.get("packets", [])
         self.names: dict[str, str] = more.get("names", {})
         self.seq = int(more.get("seq", 1))
@@ -33,7 +34,17 @@ class Still:
     def snapshot(self) -> Snapshot:
         told, self.told = tuple(self.told), []
         return Snapshot(
-            self.world, self.seq, told, self.touched, self.progress, self.silence_s, self.health, self.connection, self.trouble, self.at
+            self.world,
+            self.seq,
+            told,
+            self.touched,
+            self.progress,
+            self.silence_s,
+            self.health,
+            self.connection,
+            self.trouble,
+            self.at,
+            repairs=self.repairs,
         )
 
     def move(self, world: World, touched: frozenset[str] | None = None) -> None:

@@ -9,8 +9,8 @@ import pytest
 from driving import console, press, shot, still, until
 from msgspec.structs import replace
 
-from crowbar_tui.console.session import standing
 from crowbar_tui.console.snapshot import Said
+from crowbar_tui.console.standing import standing
 from engine.core.world.work import Work
 from engine.definitions import ImageDef
 from engine.model import Bmc

@@ -23,7 +23,7 @@ def found(node: str, role: str) -> tuple[Still, float]:
 async def test_a_finding_is_seen_from_the_list_down_to_the_role_and_r_retries_it(node: str, role: str) -> None:
     source, at = found(node, role)
     name = source.world.nodes[node].name
-    async with console(source, at, size=(160, 48)) as (app, pilot):
+    async with console(source, at, size=(118, 48)) as (app, pilot):
         told = shot(app)
         assert f"{name.split('.')[0]}: {role} is applied, and /x/chrony.conf was changed by hand" in told, "the next step"
         assert told.count("/x/chrony.conf") >= 2, "and below the node's line"

@@ -47,14 +47,14 @@ async def test_the_health_screen_says_why_nobody_checks() -> None:
     why = {"code": "nagios_silent", "sentence": "Nagios has written nothing for 70 s", "advice": "look at the log"}
     _, at = still("working")
     source, at = still("working", health={**HEALTH, "monitoring": {**SHOWN, "state": "trouble", "why": why}})
-    async with console(source, at, (120, 60), "8") as (app, _):
+    async with console(source, at, (118, 60), "8") as (app, _):
         assert "nagios          Nagios has written nothing for 70 s; look at the log" in shot(app)
 
 
 async def test_a_rack_without_monitoring_has_no_line_of_it() -> None:
     _, at = still("working")
     source, at = still("working", health={**HEALTH, "monitoring": {"state": "off", "trends": ""}})
-    async with console(source, at, (120, 60), "8") as (app, _):
+    async with console(source, at, (118, 60), "8") as (app, _):
         assert "nagios" not in shot(app)
 
 

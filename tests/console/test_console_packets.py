@@ -119,7 +119,7 @@ async def test_the_health_screen_names_who_sends_too_much(size: tuple[int, int],
     ("api", "said"),
     [
         ({"url": "https://10.0.0.5:8443", "both": True, "counters": {"refused_no_token": 3, "answered_200": 9}},
-         "HTTP API        https://10.0.0.5:8443   3 refused   needs a token and a certificate"),
+         "HTTP API        https://10.0.0.5:8443, 3 refused, needs a token and a certificate"),
         ({"why": {"code": "api_off", "sentence": "x", "advice": "y"}}, "HTTP API        off"),
         ({"why": {"code": "api_waits", "sentence": "it waits for the first plan", "advice": "commit a plan"}},
          "HTTP API        it waits for the first plan; commit a plan"),
@@ -128,7 +128,7 @@ async def test_the_health_screen_names_who_sends_too_much(size: tuple[int, int],
 async def test_the_health_screen_says_where_the_api_is(api: dict[str, object], said: str) -> None:
     _, at = still("working")
     source, at = still("working", health={**HEALTH, "api": api})
-    async with console(source, at, (120, 40), "8") as (app, _):
+    async with console(source, at, (118, 40), "8") as (app, _):
         assert said in shot(app)
 
 

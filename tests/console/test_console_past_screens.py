@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from driving import console, press, shot, until
+from driving import APP, SIZES, console, drawn, press, shot, until
 from pasts import past, real
 
 from crowbar_tui.console.frame import draw
@@ -35,16 +37,24 @@ SCREENS = {
 SEQ = {"past-end": 122, "past-refused": 87, "past-help": 122, "past-time": 122, "past-palette": 122, "past-beginning": 0, "past-middle": 73}
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+async def shown(app: Any, pilot: Any, seq: int) -> str:
+    """The screen at that moment of the past. The picture before may still stand for a while: what costs much is not drawn anew for each key."""
+    await until(pilot, lambda: app.session.snapshot.seq == seq)
+    await press(pilot, "")
+    app.paint()
+    await press(pilot, "")
+    return shot(app)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", SCREENS)
 async def test_screen(name: str, size: tuple[int, int], golden) -> None:
     source = past()
-    async with console(source, real(source), size, SCREENS[name]) as (app, pilot):
-        await until(pilot, lambda: app.session.snapshot.seq == SEQ.get(name, 87))
-        await press(pilot, "")
-        app.paint()
-        await press(pilot, "")
-        text = shot(app)
+    if size in APP:
+        async with console(source, real(source), size, SCREENS[name]) as (app, pilot):
+            text = await shown(app, pilot, SEQ.get(name, 87))
+    else:
+        text = drawn(source, real(source), size, SCREENS[name], past=True)
     lines = text.splitlines()
     assert len(lines) == size[1]
     assert all(len(one) <= size[0] for one in lines)
@@ -56,9 +66,7 @@ async def test_in_ascii(golden, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROWBAR_ASCII", "1")
     source = past()
     async with console(source, real(source), keys=SCREENS["past-middle"]) as (app, pilot):
-        await until(pilot, lambda: app.session.snapshot.seq == SEQ["past-middle"])
-        await press(pilot, "")
-        text = shot(app)
+        text = await shown(app, pilot, SEQ["past-middle"])
     assert text.isascii()
     golden("past-middle-ascii-80x24", text)
 

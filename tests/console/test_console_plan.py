@@ -234,7 +234,7 @@ async def test_settings_are_set_and_taken_back(keys: str, scope: str) -> None:
 
 async def test_the_layers_of_the_chosen_attribute_are_shown() -> None:
     source, at = still("ready")
-    async with console(source, at, size=(160, 48), keys="A") as (app, _):
+    async with console(source, at, size=(118, 48), keys="A") as (app, _):
         told = " ".join(shot(app).split())
         assert "layers: default (counts); not set: discovery, hint, parent, deployment, setting, wish, rule, role, engine, operator" in told
 

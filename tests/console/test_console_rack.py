@@ -1,8 +1,6 @@
 """A technician at the rack's console: 80x24, Linux VT, keys only.
 
-On a virtual rack, begun from the wizard: six machines with a swapped cable, a dead BMC and disks that fail; each cause is read off the screen,
-what stops the rack is mended, and it is ready. (Simulated cables cannot be moved while the rack runs: that one stays, and is what the next line
-names in the end.)
+Two consoles on a virtual rack. (A newcomer's path through a rehearsal with faults: `test_console_newcomer`.)
 
 And on an interface of a network namespace, behind which a rack waits that nobody has planned: from the wizard's questions to ready.
 """
@@ -36,66 +34,6 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         with contextlib.suppress(RackError):  # the console stopped it
             rehearsal.connect(folder).stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def test_from_first_run_to_ready(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.type(f"{CROWBAR} --store {tmp_path}/store", "Enter")
-    terminal.wait("where do you want to begin?")
-    terminal.keys("Down", "Enter")
-    terminal.wait("a cable, a BMC and disks that fail")
-    terminal.keys("Down", "Right")
-    terminal.wait("60 x")
-    terminal.keys("Enter")
-    text = terminal.wait(lambda t: "4 ready" in t and "2 problems" in t, 300)
-    assert "next" in text
-    # The swapped cable.
-    terminal.keys("3", "/")
-    terminal.type("swapped")
-    terminal.keys("Enter")
-    text = terminal.wait("that port is for 1g1 of")
-    assert "plan says tor2:swp2" in text
-    # The dead BMC and the failing disks: sorted by state, problems stand first.
-    terminal.keys("Escape")
-    terminal.wait(lambda t: "/swapped" not in t)
-    terminal.keys("1", "s", "g")
-    terminal.wait("by state")
-    terminal.keys("w")
-    first = terminal.wait("why is")
-    terminal.keys("Escape")
-    terminal.wait("by state")
-    terminal.keys("Down", "w")
-    second = terminal.wait("why is")
-    both = " ".join((first + second).split())
-    assert "unreachable" in both
-    assert "check the BMC, its cable and its account" in both
-    assert "raid-configure ended with exit code" in both
-    # The log of the role that failed, on the node that it failed on.
-    second_fails = "raid-configure ended" not in " ".join(first.split())
-    terminal.keys("Escape")
-    terminal.wait("by state")
-    terminal.keys("g", *(["Down"] if second_fails else []), "l")
-    terminal.wait(lambda t: "raid-configure, attempt" in t and "following" in t)
-    # Somebody mends them; the console tries again.
-    terminal.keys("Escape")
-    terminal.wait("by state")
-    terminal.keys("g", "Space", "Space")
-    terminal.wait("2 marked")
-    terminal.keys(".", "m")
-    terminal.wait(" is repaired")
-    terminal.keys("r")
-    terminal.wait("the engine tries ")
-    terminal.wait("6 ready", 300)
-    text = terminal.screen()
-    assert "is in tor2:swp6, the plan says tor2:swp2: see 3" in text, "the cable is what is left to do"
-    # What was done is in the journal.
-    terminal.keys("7", "/")
-    terminal.type("retry")
-    terminal.keys("Enter")
-    terminal.wait(": retry")
-    terminal.keys("Q")
-    terminal.wait("stop the engine?")
-    terminal.keys("y")
-    terminal.wait(lambda t: t.rstrip().endswith("$"))
 
 
 def test_two_consoles_see_each_others_verbs(terminal: Terminal, tmp_path: Path) -> None:

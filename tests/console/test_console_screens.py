@@ -1,9 +1,9 @@
-"""Each screen in its main states, as plain text, at 80x24 and 160x48. The files are read by people: a change to one is a change of the console."""
+"""Each screen in its main states, as plain text, at four sizes. The files are read by people: a change to one is a change of the console."""
 
 from __future__ import annotations
 
 import pytest
-from driving import console, shot, still
+from driving import APP, SIZES, console, drawn, shot, still
 from msgspec.structs import replace
 from still import Still
 
@@ -70,13 +70,16 @@ SCREENS = {
 }
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", SCREENS)
 async def test_screen(name: str, size: tuple[int, int], golden) -> None:
     world, keys, more = SCREENS[name]
     source, at = still(world, **more)
-    async with console(source, at, size, keys) as (app, _):
-        text = shot(app)
+    if size in APP:
+        async with console(source, at, size, keys) as (app, _):
+            text = shot(app)
+    else:
+        text = drawn(source, at, size, keys)
     lines = text.splitlines()
     assert len(lines) == size[1]
     assert all(len(one) <= size[0] for one in lines)
@@ -119,7 +122,7 @@ def strangers() -> tuple[Still, float]:
     return source, at
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=["80x24", "160x48"])
+@pytest.mark.parametrize("size", APP, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", CLAIMS)
 async def test_what_a_stranger_does_is_shown_as_a_whole(name: str, size: tuple[int, int], golden) -> None:
     source, at = strangers()

@@ -431,7 +431,7 @@ async def test_help_and_the_way_out(tmp_path: Path) -> None:
     async with setup(tmp_path, "question_mark") as (app, pilot, *_):
         assert "what can I do here" in shot(app)
         await press(pilot, "escape ctrl+q")
-        await until(pilot, lambda: app.return_value == "leave")
+        await until(pilot, lambda: app.return_value == "stop")
 
 
 async def test_a_plan_that_somebody_else_commits_ends_it(tmp_path: Path) -> None:
@@ -444,3 +444,24 @@ async def test_a_plan_that_somebody_else_commits_ends_it(tmp_path: Path) -> None
         app.session.page.tick()
         assert app.session.page is app.session.screens[0]
         assert "somebody committed a plan meanwhile" in app.session.notes[-1].text
+
+
+async def test_ctrl_q_leaves_no_engine_behind(tmp_path: Path) -> None:
+    """An engine without a plan serves nothing. That of another process goes on."""
+    for connection, ends in (("embedded", "stop"), ("attached", "leave")):
+        async with setup(tmp_path, "down enter") as (app, pilot, _, source):
+            source.connection = connection
+            source.move(source.world)
+            await until(pilot, lambda app=app, connection=connection: app.session.snapshot.connection == connection)
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda app=app: app.return_value is not None)
+            assert app.return_value == ends
+
+
+def test_a_rehearsal_has_the_machines_that_its_faults_name(tmp_path: Path) -> None:
+    admin = RealAdminNode(tmp_path / "store")
+    assert admin.rehearsal("3", "60", "first-day") == "this needs 4 machines or more"
+    assert admin.rehearsal("5", "60", "cables") == "this needs 6 machines or more"
+    assert admin.rehearsal("1", "60", "bad-bmcs") != []
+    assert admin.rehearsal("4", "60", "first-day")[-3:] == ["--scenario", "first-day", "--fresh"]
+    assert admin.rehearsal("1", "60", "")[-1] == "--fresh"

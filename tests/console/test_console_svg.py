@@ -13,15 +13,29 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from driving import console, press, still, until
+from driving import SIZES, console, press, still, until
 from pasts import past, real
 
 FOLDER = Path(__file__).parents[1] / "golden" / "console" / "svg"
 SVG = "{http://www.w3.org/2000/svg}"
+PAGES = {
+    "nodes": ("faulty", "down down"),
+    "rack": ("faulty", "2 down"),
+    "topology": ("faulty", "3"),
+    "roles": ("faulty", "4 down down down right right right right"),
+    "plan": ("working", "5"),
+    "networks": ("working", "6"),
+    "events": ("working", "7"),
+    "health": ("working", "8"),
+}
 SCREENS = {
+    **{f"{name}-{size[0]}x{size[1]}": (*page, size, "default") for name, page in PAGES.items() for size in SIZES},
     "nodes-faulty": ("faulty", "", (80, 24), "default"),
     "nodes-faulty-ansi16": ("faulty", "", (80, 24), "ansi16"),
     "nodes-faulty-contrast": ("faulty", "", (80, 24), "contrast"),
+    "nodes-faulty-light": ("faulty", "", (80, 24), "light"),
+    "nodes-faulty-colour-blind": ("faulty", "", (80, 24), "colour-blind"),
+    "nodes-faulty-colour-blind-16": ("faulty", "", (80, 24), "colour-blind-16"),
     "node-faulty": ("faulty", "down down enter", (80, 24), "default"),
     "rack-faulty": ("faulty", "2", (80, 24), "default"),
     "roles-working": ("working", "4", (160, 48), "default"),

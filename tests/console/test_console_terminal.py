@@ -65,6 +65,7 @@ def clean(terminal: Terminal) -> None:
     assert terminal.flag("alternate_on") == "0"
     assert terminal.flag("mouse_any_flag") == "0"
     assert terminal.flag("cursor_flag") == "1"
+    assert terminal.flag("wrap_flag") == "1", "long lines wrap"
     terminal.type("clear; stty -a | grep -c ' echo '", "Enter")
     terminal.wait(lambda text: text.split() == ["1", "$"])
 
@@ -148,6 +149,16 @@ def test_kill_9_of_an_attached_console_leaves_a_clean_terminal_and_the_engine(te
     console = next(p for p in pids_of(store) if p != pid and parent(p) in pids_of(store))
     os.kill(console, signal.SIGKILL)
     terminal.wait("code 137")
+    terminal.type("", "Enter")
+    clean(terminal)
+    assert engine_of(store) == pid
+
+
+def test_kill_9_of_the_supervisor_is_like_a_closed_terminal(terminal: Terminal, store: Path) -> None:
+    """The shell takes the terminal back at once, so the console ends. It puts the terminal in order; the engine inside goes on."""
+    pid = opened(terminal, store)
+    os.kill(parent(pid), signal.SIGKILL)
+    terminal.wait("the engine keeps running")
     terminal.type("", "Enter")
     clean(terminal)
     assert engine_of(store) == pid

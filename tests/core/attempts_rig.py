@@ -20,9 +20,9 @@ BLIND = role("blind", flags=["once"])
 BIND = catalog(WORK, LOOKED, CLAIMED, CAREFUL, WIPE, BLIND, defaults={"knob": 1})
 
 
-def rig(*names: str, **fields: Any) -> WorldRig:
+def rig(*names: str, patience: float = 1.0, **fields: Any) -> WorldRig:
     """A node in the hardware stage whose roles of these names are looked at."""
-    out = WorldRig(BIND, plan({}))
+    out = WorldRig(BIND, plan({}, patience=patience))
     out.server(stage="hardware", allocated=True)
     for name in names:
         out.role(name, state=State.WAITING, **fields)

@@ -32,8 +32,8 @@ class Record:
 class Machine:
     def __init__(self, number: int) -> None:
         self.number = number
-        self.mac = f"52:54:00:00:00:{number:02x}"
-        self.uuid = f"4c4c4544-0000-1000-8000-0000000000{number:02x}"
+        self.mac = f"52:54:00:00:{number >> 8:02x}:{number & 255:02x}"
+        self.uuid = f"4c4c4544-0000-1000-8000-{number:012x}"
         self.serial = f"SN{number:04d}"
         self.epoch = 0
         """Counts power cycles and boots: what belongs to an older one is void."""

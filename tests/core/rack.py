@@ -71,6 +71,8 @@ class Rack(Machines):
         self.kexecs: dict[str, tuple[int, str]] = {}
         """Node -> the boot and the boot_id of an order for a kexec that waits for its agent, in the engine's process."""
         self.effects: list[Effect] = []
+        self.rows: list[Any] = []
+        """What the last batch changed: table, key, record."""
         self.most_starts = 0
         self.wiped: list[tuple[int, str]] = []
         self.lose_answers = 0
@@ -145,7 +147,7 @@ class Rack(Machines):
         work = Work(self.world)
         happened = Happened(1000.0 + self.now, self.now, event)
         before, was = self.world.meta.attempts, self.world
-        rows = step(work, happened)
+        rows = self.rows = step(work, happened)
         self.journal.append(happened)
         for table, key, row in rows:
             if row is None:

@@ -231,30 +231,6 @@ def test_a_row_names_what_runs() -> None:
 # -- estimate and preview ------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_known_before_two_of_a_family_are_ready() -> None:
-    d = rig()
-    d.change(family="R640")
-    d.role("bios-configure", state=State.TRANSITION, started=100.0)
-    assert estimate(d.world, 150.0).seconds is None
-    for n, took in ((2, 300.0), (3, 500.0)):
-        d.server(f"n{n}", family="R640", allocated=True, stage="system")
-        d.role("inventory", f"n{n}", state=State.ACTIVE, succeeded=True, started=10.0, ended=10.0 + took)
-        found = estimate(d.world, 150.0)
-        assert (found.seconds is None) == (n == 2)
-    assert found.seconds == 400.0 - (150.0 - 10.0)
-    assert (found.working, found.unknown) == (1, 0)
-
-
-def test_another_family_says_nothing() -> None:
-    d = rig()
-    d.role("bios-configure", state=State.WAITING)
-    for n in (2, 3):
-        d.server(f"n{n}", family="other", allocated=True, stage="system")
-        d.role("inventory", f"n{n}", **DONE)
-    found = estimate(d.world, 150.0)
-    assert (found.seconds, found.unknown) == (None, 1)
-
-
 def test_who_waits_for_a_person_is_not_estimated() -> None:
     d = rig()
     failed(d)

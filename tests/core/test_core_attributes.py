@@ -190,7 +190,7 @@ def test_what_the_engine_computes() -> None:
     }
     for name, said in expected.items():
         assert effective(d.world, install, name) == said, name
-    carried = {"preference": 0, "mtu": 0, "v6": None, "conduit": "", "links": [], "bond": None, "bridge": ""}
+    carried = {"preference": 0, "mtu": 0, "v6": None, "conduit": "", "links": [], "bond": None, "bridge": "", "wait": 40}
     assert (effective(d.world, network, "network"), inputs(d.world, network)) == (there | carried, {"network": there})
 
 

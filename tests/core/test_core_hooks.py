@@ -11,9 +11,10 @@ from world_rig import WorldRig
 from engine.core.roles.attributes import inputs_hash
 from engine.core.roles.wishes import task_document
 from engine.definitions import Collect
-from engine.effects import Start
-from engine.events import Operate, SetAttribute
+from engine.effects import Accept, Refuse, Start
+from engine.events import Commit, Operate, SetAttribute
 from engine.model import State
+from engine.requests import Asker, Request
 
 KINDS = catalog(
     role("dns-server", "system", "local", collects=(Collect(attribute="record", into="dns/records"),)),
@@ -63,6 +64,28 @@ def test_on_node_create() -> None:
     assert key not in rack.world.stale
     found = task_document(rack.world, rack.world.node_roles[key], {})["dns"]["records"]
     assert [one["node"].partition(".")[0] for one in found] == ["node-1", "node-2"]
+
+
+def test_what_runs_only_on_the_admin_node() -> None:
+    """A plan cannot place it on servers, and whoever requires it finds it on the admin node."""
+    server = role("log-server", "system", "local", flags=["admin"], gives=("log-server",))
+    sender = role("sender", "system", wants=["log-server"], requires=(same("os-install"),))
+    beside = role("beside", "system", requires=(same("log-server"),))
+    out = WorldRig(
+        catalog(*USUAL.roles.values(), server, sender, beside, defaults={"raid-wanted": {"level": "raid1"}}), plan({"sender": ("all",)})
+    )
+    out.server("n1")
+    out.feed(Operate(who="op", verb="allocate", node="n1"))
+    assert ("admin", "log-server") in out.world.node_roles[("n1", "sender")].parents
+    assert ("n1", "log-server") not in out.world.node_roles
+    for wrong in ({"log-server": ("all",)}, {"log-server": ("node:node-1",)}, {"beside": ("all",)}):
+        out.feed(Commit(request=Request(Asker.OPERATOR, 4), who="op", plan=plan(wrong)))
+        refused = out.one(Refuse).reason
+        assert (refused.code, refused.fields["role"]) == ("not_on_servers", "log-server")
+    assert ("n1", "sender") in out.world.node_roles, "a refused plan changes nothing"
+    out.feed(Commit(request=Request(Asker.OPERATOR, 5), who="op", plan=plan({"log-server": ("admin",)})))
+    assert out.one(Accept)
+    assert ("admin", "log-server") in out.world.node_roles
 
 
 def test_on_node_change() -> None:

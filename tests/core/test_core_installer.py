@@ -9,7 +9,7 @@ from catalogs import catalog, plan, role
 from msgspec.structs import replace
 from world_rig import WorldRig, mac, uuid
 
-from crowbar_tui.console.session import standing
+from crowbar_tui.console.standing import standing
 from engine import reasons
 from engine.core.boot.boot import firmware_way
 from engine.core.boot.signals import SIGNALS

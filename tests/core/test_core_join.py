@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from world_rig import WorldRig, mac, uuid
 
 from engine import reasons
-from engine.core.plan.joined import jig_of
+from engine.core.operator.join import endpoint
+from engine.core.plan.joined import jig_of, ssh_at
 from engine.core.plan.save import left_out
 from engine.core.roles.guards import blockers
 from engine.core.roles.stages import node_state
@@ -308,6 +309,37 @@ def test_a_saved_plan_says_that_it_cannot_adopt_the_machine() -> None:
     assert [line for line in left_out(d.world) if "10.0.0.200" in line] == [
         "joined machines, which only crowbar node join adopts: old-db at 10.0.0.200"
     ]
+
+
+def test_its_ssh_server_may_listen_on_another_port() -> None:
+    d = joined(port=2222)
+    node = the(d)
+    assert (node.address, node.ssh_port, ssh_at(node)) == ("10.0.0.200", 2222, "10.0.0.200:2222")
+    assert [line for line in left_out(d.world) if "10.0.0.200" in line] == [
+        "joined machines, which only crowbar node join adopts: old-db at 10.0.0.200:2222"
+    ]
+    d.feed(Outcome(attempt=f"{d.at('inventory', node.id).attempt}.1", node=node.id, what="done", gives=FACTS["inventory"]))
+    d.feed(Operate(request=Request(Asker.OPERATOR, 3), who="op", verb="delete", node="old-db"))
+    assert d.one(RemoveKey).port == 2222
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("10.0.0.7", ("10.0.0.7", 22)),
+        ("10.0.0.7:2222", ("10.0.0.7", 2222)),
+        ("10.0.0.7:65535", ("10.0.0.7", 65535)),
+        ("10.0.0.7:0", "bad_value"),
+        ("10.0.0.7:65536", "bad_value"),
+        ("10.0.0.7:", "bad_value"),
+        ("10.0.0.7:-1", "bad_value"),
+        ("10.0.0.7:\u0662", "bad_value"),
+        ("fd00::1", ("fd00::1", 22)),
+    ],
+)
+def test_where_it_is_asked(text: str, found: object) -> None:
+    where = endpoint(text)
+    assert (where.code if isinstance(where, reasons.Reason) else where) == found
 
 
 def test_the_journal_keeps_that_it_was_joined(tmp_path: Any) -> None:

@@ -30,7 +30,7 @@ from engine.core.roles.node_moves import (
 from engine.core.world.work import Work
 from engine.core.world.world import World
 from engine.effects import Ignore
-from engine.model import Boot, Intent, Node, PowerOff, Signal, Way
+from engine.model import Acknowledged, Boot, Intent, Node, PowerOff, Signal, Way
 from engine.reasons import Reason
 
 BOOT = Boot(generation=1, way=Way.NETWORK, environment="sledgehammer", ordered=True, at=0.0, deadline=9.0)
@@ -70,6 +70,7 @@ NEW: dict[str, Any] = {
     "group": "g",
     "deployment": "leaf",
     "place": None,
+    "acknowledged": (Acknowledged(problem="role old_boot 1", who="op", at=4.0, note="cable"),),
 }
 
 

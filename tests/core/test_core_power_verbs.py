@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from rack import Rack
 
 from engine import reasons
+from engine.core.operator import light
 from engine.core.roles.guards import blockers
 from engine.core.roles.stages import node_state
 from engine.effects import Accept, BootNode, Effect, Identify, Probe, Refuse, SetPower, Start
-from engine.events import Operate, PowerSet
+from engine.events import Operate, PowerSet, Spoken
 from engine.model import Node, State
 from engine.requests import Asker, Request
 
@@ -24,6 +25,7 @@ class PowerRack(Rack):
     def __init__(self, *args: Any, **more: Any) -> None:
         self.asked: list[SetPower | Identify] = []
         self.dead = False
+        self.spoken: Spoken = ""
         super().__init__(*args, **more)
 
     def carry_out(self, effect: Effect) -> None:
@@ -36,14 +38,16 @@ class PowerRack(Rack):
         machine = self.machine_of(effect.node)
         assert machine is not None
         action = effect.action if isinstance(effect, SetPower) else "identify"
+        seconds = effect.seconds if isinstance(effect, Identify) else 0
         if self.dead:
             failure = reasons.power_failed(node=effect.node, address="10.0.1.1", message="unreachable: no answer")
-            self.feed(PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure))
+            self.feed(PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, failure=failure, seconds=seconds))
             return
         if action in ("off", "soft"):
             self.off(machine)
         state = "off" if action in ("off", "soft") else "on"
-        self.feed(PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, state=state))
+        told = PowerSet(node=effect.node, action=action, who=effect.who, request=effect.request, state=state, seconds=seconds)
+        self.feed(replace(told, bmc=self.spoken))
 
     def verb(self, verb: str, value: Any = None) -> list[Effect]:
         return self.feed(Operate(request=Request(Asker.OPERATOR, 7), who="ada", verb=verb, node="n1", value=value))
@@ -176,9 +180,81 @@ def test_a_running_attempt_is_not_cut_off_unless_forced(action: str) -> None:
 def test_status_and_light(ready: PowerRack) -> None:
     before = ready.node
     assert ready.answered("power", "status") == Accept(request=Request(Asker.OPERATOR, 7), message=f"{before.name} is on")
-    assert ready.answered("identify", 15) == Accept(request=Request(Asker.OPERATOR, 7), message=f"the light of {before.name} is set")
+    assert ready.answered("identify", 15) == Accept(
+        request=Request(Asker.OPERATOR, 7), message=f"the light of {before.name} blinks for 15 s"
+    )
     assert [e.seconds for e in ready.asked if isinstance(e, Identify)] == [15]
-    assert ready.node == before
+    assert replace(ready.node, light=None) == before
+
+
+@pytest.mark.parametrize("spoken", ["ipmi", "redfish"])
+def test_a_light_goes_off_by_itself(ready: PowerRack, spoken: Any) -> None:
+    """By Redfish the engine turns it off: Redfish knows no duration."""
+    ready.spoken = spoken
+    ready.answered("identify")
+    light = ready.node.light
+    assert light is not None
+    assert light.who == "ada"
+    assert light.ends == 1000.0 + light.until  # the rack's wall clock
+    assert 59 < light.until - ready.now <= 60
+    assert ready.run(lambda: ready.node.light is None, seconds=120.0)
+    assert ready.now >= light.until
+    assert lights(ready) == ([60] if spoken == "ipmi" else [60, 0])
+
+
+def test_the_same_key_ends_it(ready: PowerRack) -> None:
+    ready.answered("identify", 200)
+    off = ready.answered("identify")
+    assert off == Accept(request=Request(Asker.OPERATOR, 7), message=f"the light of {ready.node.name} is off")
+    assert ready.node.light is None
+    ready.answered("identify")
+    assert lights(ready) == [200, 0, 60]
+
+
+def test_a_light_that_does_not_go_off(ready: PowerRack) -> None:
+    ready.spoken = "redfish"
+    ready.answered("identify", 5)
+    ready.dead = True
+    assert not ready.run(lambda: ready.node.light is None, seconds=600.0)
+    assert lights(ready) == [5, *[0] * light.TRIES]
+    told = ready.node.light
+    assert told is not None
+    assert told.failure is not None
+    assert told.failure.code == "power_failed"
+    ready.dead = False
+    ready.answered("identify")
+    assert ready.node.light is None
+
+
+@pytest.mark.parametrize("spoken", ["ipmi", "redfish"])
+def test_a_node_whose_light_only_the_engine_turns_off_is_not_deleted(ready: PowerRack, spoken: Any) -> None:
+    ready.spoken = spoken
+    ready.answered("identify")
+    answer = ready.answered("delete")
+    if spoken == "ipmi":
+        assert isinstance(answer, Accept), "its BMC counts the seconds"
+        return
+    assert answer == Refuse(request=Request(Asker.OPERATOR, 7), reason=reasons.light_on(node=ready.node.name))
+    ready.answered("identify", 0)
+    assert isinstance(ready.answered("delete"), Accept)
+
+
+def test_a_light_is_off_after_a_restart(ready: PowerRack) -> None:
+    ready.spoken = "redfish"
+    ready.answered("identify", 5)
+    ready.restart()
+    assert ready.run(lambda: ready.node.light is None, seconds=120.0)
+
+
+def test_a_bmc_without_a_light(ready: PowerRack) -> None:
+    ready.dead = True
+    assert isinstance(refused := ready.answered("identify"), Refuse)
+    assert refused.reason.code == "power_failed"
+    assert ready.node.light is None
+
+
+def lights(rack: PowerRack) -> list[int]:
+    return [e.seconds for e in rack.asked if isinstance(e, Identify)]
 
 
 @pytest.mark.parametrize(

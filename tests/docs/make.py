@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "console")]
 
+from crowbar_tui.console.choosable import CHOOSABLE, STARTS  # noqa: E402
+from crowbar_tui.console.keymap import KEYS, PRESSABLE  # noqa: E402
+from crowbar_tui.console.preferences import Preferences  # noqa: E402
+from crowbar_tui.console.theme import NAMES  # noqa: E402
 from engine import plan  # noqa: E402  (the path is set above)
 from engine.files.catalog import shipped  # noqa: E402
 from engine.files.plan_file import KEYS as PLAN_KEYS  # noqa: E402
@@ -44,8 +48,15 @@ SAYS: dict[str, dict[str, str]] = {
         "attributes": "Attribute -> value, for all deployments.",
         "limits": "Resource (`jobs`, `uplink:tor1`) -> how many tasks may hold it at once.",
         "secrets": "Name -> `{env: VARIABLE}` or `{file: /PATH}`. The plan never holds the value itself.",
-        "patience": "Factor on the engine's deadlines and pauses, 0.01 to 100. Use `2` for slow firmware. No deadline is under 5 s.",
+        "patience": "Factor on the engine's deadlines and pauses, 0.01 to 100. Use `2` for slow firmware. No deadline is under 5 s. Above 1 it lengthens the time limits of roles too.",
         "versions": "What the plan was saved with. `crowbar plan save` writes it.",
+    },
+    "console": {
+        "keys": "Name of a key -> what you press instead.",
+        "columns": "Page -> the columns of its list, in their order.",
+        "theme": "A theme of the console. Default: what fits the terminal.",
+        "start": "The page that opens first.",
+        "mouse": "Whether the console begins with the mouse.",
     },
     "site": {
         "name": "A label for the site. Required.",
@@ -87,6 +98,7 @@ SAYS: dict[str, dict[str, str]] = {
         "hash": "What chooses the link of a frame: `layer2`, `layer2+3`, `layer3+4`, `encap2+3`, `encap3+4` or `vlan+srcmac`. Modes `802.3ad`, "
         "`balance-xor` and `balance-tlb` have one; without it, `layer2+3`.",
         "miimon": "Milliseconds between two looks at the links, 10 to 10000.",
+        "lacp_rate": "`slow` or `fast`: how often the switch sends its LACP state, every 30 s or each second. Mode `802.3ad` has one; without it, `slow`.",
     },
     "racks": {
         "name": "Name of the rack. Required.",
@@ -97,6 +109,7 @@ SAYS: dict[str, dict[str, str]] = {
         "height": "Units that the machine occupies, 1 to 20.",
         "cables": "A link of the node (`1g0`, `bmc`) -> `switch:port`.",
         "addresses": "Network -> the address that this node gets there. `crowbar plan save` writes them.",
+        "expects": "The box that belongs here: fact -> condition, as in a rule's `match`, for example `{serial: SN7}`. A wrong box blocks a commit.",
     },
     "machines": {
         "serial": "Serial number of the machine, as on its label. Required.",
@@ -174,6 +187,7 @@ SAYS: dict[str, dict[str, str]] = {
         "serial_of": "It has the serial number of that machine. From the start only.",
         "uuid_of": "It has the UUID of that machine. From the start only.",
         "cables": "Link (`1g0`, `1g1`, `bmc`) -> `switch:port`, or empty for no cable.",
+        "light": "Link (`1g1`) -> dBm that the optical module of its port receives. A port without an entry is copper.",
         "firmware_s": "Seconds of its self test, divided by the rehearsal's speed. 0: as its family has.",
         "stall_s": "Seconds that its self test takes besides, at any speed.",
         "work_s": "Seconds that each piece of a role's work takes besides, at any speed.",
@@ -320,6 +334,24 @@ def scenario_keys() -> str:
     )
 
 
+def console_keys() -> str:
+    """`docs/console-keys.md`: what the user's set-up of the console may hold."""
+    keys = "".join(f"| `{name}` | `{one.key.replace('|', chr(92) + '|')}` | {one.does} |\n" for name, one in KEYS.items())
+    columns = "".join(f"| `{page}` | {', '.join(f'`{name}`' for name in names)} |\n" for page, names in CHOOSABLE.items())
+    return (
+        "# Keys and columns of the console\n\n"
+        + MADE
+        + "[Your own set-up](console.md#your-own-set-up) explains the file.\n\n## The file\n\n"
+        + _table("console", dict(_fields(Preferences, set())))
+        + f"Themes: {', '.join(f'`{name}`' for name in NAMES)}.\n\nPages for `start`: {', '.join(f'`{name}`' for name in STARTS)}.\n\n"
+        + f"## Keys\n\nWhat you may press: {PRESSABLE}.\n"
+        + "Enter, escape, arrows, page keys, tab, blank and digits stay where they are.\n\n| name | key | does |\n|---|---|---|\n"
+        + keys
+        + "\n## Columns\n\n| page | columns |\n|---|---|\n"
+        + columns
+    )
+
+
 def _fields(record: Any, without: set[str]) -> Iterator[tuple[str, Any]]:
     """Name and default of each field that a person may write."""
     for one in msgspec.structs.fields(record):
@@ -351,15 +383,32 @@ def _comment(file: Path) -> str:
     return " ".join(lines)
 
 
-PAGES: dict[str, Callable[[], str]] = {"attributes.md": attributes, "plan-keys.md": plan_keys, "scenario-keys.md": scenario_keys}
+PAGES: dict[str, Callable[[], str]] = {
+    "attributes.md": attributes,
+    "plan-keys.md": plan_keys,
+    "scenario-keys.md": scenario_keys,
+    "console-keys.md": console_keys,
+}
 
 
-async def picture() -> str:
-    """`docs/pictures/console.svg`: the console on the golden tests' rack with faults, 100 columns wide."""
+PICTURES: dict[str, tuple[str, tuple[int, int]]] = {
+    "console": ("", (100, 24)),
+    "console-nodes-80x24": ("", (80, 24)),
+    "console-nodes-120x36": ("down down", (120, 36)),
+    "console-rack-160x48": ("2 down down", (160, 48)),
+    "console-topology-120x36": ("3", (120, 36)),
+    "console-roles-160x48": ("4 down down down right right right right", (160, 48)),
+}
+"""Pictures of the console in `docs/pictures`: keys, and the size of the terminal."""
+
+
+async def picture(name: str) -> str:
+    """One of `PICTURES`: the console on the golden tests' rack with faults."""
     from driving import console, press, still
 
+    keys, terminal = PICTURES[name]
     source, at = still("faulty")
-    async with console(source, at, (100, 24), "", "default") as (app, pilot):
+    async with console(source, at, terminal, keys, "default") as (app, pilot):
         app.paint()
         await press(pilot, "")
         svg = app.export_screenshot(title="crowbar")
@@ -373,7 +422,8 @@ def main(what: str) -> None:
             (DOCS / name).write_text(make(), encoding="utf-8")
     elif what == "pictures":
         (DOCS / "pictures").mkdir(exist_ok=True)
-        (DOCS / "pictures" / "console.svg").write_text(asyncio.run(picture()), encoding="utf-8")
+        for name in PICTURES:
+            (DOCS / "pictures" / f"{name}.svg").write_text(asyncio.run(picture(name)), encoding="utf-8")
     else:
         raise SystemExit("usage: python tests/docs/make.py reference|pictures")
 

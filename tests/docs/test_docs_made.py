@@ -36,18 +36,20 @@ def test_each_key_has_a_sentence_and_each_sentence_a_key() -> None:
     assert said["faults"] == set(FAULTS)
     assert said["moods"] == set(MOODS) - set(ODDITIES)
     assert said["happening"] == set(Happening.__struct_fields__)
+    assert said["console"] == {one.name for one in msgspec.structs.fields(make.Preferences)}
     for path, record in make.RECORDS:
         assert said[path] == {one.name for one in msgspec.structs.fields(record)} - make.BY_POSITION.get(path, set())
 
 
-def test_the_picture_is_the_console_s() -> None:
+@pytest.mark.parametrize("name", make.PICTURES)
+def test_the_picture_is_the_console_s(name: str) -> None:
     """Its texts are. Where they stand and in which colours, `tests/console/test_console_svg.py` compares for the same rack."""
 
     def texts(svg: str) -> list[str]:
         return re.findall(r">([^<>]+)</text>", svg)
 
-    kept = (make.DOCS / "pictures" / "console.svg").read_text(encoding="utf-8")
-    assert texts(asyncio.run(make.picture())) == texts(kept), "run `make pictures`"
+    kept = (make.DOCS / "pictures" / f"{name}.svg").read_text(encoding="utf-8")
+    assert texts(asyncio.run(make.picture(name))) == texts(kept), "run `make pictures`"
     assert len(texts(kept)) > 20
 
 

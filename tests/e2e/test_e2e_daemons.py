@@ -49,3 +49,24 @@ def test_the_admin_nodes_daemons_are_repaired_and_changes_by_hand_are_found(tmp_
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < end, "daemons outlive the rack"
         time.sleep(0.1)
+
+
+def test_the_daemons_of_a_killed_engine_end_and_the_next_engine_runs_them_again(tmp_path: Path) -> None:
+    """Without systemd. The second engine finds a store whose roles are active, and no daemon."""
+    if Path("/run/systemd/system").exists():
+        pytest.skip("systemd runs here")
+    if subprocess.run([*UNSHARE, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this system does not let us make a network namespace")
+    words = [*UNSHARE, sys.executable, str(Path(__file__).with_name("daemons_alone.py")), str(tmp_path / "store")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": PATH}
+    seen: list[int] = []
+    for _ in range(2):
+        done = subprocess.run(words, capture_output=True, text=True, timeout=110, check=False, env=environment)
+        assert done.returncode == -9, done.stdout + done.stderr
+        pids = json.loads(done.stdout)
+        assert not set(pids) & set(seen)
+        seen += pids
+        end = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            assert time.monotonic() < end, "daemons outlive a killed engine"
+            time.sleep(0.1)

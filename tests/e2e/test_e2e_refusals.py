@@ -142,7 +142,7 @@ def test_a_made_up_token(machine: FakeMachine) -> None:
     for token in (forged, "", "x", f"{machine.node}..", "n2" + machine.token[2:]):
         refused = machine.call("GET", "/agent/next", token=token)
         assert (refused.status, refused.code) == (401, "unauthorised"), (token, refused)
-    system = machine.call("GET", "/image/debian-12/root.tar.zst", token=forged)
+    system = machine.call("GET", "/image/debian-12/root.ext4.zst", token=forged)
     assert system.status == 401, system
 
 

@@ -11,6 +11,8 @@ from engine.core.hardware.topology import topology
 from engine.events import Operate
 from engine.model import Kind
 from engine.reasons import advice, sentence
+from engine.views.facts import node_facts
+from engine.views.walk import walk
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +88,22 @@ faults:
         assert found[names["m1"], "1g1"] == "swapped"
         assert found[names["m2"], "1g1"] == "swapped"
         assert found[names["m3"], "1g1"] == "missing"
+
+
+def test_a_port_without_light(tmp_path: Path) -> None:
+    """It holds nothing up: the sentence stands at the cable, on the walk list and beside the node."""
+    with faulty(tmp_path, "faults:\n  m1: {light: {1g0: -2.1, 1g1: -28}}\n", nodes=1) as rack:
+        rack.all_ready()
+        found = topology(rack.engine.world)
+        assert {x.link: x.optics.words for x in found.links if x.optics is not None} == {
+            "1g0": "receives -2.1 dBm, sends -2.3 dBm, 38 °C",
+            "1g1": "receive power -28 dBm: no light; clean or reseat",
+        }
+        [step] = walk(rack.engine.world, found)
+        assert (step.task, step.link, step.why) == ("check module", "1g1", "receive power -28 dBm: no light; clean or reseat")
+        node = rack.node("m1")
+        assert node is not None
+        assert ("cable", f"{step.nic}: {step.why}") in node_facts(rack.engine.world, node)
 
 
 def test_a_cable_that_is_put_elsewhere_later_is_heard_at_the_next_discovery(tmp_path: Path) -> None:

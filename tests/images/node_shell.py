@@ -121,7 +121,7 @@ class Attempts:
 
 
 def task_tar(script: str, attributes: Mapping[str, Any] | None = None, **files: str) -> bytes:
-    members = {"run": "#!/bin/sh\n" + script, "attributes.json": json.dumps(attributes or {"a": 1}), **files}
+    members = {"run": "#!/bin/sh\n" + script, **files, "attributes.json": json.dumps(attributes or {"a": 1})}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, text in members.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -177,6 +178,46 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
     finally:
         owner.kill()
         daemon.call("down", "d")
+
+
+@pytest.mark.parametrize("verb", ["up", "check"])
+def test_the_next_owner_takes_over_what_still_runs(tmp_path: Path, verb: str) -> None:
+    """The first engine is killed, and the second one looks before the keeper has ended the daemon."""
+    first, second = (subprocess.Popen(["sleep", "1000"]) for _ in range(2))
+    daemon = Daemon(tmp_path / "state", CROWBAR_LIVES_WITH=str(first.pid))
+    kept = daemon.state / "d/.service/keeper"
+    try:
+        assert daemon.run({"a.conf": "one\n"}).returncode == 0
+        pid, keeper = daemon.pid, int(kept.read_text().split()[0])
+        os.kill(keeper, signal.SIGSTOP)
+        first.kill()
+        first.wait()
+        daemon.environment["CROWBAR_LIVES_WITH"] = str(second.pid)
+        done = daemon.run({"a.conf": "one\n"}) if verb == "up" else daemon.call("check", "d")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        wait(lambda: not running(keeper), "the old keeper lives")
+        assert daemon.pid == pid
+        assert running(pid)
+        taken = kept.read_text()
+        assert taken.split()[2] == str(second.pid)
+        assert daemon.call("check", "d").returncode == 0
+        assert kept.read_text() == taken, "a keeper whose owner lives stays"
+        second.kill()
+        second.wait()
+        wait(lambda: not running(pid) and not running(int(taken.split()[0])), "the daemon outlives its second owner")
+    finally:
+        first.kill()
+        second.kill()
+        daemon.call("down", "d")
+
+
+def test_a_daemon_whose_keeper_was_killed_gets_another(daemon: Daemon) -> None:
+    daemon.run({"a.conf": "one\n"})
+    keeper = int((daemon.state / "d/.service/keeper").read_text().split()[0])
+    os.kill(keeper, 9)
+    wait(lambda: not running(keeper), "it lives")
+    assert daemon.call("check", "d").returncode == 0
+    assert running(int((daemon.state / "d/.service/keeper").read_text().split()[0]))
 
 
 def test_it_ends_with_its_owner_though_its_folder_is_gone(tmp_path: Path) -> None:

@@ -88,13 +88,17 @@ def test_a_discovery_system(tmp_path: Path, store: Path, monkeypatch: pytest.Mon
 def test_an_installable_system(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(tmp_path, monkeypatch)
     built, place = build_image(store, "debian-12")
-    assert (built.variant, set(built.files)) == ("metal", {"root.tar.zst", "packages.list"})
-    plain = subprocess.run(["zstd", "-dc", place / "root.tar.zst"], capture_output=True, check=True, timeout=60).stdout
-    (tmp_path / "root.tar").write_bytes(plain)
-    with tarfile.open(tmp_path / "root.tar") as archive:
-        names = archive.getnames()
-    assert "boot/vmlinuz" in names
-    assert "usr/lib/crowbar/agent" not in names, "it is put there when the system is installed"
+    assert (built.variant, set(built.files)) == ("metal", {"root.ext4.zst", "packages.list"})
+    blocks = tmp_path / "root.ext4"
+    subprocess.run(["zstd", "-dq", place / "root.ext4.zst", "-o", blocks], check=True, timeout=60)
+    assert built.unpacked == blocks.stat().st_size
+
+    def there(path: str) -> bool:
+        done = subprocess.run(["debugfs", "-R", f"stat {path}", blocks], capture_output=True, text=True, check=True, timeout=60)
+        return "Inode:" in done.stdout
+
+    assert there("/boot/vmlinuz")
+    assert not there("/usr/lib/crowbar/agent"), "it is put there when the system is installed"
 
 
 @needs_zstd
@@ -168,18 +172,19 @@ def test_copies(tmp_path: Path, store: Path) -> None:
 def test_the_command(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     stand_in(tmp_path, monkeypatch)
     monkeypatch.setenv("CROWBAR_IMAGES", str(tmp_path / "shared"))
-    assert main(["--store", str(store), "image", "build", "debian-12", "--variant", "cloud", "--json"]) == 0
-    row = json.loads(capsys.readouterr().out)
-    assert (row["name"], row["variant"], row["place"]) == ("debian-12", "cloud", str(tmp_path / "shared/debian-12"))
-    assert images_folder(store) == tmp_path / "shared"
     assert main(["--store", str(store), "image", "build", "debian-12", "--variant", "cloud"]) == 0
     out = capsys.readouterr().out
     assert "packing and compressing" in out
     assert out.splitlines()[-1].startswith(f"{tmp_path}/shared/debian-12: debian-12 cloud of 1 packages")
+    assert main(["--store", str(store), "image", "build", "debian-12", "--variant", "cloud", "--json"]) == 0
+    *moved, row = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {one["type"] for one in moved} == {"progress"}
+    assert (row["name"], row["variant"], row["place"]) == ("debian-12", "cloud", str(tmp_path / "shared/debian-12"))
+    assert images_folder(store) == tmp_path / "shared"
     assert main(["--store", str(store), "image", "list"]) == 1, "the others are not there"
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("debian-12 "))
     assert line.endswith("whole")
-    assert row["files"]["root.tar.zst"]["sha256"][:12] in line
+    assert row["files"]["root.ext4.zst"]["sha256"][:12] in line
     assert main(["--store", str(store), "image", "build", "nothing"]) == 1
     assert capsys.readouterr().err.startswith("crowbar: there is no image nothing")
 
@@ -187,17 +192,17 @@ def test_the_command(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatc
 @needs_zstd
 def test_a_running_engine_takes_up_a_new_build(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shelf = Shelf(shipped(), images_folder(store), synthetic=False)
-    assert shelf.current().file("debian-12", "root.tar.zst") is None
+    assert shelf.current().file("debian-12", "root.ext4.zst") is None
     assert shelf.current().missing("debian-12").code == "image_missing"
     stand_in(tmp_path, monkeypatch)
     build_image(store, "debian-12")
-    first = shelf.current().file("debian-12", "root.tar.zst")
+    first = shelf.current().file("debian-12", "root.ext4.zst")
     assert first is not None
-    assert shelf.current().file("debian-12", "root.tar.zst") is first
+    assert shelf.current().file("debian-12", "root.ext4.zst") is first
     (tmp_path / "tree/etc/motd").parent.mkdir(parents=True, exist_ok=True)
     stand_in(tmp_path, monkeypatch, files={"var/lib/dpkg/status": STATUS, "etc/motd": "new"})
     build_image(store, "debian-12")
-    second = shelf.current().file("debian-12", "root.tar.zst")
+    second = shelf.current().file("debian-12", "root.ext4.zst")
     assert second is not None
     assert second.sha256 != first.sha256
 

@@ -28,7 +28,7 @@ def recipes() -> dict[str, Recipe]:
 
 def test_what_can_be_built(recipes: dict[str, Recipe]) -> None:
     formats = {name: recipe.format for name, recipe in recipes.items()}
-    assert {"debian-12": "tar", "loader": "copy", "sledgehammer": "initramfs"}.items() <= formats.items()
+    assert {"debian-12": "ext4", "loader": "copy", "sledgehammer": "initramfs"}.items() <= formats.items()
     for name in ("debian-12", "sledgehammer"):
         assert recipes[name].suite == "bookworm"
         assert recipes[name].variants.keys() == {"cloud", "metal"} | ({"virtual"} if name == "sledgehammer" else set())
@@ -168,7 +168,7 @@ def recipe_of(tmp_path: Path, text: str) -> Recipe:
     ("text", "words"),
     [
         ("suite: bookworm\n", "expected the key 'format'"),
-        ("format: iso\n", "one of initramfs, tar, copy"),
+        ("format: iso\n", "one of initramfs, ext4, tar, copy"),
         ("format: tar\npackages: [a b]\n", "a package's name"),
         ("format: tar\npackages: ['x;reboot']\n", "a package's name"),
         ("format: tar\ndrop: [/boot]\n", "a path without / at its ends"),

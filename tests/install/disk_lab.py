@@ -71,7 +71,7 @@ def missing() -> str:
             return f"{program} is missing: install {package}"
     if not (OVMF / "OVMF_CODE_4M.fd").exists():
         return "UEFI firmware is missing: install ovmf"
-    for name in ("sledgehammer/vmlinuz", "sledgehammer/initrd.img", "debian-12/root.tar.zst"):
+    for name in ("sledgehammer/vmlinuz", "sledgehammer/initrd.img", "debian-12/root.ext4.zst"):
         if not (images() / name).exists():
             return f"no {name} in $CROWBAR_IMAGES: crowbar image build {name.partition('/')[0]}"
     return ""

@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
+from node_folder import REPO
 from writer_lab import LABEL, UUID, a_disk, chosen, disk, image, installer
 
 
@@ -87,3 +88,22 @@ def test_no_disk_that_firmware_can_read(machine: Any) -> None:
     done = machine.run("os-install", wanted)
     assert done.code == 1
     assert "no disk of n1 is fit for an install: sda: a member of volume md1" in done.err
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_serial_number_with_signs_of_json(machine: Any, broken: bool) -> None:
+    """Such a value is read by itself. If that fails, it is not taken for a missing one."""
+    wanted = installer(machine, image())
+    serial = 'WD "5\\x'
+    machine.write("sys/block/sda/serial", serial + "\n")
+    wanted["install-disk"] = chosen([disk("sda", 8 << 30, serial)])
+    if broken:
+        real = REPO / "images/node/attribute"
+        machine.tool("attribute", f'case "$*" in install-disk/serial) exit 2 ;; esac\nexec "{real}" "$@"')
+    done = machine.run("os-install", wanted)
+    assert done.code == (1 if broken else 0), done.err
+    if broken:
+        assert "its names cannot be read" in done.err
+        assert not [call for call in machine.calls if call.startswith("wipefs")]
+    else:
+        assert done.gives["installed"]["serial"] == serial

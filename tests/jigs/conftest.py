@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("images", "serve")]  # agent_side.py has both ends of the agent's calls
 
 from ssh_rig import farm, key, machines, pool
 

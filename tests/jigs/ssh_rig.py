@@ -45,9 +45,13 @@ class Machines:
                 self.begun.set()
                 assert self.go.wait(DEADLINE_S)
                 return 0, b"", b""
-            case ["attempt", "wait", attempt, _]:
-                return 0, b'{"id":"%s","state":"ended","exit":64,"gives":{"a":[1]}}\n' % attempt.encode(), b""
-            case ["attempt", "start", "i-2.1", "60"]:
+            case ["attempt", "wait", attempt, _, offset]:
+                return (
+                    0,
+                    b'{"id":"%s","state":"ended","exit":64,"gives":{"a":[1]}}\n%s' % (attempt.encode(), b"a\nlog\n"[int(offset) :]),
+                    b"",
+                )
+            case ["attempt", "start", "i-2.1", "60", "0"]:
                 return 1, b'{"id":"i-2.1","state":"unstarted","error":"the task did not arrive whole"}\n', b""
             case ["attempt", "log", _, offset]:
                 return 0, b"0123456789"[int(offset) :], b""

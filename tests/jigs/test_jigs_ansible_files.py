@@ -130,8 +130,8 @@ def stats(**counts: dict[str, int]) -> dict[str, Any]:
     return {"event": "playbook_on_stats", "event_data": {"processed": {"a": 1, "b": 1}} | counts}
 
 
-def told(*events: dict[str, Any], code: int = 0, check: bool = False) -> dict[str, Any]:
-    story = Story(["a", "b"], check)
+def told(*events: dict[str, Any], code: int = 0, check: bool = False, gives: tuple[str, ...] = ()) -> dict[str, Any]:
+    story = Story(["a", "b"], check, gives)
     for one in events:
         story.take(one)
     return story.results(code)
@@ -177,9 +177,36 @@ def test_a_lost_host_is_unreachable_and_a_wrong_key_is_said() -> None:
     assert (found["a"].unreachable, found["a"].wrong_key, found["b"].exit) == (True, True, 0)
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_facts_that_the_role_gives_are_gives_of_their_host(check: bool) -> None:
+    setup = event(
+        "runner_on_ok", "a", ansible_facts={"ansible_default_ipv4": {"address": "10.0.0.1"}, "ansible_kernel": "6.1", "n_cpus": 1}
+    )
+    own = event("runner_on_ok", "b", ansible_facts={"default_ipv4": "mine", "ansible_default_ipv4": "its"})
+    item = event("runner_item_on_ok", "b", ansible_facts={"n_cpus": 8})
+    found = told(setup, own, item, stats(), gives=("default-ipv4", "n-cpus"), check=check)
+    assert found["a"].gives == {"default-ipv4": {"address": "10.0.0.1"}, "n-cpus": 1}
+    assert found["b"].gives == {"default-ipv4": "mine", "n-cpus": 8}
+
+
+def test_what_set_stats_says_counts_before_facts() -> None:
+    said = event("runner_on_ok", "a", ansible_stats={"data": {"crowbar_gives": {"x": 1}}})
+    later = event("runner_on_ok", "a", ansible_facts={"x": 2})
+    assert told(said, later, stats(), gives=("x",))["a"].gives == {"x": 1}
+
+
+@pytest.mark.parametrize("facts", [None, "x", ["x"], {"y": 1}, 3])
+def test_facts_of_another_form_or_name_are_none(facts: Any) -> None:
+    assert told(event("runner_on_ok", "a", ansible_facts=facts), stats(), gives=("x",))["a"].gives == {}
+
+
+def test_a_failed_task_gives_no_facts() -> None:
+    assert told(event("runner_on_failed", "a", ansible_facts={"x": 1}, ignore_errors=True), stats(), gives=("x",))["a"].gives == {}
+
+
 @given(st.lists(st.tuples(st.sampled_from(["runner_on_ok", "runner_on_failed", "runner_on_unreachable", "playbook_on_no_hosts_remaining", "error", "verbose"]), st.sampled_from(["a", "b", "c"]), JSON), max_size=8), st.integers(0, 255), JSON)  # fmt: skip
 def test_whatever_ansible_says_a_success_is_one_that_it_counted(events: list[tuple[str, str, Any]], code: int, counts: Any) -> None:
-    story = Story(["a", "b"], False)
+    story = Story(["a", "b"], False, ("x",))
     for kind, host, result in events:
         for name in story.take({"event": kind, "stdout": str(result), "event_data": {"host": host, "task": "t", "res": result}}):
             assert name in ("", "a", "b")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jig_orders import Inbox, order, role_folder, until
@@ -13,7 +14,7 @@ from jig_orders import Inbox, order, role_folder, until
 from engine import reasons
 from engine.jigs import Order
 from engine.jigs.detached import ChannelLost, Detached
-from engine.jigs.leg_report import LegReport, parse_report
+from engine.jigs.leg_report import LegReport, Seen, parse_report
 from engine.jigs.logs import Logs
 
 
@@ -25,6 +26,9 @@ class FakeHost:
         self.output: dict[str, bytes] = {}
         self.started: list[str] = []
         self.forgotten: list[str] = []
+        self.taken: list[str] = []
+        """Acknowledged by a start."""
+        self.patience: list[int] = []
         self.looks = 0
         self.lost = False
         self.broken = False
@@ -42,17 +46,21 @@ class FakeHost:
             raise RuntimeError("a defect")
         return self.states.get(attempt, LegReport(id=attempt, state="lost"))
 
-    def begin(self, order: Order, task: bytes, timeout_s: int) -> LegReport:
+    def begin(self, order: Order, task: bytes, timeout_s: int, patience_s: int, acked: Sequence[str]) -> Seen:
         assert b"run" in task
         assert timeout_s == 60
         if not self.lost and order.attempt not in self.states:
             self.started.append(order.attempt)
             self.states[order.attempt] = LegReport(id=order.attempt, state="running", percent=5, text="at\x1b[2J it")
-        return self._answer(order.attempt)
+        self.patience.append(patience_s)
+        report = self._answer(order.attempt)
+        if report.state != "unstarted":
+            self.taken += acked
+        return Seen(report, self.read_log(order, 0))
 
-    def look(self, order: Order) -> LegReport:
+    def look(self, order: Order, offset: int) -> Seen:
         self.looks += 1
-        return self._answer(order.attempt)
+        return Seen(self._answer(order.attempt), self.read_log(order, offset))
 
     def read_log(self, order: Order, offset: int) -> bytes:
         return self.output.get(order.attempt, b"")[offset : offset + 65536]
@@ -64,13 +72,13 @@ class FakeHost:
 
 
 class Rig:
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, **more: Any) -> None:
         self.inbox = Inbox()
         self.host = FakeHost()
         self.logs = Logs(tmp_path / "logs")
         self.seen: list[tuple[str, str, int, str]] = []
         self.folder = role_folder(tmp_path / "role", "true")
-        self.jig = Detached(self.inbox, self.logs, self.host, workers=4, progress=lambda *what: self.seen.append(what))
+        self.jig = Detached(self.inbox, self.logs, self.host, workers=4, progress=lambda *what: self.seen.append(what), **more)
 
     def start(self, attempt: str = "ab-1.0", resume: bool = False) -> None:
         self.jig.start(order(attempt, folder=self.folder, resume=resume))
@@ -178,6 +186,60 @@ def test_an_acknowledgement_that_cannot_be_delivered_is_let_go(rig: Rig) -> None
     rig.jig.acknowledge("zz-1.0", "n1")
     rig.jig.close()
     assert rig.host.forgotten == []
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Iterator[Rig]:
+    """Its acknowledgements wait for a start."""
+    rig = Rig(tmp_path, acks_wait=True)
+    yield rig
+    rig.jig.close()
+
+
+def done(rig: Rig, attempt: str, node: str = "n1") -> None:
+    count = len(rig.inbox.outcomes)
+    rig.host.end(attempt)
+    rig.jig.start(order(attempt, folder=rig.folder, node=node))
+    rig.inbox.wait(count + 1)
+
+
+def test_the_next_start_takes_an_acknowledgement_along(later: Rig) -> None:
+    done(later, "ab-1.0")
+    later.jig.acknowledge("ab-1.0", "n1")
+    done(later, "zz-1.0", node="n2")
+    assert later.host.taken == [], "that is another node"
+    done(later, "ab-2.0")
+    assert later.host.taken == ["ab-1.0"]
+    later.jig.acknowledge("ab-2.0", "n1")
+    until(lambda: later.host.forgotten == ["ab-2.0"])
+    assert later.host.taken == ["ab-1.0"]
+
+
+def test_an_acknowledgement_whose_start_failed_goes_by_itself(later: Rig) -> None:
+    done(later, "ab-1.0")
+    later.jig.acknowledge("ab-1.0", "n1")
+    later.host.states["ab-2.0"] = LegReport(id="ab-2.0", state="unstarted", error="no room")
+    later.start("ab-2.0")
+    later.inbox.wait(2)
+    until(lambda: later.host.forgotten == ["ab-1.0"])
+
+
+def test_the_end_of_the_engine_delivers_what_waits(later: Rig) -> None:
+    done(later, "ab-1.0")
+    later.jig.acknowledge("ab-1.0", "n1")
+    later.jig.close()
+    assert later.host.forgotten == ["ab-1.0"]
+
+
+def test_a_start_stays_with_its_task_unless_many_wait(rig: Rig) -> None:
+    rig.host.gate.clear()
+    for i in range(20):
+        rig.start(f"ab-{i}.0")
+    until(lambda: len(rig.host.started) == 4)
+    rig.host.gate.set()
+    until(lambda: len(rig.host.patience) == 20)
+    assert rig.host.patience[-1] == 1
+    assert 0 in rig.host.patience
 
 
 def test_a_thousand_attempts_need_four_threads(rig: Rig) -> None:

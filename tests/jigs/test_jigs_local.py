@@ -13,7 +13,6 @@ from jig_orders import Inbox, order, role_folder, until
 
 from engine.jigs.local import ATTEMPT, LocalJig
 from engine.jigs.logs import Logs
-from engine.jigs.noop import NoopJig
 
 needs_tool = pytest.mark.skipif(not ATTEMPT.exists(), reason=f"needs {ATTEMPT}")
 
@@ -60,52 +59,12 @@ def test_a_script_runs_with_its_attributes_and_gives(rig: Rig) -> None:
 
 
 @needs_tool
-def test_the_same_id_never_runs_twice(rig: Rig) -> None:
-    folder = rig.role(f"echo ran >> {rig.path}/count")
-    rig.jig.start(order(folder=folder))
-    rig.inbox.wait()
-    rig.again()
-    rig.jig.start(order(folder=folder))
-    assert rig.inbox.wait()[0].what == "done"
-    assert (rig.path / "count").read_text() == "ran\n"
-
-
-@needs_tool
-def test_a_task_outlives_the_engine_and_is_found_again(rig: Rig) -> None:
-    folder = rig.role(f"echo begun > {rig.path}/begun; while [ ! -e {rig.path}/go ]; do sleep 0.05; done; echo end; exit 64")
-    rig.jig.start(order(folder=folder))
-    until((rig.path / "begun").exists)
-    rig.jig.close()
-    rig.again()
-    rig.jig.start(order(folder=folder, resume=True))
-    assert [o.what for o in rig.inbox.wait()] == ["running"]
-    (rig.path / "go").touch()
-    done = rig.inbox.wait(2)[1]
-    assert (done.what, done.reboot) == ("done", True)
-    assert rig.logs.path("ab-1.0").read_text() == "end\n"
-
-
-@needs_tool
-def test_what_never_ran_here_is_lost(rig: Rig) -> None:
-    rig.jig.start(order(folder=rig.role("true"), resume=True))
-    assert rig.inbox.wait()[0].what == "lost"
-
-
-@needs_tool
 def test_a_failing_script_says_its_first_failing_line(rig: Rig) -> None:
     rig.jig.start(order(folder=rig.role("set -e\necho fine\nls /nonexistent/place\necho never")))
     (got,) = rig.inbox.wait()
     assert got.failure is not None
     assert got.failure.code == "script_failed"
     assert "/nonexistent/place" in str(got.failure.fields["line"])
-
-
-@needs_tool
-def test_over_its_time(rig: Rig) -> None:
-    rig.jig.start(order(folder=rig.role("sleep 60"), timeout_s=0.5))
-    (got,) = rig.inbox.wait()
-    assert got.failure is not None
-    assert got.failure.code == "timed_out"
 
 
 @needs_tool
@@ -140,12 +99,3 @@ def test_a_tool_that_cannot_be_called_claims_nothing(tmp_path: Path, monkeypatch
     assert got.unreachable
     assert got.failure is not None
     assert "No space left" in str(got.failure.fields["message"])
-
-
-def test_noop_is_done_at_once() -> None:
-    inbox = Inbox()
-    jig = NoopJig(inbox)
-    jig.start(order())
-    jig.acknowledge("ab-1.0", "n1")
-    jig.close()
-    assert [(o.what, o.gives) for o in inbox.outcomes] == [("done", {})]

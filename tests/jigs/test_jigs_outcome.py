@@ -114,3 +114,12 @@ def test_states_without_an_end() -> None:
     refused = end(state="unstarted", error="no setsid on this node")
     assert refused.failure == reasons.refused(node="n1", attempt="ab-1.2", message="no setsid on this node")
     assert not refused.unreachable
+
+
+def test_a_source_says_why_its_service_does_not_come_from_there() -> None:
+    role = RoleDef(name="page", barclamp="about", stage="system", jig="script", source="gunicorn")
+    log = "error: earlier\nsource: source_no_revision: x v1: there is no such tag\n"
+    assert end(role, exit=68, log=log).failure == reasons.source_no_revision(role="page", line="x v1: there is no such tag")
+    assert end(role, exit=68, log="source: made_up: x\n").failure.code == "script_failed"  # type: ignore[union-attr]
+    assert end(PLAIN, exit=68, log=log).failure.code == "script_failed"  # type: ignore[union-attr]
+    assert end(role, "verify", exit=68, log=log).failure.code == "script_failed"  # type: ignore[union-attr]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from holding import holding
 from jig_orders import until
 from tool_rig import Rig, reason, rig_of
 
@@ -87,26 +88,6 @@ def test_a_killed_puppet_has_not_finished_its_run(rig: Rig) -> None:
     assert "before it had finished" in rig.log()
 
 
-def test_it_runs_once_outlives_the_engine_and_is_found_again(rig: Rig) -> None:
-    script = f"echo ran >>{rig.path}/count; while [ ! -e {rig.path}/go ]; do sleep 0.05; done"
-    rig.write("site.pp", f"exec {{ '/bin/sh -c \"{script}\"': }}\n")
-    rig.start()
-    until((rig.path / "count").exists)
-    rig.jig.close()
-    rig.again()
-    assert rig.run(resume=True).what == "running"
-    rig.start()
-    (rig.path / "go").touch()
-    until(lambda: any(one.what == "done" for one in rig.inbox.outcomes))
-    assert (rig.path / "count").read_text() == "ran\n"
-
-
-@pytest.mark.slow
-def test_over_its_time(rig: Rig) -> None:
-    rig.write("site.pp", "exec { '/bin/sleep 60': }\n")
-    assert reason(rig.run(timeout_s=5.0))[0] == "timed_out"
-
-
 def test_a_node_without_puppet_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = rig.path / "bin"
     empty.mkdir()
@@ -132,4 +113,4 @@ def test_secrets_stay_in_the_attempt(rig: Rig) -> None:
     assert "***" in rig.log()
     rig.jig.acknowledge("ab-1.0", "n1")
     until(lambda: not (rig.path / "node/attempts/ab-1.0").exists())
-    assert [f for f in rig.path.rglob("*") if f.is_file() and b"sesame" in f.read_bytes()] == []
+    assert holding(rig.path, "sesame") == []

@@ -33,6 +33,8 @@ class FakeSsh:
         self.tool = home / "sbin" / "attempt"
         self.target = SshTarget(address="192.168.124.81", host_key=public_line(HOST_KEY))
         self.failed: SshFailed | None = None
+        self.path = ""
+        """PATH of its commands. Empty: that of the tests."""
         self.mute = False
         self.calls: list[list[str]] = []
 
@@ -53,7 +55,7 @@ class FakeSsh:
         self.calls.append(argv)
         if self.mute:
             return 0, b"Welcome to Debian\n", b""
-        environment = {"PATH": os.environ["PATH"], "CROWBAR_HOME": str(self.home)}
+        environment = {"PATH": self.path or os.environ["PATH"], "CROWBAR_HOME": str(self.home)}
         try:
             done = subprocess.run(argv, input=stdin, capture_output=True, env=environment, timeout=60, check=False)
         except FileNotFoundError:
@@ -148,11 +150,40 @@ def test_a_node_without_the_tool_gets_it_and_the_role_runs(rig: Rig) -> None:
     until(lambda: (rig.path / "node/acknowledged/ab-1.0").exists())
 
 
-def test_the_same_id_never_runs_twice(rig: Rig) -> None:
-    for _ in range(2):
-        rig.start(f"echo ran >>{rig.path}/count")
-        assert rig.inbox.wait()[0].what == "done"
-        rig.again()
+OLD_TOOL = """#!/bin/sh
+usage() {
+    echo "usage: attempt start ID.LEG TIMEOUT_S | wait ID.LEG SECONDS | peek ID.LEG | log ID.LEG OFFSET | ack ID.LEG | list" >&2
+    exit 2
+}
+case $1 in
+start | wait | log) [ $# -eq 3 ] || usage ;;
+*) [ $# -eq 2 ] || usage ;;
+esac
+"""
+
+
+def test_a_node_with_an_older_tool_gets_the_present_one_and_the_role_runs_once(rig: Rig) -> None:
+    """A tool from before `start` took SECONDS answers such a call with its usage."""
+    role_folder(rig.ssh.tool.parent, "true")
+    rig.ssh.tool.write_text(OLD_TOOL)
+    rig.ssh.tool.chmod(0o755)
+    rig.start(f"echo ran >>{rig.path}/count")
+    assert rig.inbox.wait()[0].what == "done"
+    assert rig.ssh.tool.read_bytes() == ATTEMPT.read_bytes()
+    assert (rig.path / "count").read_text() == "ran\n"
+
+
+def test_a_task_that_an_older_tool_started_is_found_with_the_present_one(rig: Rig) -> None:
+    rig.start(f"echo ran >>{rig.path}/count; while [ ! -e {rig.path}/go ]; do sleep 0.05; done")
+    until((rig.path / "count").exists)
+    rig.jig.close()
+    rig.again()
+    rig.ssh.tool.write_text(OLD_TOOL)  # the node has not had another start since the engine was upgraded
+    rig.start("never", resume=True)
+    assert rig.inbox.wait()[0].what == "running"
+    assert rig.ssh.tool.read_bytes() == ATTEMPT.read_bytes()
+    (rig.path / "go").touch()
+    assert rig.inbox.wait(2)[1].what == "done"
     assert (rig.path / "count").read_text() == "ran\n"
 
 

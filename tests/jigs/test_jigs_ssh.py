@@ -66,8 +66,9 @@ def test_200_sessions_from_64_threads(farm: SshFarm, pool: SshPool) -> None:
 
 def test_attempts_over_ssh(farm: SshFarm, pool: SshPool) -> None:
     tool = Attempts(pool, "n1", target(listen(farm)), tool=["attempt"])
-    assert tool.wait("i-1.1") == LegReport(id="i-1.1", state="ended", exit=64, gives={"a": [1]})
-    unstarted = tool.start("i-2.1", b"", 60)
+    assert tool.wait("i-1.1") == (LegReport(id="i-1.1", state="ended", exit=64, gives={"a": [1]}), b"a\nlog\n")
+    assert tool.wait("i-1.1", offset=2)[1] == b"log\n"
+    unstarted, _ = tool.start("i-2.1", b"", 60)
     assert isinstance(unstarted, LegReport)
     assert (unstarted.state, unstarted.error) == ("unstarted", "the task did not arrive whole")
     assert tool.log("i-1.1", 4) == b"456789"
@@ -77,13 +78,13 @@ def test_attempts_over_ssh(farm: SshFarm, pool: SshPool) -> None:
     running = tool.ack("i-1.2")
     assert isinstance(running, AttemptFault)
     assert running.kind == "refused"
-    garbled = tool.start("i-1.3", b"", 60)
+    garbled, _ = tool.start("i-1.3", b"", 60)
     assert isinstance(garbled, AttemptFault)
     assert garbled.kind == "garbled"
 
 
 def test_no_tool(farm: SshFarm, pool: SshPool) -> None:
-    missing = Attempts(pool, "n1", target(listen(farm)), tool=["nothing-of-that-name"]).wait("i-1.1")
+    missing, _ = Attempts(pool, "n1", target(listen(farm)), tool=["nothing-of-that-name"]).wait("i-1.1")
     assert isinstance(missing, AttemptFault)
     assert missing.kind == "no_tool"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
 
 from ssh_rig import DEADLINE_S, PINNED, Machines, failed, listen, target, until
 
-from engine.jigs.ssh import EngineKey, SshDone, SshFailed, SshPool
+from engine.jigs.ssh import EngineKey, SshDone, SshFailed, SshPool, _close
 from engine.jigs.ssh_key import new_private_key, public_line, read_private_key
 from engine.racks.simulated.sshd import SshFarm
 
@@ -120,3 +121,13 @@ def test_idle_connections_are_closed(farm: SshFarm, key: EngineKey) -> None:
     pool.close("nobody")
     pool.close_all()
     failed("unreachable", pool.run("n2", target(two), ["hostname"]))
+
+
+def test_a_channel_whose_connection_is_gone_is_closed_without_a_word() -> None:
+    """A timer closes it in a thread of its own, where an exception would be printed."""
+
+    class Gone:
+        def close(self) -> None:
+            raise EOFError
+
+    _close(cast(Any, Gone()))

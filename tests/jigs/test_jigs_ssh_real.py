@@ -27,9 +27,10 @@ ATTEMPT = Path(__file__).resolve().parents[2] / "images" / "node" / "attempt"
 
 
 class Sshd:
-    """OpenSSH's server on a port of loopback, for the user that runs the tests. `within`: words of a program that runs it."""
+    """OpenSSH's server on a port of loopback, for the user that runs the tests. `within`: words of a program that runs it. `more`: lines
+    of its configuration."""
 
-    def __init__(self, folder: Path, key: EngineKey, within: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, key: EngineKey, within: Sequence[str] = (), more: str = "") -> None:
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
         if program is None:
             pytest.skip("sshd is not installed")
@@ -43,6 +44,8 @@ class Sshd:
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized\n"
             f"StrictModes no\nUsePAM no\nPidFile none\nPasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+            # The shell reads no start-up file of the person here: bash does, when sshd starts it, and such a file may take minutes.
+            f"SetEnv HOME={folder}\n{more}"
         )
         self.argv = [*within, program, "-D", "-e", "-f", str(folder / "config")]
         self.said = folder / "said"
@@ -50,6 +53,11 @@ class Sshd:
             # Debian's sshd wants it as root. The unit ssh.service makes it, and here is no systemd.
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self.start()
+
+    def start(self) -> None:
+        """Returns when it listens."""
+        with self.said.open("ab") as said:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
         deadline = time.monotonic() + DEADLINE_S
         while True:
             if self.process.poll() is not None:
@@ -60,10 +68,6 @@ class Sshd:
             except OSError:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-
-    def start(self) -> None:
-        with self.said.open("ab") as said:
-            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
 
     def stop(self) -> None:
         self.process.terminate()
@@ -88,14 +92,14 @@ def test_the_real_attempt_over_a_real_sshd(tmp_path: Path, pool: SshPool, key: E
         path = tmp_path / "sbin" / "attempt"
         home = f"CROWBAR_HOME={tmp_path}/home"
         tool = Attempts(pool, "n1", node, tool=["env", home, str(path)])
-        missing = tool.wait("i-1.1")
+        missing, _ = tool.wait("i-1.1")
         assert isinstance(missing, AttemptFault), missing
         assert missing.kind == "no_tool"
         assert tool.install(ATTEMPT.read_bytes()) is None
         assert path.stat().st_mode & 0o777 == 0o755
         go = tmp_path / "go"
         script = f'echo x >>"{tmp_path}/count"\nwhile [ ! -e "{go}" ]; do sleep 0.1; done\necho \'{{"n": 1}}\' >"$CROWBAR_GIVES"\nexit 64'
-        started = tool.start("i-1.1", tar_of(script), 60)
+        started, _ = tool.start("i-1.1", tar_of(script), 60)
         assert isinstance(started, LegReport), started
         assert started.state == "running"
         # The connection ends while a command is under way there; the task does not.
@@ -105,11 +109,11 @@ def test_the_real_attempt_over_a_real_sshd(tmp_path: Path, pool: SshPool, key: E
             until(under_way.exists, "the command is under way")
             pool.close("n1")
             failed("dropped", waiting.result(DEADLINE_S))
-        again = tool.start("i-1.1", tar_of(script), 60)
+        again, _ = tool.start("i-1.1", tar_of(script), 60)
         assert isinstance(again, LegReport), again
         assert again.state == "running"
         go.touch()
-        assert tool.wait("i-1.1", 30) == LegReport(id="i-1.1", state="ended", exit=64, gives={"n": 1})
+        assert tool.wait("i-1.1", 30)[0] == LegReport(id="i-1.1", state="ended", exit=64, gives={"n": 1})
         assert (tmp_path / "count").read_text() == "x\n"
         acknowledged = tool.ack("i-1.1")
         assert isinstance(acknowledged, LegReport)

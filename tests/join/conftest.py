@@ -64,8 +64,8 @@ def machines(engine: Engine, tmp_path: Path) -> Iterator[Callable[..., Installed
         pytest.skip(why)
     made: list[Installed] = []
 
-    def machine(address: str = ADDRESS, **more: Any) -> Installed:
-        made.append(Installed(tmp_path / f"machine{len(made)}", *engine.config.reach(address, 22), **more))
+    def machine(address: str = ADDRESS, port: int = 22, **more: Any) -> Installed:
+        made.append(Installed(tmp_path / f"machine{len(made)}", *engine.config.reach(address, port), **more))
         return made[-1]
 
     yield machine

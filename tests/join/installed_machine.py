@@ -20,13 +20,15 @@ MAC = "b4:2e:99:01:02:03"
 PASSWORD = "correct horse $(id) 'battery'"
 USER = "ops"
 
-# {root}: the folder of the overlay. The kernel of a container has no DMI, and its ports are on no bus: so /sys is the overlay's own.
+# The kernel of a container has no DMI, and its ports are on no bus: so /sys is the overlay's own. So is root's home: bash, started by sshd, reads
+# its start-up files, and those of the person here may take minutes.
 _START = """\
 set -eu
 mount -t tmpfs machine "$1"
 cd "$1"
 mkdir upper work root
 mount -t overlay machine -o lowerdir=/,upperdir=upper,workdir=work root
+mount -t tmpfs -o mode=0700 home root/root
 mount -t proc proc root/proc
 mount --bind /dev root/dev
 mount --bind "$1.boot_id" root/proc/sys/kernel/random/boot_id

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from holding import holding
 from installed_machine import PASSWORD, Installed, why_not
 
 from engine.api.http_client import HttpClient, Refusal
@@ -37,6 +38,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.mark.client
+@pytest.mark.slow  # beside five other workers the machine sometimes needs more than the 80 s of an adoption
 def test_an_api_client_adopts_a_machine(engine: Engine, machines: Callable[..., Installed], tmp_path: Path) -> None:
     machine = machines()
     assert engine.api.service is not None
@@ -55,8 +57,7 @@ def test_an_api_client_adopts_a_machine(engine: Engine, machines: Callable[..., 
         )
         assert "old-db.r1.test is joined" in receipt["message"]
         assert [node["kind"] for node in client.nodes()] == ["joined"]
-    for file in (tmp_path / "store").rglob("*"):
-        assert not file.is_file() or PASSWORD.encode() not in file.read_bytes(), file
+    assert holding(tmp_path / "store", PASSWORD) == []
 
 
 def test_the_machine_can_be_made_here_or_a_sentence_says_why_not() -> None:

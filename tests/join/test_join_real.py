@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from crowbar_process import Ended, command, environment, wait_until
+from holding import holding
 from installed_machine import MAC, PASSWORD, SERIAL, UUID, Installed
 
 from engine.attach.client import Attached, Receipt
@@ -55,9 +56,7 @@ def ready(engine: Engine) -> bool:
 
 
 def no_secret_in(folder: Path, secret: str) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            assert secret.encode() not in file.read_bytes(), file
+    assert holding(folder, secret) == []
 
 
 def test_an_installed_machine_is_adopted_runs_a_role_reboots_and_is_let_go(engine: Engine, machines: Machines, tmp_path: Path) -> None:
@@ -194,6 +193,21 @@ def test_killed_between_the_key_and_the_commit_it_ends_well_at_the_next_try(engi
     assert PASSWORD not in repr(wanted)
 
 
+def test_a_key_that_cannot_be_taken_away_again_is_named(engine: Engine, machines: Machines) -> None:
+    machine = machines()
+
+    def refuses(_event: object, _timeout: float) -> Refuse:
+        machine.stop()
+        return Refuse(request=None, reason=no_plan())
+
+    adoption = Adoption(lambda: engine.world, engine.adapters.ssh, engine.adapters.ssh_key, engine.config.reach, refuses)
+    done = adoption.join(DoJoin(address=ADDRESS, host_key=machine.fingerprint, password=PASSWORD), "ann")
+    assert isinstance(done, Refuse)
+    said = sentence(done.reason)
+    assert sentence(no_plan()) in said
+    assert f"the engine's key is still in root's authorized_keys at {ADDRESS}" in said
+
+
 def test_an_engine_that_starts_again_goes_on_with_the_machine(make: Callable[..., Engine], engine: Engine, machines: Machines) -> None:
     machine = machines()
     assert "is joined" in asks(engine, host_key=machine.fingerprint)
@@ -221,3 +235,15 @@ def test_in_a_terminal_it_shows_the_fingerprint_and_asks(engine: Engine, machine
     assert process.returncode == code, (out, err)
     assert f"{ADDRESS} shows the SSH host key {machine.fingerprint}" in out
     assert (joined(engine) is not None) == (code == 0)
+
+
+def test_a_machine_whose_ssh_server_listens_on_another_port(engine: Engine, machines: Machines) -> None:
+    machine = machines(port=2222)
+    with Attached(engine.config.store) as attached:
+        given = {"password": PASSWORD, "host_key": machine.fingerprint, "name": "old-db"}
+        answers = [attached.join(where, **given) for where in (ADDRESS, f"{ADDRESS}:x", f"{ADDRESS}:2222")]
+    said = [one.message if isinstance(one, Receipt) else sentence(one) for one in answers]
+    assert "nothing listens" in said[0], said
+    assert "a number from 1 to 65535" in said[1], said
+    assert f"at {ADDRESS}:2222" in said[2], said
+    wait_until(lambda: ready(engine), lambda: str(engine.world.node_roles))

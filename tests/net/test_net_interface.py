@@ -15,7 +15,7 @@ import pytest
 from net_lab import ADMIN, HERE, Lab, plan_text, stop, wait_for, why_no_lab
 
 from engine.attach.client import Attached, Receipt
-from engine.attach.server import AttachError
+from engine.attach.place import AttachError
 
 WHY = why_no_lab()
 pytestmark = [pytest.mark.net, pytest.mark.skipif(bool(WHY), reason=f"no lab: {WHY}")]
@@ -97,7 +97,7 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with tempfile.TemporaryDirectory() as path, Lab("one") as lab:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as path, Lab("one") as lab:
         os.chmod(path, 0o755)  # pytest's own folders are shut for other users
         one = Site(Path(path), lab)
         yield one

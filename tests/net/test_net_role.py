@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +79,30 @@ def test_a_change_of_another_network_is_kept_when_the_next_role_runs(lab: RoleLa
     assert lab.role("verify", other).returncode == 66
 
 
+def test_a_bond_that_no_switch_answers_is_named(lab: RoleLab) -> None:
+    """A bond with 802.3ad passes nothing if no port has a partner, so the engine's call cannot come."""
+    lab.environment["CROWBAR_NETWORK_WAIT_S"] = "600"
+    assert lab.role("run", storage()).returncode == 0
+    with (lab.state("change") / "made").open("a") as made:
+        made.write("bond0\n")
+    partner = "details partner lacp pdu:\n    system mac address: "
+    text = f"Slave Interface: c0\nDuplex: full\n{partner}44:38:39:00:00:01\n"
+    text += f"Slave Interface: c1\nDuplex: Unknown\n{partner}00:00:00:00:00:00\n"
+    text += f"Slave Interface: c2\nDuplex: full\n{partner}00:00:00:00:00:00\n"
+    (lab.root / "proc").rename(lab.root / "real")  # no bond is made here, so the kernel's file about it is ours
+    bonds = lab.root / "proc/net/bonding"
+    bonds.mkdir(parents=True)
+    (bonds / "bond0").write_text(text)
+    fired = lab.run("node", "sh", str(lab.state("rollback")), "fire", "late", env={**os.environ, **lab.environment})
+    assert (fired.stdout, fired.stderr) == ("", "")
+    shutil.rmtree(lab.root / "proc")
+    (lab.root / "real").rename(lab.root / "proc")
+    looked = lab.role("verify", storage())
+    assert looked.returncode == 66
+    says = "no call from the engine came within 600 s, and no switch speaks LACP on c1 (its driver reports no full duplex) and c2\n"
+    assert looked.stderr.endswith(says), looked.stderr
+
+
 def test_an_engine_that_is_down_does_not_blame_the_change(lab: RoleLab) -> None:
     """Nothing listens at its address, and the refusal comes back to the node: so the network is not cut off."""
     if net_lab.program("curl") == "":
@@ -121,6 +147,22 @@ def test_a_script_that_is_killed_leaves_the_old_network(lab: RoleLab, at: str) -
     assert lab.role("verify", wanted).returncode == 0
 
 
+def test_a_script_that_takes_too_long_ends_before_its_change_is_taken_back(lab: RoleLab) -> None:
+    """The engine's address answers nothing, which takes the node seconds to find out. The script must not go on meanwhile."""
+    (lab.root / "etc/crowbar/url").write_text("http://192.168.124.77\n")
+    before, files = lab.live(), lab.files()
+    tool = lab.folder / "tools" / "ip"
+    rolling = lab.state("rolling")
+    waits = f"until [ -e {rolling} ]; do :; done"
+    tool.write_text(f'#!/bin/sh\ncase "$*" in *"addr replace 10.1.0.81"*) {waits} ;; esac\nexec /usr/sbin/ip "$@"\n')
+    tool.chmod(0o755)
+    done = lab.role("run", storage())
+    assert (done.returncode, done.stderr) == (1, "network: the change took longer than 3 s, and was taken back\n")
+    tool.unlink()
+    until(lambda: lab.state("rolled-back").exists() and not rolling.exists(), "the change is not taken back")
+    assert (lab.live(), lab.files()) == (before, files)
+
+
 def test_a_rollback_that_was_interrupted_is_done_again(lab: RoleLab) -> None:
     before, files = lab.live(), lab.files()
     lab.environment["CROWBAR_NETWORK_WAIT_S"] = "600"
@@ -150,7 +192,8 @@ def test_an_ipv6_address_that_another_machine_has(lab: RoleLab) -> None:
     lab.run("server", "ip", "address", "add", "fd00:1::81/64", "dev", "br1", "nodad")
     done = lab.role("run", storage(v6={"address": "fd00:1::81", "prefix": 64, "router": ""}))
     assert done.returncode == 1
-    assert "c1: another machine has the address fd00:1::81/64 already" in done.stderr
+    mac = json.loads(lab.run("server", "ip", "-json", "link", "show", "br1").stdout)[0]["address"]
+    assert f"c1: another machine has the address fd00:1::81/64 already: MAC {mac}. " in done.stderr
 
 
 def test_the_other_nodes_and_large_frames(lab: RoleLab) -> None:

@@ -56,7 +56,7 @@ def lab(tmp_path: Path) -> Iterator[RoleLab]:
         (tmp_path / "authorized").write_text(engine_key(tmp_path / "engine_key").public + "\n")
         (tmp_path / "config").write_text(
             f"Port 22\nHostKey {tmp_path}/host_key\nAuthorizedKeysFile {tmp_path}/authorized\nStrictModes no\nUsePAM no\nPidFile none\n"
-            "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+            f"PasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv HOME={tmp_path}\n"
         )
         Path("/run/sshd").mkdir(exist_ok=True)
         with (tmp_path / "sshd.log").open("wb") as said:

@@ -13,6 +13,7 @@ from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.files.first_plan import PATHS, Answers, compose, count, mistakes, propose
 
+CATALOG = shipped()
 FULL = Answers(
     name="r07",
     domain="r07.example.net",
@@ -31,7 +32,7 @@ FULL = Answers(
 
 
 def test_it_says_what_was_answered() -> None:
-    plan = plan_file.read(compose(FULL), "plan.yml", shipped())
+    plan = plan_file.read(compose(FULL), "plan.yml", CATALOG)
     assert (plan.site.name, plan.site.domain, plan.site.admin.interface) == ("r07", "r07.example.net", "eth1")
     assert plan.expect.nodes == 6
     assert plan.approve.wipe == "blank"
@@ -44,7 +45,7 @@ def test_it_says_what_was_answered() -> None:
 
 def test_what_is_not_wanted_is_not_there() -> None:
     few = replace(FULL, nodes="", router="", bmc_subnet="", password_from="", user_from="", system="", domain="", interface="")
-    plan = plan_file.read(compose(few), "plan.yml", shipped())
+    plan = plan_file.read(compose(few), "plan.yml", CATALOG)
     assert plan.expect.nodes == 0
     assert list(plan.networks) == ["admin"]
     assert not plan.secrets
@@ -77,14 +78,14 @@ def test_it_is_commented_and_fits_a_screen() -> None:
     ],
 )
 def test_what_is_wrong_is_told_at_its_field_in_the_words_of_plan_check(field: str, value: str, said: str) -> None:
-    found = mistakes(replace(FULL, **{field: value}), shipped())
+    found = mistakes(replace(FULL, **{field: value}), CATALOG)
     assert said in found[field]
     with pytest.raises(plan_file.PlanError, match="plan.yml:[0-9]+: " + PATHS[field].partition(".")[0]):
-        plan_file.read(compose(replace(FULL, **{field: value})), "plan.yml", shipped())
+        plan_file.read(compose(replace(FULL, **{field: value})), "plan.yml", CATALOG)
 
 
 def test_what_is_right_has_no_mistakes() -> None:
-    assert mistakes(FULL, shipped()) == {}
+    assert mistakes(FULL, CATALOG) == {}
 
 
 @given(st.sampled_from(sorted(PATHS)), st.text(max_size=40))
@@ -92,7 +93,7 @@ def test_no_answer_makes_another_document(field: str, value: str) -> None:
     """Whatever is typed is that field's value, right or wrong; it cannot add a key, a comment or an anchor."""
     text = compose(replace(FULL, **{field: value}))
     try:
-        plan = plan_file.read(text, "plan.yml", shipped())
+        plan = plan_file.read(text, "plan.yml", CATALOG)
     except plan_file.PlanError:
         return
     assert set(plan.networks) <= {"admin", "bmc"}
@@ -113,7 +114,7 @@ def test_a_proposal_is_a_right_plan(prefix: int, seed: int, routed: bool) -> Non
     assert found is not None
     own_bmc = {"bmc_subnet": found.bmc_subnet, "bmc_host": found.bmc_host}
     answers = replace(FULL, address=found.address, subnet=found.subnet, dhcp=found.dhcp, host=found.host, router=router, **own_bmc)
-    assert mistakes(answers, shipped()) == {}
+    assert mistakes(answers, CATALOG) == {}
     assert count(found.dhcp) > 0
     assert count(found.host) > 0
 

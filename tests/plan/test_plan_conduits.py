@@ -50,6 +50,8 @@ def test_a_network_says_what_carries_it() -> None:
         ("team_mode: 6", Bond(mode="balance-alb")),
         ("teaming: {mode: 4, miimon: 50, xmit_hash_policy: layer2}", Bond(mode="802.3ad", hash="layer2", miimon=50)),
         ("bond: {}", Bond()),
+        ("bond: {mode: 802.3ad, lacp_rate: fast}", Bond(mode="802.3ad", lacp_rate="fast")),
+        ("bond: {mode: 802.3ad, lacp_rate: slow}", Bond(mode="802.3ad", lacp_rate="slow")),
     ],
 )
 def test_teaming_of_old_plans_is_a_bond(keys: str, bond: Bond) -> None:
@@ -96,6 +98,8 @@ MISTAKES = [
         "conduit: 1g0,1g1\nbond: {mode: balance-alb, hash: layer2}",
         "mode balance-alb has no hash; 802.3ad, balance-tlb, balance-xor have one",
     ),
+    ("conduit: 1g0,1g1\nbond: {mode: balance-xor, lacp_rate: fast}", "mode balance-xor does not speak LACP; 802.3ad does"),
+    ("conduit: 1g0,1g1\nbond: {mode: 802.3ad, lacp_rate: quick}", "admin.bond.lacp_rate"),
     ("conduit: 1g0,1g1\nbond: {}\nteam_mode: 1", "this is the old word for a bond, and bond is here too"),
     ("bridge: br-a-name-that-is-long", "expected true or a bridge's name of at most 15 characters"),
     ("bridge: lo", "expected true or a bridge's name of at most 15 characters"),

@@ -25,6 +25,7 @@ from engine.files.plan_write import write_deployment
 from engine.plan import DeploymentDef, Plan
 from engine.reasons import Reason, sentence
 
+CATALOG = shipped()
 PLAN = """\
 crowbar: 1
 site: {name: r1, admin: {address: 10.0.0.1}}
@@ -43,11 +44,11 @@ deployments:
 
 
 def plan_of(text: str = PLAN) -> Plan:
-    return read(text, "plan.yml", shipped())
+    return read(text, "plan.yml", CATALOG)
 
 
 def rig() -> WorldRig:
-    return WorldRig(shipped(), plan_of())
+    return WorldRig(CATALOG, plan_of())
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def rig() -> WorldRig:
 )
 def test_a_mistake_has_its_line_and_path(name: str, text: str, mistake: str) -> None:
     with pytest.raises(PlanError) as error:
-        read_deployment(text, "f.yml", name, plan_of(), ["cloud", "leaf"], shipped())
+        read_deployment(text, "f.yml", name, plan_of(), ["cloud", "leaf"], CATALOG)
     assert mistake.split("; ")[0] in str(error.value)
     told = edited(rig().world, name, text, "f.yml")
     assert isinstance(told, Reason)
@@ -95,13 +96,13 @@ _SELECTORS = st.lists(st.sampled_from(("all", "admin", "group:control", "node:n-
     )
 )
 def test_what_is_written_is_read_back(one: DeploymentDef) -> None:
-    assert read_deployment(write_deployment(one), "f.yml", "cloud", plan_of(), ["leaf"], shipped()) == one
+    assert read_deployment(write_deployment(one), "f.yml", "cloud", plan_of(), ["leaf"], CATALOG) == one
 
 
 def test_the_outline_has_all_that_an_edit_can_contradict() -> None:
     plan = plan_of()
     outline = _outline(plan)
-    assert read(write(outline), "plan", shipped()) == outline
+    assert read(write(outline), "plan", CATALOG) == outline
     assert [rule.group for rule in outline.rules] == ["control", "compute"]
     assert (outline.deployments, outline.networks) == (plan.deployments, plan.networks)
 

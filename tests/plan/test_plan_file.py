@@ -228,6 +228,17 @@ CASES: list[tuple[str, str, str]] = [
     ("      10:", "      50:", "11: racks.0.places.50: expected a unit from 1 to 42, not '50'"),
     ("      10:", "      010: {}\n      10:", "12: racks.0.places.10: the place at 10 already occupies unit 10"),
     ("      10:", "      9: {height: 2}\n      10:", "12: racks.0.places.10: the place at 9 already occupies unit 10"),
+    (
+        '"tor1:swp3"}',
+        '"tor1:swp3"}, expects: {}',
+        "11: racks.0.places.10.expects: expected a map from facts to values, like serial: SN7, not an empty map",
+    ),
+    ('"tor1:swp3"}', '"tor1:swp3"}, expects: {serial: 7}', "11: racks.0.places.10.expects.serial: expected text, not 7"),
+    (
+        '"tor1:swp3"}}',
+        '"tor1:swp3"}, expects: {serial: S1}}\n      12: {expects: {serial: S1}}',
+        "12: racks.0.places.12.expects: another place already expects the serial 'S1'",
+    ),
     ("      10: {", "      42: {height: 2, ", "11: racks.0.places.42: it would end at unit 43, and the rack has 42 units"),
     ('"tor1:swp3"', "tor1", "11: racks.0.places.10.cables.1g0: expected switch:port, not 'tor1'"),
     ("{1g0:", "{eth0:", "11: racks.0.places.10.cables.eth0: expected a node's link like 1g0, 10g1 or bmc"),
@@ -323,6 +334,16 @@ CASES: list[tuple[str, str, str]] = [
         "{ready: all}",
         "{fabric: all}",
         "15: deployments.cloud.roles.fabric: role 'fabric' requires 'network-storage', and there is no network 'storage'",
+    ),
+    (
+        "{ready: all}",
+        "{log-server: [admin, all]}",
+        "15: deployments.cloud.roles.log-server: role 'log-server' runs only on the admin node: write log-server: admin",
+    ),
+    (
+        "{ready: all}",
+        "{monitor-server: {group: compute}}",
+        "15: deployments.cloud.roles.monitor-server: role 'monitor-server' runs only on the admin node: write monitor-server: admin",
     ),
     (
         "{ready: all}",
@@ -422,6 +443,12 @@ CASES: list[tuple[str, str, str]] = [
 def test_one_mistake(catalog: Catalog, old: str, new: str, line: str) -> None:
     assert old in BASE
     assert mistakes(BASE.replace(old, new, 1), catalog) == [f"plan.yml:{line}"]
+
+
+@pytest.mark.parametrize("fact", ["slot", "rack", "place"])
+def test_a_place_expects_facts_of_the_machine_itself(catalog: Catalog, fact: str) -> None:
+    [found] = mistakes(BASE.replace('"tor1:swp3"}', f'"tor1:swp3"}}, expects: {{{fact}: 3}}', 1), catalog)
+    assert found.startswith(f"plan.yml:11: racks.0.places.10.expects.{fact}: unknown fact '{fact}'; known: arch, ")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from msgspec.structs import replace
 
-from engine.core.plan.links import HASHED, HASHES
+from engine.core.plan.links import HASHED, HASHES, LACP
 from engine.core.plan.network_roles import network_roles
 from engine.definitions import AttributeDef
 from engine.files.catalog import shipped
@@ -36,6 +36,7 @@ from engine.plan import (
 )
 
 CATALOG = structs.replace(shipped(), attributes={**shipped().attributes, "free": AttributeDef(name="free", path="free", schema={})})
+ADMIN_ONLY = {name for name, role in CATALOG.roles.items() if role.admin_only}
 
 labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 names = st.from_regex(r"[a-z][a-z0-9]{0,5}(-[a-z0-9]{1,4})?", fullmatch=True).filter(lambda name: name != "system")
@@ -133,6 +134,7 @@ def matches(draw: st.DrawFn) -> dict[str, Any]:
 def carriers(draw: st.DrawFn, i: int) -> dict[str, Any]:
     """What carries network number i. Networks of a plan share a conduit only if they agree on its bond."""
     bond = st.builds(Bond, mode=st.sampled_from(BOND_MODES), miimon=st.integers(10, 10_000))
+    spoken = st.builds(Bond, mode=st.just(LACP), lacp_rate=st.sampled_from(["", "slow", "fast"]))
     hashed = st.builds(Bond, mode=st.sampled_from(sorted(HASHED)), hash=st.sampled_from(HASHES))
     conduit = draw(st.sampled_from(["", "bmc", "1g0", "+10g0,+10g1", ["?25g0,?25g1", "?40g2,?40g0", "?100m1,?100m3"][i]]))
     v6prefix = draw(st.sampled_from(["", "auto", f"fd00:1:2:{i + 3}::/64"]))
@@ -143,7 +145,7 @@ def carriers(draw: st.DrawFn, i: int) -> dict[str, Any]:
         "router_v6": router_v6,
         "preference": draw(st.sampled_from([0, 100 + i])) if router or router_v6 else 0,
         "conduit": conduit,
-        "bond": draw(st.none() | bond | hashed) if own else None,
+        "bond": draw(st.none() | bond | hashed | spoken) if own else None,
         "bridge": draw(st.sampled_from(["", f"br{i}"])) if conduit != "bmc" else "",
         "mtu": draw(st.sampled_from([0, 1500])),
         "v6prefix": v6prefix,
@@ -173,7 +175,12 @@ def racks(draw: st.DrawFn) -> tuple[RackDef, ...]:
     out = []
     for i, name in enumerate(draw(st.lists(labels, unique=True, max_size=2))):
         places = tuple(
-            PlaceDef(unit=unit, height=draw(st.integers(1, 2)), cables={"1g0": f"tor{i}:swp{unit}"} if draw(st.booleans()) else {})
+            PlaceDef(
+                unit=unit,
+                height=draw(st.integers(1, 2)),
+                cables={"1g0": f"tor{i}:swp{unit}"} if draw(st.booleans()) else {},
+                expects=draw(st.sampled_from([{}, {"serial": f"S{i}-{unit}"}, {"product": {"like": "R6*"}, "memory": {"min": 65536}}])),
+            )
             for unit in sorted(draw(st.sets(st.integers(1, 10).map(lambda n: 2 * n), max_size=3)))
         )
         out.append(RackDef(name=name, units=draw(st.integers(22, 60)), places=places))
@@ -199,11 +206,12 @@ def plans(draw: st.DrawFn) -> Plan:
     roles = [name for name, role in network_roles(CATALOG, bare).roles.items() if "abstract" not in role.flags]
     deployments: dict[str, DeploymentDef] = {}
     for name in draw(st.lists(names, unique=True, max_size=3)):
+        placed = draw(st.dictionaries(st.sampled_from(roles), selectors, max_size=3))
         deployments[name] = DeploymentDef(
             name=name,
             parent=draw(st.sampled_from(["system", *deployments])),
             attributes=draw(attributes),
-            roles=draw(st.dictionaries(st.sampled_from(roles), selectors, max_size=3)),
+            roles={role: ("admin",) if role in ADMIN_ONLY else on for role, on in placed.items()},
         )
     used = {role for one in deployments.values() for role in one.roles}
     rules = tuple(replace(rule, deployment=draw(st.sampled_from(["", "system", *deployments]))) for rule in rules)

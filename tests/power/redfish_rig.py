@@ -142,7 +142,7 @@ class Obeys:
         body = service.seen[-1][2]
         refused = self.refuses(body)
         if refused is None:
-            self.now["Boot"] = self.now["Boot"] | body.get("Boot", {})
+            self.now |= body | {"Boot": self.now["Boot"] | body.get("Boot", {})}
         return refused or {}
 
     def reset(self, service: Service) -> Any:

@@ -124,6 +124,7 @@ def test_empty_is_found_out(make: Make) -> None:
         lambda power: power.set("cycle"),
         lambda power: power.set_boot("network", persistent=False, uefi=False),
         lambda power: power.boot("disk", persistent=False, uefi=False),
+        lambda power: power.identify(5),
     )
 
     def deceived(call: Callable[[Power], PowerResult]) -> None:

@@ -75,3 +75,23 @@ def test_a_boot_order_with_the_wrong_code(farm: BmcFarm, machine: Any, answers: 
     refused = power.set_boot("network", persistent=False, uefi=None)
     assert isinstance(refused, PowerFailed)
     assert refused.kind == "refused"
+
+
+# -- the identify light (sections 28.2 and 28.5) ----------------------------------------------------------------------
+
+
+def test_a_bmc_without_a_light(farm: BmcFarm, machine: Any, answers: Any) -> None:
+    answers((0x00, 0x04), lambda _, __: (0xC1, b""))
+    refused = power_of(farm.add("127.0.0.1", 0, machine).port).identify(30)
+    assert isinstance(refused, PowerFailed)
+    assert refused.kind == "unsupported"
+    assert refused.message
+
+
+@pytest.mark.parametrize(("shown", "kind"), [(0x40, "not_obeyed"), (0x50, ""), (0x60, ""), (0x00, ""), (0x20, "")])
+def test_a_light_is_read_back_where_the_bmc_reports_it(farm: BmcFarm, machine: Any, answers: Any, shown: int, kind: str) -> None:
+    """Without bit 6 the state says nothing, and the BMC is believed."""
+    answers(STATUS, lambda _, __: (0x00, bytes((1, 0, shown, 0))))
+    found = power_of(farm.add("127.0.0.1", 0, machine).port).identify(30)
+    assert machine.log == [("identify", 30)]
+    assert found.kind == kind if isinstance(found, PowerFailed) else not kind

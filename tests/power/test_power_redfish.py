@@ -148,7 +148,7 @@ def test_several_systems(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("has", [{"LocationIndicatorActive": False}, {"IndicatorLED": "Off"}, {}])
 def test_the_light(tmp_path: Path, has: dict[str, Any]) -> None:
-    with Service(tmp_path, {f"GET {SYSTEM}": system(**has)}) as service:
+    with Service(tmp_path, Obeys(**has).replies()) as service:
         result = redfish(service.port).identify(30)
         if not has:
             failed(result, "unsupported", "no light")
@@ -158,6 +158,20 @@ def test_the_light(tmp_path: Path, has: dict[str, Any]) -> None:
         name = next(iter(has))
         lit, out = (True, False) if name == "LocationIndicatorActive" else ("Blinking", "Off")
         assert orders(service) == [{name: lit}, {name: out}]
+
+
+@pytest.mark.parametrize(
+    ("has", "kind"),
+    [({"LocationIndicatorActive": False}, "not_obeyed"), ({"IndicatorLED": "Off"}, "not_obeyed"), ({"IndicatorLED": "Unknown"}, "")],
+)
+def test_a_light_that_stays_dark(tmp_path: Path, has: dict[str, Any], kind: str) -> None:
+    """A service that does not say whether its light is on is believed."""
+    with Service(tmp_path, {f"GET {SYSTEM}": system(**has), f"PATCH {SYSTEM}": {}}) as service:
+        result = redfish(service.port).identify(30)
+        if kind:
+            failed(result, kind, "ordered its light on", "reads back off")
+        else:
+            assert result == PowerDone(state=PowerState.OFF)
 
 
 def test_sensors(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def power(store: Path) -> dict[str, Any]:
 
 def image(store: Path) -> dict[str, Any]:
     """The image's file is changed while it is written, then taken away while it is written, then it is as it was. $CROWBAR_IMAGES is the scene's own."""
-    file = Path(os.environ["CROWBAR_IMAGES"]) / "debian-12" / "root.tar.zst"
+    file = Path(os.environ["CROWBAR_IMAGES"]) / "debian-12" / "root.ext4.zst"
     whole = file.read_bytes()
     found: dict[str, Any] = {}
     with Scene(store, machines={"firmware": "seabios"}) as scene:

@@ -39,25 +39,27 @@ def kernel_folder(into: Path) -> Path | None:
     if named:
         return Path(named)
     images = os.environ.get("CROWBAR_IMAGES", "")
-    root = Path(images) / "debian-12" / "root.tar.zst"
+    root = Path(images) / "debian-12" / "root.ext4.zst"
     if not images or not root.exists():
         return None
-    words = ["tar", "-x", "-C", str(into), "--zstd", "-f", str(root), "--wildcards", "*boot/vmlinuz-*", "*lib/modules/*"]
-    if subprocess.run(words, capture_output=True, check=False).returncode:
+    blocks = into / "root.ext4"
+    if subprocess.run(["zstd", "-dqf", str(root), "-o", str(blocks)], check=False).returncode:
         return None
-    if not (into / "lib").exists():  # /lib is a link to /usr/lib there (merged /usr)
-        (into / "lib").symlink_to("usr/lib")
+    (into / "lib").mkdir()
+    for folder, place in (("/boot", into), ("/usr/lib/modules", into / "lib")):
+        subprocess.run(["debugfs", "-R", f"rdump {folder} {place}", str(blocks)], capture_output=True, check=True)
+    blocks.unlink()
     return into
 
 
 def lacking() -> str:
     """What such a machine needs and this one has not got; empty: nothing."""
-    for program in ("qemu-system-x86_64", "busybox", "depmod", "cpio", *PROGRAMS):
+    for program in ("qemu-system-x86_64", "busybox", "depmod", "cpio", "zstd", "debugfs", *PROGRAMS):
         if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
             return f"the program {program!r} is not installed"
     if (
         not os.environ.get("CROWBAR_GUEST_KERNEL")
-        and not (Path(os.environ.get("CROWBAR_IMAGES", "/none")) / "debian-12/root.tar.zst").exists()
+        and not (Path(os.environ.get("CROWBAR_IMAGES", "/none")) / "debian-12/root.ext4.zst").exists()
     ):
         return "the image debian-12 is not built, or CROWBAR_IMAGES does not say where it is"
     return ""

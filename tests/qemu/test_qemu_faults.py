@@ -87,7 +87,7 @@ def test_an_image_that_is_changed_or_taken_away_while_it_is_written(tmp_path: Pa
 
 
 def test_a_damaged_image_is_found_before_anything_is_powered_on(tmp_path: Path, own_images: Path) -> None:
-    with (own_images / "debian-12" / "root.tar.zst").open("r+b") as stream:
+    with (own_images / "debian-12" / "root.ext4.zst").open("r+b") as stream:
         stream.write(b"x")
     words = [
         sys.executable,

@@ -22,6 +22,7 @@ from crowbar_tui.commands import run
 from engine.racks import RackFileWrong, kinds
 from engine.racks.bmc.commands import Commands
 from engine.racks.bmc.label import About
+from engine.racks.bmc.light import Light
 from engine.racks.orders import WrongOrder, mood
 from engine.racks.qemu import command, ipmi_bus, needs, network, nonvolatile, qmp, serial_log, smbios
 from engine.racks.qemu.spec import BmcAccess, Faults, Guest, Own, QemuRackSpec, faults_of, guests, parse, render
@@ -109,6 +110,7 @@ def test_a_bios_machine_boots_from_the_network_first_by_an_option_rom() -> None:
     assert device(words, "nic0").endswith("bootindex=1")
     assert "romfile" not in device(words, "nic0"), "QEMU's own choice of ROM: one that is named does not get the NIC's ids"
     assert device(words, "nic1").endswith("romfile="), "one NIC boots"
+    assert all("speed=1000,duplex=full" in device(words, nic) for nic in ("nic0", "nic1")), "a bond needs that for LACP"
     assert device(words, "drive0").endswith("bootindex=2")
     assert "-no-reboot" in words
     assert after(words, "-accel") == ["tcg,thread=multi"]
@@ -327,6 +329,7 @@ def test_a_process_that_ends_before_it_greets_is_told_so() -> None:
 
 class Off:
     user = password = ""
+    light = Light()
 
     def power_state(self) -> bool:
         return True
@@ -337,8 +340,6 @@ class Off:
         return "none"
 
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None: ...
-
-    def identify(self, seconds: int) -> None: ...
 
 
 def request(sequence: int, function: int, number: int, data: bytes = b"") -> bytes:

@@ -19,7 +19,6 @@ from engine.racks.qemu import network
 from engine.racks.qemu.spec import Faults, Own, faults_of, guests, spoiled, wiring
 from engine.racks.scenario import QEMU_FAULTS, Power, SetFault, read
 from engine.rehearsal.progress import MilestoneReporter, milestones
-from engine.rehearsal.repair import mended
 
 SHIPPED = sorted((Path(__file__).parents[2] / "crowbar_tui" / "scenarios").glob("*.yml"))
 FOR_QEMU = {"bad-bmcs", "bmc-network-away", "cables", "first-day", "power-loss", "wrong-disks"}
@@ -110,24 +109,6 @@ def test_what_a_machine_has_reached_is_seen_in_the_world() -> None:
     assert list(milestones(d.world, {})) == []
     d.change(boot=Boot(generation=2, way=Way.KEXEC, environment="debian-12", ordered=True, signal=Signal.POWERED, at=0.0, deadline=9.0))
     assert list(milestones(d.world, {})) == [(mac(1), (("disk",), 0))]
-
-
-def test_what_somebody_mends_is_what_the_rack_knows() -> None:
-    assert set(mended("simulated")) == {
-        "bmc",
-        "drop_dhcp",
-        "drop_tftp",
-        "drop_http",
-        "drop_bmc",
-        "drop_ssh",
-        "never_calls_back",
-        "disk_fails",
-        "bios_lies",
-        "raid_lies",
-        "stall_s",
-        "work_s",
-    }
-    assert mended("qemu") == {"bmc": "", "disk_fails": False}
 
 
 class Asked:

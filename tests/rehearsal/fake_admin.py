@@ -284,7 +284,7 @@ def install_attributes(number: int = 81, key: str = "") -> dict[str, Any]:
         "credential": "node.secret",
         "image": {
             "name": "debian-12",
-            "url": f"{URL}/image/debian-12/root.tar.zst",
+            "url": f"{URL}/image/debian-12/root.ext4.zst",
             "sha256": IMAGE_SHA,
             "size": len(IMAGE),
         },

@@ -115,6 +115,12 @@ def test_ipmitool_the_rest(ipmitool: Tool, machine: Machine, bmc: SimBmc) -> Non
     assert "Chassis Device" in told
     assert "Chassis identify interval: 7 seconds" in ipmitool("chassis identify 7").stdout
     assert machine.log == [("identify", 7)]
+    assert machine.light.shown == "temporary"
+    assert ipmitool("raw 0x00 0x01").stdout.split() == ["00", "00", "50", "00"]  # section 28.2: known, temporary
+    assert ipmitool("chassis identify force").returncode == 0
+    assert ipmitool("raw 0x00 0x01").stdout.split()[2] == "60"
+    assert ipmitool("chassis identify 0").returncode == 0
+    assert ipmitool("raw 0x00 0x01").stdout.split()[2] == "40"
     told = ipmitool("lan print 1").stdout
     assert "IP Address              : 127.0.0.1" in told
     assert f"MAC Address             : {bmc.commands.mac.hex(':')}" in told

@@ -48,7 +48,7 @@ def test_files_and_faults(tmp_path: Path) -> None:
                 attempt = f"n{next(numbers)}.1"
                 tar = task_tar("network", "network-storage", {"network": WANTED, "network-targets": TARGETS}, action, attempt)
                 await asyncio.to_thread(tool.start, attempt, tar, 60)
-                told = await asyncio.to_thread(tool.wait, attempt, 30)
+                told, _ = await asyncio.to_thread(tool.wait, attempt, 30)
                 assert isinstance(told, LegReport), told
                 if told.exit:
                     said = await asyncio.to_thread(tool.log, attempt, 0)

@@ -23,6 +23,7 @@ from engine.jigs.agent import AgentJig
 from engine.jigs.logs import Logs
 from engine.model import Node
 from engine.serve.http import HttpService, ImageFile, Limits, Sites
+from engine.serve.http_wheels import WheelShelf, no_wheels
 from engine.serve.standing import ALL_KNOWN, Standings
 from engine.trust.authority import SiteTrust
 from engine.trust.tokens import Keys
@@ -76,6 +77,7 @@ class Rig:
         tls: SiteTrust | None = None,
         upstream: Callable[[str, str], str | None] = lambda _mirror, _path: None,
         standings: Standings = ALL_KNOWN,
+        wheels: WheelShelf = no_wheels,
         **limit: Any,
     ) -> None:
         self.path = path
@@ -100,7 +102,12 @@ class Rig:
         there = ((host, 0),)
         secure = there if tls else ()
         sites = Sites(
-            clear=there, secure=secure, tls=tls.context if tls else None, packages=path / "packages", mirror=path / "mirrors" / "current"
+            clear=there,
+            secure=secure,
+            tls=tls.context if tls else None,
+            packages=path / "packages",
+            mirror=path / "mirrors" / "current",
+            wheels=wheels,
         )
         self.http = HttpService(self, sites, limits or Limits(**limit))
         self.http.start()

@@ -13,7 +13,13 @@ from engine.serve.routes import ROUTES, Who, find
 
 def paths_of(path: str) -> str:
     path = path.replace("{mirror}", "debian").replace("{path*}", "pool/main/h/hello_1.0%2bx_amd64.deb")
-    return path.replace("{image}", "debian-12").replace("{file}", "root.img").replace("{id}", "ab-1.0").replace("{nonce}", "ab" * 16)
+    return (
+        path.replace("{image}", "debian-12")
+        .replace("{file}", "root.img")
+        .replace("{id}", "ab-1.0")
+        .replace("{key}", "cd" * 32)
+        .replace("{nonce}", "ab" * 16)
+    )
 
 
 def test_the_table_says_for_each_route_who_may_call_it() -> None:
@@ -26,6 +32,7 @@ def test_the_table_says_for_each_route_who_may_call_it() -> None:
         ("/boot/answers/{nonce}/{file}", ("GET",), Who.NONCE),
         ("/boot/tool/{file}", ("GET",), Who.PUBLIC),
         ("/packages/{mirror}/{path*}", ("GET", "HEAD"), Who.PUBLIC),
+        ("/wheels/{key}/{path*}", ("GET", "HEAD"), Who.PUBLIC),
         ("/agent/hello", ("POST",), Who.PUBLIC),
         ("/agent/next", ("GET",), Who.TOKEN),
         ("/agent/task/{id}", ("GET",), Who.TOKEN),

@@ -50,6 +50,20 @@ def test_a_role_gets_its_packages_and_what_they_need(tmp_path: Path, rig: Rig, s
     assert (again.returncode, again.stdout) == (64, "the role runs\n"), "nothing is installed twice"
 
 
+def test_an_install_that_was_interrupted_is_finished_first(tmp_path: Path, rig: Rig, site: AptSite) -> None:
+    one = node(tmp_path / "one", rig, site)
+    assert one.install("beta").returncode == 64
+    folder = one.root / "var/lib/dpkg"
+    status = (folder / "status").read_text()
+    (folder / "updates/0000").write_text(status.replace("Status: install ok installed", "Status: install ok unpacked"))
+    done = one.install("gamma")
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert "packages: an earlier install was interrupted, and is finished first\n" in done.stdout
+    assert one.has("gamma")
+    assert "unpacked" not in (folder / "status").read_text()
+    assert not list((folder / "updates").iterdir())
+
+
 def test_without_the_outside_what_is_cached_is_installed_and_the_rest_is_named(tmp_path: Path, rig: Rig, site: AptSite) -> None:
     assert node(tmp_path / "one", rig, site).install("alpha").returncode == 64
     site.stop()
@@ -59,7 +73,8 @@ def test_without_the_outside_what_is_cached_is_installed_and_the_rest_is_named(t
     assert two.has("beta")
     done = two.install("alpha", "gamma")
     assert done.returncode == 67
-    assert done.stderr.splitlines()[-1].startswith("packages: missing gamma: ")
+    assert done.stderr.splitlines()[-1].startswith("packages: missing gamma: E: Failed to fetch ")
+    assert "502" in done.stderr.splitlines()[-1]
     assert not two.has("gamma")
 
 

@@ -95,6 +95,7 @@ class SimPower:
             state=state,
             failure=failure,
             bmc=spoken,  # type: ignore[arg-type]
+            seconds=order.seconds if isinstance(order, Identify) else 0,
         )
 
     @property

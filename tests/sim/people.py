@@ -41,6 +41,7 @@ NODE_VERBS = (
     "unban",
     "identify",
     "confirm",
+    "acknowledge",
 )
 ROLE_VERBS = ("redeploy", "redeploy", "retry", "skip", "approve")
 COMPARES_S = 45.0
@@ -120,7 +121,7 @@ class People:
                 self.operate(random.choice(ROLE_VERBS), node, random.choice(roles))
         elif what < 0.95:
             verb, node = random.choice(NODE_VERBS), random.choice(nodes)
-            self.operate(verb, node, value="not-seen" if verb == "confirm" else None)  # of a screen at which nobody looked
+            self.operate(verb, node, value="not-seen" if verb in ("confirm", "acknowledge") else None)  # of a screen nobody looked at
         else:
             self.operate("split", random.choice(nodes), value=random.choice([None, "uuid", "serial"]))
 

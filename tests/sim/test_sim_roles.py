@@ -30,7 +30,8 @@ NEVER_BOUND = frozenset({"abstract", "discovery", "bootstrap"})
 def everything() -> Case:
     """A plan that asks for each role that can be asked for."""
     catalog: Catalog = read()
-    named = {name: ("all",) for name, role in catalog.roles.items() if not role.flags & NEVER_BOUND}
+    bound = [role for role in catalog.roles.values() if not role.flags & NEVER_BOUND]
+    named = {role.name: ("admin",) if role.admin_only else ("all",) for role in bound}
     plan = usual_plan(named, approve=Approve(wipe="all"))
     return Case(catalog, plan, 1, {})
 

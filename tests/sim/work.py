@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from engine.core.roles.attributes import DERIVED
+from engine.core.roles.network_value import counted
 from engine.core.roles.watch import is_look
 from engine.jigs import Order
 from engine.wire.agent import Ended
@@ -146,7 +148,9 @@ def run(sim: Simulation, machine: Machine, order: Order) -> Ended:
 
 
 def inputs(order: Order) -> str:
-    return repr(sorted((k, v) for k, v in order.attributes.items() if k not in ("image", "task")))
+    """What the work on a machine was done with: the inputs that count (`core.roles.attributes`)."""
+    chosen = {k: v for k, v in order.attributes.items() if k not in DERIVED and k not in ("image", "task")}
+    return repr(sorted((k, counted(v) if k == "network" else v) for k, v in chosen.items()))
 
 
 def _gives(machine: Machine, order: Order) -> dict[str, Any]:

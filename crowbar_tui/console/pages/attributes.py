@@ -8,21 +8,25 @@ from typing import Any
 
 from engine.api.views import AttributeRow, deployment_attributes, layers_in_line, node_attributes, short
 
+from ..orders import Order
 from ..overlays import Asked, Sure
 from ..page import Listing
+from ..panes import list_room
 from ..screen import Hint, Subject
-from ..session import Order, Session
+from ..session import Session
 from ..snapshot import Said, Setting
 from ..styled import Line, clip, line, wrap
-from ..table import Col, head, layout, row
+from ..table import Col, Layout, cells_of, head, layout, natural_width, row
 
 _COLS = (
-    Col("name", " attribute", 18, grow=1, most=26),
-    Col("value", "value", 22, grow=4),
+    Col("name", " attribute", 18, least=16, names=True),
+    Col("value", "value", 22, grow=4, least=8, names=True),
     Col("layer", "set by", 11, gap=1),
-    Col("by", "who", 12, grow=1, most=20, gap=1),
-    Col("readers", "read by", 14, grow=2, wide=100),
+    Col("by", "who", 12, least=10, names=True, gap=1),
+    Col("readers", "read by", 14, grow=2, wide=130, names=True, drop=1),
 )
+_LONGEST = 64
+"""Most cells that a value is given before other columns: a host name fits."""
 SHOWN = 64
 """Most nodes that are compared."""
 
@@ -31,6 +35,7 @@ class AttributesScreen(Listing):
     """Settings of the marked nodes, of one role, or of a deployment."""
 
     name = "settings"
+    keeps = False
     empty = "no role of it reads an attribute"
 
     def __init__(self, session: Session, nodes: tuple[str, ...] = (), role: str = "", deployment: str = "") -> None:
@@ -39,7 +44,7 @@ class AttributesScreen(Listing):
         self.role = role
         self.deployment = deployment
 
-    def ident(self) -> Hashable:
+    def ident(self) -> tuple[Hashable, ...]:
         return ("settings", self.nodes, self.role, self.deployment)
 
     def whose(self) -> str:
@@ -66,8 +71,33 @@ class AttributesScreen(Listing):
     def searched_text(self, thing: AttributeRow) -> str:
         return f"{thing.name} {thing.layer} {thing.by} {thing.value}"
 
+    heads_of_table = ("name", "value", "from", "by", "read by")
+
+    def records(self, thing: AttributeRow) -> list[Sequence[str]]:
+        value = "(secret)" if thing.secret else "(they differ)" if self._differs(thing.name) else shown(thing.value)
+        return [(thing.name, value, thing.layer, self._by(thing), " ".join(thing.readers))]
+
     def heads(self, columns: int) -> list[Line]:
-        return [head(layout(_COLS, columns))]
+        return [head(self._layout(columns))]
+
+    def _cols(self) -> Sequence[Col]:
+        return self.session.manner.columns(self.name, _COLS)
+
+    def _layout(self, columns: int) -> Layout:
+        return self.session.remember((*self.ident(), columns), lambda: layout(self._cols(), columns, self._needs()))
+
+    def _needs(self) -> dict[str, int]:
+        rows = self.things()
+        return {
+            "name": 1 + max((len(t.name) for t in rows), default=0),
+            "by": max((len(self._by(t)) for t in rows), default=0),
+            "readers": max((len(", ".join(t.readers)) for t in rows), default=0),
+            "value": min(max((len(t.value) for t in rows if isinstance(t.value, str)), default=22), _LONGEST),
+        }
+
+    def _by(self, thing: AttributeRow) -> str:
+        by = self.session.node(thing.by)
+        return short(by.name) if by is not None else thing.by
 
     def _differs(self, name: str) -> bool:
         """True if the marked nodes have different values."""
@@ -86,22 +116,45 @@ class AttributesScreen(Listing):
 
     def draw(self, thing: AttributeRow, columns: int, chosen: bool) -> list[Line]:
         text = "(secret)" if thing.secret else "(they differ)" if self._differs(thing.name) else shown(thing.value)
-        by = self.session.node(thing.by)
+        at = self._layout(columns)
         cells: dict[str, Any] = {
             "name": (f" {thing.name}", "name" if thing.own else ""),
-            "value": (text, "" if thing.layer not in ("", "default") else "dim"),
+            "value": (
+                text if isinstance(thing.value, str) else clip(text, cells_of(at, "value")),
+                "" if thing.layer not in ("", "default") else "dim",
+            ),
             "layer": (thing.layer, "ask" if thing.own else "dim"),
-            "by": (short(by.name) if by is not None else thing.by, "dim"),
+            "by": (self._by(thing), "dim"),
             "readers": (", ".join(thing.readers), "dim"),
         }
-        out = [row(layout(_COLS, columns), cells)]
-        if chosen:
-            told = f"{thing.kind}. {thing.description}" if thing.description else thing.kind
-            out += [line("   ", (text, "dim")) for text in wrap(told, columns - 4, 3)]
-            out += [line("   ", (text, "dim")) for text in wrap(self._layers(thing), columns - 4, 3) if text]
-            if len(shown(thing.value)) > 22 and not thing.secret:
-                out += [line("   ", text) for text in wrap(shown(thing.value), columns - 4, 4)]
-        return out
+        out = [row(at, cells)]
+        return [*out, *self._words(thing, columns)] if chosen and not self._beside else out
+
+    _beside = False
+    """True while the words of the attribute under the cursor stand beside the list."""
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        self._beside = False
+        return super().body(columns, rows)
+
+    def listing(self, columns: int, rows: int) -> list[Line]:
+        self._beside = True
+        return super().body(columns, rows)
+
+    def list_width(self, columns: int) -> int:
+        needs = self._needs()
+        return list_room(columns, natural_width(self._cols(), needs) + 30, natural_width(self._cols(), needs, least=True))
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        thing: AttributeRow | None = self.chosen()
+        return None if thing is None else [line((f" {thing.name}", "name")), *self._words(thing, columns)]
+
+    def _words(self, thing: AttributeRow, columns: int) -> list[Line]:
+        """What it is, where its value comes from, who reads it, and the whole value if that is long."""
+        told = [(f"{thing.kind}. {thing.description}" if thing.description else thing.kind, "dim"), (self._layers(thing), "dim")]
+        told += [(f"read by {', '.join(thing.readers)}", "dim")] if thing.readers else []
+        told += [(shown(thing.value), "")] if len(shown(thing.value)) > 8 and not thing.secret else []
+        return [line("   ", (part, style)) for text, style in told if text for part in wrap(text, columns - 4)]
 
     def _layers(self, thing: AttributeRow) -> str:
         """Each layer and who set it. Empty for a deployment: a layer counts for a node role."""
@@ -138,7 +191,7 @@ class AttributesScreen(Listing):
         if thing.secret:
             self.session.note(Said(False, f"{thing.name} holds a secret", f"crowbar set NODE {thing.name} --secret-file FILE"))
             return
-        asked = Asked(self.session, f"{thing.name} of {self.whose()}: {clip(thing.kind, 40)}", lambda text: self._typed(thing, text))
+        asked = Asked(self.session, f"{thing.name} of {self.whose()}: {thing.kind}", lambda text: self._typed(thing, text))
         asked.typed = "" if thing.value is None else shown(thing.value)
         self.session.overlay = asked
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from engine.api.views import Revision, RevisionView, Step, advice, is_of_a_store, preview, revision_text, revision_views, sentence, short
 
 from ..actions import ask_disks
-from ..formats import ago, count, day
+from ..formats import ago, count, day, stamp
+from ..orders import Order
 from ..overlays import Typed
 from ..page import Listing, Scroll
 from ..screen import Hint
-from ..session import Order, Session
+from ..session import Session
 from ..snapshot import Said, Source
-from ..styled import Line, clip, line, wrap
+from ..styled import Line, Span, flow, line, width, wrap
 
 if TYPE_CHECKING:
     from engine.api.control import Diff, PlanError
@@ -138,7 +139,7 @@ class CommitScreen(Scroll):
         told = f"{self.what} would become revision {found.revision}"
         if not found.plan:
             told = f"{self.what} is revision {found.revision}, and its commit would change the rack"
-        out = [line(" ", (clip(told, columns - 2), "name")), line()]
+        out = [*(line(" ", (text, "name")) for text in wrap(told, columns - 2)), line()]
         if found.refused is not None:
             out = [line((" ! the engine would refuse it:", "bad"))]
             out += [line("   ", text) for text in wrap(sentence(found.refused), columns - 4)]
@@ -146,10 +147,11 @@ class CommitScreen(Scroll):
             out += [line("   ", (text, "dim")) for text in (wrap(f"try: {told}", columns - 4) if told else [])]
             out.append(line())
         out += _versions(found, columns)
-        out += [line((" - ", "bad"), text) for one in found.drops for text in wrap(one, columns - 4, 2)]
+        out += [line((" - ", "bad"), text) for one in found.drops for text in wrap(one, columns - 4)]
         for one in found.chosen:
             first, *rest = wrap(one.words, columns - 21)
-            out.append(line((" ~ ", "busy"), (f"{clip(short(one.node), 15):<16}", "name"), first))
+            out += [line((" ~ ", "busy"), (f"{short(one.node):<16}", "name"), *([first] if len(short(one.node)) < 16 else []))]
+            out += [] if len(short(one.node)) < 16 else [line(" " * 19, first)]
             out += [line(" " * 19, words) for words in rest]
             for cost in one.costs:
                 style = "bad" if cost.how == "redeploy" else "ask" if cost.reboots else "dim"
@@ -163,11 +165,11 @@ class CommitScreen(Scroll):
                 what += f": {r.why}" if r.why else f", after a step back to stage {r.stage}: asks you, and reboots" if r.back else ""
                 wipes = ", wipes disks: approved" if r.approved else ", wipes disks: waits for your approval"
                 more = (wipes if r.destructive and r.what == "new" else "", "bad")
-                head = line((f" {mark} ", style), (f"{clip(short(r.node), 15):<16}", "name"))
-                out.append(line(*head, f"{clip(r.role, 19):<20}", (what, style), more))
+                out += _role(line((f" {mark} ", style), (f"{short(r.node):<16}", "name")), r.role, (what, style), more, columns)
                 if r.takes or r.leaves:
-                    out.append(line(" " * 19, (f"takes {', '.join(r.takes) or 'no disk'}", "name")))
-                    out += [line(" " * 19, (clip(f"not {one.disk.name}: {sentence(one.reason)}", columns - 20), "dim")) for one in r.leaves]
+                    out += [line(" " * 19, (t, "name")) for t in wrap(f"takes {', '.join(r.takes) or 'no disk'}", columns - 20)]
+                    for one in r.leaves:
+                        out += [line(" " * 19, (t, "dim")) for t in wrap(f"not {one.disk.name}: {sentence(one.reason)}", columns - 20)]
             out.append(line())
         elif found.refused is None:
             out += [line(" no role of any node changes"), line()]
@@ -175,8 +177,8 @@ class CommitScreen(Scroll):
             out.append(line((" differences in the plan", "head")))
         for text in found.plan:
             path, _, change = text.partition(": ")
-            out += [line("   ", (path, "busy"))]
-            out += [line("       ", (piece, "")) for piece in wrap(change, columns - 8, 3)]
+            out += [line("   ", (piece, "busy")) for piece in wrap(path, columns - 4)]
+            out += [line("       ", (piece, "")) for piece in wrap(change, columns - 8)]
         return out
 
     def hints(self) -> list[Hint]:
@@ -215,13 +217,30 @@ class CommitScreen(Scroll):
 def _versions(found: Diff, columns: int) -> list[Line]:
     """What is here in another version than the plan was saved with, and the settings that stay beside it."""
     settings = (f"beside the plan: {one.words}" for one in found.drift.settings)
-    return [line((" ! ", "ask"), clip(text, columns - 4)) for text in (*found.versions, *settings)]
+    return [
+        line((" ! " if i == 0 else "   ", "ask"), part)
+        for text in (*found.versions, *settings)
+        for i, part in enumerate(wrap(text, columns - 4))
+    ]
+
+
+def _role(head: Line, role: str, what: Span, more: Span, columns: int) -> list[Line]:
+    """Node, role, what happens to it, and what it destroys: one line if that is enough, and never cut."""
+    start = width(head) + max(len(role), 19) + 1
+    texts = wrap(what[0], max(columns - start - 1, 24))
+    beside = start + len(texts[0]) < columns
+    out = [line(*head, f"{role:<19} ", *([(texts[0], what[1])] if beside else []))]
+    out += [line(" " * 19, (text, what[1])) for text in (texts[1:] if beside else texts)]
+    if more[0] and width(out[-1]) + len(more[0]) <= columns:
+        return [*out[:-1], line(*out[-1], more)]
+    return [*out, *([line(" " * 19, (more[0].lstrip(", "), more[1]))] if more[0] else [])]
 
 
 class RevisionsScreen(Listing):
     """The committed plans, newest first."""
 
     name = "revisions"
+    keeps = False
     empty = "no plan is committed yet"
 
     def things(self) -> Sequence[RevisionView]:
@@ -233,14 +252,32 @@ class RevisionsScreen(Listing):
     def searched_text(self, thing: RevisionView) -> str:
         return f"{thing.number} {thing.who} {thing.words}"
 
+    heads_of_table = ("revision", "by", "when", "current", "words")
+
+    def records(self, thing: RevisionView) -> list[Sequence[str]]:
+        return [(str(thing.number), thing.who, stamp(thing.at), "yes" if thing.current else "", thing.words)]
+
     def heads(self, columns: int) -> list[Line]:
         return [line((f" {'revision':<10}{'by':<16}{'when':<30}", "head"))]
 
     def draw(self, thing: RevisionView, columns: int, chosen: bool) -> list[Line]:
         when = f"{day(thing.at)}  {ago(self.session.wall(), thing.at)}"
         force = ("current" if thing.current else "", "good")
-        out = [line((f" {thing.number:<10}", "name"), f"{clip(thing.who, 15):<16}", (f"{when:<30}", "dim"), force)]
-        return [*out, *(line(" " * 11, (text, "dim")) for text in wrap(thing.words, columns - 12, 2) if thing.words)]
+        told = flow([line(f"{thing.who:<15}"), line((when, "dim")), line(force)], columns - 11)
+        out = [line((f" {thing.number:<10}", "name") if i == 0 else " " * 11, *part) for i, part in enumerate(told)]
+        return [*out, *(line(" " * 11, (text, "dim")) for text in wrap(thing.words, columns - 12) if thing.words)]
+
+    def list_width(self, columns: int) -> int:
+        return 66
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        """The plan of the revision under the cursor."""
+        thing: RevisionView | None = self.chosen()
+        found = self.session.world.revisions.get(thing.number) if thing is not None else None
+        if found is None:
+            return None
+        plan = self.session.remember(("revision", found.number), lambda: revision_text(found).splitlines())
+        return [line((f" revision {found.number}", "name")), *(coloured(one) for one in plan[: rows - 1])]
 
     def hints(self) -> list[Hint]:
         return [Hint("enter", "read", "the plan of that revision"), Hint("b", "go back", "show what going back would change; then y")]

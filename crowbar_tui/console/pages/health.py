@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.api.views import health_words
+
 from ... import package_lines
-from ..formats import age, ago, clock, since
+from .. import glyphs as g
+from ..formats import age, ago, clock, count, since
 from ..page import Scroll
+from ..panes import WIDE
 from ..screen import Hint
-from ..styled import Line, clip, fit, line, wrap
+from ..styled import Line, columns_of, line, shorten, wrap
 from ..trust import NETWORK_TRUST
 from .monitor_lines import monitor_lines
+
+words = health_words
 
 _STATE = {
     "embedded": ("works, in this process", "good"),
@@ -26,51 +32,58 @@ class HealthScreen(Scroll):
     name = "health"
 
     def text(self, columns: int) -> list[Line]:
+        health = self.session.snapshot.health
+        if not health:
+            nothing = [line(), line("  ", ("only a running engine has figures", "dim"))]
+            return [*self._head(columns), *(nothing if self.session.past is None else [])]
+        if columns < WIDE:
+            return [*self._engine(health, columns), *self._traffic(health, columns)]
+        left = columns // 2
+        traffic = self._traffic(health, columns - left - 3)
+        return columns_of(self._engine(health, left), traffic[1:], columns, left, ((f" {g.SIDE} ", "dim"),))
+
+    def _head(self, columns: int) -> list[Line]:
+        """Whether an engine runs, on which store, and whom its network trusts."""
         session = self.session
-        health = session.snapshot.health
         word, style = _STATE[session.snapshot.connection]
         out: list[Line] = []
-        _pair(out, "engine", line((word, style), (f"   pid {health['pid']}" if "pid" in health else "", "dim")))
-        if session.snapshot.trouble:
-            for text in wrap(session.snapshot.trouble, columns - 20):
-                _pair(out, "", line((text, "bad")))
-        _pair(out, "store", line(clip(str(session.snapshot_where), columns - 20), (f"   journal at {session.snapshot.seq}", "dim")))
+        pid = session.snapshot.health.get("pid")
+        _pair(out, "engine", line((word, style), (f"   pid {pid}" if pid else "", "dim")))
+        _say(out, "", session.snapshot.trouble, columns, "bad")
+        _say(out, "store", f"{session.snapshot_where}, journal at {session.snapshot.seq}", columns)
         if session.world.plan is not None and session.world.plan.site.trust == "network":
-            for i, text in enumerate(wrap(NETWORK_TRUST, columns - 20)):
-                _pair(out, "" if i else "trust", line((text, "ask")))
-        if not health:
-            if session.past is None:
-                out += [line(), line("  ", ("only a running engine has figures", "dim"))]
-            return out
-        waiting: dict[str, int] = health.get("waiting") or {}
-        turned: dict[str, int] = health.get("turned_away") or {}
-        batches = f"   {health.get('events', 0)} events in {health.get('batches', 0)} batches"
-        _pair(out, "engine time", line(age(health.get("now", 0.0)), (batches, "dim")))
-        slow = float(health.get("slowest_s", 0.0)) * 1000
-        style = "ask" if slow > 20 else ""
-        _pair(out, "slowest step", line((f"{slow:.1f} ms", style), (f"   {health.get('slowest', '')}", "dim")))
-        queue = "   ".join(f"{lane} {many}" for lane, many in waiting.items()) or "none"
-        wakes = f"   {health.get('wakes', 0)} wakes ahead"
-        _pair(out, "waiting", line((queue, "ask" if sum(waiting.values()) > 500 else ""), (wakes, "dim")))
-        lost = {lane: many for lane, many in turned.items() if many}
-        told = "   ".join(f"{lane} {many}" for lane, many in lost.items()) or "none"
-        _pair(out, "turned away", line((told, "ask" if lost else "")))
+            _say(out, "trust", NETWORK_TRUST, columns, "ask")
+        return out
+
+    def _engine(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """Is the engine well, and what does it serve."""
+        out = self._head(columns)
+        _say(out, "running", f"{age(health.get('now', 0.0))}, {count(health.get('events', 0), 'event')} since the start", columns)
+        told, good = words.speed(float(health.get("slowest_s", 0.0)), str(health.get("slowest", "")))
+        _say(out, "speed", told, columns, "" if good else "ask")
+        told, good = words.queue(health.get("waiting") or {})
+        _say(out, "queue", told, columns, "" if good else "ask")
+        told, good = words.turned_away(health.get("turned_away") or {})
+        _say(out, "turned away", told, columns, "" if good else "ask")
         letters = health.get("letters") or []
-        _pair(out, "defects", line((str(len(letters)) if letters else "none", "bad" if letters else "")))
+        told = f"{count(len(letters), 'message')} could not be processed: report this with engine.log" if letters else "none"
+        _say(out, "defects", told, columns, "bad" if letters else "")
         for letter in letters[-3:]:
-            for text in wrap(f"{clock(letter['at'])} {letter['what']}: {letter['error']}", columns - 20):
-                _pair(out, "", line((text, "bad")))
-        if "attached" in health:
-            _pair(out, "consoles", line(f"{health['attached']} connections"))
+            _say(out, "", f"{clock(letter['at'])} {words.EVENTS.get(letter['what'], letter['what'])}: {letter['error']}", columns, "bad")
+        for i, one in enumerate(self.session.company):
+            where = f" at {one.where}" if one.where else ""
+            since_ = (f"   since {clock(one.since)}", "dim")
+            _pair(out, "" if i else "other consoles", line(shorten(f"{one.who}{where}", columns - 40), since_))
         out += self._process(health, columns)
         out += self._foreign(health, columns)
         out += self._packages(health, columns)
         out += self._floods(health, columns)
-        out += monitor_lines(health, session.wall(), columns)
-        out += self._figures(health, columns)
-        out += self._drops(health, columns)
-        out += self._refusals(health, columns)
+        out += monitor_lines(health, self.session.wall(), columns)
         return out
+
+    def _traffic(self, health: dict[str, Any], columns: int) -> list[Line]:
+        """What was refused or dropped, then the counters."""
+        return [*self._refusals(health, columns), *self._drops(health, columns), *self._figures(health, columns)]
 
     def _drops(self, health: dict[str, Any], columns: int) -> list[Line]:
         """Dropped packets and ignored fields, by cause, each with its last example."""
@@ -92,16 +105,15 @@ class HealthScreen(Scroll):
         interface, process = health.get("interface") or {}, health.get("process") or {}
         if interface.get("code"):
             when = since(self.session.wall(), interface["since"]) or "the start"
-            for text in wrap(f"{interface['sentence']} (since {when}); {interface['advice']}", columns - 20):
-                _pair(out, "" if out else "interface", line((text, "bad")))
+            _say(out, "interface", f"{interface['sentence']} (since {when}); {interface['advice']}", columns, "bad")
         elif interface:
-            _pair(out, "interface", line(clip(interface["name"] or interface["address"], columns - 20)))
+            _say(out, "interface", interface["name"] or interface["address"], columns)
         out += _api(health.get("api") or {}, columns)
         if process.get("why_root"):
-            for i, text in enumerate(wrap(f"root: {process['why_root']}", columns - 20)):
-                _pair(out, "" if i else "runs as", line((text, "ask")))
+            _say(out, "runs as", f"root: {process['why_root']}", columns, "ask")
         elif process:
-            _pair(out, "runs as", line(clip(process["user"], columns - 20), ("   " + " ".join(process["capabilities"]), "dim")))
+            rights = ", ".join(process["capabilities"])
+            _say(out, "runs as", f"{process['user']}" + (f", with the rights {rights}" if rights else ""), columns)
         return out
 
     def _foreign(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -111,8 +123,7 @@ class HealthScreen(Scroll):
             _pair(out, "foreign dhcp", line("none heard"))
         for r in found:
             when = ago(self.session.wall(), r["at"])
-            for i, text in enumerate(wrap(f"{r['sentence']} ({r['count']} times, {when})", columns - 20)):
-                _pair(out, "" if i else "foreign dhcp", line((text, "bad")))
+            _say(out, "foreign dhcp", f"{r['sentence']} ({r['count']} times, {when})", columns, "bad")
         return out
 
     def _packages(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -121,11 +132,9 @@ class HealthScreen(Scroll):
         out: list[Line] = []
         if not cache:
             return out
-        for i, text in enumerate(wrap(package_lines.figures(cache), columns - 20)):
-            _pair(out, "" if i else "packages", line(text))
+        _say(out, "packages", package_lines.figures(cache), columns)
         for told in package_lines.troubles(cache, self.session.wall()):
-            for text in wrap(told, columns - 20):
-                _pair(out, "", line((text, "bad")))
+            _say(out, "", told, columns, "bad")
         return out
 
     def _floods(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -134,12 +143,10 @@ class HealthScreen(Scroll):
         floods: list[dict[str, Any]] = health.get("floods") or []
         for one in floods[:4]:
             when = ago(self.session.wall(), one["at"])
-            for text in wrap(f"{one['sentence']} ({when}); {one['advice']}", columns - 20):
-                _pair(out, "" if out else "floods", line((text, "bad")))
+            _say(out, "" if out else "floods", f"{one['sentence']} ({when}); {one['advice']}", columns, "bad")
         if health.get("hushed"):
-            words = f"{health['hushed']} events of machines that are no nodes have no row in the journal: they were too many"
-            for i, text in enumerate(wrap(words, columns - 20)):
-                _pair(out, "" if i else "journal", line((text, "ask")))
+            told = f"{health['hushed']} events of machines that are no nodes have no row in the journal: they were too many"
+            _say(out, "journal", told, columns, "ask")
         return out
 
     def _figures(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -148,15 +155,15 @@ class HealthScreen(Scroll):
         names = [n for n in sorted(counters) if not n.startswith("ignored.")]
         if not names:
             return []
-        out: list[Line] = [line(), line((f" {'counter':<26}{'count':>10}{'per s':>9}", "head"))]
-        two = columns >= 100
+        wide = max(len(words.counter(n)) for n in names) + 2
+        out: list[Line] = [line(), line((f" {'counter':<{wide}}{'count':>10}{'per s':>9}", "head"))]
         cells = []
         for n in names:
             rate = rates.get(n, 0.0)
-            cells.append(line(f" {clip(n, 25):<26}", f"{counters[n]:>10}", (f"{rate:>9.1f}", "" if rate else "dim")))
-        if two:
+            cells.append(line(f" {words.counter(n):<{wide}}", f"{counters[n]:>10}", (f"{rate:>9.1f}", "" if rate else "dim")))
+        if columns >= 2 * (wide + 26):
             half = (len(cells) + 1) // 2
-            cells = [(*fit(cells[i], 52), *(cells[i + half] if i + half < len(cells) else ())) for i in range(half)]
+            cells = columns_of(cells[:half], cells[half:], columns, wide + 26)
         return [*out, *cells]
 
     def _refusals(self, health: dict[str, Any], columns: int) -> list[Line]:
@@ -180,14 +187,13 @@ def _api(shown: dict[str, Any], columns: int) -> list[Line]:
     if shown.get("url"):
         counters: dict[str, int] = shown.get("counters") or {}
         refused = sum(many for name, many in counters.items() if name.startswith("refused_"))
-        both = "   needs a token and a certificate" if shown.get("both") else ""
-        told = (f"   {refused} refused" if refused else "", "ask")
-        _pair(out, "HTTP API", line(clip(shown["url"], columns - 20), told, (both, "dim")))
+        both = ", needs a token and a certificate" if shown.get("both") else ""
+        told = f", {refused} refused" if refused else ""
+        _say(out, "HTTP API", f"{shown['url']}{told}{both}", columns, "ask" if refused else "")
     elif why.get("code") == "api_off":
         _pair(out, "HTTP API", line(("off", "dim")))
     elif why:
-        for i, text in enumerate(wrap(f"{why['sentence']}; {why['advice']}", columns - 20)):
-            _pair(out, "" if i else "HTTP API", line((text, "ask")))
+        _say(out, "HTTP API", f"{why['sentence']}; {why['advice']}", columns, "ask")
     return out
 
 
@@ -200,3 +206,9 @@ def _row(text: str, style: str, count: int, seconds: float, columns: int) -> lis
 
 def _pair(out: list[Line], label: str, value: Line) -> None:
     out.append((((f" {label:<15} ", "dim")), *value))
+
+
+def _say(out: list[Line], label: str, text: str, columns: int, style: str = "") -> None:
+    """A label and a text on as many lines as it needs. An empty text has none."""
+    for i, part in enumerate(wrap(text, columns - 20) if text else ()):
+        _pair(out, "" if i else label, line((part, style)))

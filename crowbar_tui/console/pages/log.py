@@ -6,9 +6,12 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+from .. import glyphs as g
 from ..formats import ago, size
 from ..logs import Attempted, LogFile, Tail, of_node, tail
+from ..needle import Needle, WrongNeedle, needle
 from ..page import Page
+from ..pager import prepared
 from ..screen import Hint, Subject
 from ..session import Session
 from ..styled import Line, clean, line
@@ -19,6 +22,7 @@ FIRST = ("transition", "error")
 
 class LogScreen(Page):
     name = "log"
+    filters = True
 
     def __init__(self, session: Session, node: str, role: str = "") -> None:
         super().__init__(session)
@@ -30,6 +34,13 @@ class LogScreen(Page):
         self.failed = ""
         self.top: int | None = None
         """First visible line. None: the view follows the end."""
+        self.needle = ""
+        self.wrong = ""
+        self._finds = Needle()
+        self._matches: list[int] = []
+        """Numbers of the lines that fit the search, of those drawn last."""
+        self._match: int | None = None
+        """The one that `n` and `N` went to last."""
         self._path: Path | None = None
         self._busy = False
         self._room = 1
@@ -103,7 +114,8 @@ class LogScreen(Page):
         if not self.files:
             return ""
         where = "following" if self.top is None else f"{self.top + 1}-{min(self.top + self._room, self._many)} of {self._many}"
-        return f"{self.index + 1} of {len(self.files)} logs  {where}"
+        found = f"/{self.needle}  {len(self._matches)} found  " if self.needle else ""
+        return f"{found}{self.index + 1} of {len(self.files)} logs  {where}"
 
     def body(self, columns: int, rows: int) -> list[Line]:
         if self.failed:
@@ -114,18 +126,26 @@ class LogScreen(Page):
         if self.shown.cut:
             lines = ["(the beginning is not shown)", *lines]
         self._room, self._many = rows, len(lines)
+        self._matches = [i for i, text in enumerate(lines) if self._finds.finds(text)] if self._finds.words else []
         last = max(len(lines) - rows, 0)
         if self.top is not None and self.top >= last:
             self.top = None
         start = last if self.top is None else self.top
         seen = lines[start : start + rows] or ["(the log is still empty)"]
-        return [line(" ", (text, _ink(text))) for text in seen]
+        signs = {**dict.fromkeys(self._matches, (g.NEXT, "dim")), **({self._match: (g.NEXT, "ask")} if self._match is not None else {})}
+        return [line(signs.get(start + i, " "), (text, _ink(text))) for i, text in enumerate(seen)]
 
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def hints(self) -> list[Hint]:
         another = Hint("tab", "next log", "the log of another role, the system log, or the serial console")
-        out = [another, Hint("f", "follow", "follow new lines"), Hint("up", "scroll")]
+        out = [
+            another,
+            Hint("f", "follow", "follow new lines"),
+            Hint("/", "search", "marks lines that fit; n the next one, N the one before"),
+            Hint("o", "pager", "the whole log in $PAGER"),
+            Hint("up", "scroll"),
+        ]
         if any(one.kind == "serial" for one in self.files):
             out.insert(1, Hint("s", "serial console", "the newest start through firmware; again: the start before"))
         return out
@@ -141,15 +161,53 @@ class LogScreen(Page):
             self.top = None
         elif key in ("tab", "shift+tab") and self.files:
             self._choose((self.index + (1 if key == "tab" else -1)) % len(self.files))
+        elif key in ("n", "N") and self.needle:
+            self._next(1 if key == "n" else -1)
+        elif key == "o" and self._path is not None:
+            self._page(self._path)
         elif key == "s" and (consoles := [i for i, one in enumerate(self.files) if one.kind == "serial"]):
             self._choose(next((i for i in consoles if i > self.index), consoles[0]))
         else:
             return False
         return True
 
+    def filter(self, text: str) -> None:
+        """Marks the lines that fit; `n` and `N` go to them."""
+        self.wrong = ""
+        try:
+            self._finds = needle(text)
+        except WrongNeedle as error:
+            self.wrong = str(error)
+            return
+        self.needle, self._match = text, None
+
+    def _next(self, way: int) -> None:
+        """To the next line that fits, or to the one before; around the ends."""
+        at = self._match if self._match is not None else self._many if way < 0 else -1
+        some = [i for i in self._matches if (i > at if way > 0 else i < at)] or self._matches
+        if some:
+            self._match = some[0 if way > 0 else -1]
+            self.top = max(self._match - self._room // 3, 0)
+
+    def _page(self, path: Path) -> None:
+        """The whole log in $PAGER."""
+        session = self.session
+        if not session.may_use_machine():
+            return
+
+        def done(found: Any) -> None:
+            if isinstance(found, OSError):
+                session.refuse(f"cannot read {path}: {(found.strerror or str(found)).lower()}")
+            elif isinstance(found, Exception):
+                session.refuse(str(found))
+            elif why := session.terminal.pager(*found):
+                session.refuse(why)
+
+        session.work(lambda: prepared(path), done)
+
     def _choose(self, index: int) -> None:
         self.index = index
-        self._path, self.shown, self.top = self.files[index].path, None, None
+        self._path, self.shown, self.top, self._match = self.files[index].path, None, None, None
         self._busy = False
         self.tick()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..formats import since
-from ..styled import Line, clip, line, wrap
+from ..styled import Line, clip, line, shorten, wrap
 
 BAD, ODD = ("down", "unreachable", "critical"), ("warning", "unknown")
 ROOM = 24
@@ -29,7 +29,8 @@ def monitor_lines(health: dict[str, Any], now: float, columns: int) -> list[Line
         if left > 0:
             out.append(line((f"   and {left} more: crowbar health --json", "dim")))
     if shown.get("trends"):
-        out.append(line((" trends          ", "dim"), clip(f"Prometheus listens on {shown['trends']}", columns - 20)))
+        texts = wrap(f"Prometheus listens on {shown['trends']}", columns - 20)
+        out += [line((" trends          " if i == 0 else " " * 17, "dim"), text) for i, text in enumerate(texts)]
     return out
 
 
@@ -52,8 +53,9 @@ def _row(row: dict[str, Any], now: float, columns: int) -> list[Line]:
     style = "dim" if quiet or row["state"] == "waiting" else "bad" if row["state"] in BAD else "ask" if row["state"] in ODD else "good"
     head = f"   {row['state']:<11} {since(now, row['since']):>6} "
     if row["state"] in ("up", "good", "waiting"):
-        room = columns - len(head) - 36
-        return [line((head, style), (f"{clip(who, 35):<36}", "name"), (clip(row["text"], max(room, 0)), "dim"))]
+        who = shorten(who, columns - len(head) - 1)
+        room = columns - len(head) - max(len(who), 35) - 1
+        return [line((head, style), (f"{who:<35} ", "name"), (clip(row["text"], room) if room > 10 else "", "dim"))]
     words = f"no alarm, because {quiet}" if quiet else row["text"]
-    first = line((head, style), (clip(who, columns - len(head)), "name"))
-    return [first, *(line((f"{'':<22}{text}", "dim" if quiet else "")) for text in wrap(words, columns - 23)[:3])]
+    first = line((head, style), (shorten(who, columns - len(head)), "name"))
+    return [first, *(line((f"{'':<22}{text}", "dim" if quiet else "")) for text in wrap(words, columns - 23))]

@@ -5,41 +5,49 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from engine.api.views import ROOT, NodePage, RoleLine, Step, carrier_words, node_page, short, why_chain
+from engine.api.views import ROOT, NodePage, RoleLine, Step, node_page, short, why_chain
 
 from .. import glyphs as g
-from ..formats import age, ago, clock, count, since, size, speed
+from ..formats import age, ago, clock, count, light_words, since, stamp
 from ..page import Listing
 from ..screen import Hint, Subject
-from ..session import STYLE, Session, standing
-from ..styled import Line, Span, clip, fit, join, line, wrap
-from ..table import Col, head, layout, row
+from ..session import Session
+from ..standing import STYLE, standing
+from ..styled import Line, clip, columns_of, flow, line, wrap
+from ..table import Col, Layout, cells_of, head, layout, row
+from .machine import HEADS, record_of
+from .node_parts import disk_lines, network_lines, port_lines, stacked
 
 _ROLES = (
-    Col("role", " role", 19, grow=1, most=28),
+    Col("role", " role", 19, least=12, names=True),
     Col("state", "state", 10, gap=1),
     Col("since", "since", 6, right=True, gap=0),
-    Col("why", "why", 36, grow=6),
-    Col("stage", "stage", 10, wide=120),
-    Col("attempt", "attempt", 14, wide=130),
-    Col("deployment", "deployment", 12, wide=140),
+    Col("why", "why", 36, grow=6, least=24),
+    Col("stage", "stage", 10, wide=120, drop=3),
+    Col("attempt", "attempt", 14, wide=130, drop=2),
+    Col("deployment", "deployment", 12, wide=140, drop=1),
 )
-_STYLE = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
-_CHECK = {"right": "good", "unknown": "dim", "swapped": "ask", "missing": "ask", "silent": "dim"}
+STATE = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "error": "bad", "proposed": "ask", "skipped": "dim"}
 _STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
+
+
+def labelled(label: str, text: str, columns: int, style: str) -> list[Line]:
+    """A label and a text on as many lines as it needs."""
+    return [line((f" {'' if i else label:<6}", "dim"), (part, style)) for i, part in enumerate(wrap(text, columns - 8))]
 
 
 def _bmc_clock(page: NodePage, columns: int) -> list[Line]:
     """A line if the machine's clock is wrong by a minute or more: its log times and certificates are then wrong too."""
     off = page.bmc_clock_off_s
     way = "ahead of ours" if off > 0 else "behind ours"
-    return [fit(((" bmc   ", "dim"), (f"its clock is {age(abs(off))} {way}", "ask")), columns)] if off else []
+    return labelled("bmc", f"its clock is {age(abs(off))} {way}", columns, "ask") if off else []
 
 
 class NodeScreen(Listing):
     """The page. The cursor moves over the roles; the other parts are only text."""
 
     name = "node"
+    keeps = False
     empty = "this node has no role"
 
     def __init__(self, session: Session, node: str) -> None:
@@ -66,7 +74,8 @@ class NodeScreen(Listing):
         r = self.session.row(self.id)
         told = f" since {since(self.session.wall(), r.since)}" if r.since else ""
         owner = f"  of {r.deployment}" if r.deployment not in ("", ROOT) else ""
-        return line((f"{r.state}{told}", STYLE[standing(r)]), (owner, "dim"))
+        light = f"  {light_words(self.session.wall(), r.light)}" if r.light else ""
+        return line((f"{r.state}{told}", STYLE[standing(r)]), (light, "ask"), (owner, "dim"))
 
     def corner(self) -> Line | None:
         page = self.page()
@@ -78,11 +87,11 @@ class NodeScreen(Listing):
         page, node = self.page(), self.session.node(self.id)
         if page is None or node is None or page.row.state == "ready":
             return None
-        chain = self.session.remember(("chain", self.id, ""), lambda: why_chain(self.session.world, node))
+        chain = self.session.remember(("chain", self.id, ""), lambda: why_chain(self.session.world, node, "", self.session.links()))
         if not chain.advice:
             return None
         again = "; then press r" if standing(page.row) == "problem" and "retry" not in chain.advice else ""
-        return Step(kind="mend", text=chain.advice + again)
+        return Step(kind="mend", text=chain.advice + again, node=node.name)
 
     # -- the list --------------------------------------------------------------------------------------------------
 
@@ -96,30 +105,54 @@ class NodeScreen(Listing):
     def searched_text(self, thing: RoleLine) -> str:
         return f"{thing.row.role} {thing.row.state} {thing.row.stage}"
 
+    heads_of_table = ("node", "role", "state", "since", "stage", "attempt", "deployment", "why")
+
+    def records(self, thing: RoleLine) -> list[Sequence[str]]:
+        r = thing.row
+        return [(self.crumb(), r.role, r.state, stamp(r.since), r.stage, r.attempt, r.deployment, self._told(thing)[0])]
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Those of the node, then those of the role under the cursor."""
+        row = self.session.rows.get(self.id)
+        mine = zip(HEADS, record_of(self.session, row), strict=True) if row is not None else ()
+        return [*((name, value) for name, value in mine if value), *super().fields()[1:]]
+
     def heads(self, columns: int) -> list[Line]:
-        return [head(layout(_ROLES, columns))]
+        return [head(self._layout(columns))]
+
+    def _layout(self, columns: int) -> Layout:
+        return layout(_ROLES, columns, {"role": 1 + max((len(one.row.role) for one in self.things()), default=0)})
 
     def draw(self, thing: RoleLine, columns: int, chosen: bool) -> list[Line]:
         r = thing.row
-        told: Any = (self.session.say(r.why[0].sentence), "bad" if r.state == "error" else "dim") if r.why else ""
-        progress = self.session.progress(self.id) if r.state == "transition" else None
-        if progress is not None:
-            told = (f"{progress.percent:.0f}% {progress.text}", "busy")
-        elif r.findings:
-            told = (self.session.say(r.findings[0].sentence), "ask")
-        elif r.state == "active" and thing.ended:
-            told = (f"took {age(thing.ended - thing.began)}", "dim")
+        at = self._layout(columns)
+        told, style = self._told(thing)
+        first, *rest = wrap(told, cells_of(at, "why"))
         mark = " !" if r.state == "error" or r.findings else "  "
         cells: dict[str, Any] = {
             "role": ((mark[1:], "bad"), (r.role, "name" if r.state not in ("active", "skipped") else "")),
-            "state": (r.state, _STYLE.get(r.state, "")),
+            "state": (r.state, STATE.get(r.state, "")),
             "since": (since(self.session.wall(), r.since), "dim"),
-            "why": told,
+            "why": (first, style),
             "stage": (r.stage, "dim"),
             "attempt": (r.attempt, "dim"),
             "deployment": (r.deployment, "dim"),
         }
-        return [row(layout(_ROLES, columns), cells)]
+        return [row(at, cells), *(row(at, {"why": (more, style)}) for more in rest)]
+
+    def _told(self, thing: RoleLine) -> tuple[str, str]:
+        """What the role does, why it does not, or how long it took."""
+        r = thing.row
+        progress = self.session.progress(self.id) if r.state == "transition" else None
+        if progress is not None:
+            return f"{progress.percent:.0f}% {progress.text}", "busy"
+        if r.findings:
+            return self.session.say(r.findings[0].sentence), "ask"
+        if r.why:
+            return self.session.say(r.why[0].sentence), "bad" if r.state == "error" else "dim"
+        if r.state == "active" and thing.ended:
+            return f"took {age(thing.ended - thing.began)}", "dim"
+        return "", ""
 
     # -- the rest --------------------------------------------------------------------------------------------------
 
@@ -127,7 +160,7 @@ class NodeScreen(Listing):
         page = self.page()
         if page is None:
             return [line(), line("  ", ("this node no longer exists", "dim"))]
-        top = [self._life(page, columns), *self._boot(page, columns), *self._facts(page, columns, rows)]
+        top = self._top(page, columns, rows)
         lower = (self._ports(page, columns), self._networks(page, columns), self._story(columns, 6))[self.part]
         split = (g.RULE * columns, "dim")
         many = len(page.roles) + 1
@@ -140,11 +173,37 @@ class NodeScreen(Listing):
                 lower = [*lower, line(split), *story]
                 below = min(len(lower), room - many - 1)
                 above = room - below - 1
+        self.above = len(top) + 1
         body = super().body(columns, max(above, 2))
         body = body[: max(above, 2)] if len(body) >= above else [*body, *([line()] * (above - len(body)) if below and rows <= 30 else [])]
         return [*top, line(split), *body, *([line(split), *lower[:below]] if below else [])]
 
-    def _life(self, page: NodePage, columns: int) -> Line:
+    def listing(self, columns: int, rows: int) -> list[Line]:
+        """Its life and its roles: the other parts stand beside them."""
+        page = self.page()
+        if page is None:
+            return self.body(columns, rows)
+        top = [*self._top(page, columns, rows), line((g.RULE * columns, "dim"))]
+        self.above = len(top)
+        return [*top, *super().body(columns, max(rows - len(top), 2))]
+
+    def list_width(self, columns: int) -> int:
+        return min(columns * 6 // 11, 110)
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        """Ports and disks, networks and newest events; first the one that `o` chose."""
+        page = self.page()
+        if page is None:
+            return None
+        parts = [self._ports(page, columns), self._networks(page, columns)]
+        used = sum(len(part) + 1 for part in parts)
+        parts.append([line((" newest events", "head")), *self._story(columns, max(rows - used - 1, 4))])
+        return stacked(parts[self.part :] + parts[: self.part], columns)
+
+    def _top(self, page: NodePage, columns: int, rows: int) -> list[Line]:
+        return [*self._life(page, columns), *self._boot(page, columns), *self._facts(page, columns, rows)]
+
+    def _life(self, page: NodePage, columns: int) -> list[Line]:
         wall = self.session.wall()
         parts = []
         for s in page.stages:
@@ -155,7 +214,8 @@ class NodeScreen(Listing):
             parts.append(
                 line((f"{s.name} ", "dim" if s.state == "todo" else ""), (bar[0], style), (bar[1], "dim"), (f" {took}{mark}", style))
             )
-        return fit((((" life  ", "dim")), *join(parts, "  ")), columns)
+        first, *rest = flow(parts, columns - 8) or [()]
+        return [((" life  ", "dim"), *first), *(((" " * 7, ""), *more) for more in rest)]
 
     def _boot(self, page: NodePage, columns: int) -> list[Line]:
         wall = self.session.wall()
@@ -163,32 +223,30 @@ class NodeScreen(Listing):
         boot = page.boot
         if boot is None:
             alive = ("answers", "good") if page.alive else ("does not answer", "ask") if r.runs else ("off, or not seen yet", "dim")
-            facts = [(" runs  ", "dim"), (r.runs or "nothing known", ""), ("  ", ""), alive]
-            facts += [(" at ", "dim"), (r.address, "")] if r.address else []
-            facts += [(f"  {page.bmc_protocol or 'bmc'} ", "dim"), (page.bmc, "")] if page.bmc else []
-            facts += [(f"  {count(r.boots, 'boot')}", "dim")]
-            return [fit(tuple(facts), columns), *_bmc_clock(page, columns), *self._why(page, columns)]
-        spans: list[Span] = [(f" boot  #{boot.generation} {boot.environment} by {boot.way}", "")]
+            facts: list[Line] = [line((" runs  ", "dim"), r.runs or "nothing known"), line(alive, (" at ", "dim"), r.address)]
+            facts = facts if r.address else [facts[0], line(alive)]
+            facts += [line((f"{page.bmc_protocol or 'bmc'} ", "dim"), page.bmc)] if page.bmc else []
+            facts += [line((count(r.boots, "boot"), "dim"))]
+            return [*flow(facts, columns, indent=7), *_bmc_clock(page, columns), *self._why(page, columns)]
+        head: list[Line] = [line((f" boot  #{boot.generation} {boot.environment} by {boot.way}", ""))]
         if boot.tries > 1:
-            spans.append((f", try {boot.tries} of {boot.of}", "ask"))
-        spans.append((f"  last signal {ago(wall, boot.at)}", "dim"))
-        steps: list[Span] = [("       ", "")]
+            head.append(line((f"try {boot.tries} of {boot.of}", "ask")))
+        head.append(line((f"last signal {ago(wall, boot.at)}", "dim")))
+        steps: list[Line] = []
         for one in boot.lines:
-            if len(steps) > 1:
-                steps.append((" > ", "dim"))
             style = {"seen": "good", "last": "name", "next": "busy", "todo": "dim"}[one.state]
             text = one.signal + (f" within {age(one.within)}" if one.state == "next" else "")
-            steps.append((text, style))
-        out = [fit(tuple(spans), columns), fit(tuple(steps), columns), *_bmc_clock(page, columns)]
+            steps.append(line((" > " if steps else " " * 7, "dim"), (text, style)))
+        out = [*flow(head, columns, indent=7), *flow(steps, columns, between="", indent=6), *_bmc_clock(page, columns)]
         if not boot.obstacle:
             return [*out, *self._why(page, columns)]
-        return [*out, fit(line((" why   ", "dim"), (clip(self.session.say(boot.obstacle), columns - 8), "ask")), columns)]
+        return [*out, *labelled("why", self.session.say(boot.obstacle), columns, "ask")]
 
     def _why(self, page: NodePage, columns: int) -> list[Line]:
         r = page.row
         if r.why is None or standing(r) in ("ready", "working"):
             return []
-        return [fit(line((" why   ", "dim"), (clip(self.session.say(r.why.sentence), columns - 8), STYLE[standing(r)])), columns)]
+        return labelled("why", self.session.say(r.why.sentence), columns, STYLE[standing(r)])
 
     def _facts(self, page: NodePage, columns: int, rows: int) -> list[Line]:
         """Odd facts about the machine. A small terminal shows only the most important."""
@@ -197,71 +255,18 @@ class NodeScreen(Listing):
         for number, (label, text) in enumerate(page.facts[:room], 1):
             left = len(page.facts) - number if number == room else 0
             words = f"{text} (+{left}: crowbar explain)" if left else text
-            for i, part in enumerate(wrap(words, columns - 8)):
-                out.append(fit(line((f" {'' if i else label:<6}", "dim"), (part, "ask")), columns))
+            out += labelled(label, words, columns, "ask")
         return out
 
     def _ports(self, page: NodePage, columns: int) -> list[Line]:
-        """NICs on the left, disks on the right."""
+        """NICs on the left, disks on the right; in a narrow pane the disks below."""
+        if columns < 76:
+            return [*port_lines(page, columns), line(), *disk_lines(page, columns)]
         half = columns // 2 + 2
-        nics = layout(
-            (
-                Col("nic", " nic", 9),
-                Col("port", "port", 6, gap=1),
-                Col("far", "neighbour", 11, grow=1, gap=1),
-                Col("plan", "cable", 10, grow=2, gap=1),
-            ),
-            half - 2,
-        )
-        disks = layout(
-            (
-                Col("disk", "disk", 5),
-                Col("size", "size", 5, right=True, gap=1),
-                Col("serial", "serial", 12, grow=1, most=20, gap=1),
-                Col("use", "use", 8, grow=2, gap=1),
-            ),
-            columns - half,
-        )
-        left: list[Line] = [head(nics)]
-        for n in page.nics:
-            link = n.link
-            far = f"{link.switch} {link.port}" if link is not None and link.switch else ""
-            word, style = ("", "dim") if link is None else (link.check, _CHECK[link.check])
-            if link is not None and link.check in ("swapped", "missing"):
-                word = f"not {link.plan.replace(':', ' ')}!" if link.check == "swapped" else "missing!"
-            port = f"{speed(n.speed)} up" if n.up else "down"
-            left.append(
-                row(nics, {"nic": (f" {n.name}", "name"), "port": (port, "" if n.up else "dim"), "far": far, "plan": (word, style)})
-            )
-        right: list[Line] = [head(disks)]
-        for d in page.disks:
-            use = d.state or d.use or (f"holds {d.signature}" if d.signature else "blank" if d.size else "")
-            use = "; ".join(part for part in (use, d.why) if part)
-            style = "name" if d.chosen else "dim"
-            amount = size(d.size) if d.size else ""
-            right.append(row(disks, {"disk": (d.name, style), "size": amount, "serial": (d.serial, ""), "use": (use, "dim")}))
-        out = []
-        for i in range(max(len(left), len(right))):
-            a = left[i] if i < len(left) else ()
-            b = right[i] if i < len(right) else ()
-            out.append(fit((*fit(a, half), *b), columns))
-        return out
+        return columns_of(port_lines(page, half - 2), disk_lines(page, columns - half), columns, half)
 
     def _networks(self, page: NodePage, columns: int) -> list[Line]:
-        """Each network, what carries it, and the port that each link became, with the reason."""
-        out: list[Line] = [line((f" {'network':<12}{'address':<20}carried by", "head"))] if page.networks else []
-        for one in page.networks:
-            words = clip("  ".join(part for part in (carrier_words(one), one.v6) if part), columns - 34)
-            out.append(line((f" {clip(one.network, 11):<12}", "name"), f"{one.address or 'no address':<20}", words))
-            for link in one.links:
-                far = f"{link.switch} {link.port}" if link.switch else ""
-                head = f"   {link.link:<8}{clip(link.name, 11):<12}"
-                out.append(line((head, ""), (clip(f"{far}{'; ' if far else ''}{link.why}", columns - len(head) - 1), "dim")))
-            if one.refused is not None:
-                out += [line("   ", (part, "bad")) for part in wrap(one.refused.sentence, columns - 4)]
-            elif one.found_by:
-                out.append(line("   ", (clip(one.found_by, columns - 4), "dim")))
-        return out or [line("  ", ("the node has no network yet", "dim"))]
+        return network_lines(page, columns)
 
     def _story(self, columns: int, most: int) -> list[Line]:
         name = self.session.rows[self.id].name if self.id in self.session.rows else self.id
@@ -301,6 +306,13 @@ class NodeScreen(Listing):
         return self._moved and thing is not None
 
     _moved = False
+
+    def pick(self, role: str) -> None:
+        """Puts the cursor onto a role, as if the user had moved it there."""
+        index = next((i for i, thing in enumerate(self.shown()) if thing.row.role == role), None)
+        if index is not None:
+            self.move(index)
+            self._moved = True
 
     def press(self, key: str) -> bool:
         if key == "o":

@@ -17,9 +17,9 @@ class Notes(Scroll):
         out: list[Line] = []
         for note in reversed(notes):
             mark, style = (" √ ", "good") if note.ok else (" ! ", "bad")
-            texts = wrap(note.text, columns - 24)
+            texts = wrap(self.session.manner.keymap.words(note.text), columns - 24)
             out.append(line((mark, style), (f"{clock(note.at)} {since(self.session.real(), note.at):>6}  ", "dim"), texts[0]))
             out += [line(" " * 20, more) for more in texts[1:]]
             if note.advice:
-                out += [line(" " * 20, (text, "dim")) for text in wrap(note.advice, columns - 24)]
+                out += [line(" " * 20, (text, "dim")) for text in wrap(self.session.manner.keymap.words(note.advice), columns - 24)]
         return out

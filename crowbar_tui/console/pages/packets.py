@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.api.views import DecodedPacket, short
 
-from ..formats import clock
+from ..formats import clock, stamp
 from ..page import Listing, Scroll
 from ..screen import Hint, Subject
 from ..session import Session
@@ -23,6 +23,7 @@ _STYLE = {"dhcp": "", "tftp": "busy", "http": "busy", "lldp": "dim"}
 
 class PacketsScreen(Listing):
     name = "packets"
+    keeps = False
 
     def __init__(self, session: Session, who: str = "") -> None:
         super().__init__(session)
@@ -88,8 +89,23 @@ class PacketsScreen(Listing):
         packet = thing.packet
         return f"{packet.who} {packet.kind} {thing.summary} {packet.cause} {'sent' if packet.out else 'received'}"
 
+    heads_of_table = ("number", "time", "machine", "way", "what", "in words", "no answer because", "not decoded because")
+
+    def records(self, thing: DecodedPacket) -> list[Sequence[str]]:
+        packet = thing.packet
+        words = ("sent" if packet.out else "received", packet.kind, thing.summary, packet.cause, thing.trouble)
+        return [(str(packet.number), stamp(packet.at), packet.who, *words)]
+
     def heads(self, columns: int) -> list[Line]:
         return [line((f" {'time':<9}{'machine':<18}   {'what':<5}in words", "head"))]
+
+    def list_width(self, columns: int) -> int:
+        return columns * 6 // 10
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        """Every field of the packet under the cursor."""
+        thing: DecodedPacket | None = self.chosen()
+        return PacketScreen(self.session, thing).text(columns)[:rows] if thing is not None else None
 
     def draw(self, thing: DecodedPacket, columns: int, chosen: bool) -> list[Line]:
         packet = thing.packet
@@ -102,7 +118,7 @@ class PacketsScreen(Listing):
         out += [line(" " * 36, (more, style)) for more in words[1:]]
         for text, how in ((packet.cause and f"no answer: {packet.cause}", "bad"), (thing.trouble, "dim")):
             if text:
-                out += [line(" " * 36, (more, how)) for more in (wrap(text, room, 4) if chosen else [clip(text, room)])]
+                out += [line(" " * 36, (more, how)) for more in wrap(text, room, 4)]
         return out
 
     def body(self, columns: int, rows: int) -> list[Line]:
@@ -171,14 +187,16 @@ class PacketScreen(Scroll):
         for name, fields in decoded.layers:
             out += [line(), line((f" {name}", "head"))]
             for field, value in fields:
-                first, *more = wrap(value, columns - 36, 12) or [""]
-                out.append(line((f"   {clip(field, 30):<31} ", "dim"), first))
-                out += [line(" " * 35, one) for one in more]
+                label = f"   {field:<{30 if columns >= 76 else 18}} "
+                first, *more = wrap(value, max(columns - len(label) - 1, 16), 12) or [""]
+                out.append(line((label, "dim"), first))
+                out += [line(" " * len(label), one) for one in more]
         out += [line(), line((" octets", "head"))]
-        for at in range(0, len(packet.data), 16):
-            some = packet.data[at : at + 16]
+        across = 16 if columns >= 74 else 8
+        for at in range(0, len(packet.data), across):
+            some = packet.data[at : at + across]
             shown = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in some)
-            out.append(line((f"   {at:04x}  ", "dim"), f"{some.hex(' '):<48} ", (shown, "dim")))
+            out.append(line((f"   {at:04x}  ", "dim"), f"{some.hex(' '):<{3 * across}} ", (shown, "dim")))
         return out
 
     def hints(self) -> list[Hint]:

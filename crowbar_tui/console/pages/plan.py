@@ -8,11 +8,11 @@ from engine.api.views import DeploymentView, PlanPage, plan_page
 
 from .. import glyphs as g
 from ..formats import age, ago, count, day
-from ..overlays import Asked, Entry, Menu
+from ..overlays import AskedPath, Entry, Menu
 from ..page import Scroll
 from ..screen import Hint
 from ..session import Session
-from ..styled import Line, clip, fit, line
+from ..styled import Line, fit, flow, line, wrap
 from .attributes import AttributesScreen
 from .commit import RevisionsScreen, coloured, preview_file
 from .drift import DriftScreen, drift_words
@@ -52,50 +52,55 @@ class PlanScreen(Scroll):
         text = [coloured(one) for one in page.text.splitlines()]
         if self.whole:
             return text
-        head, beside = self._head(page), self._drift(columns)
+        head, beside = self._head(page, columns), self._drift(columns)
         if columns >= 120:
-            half = columns // 2
-            left, right = (
-                [*summary_lines(self.session, page.edits, half - 2), *self._deployments(page, half - 2), line(), *self._revisions(page)],
-                text,
-            )
+            half = columns // 2 + 4
+            edits = summary_lines(self.session, page.edits, half - 2)
+            left = [*edits, *self._deployments(page, half - 2), line(), *self._revisions(page, half - 2)]
             rows = []
-            for i in range(max(len(left), len(right))):
-                told = right[i] if i < len(right) else ()
+            for i in range(max(len(left), len(text))):
+                told = text[i] if i < len(text) else ()
                 rows.append((*fit(left[i] if i < len(left) else (), half), (g.SIDE + " ", "dim"), *told))
-            return [head, *beside, line(), *rows]
+            return [*head, *beside, line(), *rows]
         edits = summary_lines(self.session, page.edits, columns)
-        rest = [*self._deployments(page, columns), line(), *self._revisions(page), line(), line((" plan", "head")), *text]
-        return [head, *beside, line(), *edits, *rest]
+        rest = [*self._deployments(page, columns), line(), *self._revisions(page, columns), line(), line((" plan", "head")), *text]
+        return [*head, *beside, line(), *edits, *rest]
 
     def _drift(self, columns: int) -> list[Line]:
         """What stands beside the plan, in one line where it fits."""
-        words, key = drift_words(self.session), ("   d shows each of them", "dim")
+        words, key = drift_words(self.session), (self.session.manner.keymap.words("   d shows each of them"), "dim")
         if not words:
             return []
         fits = len(words) + 32 <= columns
-        return [line((" drift: ", "ask"), clip(words, columns - 9), *([key] if fits else [])), *([] if fits else [line(" " * 5, key)])]
+        first, *rest = wrap(words, columns - 9)
+        out = [line((" drift: ", "ask"), first, *([key] if fits else [])), *(line(" " * 8, more) for more in rest)]
+        return [*out, *([] if fits else [line(" " * 5, key)])]
 
-    def _head(self, page: PlanPage) -> Line:
-        spans = [(f" {page.site}", "name"), (f" {page.domain}", "dim")]
-        spans += [(f"   expects {page.expect} nodes" if page.expect else "   expects any machine", "")]
-        spans += [(f" within {age(page.within)}" if page.within else "", "dim")]
-        spans += [("   disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else "")]
-        spans += [(f"   allocate: {page.allocate}", "dim")]
-        return line(*spans)
+    def _head(self, page: PlanPage, columns: int) -> list[Line]:
+        within = f" within {age(page.within)}" if page.within else ""
+        parts = [
+            line((f" {page.site}", "name"), (f" {page.domain}", "dim")),
+            line((f"expects {page.expect} nodes" if page.expect else "expects any machine", ""), (within, "dim")),
+            line(("disks: ", "dim"), (page.approve, "ask" if page.approve in ("all", "foreign") else "")),
+            line((f"allocate: {page.allocate}", "dim")),
+        ]
+        return flow(parts, columns, between="   ", indent=1)
 
     def _deployments(self, page: PlanPage, columns: int) -> list[Line]:
-        out: list[Line] = [line((f" {'deployment':<22}{'state':<10}{'done':>9}  {'':<10}  error  proposed", "head"))]
+        wide = 1 + max([21, *(2 * d.depth + len(d.name) for d in page.deployments)])
+        bars = 10 if columns >= wide + 48 else 0
+        gap = "  " if bars else ""
+        out: list[Line] = [line((f" {'deployment':<{wide}}{'state':<10}{'done':>9}{gap}{'':<{bars}}  error  proposed"[:columns], "head"))]
         for d in page.deployments:
             name = "  " * d.depth + d.name
-            full, left = g.bar(d.done / d.roles if d.roles else 0.0, 10)
+            full, left = g.bar(d.done / d.roles if d.roles else 0.0, bars)
             style = _STYLE[d.state]
             out.append(
                 line(
-                    (f" {clip(name, 21):<22}", "name"),
+                    (f" {name:<{wide}}", "name"),
                     (f"{d.state:<10}", style),
                     (f"{d.done:>4} / {d.roles:<3}", ""),
-                    ("  ", ""),
+                    (gap, ""),
                     (full, "dim" if d.state in ("ready", "validated") else style),
                     (left, "dim"),
                     (f"  {d.error or '-':>5}", "bad" if d.error else "dim"),
@@ -105,12 +110,14 @@ class PlanScreen(Scroll):
             if d.runs not in (d.state, "empty"):
                 out.append(line((f"   {'  ' * d.depth}committed: {d.runs}", "dim")))
             if told := self._held_up(d):
-                room = columns - 6 - 2 * d.depth
-                out.append(line((f"   {'  ' * d.depth}{clip(told, room)}", "dim" if style == "good" else style)))
+                inner = "dim" if style == "good" else style
+                out += [line((f"   {'  ' * d.depth}{text}", inner)) for text in wrap(told, columns - 6 - 2 * d.depth)]
             if owns := _owns(d):
-                out.append(line((f"   {'  ' * d.depth}{clip(owns, columns - 6 - 2 * d.depth)}", "dim")))
+                out += [line((f"   {'  ' * d.depth}{text}", "dim")) for text in wrap(owns, columns - 6 - 2 * d.depth)]
             for role, on in d.wants:
-                out.append(line((f"   {'  ' * d.depth}{clip(role, 20):<22}", ""), (f"on {clip(on, columns - 34)}", "dim")))
+                pad = f"   {'  ' * d.depth}{role:<21} "
+                texts = wrap(f"on {on}", max(columns - len(pad) - 1, 16))
+                out += [line((" " * len(pad) if i else pad, ""), (text, "dim")) for i, text in enumerate(texts)]
         return out
 
     def _held_up(self, d: DeploymentView) -> str:
@@ -119,12 +126,13 @@ class PlanScreen(Scroll):
             return f"{d.holder} is at work" if d.holder else ""
         return self.session.say(f"{d.holder}: {d.why.sentence}" if d.holder else d.why.sentence)
 
-    def _revisions(self, page: PlanPage) -> list[Line]:
+    def _revisions(self, page: PlanPage, columns: int) -> list[Line]:
         out: list[Line] = [line((f" {'revision':<10}{'by':<16}when", "head"))]
         for r in page.revisions[:50]:
-            when = f"{day(r.at)}  {ago(self.session.wall(), r.at)}"
-            force = ("  current" if r.current else "", "good")
-            out.append(line((f" {r.number:<10}", "name"), f"{clip(r.who, 15):<16}", (when, "dim"), force))
+            parts = [line((f"{r.who:<15}", "")), line((day(r.at), "dim")), line((ago(self.session.wall(), r.at), "dim"))]
+            parts += [line(("current", "good"))] if r.current else []
+            first, *rest = flow(parts, columns - 11)
+            out += [line((f" {r.number:<10}", "name"), *first), *(line(" " * 11, *more) for more in rest)]
         return out
 
     def hints(self) -> list[Hint]:
@@ -142,8 +150,8 @@ class PlanScreen(Scroll):
 
     def press(self, key: str) -> bool:
         if key == "c":
-            if self.session.may_do():
-                self.session.overlay = Asked(self.session, "commit which plan file?", lambda path: preview_file(self.session, path))
+            if self.session.may_do() and self.session.may_use_machine():
+                self.session.overlay = AskedPath(self.session, "commit which plan file?", lambda path: preview_file(self.session, path))
             return True
         if key == "d" and drift_words(self.session):
             self.session.push(DriftScreen(self.session))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from engine.api.views import ProposalView, waiting_edits
 
-from ..formats import ago
+from ..formats import ago, stamp
+from ..orders import Order
 from ..overlays import Sure
 from ..page import Listing
 from ..screen import Hint
-from ..session import Order, Session
+from ..session import Session
 from ..snapshot import Said
-from ..styled import Line, clip, line, wrap
+from ..styled import Line, clip, line, shorten, wrap
 from .commit import CommitScreen
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def summary_lines(session: Session, edits: Sequence[ProposalView], columns: int)
 
 def _row(session: Session, one: ProposalView, columns: int) -> Line:
     late = "  overtaken" if one.why is not None else ""
-    room = max(columns - 48 - len(late), 8)
-    who = f"{clip(one.who, 11):<12}"
-    when = clip(ago(session.wall(), one.at), room)
-    return line((f"   {clip(one.deployment, 21):<22}", "name"), (f"{one.what:<9}", STYLE[one.what]), who, (when, "dim"), (late, "bad"))
+    name = shorten(one.deployment, max(columns - 46 - len(late) - max(len(one.who) - 11, 0), 21))
+    when = ago(session.wall(), one.at)
+    return line((f"   {name:<21} ", "name"), (f"{one.what:<9}", STYLE[one.what]), f"{one.who:<11} ", (when, "dim"), (late, "bad"))
 
 
 class ProposalsScreen(Listing):
     name = "proposals"
+    keeps = False
     empty = "no proposal waits; make one with crowbar deployment edit NAME"
 
     def things(self) -> Sequence[ProposalView]:
@@ -57,14 +58,20 @@ class ProposalsScreen(Listing):
     def searched_text(self, thing: ProposalView) -> str:
         return f"{thing.deployment} {thing.what} {thing.who}"
 
+    heads_of_table = ("deployment", "edit", "by", "when", "overtaken by")
+
+    def records(self, thing: ProposalView) -> list[Sequence[str]]:
+        late = self.session.say(thing.why.sentence) if thing.why is not None else ""
+        return [(thing.deployment, thing.what, thing.who, stamp(thing.at), late)]
+
     def heads(self, columns: int) -> list[Line]:
         return [line((f"   {'deployment':<22}{'edit':<9}{'by':<12}when", "head"))]
 
     def draw(self, thing: ProposalView, columns: int, chosen: bool) -> list[Line]:
         out = [_row(self.session, thing, columns)]
         if thing.why is not None:
-            out += [line("     ", (text, "bad")) for text in wrap(self.session.say(thing.why.sentence), columns - 6, 2)]
-            out += [line("     ", (text, "dim")) for text in wrap(f"try: {self.session.say(thing.why.advice)}", columns - 6, 3)]
+            out += [line("     ", (text, "bad")) for text in wrap(self.session.say(thing.why.sentence), columns - 6)]
+            out += [line("     ", (text, "dim")) for text in wrap(f"try: {self.session.say(thing.why.advice)}", columns - 6)]
         return out
 
     def hints(self) -> list[Hint]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from engine.api.views import NodeRow, RackRoom, RackView, Slot, rack_room
+from collections.abc import Sequence
 
-from .. import glyphs as g
-from ..formats import count
+from engine.api.views import NodeRow, RackRoom, RackView, rack_room
+
+from .. import marks
+from ..formats import count, light_words
+from ..names import apart
 from ..page import Page
+from ..panes import DETAIL
 from ..screen import Hint, Subject
-from ..session import STYLE, Session, standing
-from ..styled import Line, clip, fit, line
-from .nodes import name_of
+from ..session import Session
+from ..standing import COUNTED, STYLE, standing
+from ..styled import Line, fit, flow, line
+from .detail import node_beside
+from .elevation import EDGE, NAMED, UNIT_BARS, elevation, label
+from .machine import HEADS, name_of, record_of
 
-_UNIT_BARS = {"ready": g.FULL * 4, "working": g.HALF * 4, "waiting": "????", "problem": "!!!!"}
-_WIDE = 78
+_CHECKS = (("swapped", "ask"), ("missing", "ask"), ("silent", "dim"), ("unknown", "dim"))
+MOST = 78
+"""Most cells of one rack."""
 
 
 class RackScreen(Page):
@@ -23,6 +31,8 @@ class RackScreen(Page):
         super().__init__(session)
         self.index = 0
         self.top = 0
+        self._drawn: dict[str, tuple[tuple[object, ...], list[Line]]] = {}
+        """Rack -> what its lines depend on, and the lines."""
 
     def room(self) -> RackRoom:
         return self.session.remember("rack", lambda: rack_room(self.session.world, self.session.links()))
@@ -34,31 +44,72 @@ class RackScreen(Page):
         return [*out, *room.elsewhere]
 
     def body(self, columns: int, rows: int) -> list[Line]:
+        return self._draw(columns, rows, beside=False)
+
+    def listing(self, columns: int, rows: int) -> list[Line]:
+        return self._draw(columns, rows, beside=True)
+
+    def list_width(self, columns: int) -> int:
+        return columns - DETAIL - 3 if len(self.room().racks) > 1 else columns // 2
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        nodes = self.subject().nodes
+        return node_beside(self.session, nodes[0], columns, rows) if nodes else None
+
+    def _draw(self, columns: int, rows: int, beside: bool) -> list[Line]:
+        """`beside`: the words of a fault also stand in the detail."""
         room = self.room()
         things = self.things()
         self.index = max(min(self.index, len(things) - 1), 0)
         chosen = things[self.index].id if things else ""
         foot = self._foot(room, columns)
+        tall = rows - len(foot)
         if not room.racks:
             lines: list[Line] = [line(), line("  ", ("the plan has no rack: the nodes by name", "dim")), line()]
-            lines += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
-            return self._window(lines, rows, chosen)
-        wide = max(min(_WIDE, columns), 1)
-        side = max(columns // wide, 1)
+            return self._window([*lines, *self._unplaced(room.elsewhere, columns, chosen)], rows, chosen)
+        names = [len(name_of(s.node)) for r in room.racks for s in r.slots if s.node is not None]
+        each = max([NAMED, *(EDGE + 2 + many for many in names)])
+        side = max(min(len(room.racks), columns // each), 1)
+        wide = min(columns // side, MOST)
         out: list[Line] = []
         for i in range(0, len(room.racks), side):
-            group = [self._rack(r, wide - (2 if side > 1 else 0), chosen) for r in room.racks[i : i + side]]
-            tall = max(len(one) for one in group)
-            for y in range(tall):
+            group = [self._rack(r, wide - (2 if side > 1 else 0), tall, chosen, not beside) for r in room.racks[i : i + side]]
+            for y in range(max(len(one) for one in group)):
                 spans: list[tuple[str, str]] = []
                 for one in group:
                     spans += fit(one[y] if y < len(one) else (), wide)
                 out.append(tuple(spans))
-            out.append(line())
+            if i + side < len(room.racks) or room.elsewhere:
+                out.append(line())
         if room.elsewhere:
             out.append(line((" place unknown", "head")))
-            out += [self._row(r, "", columns, r.id == chosen) for r in room.elsewhere]
-        return [*self._window(out, rows - len(foot), chosen), *foot]
+            out += self._unplaced(room.elsewhere, columns, chosen)
+        return [*self._window(out, tall, chosen), *foot]
+
+    def _rack(self, rack: RackView, wide: int, tall: int, chosen: str, insert: bool) -> list[Line]:
+        """The rack's lines. A key in one rack draws no other: a thousand machines are twenty-five racks."""
+        session = self.session
+        mine = [s.node.id for s in rack.slots if s.node is not None]
+        percents = tuple(p.percent for node in mine if (p := session.progress(node)) is not None)
+        here = chosen if chosen in mine else ""
+        lights = tuple(light_words(session.wall(), s.node.light) for s in rack.slots if s.node is not None and s.node.light)
+        key = (session.seen(), wide, tall, insert, here, session.marks.intersection(mine), percents, lights)
+        found = self._drawn.get(rack.name)
+        if found is None or found[0] != key:
+            self._drawn[rack.name] = found = (key, elevation(session, rack, wide, tall, here, insert))
+        return found[1]
+
+    def _unplaced(self, rows: Sequence[NodeRow], columns: int, chosen: str) -> list[Line]:
+        """Machines without a known place."""
+        names = apart((name_of(r) for r in rows), max(columns - EDGE - 1, 8))
+        out: list[Line] = []
+        for r in rows:
+            how = standing(r)
+            first, *rest = label(self.session, r, names, columns - EDGE)
+            one: Line = ((" " * 6, "dim"), (UNIT_BARS[how], STYLE[how]), ("  ", ""), *first)
+            out.append(tuple((text, f"{style}+") for text, style in fit(one, columns)) if r.id == chosen else one)
+            out += [((" " * EDGE, ""), *more) for more in rest]
+        return out
 
     def _window(self, lines: list[Line], rows: int, chosen: str) -> list[Line]:
         """Scrolls so that the cursor is visible."""
@@ -71,65 +122,24 @@ class RackScreen(Page):
         out = lines[self.top : self.top + rows]
         return [*out, *([line()] * (rows - len(out)))]
 
-    def _rack(self, rack: RackView, wide: int, chosen: str) -> list[Line]:
-        """From the top unit down. A run of empty units is one line."""
-        out: list[Line] = [line((f" {rack.name}", "name"), (f"  {rack.units}U", "dim"))]
-        by_unit: dict[int, Slot] = {}
-        for slot in rack.slots:
-            for unit in range(slot.unit, slot.unit + slot.height):
-                by_unit[unit] = slot
-        unit = rack.units
-        while unit >= 1:
-            here = by_unit.get(unit)
-            if here is None:
-                low = unit
-                while low > 1 and low - 1 not in by_unit:
-                    low -= 1
-                text = f"{unit:>3}" if low == unit else f"{unit:>3}-{low}" if unit - low > 0 else f"{unit:>3}"
-                out.append(line((f"{text} ", "dim"), (g.DOT if low != unit else "", "dim")))
-                unit = low - 1
-                continue
-            node = here.node
-            if unit == here.unit + here.height - 1:
-                out.append(self._row(node, str(unit), wide, node is not None and node.id == chosen))
-            else:
-                bars = _UNIT_BARS[standing(node)] if node is not None else "[  ]"
-                out.append(line((f"{unit:>3} ", "dim"), (bars, STYLE[standing(node)] if node is not None else "dim")))
-            unit -= 1
-        return out
-
-    def _row(self, row: NodeRow | None, unit: str, wide: int, chosen: bool) -> Line:
-        if row is None:
-            return line((f"{unit:>3} ", "dim"), ("[  ]", "dim"), (" empty: no machine found here", "dim"))
-        how = standing(row)
-        style, bar = STYLE[how], "+" if chosen else ""
-        said = ""
-        if how in ("problem", "waiting") and row.why is not None:
-            said = self.session.say(row.why.sentence)
-        elif how == "working":
-            said = f"{self.session.share(row) * 100:.0f}%  {row.task or row.runs}"
-        mark = "*" if row.id in self.session.marks else " "
-        spans = (
-            (f"{unit:>3} ", f"dim{bar}"),
-            (_UNIT_BARS[how], style + bar),
-            (mark, f"ask{bar}"),
-            (f"{clip(name_of(row), 16):<17}", f"name{bar}"),
-            (f"{row.state:<20}", style + bar),
-            (clip(said, wide - 47), (style if how == "problem" else "dim") + bar),
-        )
-        return fit(spans, wide, bar) if chosen else spans
-
     def _foot(self, room: RackRoom, columns: int) -> list[Line]:
+        """Cables, switches and machines without a name, on as many lines as they need."""
         cables = room.cables
-        spans: list[tuple[str, str]] = [(" cables: ", "dim"), (f"{cables.get('right', 0)} right", "good")]
-        for check in ("swapped", "missing", "unknown"):
-            many = cables.get(check, 0)
-            spans.append((f"  {many} {check}", "dim" if not many or check == "unknown" else "ask"))
-        names = ", ".join(f"{name} {heard}" for name, heard in room.switches)
-        spans.append((f"     switches: {names}" if names else "", "dim"))
+        parts = [line((" cables: ", "dim"), (f"{cables.get('right', 0)} right", "good"))]
+        parts += [line((f"{cables[one]} {one}", style)) for one, style in _CHECKS if cables.get(one)]
+        parts += [line((f"  {name} heard on {count(heard, 'port')}", "dim")) for name, heard in room.switches]
+        parts += [line(("you are here: ", "dim"), (room.here, "name"))] if room.here else []
         if room.unborn:
-            spans.append((f"     {count(len(room.unborn), 'machine')} not identified yet", "ask"))
-        return [fit(tuple(spans), columns)]
+            parts.append(line((f"   {count(len(room.unborn), 'machine')} not identified yet", "ask")))
+        return flow(parts, columns, indent=1)
+
+    def table(self) -> list[Sequence[str]]:
+        return [HEADS, *(record_of(self.session, row) for row in self.things())]
+
+    def fields(self) -> list[tuple[str, str]]:
+        things = self.things()
+        row = record_of(self.session, things[min(self.index, len(things) - 1)]) if things else ()
+        return [(name, value) for name, value in zip(HEADS, row, strict=False) if value]
 
     def hints(self) -> list[Hint]:
         return [Hint("enter", "open", "the node")]
@@ -138,14 +148,25 @@ class RackScreen(Page):
         things = self.things()
         return Subject((things[min(self.index, len(things) - 1)].id,)) if things else Subject()
 
+    def point(self, x: int, y: int, text: str) -> str:
+        """The machine whose name stands in that line, the nearest one if there are several."""
+        named = [(abs(at - x), i) for i, one in enumerate(self.things()) if (at := text.find(name_of(one))) >= 0 and x < self.list_cells]
+        if not named:
+            return ""
+        where = "there" if min(named)[1] == self.index else "moved"
+        self.index = min(named)[1]
+        return where
+
     def press(self, key: str) -> bool:
         moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -10, "pagedown": 10, "home": -9999, "g": -9999, "end": 9999, "G": 9999}
         if key in moves:
             self.index = max(min(self.index + moves[key], len(self.things()) - 1), 0)
             return True
-        if key == "space":
-            for node in self.subject().nodes:
-                self.session.marks ^= {node}
-            self.index = min(self.index + 1, max(len(self.things()) - 1, 0))
+        if key in marks.KEYS:
+            marks.press(self.session, key, [t.id if t.kind in COUNTED else "" for t in self.things()], self.index, self.put)
             return True
         return False
+
+    def put(self, index: int) -> None:
+        """The cursor onto this machine, in the order of `things`."""
+        self.index = index

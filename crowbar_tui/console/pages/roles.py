@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from engine.api.views import LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, role_row, short
+from engine.api.views import ABSENT, LETTERS, Column, Lists, Node, Waiting, bearers, cells, columns, lists, role_row, short
 
-from ..formats import since
+from .. import glyphs as g
+from .. import marks
+from ..canvas import Canvas
+from ..formats import since, stamp
+from ..names import apart
 from ..page import Listing
 from ..screen import Hint, Subject
 from ..session import Session
-from ..styled import Line, clip, line
+from ..standing import COUNTED
+from ..styled import Line, flow, line, wrap
+from ..table import Cell, Col, Layout, cells_of, head, layout, row
+from .detail import node_beside
+from .node_parts import stacked
+from .why import WhyScreen
 
 _STYLE = {"A": "good", "T": "busy", "t": "", "b": "dim", "E": "bad", "p": "ask", "s": "dim", ".": "dim", "?": "ask"}
 _STATE = {"error": "bad", "transition": "busy", "todo": "", "blocked": "dim"}
+
+
+_WIDE, _LETTERS = 96, 40
+"""Cells from which a matrix has its names whole, and the cells that its letters then keep."""
+_HEADS = 3
+"""Most lines of column heads: a name may reach over the columns whose names stand on the other lines."""
+_LISTS = (
+    Col("mark", "", 2, gap=0),
+    Col("node", "node", 12, least=8, names=True, gap=1),
+    Col("role", "role", 19, least=12, names=True),
+    Col("state", "state", 10),
+    Col("since", "since", 6, right=True, gap=1),
+)
+
+
+class _Shape(NamedTuple):
+    """How the matrix fits: cells before it, cells of a column, the first visible column, how many are visible, lines of heads."""
+
+    left: int
+    each: int
+    first: int
+    many: int
+    lines: int
 
 
 class RolesScreen(Listing):
@@ -25,6 +57,7 @@ class RolesScreen(Listing):
         super().__init__(session)
         self.lists = False
         self.column = 0
+        self._drawn: _Shape | None = None
 
     def _columns(self) -> tuple[Column, ...]:
         return self.session.remember("columns", lambda: columns(self.session.world))
@@ -45,92 +78,165 @@ class RolesScreen(Listing):
 
     # -- the matrix ------------------------------------------------------------------------------------------------
 
-    def _shape(self, room: int) -> tuple[int, int, int]:
-        """Width of a column in cells, the first visible column, and the number of columns."""
+    def _names(self, room: int) -> dict[str, str]:
+        """The node names as they fit beside the matrix."""
+
+        def make() -> dict[str, str]:
+            found = [short(n.name) for n in self.session.remember("bearers", lambda: bearers(self.session.world))]
+            most = room // 3 if room < _WIDE else room - _LETTERS
+            return apart(found, min(max((len(name) for name in found), default=4), max(most, 8)))
+
+        return self.session.remember(("roles-names", room), make)
+
+    def _shape(self, room: int) -> _Shape:
         names = self._columns()
-        wide = max((len(c.role) for c in names), default=4)
-        each = max(min(wide, (room - 16) // max(len(names), 1) - 1), 5)
-        many = max((room - 16) // (each + 1), 1)
+        left = 2 + max((len(text) for text in self._names(room).values()), default=4)
+        longest = max((len(c.role) for c in names), default=4) + 1
+        for lines in range(1, _HEADS + 1):
+            each = max(-(-longest // lines), 4)
+            if each * len(names) + longest - each <= room - left or lines == _HEADS:
+                break
+        many = max((room - left - (longest - each)) // each, 1)
         first = max(min(self.column - many + 1, len(names) - many), 0) if self.column >= many else 0
-        return each, first, many
+        return _Shape(left, each, first, min(many, len(names)), lines)
 
     def heads(self, columns: int) -> list[Line]:
         if self.lists:
             counts = self._lists().counts
             told = [(f" {counts.get(s, 0)} {s} ", style if counts.get(s) else "dim") for s, style in _STATE.items()]
             more = counts.get("waiting", 0)
-            return [
-                line(*told, (f" {more} more wait" if more else "", "dim")),
-                line((f"   {'node':<13}{'role':<20}{'state':<12}{'since':>6}  why", "head")),
-            ]
-        each, first, many = self._shape(columns)
-        names = self._columns()[first : first + many]
-        spans = [(f"{'':<15}", "head")]
-        for i, c in enumerate(names, first):
-            spans.append((f"{abbreviated(c.role, each):<{each}} ", "name" if i == self.column else "head"))
-        return [line(*spans)]
+            return [line(*told, (f" {more} more wait" if more else "", "dim")), head(self._layout(columns))]
+        shape = self._shape(columns)
+        names = self._columns()[shape.first : shape.first + shape.many]
+        paper = Canvas(columns, shape.lines)
+        for i, c in enumerate(names):
+            x, y = shape.left + i * shape.each, i % shape.lines
+            here = i + shape.first == self.column
+            for below in range(y + 1, shape.lines):
+                paper.put(x + 1, below, g.SIDE, "dim")
+            paper.text(x + 1, y, c.role, "name" if here else "head", 1)
+        return paper.lines()
+
+    def _layout(self, columns: int) -> Layout:
+        lines = self._lists().lines
+        needs = {"node": max((len(short(t.node)) for t in lines), default=0), "role": max((len(t.role) for t in lines), default=0)}
+        return self.session.remember(("lists", columns), lambda: layout(_LISTS, columns, needs))
 
     def draw(self, thing: Node | Waiting, columns: int, chosen: bool) -> list[Line]:
         if isinstance(thing, Waiting):
-            mark = "!" if thing.state == "error" else " "
-            head = f" {mark} {clip(short(thing.node), 12):<13}"
-            told = self.session.say(thing.sentence)
-            style = "bad" if thing.state == "error" else "dim"
-            under = columns < 120 and (chosen or thing.state == "error")
-            told_first = line(
-                (head, "name"),
-                f"{clip(thing.role, 19):<20}",
-                (f"{thing.state:<12}", _STATE.get(thing.state, "")),
-                (f"{since(self.session.wall(), thing.since):>6}  ", "dim"),
-                ("" if under else clip(told, columns - 57), style),
-            )
-            return [told_first, *([line("     ", (clip(told, columns - 6), style))] if under else [])]
-        each, first, many = self._shape(columns)
-        letters = cells(self.session.world, thing.id, self._columns()[first : first + many])
+            return self._waiting(thing, columns)
+        shape = self._shape(columns)
+        letters = cells(self.session.world, thing.id, self._columns()[shape.first : shape.first + shape.many])
         mark = "*" if thing.id in self.session.marks else " "
-        spans: list[tuple[str, str]] = [(mark, "ask"), (f"{clip(short(thing.name), 13):<14}", "name")]
-        for i, letter in enumerate(letters, first):
+        name = self._names(columns)[short(thing.name)]
+        spans: list[tuple[str, str]] = [(mark, "ask"), (f"{name:<{shape.left - 1}}", "name")]
+        for i, letter in enumerate(letters, shape.first):
             here = chosen and i == self.column
             text = f"[{letter}]" if here else f" {letter} "
-            spans.append((f"{text:<{each + 1}}", _STYLE.get(letter, "")))
+            spans.append((f"{text:<{shape.each}}", _STYLE.get(letter, "")))
         return [tuple(spans)]
 
-    def body(self, columns: int, rows: int) -> list[Line]:
-        if self.lists:
-            self.empty = "nothing failed, nothing runs, nothing waits"
-            return super().body(columns, rows)
-        self.empty = "no node has a role yet"
-        names = self._columns()
-        self.column = max(min(self.column, len(names) - 1), 0)
-        legend = [f"{letter} {shown}" for shown, letter in LETTERS.items()] + [". not bound"]
-        if columns < 80:
-            return super().body(columns, rows)
-        body = super().body(columns - 16, rows - 1)
-        out: list[Line] = []
-        for i, one in enumerate(body):
-            told = legend[i - 1] if 1 <= i <= len(legend) else ""
-            letter = told[:1]
-            chosen = any(style.endswith("+") for _, style in one)
-            flat = one if chosen else (*one, (" " * max(columns - 16 - sum(len(t) for t, _ in one), 0), ""))
-            out.append((*flat, (f"{letter:>2} ", _STYLE.get(letter, "")), (told[2:], "dim")) if told else flat)
-        out += [line()] * (rows - 1 - len(out))
-        return [*out, self._told(columns)]
+    def _waiting(self, thing: Waiting, columns: int) -> list[Line]:
+        at = self._layout(columns)
+        room = cells_of(at, "node")
+        names = self.session.remember(("lists-names", room), lambda: apart([short(t.node) for t in self._lists().lines], room))
+        style = "bad" if thing.state == "error" else "dim"
+        cells_: dict[str, Cell] = {
+            "mark": (" !" if thing.state == "error" else "", "bad"),
+            "node": (names.get(short(thing.node), short(thing.node)), "name"),
+            "role": thing.role,
+            "state": (thing.state, _STATE.get(thing.state, "")),
+            "since": (since(self.session.wall(), thing.since), "dim"),
+        }
+        return [row(at, cells_), *(line("     ", (text, style)) for text in wrap(self.session.say(thing.sentence), columns - 6) if text)]
 
-    def _told(self, columns: int) -> Line:
+    def table(self) -> list[Sequence[str]]:
+        """The matrix, or the lists with their reasons."""
+        if self.lists:
+            return [("node", "role", "state", "since", "why"), *(row for thing in self.shown() for row in self.records(thing))]
+        return [("node", *(column.role for column in self._columns())), *(row for thing in self.shown() for row in self.records(thing))]
+
+    def records(self, thing: Node | Waiting) -> list[Sequence[str]]:
+        if isinstance(thing, Waiting):
+            return [(short(thing.node), thing.role, thing.state, stamp(thing.since), self.session.say(thing.sentence))]
+        return [(short(thing.name), *cells(self.session.world, thing.id, self._columns()))]
+
+    def fields(self) -> list[tuple[str, str]]:
+        thing = self.chosen()
+        if thing is None:
+            return []
+        return [(name, value) for name, value in zip(self.table()[0], self.records(thing)[0], strict=True) if value]
+
+    def rule(self) -> str:
+        rest = super().rule()
+        many = len(self._columns())
+        shape = self._drawn
+        if self.lists or shape is None or shape.many >= many:
+            return rest
+        told = f"roles {shape.first + 1}-{shape.first + shape.many} of {many}: left, right"
+        return f"{told}   {rest}" if rest else told
+
+    def body(self, columns: int, rows: int) -> list[Line]:
+        return self._matrix(columns, rows, told=True)
+
+    def listing(self, columns: int, rows: int) -> list[Line]:
+        return self._matrix(columns, rows, told=False)
+
+    def _matrix(self, columns: int, rows: int, told: bool) -> list[Line]:
+        """`told`: the role under the cursor in words, below."""
+        self.empty = "nothing failed, nothing runs, nothing waits" if self.lists else "no node has a role yet"
+        if self.lists:
+            return super().body(columns, rows)
+        self.column = max(min(self.column, len(self._columns()) - 1), 0)
+        self._drawn = self._shape(columns)
+        letters = [*LETTERS.items(), ("no such role", ABSENT)]
+        legend = [line((letter, _STYLE.get(letter, "")), (f" {shown}", "dim")) for shown, letter in letters]
+        words = self._told(columns) if told else []
+        words += [line()] * (2 - len(words)) if told else []
+        foot = [*(line(" ", *one) for one in flow(legend, columns - 2)), *words]
+        body = super().body(columns, max(rows - len(foot), 2))
+        return [*body, *([line()] * (rows - len(foot) - len(body))), *foot]
+
+    def list_width(self, columns: int) -> int:
+        longest = max((len(c.role) for c in self._columns()), default=4)
+        names = max((len(text) for text in self._names(columns).values()), default=4)
+        return max(
+            names + _LETTERS + 2 if names > _LETTERS else 0,
+            names + 4 + len(self._columns()) * (-(-(longest + 1) // _HEADS)) + longest,
+            columns // 2,
+        )
+
+    def beside(self, columns: int, rows: int) -> list[Line] | None:
+        """The role under the cursor: why it waits or failed, and the rest of its node."""
+        found = self.subject()
+        if not found.nodes:
+            return None
+        why = WhyScreen(self.session, found.nodes[0], found.role).text(columns) if found.role else self._told(columns)
+        return stacked([why, node_beside(self.session, found.nodes[0], columns, max(rows - len(why) - 1, 0))], columns)
+
+    def _told(self, columns: int) -> list[Line]:
         """The role under the cursor, in words."""
         thing = self.chosen()
         names = self._columns()
         if thing is None or not names:
-            return line()
+            return [line()]
         column = names[self.column]
         record = self.session.world.node_roles.get((thing.id, column.role))
         if record is None:
-            return line((f" {column.role}", "name"), (f" ({column.stage}): {short(thing.name)} does not have this role", "dim"))
+            words = f"({column.stage}): {short(thing.name)} does not have this role"
+            return flow([line((f" {column.role}", "name")), *(line((f" {word}", "dim")) for word in words.split())], columns, "", 1)
         r = role_row(self.session.world, record)
         wrong = (*r.why, *r.findings)
-        said = f"  {self.session.say(wrong[0].sentence)}" if wrong else ""
         style = _STYLE.get(LETTERS.get(r.state, "?"), "")
-        return line((f" {r.role}", "name"), (f" ({r.stage}) on {short(thing.name)}: ", "dim"), (r.state, style), clip(said, columns - 40))
+        parts = [
+            line((f" {r.role}", "name")),
+            line((f" ({r.stage})", "dim")),
+            line((f" on {short(thing.name)}:", "dim")),
+            line((f" {r.state}", style)),
+        ]
+        first = flow(parts, columns, between="", indent=1)
+        said = wrap(self.session.say(wrong[0].sentence), columns - 4) if wrong else []
+        return [*first, *(line("   ", text) for text in said)]
 
     def hints(self) -> list[Hint]:
         return [
@@ -150,6 +256,12 @@ class RolesScreen(Listing):
         role = names[max(min(self.column, len(names) - 1), 0)].role
         return Subject((thing.id,), role if (thing.id, role) in self.session.world.node_roles else "")
 
+    def pick(self, role: str) -> None:
+        """The column of this role, if the rack has it."""
+        names = [column.role for column in self._columns()]
+        if role in names:
+            self.lists, self._cache, self.column = False, None, names.index(role)
+
     def press(self, key: str) -> bool:
         if key == "tab":
             self.lists = not self.lists
@@ -158,20 +270,8 @@ class RolesScreen(Listing):
         if not self.lists and key in ("left", "right"):
             self.column = max(min(self.column + (1 if key == "right" else -1), len(self._columns()) - 1), 0)
             return True
-        if not self.lists and key == "space":
-            thing = self.chosen()
-            if thing is not None:
-                self.session.marks ^= {thing.id}
-                self.move(self.index + 1)
+        if not self.lists and key in marks.KEYS:
+            self.chosen()
+            marks.press(self.session, key, [t.id if t.kind.value in COUNTED else "" for t in self.shown()], self.index, self.move)
             return True
         return super().press(key)
-
-
-def abbreviated(role: str, room: int) -> str:
-    """The name if it fits; otherwise the start of both parts: `network-admin` becomes `net-a` in five cells."""
-    if len(role) <= room:
-        return role
-    head, _, tail = role.partition("-")
-    if not tail or room < 5:
-        return role[:room]
-    return head[: max(room - 2, 1)][:3] + "-" + tail[: room - 4] if len(head) > 3 else head + "-" + tail[: room - len(head) - 1]

@@ -6,13 +6,26 @@ from collections.abc import Hashable
 
 from engine.api.views import WhyChain, short, why_chain
 
+from .. import repair
 from ..formats import ago
 from ..page import Scroll
 from ..screen import Hint, Subject
 from ..session import Session
 from ..styled import Line, line, wrap
 
-_STYLE = {"error": "bad", "problem": "bad", "transition": "busy", "blocked": "", "todo": "", "active": "good"}
+_STYLE = {
+    "error": "bad",
+    "problem": "bad",
+    "swapped": "bad",
+    "missing": "bad",
+    "transition": "busy",
+    "blocked": "",
+    "todo": "",
+    "active": "good",
+}
+
+_NARROW = 36
+"""Cells that a sentence needs beside its head. With fewer it stands below."""
 
 
 class WhyScreen(Scroll):
@@ -34,13 +47,15 @@ class WhyScreen(Scroll):
         node = self.session.node(self.id)
         if node is None:
             return None
-        return self.session.remember(("chain", self.id, self.role), lambda: why_chain(self.session.world, node, self.role))
+        return self.session.remember(
+            ("chain", self.id, self.role), lambda: why_chain(self.session.world, node, self.role, self.session.links())
+        )
 
     def text(self, columns: int) -> list[Line]:
         chain = self.chain()
         if chain is None:
             return [line(), line("  ", ("this node no longer exists", "dim"))]
-        out: list[Line] = [line((f" {chain.question}", "name")), line()]
+        out: list[Line] = [*(line(" ", (text, "name")) for text in wrap(chain.question, columns - 2)), line()]
         deepest = max((x.depth for x in chain.links), default=0)
         start = 3 + 2 * deepest + max((len(x.subject) for x in chain.links), default=0) + 2
         start = min(start, columns // 2)
@@ -48,18 +63,24 @@ class WhyScreen(Scroll):
             style = _STYLE.get(x.state, "ask")
             head = f"{' ' * (3 + 2 * x.depth)}{x.subject}"
             head = f"{head:<{start}}{x.state:<11}"
-            texts = wrap(self.session.say(x.sentence), columns - len(head) - 1)
-            out.append(line((head[:start], "name" if style == "bad" else ""), (head[start:], style), texts[0]))
-            out += [line(" " * len(head), more) for more in texts[1:]]
+            under = 5 + 2 * x.depth if columns - len(head) < _NARROW else len(head)
+            texts = wrap(self.session.say(x.sentence), columns - under - 1)
+            first = [] if under < len(head) else texts[:1]
+            out.append(line((head[:start], "name" if style == "bad" else ""), (head[start:], style), *first))
+            out += [line(" " * under, more) for more in texts[len(first) :]]
+        out.append(line())
+        node = self.session.node(self.id)
+        if node is not None and repair.of(self.session, node):
+            out += _labelled("by hand", self.session.manner.keymap.words("m repairs it (virtual rack)"), columns, "ask")
+        if chain.advice:
+            out += _labelled("try", self.session.advise(chain.advice), columns, "ask")
+        else:
+            out += _labelled("try", "nothing to do: wait", columns, "dim")
         out.append(line())
         for fact in chain.facts:
             when = f", {ago(self.session.wall(), fact.at)}" if fact.at else ""
             out += _labelled(fact.label, self.session.say(fact.text) + when, columns, "")
         out += self._meanwhile(chain, columns)
-        if chain.advice:
-            out += _labelled("try", self.session.say(chain.advice), columns, "ask")
-        else:
-            out += _labelled("try", "nothing to do: wait", columns, "dim")
         return out
 
     def _meanwhile(self, chain: WhyChain, columns: int) -> list[Line]:

@@ -5,7 +5,9 @@ Heavy parts of the engine's API are imported only when needed: the console paint
 
 from __future__ import annotations
 
+import importlib.resources
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -127,14 +129,23 @@ class RealAdminNode:
     def rehearsal(self, nodes: str, speed: str, scenario: str) -> list[str] | str:
         from engine.api.control import held
 
+        if scenario and int(nodes) < (least := machines_of(scenario)):
+            return f"this needs {least} machines or more"
         command = ["rehearse", "--nodes", nodes, "--speed", speed]
         command += ["--scenario", scenario] if scenario else []
         store = self._store.with_name(f"{self._store.name}-rehearsal")
         if held(store):
-            return f"a rehearsal is already running: open it with crowbar --store {store}"
+            return "a rehearsal is already running: ctrl+q leaves, then crowbar opens it"
         return ["--store", str(store), *command, "--fresh"]
 
     def close(self) -> None:
         stop = getattr(self._interfaces, "stop", None)
         if stop is not None:
             stop()
+
+
+def machines_of(scenario: str) -> int:
+    """How many machines a shipped scenario needs: the highest number that it names."""
+    text = (importlib.resources.files("crowbar_tui") / "scenarios" / f"{scenario}.yml").read_text(encoding="utf-8")
+    lines = (line for line in text.splitlines() if not line.startswith("#"))
+    return max((int(number) for line in lines for number in re.findall(r"\bm(\d+)\b", line)), default=1)

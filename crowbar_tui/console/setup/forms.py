@@ -213,7 +213,7 @@ class RehearsalForm(Form):
             Field(
                 "faults",
                 "goes wrong",
-                "find the fault and repair it",
+                "the next line says what is wrong, w says why, m repairs the machine by hand",
                 lambda: "first-day" if self._faults else "",
                 options=lambda: faults,
                 shown=lambda: self._faults,

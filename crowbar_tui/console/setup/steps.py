@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import glyphs as g
 from ..formats import ago, since, speed
-from ..overlays import Asked, Sure
+from ..overlays import AskedPath, Sure
 from ..screen import Hint
 from ..snapshot import Said
 from ..styled import Line, barred, clip, line, wrap
@@ -29,7 +29,7 @@ class Start(Step):
     title = "where do you want to begin?"
     CHOICES = (
         ("rehearse", "rehearse", "for a first look: six virtual machines, from powered off to ready. Touches no real machine"),
-        ("faults", "rehearse faults", "the same with faults: find each cause on the screen and repair it"),
+        ("faults", "rehearse faults", "the same with faults: find each cause on the screen and repair it with m"),
         ("site", "set up this site", "checks, interface, networks, BMCs; at the end it writes a plan and serves the rack"),
         ("file", "use a plan file", "use a plan that you wrote by hand or saved from another rack"),
         ("look", "look around", "open the console without a plan; :setup returns here"),
@@ -62,7 +62,7 @@ class Start(Step):
             self.run.leave()
             return False
         if chosen == "file":
-            self.run.session.overlay = Asked(self.run.session, "use which plan file?", self.run.take_file)
+            self.run.session.overlay = AskedPath(self.run.session, "use which plan file?", self.run.take_file)
             return False
         self.run.track(chosen)
         return True
@@ -341,7 +341,7 @@ class Writing(Step):
         elif key in ("home", "g", "end", "G"):
             self.top = 0 if key in ("home", "g") else self._many
         elif key == "f":
-            self.run.session.overlay = Asked(self.run.session, "write the plan to which file?", self._name)
+            self.run.session.overlay = AskedPath(self.run.session, "write the plan to which file?", self._name)
         elif key == "w":
             self._write(False, commit=False)
         else:

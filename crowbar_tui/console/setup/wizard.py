@@ -30,6 +30,7 @@ from .steps import Checks, Interface, Listen, Start, Writing
 
 class Wizard(Page):
     name = "first run"
+    typing = True
 
     def __init__(self, session: Session, admin: AdminNode | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(session)
@@ -102,12 +103,14 @@ class Wizard(Page):
     def hints(self) -> list[Hint]:
         enter = Hint("enter", "continue" if self.here is not self.steps[-1] else "do it", "to the next step")
         back = Hint("esc", "back" if self.index else "console", "one step back; the wizard keeps your answers")
-        return [enter, back, *self.here.hints(), Hint("ctrl+q", "leave", "leave; the wizard opens again next time")]
+        return [enter, back, *self.here.hints(), Hint("ctrl+q", "leave", "leave, and stop the engine; the wizard opens again next time")]
 
     def press(self, key: str) -> bool:
         """The wizard takes all keys, except help and the keys that leave."""
         if key in ("ctrl+c", "ctrl+q"):
-            return False
+            # An engine without a plan serves nothing, so that of the wizard ends with it.
+            self.session.leave(self.session.snapshot.connection == "embedded" and self.session.world.plan is None)
+            return True
         if key == "f1" or (key == "?" and not isinstance(self.here, Form)):
             return False
         if key == "escape":

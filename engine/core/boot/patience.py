@@ -2,8 +2,9 @@
 longer, and a rehearsal with faults ends soon. Pure.
 
 Rules
-* Only waits of the engine are scaled: deadlines of boots, intervals of probes and retries, silence. The time limit of a role is its own;
-  the node enforces it.
+* Waits of the engine are scaled: deadlines of boots, intervals of probes and retries, silence.
+* Above 1 the time limits of roles are scaled too, because a node with slow firmware or without KVM is slow at everything. The node enforces
+  them. Below 1 they stay: a role needs the time that it needs.
 * Below 1, firmware and installs may be faster, but packets are not: no deadline goes below LEAST.
 """
 
@@ -32,6 +33,12 @@ def deadline_s(view: _Planned, seconds: float) -> float:
 def pause_s(view: _Planned, seconds: float) -> float:
     """Seconds between two probes or tries that are `seconds` apart by default."""
     return of_plan(view.plan, seconds, LEAST_PAUSE)
+
+
+def limit_s(view: _Planned, seconds: float) -> float:
+    """Seconds that a role may run here whose barclamp says `seconds`."""
+    plan = view.plan
+    return seconds * max(plan.patience, 1.0) if plan is not None else seconds
 
 
 def held_s(plan: Plan | None, seconds: float) -> float:

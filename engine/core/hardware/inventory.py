@@ -22,6 +22,7 @@ from ...reasons import Reason
 from ..world.view import View
 from .disks import Disk, Medium, each_once, entries
 from .neighbours import Neighbour
+from .optics import Optics
 
 BARCLAMP = "discovery"
 ROLES = ("inventory", "lldp", "bmc-discover")
@@ -45,6 +46,8 @@ class Nic(Struct, frozen=True, kw_only=True):
     """Empty: on another bus."""
     type: str = ""
     """Empty: Ethernet."""
+    optics: Optics | None = None
+    """What its module measures. None: no module, one of copper, or one that measures nothing."""
 
 
 class Channel(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # kind: (full names, of which any prefix of two letters or more counts if it fits no other kind; short names)
@@ -46,6 +47,7 @@ _NUMBER = re.compile(r"#?\s*(\d{1,6}(?:[/:]\d{1,6}){0,3})")
 _PADDED = re.compile(r"([a-z]{1,12})0+([0-9]{1,4})")
 
 
+@lru_cache(maxsize=16_384)  # 5,000 machines with several ports each are compared again and again, and names repeat from switch to switch
 def canonical_port(name: str) -> str:
     """One spelling for all names of a port on one switch: `1g 1/0/4`. A name of unknown form stays itself, in lower case without
     blanks at its ends. An empty name stays empty."""

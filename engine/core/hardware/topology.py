@@ -36,6 +36,8 @@ from ...plan import Plan
 from ..world.world import World
 from .inventory import inventory_of
 from .neighbours import CableEnd, Cables, Neighbour, heard_by_nic, spelt
+from .optics import Optics, Reading, reading
+from .own_port import OwnPort, own_port
 from .port_names import natural
 
 Check = Literal["right", "swapped", "missing", "silent", "unknown"]
@@ -62,8 +64,17 @@ class Link(Struct, frozen=True, kw_only=True):
     """`lldp`, or `relay` (DHCP option 82)."""
     at: float = 0.0
     """Wall time at which the node last listened."""
+    optics: Reading | None = None
+    """What the module of the node's port measures, in words. None: nothing."""
     others: tuple[str, ...] = ()
     """Other neighbours on this port, `switch:port`, with the reason why they were not taken."""
+
+    @property
+    def faulty(self) -> str:
+        """What the module says that needs a person. Empty: nothing, or the port needs no light: the plan has no cable there."""
+        found = self.optics
+        due = self.up or bool(self.plan) or (found is not None and found.state == "hot")
+        return found.words if found is not None and found.wrong and due else ""
 
 
 class Switch(Struct, frozen=True, kw_only=True):
@@ -82,12 +93,15 @@ class Topology(Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]
     checks: dict[str, int]
     """Check -> number of links."""
+    here: OwnPort | None = None
+    """Where the engine itself is plugged in; `links` has that cable too. None: the engine has not looked."""
 
 
 class _Port(Struct, frozen=True):
     nic: str
     speed: int
     up: bool
+    optics: Optics | None = None
 
 
 def topology(world: World) -> Topology:
@@ -104,7 +118,7 @@ def topology(world: World) -> Topology:
         told = inventory_of(world, node.id)
         if listened is None or not told.told("neighbours"):
             continue
-        ports = [_Port(nic.name, nic.speed, nic.link) for nic in told.ethernet]
+        ports = [_Port(nic.name, nic.speed, nic.link, nic.optics) for nic in told.ethernet]
         heard = heard_by_nic(told.neighbours, owners, own, frozenset(_cables(plan, node.place).values()))
         for name, one in heard.items():
             chassis[one.switch] = chassis.get(one.switch) or one.chassis
@@ -112,6 +126,10 @@ def topology(world: World) -> Topology:
                 ports.append(_Port(name, 0, True))
         links += _links(node, plan, ports, heard, owners, at_place, listened.ended)
         links += _bmc_link(world, node, plan, owners, at_place, listened.ended)
+    here = own_port(world, nodes)
+    if here is not None and here.switch:
+        chassis[here.switch] = chassis.get(here.switch) or here.chassis
+        links.append(_own_link(here))
     names = sorted({x.switch for x in links if x.switch} | _planned_switches(plan), key=natural)
     devices = {_label(n.name): n.name for n in world.nodes.values() if n.kind is Kind.DEVICE}
     switches = []
@@ -128,7 +146,14 @@ def topology(world: World) -> Topology:
         )
     links.sort(key=lambda x: (natural(x.switch or x.plan.partition(":")[0] or "~"), natural(x.port or x.plan.partition(":")[2]), x.node))
     checks = {"right": 0, "swapped": 0, "missing": 0, "silent": 0, "unknown": 0} | Counter(x.check for x in links)
-    return Topology(switches=tuple(switches), links=tuple(links), checks=checks)
+    return Topology(switches=tuple(switches), links=tuple(links), checks=checks, here=here)
+
+
+def _own_link(here: OwnPort) -> Link:
+    """The admin node's own cable. It is where the engine is, so it is wrong only if the plan wants another machine's cable there."""
+    why = f"you are here; the plan wants {here.wanted} in this port" if here.wanted else "you are here: this machine runs the engine"
+    check: Check = "unknown" if here.wanted else "right"
+    return Link(node=here.node, nic=here.interface, link="", switch=here.switch, port=here.port, plan="", check=check, why=why, up=True)
 
 
 def _label(name: str) -> str:
@@ -173,6 +198,7 @@ def _links(
                 why=why,
                 up=port.up,
                 at=at,
+                optics=reading(port.optics),
                 others=end.others,
             )
         )

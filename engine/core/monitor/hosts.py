@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ...checks import CHECK_KINDS, Check
 from ...definitions import Json
-from ...model import Kind, Node, NodeRole
+from ...model import SSH_PORT, Kind, Node, NodeRole
 from ..world.view import View
 from .commands import arguments, on_node
 from .names import command_name
@@ -33,7 +33,8 @@ def monitored(view: View, role: NodeRole, network: str, value: Callable[[str], J
     if not made:
         return None
     checks = [_check(role.role, check, domain) for check in made]
-    return {"address": address, "here": node.kind is Kind.ADMIN, "deployment": role.deployment, "checks": checks}
+    ssh: dict[str, Json] = {"ssh": node.ssh_port} if node.ssh_port != SSH_PORT else {}
+    return {"address": address, "here": node.kind is Kind.ADMIN, "deployment": role.deployment, "checks": checks, **ssh}
 
 
 def _address(view: View, node: Node, network: str) -> str:

@@ -82,7 +82,7 @@ _SILENT = {"notifications_enabled": "0", "notification_period": "always", "notif
 
 
 def _host(name: str, value: dict[str, Json]) -> str:
-    command = "here" if value["here"] else "up"
+    command = "here" if value["here"] else f"tcp!-p {value['ssh']}" if "ssh" in value else "up"
     return _define("host", use="any-host", host_name=name, address=value["address"], check_command=command)
 
 

@@ -21,12 +21,14 @@ from msgspec.structs import replace
 
 from ... import reasons
 from ...events import Join
-from ...model import Intent, Kind, Mac, Node
+from ...model import SSH_PORT, Intent, Kind, Mac, Node
 from ...reasons import Reason
 from ...wire.ssh_fingerprint import fingerprint
 from ..boot import leases
 from ..boot.identity import Identity, holder, identify
+from ..hardware.own_path import shown_here
 from ..plan.bind import give_addresses
+from ..plan.joined import ssh_at
 from ..plan.rebind import rebind
 from ..world.view import View
 from ..world.work import Work
@@ -55,6 +57,7 @@ def join(w: Work, event: Join) -> Answer:
         runs=event.system,
         boot_id=event.boot_id,
         address=event.address,
+        ssh_port=event.port,
         host_key=event.host_key,
         intent=Intent(environment=event.system),
         alive=True,
@@ -64,7 +67,7 @@ def join(w: Work, event: Join) -> Answer:
     w.put_node(node)
     _take_ports(w, node.id, found.macs)
     refused = give_addresses(w, node) or rebind(w, [node])
-    return refused or f"{node.name} is joined: {event.system} at {event.address}"
+    return refused or f"{node.name} is joined: {event.system} at {ssh_at(node)}"
 
 
 def why_not(view: View, nodes: Iterable[Node], event: Join) -> Reason | None:
@@ -75,6 +78,8 @@ def why_not(view: View, nodes: Iterable[Node], event: Join) -> Reason | None:
         return barred
     if event.name and _LABEL.fullmatch(event.name) is None:
         return reasons.bad_value(what="the name", expected="a host name of lower-case letters, digits and hyphens", value=event.name[:64])
+    if shown := shown_here(view, event.uuid, event.serial, event.macs):
+        return reasons.own_machine(node=event.address, what="joining it", shown=shown)
     other = view.nodes.get(view.names.get(event.name) or event.name) if event.name else None
     if other is not None:
         return reasons.bad_value(what="the name", expected="one that no node has", value=f"{event.name}, the name of {other.id}")
@@ -87,6 +92,16 @@ def why_not(view: View, nodes: Iterable[Node], event: Join) -> Reason | None:
         if one.host_key and one.host_key.split()[:2] == event.host_key.split()[:2]:
             return reasons.already_node(address=event.address, node=one.name, what="SSH host key", value=fingerprint(one.host_key))
     return None
+
+
+def endpoint(text: str) -> tuple[str, int] | Reason:
+    """Address and SSH port of `ADDRESS` or `ADDRESS:PORT`."""
+    if text.count(":") != 1:
+        return text, SSH_PORT
+    address, _, port = text.partition(":")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        return reasons.bad_value(what="the port", expected="a number from 1 to 65535", value=port[:64])
+    return address, int(port)
 
 
 def bad_address(view: View, nodes: Iterable[Node], address: str) -> Reason | None:

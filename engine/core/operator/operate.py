@@ -12,6 +12,7 @@ from ...events import Operate
 from ...model import Kind, Node, NodeRole, State
 from ...reasons import Reason
 from ..boot.ban import ban, ban_mac, unban
+from ..hardware import own_path
 from ..plan.bind import allocate, bind_wanted
 from ..plan.chosen import rechoose
 from ..roles import confirm as proofs
@@ -26,7 +27,8 @@ from ..roles.transitions import Move, doubtful, move, runs, suspended
 from ..roles.watch import mendable
 from ..world.view import open_roles
 from ..world.work import Work
-from . import verbs
+from . import light, verbs
+from .acknowledge import acknowledge
 from .answers import Answer, answer, find_node, node_names, unknown
 from .confirm import confirm
 from .forget import forget
@@ -51,13 +53,28 @@ def operate(w: Work, event: Operate) -> Reason | None:
             return answer(w, event.request, unknown(f"role on {node.name} named", event.role, known))
         if verb is None:
             return answer(w, event.request, unknown("role verb", event.verb, list(verbs.OF_ROLES)))
-        return answer(w, event.request, ON_ROLES[verb](w, node, role, event.who, event.value))
+        definition = w.catalog.roles.get(role.role)
+        cut = own_path.refusal(w, node, f"{verb.name} {role.role}") if verb.cuts and definition and definition.destructive else None
+        return answer(w, event.request, cut or ON_ROLES[verb](w, node, role, event.who, event.value))
     if verb is None:
         return answer(w, event.request, unknown("node verb", event.verb, list(verbs.OF_NODES)))
+    cut = _cuts(w, node, verb, event.value)
+    if cut is not None:
+        return answer(w, event.request, cut)
     if verb.slow:
         said = power(w, node, event)
         return None if said is None else answer(w, event.request, said)
     return answer(w, event.request, ON_NODES[verb](w, node, event.who, event.value))
+
+
+def _cuts(w: Work, node: Node, verb: verbs.Verb, value: Json) -> Reason | None:
+    """Why the verb is refused for what the engine's own path needs. The admin node's own record has its own refusals."""
+    if not verb.cuts or node.kind is Kind.ADMIN:
+        return None
+    if verb is not verbs.POWER:
+        return own_path.refusal(w, node, verb.name)
+    action = value.get("action") if isinstance(value, dict) else value
+    return None if action in verbs.HARMLESS else own_path.refusal(w, node, f"power {str(action)[:20]}")
 
 
 # -- verbs on nodes ------------------------------------------------------------------------------------------------
@@ -208,10 +225,12 @@ def _delete(w: Work, node: Node, who: str, value: Json) -> Answer:
     running = busy(w, node)
     if running is not None:
         return running
+    if light.stays_on(node):
+        return reasons.light_on(node=node.name)
     forget(w, node)
     if node.kind is not Kind.JOINED:
         return f"{node.name} is deleted"
-    w.order(RemoveKey(node=node.id, name=node.name, address=node.address, host_key=node.host_key))
+    w.order(RemoveKey(node=node.id, name=node.name, address=node.address, port=node.ssh_port, host_key=node.host_key))
     return f"{node.name} is deleted; the engine removes its key from {node.address}, if it can be reached"
 
 
@@ -271,6 +290,7 @@ def _redeploy_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -
 
 
 ON_NODES: dict[verbs.Verb, Callable[[Work, Node, str, Json], Answer]] = {
+    verbs.ACKNOWLEDGE: acknowledge,
     verbs.ALLOCATE: _allocate,
     verbs.APPROVE: _approve,
     verbs.AVAILABLE: _available,

@@ -1,4 +1,4 @@
-"""An operator's power orders for a node: on, off, cycle, soft, status, and its light.
+"""An operator's power orders for a node: on, off, cycle, soft, status, and its light (`light`).
 
 Rules
 * A node that an operator powered off is *parked* (`Node.off`): it is shown as on hold with the reason `powered_off`, and the engine
@@ -23,7 +23,7 @@ from typing import cast, get_args
 
 from ... import reasons
 from ...definitions import Json, PowerAction
-from ...effects import Accept, Identify, Refuse, SetPower
+from ...effects import Accept, Refuse, SetPower
 from ...events import Operate, PowerSet
 from ...model import Kind, Node, PowerOff
 from ...reasons import Reason
@@ -38,10 +38,8 @@ from ..roles.stages import DISCOVERY, environment_of
 from ..roles.transitions import runs
 from ..world.view import open_roles
 from ..world.work import Work
+from . import light
 from .verbs import IDENTIFY
-
-BLINK_S = 60
-"""Seconds that a node's light blinks by default."""
 
 
 def power(w: Work, node: Node, event: Operate) -> Reason | str | None:
@@ -49,7 +47,7 @@ def power(w: Work, node: Node, event: Operate) -> Reason | str | None:
     if node.kind is Kind.ADMIN:
         return reasons.illegal(verb=event.verb, node=node.name, state="this machine")
     if event.verb == IDENTIFY.name:
-        return _identify(w, node, event)
+        return light.identify(w, node, event)
     action, force = _asked(event.value)
     if action is None:
         known = ", ".join(get_args(PowerAction))
@@ -79,17 +77,6 @@ def _asked(value: Json) -> tuple[PowerAction | None, bool]:
     return (cast(PowerAction, action), force) if action in get_args(PowerAction) else (None, False)
 
 
-def _identify(w: Work, node: Node, event: Operate) -> Reason | None:
-    seconds = BLINK_S if event.value is None else event.value
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds <= 255:
-        return reasons.bad_value(what="the value of identify", expected="seconds from 0 to 255", value=str(seconds)[:40])
-    barred = why_not(w, node)
-    if barred is not None:
-        return barred
-    w.order(Identify(node=node.id, seconds=seconds, who=event.who, request=event.request))
-    return None
-
-
 def _boot(w: Work, node: Node, action: str) -> str:
     """A boot like the engine's own, whatever the node does now."""
     suspend(w, node.id)
@@ -111,7 +98,9 @@ def _park(w: Work, node: Node, off: PowerOff) -> None:
 def power_set(w: Work, event: PowerSet) -> None:
     """The outcome of an order. Answers the operator, if one waits."""
     node = w.nodes.get(event.node)
-    if node is not None:
+    if node is not None and event.action == IDENTIFY.name:
+        light.light_set(w, node, event)
+    elif node is not None:
         _settle(w, node, event)
     if event.request is None:
         return
@@ -124,7 +113,7 @@ def power_set(w: Work, event: PowerSet) -> None:
 
 def _receipt(name: str, event: PowerSet) -> str:
     if event.action == "identify":
-        return f"the light of {name} is set"
+        return light.receipt(name, event.seconds)
     return f"{name} is {event.state or 'in an unknown power state'}"
 
 

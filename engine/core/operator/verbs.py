@@ -41,7 +41,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 class Takes(Struct, frozen=True, kw_only=True):
     """The value of a verb."""
 
-    kind: Literal["choice", "seconds", "system", "node", "identity", "fingerprint"]
+    kind: Literal["choice", "seconds", "system", "node", "identity", "fingerprint", "note"]
     """`seconds` travels as a number, the others as text. The console shows each node's fingerprint and sends that."""
     what: str
     """Description for the command line."""
@@ -95,12 +95,17 @@ class Verb(Struct, frozen=True, kw_only=True):
     """True if the console shows a preview before it asks."""
     slow: bool = False
     """True if the answer comes from the BMC and may take half a minute. `power` carries these verbs out."""
+    cuts: bool = False
+    """True if it ends what the node runs or knows: refused for what the engine's own path to the rack needs (`own_path`). Of a role: only
+    if the role destroys data."""
     strangers: bool = False
     """True if it also takes the MAC of a machine that is not a node."""
     key: str = ""
     """Key in the console. Empty: none of its own."""
     word: str = ""
     """Name in the console. Empty: the verb's name."""
+    past: str = ""
+    """What somebody did who gave it: `root held compute-14`. Empty: the name with `ed`."""
     sure: Sure = "at once"
     offered: str = "every node"
     """A key of OFFERED."""
@@ -108,6 +113,11 @@ class Verb(Struct, frozen=True, kw_only=True):
     @property
     def shown(self) -> str:
         return self.word or self.name
+
+    @property
+    def done(self) -> str:
+        """The verb in the past tense."""
+        return self.past or (f"{self.name}d" if self.name.endswith("e") else f"{self.name}ed")
 
     def offered_for(self, node: Node) -> bool:
         return OFFERED[self.offered](node)
@@ -128,7 +138,7 @@ def _verb(name: str, help: str, does: str, **more: Json) -> Verb:
 RETRY = _verb(
     "retry", "clear its problem and errors, and try again",
     "Clears the node's problem, and runs its roles with errors or findings again.",
-    key="r",
+    key="r", past="retried",
 )
 ALLOCATE = _verb(
     "allocate", "give it the roles of the plan's rules",
@@ -138,7 +148,7 @@ ALLOCATE = _verb(
 APPROVE = _verb(
     "approve", "approve what waits for approval; shows the disks first",
     "Approves every role of the node that waits because it destroys data on disks. Also approves a step back to an earlier stage.",
-    runs="unapproved", previewed=True, key="a", sure="yes", offered="allocated",
+    runs="unapproved", cuts=True, previewed=True, key="a", sure="yes", offered="allocated",
 )
 CONFIRM = _verb(
     "confirm", "its own screen shows this fingerprint: it may receive secrets",
@@ -150,7 +160,7 @@ CONFIRM = _verb(
 HOLD = _verb(
     "hold", "start nothing new on this node",
     "The engine starts nothing new on the node. Running attempts end normally.",
-    key="h", offered="not on hold",
+    key="h", offered="not on hold", past="held",
 )
 RELEASE = _verb(
     "release", "end the hold",
@@ -158,40 +168,47 @@ RELEASE = _verb(
     key="h", offered="on hold",
 )
 IDENTIFY = _verb(
-    "identify", "blink its light for a minute",
-    "Blinks the node's identify light. 0 turns it off.",
-    takes=Takes(kind="seconds", what="seconds (60)"), slow=True, key="i",
+    "identify", "blink its light for a minute; again: off",
+    "Blinks the node's identify light, then turns it off. 0 turns it off at once. Without a value, a light that is on goes off.",
+    takes=Takes(kind="seconds", what="seconds up to 255 (60)"), slow=True, key="i", past="identified",
 )
 UNAVAILABLE = _verb(
     "unavailable", "make the engine leave it alone",
     "The engine leaves the node alone: it starts no role, no boot and no power order.",
-    key="v", word="leave alone", sure="yes", offered="available",
+    key="v", word="leave alone", sure="yes", offered="available", past="left alone",
 )
 AVAILABLE = _verb(
     "available", "give it back to the engine",
     "Gives the node back to the engine.",
-    key="v", word="take back", offered="not available",
+    key="v", word="take back", offered="not available", past="took back",
 )
 RESET = _verb(
     "reset", "reboot it and run the discovery again",
     "Boots sledgehammer and runs all roles of the first stage again.",
-    runs="first stage", destroys=True, reboots=True, previewed=True, key="e", word="rediscover", sure="yes",
+    runs="first stage", cuts=True, destroys=True, reboots=True, previewed=True, key="e", word="rediscover", sure="yes", past="rediscovered",
 )
 REINSTALL = _verb(
     "reinstall", "write the system again, then all later roles",
     "Runs the roles of the install stage and of all later stages again. The order approves what they destroy.",
-    runs="from install", destroys=True, reboots=True, previewed=True, key="I", sure="yes",
+    runs="from install", cuts=True, destroys=True, reboots=True, previewed=True, key="I", sure="yes",
 )
 REDEPLOY = _verb(
     "redeploy", "run all roles again except the discovery",
     "Runs all roles again except those of the first stage. The order approves what they destroy.",
-    runs="after first stage", destroys=True, reboots=True, previewed=True, key="X", sure="yes",
+    runs="after first stage", cuts=True, destroys=True, reboots=True, previewed=True, key="X", sure="yes",
 )
 INSTALL = _verb(
     "install", "choose a system, allocate, approve and install",
     "Allocates a discovered node, approves what its roles destroy, and installs the system. A node with an installed system is refused.",
     takes=Takes(kind="system", what="name of a system image (default: the plan's)", joined="with"),
-    runs="from install", destroys=True, previewed=True, key="t", word="install ...", sure="yes",
+    runs="from install", cuts=True, destroys=True, previewed=True, key="t", word="install ...", sure="yes",
+)
+ACKNOWLEDGE = _verb(
+    "acknowledge", "you have seen its problems: say what happens about them",
+    "Marks what of the node needs a person as seen, with your note. A problem comes back when it changes. "
+    "The engine goes on as before. An empty note takes it back.",
+    takes=Takes(kind="note", what="your note", required=True, ask="what happens about it"),
+    key="K",
 )
 MERGE = _verb(
     "merge", "join it with another record of this machine",
@@ -203,33 +220,33 @@ REPLACE = _verb(
     "replace", "let another machine take its place",
     "Gives the node's name, group, addresses and settings to another discovered machine, and deletes the old record.",
     takes=Takes(kind="node", what="the new node", required=True, ask="name of the new machine", joined="by"),
-    one=True, key="O", word="replace ...", sure="yes",
+    one=True, cuts=True, key="O", word="replace ...", sure="yes",
 )
 SPLIT = _verb(
     "split", "two machines look like this node: tell them apart",
     "The engine stops using a UUID, serial number or MAC that two machines share.",
     takes=Takes(kind="identity", what="the shared UUID, serial or MAC (default: all of the node's)"),
-    one=True, key="Z", sure="yes",
+    one=True, key="Z", sure="yes", past="split",
 )
 BAN = _verb(
     "ban", "ignore its MACs until the ban is lifted",
     "The engine ignores all MACs of the node until you lift the ban.",
-    strangers=True, key="b", sure="yes",
+    strangers=True, key="b", sure="yes", past="banned",
 )
 UNBAN = _verb(
     "unban", "lift the ban",
     "Lifts the ban.",
-    strangers=True,
+    strangers=True, past="unbanned",
 )
 DELETE = _verb(
     "delete", "delete the node; its next boot discovers it again",
     "Deletes the node. If the machine boots again, the engine discovers it as a new node. A joined machine loses the engine's key.",
-    previewed=True, key="D", sure="yes",
+    cuts=True, previewed=True, key="D", sure="yes",
 )
 POWER = _verb(
     "power", "power it on or off, or ask its BMC",
     "Sets the node's power through its BMC and checks the result, or reads it.",
-    slow=True,
+    slow=True, cuts=True, past="switched the power of",
     takes=Takes(
         kind="choice", what="on, off, cycle, soft or status", required=True,
         choices=(
@@ -248,27 +265,29 @@ POWER = _verb(
 RETRY_ROLE = _verb(
     "retry", "try the role again",
     "Clears the role's error or findings, and runs the role again.",
-    target="role", key="r",
+    target="role", key="r", past="retried",
 )
 APPROVE_ROLE = _verb(
     "approve", "approve what it destroys; shows the disks first",
     "Approves what this role destroys.",
-    target="role", runs="unapproved", previewed=True, key="a", sure="yes",
+    target="role", runs="unapproved", cuts=True, previewed=True, key="a", sure="yes",
 )
 SKIP_ROLE = _verb(
     "skip", "count it as done; roles that need it continue",
     "Counts the role as done. Roles that require it continue.",
-    target="role", key="x", sure="yes",
+    target="role", key="x", sure="yes", past="skipped",
 )
 REDEPLOY_ROLE = _verb(
     "redeploy", "run the role again from the start",
     "Runs this role again from the start. The order approves what it destroys.",
-    target="role", runs="itself", destroys=True, reboots=True, previewed=True, key="X", sure="yes",
+    target="role", runs="itself", cuts=True, destroys=True, reboots=True, previewed=True, key="X", sure="yes",
 )
 
 # fmt: on
 VERBS = tuple(_ROWS)
 """All rows, in the order in which the console offers them."""
+HARMLESS = ("on", "status")
+"""Values of `power` that cut nothing."""
 OF_NODES = {verb.name: verb for verb in VERBS if verb.target == "node"}
 OF_ROLES = {verb.name: verb for verb in VERBS if verb.target == "role"}
 

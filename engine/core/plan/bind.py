@@ -10,11 +10,12 @@ from ... import reasons
 from ...model import Deployment, Kind, Node, NodeId, NodeRole, Proposal, Revision
 from ...plan import Plan
 from ...reasons import Reason
-from ..hardware import bmc
+from ..hardware import bmc, own_path
 from ..hardware.approvals import approve_by_plan
 from ..roles.change import change_node
 from ..roles.node_moves import NodeMove
 from ..world.work import Work
+from . import boxes
 from .addresses import allocate_addresses
 from .bound_by import all_bound
 from .chosen import full_name, put_attributes, put_role_attributes, rechoose
@@ -61,6 +62,10 @@ def commit(w: Work, plan: Plan, who: str) -> Reason | None:
     unknown = unknown_owner(plan)
     if unknown is not None:
         return unknown
+    nodes = sorted(w.all(Node), key=lambda n: n.id)
+    barred = own_path.of_plan(w, plan, nodes) or boxes.refusal(w, plan, nodes)
+    if barred is not None:
+        return barred
     choices = adopt(w, plan, who)
     nodes = sorted(w.all(Node), key=lambda n: n.id)
     for node in nodes:
@@ -112,6 +117,9 @@ def allocate(w: Work, node: Node, who: str) -> Reason | None:  # noqa: ARG001  t
     plan = w.plan
     if plan is None:
         return reasons.no_plan()
+    wrong = boxes.wrong_box(w, node)
+    if wrong is not None:
+        return wrong.reason
     choice = choose(w, plan, node)
     put_attributes(w, node, choice)
     name = full_name(w, plan, node, choice.name) if choice.name else node.name

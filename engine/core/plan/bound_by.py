@@ -16,7 +16,7 @@ from .revisions import latest
 
 REFUSED = "refused"
 """In place of the digest: the plan cannot be met with these barclamps. The next start tries again."""
-RULES = 1
+RULES = 2
 """Version of the rules of `wanted`. Count it up when they give another graph for the same plan: then each store gets that graph at its
 next start."""
 

@@ -7,7 +7,7 @@ A requirement that such a machine meets by itself counts as met: it is installed
 from __future__ import annotations
 
 from ...definitions import RoleDef
-from ...model import Kind, Node
+from ...model import SSH_PORT, Kind, Node
 from ..roles.attributes import admin_network
 from ..world.view import View
 from .network_roles import network_of
@@ -32,3 +32,8 @@ def why_not(view: View, role: RoleDef) -> str:
 def jig_of(node: Node, role: RoleDef) -> str:
     """Name of the jig that carries out a role on a node."""
     return JIG if node.kind is Kind.JOINED and role.jig_kind.serves == "memory" else role.jig
+
+
+def ssh_at(node: Node) -> str:
+    """Address of a joined machine's SSH server; with the port, if that is not the usual one."""
+    return node.address if node.ssh_port == SSH_PORT else f"{node.address}:{node.ssh_port}"

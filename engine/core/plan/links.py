@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from msgspec import Struct
 
-from ...plan import SPEEDS, Bond, Network, Plan
+from ...plan import SPEEDS, Bond, BondMode, Network, Plan
 
 BMC = "bmc"
 """The conduit of networks that only BMCs are on."""
@@ -21,7 +21,8 @@ MEMBERS = 8
 """Most links of a conduit."""
 HASHES = ("layer2", "layer2+3", "layer3+4", "encap2+3", "encap3+4", "vlan+srcmac")
 """What may choose the link of a frame (Documentation/networking/bonding.rst, xmit_hash_policy)."""
-HASHED = frozenset({"802.3ad", "balance-xor", "balance-tlb"})
+LACP: BondMode = "802.3ad"
+HASHED = frozenset({LACP, "balance-xor", "balance-tlb"})
 """Modes that choose by a hash."""
 UNSET_PREFERENCE = 65_536
 """Preference of the first router without one. The next has one more."""

@@ -18,6 +18,7 @@ from ...plan import DeploymentDef, PlaceDef, Plan, RackDef, RoleSettings, Rule
 from ..roles import sealed
 from ..roles.attributes import COMPUTED
 from ..world.world import World
+from .joined import ssh_at
 from .owned import SYSTEM
 from .pinned import pins
 
@@ -62,7 +63,7 @@ def left_out(world: World) -> list[str]:
             out.setdefault(f"settings of {found.name}, which no rule of a plan matches", []).append(name)
         elif value.name in COMPUTED:
             out.setdefault(f"settings of {found.name} in place of what the engine computes", []).append(name)
-    joined = sorted(f"{n.name.split('.')[0]} at {n.address}" for n in world.nodes.values() if n.kind is Kind.JOINED)
+    joined = sorted(f"{n.name.split('.')[0]} at {ssh_at(n)}" for n in world.nodes.values() if n.kind is Kind.JOINED)
     if joined:
         out["joined machines, which only crowbar node join adopts"] = joined
     return [f"{what}: {', '.join(sorted(names))}" for what, names in sorted(out.items())]

@@ -197,6 +197,8 @@ class Wanted:
             return reasons.role_unknown(role=role)
         if (wish := self._view.catalog.unfulfilled(definition)) is not None:
             return reasons.wish_left_out(role=role, wish=wish[0], stage=wish[1])
+        if definition.admin_only and kind is not Kind.ADMIN:
+            return reasons.not_on_servers(role=role)
         mine = []
         for requirement in self._view.catalog.requirements(role):
             if self._left_out(requirement.role) or (kind is Kind.JOINED and self._has_by_itself(requirement.role)):

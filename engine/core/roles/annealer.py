@@ -27,7 +27,7 @@ from ...definitions import RoleDef
 from ...effects import Start
 from ...events import RoleDue
 from ...model import ACTIVE, ERROR, Key, NodeRole
-from ..boot.patience import pause_s
+from ..boot.patience import limit_s, pause_s
 from ..world.ordered import EMPTY
 from ..world.work import Work
 from . import watch
@@ -153,7 +153,7 @@ def start(w: Work, role: NodeRole, definition: RoleDef) -> None:
         attempt, leg, begun = role.attempt, role.leg + 1, role.begun
     else:
         attempt, leg, begun = f"{w.meta.installation}-{w.meta.attempts + 1}", 1, w.now
-    deadline = max(begun + definition.timeout_s, w.now) + ASK
+    deadline = max(begun + limit_s(w, definition.timeout_s), w.now) + ASK
     fresh = not goes_on and not (action == "verify" and claims(role))  # else it is of what the first leg, or the run, was started with
     try_hash = inputs_hash(w, role) if fresh else role.try_hash
     new = change(

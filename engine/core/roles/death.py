@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from ...effects import Probe
 from ...model import Node, State
+from ..boot.patience import limit_s
 from ..world.view import open_roles
 from ..world.work import Work
 from .change import change
@@ -36,8 +37,8 @@ def unresolved(w: Work, node: Node) -> float | None:
     """Engine time until which a destructive attempt on the node may still be running. None: there is none."""
     for role in open_roles(w, node.id):
         definition = w.catalog.roles.get(role.role)
-        if definition is not None and definition.destructive and w.now < role.begun + definition.timeout_s:
-            return role.begun + definition.timeout_s
+        if definition is not None and definition.destructive and w.now < (end := role.begun + limit_s(w, definition.timeout_s)):
+            return end
     return None
 
 

@@ -21,6 +21,7 @@ from ..boot.signals import waits_for
 from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
+from ..hardware.own_path import is_this_machine
 from ..plan.network_roles import network_of
 from ..world.view import View
 from .attributes import effective
@@ -129,6 +130,8 @@ def _absent_parents(view: View, role: NodeRole, node: Node, definition: RoleDef)
 
 
 def _destroys(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Iterator[Reason]:
+    if shown := is_this_machine(view, node):
+        yield reasons.own_machine(node=node.name, what=role.role, shown=shown)
     refused = _no_disk(view, node, role, definition)
     if refused is not None:
         yield refused

@@ -6,14 +6,19 @@ from ...definitions import Json
 from ...model import ACTIVE, Node, NodeRole
 from ...plan import Network
 from ...reasons import Reason
+from ..boot.patience import deadline_s
 from ..hardware.conduits import Port, of_network
 from ..plan.links import UNSET_PREFERENCE, bond_name, bond_of, hash_of, preferences
 from ..plan.network_roles import PREFIX, network_of
 from ..plan.v6 import v6_address
 from ..world.view import View
 
+CALL_S = 40.0
+"""Seconds within which the engine must call after a change of a node's network, at a patience of 1 or less. Without the call the node takes
+the change back."""
 TARGETS = 4
 """Most other nodes that a node reaches to verify its network."""
+_WAIT = "wait"
 _WORDS = ("why", "switch", "port")
 """Keys of a link that only say how it was found."""
 _USUAL: dict[str, tuple[Json, ...]] = {
@@ -50,16 +55,18 @@ def network_value(view: View, node: Node, name: str) -> Json:
         "links": [] if isinstance(ports, Reason) else [_link(port) for port in ports],
         "bond": _bond(network),
         "bridge": network.bridge,
+        _WAIT: round(max(CALL_S, deadline_s(view, CALL_S))),
     }
 
 
 def counted(value: Json) -> Json:
-    """What of such a value makes the role run again. Not how links were found, nor which port the node booted from. Nor what says
-    no more than an earlier version of this program said, so that an upgrade runs nothing again."""
+    """What of such a value makes the role run again. Not how links were found, nor which port the node booted from, nor how
+    long the node waits for the engine. Nor what says no more than an earlier version of this program said, so that an upgrade runs nothing
+    again."""
     if not isinstance(value, dict) or not isinstance(value.get("links"), list):
         return value
     links = [{key: one[key] for key in one if key not in _WORDS} for one in value["links"] if isinstance(one, dict)]
-    said = {key: one for key, one in value.items() if key != "links" and not (key in _USUAL and one in _USUAL[key])}
+    said = {key: one for key, one in value.items() if key not in ("links", _WAIT) and not (key in _USUAL and one in _USUAL[key])}
     return said | {"links": links} if value.get("conduit") and links else said
 
 
@@ -101,4 +108,5 @@ def _bond(network: Network) -> Json:
     bond = bond_of(network)
     if bond is None:
         return None
-    return {"name": bond_name(network.conduit), "mode": bond.mode, "hash": hash_of(bond), "miimon": bond.miimon}
+    rate: dict[str, Json] = {"lacp-rate": bond.lacp_rate} if bond.lacp_rate else {}
+    return {"name": bond_name(network.conduit), "mode": bond.mode, "hash": hash_of(bond), "miimon": bond.miimon, **rate}

@@ -56,6 +56,7 @@ class NodeMove(enum.Enum):
     RELEASE = "release"
     AVAILABLE = "available"
     UNAVAILABLE = "unavailable"
+    ACKNOWLEDGE = "acknowledge"
     SPLIT = "split"
     DELETE = "delete"
 
@@ -78,12 +79,13 @@ enter        dk -  up lo -  -  | problem hold unavailable |
 restage      dk bo up lo pr pa |                  |
 allocate     dk bo up lo pr pa |                  | +allocated
 go-back      dk bo up lo pr pa |                  |
-rerun        dk -  up lo pr pa |                  | problem misboots missed
-retry        dk bo up lo pr pa |                  | problem misboots missed
+rerun        dk -  up lo pr pa |                  | problem misboots missed acknowledged
+retry        dk bo up lo pr pa |                  | problem misboots missed acknowledged
 hold         dk bo up lo pr pa |                  | +hold
 release      dk bo up lo pr pa |                  | hold
 available    dk bo up lo pr pa |                  | +available
 unavailable  dk bo up lo pr pa |                  | -available
+acknowledge  dk bo up lo pr pa |                  |
 split        dk dk dk dk pa pa |                  | boot rumour runs alive probe confirmed uuid serial macs boot_mac claim notice
 delete       *  *  *  *  *  *  |                  |
 """
@@ -128,6 +130,7 @@ MOVES: dict[NodeMove, tuple[str, str]] = {
     NodeMove.RELEASE: ("since", "The operator ends the hold."),
     NodeMove.AVAILABLE: ("notice since", "The operator makes the node available, or lifts its ban."),
     NodeMove.UNAVAILABLE: ("since", "The operator makes the node unavailable, or bans it."),
+    NodeMove.ACKNOWLEDGE: ("acknowledged", "A person acknowledges problems of the node, or takes that back."),
     NodeMove.SPLIT: ("since", "The operator splits the node from its machine: the next hello of that machine makes a new node."),
     NodeMove.DELETE: ("", "The operator deletes the node, or another node takes its place."),
 }

@@ -19,7 +19,7 @@ from ...effects import Acknowledge, Ignore
 from ...events import Outcome, RoleDue
 from ...model import Kind, NodeRole
 from ...reasons import Reason
-from ..boot.patience import pause_s
+from ..boot.patience import limit_s, pause_s
 from ..hardware.approvals import other_disks, shown
 from ..hardware.learn import learn
 from ..world.work import Work
@@ -121,8 +121,9 @@ def want_fresh_boot(w: Work, node_id: str) -> None:
 
 
 def _again(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> None:
-    if w.now >= role.begun + definition.timeout_s:
-        _failed(w, role, definition, reasons.timed_out(role=role.role, seconds=definition.timeout_s))
+    limit = limit_s(w, definition.timeout_s)
+    if w.now >= role.begun + limit:
+        _failed(w, role, definition, reasons.timed_out(role=role.role, seconds=limit))
         return
     retry_at = w.now + min(max(event.after, 0.0), 3600.0)
     change(w, role, Move.AGAIN, retry_at=retry_at, since=w.at)

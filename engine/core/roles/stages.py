@@ -13,6 +13,7 @@ from ... import reasons
 from ...definitions import Stage
 from ...model import Kind, Node, NodeRole, State
 from ...reasons import Reason
+from ..hardware.own_path import is_this_machine
 from ..hardware.written import system_in
 from ..world.view import View
 from .attributes import effective
@@ -66,6 +67,8 @@ def may_enter(view: View, node: Node, stage: str) -> Reason | None:
     there, here = stage_index(view, stage), stage_index(view, node.stage)
     if there is None or not node.stage or node.kind is not Kind.SERVER:
         return None
+    if there != here and (shown := is_this_machine(view, node)):
+        return reasons.own_machine(node=node.name, what=f"a boot into stage {stage}", shown=shown)
     steps = stage_moves(here or 0, there, view.catalog.gate)
     if "through the gate" in steps and not node.allocated:
         return reasons.not_allocated()

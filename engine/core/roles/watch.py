@@ -30,7 +30,7 @@ from ...effects import Acknowledge, Start
 from ...events import Found, Outcome, RoleDue
 from ...model import ACTIVE, Key, NodeRole, Watch
 from ...reasons import Reason
-from ..boot.patience import pause_s
+from ..boot.patience import limit_s, pause_s
 from ..world.work import Work
 from .change import change
 from .claims import not_confirmed
@@ -101,7 +101,7 @@ def tick(w: Work, key: Key) -> None:
         _next(w, watch, _period(definition, watch))
     else:
         number = watch.looks + 1
-        new = replace(watch, look=number, looks=number, open=look_id(role, number), due=w.now + definition.timeout_s + ASK_S)
+        new = replace(watch, look=number, looks=number, open=look_id(role, number), due=w.now + limit_s(w, definition.timeout_s) + ASK_S)
         _put(w, new)
         w.order(Start(attempt=new.open, node=role.node, role=role.role, action="verify"))
 

@@ -59,11 +59,17 @@ def _may_wish(definition: RoleDef, attribute: str) -> bool:
     return bool(definition.checks) if attribute == MONITORED else any(w.name == attribute for w in definition.wants)
 
 
+def may_add(definition: RoleDef | None, key: str) -> bool:
+    """True if node roles of this role can have a part in the sum of that key."""
+    only, _, attribute = key.rpartition("/")
+    return definition is not None and only in ("", definition.name) and _may_wish(definition, attribute)
+
+
 def weight(view: View, role: NodeRole, key: str) -> int:
     """The wish's part of the sum of that key. 0: no wish."""
-    only, _, attribute = key.rpartition("/")
-    if only not in ("", role.role) or not wishes(view, role, attribute):
+    if not committed(role) or not may_add(view.catalog.roles.get(role.role), key):
         return 0
+    attribute = key.rpartition("/")[2]
     node = view.nodes.get(role.node)
     return _sum([node.name if node else role.node, role.role, wish(view, role, attribute)])
 

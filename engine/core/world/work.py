@@ -39,7 +39,7 @@ from ..plan.network_roles import network_of
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
-from ..roles.wishes import weight, weight_of_node
+from ..roles.wishes import may_add, weight, weight_of_node
 from .draft import Change, Checkpoint, Draft
 from .entries import bmcs, enter, index, leave, matters, names, nonces, regroup
 from .ordered import EMPTY, Ordered
@@ -60,6 +60,8 @@ class Work(Draft):
                 self.rows[("meta", ())] = row
                 if other_v6:
                     self._weigh_nodes()
+            case NodeRole() if self.loading:
+                self._load_role(row)
             case NodeRole():
                 self.put_role(row)
             case Watch():
@@ -135,7 +137,7 @@ class Work(Draft):
             self._child_of(old.parents if old is not None else (), new)
         if held != holds and definition is not None:
             self._count(definition, new, 1 if holds else -1)
-        if self.collectors and not self.loading and (old is None or (old.state is State.PROPOSED) != (new.state is State.PROPOSED)):
+        if self.collectors and (old is None or (old.state is State.PROPOSED) != (new.state is State.PROPOSED)):
             self._wish(new)
         if fresh or not reads_the_same(old, new):
             self._stale_now(new, fresh)
@@ -183,6 +185,18 @@ class Work(Draft):
             self._wish(role)
         self.looked[node] = None
         self.touched.update(dict.fromkeys(keys))
+
+    def _load_role(self, role: NodeRole) -> None:
+        """The part of `put_role` that `load_ends` leaves, for a record that is not there yet."""
+        self.node_roles[role.key] = role
+        self._enters(role)
+        self._sought(None, role)
+        self._child_of((), role)
+        definition = self.catalog.roles.get(role.role)
+        if definition is not None and holds_limits(role):
+            self._count(definition, role, 1)
+        if in_transition(role):
+            self.holders[role.node] = role.key
 
     def _enters(self, role: NodeRole) -> None:
         enter(self.roles_of, role.node, role.key)
@@ -408,12 +422,13 @@ class Work(Draft):
         self._above_now()
         for name, keys in self.loaded.items():
             self.bound[name] = Ordered.of(sorted(keys))
-        self.loaded.clear()
-        roles = self.all(NodeRole)
-        for role in roles if self.collectors else ():
-            self._wish(role)
+        loaded, self.loaded = self.loaded, {}
+        for name, keys in loaded.items():
+            for what in [one for one in self.collectors if may_add(self.catalog.roles.get(name), one)]:
+                for key in keys:
+                    self._weigh(key, what, weight(self, self.node_roles[key], what))
         self._weigh_nodes()
-        for role in roles:
+        for role in self.all(NodeRole):
             self._stale_now(role)
             self._undone_now(role)
 

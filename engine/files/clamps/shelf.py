@@ -15,7 +15,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from msgspec import Struct, structs
@@ -51,8 +51,9 @@ def check(store: Path, source: Source) -> Catalog:
         return of_imports(store, others, source.put(Path(made)))
 
 
-def import_source(store: Path, source: Source) -> Done:
-    """Adds the barclamps of a source to the site's catalogue, all or none. Raises BarclampError, CatalogError, StoreError, OSError."""
+def import_source(store: Path, source: Source, moved: Callable[[int, int], None] = lambda _done, _all: None) -> Done:
+    """Adds the barclamps of a source to the site's catalogue, all or none. `moved` gets how many are in place, and of how many.
+    Raises BarclampError, CatalogError, StoreError, OSError."""
     with locked(store) as folder:
         sweep(store)
         there = imports(store)
@@ -61,9 +62,10 @@ def import_source(store: Path, source: Source) -> Done:
         try:
             found = _judged(store, source, there, made)
             new = [one for one in found if one not in there]
-            for one in found:
+            for number, one in enumerate(found, 1):
                 if one in new or digest_of_folder(one.folder(store) / one.name) != one.sha256:
                     _place(store, one, made)
+                moved(number, len(found))
             if new:
                 write(store, [*there, *new])
         finally:

@@ -16,12 +16,17 @@ from pathlib import Path
 
 from .recipe import ARCHITECTURES
 
-TOOLS = {"mmdebstrap": "mmdebstrap", "zstd": "zstd"}
+TOOLS = {"mmdebstrap": "mmdebstrap", "zstd": "zstd", "mke2fs": "e2fsprogs"}
 """Program -> Debian package."""
 FOREIGN_TOOLS = {"arch-test": "arch-test", "qemu-{}-static": "qemu-user-static"}
 USER_TOOLS = {"newuidmap": "uidmap", "newgidmap": "uidmap"}
 IDS = 65536
 PROGRAM_S = 20.0
+
+
+def search_path() -> str:
+    """$PATH, and where Debian has programs for root: a user's $PATH lacks it."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def foreign(arch: str) -> bool:
@@ -36,7 +41,7 @@ def why_not(arch: str, etc: Path = Path("/etc")) -> str:
         wanted |= {program.format(ARCHITECTURES[arch]): package for program, package in FOREIGN_TOOLS.items()}
     if os.geteuid() != 0:
         wanted |= USER_TOOLS
-    if missing := list(dict.fromkeys(package for program, package in wanted.items() if shutil.which(program) is None)):
+    if missing := list(dict.fromkeys(package for program, package in wanted.items() if shutil.which(program, path=search_path()) is None)):
         return f"not installed: {', '.join(missing)} (apt install {' '.join(missing)})"
     if foreign(arch) and not _succeeds("arch-test", arch):
         return f"this machine does not start programs for {arch} (systemctl restart systemd-binfmt; in a container, on its host)"

@@ -10,7 +10,7 @@ import os
 import shutil
 import tarfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,9 +27,9 @@ from .pack import pack
 from .place import building, settle
 from .recipe import ARCHITECTURES, Recipe, Variant
 from .sources import default_sources, host_sources, mirror_sources
-from .tree import Drop, entries, own_files
+from .tree import Drop, Entry, entries, own_files
 
-ROOM = {"initramfs": 2_500_000_000, "tar": 2_500_000_000, "copy": 20_000_000, "installer": 800_000_000}
+ROOM = {"initramfs": 2_500_000_000, "ext4": 4_000_000_000, "tar": 2_500_000_000, "copy": 20_000_000, "installer": 800_000_000}
 """Free bytes that a build needs, by format."""
 STATUS = "var/lib/dpkg/status"
 KERNEL = "boot/vmlinuz"
@@ -68,7 +68,14 @@ class Wish(Struct, frozen=True, kw_only=True):
 
 
 def build(
-    recipe: Recipe, files: Sequence[str], directory: Path, node: Path, wish: Wish, tell: Callable[[str], None], also: Sequence[str] = ()
+    recipe: Recipe,
+    files: Sequence[str],
+    directory: Path,
+    node: Path,
+    wish: Wish,
+    tell: Callable[[str], None],
+    also: Sequence[str] = (),
+    moved: Callable[[int], None] = lambda _octets: None,
 ) -> Built:
     """Makes image `recipe.name` with these files in `directory`. `also`: files that are copied if this machine has them; `node`:
     folder of the node's tools. Raises BuildError."""
@@ -82,7 +89,7 @@ def build(
             elif recipe.format == "installer":
                 variant, (unpacked, count) = "", _installer(recipe, folder, node, wish, tell)
             else:
-                variant, unpacked, count = _bootstrap(recipe, files, folder, node, wish, tell)
+                variant, unpacked, count = _bootstrap(recipe, files, folder, node, wish, tell, moved)
             tell("writing checksums")
             done = settle(folder, directory, recipe.name)
     except OSError as error:
@@ -134,7 +141,7 @@ def _found(directory: Path, places: Sequence[str]) -> Path | None:
 
 
 def _bootstrap(
-    recipe: Recipe, files: Sequence[str], folder: Path, node: Path, wish: Wish, tell: Callable[[str], None]
+    recipe: Recipe, files: Sequence[str], folder: Path, node: Path, wish: Wish, tell: Callable[[str], None], moved: Callable[[int], None]
 ) -> tuple[str, int, int]:
     if why := able.why_not(recipe.arch):
         raise BuildError(why)
@@ -161,7 +168,7 @@ def _bootstrap(
     try:
         with tree(command(recipe, variant, packages, sources, hook, None if wish.offline else wish.cache), epoch, tell) as tar:
             stream = libraries.watch(entries(tar, Drop(recipe.drop), own, epoch, seen))
-            unpacked = pack(recipe.format, stream, target, wish.level)
+            unpacked = pack(recipe.format, _counted(stream, moved), target, wish.level)
     except tarfile.TarError as error:
         raise BuildError(f"mmdebstrap's output ended too early: {error}") from error
     for library, file in libraries.missing().items():
@@ -176,6 +183,14 @@ def _bootstrap(
     record = lists.Locked(suite=recipe.suite, variant=variant.name, arch=arch, epoch=epoch, origin=checksum, packages=known)
     (folder / lists.FILE).write_text(record.text(), encoding="ascii")
     return variant.name, unpacked, len(known)
+
+
+def _counted(stream: Iterable[Entry], moved: Callable[[int], None]) -> Iterator[Entry]:
+    octets = 0
+    for info, body in stream:
+        octets += len(body)
+        moved(octets)
+        yield info, body
 
 
 def _sources(recipe: Recipe, components: Sequence[str], wish: Wish) -> list[str]:

@@ -19,7 +19,7 @@ from ...files.yaml_source import load
 from .errors import BuildError
 
 FILE = "recipe.yml"
-FORMATS = ("initramfs", "tar", "copy", "installer")
+FORMATS = ("initramfs", "ext4", "tar", "copy", "installer")
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Debian's name -> Linux's."""
 _PACKAGE = re.compile(r"[a-z0-9]([a-z0-9+.-]|\{arch\}){1,98}")

@@ -31,9 +31,11 @@ def build_image(
     locked: str | None = None,
     offline: bool = False,
     tell: Callable[[str], None] = lambda _text: None,
+    moved: Callable[[int], None] = lambda _octets: None,
 ) -> tuple[Built, Path]:
     """Builds image `name`, and returns its place. `locked`: a recorded package list to build again, "" for the one beside the image;
-    `offline`: from the packages that the last build kept. Raises BuildError with one sentence, and CatalogError."""
+    `offline`: from the packages that the last build kept; `moved` gets the unpacked octets so far.
+    Raises BuildError with one sentence, and CatalogError."""
     recipes = buildable()
     if name not in recipes:
         near = nearest(name, recipes)
@@ -57,4 +59,4 @@ def build_image(
     also = [file for use, file in uses.items() if use in OPTIONAL and file in recipe.copies]
     cache = directory / CACHE / f"{name}-{chosen}" if recipe.format != "copy" else None
     wish = Wish(variant=chosen, mirror=mirror, locked=text, cache=cache, offline=offline)
-    return build(recipe, files, directory, shipped_folder("images") / "node", wish, tell, also), directory / name
+    return build(recipe, files, directory, shipped_folder("images") / "node", wish, tell, also, moved), directory / name

@@ -21,6 +21,7 @@ from typing import ClassVar, Protocol
 
 from .accounts import MOST, Accounts
 from .label import About, fru
+from .light import Light
 from .session import ADMINISTRATOR, OPERATOR, SUITE_RECORDS, SUITES
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ OK, BAD_STATE, NO_COMMAND, NO_ROOM, TOO_SHORT, NOT_THERE, BAD_FIELD, NOT_ALLOWED
 )
 _ACTIONS = {0: "off", 1: "on", 2: "cycle", 3: "reset", 4: "diag", 5: "soft"}
 _DEVICES = {0: "none", 1: "network", 2: "disk", 5: "cdrom", 6: "setup"}
+_KNOWS_LIGHT, _LIGHT = 0x40, {"off": 0x00, "temporary": 0x10, "indefinite": 0x20}
+"""Octet 3 of the chassis status (section 28.2)."""
 _CODES = {name: code for code, name in _DEVICES.items()}
 
 # Management controller device locator (section 43.9): record 1 at 20h, entity 6 (system management module), SEL and SDR
@@ -66,8 +69,8 @@ class Chassis(Protocol):
 
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None: ...
 
-    def identify(self, seconds: int) -> None:
-        """Blinks; 0 stops, -1 means until another order."""
+    @property
+    def light(self) -> Light: ...
 
 
 class Commands:
@@ -107,7 +110,7 @@ class Commands:
     # Chassis, section 28
 
     def _status(self, _data: bytes) -> Answer:
-        return OK, bytes((int(self.chassis.power_state()), 0, 0, 0))
+        return OK, bytes((int(self.chassis.power_state()), 0, _KNOWS_LIGHT | _LIGHT[self.chassis.light.shown], 0))
 
     def _capabilities(self, _data: bytes) -> Answer:
         return OK, bytes((0, 0x20, 0x20, 0x20, 0x20))
@@ -125,7 +128,7 @@ class Commands:
     def _identify(self, data: bytes) -> Answer:
         seconds = data[0] if data else 15
         if not self.lying:
-            self.chassis.identify(-1 if len(data) > 1 and data[1] & 1 else seconds)
+            self.chassis.light.identify(-1 if len(data) > 1 and data[1] & 1 else seconds)
         return OK, b""
 
     def _set_boot(self, data: bytes) -> Answer:

@@ -83,7 +83,6 @@ class Tree:
         self._persistent = False
         self._mode = "Legacy"
         self._target = "None"
-        self._lit = False
 
     def answer(self, request: Request, now: float, token: str) -> Reply:
         """`token`: random, for a session that this request may open. Raises what the chassis raises."""
@@ -181,8 +180,7 @@ class Tree:
             if "Boot" in asked:
                 self.order_boot(asked["Boot"])
             if "LocationIndicatorActive" in asked:
-                self._lit = asked["LocationIndicatorActive"]
-                self.chassis.identify(-1 if self._lit else 0)
+                self.chassis.light.identify(-1 if asked["LocationIndicatorActive"] else 0)
         found = self._system()
         return Reply(status=200, body=found, headers={"ETag": _etag(found)})
 
@@ -248,7 +246,7 @@ class Tree:
             "Status": {"State": "Enabled", "Health": "OK"},
             "PowerState": "On" if self.chassis.power_state() else "Off",
             "Boot": self.boot(),
-            "LocationIndicatorActive": self._lit,
+            "LocationIndicatorActive": self.chassis.light.shown != "off",
             "Links": {"Chassis": [_link(CHASSIS)], "ManagedBy": [_link(MANAGER)]},
             "Actions": {"#ComputerSystem.Reset": {"target": RESET, "@Redfish.ActionInfo": RESET_INFO}},
         }

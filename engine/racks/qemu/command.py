@@ -31,7 +31,8 @@ VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 SECURE_CODE, SECURE_VARS = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 """With Secure Boot on: the variables hold Microsoft's keys, and the code guards them by SMM."""
 QEMU = "qemu-system-x86_64"
-NICS = {"virtio": "virtio-net-pci", "e1000e": "e1000e"}
+NICS = {"virtio": "virtio-net-pci,speed=1000,duplex=full", "e1000e": "e1000e"}
+"""Device of a port. Linux speaks LACP only on ports that report full duplex, and virtio-net reports nothing by itself."""
 DISKS = {"virtio": "virtio-blk-pci", "nvme": "nvme", "ahci": "ide-hd,bus=ide.{}", "megasas": "scsi-hd,bus=raid.0,scsi-id={}"}
 """Device of a disk, with its number put in."""
 ROM = "efi-virtio.rom"

@@ -23,9 +23,12 @@ import msgspec
 from ..bmc.farms import AnyBmc, Bmcs, in_band
 from ..bmc.ipmi import DEAD, Mood
 from ..bmc.label import About
+from ..bmc.light import Light
 from ..counters import Counters
 from ..director import Director
+from ..kept_faults import KeptFaults
 from ..orders import WrongOrder, mood
+from ..repair import HEALTHY, Cabling, away, cabling, repairable, straightened
 from ..scenario import Action, Power, Scenario, SetFault
 from ..simulated.spec import RackFileWrong
 from . import accel, network
@@ -46,7 +49,7 @@ class _Chassis:
         self.password = password
         self._machine = machine
         self._loop = loop
-        self.lit = False
+        self.light = Light()
 
     def power_state(self) -> bool:
         return self._machine.nonvolatile.power
@@ -61,16 +64,14 @@ class _Chassis:
     def set_boot_device(self, device: str, persistent: bool, uefi: bool) -> None:  # noqa: ARG002
         self._machine.set_boot(device, persistent)  # three assignments and a small file: can be read back at once
 
-    def identify(self, seconds: int) -> None:
-        self.lit = seconds != 0
-
 
 class QemuRack:
     """The rack of a folder. Call `start` in the loop that will drive it, then `close`."""
 
     def __init__(self, folder: Path, spec: QemuRackSpec, scenario: Scenario | None = None) -> None:
         scenario = scenario or Scenario()
-        self.spec = spoiled(spec, scenario.faults)
+        self._kept = KeptFaults(folder)
+        self.spec = self._kept.applied(spoiled(spec, scenario.faults), faults_of)
         self._director = Director(scenario, folder, self)
         self._acting: set[asyncio.Task[None]] = set()
         self.counters = Counters()
@@ -150,6 +151,8 @@ class QemuRack:
                 return {"done": [one.guest.name for one in chosen]}
             case "fault", [who, text]:
                 return await self._fault(who, text)
+            case "faulty" | "repair", [*who] if len(who) == (verb == "repair"):
+                return {"repaired": await self._repair(who[0])} if who else {"faulty": self._faulty()}
             case "ports", [who, text]:
                 return await self._set_ports(who, text)
             case "reached", [who, percent, *words] if percent.isdecimal():
@@ -210,6 +213,7 @@ class QemuRack:
         """Raises WrongOrder."""
         self._bmcs[one.guest.name].mood = _mood(faults)
         before, one.faults = one.faults, faults
+        self._kept.keep(one.guest.name, faults)
         for i, (old, new) in enumerate(zip(wiring(one.guest, before), wiring(one.guest, faults), strict=True)):
             if old != new:
                 await self._plug(one, i, new)
@@ -224,6 +228,30 @@ class QemuRack:
         if into[0]:
             await asyncio.to_thread(_ip, [network.moved_to(tap, into[0])])
         await one.link(number, bool(into[0]))
+
+    def _plugs(self) -> dict[str, Cabling]:
+        return {name: cabling(_home(one), one.faults) for name, one in self._machines.items()}
+
+    def _faulty(self) -> list[dict[str, Any]]:
+        """The machines with something to repair."""
+        plugs = self._plugs()
+        found = {name: repairable(one.faults, plugs[name]) for name, one in self._machines.items()}
+        return [{**_identity(self._machines[name]), "faults": faults} for name, faults in found.items() if faults]
+
+    async def _repair(self, who: str) -> list[dict[str, Any]]:
+        """Repairs a machine, and returns what was done. A machine that changed places with it counts as repaired too."""
+        if who not in self._machines:
+            raise WrongOrder(f"no machine {who[:50]!r} in this rack")
+        plugs, one = self._plugs(), self._machines[who]
+        found = [name for name in repairable(one.faults, plugs[who]) if name in HEALTHY]
+        done: dict[str, list[str]] = {who: [HEALTHY[name][1] for name in found]}
+        if found:
+            await self._set_faults(one, _changed(one, {name: HEALTHY[name][0] for name in found}))
+        for name, moved in straightened(who, plugs).items():
+            other = self._machines[name]
+            await self._set_faults(other, _changed(other, {"cables": away(plugs[name], moved)}))
+            done.setdefault(name, []).extend(f"{link} is plugged into {port or 'nothing'}" for link, port in moved.items())
+        return [{**_identity(self._machines[name]), "done": words} for name, words in done.items() if words]
 
     def _status(self) -> dict[str, Any]:
         machines = list(self._machines.values())
@@ -264,7 +292,7 @@ class QemuRack:
             "installed": "",
             "hostname": "",
             "pid": one.pid,
-            "lit": self._chassis[guest.name].lit,
+            "lit": self._chassis[guest.name].light.shown != "off",
             "serial_log": str(newest[0].path) if newest else "",
         }
 
@@ -287,6 +315,16 @@ class QemuRack:
                 }
             )
         return out
+
+
+def _identity(one: Machine) -> dict[str, Any]:
+    guest = one.guest
+    return {"name": guest.name, "mac": guest.nics[0].mac, "uuid": guest.uuid, "serial": guest.serial}
+
+
+def _home(one: Machine) -> dict[str, str]:
+    """Link -> the switch port that its cable belongs into."""
+    return {**{nic.link: f"{nic.switch}:{nic.port}" for nic in one.guest.nics}, "bmc": "mgmt"}
 
 
 def _at(address: str, port: int) -> tuple[str, int]:

@@ -1,7 +1,8 @@
 """`attempt` on a simulated installed system: the output of `images/node/attempt`, for the attempts on the machine's disk.
 
-start ID.LEG TIMEOUT_S <TAR, wait ID.LEG SECONDS, log ID.LEG OFFSET, ack ID.LEG, list: one line of JSON each. Exit 0 a state was printed,
-1 it failed, 2 bad use. The same id never starts twice; a task that ran when the machine went down is lost.
+start ID.LEG TIMEOUT_S [SECONDS [ACKED ...]] <TAR, wait ID.LEG SECONDS [OFFSET], log ID.LEG OFFSET, ack ID.LEG, list: one line of JSON
+each. Exit 0 a state was printed, 1 it failed, 2 bad use. The same id never starts twice. A task that ran when the machine went down is
+lost.
 """
 
 from __future__ import annotations
@@ -52,26 +53,34 @@ class Attempts:
     async def command(self, words: list[str], stdin: bytes) -> Output:
         """Carries out `attempt WORDS`."""
         verb, rest = (words[0], words[1:]) if words else ("", [])
-        numbers = {"start": (1, 604800), "wait": (0, 3600), "log": (0, 9999999999)}
+        numbers = {"start": (1, 604800, 99), "wait": (0, 3600, 3), "log": (0, 9999999999, 2)}
         if verb == "list" and not rest:
             shown = b"".join(self._show(id) for id in sorted(self._system.attempts))
             return 0, shown
         if verb == "ack" and len(rest) == 1 and _ID.match(rest[0]):
             return self._acknowledge(rest[0])
-        if verb not in numbers or len(rest) != 2 or not _ID.match(rest[0]) or not rest[1].isdecimal():
-            return 2, b"usage: attempt start ID.LEG TIMEOUT_S | wait ID.LEG SECONDS | log ID.LEG OFFSET | ack ID.LEG | list\n"
+        least, most, most_words = numbers.get(verb, (0, 0, 0))
+        more = rest[2:3]
+        known = 2 <= len(rest) <= most_words and all(map(_ID.match, [rest[0], *rest[3:]]))
+        if not known or not all(map(str.isdecimal, rest[1:3])):
+            return 2, b"usage: attempt start | wait | log | ack | list\n"
         id, number = rest[0], int(rest[1])
-        least, most = numbers[verb]
         if not least <= number <= most:
             return 2, b"usage: the number is out of range\n"
-        if verb == "start":
-            return self._start(id, number, stdin)
         if verb == "log":
-            return 0, self._log(id)[number : number + LOG_CHUNK]
+            return 0, self._log(id, number)
+        if verb == "start":
+            for one in rest[3:]:
+                self._acknowledge(one)
+            code, out = self._start(id, number, stdin)
+            if code or not more:
+                return code, out
+            number = int(more[0])
         runner = self._running[id].runner if id in self._running else None
         if runner is not None and number:
             await asyncio.wait({runner}, timeout=number)
-        return 0, self._show(id)
+        offset = int(more[0]) if verb == "wait" and more else 0
+        return 0, self._show(id) + (self._log(id, offset) if more else b"")
 
     def _state(self, id: str) -> str:
         if id in self._system.acknowledged:
@@ -96,11 +105,12 @@ class Attempts:
             shown["gives"] = found.gives
         return json.dumps(shown, separators=(",", ":")).encode() + b"\n"
 
-    def _log(self, id: str) -> bytes:
-        if id in self._running:
-            return bytes(self._running[id].task.log)
+    def _log(self, id: str, offset: int) -> bytes:
         found = self._system.attempts.get(id)
-        return found.log.encode("utf-8", "surrogateescape") if found is not None else b""
+        text = found.log.encode("utf-8", "surrogateescape") if found is not None else b""
+        if id in self._running:
+            text = bytes(self._running[id].task.log)
+        return text[offset : offset + LOG_CHUNK]
 
     def _start(self, id: str, limit_s: int, tar: bytes) -> Output:
         if id in self._system.acknowledged or id in self._system.attempts:

@@ -20,14 +20,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, structs
 
 from ..counters import Counters
 from .nonvolatile import Disk, NonVolatile, NonVolatileFile, System, Volume
-from .spec import DiskDef, Faults, Hardware, Nic, SimulatedRackSpec, another_board
+from .spec import DiskDef, Faults, Hardware, Nic, SimulatedRackSpec, another_board, home_ports
 from .switch import telephone
 
 Json = Any
@@ -164,6 +164,8 @@ class Machine:
         counters: Counters,
     ) -> None:
         self.hardware = hardware
+        self.home = home_ports(spec, hardware.number)
+        """Link -> the switch port that its cable belongs into."""
         self.spec = spec
         self.faults = faults
         self.counters = counters
@@ -228,7 +230,7 @@ class Machine:
         self.hardware = another_board(self.hardware, self.nonvolatile.board, keep_nics)
         self.save()
 
-    def recable(self, cables: dict[str, str]) -> None:
+    def recable(self, cables: Mapping[str, str]) -> None:
         """Moves cables to other ports (link -> `switch:port`, empty: pulled). From now on the machine's ports hear those."""
         nics = []
         for nic in self.hardware.nics:

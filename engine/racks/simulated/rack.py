@@ -20,17 +20,20 @@ import msgspec
 from ..bmc.farms import AnyBmc, Bmcs, in_band
 from ..bmc.ipmi import DEAD
 from ..bmc.label import About
+from ..bmc.light import Light
 from ..counters import Counters
 from ..director import Director
+from ..kept_faults import KeptFaults
 from ..namespace import INNER
 from ..orders import WrongOrder, mood
+from ..repair import HEALTHY, SERVER, Cabling, away, cabling, repairable, straightened
 from ..scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from . import behaviours
 from .machine import Machine, Pace
 from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
 from .power_on import MachineRunner
-from .rogue import SharedPort
+from .rogue import Rogue, SharedPort
 from .spec import Faults, Hardware, SimulatedRackSpec, faults_of, hardware
 from .ssh_side import FarmSide
 from .switch import Switches
@@ -39,6 +42,8 @@ from .veth import VethWiring
 from .wiring import LaneWiring, Wiring
 
 log = logging.getLogger(__name__)
+UPLINK = 48
+"""Number of the admin node's own port on tor1. A larger rack has it after those of its machines."""
 
 
 class _Chassis:
@@ -51,7 +56,7 @@ class _Chassis:
         self.password = password
         self._runner = runner
         self._loop = loop
-        self.lit = False
+        self.light = Light()
 
     def power_state(self) -> bool:
         return self._runner.machine.nonvolatile.power
@@ -70,9 +75,6 @@ class _Chassis:
         nonvolatile.boot_always = chosen if persistent else ""  # type: ignore[assignment]
         self._loop.call_soon_threadsafe(self._runner.machine.save)
 
-    def identify(self, seconds: int) -> None:
-        self.lit = seconds != 0
-
 
 class SimulatedRack:
     """The rack of a folder. Call `start` in the loop that will drive it, then `close`."""
@@ -81,7 +83,8 @@ class SimulatedRack:
         """`scenario`: its faults win over those of the spec."""
         self.scenario = scenario or Scenario()
         spec = msgspec.structs.replace(spec, faults=_over(spec.faults, self.scenario.faults))
-        self.spec = spec
+        self._kept = KeptFaults(folder)
+        self.spec = spec = self._kept.applied(spec, faults_of)
         self._director = Director(self.scenario, folder, self)
         self.counters = Counters()
         self._folder = folder
@@ -104,7 +107,7 @@ class SimulatedRack:
         files.mkdir(parents=True, exist_ok=True)
         self._wiring = wiring = self._wire()
         self._shared = SharedPort(wiring.dhcp)
-        self._shared.rogue = self.scenario.rogue
+        self._shared.rogue = self._kept.server(self.scenario.rogue, Rogue)
         self._farm.start()
         self._ssh.start(loop, wiring, spec.engine_key)
         self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
@@ -134,7 +137,7 @@ class SimulatedRack:
                 spec.relay,
                 self.counters,
             )
-        return VethWiring(INNER, self.counters)
+        return VethWiring(INNER, self.counters, ("tor1", f"swp{max(UPLINK, spec.nodes + 1)}"))
 
     def _bmc(self, runner: MachineRunner, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> AnyBmc:
         assert self._wiring is not None
@@ -183,6 +186,10 @@ class SimulatedRack:
                 return {"done": [runner.machine.name for runner in chosen]}
             case "fault", [who, text]:
                 return self._fault(who, text)
+            case "faulty", []:
+                return {"faulty": self._faulty()}
+            case "repair", [who]:
+                return {"repaired": self._repair(who)}
             case _:
                 raise WrongOrder(f"unknown: {verb} {' '.join(words)}"[:200])
 
@@ -205,7 +212,7 @@ class SimulatedRack:
         """Carries out a scenario's action (`director.Stage`)."""
         match action:
             case SetRogue():
-                self._shared.rogue = action.rogue
+                self._set_server(action.rogue)
             case Power():
                 for runner in self._named(action.machine, machine):
                     runner.power(action.how)
@@ -228,7 +235,8 @@ class SimulatedRack:
         new = DEAD if faults.cables.get("bmc") == "" else mood(faults.bmc)
         runner.machine.faults = faults
         if "cables" in given:
-            runner.machine.recable(faults.cables)
+            runner.machine.recable(cabling(runner.machine.home, faults).now)
+        self._kept.keep(runner.machine.name, faults)
         if (bmc := self._bmcs.get(runner.machine.name)) is not None:
             bmc.mood = new
 
@@ -242,6 +250,40 @@ class SimulatedRack:
         except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as wrong:
             raise WrongOrder(f"not a fault: {wrong}") from wrong
         return {"faulty": [runner.machine.name for runner in chosen]}
+
+    def _set_server(self, server: Rogue | None) -> None:
+        self._shared.rogue = server
+        self._kept.keep_server(server)
+
+    def _plugs(self) -> dict[str, Cabling]:
+        return {name: cabling(runner.machine.home, runner.machine.faults) for name, runner in self._runners.items()}
+
+    def _faulty(self) -> list[dict[str, Any]]:
+        """The machines with something to repair."""
+        plugs, out = self._plugs(), []
+        for name, runner in self._runners.items():
+            if found := repairable(runner.machine.faults, plugs[name]):
+                out.append({**_identity(runner.machine), "faults": found})
+        return out + ([{"name": SERVER, "faults": [SERVER]}] if self._shared.rogue is not None else [])
+
+    def _repair(self, who: str) -> list[dict[str, Any]]:
+        """Repairs a machine, and returns what was done. A machine that changed places with it counts as repaired too."""
+        if who == SERVER and self._shared.rogue is not None:
+            self._set_server(None)
+            return [{"name": SERVER, "done": ["the second DHCP server is unplugged"]}]
+        [runner] = self._chosen(who) if who != "all" else [None]
+        if runner is None:
+            raise WrongOrder("expected one machine")
+        plugs = self._plugs()
+        found = repairable(runner.machine.faults, plugs[who])
+        done: dict[str, list[str]] = {who: [HEALTHY[name][1] for name in found if name in HEALTHY]}
+        self._set_faults(runner, {name: HEALTHY[name][0] for name in found if name in HEALTHY})
+        for name, moved in straightened(who, plugs).items():
+            machine = self._runners[name].machine
+            self._set_faults(self._runners[name], {"cables": away(plugs[name], moved)})
+            nics = {nic.link: nic.name for nic in machine.hardware.nics}
+            done.setdefault(name, []).extend(f"{nics.get(link, link)} is plugged into {port or 'nothing'}" for link, port in moved.items())
+        return [{**_identity(self._runners[name].machine), "done": words} for name, words in done.items() if words]
 
     def _status(self) -> dict[str, Any]:
         machines = [runner.machine for runner in self._runners.values()]
@@ -281,6 +323,11 @@ class SimulatedRack:
             "installed": machine.system.os if machine.system is not None else "",
             "hostname": machine.system.hostname if machine.system is not None else "",
         }
+
+
+def _identity(machine: Machine) -> dict[str, Any]:
+    one = machine.hardware
+    return {"name": one.name, "mac": one.nics[0].mac, "uuid": one.uuid, "serial": one.serial}
 
 
 def _over(below: dict[str, Faults], above: dict[str, Faults]) -> dict[str, Faults]:

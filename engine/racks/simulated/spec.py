@@ -68,6 +68,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     uuid_of: str = ""
     cables: dict[str, str] = {}
     """Link (`1g0`, `1g1`, `bmc`) -> `switch:port`, or empty for no cable."""
+    light: dict[str, float] = {}
+    """Link (`1g1`) -> dBm that the optical module of its port receives. Without an entry the port is copper."""
     firmware_s: float = 0.0
     """Seconds of its firmware's self test; 0: as its family has."""
     stall_s: float = 0.0
@@ -358,6 +360,12 @@ def hardware(spec: SimulatedRackSpec) -> list[Hardware]:
     made = [_machine(spec, i) for i in range(1, spec.nodes + 1)]
     by_name = {one.name: one for one in made}
     return [_spoil(one, faults_of(spec, one.name), by_name) for one in made]
+
+
+def home_ports(spec: SimulatedRackSpec, number: int) -> dict[str, str]:
+    """Link of that machine -> the switch port that its cable belongs into."""
+    one = _machine(spec, number)
+    return {**{nic.link: f"{nic.switch}:{nic.port}" for nic in one.nics}, "bmc": one.bmc_port}
 
 
 def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:

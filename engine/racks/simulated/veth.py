@@ -2,6 +2,7 @@
 
 * Machines without an address speak DHCP in raw Ethernet frames from their own MACs (packet(7)), with the broadcast bit, as most ROMs do.
   A filter in the kernel passes only packets to UDP port 68, so that bulk data costs nothing here.
+* The admin node's own cable ends in a port, too. Its switch speaks LLDP there, so the engine hears where it is.
 * An address is on the interface (rtnetlink(7)) while a machine or BMC holds it, so that ARP and unreachable hosts are real.
 
 Trap: an address may be held twice (a machine asks again before it let go, twins), hence the counts.
@@ -9,6 +10,8 @@ Trap: an address may be held twice (a machine asks again before it let go, twins
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -21,6 +24,7 @@ from engine.wire.dhcp import DhcpRequest, encode_request
 from engine.wire.frame import udp_frame
 
 from ..counters import Counters
+from .switch import frame
 from .wiring import DhcpPort, SocketPort
 
 _BROADCAST_MAC = b"\xff" * 6
@@ -45,6 +49,10 @@ _FILTER = (
     (0x6, 0, 0, 0x40000),
     (0x6, 0, 0, 0),
 )
+
+
+SPEAK_S = 5.0
+"""Seconds between two LLDP frames. Real switches send one every 30 s."""
 
 
 class RawPort(SocketPort):
@@ -75,12 +83,14 @@ class RawPort(SocketPort):
 class VethWiring:
     """Real addresses on `interface`, which leads to the admin node. Raises OSError without the privilege."""
 
-    def __init__(self, interface: str, counters: Counters) -> None:
+    def __init__(self, interface: str, counters: Counters, admin_port: tuple[str, str]) -> None:
+        """`admin_port`: switch and port of the admin node's cable."""
         self._index = _index(interface)
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         self._netlink.bind((0, 0))
         self._holders: dict[str, int] = {}
         self._dhcp = RawPort(interface, counters)
+        self._speaking = asyncio.get_running_loop().create_task(_speak(interface, frame(*admin_port)))
 
     @property
     def dhcp(self) -> DhcpPort:
@@ -105,6 +115,7 @@ class VethWiring:
             self._order(_RTM_DELADDR, address, 0, _EADDRNOTAVAIL)
 
     def close(self) -> None:
+        self._speaking.cancel()
         self._dhcp.close()
         self._netlink.close()
 
@@ -121,6 +132,16 @@ class VethWiring:
             code = -struct.unpack_from("=i", answer, 16)[0]
             if code not in (0, harmless):
                 raise OSError(code, os.strerror(code), address)
+
+
+async def _speak(interface: str, octets: bytes) -> None:
+    """Sends a switch's frame to the admin node, until it is cancelled."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as sock:
+        sock.setblocking(False)
+        while True:
+            with contextlib.suppress(OSError):  # the link is down, or the engine is not there
+                sock.sendto(octets, (interface, 0))
+            await asyncio.sleep(SPEAK_S)
 
 
 def _index(interface: str, seconds: float = 10.0) -> int:

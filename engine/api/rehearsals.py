@@ -1,0 +1,23 @@
+"""Which Crowbars are on this machine, and repairs by hand in a rehearsal. Separate from `control`, because a console that attaches does
+not load the whole engine."""
+
+from __future__ import annotations
+
+from ..racks import RackError
+from ..rehearsal.known import Crowbar, find, is_rehearsal, opened, plan_of, remember
+from ..rehearsal.repair import Faulty, faulty, rack_runs, repair, unplug_server
+
+__all__ = [
+    "Crowbar",
+    "Faulty",
+    "RackError",
+    "faulty",
+    "find",
+    "is_rehearsal",
+    "opened",
+    "plan_of",
+    "rack_runs",
+    "remember",
+    "repair",
+    "unplug_server",
+]
