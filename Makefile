@@ -27,9 +27,9 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 	$(PYTEST) tests/core/test_architecture.py
 
-# Six at a time, a file to a worker, the longest first: most of the time is waiting for real time-outs. A test that hangs fails, and says where.
+# Four at a time, a file to a worker, the longest first: most of the time is waiting for real time-outs. A test that hangs fails, and says where.
 test: check
-	$(PYTEST) -m 'not slow and not qemu' -n 6 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS)
+	$(PYTEST) -m 'not slow and not qemu' -n 4 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS)
 
 # Meant for a weekly run: the tests against the newest version of everything that pyproject.toml allows.
 newest: NEWEST := .venv-newest

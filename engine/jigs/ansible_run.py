@@ -98,7 +98,7 @@ def environment(here: Path, sockets: Path, forks: int) -> dict[str, str]:
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_FORKS": str(forks),
-        "ANSIBLE_TIMEOUT": "15",
+        "ANSIBLE_TIMEOUT": "30",
         "ANSIBLE_NO_TARGET_SYSLOG": "True",
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_DEPRECATION_WARNINGS": "False",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from crowbar_process import crowbar, saved_machines
@@ -29,14 +30,16 @@ def test_the_default_plans_cluster(store: Path) -> None:
     assert all(f"{name}.rehearsal.test=http://192.168." in cluster for name in MEMBERS)
     assert len({text.partition("\n")[0] for text in files}) == 3, "each its own name"
 
-    # The first `ready` of a member waits for its own `etcd-ready`, and that for all members that there are. One that is found later joins them.
+    # `etcd-ready` of a member begins after all members that there are at this moment. One that is found later joins them.
     known: set[str] = set()
     active: set[str] = set()
+    begun: set[str] = set()
     for line in crowbar(store, "events").out.splitlines():
         name = next((name for name in MEMBERS if f" {name} " in f" {line} "), "")
         known |= {name} if "etcd-member waiting" in line else set()
         active |= {name} if "etcd-member active" in line else set()
-        if name and " ready active" in line:
-            break
+        for at in re.findall(r"etcd-ready(?: on (\S+))? transition", line):
+            begun.add(at or name)
+            assert known <= active, line
+    assert begun == set(MEMBERS)
     assert known
-    assert known <= active

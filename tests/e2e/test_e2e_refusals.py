@@ -86,7 +86,7 @@ def test_a_second_claim(machine: FakeMachine) -> None:
     )  # its token is good
     again = machine.hello("boot-a")
     assert again.status == 200, again
-    assert again.json == first.json
+    assert {**again.json, "time": 0} == {**first.json, "time": 0}
 
 
 def test_a_nonce_that_was_never_given_out(machine: FakeMachine) -> None:

@@ -128,7 +128,7 @@ def test_another_host_key_is_told_and_nothing_runs(rig: Rig) -> None:
     other = engine_key(rig.path / "keys" / "other").public
     got = rig.run(target=SshTarget(address="127.0.0.1", port=rig.sshd.port, user=getpass.getuser(), host_key=other))
     assert got.unreachable
-    assert reason(got)[0] == "host_key"
+    assert reason(got)[0] == "host_key", (reason(got), rig.log())
     assert not (rig.path / "ran").exists()
     assert rig.run(resume=True).what == "lost", "nothing of it runs, so verify decides"
 
