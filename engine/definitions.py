@@ -201,6 +201,8 @@ class AttributeDef(Struct, frozen=True, kw_only=True):
     """The role that gives it. Empty: an attribute of the node or the site."""
     secret: bool = False
     """True if its value is a handle of a sealed secret, which only the runner opens."""
+    generate: bool = False
+    """True if the engine makes this secret when it is first needed. Its default is the handle (`generated`)."""
     source: str = ""
     """Attribute that a discovery role gives, from whose value this one is taken at `pointer`. Empty: nodes do not report it so."""
     pointer: str = ""
@@ -287,7 +289,7 @@ FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
-TOOLS = ("disks", "from-source", "service")
+TOOLS = ("cloud", "disks", "from-source", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")

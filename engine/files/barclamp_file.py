@@ -13,8 +13,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
-from ..core.roles import pointer
-from ..core.roles.pointer import PointerError
+from ..core.roles.sealed import generated
 from ..core.roles.wishes import OF_NODES
 from ..definitions import (
     FAMILIES,
@@ -84,7 +83,7 @@ _MACHINE = {fact.removeprefix(f"{MACHINE}."): kind for fact, kind in FACTS.items
 
 VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
-ATTRIBUTE_KEYS = ("name", "path", "schema", "default", "description", "secret", "from", "pointer")
+ATTRIBUTE_KEYS = ("name", "path", "schema", "default", "description", "secret", "generate", "from", "pointer")
 ROLE_KEYS = (
     "name",
     "stage",
@@ -198,17 +197,22 @@ class BarclampFile:
             keys["default"].fail("a secret has no default: its value comes from the plan's secrets, or from crowbar set")
         if secret and schema.get("type", "string") != "string":
             keys["schema"].fail("a secret is text: its schema needs type: string")
+        generate = keys["generate"].truth() if "generate" in keys else False
+        if generate and not secret:
+            keys["generate"].fail("only a secret is generated: it needs secret: true")
+        default = self._default(keys["default"], schema) if "default" in keys else None
         self.into.elements[name] = keys.get("path", keys["name"])
         self.into.attributes[name] = AttributeDef(
             name=name,
             path=keys["path"].name("a path like a/b/c", _PATH, 200) if "path" in keys else name,
             schema=schema,
-            default=self._default(keys["default"], schema) if "default" in keys else None,
+            default=generated(name) if generate else default,
             description=keys.describe(),
             barclamp=self.name,
             secret=secret,
+            generate=generate,
             source=self._source(keys, secret),
-            pointer=self._pointer(keys["pointer"]) if "pointer" in keys else "",
+            pointer=keys["pointer"].pointer() if "pointer" in keys else "",
         )
 
     def _schema(self, element: Element) -> dict[str, Json]:
@@ -251,15 +255,6 @@ class BarclampFile:
             keys["from"].fail("a secret is not taken from what nodes report")
         self.into.sources.append((keys["from"], keys["name"].text()))
         return keys["from"].text("an attribute's name")
-
-    def _pointer(self, element: Element) -> str:
-        text = element.text("a JSON pointer like /a/0/b")
-        try:
-            pointer.parts(text)
-        except PointerError as error:
-            element.fail(f"expected a JSON pointer like /a/0/b, not {shown(text)}: {error}")
-            return ""
-        return text
 
     def _role(self, element: Element) -> None:
         keys = element.fields(ROLE_KEYS, ("name", "stage", "jig"))
@@ -407,7 +402,7 @@ class BarclampFile:
                 return Want(name="")
             wanted.append((keys["name"], name := keys["name"].text("an attribute's name")))
             at = keys["at"].name("a path like a/b/c", _PATH, 200) if "at" in keys else ""
-            place = self._pointer(keys["pointer"]) if "pointer" in keys else ""
+            place = keys["pointer"].pointer() if "pointer" in keys else ""
             if "pointer" in keys:
                 self.into.places.append((keys["pointer"], name, place))
                 if place and not at and not _PATH.fullmatch(place[1:]):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
+from ..core.roles import pointer
 from ..definitions import Json
 from .mistakes import Mistakes, PlanMistake, listed, nearest, shown
 from .yaml_source import Listing, Tree, Word, plain
@@ -201,6 +202,16 @@ class Element:
             self.fail("a schema may refer to parts of itself only ($ref: '#/...')")
             return {}
         return value
+
+    def pointer(self) -> str:
+        """A JSON pointer (RFC 6901). Empty after a mistake."""
+        text = self.text("a JSON pointer like /a/0/b")
+        try:
+            pointer.parts(text)
+        except pointer.PointerError as error:
+            self.fail(f"expected a JSON pointer like /a/0/b, not {shown(text)}: {error}")
+            return ""
+        return text
 
     def fits(self, schema: Mapping[str, Json], secret: bool = False) -> Json:
         """A JSON value that fits the schema."""

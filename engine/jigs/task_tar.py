@@ -64,9 +64,10 @@ def task_tar(order: Order) -> bytes:
             raise TaskTarError(f"role {order.role.name} has no file {action!r} in {order.folder or 'its barclamp'}")
         files["run"] = files[action]
     for tool in order.role.tools:
-        if tool in files:
-            raise TaskTarError(f"{order.folder}/{tool} has the name of a tool that travels with the role")
-        files[tool] = (TOOLS / tool, 0o755)
+        for part in tool_files(TOOLS / tool):
+            if part.name in files:
+                raise TaskTarError(f"{order.folder}/{part.name} has the name of a tool that travels with the role")
+            files[part.name] = (part, 0o755)
     if action == "run" and order.role.installs_packages:
         if "run" in made:
             made[ROLE_RUN] = made.pop("run")
@@ -89,6 +90,11 @@ def task_tar(order: Order) -> bytes:
         with open(path, "rb") as file:
             out += entry(name, file.read(), _mode(name, 0o755 if mode & 0o100 else 0o644))
     return closed(out, order.attributes)
+
+
+def tool_files(tool: Path) -> list[Path]:
+    """A tool is one file, or a folder of files."""
+    return sorted(path for path in tool.iterdir() if path.is_file()) if tool.is_dir() else [tool]
 
 
 def _mode(name: str, other: int) -> int:

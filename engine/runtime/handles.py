@@ -2,20 +2,27 @@
 
 {"$secret": "credential"}    the credential of the node's installation that is being made
 {"$secret": "bmc-account"}   the password of the engine's account in the node's BMC
+{"$secret": "certificate"}   the node's key and certificate
+{"$secret": "made/..."}      a secret that the engine makes
 {"$secret": NAME}            a secret of the plan
-{"$engine": ...}             the public key by which the engine logs in
+{"$engine": "key"}           the public key by which the engine logs in
+{"$engine": "authority"}     the certificate of the site's authority
 {"$image": NAME}             where an installer fetches an image, with a ticket for this boot
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from .. import reasons
+from ..core.roles.sealed import GENERATED
 from ..core.world.world import World
 from ..definitions import Json
 from ..images.shelf import Images
 from ..model import Node
+from ..trust.authority import site_authority
+from ..trust.node_certificates import node_certificate
 from ..trust.tokens import Keys
 from ..trust.vault import Vault, bmc_account
 
@@ -31,17 +38,18 @@ class NotOpened(LookupError):
 class Handles:
     """`images` are those that can be served now; None before the services are started."""
 
-    def __init__(self, *, keys: Keys, vault: Vault, public_key: str, images: Callable[[], Images | None]) -> None:
-        self._keys, self._vault, self._public_key, self._images = keys, vault, public_key, images
+    def __init__(self, *, keys: Keys, vault: Vault, public_key: str, images: Callable[[], Images | None], folder: Path) -> None:
+        """`folder`: of the keys."""
+        self._keys, self._vault, self._public_key, self._images, self._folder = keys, vault, public_key, images, folder
 
     def open(self, world: World, node: Node, handle: Json) -> Json:
         """The value behind a handle, for a node. Raises LookupError with a sentence, or NotOpened."""
         ((kind, name),) = handle.items()
         match kind:
             case "$secret":
-                return self._secret(node, str(name))
+                return self._certificate(world, node) if name == "certificate" else self._secret(node, str(name))
             case "$engine":
-                return self._public_key
+                return site_authority(self._folder).pem.decode() if name == "authority" else self._public_key
             case "$image":
                 return self._image(world, node, str(name))
         raise LookupError(f"there is no handle {kind}")
@@ -52,7 +60,12 @@ class Handles:
                 return self._keys.credential(node.id, node.installing)
             case "bmc-account":
                 return self._vault.made(bmc_account(node.id))
-        return self._vault.needed(name)
+        return self._vault.made(name) if name.startswith(GENERATED) else self._vault.needed(name)
+
+    def _certificate(self, world: World, node: Node) -> str:
+        addresses = [address for (of, _network), address in world.address_of.items() if of == node.id]
+        names = dict.fromkeys((node.name, node.name.split(".")[0]))
+        return node_certificate(self._vault, site_authority(self._folder), node.id, [*names], sorted(addresses))
 
     def _image(self, world: World, node: Node, name: str) -> Json:
         images = self._images()

@@ -5,14 +5,15 @@
     server.pem  0600  private key and certificate of the engine, made at every start for its present addresses
     api.pem     0600  the same for the HTTP API, if it does not listen on loopback only
 
-Daemons of the admin node get a certificate of their own in the folder of their files (`daemon_certificate`).
+Daemons of the admin node get a certificate of their own in the folder of their files (`daemon_certificate`). Services of nodes get one that
+the engine keeps sealed (`node_certificates`).
 
 `certificates` has a second authority, for the certificates of operators.
 
 Rules
 * Certificates are valid from 1970 without an end (99991231235959Z, RFC 5280 section 4.1.2.5): a server with an empty clock battery must
   be able to say hello. To replace a leaked key, delete the files; nodes learn the new one at their next network boot.
-* The authority may sign only for the engine: path length 0, and only server certificates.
+* The authority signs no other authority (path length 0), and only server certificates.
 * A lost authority is replaced the same way: delete the files and restart.
 """
 
@@ -67,8 +68,7 @@ def site_trust(folder: Path, addresses: Sequence[str], file: str = SERVER) -> Si
 
     Raises OSError where the folder cannot be written, KeyFileError for files that are not what they must be, or that others may read.
     """
-    remedy = f"restore {CA_KEY} and {CA_CERTIFICATE} from a backup, or delete both: nodes learn the new ones at their next boot"
-    site = authority(folder, CA_KEY, CA_CERTIFICATE, "Crowbar site", remedy)
+    site = site_authority(folder)
     _certify(folder / file, site.key, site.certificate, addresses)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -76,17 +76,22 @@ def site_trust(folder: Path, addresses: Sequence[str], file: str = SERVER) -> Si
     return SiteTrust(ca=site.pem, context=context)
 
 
+def site_authority(folder: Path) -> Authority:
+    """Reads the authority in the folder of keys, or makes it. Raises OSError, KeyFileError."""
+    remedy = f"restore {CA_KEY} and {CA_CERTIFICATE} from a backup, or delete both: nodes learn the new ones at their next boot"
+    return authority(folder, CA_KEY, CA_CERTIFICATE, "Crowbar site", remedy)
+
+
 def daemon_certificate(keys: Path, folder: Path, name: str) -> None:
     """Keeps `NAME.key`, `NAME.crt` (both PEM; NAME is the certificate's only name) and `ca.crt` in `folder`. What is there stays while it
     is of this authority, so that a restart of the engine restarts no daemon. Raises OSError, KeyFileError."""
-    remedy = f"restore {CA_KEY} and {CA_CERTIFICATE} from a backup, or delete both: nodes learn the new ones at their next boot"
-    site = authority(keys, CA_KEY, CA_CERTIFICATE, "Crowbar site", remedy)
+    site = site_authority(keys)
     paths = folder / f"{name}.key", folder / f"{name}.crt", folder / CA_CERTIFICATE
     if all(path.is_file() for path in paths) and paths[2].read_bytes() == site.pem:
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate(site.key, site.certificate, key, name, [x509.DNSName(name)])
+    certificate = certificate_for(site.key, site.certificate, key, name, [x509.DNSName(name)])
     key_file.replace(paths[0], pem(key))
     key_file.replace(paths[1], certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     key_file.replace(paths[2], site.pem, 0o644)
@@ -130,17 +135,18 @@ def _new_authority(paths: tuple[Path, Path], what: str) -> Authority:
 def _certify(path: Path, ca_key: ec.EllipticCurvePrivateKey, ca: x509.Certificate, addresses: Sequence[str]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.IPAddress(ipaddress.IPv4Address(address)) for address in dict.fromkeys(addresses)]
-    certificate = _certificate(ca_key, ca, key, "Crowbar engine", names)
+    certificate = certificate_for(ca_key, ca, key, "Crowbar engine", names)
     key_file.replace(path, pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
 
 
-def _certificate(
+def certificate_for(
     ca_key: ec.EllipticCurvePrivateKey,
     ca: x509.Certificate,
     key: ec.EllipticCurvePrivateKey,
     name: str,
     names: Sequence[x509.GeneralName],
 ) -> x509.Certificate:
+    """A server's certificate for these names and addresses."""
     return (
         builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), ca.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -270,6 +270,10 @@ NOT_HERE: dict[str, str] = {
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
+    **dict.fromkeys(
+        ("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
+        "tests/openstack runs it on Debian with the real daemons",
+    ),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""

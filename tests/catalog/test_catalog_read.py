@@ -58,6 +58,11 @@ def test_shipped_roles(whole: Catalog) -> None:
         "package-sources",
         "gunicorn-wheels",
         "about-page",
+        "openstack-database",
+        "openstack-messages",
+        "openstack-cache",
+        "openstack-front",
+        "keystone",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
@@ -408,5 +413,5 @@ def test_what_cannot_be_watched(tmp_path: Path, keys: str, wrong: str) -> None:
 def test_a_shipped_schema_is_right_and_its_default_fits(attribute: AttributeDef) -> None:
     """The program takes both as they are: to look at them would take longer than to read all barclamps."""
     Draft202012Validator.check_schema(attribute.schema)
-    if attribute.default is not None:
+    if attribute.default is not None and not attribute.generate:
         Draft202012Validator(attribute.schema).validate(attribute.default)

@@ -89,7 +89,7 @@ def test_the_factory_s_account_comes_before_the_site_s(vault: Vault, bmc: Factor
 
 
 def test_each_bmc_has_its_own(vault: Vault, tmp_path: Path) -> None:
-    handles = Handles(keys=Keys(b"k" * 32), vault=vault, public_key="", images=lambda: None)
+    handles = Handles(keys=Keys(b"k" * 32), vault=vault, public_key="", images=lambda: None, folder=tmp_path)
     world: Any = None
     made = {handles.open(world, Node(id=f"n{i}", name="x"), {"$secret": "bmc-account"}) for i in range(1, 21)}
     assert len(made) == 20

@@ -40,6 +40,8 @@ KEPT: dict[str, Json] = {
     "engine-key": {"$engine": "key"},
     "credential": {"$secret": "credential"},
     "bmc-account": {"$secret": "bmc-account"},
+    "node-certificate": {"$secret": "certificate"},
+    "site-authority": {"$engine": "authority"},
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
@@ -208,7 +210,13 @@ def handles(view: View, role: NodeRole) -> dict[str, Json]:
 def _is_the_engines(view: View, role: NodeRole, name: str, value: Json) -> bool:
     """True if the engine made this handle for this attribute: it computes it, or sealed the secret for it."""
     definition = view.catalog.attributes.get(name)
-    return value == engine_value(view, role, name) or bool(definition is not None and definition.secret and sealed.name_in(value))
+    if value == engine_value(view, role, name):
+        return True
+    return (
+        definition is not None
+        and definition.secret
+        and (bool(sealed.name_in(value)) or (definition.generate and value == definition.default))
+    )
 
 
 def is_handle(value: Json) -> bool:

@@ -13,11 +13,18 @@ from ..world.world import World
 
 PREFIX = "sealed/"
 """Begins each such name. The secrets of a plan have names without `/`."""
+GENERATED = "made/"
+"""Begins the name of a secret that the engine makes itself, because its attribute says `generate`."""
 FINGERPRINT = 8
 
 
 def handle(name: str) -> dict[str, Json]:
     return {"$secret": name}
+
+
+def generated(attribute: str) -> dict[str, Json]:
+    """The handle of the secret that the engine makes for an attribute."""
+    return handle(GENERATED + attribute)
 
 
 def name_in(value: Json) -> str:

@@ -1,0 +1,71 @@
+"""Keystone under uWSGI, with Fernet tokens. The keys of the tokens are made here once; a second node of Keystone would need the same."""
+
+from pathlib import Path
+
+from cloud import Answer, Check, File, Service, Site, Step
+from cloud_api import REGION, Fault, Http, Keystone
+
+CONF = "/etc/keystone/keystone.conf.d/crowbar.conf"
+KEYS = Path("/etc/keystone/fernet-keys"), Path("/etc/keystone/credential-keys")
+
+
+def service(site: Site) -> Service:
+    user = "keystone"
+    database = site.database("keystone", user, site("keystone-database-password"))
+    password = site("cloud-admin-password")
+    internal, public = site.url("keystone", "/v3"), site.public_url("keystone", "/v3")
+    who = ["--keystone-user", user, "--keystone-group", user]
+    admin = Keystone(internal, password)
+    return Service(
+        databases=[database],
+        files={
+            CONF: File(_configuration(site), group=user),
+            "/etc/keystone/keystone-uwsgi.ini": site.uwsgi("keystone", "keystone-api", user, "wsgi-file = /usr/bin/keystone-wsgi-public"),
+        },
+        steps=[
+            Step("tables", ["keystone-manage", "db_sync"], user),
+            Step("keys of the tokens", ["keystone-manage", "fernet_setup", *who], unless=lambda: (KEYS[0] / "0").exists()),
+            Step("keys of the credentials", ["keystone-manage", "credential_setup", *who], unless=lambda: (KEYS[1] / "0").exists()),
+            Step(
+                "the first administrator",
+                ["keystone-manage", "bootstrap"],
+                user,
+                unless=lambda: _is_so(admin, internal, public),
+                environment={
+                    "OS_BOOTSTRAP_PASSWORD": password,
+                    "OS_BOOTSTRAP_ADMIN_URL": internal,
+                    "OS_BOOTSTRAP_INTERNAL_URL": internal,
+                    "OS_BOOTSTRAP_PUBLIC_URL": public,
+                    "OS_BOOTSTRAP_REGION_ID": REGION,
+                },
+            ),
+        ],
+        units=["keystone"],
+        answers=[Answer(internal)],
+        checks=[Check("the administrator can log in", lambda: _proof(admin, internal, public))],
+    )
+
+
+def _configuration(site: Site) -> dict[str, dict[str, object]]:
+    cache = ",".join(f"{one}:11211" for one in site.addresses("cloud/cache"))
+    return {
+        "database": {"connection": site.sql("keystone", "keystone", site("keystone-database-password"))},
+        "token": {"provider": "fernet", "expiration": site("token-hours") * 3600},
+        "identity": {"password_hash_rounds": 4} if site.small else {},
+        "cache": {"enabled": True, "backend": "dogpile.cache.memcached", "memcache_servers": cache},
+        "oslo_middleware": {"enable_proxy_headers_parsing": True},
+    }
+
+
+def _proof(admin: Keystone, internal: str, public: str) -> None:
+    admin.token()
+    for interface, url in (("internal", internal), ("public", public)):
+        admin.has_endpoint("identity", interface, url)
+
+
+def _is_so(admin: Keystone, internal: str, public: str) -> bool:
+    try:
+        _proof(admin, internal, public)
+    except (Fault, Http):
+        return False
+    return True
