@@ -17,8 +17,10 @@ PIPELINE = (
     "formpost staticweb copy container-quotas account-quotas slo dlo versioned_writes symlink proxy-logging proxy-server"
 )
 FILTERS = (
-    "catch_errors gatekeeper healthcheck listing_formats container_sync bulk tempurl ratelimit crossdomain formpost staticweb copy slo dlo symlink"
+    "catch_errors gatekeeper healthcheck listing_formats container_sync bulk tempurl ratelimit crossdomain "
+    "formpost staticweb copy slo dlo symlink"
 ).split()
+"""Filters that need no settings, and whose names are those of their programs."""
 ACCOUNT = "AUTH_%(project_id)s"
 USER = "rack:retriever"
 """The account and the user of the retriever in the old way."""

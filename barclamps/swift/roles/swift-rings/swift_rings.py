@@ -118,7 +118,7 @@ def _save(kind: str, builder: Any) -> None:
 
 
 def _proof(site: Site) -> None:
-    for kind, _builder_, said in _followed(site):
+    for kind, _, said in _followed(site):
         if said:
             raise Fault(f"{kind}: due: {_first(said)}")
         if not _file(kind).exists():
