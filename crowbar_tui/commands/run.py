@@ -50,7 +50,7 @@ from engine.api.control import (
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
-from engine.api.rehearsals import is_rehearsal, opened, rack_runs
+from engine.api.rehearsals import is_rehearsal, machines_beside, opened, plan_path, rack_runs
 
 from .. import lines
 from ..api_option import api_option
@@ -166,6 +166,7 @@ def _rack(text: str) -> tuple[str, int]:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None:
+        arguments.plan = plan_path(arguments.plan)
         plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
         nodes = arguments.nodes or plan.expect.nodes or 6
     else:
@@ -180,6 +181,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     catalog = site_catalog(arguments.store)
+    arguments.plan = plan_path(arguments.plan) if arguments.rehearse is not None else arguments.plan
     plan = plan_file.read_file(arguments.plan, catalog)
     for line in version_remarks(arguments.store, plan, catalog, images=arguments.rehearse is None) if INSIDE not in os.environ else ():
         print(f"crowbar: {line}", file=sys.stderr, flush=True)
@@ -213,8 +215,10 @@ def _remark(store: Path, plan: Any) -> None:
 
 
 def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that change the QEMU machines."""
+    """The options that change the QEMU machines, and the file beside the plan. Raises PlanError."""
     given = {"firmware": getattr(arguments, "firmware", None), "memory_mb": getattr(arguments, "memory", None)}
+    if arguments.plan is not None:
+        given["machines"] = machines_beside(arguments.plan) or None
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -4,6 +4,7 @@ not load the whole engine."""
 from __future__ import annotations
 
 from ..racks import RackError
+from ..rehearsal.beside import machines_beside, plan_path
 from ..rehearsal.known import Crowbar, find, is_rehearsal, opened, plan_of, remember
 from ..rehearsal.repair import Faulty, faulty, rack_runs, repair, unplug_server
 
@@ -14,8 +15,10 @@ __all__ = [
     "faulty",
     "find",
     "is_rehearsal",
+    "machines_beside",
     "opened",
     "plan_of",
+    "plan_path",
     "rack_runs",
     "remember",
     "repair",
