@@ -25,7 +25,7 @@ Memory = Annotated[int, Meta(ge=256, le=1 << 21)]
 Disk = Annotated[int, Meta(ge=64, le=1 << 24)]
 
 
-class Machine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Sizes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """None: as usual."""
 
     memory_mb: Memory | None = None
@@ -34,7 +34,7 @@ class Machine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 
 class _File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    machines: dict[Annotated[str, Meta(pattern="^m[0-9]{1,5}$")], Machine] = {}
+    machines: dict[Annotated[str, Meta(pattern="^m[0-9]{1,5}$")], Sizes] = {}
 
 
 def plan_path(named: Path) -> Path:
