@@ -72,6 +72,10 @@ def test_shipped_roles(whole: Catalog) -> None:
         "sledgehammer-arm64": "discovery",
         "debian-12": "system",
         "debian-13": "system",
+        "debian-13-cloud": "system",
+        "debian-13-compute": "system",
+        "debian-13-controller": "system",
+        "debian-13-storage": "system",
         "loader": "loader",
     }
     assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}

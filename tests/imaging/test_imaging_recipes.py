@@ -190,18 +190,38 @@ def test_mistakes(tmp_path: Path, text: str, words: str) -> None:
         ("like: bas\narch: arm64\n", "did you mean 'base'"),
         ("like: base\narch: sparc\n", "one of amd64, arm64"),
         ("like: base\narch: arm64\nformat: copy\n", "unknown key"),
-        ("like: other\narch: arm64\n", "other/recipe.yml:1: like: unknown key"),
+        ("like: other\narch: arm64\noff: ['a b']\n", "a unit's name"),
+        ("like: ring\narch: arm64\n", "ring/recipe.yml:1: like: unknown image with a recipe 'itself'"),
         ("like: itself\narch: arm64\n", "unknown image with a recipe"),
         ("like: base\narch: arm64\ntakes: {x: /etc/../x}\n", "a path"),
     ],
 )
 def test_mistakes_of_a_likeness(tmp_path: Path, text: str, words: str) -> None:
-    for name, recipe in (("base", "format: tar\npackages: ['linux-{arch}']\n"), ("other", "like: base\narch: amd64\n"), ("itself", text)):
+    for name, recipe in (
+        ("base", "format: tar\npackages: ['linux-{arch}']\n"),
+        ("other", "like: base\narch: amd64\noff: [a-*]\n"),
+        ("ring", "like: itself\narch: amd64\n"),
+        ("itself", text),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "recipe.yml").write_text(recipe)
     with pytest.raises(CatalogError) as found:
         read_recipe(tmp_path / "itself")
     assert words in str(found.value)
+
+
+def test_a_likeness_of_a_likeness(tmp_path: Path) -> None:
+    texts = {
+        "base": "format: tar\npackages: ['linux-{arch}']\noff: [x]\n",
+        "other": "like: base\narch: amd64\nsuite: trixie\npackages: [nova-api]\noff: ['nova-*']\n",
+        "last": "like: other\narch: arm64\npackages: ['grub-{arch}']\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yml").write_text(text)
+    found = read_recipe(tmp_path / "last")
+    assert (found.name, found.arch, found.suite) == ("last", "arm64", "trixie")
+    assert (found.packages, found.off) == (("linux-arm64", "nova-api", "grub-arm64"), ("x", "nova-*"))
 
 
 def test_a_variant_that_is_not_there(tmp_path: Path) -> None:

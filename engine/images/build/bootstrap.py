@@ -34,6 +34,18 @@ _STEPS = {
 _NO_INITRAMFS = (
     'chroot "$1" dpkg-divert --quiet --local --rename --add /usr/sbin/update-initramfs && ln -s ../bin/true "$1"/usr/sbin/update-initramfs'
 )
+_OFF = """\
+cd "$1/usr/lib/systemd/system" || exit 1
+set -f
+for pattern in $UNITS; do
+    set +f
+    for file in $pattern.service $pattern.socket $pattern.timer; do
+        [ -e "$file" ] || continue
+        systemctl --quiet --root="$1" disable "$file" >/dev/null 2>&1 || exit 1
+    done
+done
+"""
+"""Switches the units in $UNITS off: their role switches them on. An init script counts beside its unit, where there is one."""
 _KEPT = 40
 _NO_MIRROR = re.compile(
     r"Could not resolve|Failed to fetch|Could not connect|Unable to connect|Connection (?:timed out|refused|failed)|"
@@ -70,6 +82,8 @@ def command(
     if recipe.format == "initramfs":
         # the kernel's package would make its own initramfs, which takes longer than all the rest and is not used
         out.append(f"--essential-hook={_NO_INITRAMFS}")
+    if recipe.off:
+        out.append(f"--customize-hook=UNITS={shlex.quote(' '.join(recipe.off))}\n{_OFF}")
     if hook:
         out.append(f"--customize-hook=CROWBAR_VARIANT={shlex.quote(variant.name)}; export CROWBAR_VARIANT\n{hook}")
     return [*out, recipe.suite, "-", *sources]

@@ -23,6 +23,7 @@ FORMATS = ("initramfs", "ext4", "tar", "copy", "installer")
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Debian's name -> Linux's."""
 _PACKAGE = re.compile(r"[a-z0-9]([a-z0-9+.-]|\{arch\}){1,98}")
+_UNIT = re.compile(r"[A-Za-z0-9*?][A-Za-z0-9_.@*?-]{0,98}")
 _COMPONENT = re.compile(r"[a-z][a-z-]{1,48}")
 _PATH = re.compile(r"[A-Za-z0-9_.*?+@-]+(/[A-Za-z0-9_.*?+@-]+)*")
 _TARGET = re.compile(r"/?[A-Za-z0-9_.+@-]+(/[A-Za-z0-9_.+@-]+)*")
@@ -43,8 +44,9 @@ _KEYS = (
     "parts",
     "modules",
     "instead",
+    "off",
 )
-_LIKE_KEYS = ("like", "arch", "suite", "packages", "drop", "takes")
+_LIKE_KEYS = ("like", "arch", "suite", "packages", "drop", "takes", "off")
 
 
 class Variant(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +88,8 @@ class Recipe(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `installer`: the installer's own packages that it needs when it runs."""
     modules: tuple[str, ...] = ()
     """For `installer`: kinds of kernel modules that it needs."""
+    off: tuple[str, ...] = ()
+    """Units of the packages that do not start by themselves; `*` and `?` stand for parts of a name."""
     instead: dict[str, tuple[str, ...]] = {}
     """For `installer`: a part that a mirror may lack -> the packages to make it from."""
 
@@ -105,36 +109,44 @@ def has_recipe(folder: Path) -> bool:
 
 def read_recipe(folder: Path) -> Recipe:
     """The recipe in an image's folder. Raises CatalogError with every mistake."""
-    return _read(folder, folder.name, "")
+    return _read(folder, folder.name, "", ())
 
 
-def _read(folder: Path, name: str, arch: str) -> Recipe:
-    """`arch`: of the recipe that uses this one by `like`; empty: its own."""
+def _read(folder: Path, name: str, arch: str, users: tuple[str, ...]) -> Recipe:
+    """`arch`: of the recipe that uses this one by `like`; empty: its own. `users`: the recipes that use this one."""
     mistakes = Mistakes()
     tree = load(folder / FILE, mistakes)
     found = None
     if tree is not None:
         top = Element(tree, str(folder / FILE), mistakes)
-        found = _like(folder, name, top) if not arch and "like" in top.entries() else _recipe(folder, name, arch, top)
+        found = _like(folder, name, top, arch, users) if "like" in top.entries() else _recipe(folder, name, arch, top)
     mistakes.end(CatalogError)
     assert found is not None
     return found
 
 
-def _like(folder: Path, name: str, top: Element) -> Recipe | None:
+def _like(folder: Path, name: str, top: Element, arch: str, users: tuple[str, ...]) -> Recipe | None:
     keys = top.fields(_LIKE_KEYS, ("like", "arch"))
-    others = [one.name for one in folder.parent.iterdir() if one != folder and has_recipe(one)]
-    like, arch = (keys["like"].known("image with a recipe", others), _arch(keys)) if {"like", "arch"} <= keys.keys() else ("", "")
+    users = (*users, folder.name)
+    others = [one.name for one in folder.parent.iterdir() if one.name not in users and has_recipe(one)]
+    like, arch = (keys["like"].known("image with a recipe", others), arch or _arch(keys)) if {"like", "arch"} <= keys.keys() else ("", "")
     packages, drop, takes = _names(keys.each("packages"), arch), _paths(keys.each("drop")), _takes(keys)
     if top.mistakes.found:
         return None
-    base = _read(folder.parent / like, name, arch)
+    base = _read(folder.parent / like, name, arch, users)
     suite = keys["suite"].name("a release's name") if "suite" in keys else base.suite
-    return replace(base, suite=suite, packages=(*base.packages, *packages), drop=(*base.drop, *drop), takes={**base.takes, **takes})
+    off = (*base.off, *_units(keys))
+    return replace(
+        base, suite=suite, packages=(*base.packages, *packages), drop=(*base.drop, *drop), takes={**base.takes, **takes}, off=off
+    )
 
 
 def _arch(keys: Fields) -> str:
     return keys["arch"].choice(tuple(ARCHITECTURES)) if "arch" in keys else "amd64"
+
+
+def _units(keys: Fields) -> tuple[str, ...]:
+    return tuple(element.name("a unit's name", _UNIT, 100) for element in keys.each("off"))
 
 
 def _takes(keys: Fields) -> dict[str, str]:
@@ -181,6 +193,7 @@ def _recipe(folder: Path, name: str, arch: str, top: Element) -> Recipe | None:
         takes=_takes(keys),
         copies=copies,
         parts=_names(keys.each("parts"), arch),
+        off=_units(keys),
         modules=_names(keys.each("modules"), arch),
         instead={part: _names(element.items(), arch) for part, element in (keys["instead"].entries() if "instead" in keys else {}).items()},
     )

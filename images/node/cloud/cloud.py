@@ -28,6 +28,22 @@ PUBLIC = 10000
 WITHIN_S = 900.0
 """Seconds until a unit that was started answers."""
 _REQUIRED = object()
+_UWSGI = (
+    "plugins = python3",
+    "master = true",
+    "lazy-apps = true",
+    "enable-threads = true",
+    "thunder-lock = true",
+    "no-orphans = true",
+    "die-on-term = true",
+    "close-on-exec = true",
+    "close-on-exec2 = true",
+    "paste-logger = true",
+    "buffer-size = 65535",
+    "rem-header = Content-Length",
+    "listen = 100",
+)
+"""Debian's settings of uWSGI for services of OpenStack."""
 
 
 # -- the description ------------------------------------------------------------------------------------------------------
@@ -217,35 +233,28 @@ class Site:
         password = self("messages-password")
         return "rabbit://" + ",".join(f"openstack:{password}@{one}:5672" for one in servers) + "/"
 
-    def uwsgi(self, service: str, name: str, user: str, *more: str) -> File:
-        """Debian's settings of uWSGI for an API, with as many processes as fit. `more`: lines such as `wsgi-file = PATH`."""
+    def uwsgi(self, service: str, unit: str, user: str, *more: str) -> dict[str, File]:
+        """Files by which uWSGI serves an API on this node's address, with as many processes as fit. `more`: lines like `wsgi-file = PATH`.
+
+        Debian's init scripts add `--http-socket :PORT`, which listens on every address. So the unit starts uWSGI itself."""
+        ini = f"/etc/{user}/{unit}-uwsgi.ini"
         lines = [
             "# Written by Crowbar. A change here is overwritten.",
             "[uwsgi]",
-            "buffer-size = 65535",
-            "rem-header = Content-Length",
-            "master = true",
-            "thunder-lock = true",
-            "plugins = python3",
-            "lazy-apps = true",
-            "paste-logger = true",
-            "no-orphans = true",
-            "die-on-term = true",
-            "close-on-exec = true",
-            "close-on-exec2 = true",
-            "enable-threads = true",
+            *_UWSGI,
             f"processes = {self.workers}",
             f"threads = {4 if self.small else 32}",
-            "listen = 100",
             f"http-socket = {self.address}:{PORTS[service]}",
-            f"name = {name}",
-            f"logto = /var/log/{user}/{name}.log",
-            f"uid = {user}",
-            f"gid = {user}",
+            f"name = {unit}",
+            f"logto = /var/log/{user}/{unit}.log",
             f"chdir = /var/lib/{user}",
             *more,
         ]
-        return File("\n".join(lines) + "\n", mode=0o644)
+        start = f"[Service]\nExecStart=\nExecStart=/usr/bin/uwsgi_python3 --ini {ini}\n"
+        return {
+            ini: File("\n".join(lines) + "\n", mode=0o644),
+            f"/etc/systemd/system/{unit}.service.d/crowbar.conf": File(start, mode=0o644),
+        }
 
     def keystone(self) -> Keystone:
         return Keystone(self.keystone_url(), self("cloud-admin-password"))

@@ -106,12 +106,12 @@ def make_database(one: Database) -> None:
     except pymysql.MySQLError as error:
         raise Fault(f"the database server {one.server} does not take the account crowbar: {error.args[-1]}") from None
     with link, link.cursor() as cursor:
-        name, account = f"`{one.name}`", f"'{one.user}'@'%'"
+        name, account = f"`{one.name}`", f"'{one.user}'@'%%'"
         cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb4")
         cursor.execute(f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY %s", (one.password,))
         if not _opens(one):
             cursor.execute(f"ALTER USER {account} IDENTIFIED BY %s", (one.password,))
-        cursor.execute(f"GRANT ALL ON {name}.* TO {account}")
+        cursor.execute(f"GRANT ALL ON {name}.* TO {account}", ())
 
 
 def _opens(one: Database) -> bool:
@@ -161,20 +161,25 @@ def start(units: Sequence[str], restart: bool) -> None:
     systemctl("reset-failed", *due)
     systemctl("--no-block", "restart", *due)
     until = time.monotonic() + WITHIN_S
-    for unit in due:
-        while not active(unit):
-            state = systemctl("is-failed", unit).stdout.strip()
-            if state == "failed" or time.monotonic() > until:
-                tail = subprocess.run(
-                    ["journalctl", "-u", unit, "-n", "30", "--no-pager", "-o", "cat"], capture_output=True, text=True, check=False
-                )
-                print(tail.stdout)
-                raise Fault(f"{unit} does not start: see journalctl -u {unit} on the node")
-            time.sleep(0.3)
+    while waits := [unit for unit in due if not active(unit)]:
+        alive(waits)
+        if time.monotonic() > until:
+            raise Fault(f"{waits[0]} does not start: see journalctl -u {waits[0]} on the node")
+        time.sleep(0.3)
 
 
-def answers(answer: Answer, wait: bool) -> None:
-    until = time.monotonic() + (answer.within if wait else 0)
+def alive(units: Sequence[str]) -> None:
+    """Raises Fault for one that systemd has given up, after its last words."""
+    for unit in units if with_systemd() else ():
+        if systemctl("is-failed", unit).stdout.strip() == "failed":
+            words = ["journalctl", "-u", unit, "-n", "30", "--no-pager", "-o", "cat"]
+            print(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
+            raise Fault(f"{unit} does not start: see journalctl -u {unit} on the node")
+
+
+def answers(answer: Answer, units: Sequence[str] | None = None) -> None:
+    """`units`: waits for the answer as long as none of them has failed. None: looks once."""
+    until = time.monotonic() + (0 if units is None else answer.within)
     while True:
         try:
             http("GET", answer.url, timeout=30)
@@ -183,8 +188,9 @@ def answers(answer: Answer, wait: bool) -> None:
             status, said = error.status, str(error)
         except Fault as error:
             status, said = 0, str(error)
-        if status in answer.status or (status == 200 and any(200 <= one < 301 for one in answer.status)):
+        if status in answer.status:
             return
+        alive(units or ())
         if time.monotonic() > until:
             raise Fault(f"{answer.url} does not answer: {said}")
         time.sleep(1)
@@ -215,12 +221,14 @@ def run(service: Service) -> None:
     for number, step in enumerate(service.steps):
         progress(15 + 35 * number // len(service.steps), step.name)
         do(step)
+    if changed and with_systemd() and any(path.startswith("/etc/systemd/") for path in service.files):
+        systemctl("daemon-reload")
     if service.units:
         progress(50, f"starting {', '.join(service.units)}")
         start(service.units, changed)
     for answer in service.answers:
         progress(70, f"waiting for {answer.url}")
-        answers(answer, wait=True)
+        answers(answer, service.units)
     for entry in service.entries:
         progress(80, f"Keystone's entry of {entry.user}")
         assert service.keystone is not None
@@ -242,7 +250,7 @@ def verify(service: Service) -> None:
         if not active(unit):
             raise Fault(f"{unit} does not run")
     for answer in service.answers:
-        answers(answer, wait=False)
+        answers(answer)
     for entry in service.entries:
         assert service.keystone is not None
         service.keystone.has(entry)

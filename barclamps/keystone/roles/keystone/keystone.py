@@ -20,7 +20,7 @@ def service(site: Site) -> Service:
         databases=[database],
         files={
             CONF: File(_configuration(site), group=user),
-            "/etc/keystone/keystone-uwsgi.ini": site.uwsgi("keystone", "keystone-api", user, "wsgi-file = /usr/bin/keystone-wsgi-public"),
+            **site.uwsgi("keystone", "keystone", user, "wsgi-file = /usr/bin/keystone-wsgi-public"),
         },
         steps=[
             Step("tables", ["keystone-manage", "db_sync"], user),

@@ -5,15 +5,19 @@
 from cloud import Check, File, Service, Site, Step
 from cloud_api import Fault
 
+EPMD = "[Socket]\nListenStream=\nListenStream=127.0.0.1:4369\n"
+"""Erlang's list of names, which Debian opens to every address."""
+
 
 def service(site: Site) -> Service:
     password = site("messages-password")
     return Service(
         files={
             "/etc/rabbitmq/rabbitmq-env.conf": File(_environment(site), mode=0o644),
+            "/etc/systemd/system/epmd.socket.d/crowbar.conf": File(EPMD, mode=0o644),
             "/etc/rabbitmq/rabbitmq.conf": File(_configuration(site, password), group="rabbitmq"),
         },
-        units=["rabbitmq-server"],
+        units=["epmd.socket", "rabbitmq-server"],
         # An account of an earlier password: the configuration counts only for an empty database.
         after=[
             Step(
@@ -28,10 +32,12 @@ def service(site: Site) -> Service:
 
 
 def _environment(site: Site) -> str:
-    lines = ["# Written by Crowbar.", "NODENAME=rabbit@localhost"]
+    """One node needs no port for other Erlang machines."""
+    words = "-kernel inet_dist_use_interface {127,0,0,1}"
     if site.small:
-        lines.append('RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"')
-    return "\n".join(lines) + "\n"
+        words += " +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
+    lines = ["NODENAME=rabbit@localhost", "ERL_EPMD_ADDRESS=127.0.0.1", f'RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="{words}"']
+    return "# Written by Crowbar.\n" + "\n".join(lines) + "\n"
 
 
 def _configuration(site: Site, password: str) -> str:
