@@ -377,6 +377,7 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
             "deployments": found.deployments,
             "held_up": {name: to_json(one) for name, one in found.held_up.items()},
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
+            "validation": to_json(found.validation),
         }
         print(json.dumps(body), flush=True)
         return
@@ -385,6 +386,8 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
         print(line)
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
+    for line in lines.validation(found.validation):
+        print(line)
     if missing:
         print(f"  {missing} of {expect} expected machines never showed up: check their power and their boot cable")
 

@@ -84,6 +84,7 @@ from ..views.rules_view import RulesTried, try_rules
 from ..views.shift_report import ShiftReport, shift_report
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, machines, node_row, proved, role_row, settled, summary
+from ..views.validation import Broken, Validation
 from ..views.walk import CableStep, walk
 from ..wire.reach import Reach
 
@@ -93,6 +94,7 @@ __all__ = [
     "Answers",
     "AttachError",
     "Attached",
+    "Broken",
     "BuildError",
     "CableStep",
     "Capture",
@@ -144,6 +146,7 @@ __all__ = [
     "Story",
     "Summary",
     "Topology",
+    "Validation",
     "VaultError",
     "Why",
     "added",
