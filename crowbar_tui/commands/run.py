@@ -50,7 +50,7 @@ from engine.api.control import (
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
-from engine.api.rehearsals import is_rehearsal, machines_beside, opened, plan_path, rack_runs
+from engine.api.rehearsals import is_rehearsal, beside, opened, plan_path, rack_runs, rehearsed
 
 from .. import lines
 from ..api_option import api_option
@@ -167,7 +167,8 @@ def _rack(text: str) -> tuple[str, int]:
 def _rehearse(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None:
         arguments.plan = plan_path(arguments.plan)
-        plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
+        catalog = site_catalog(arguments.store)
+        plan = rehearsed(plan_file.read_file(arguments.plan, catalog), arguments.plan, catalog)
         nodes = arguments.nodes or plan.expect.nodes or 6
     else:
         nodes = arguments.nodes or 6
@@ -187,6 +188,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         print(f"crowbar: {line}", file=sys.stderr, flush=True)
     if arguments.rehearse is not None:
         kind, nodes = arguments.rehearse
+        plan = rehearsed(plan, arguments.plan, catalog)
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
     secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
     before = _last_event(arguments.store)
@@ -218,7 +220,7 @@ def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options that change the QEMU machines, and the file beside the plan. Raises PlanError."""
     given = {"firmware": getattr(arguments, "firmware", None), "memory_mb": getattr(arguments, "memory", None)}
     if arguments.plan is not None:
-        given["machines"] = machines_beside(arguments.plan) or None
+        given["machines"] = beside(arguments.plan).sizes() or None
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -98,7 +98,9 @@ class Browser:
         node = f"document.querySelector({json.dumps(selector)})"
         self.wait(node)
         move = f"{node}.scrollIntoView({{block: 'nearest'}});" if scroll else ""
-        box = self.value(f"(() => {{ {move} const r = {node}.getBoundingClientRect(); return {{x: r.x, y: r.y, width: r.width, height: r.height}}; }})()")
+        box = self.value(
+            f"(() => {{ {move} const r = {node}.getBoundingClientRect(); return {{x: r.x, y: r.y, width: r.width, height: r.height}}; }})()"
+        )
         assert isinstance(box, dict)
         return box
 

@@ -71,7 +71,11 @@ def test_a_browser_shows_the_picture_that_swift_keeps(cloud: Cloud, browser: Bro
     module: dict[str, object] = {}
     source = Path(__file__).parents[2] / "barclamps/retriever/roles/retriever/retriever.py"
     text = source.read_text(encoding="utf-8")
-    exec(compile(text[text.index("def picture") :], str(source), "exec"), {"struct": __import__("struct"), "zlib": __import__("zlib")}, module)
+    exec(
+        compile(text[text.index("def picture") :], str(source), "exec"),
+        {"struct": __import__("struct"), "zlib": __import__("zlib")},
+        module,
+    )
     picture = module["picture"]()  # type: ignore[operator]
     assert pixels(browser.picture("#preview img")) == pixels(picture)
     requests = browser.value("[...document.querySelectorAll('#requests tr')].map(row => [...row.cells].map(cell => cell.textContent))")

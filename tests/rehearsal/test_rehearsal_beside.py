@@ -11,16 +11,16 @@ from engine.files.mistakes import PlanError
 from engine.racks.qemu.spec import Own as QemuOwn
 from engine.racks.qemu.spec import QemuRackSpec, guests
 from engine.racks.simulated.spec import Own, SimulatedRackSpec, hardware
-from engine.rehearsal.beside import machines_beside, plan_path
+from engine.rehearsal.beside import Beside, beside, plan_path
 
 MACHINES = "machines:\n  m1: {memory_mb: 4096, disks_mb: [20480]}\n  m2: {disks_mb: [12288, 8192, 8192]}\n"
 
 
 def test_a_shipped_plan_by_its_name_unless_there_is_such_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("six-nodes", "six-nodes.yml"):
+    for name in ("six-nodes", "six-nodes.yml", str(tmp_path / "six-nodes.yml")):
         assert plan_path(Path(name)).read_text().startswith("# A rack of six servers")
-    for name in ("other.yml", "../plans/six-nodes.yml", str(tmp_path / "six-nodes.yml")):
+    for name in ("other.yml", "../plans/six-nodes.yml"):
         assert plan_path(Path(name)) == Path(name)
     Path("six-nodes.yml").write_text("crowbar: 1\n")
     assert plan_path(Path("six-nodes.yml")).read_text() == "crowbar: 1\n"
@@ -28,7 +28,7 @@ def test_a_shipped_plan_by_its_name_unless_there_is_such_a_file(tmp_path: Path, 
 
 def test_machines_of_both_kinds_of_rack(tmp_path: Path) -> None:
     (tmp_path / "p.rack.yml").write_text(MACHINES)
-    found = machines_beside(tmp_path / "p.yml")
+    found = beside(tmp_path / "p.yml").sizes()
     simulated = hardware(SimulatedRackSpec(nodes=3, machines=msgspec.convert(found, dict[str, Own])))
     assert [one.memory_mb for one in simulated] == [4096, 131072, 98304]
     assert [[disk.size >> 20 for disk in one.disks] for one in simulated[:2]] == [[20480], [12288, 8192, 8192]]
@@ -53,10 +53,10 @@ def test_machines_of_both_kinds_of_rack(tmp_path: Path) -> None:
 def test_what_is_wrong_beside_a_plan_is_said_with_the_file(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "p.rack.yml").write_text(text)
     with pytest.raises(PlanError) as found:
-        machines_beside(tmp_path / "p.yml")
+        beside(tmp_path / "p.yml")
     assert words in str(found.value)
     assert "p.rack.yml" in str(found.value)
 
 
 def test_no_file_says_nothing(tmp_path: Path) -> None:
-    assert machines_beside(tmp_path / "p.yml") == {}
+    assert beside(tmp_path / "p.yml") == Beside()
