@@ -271,7 +271,10 @@ NOT_HERE: dict[str, str] = {
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(
-        ("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
+        (
+            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
+            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute"),
+        ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     **dict.fromkeys(

@@ -17,6 +17,7 @@ PORTS = {
     "glance": 9292,
     "placement": 8778,
     "nova": 8774,
+    "metadata": 8775,
     "neutron": 9696,
     "swift": 8080,
     "cinder": 8776,
@@ -227,6 +228,19 @@ class Site:
             "memcached_servers": ",".join(f"{one}:11211" for one in self.addresses("cloud/cache")),
             "service_token_roles_required": "true",
         }
+
+    def tables(self, user: str, *argv: str) -> Step:
+        """The step that makes a database's tables, or brings them to the version of the packages."""
+        return Step("tables", argv, user)
+
+    def daemon(self, unit: str, user: str, *words: str) -> dict[str, File]:
+        """The file by which a unit starts its program `/usr/bin/UNIT`, with `words`.
+
+        Debian's init scripts name the packaged file as `--config-file`, and oslo.config then reads that one after `PROJECT.conf.d`.
+        Without the option it is read first. No limit for the start: a slow machine takes minutes."""
+        line = " ".join((f"/usr/bin/{unit}", f"--log-file=/var/log/{user}/{unit}.log", *words))
+        start = f"[Service]\nExecStart=\nExecStart={line}\nTimeoutStartSec=infinity\n"
+        return {f"/etc/systemd/system/{unit}.service.d/crowbar.conf": File(start, mode=0o644)}
 
     def sql(self, name: str, user: str, password: str) -> str:
         return f"mysql+pymysql://{user}:{password}@{self.one('cloud/database')}/{name}?charset=utf8mb4"
