@@ -278,7 +278,7 @@ NOT_HERE: dict[str, str] = {
         "tests/openstack runs it on Debian with the real daemons",
     ),
     **dict.fromkeys(
-        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy"),
+        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
