@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from engine.api.process import RightsError, ran_out, tight
 
@@ -30,6 +31,18 @@ def parser() -> argparse.ArgumentParser:
     from engine.api.control import DEFAULT_STORE
 
     from . import paths
+
+    top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
+    top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
+    _of_the_console(top)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for group in _groups():
+        group.add(commands)
+    return top
+
+
+def _groups() -> Sequence[Any]:
+    """The modules of the commands, in the order of the help."""
     from .commands import (
         api,
         bundle,
@@ -52,14 +65,11 @@ def parser() -> argparse.ArgumentParser:
         shell,
         timeline,
         topology,
+        validate,
         walk,
     )
 
-    top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
-    top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
-    _of_the_console(top)
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in (
+    return (
         setup,
         run,
         look,
@@ -71,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
         rules,
         node,
         setting,
+        validate,
         topology,
         timeline,
         walk,
@@ -82,9 +93,7 @@ def parser() -> argparse.ArgumentParser:
         doctor,
         api,
         shell,
-    ):
-        group.add(commands)
-    return top
+    )
 
 
 def _of_the_console(top: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.api.control import (
     ROOT,
+    Broken,
     Carrier,
     Disk,
     Drift,
@@ -19,6 +20,7 @@ from engine.api.control import (
     NodeRow,
     RoleRow,
     Summary,
+    Validation,
     Why,
     carrier_words,
     sentence,
@@ -36,6 +38,7 @@ def summary(s: Summary, running: bool) -> str:
     out += [f"  {NETWORK_TRUST}"] if s.trust == "network" else []
     out += deployments(s)
     out += [reason(f"  {name}: ", why) for name, why in s.waiting.items()]
+    out += validation(s.validation)
     out += [reason(f"  {one.role} on {short(one.node)}: ", one.why) for one in s.findings[:MOST_FINDINGS]]
     left = len(s.findings) - MOST_FINDINGS
     out += [f"  and {left} more findings: crowbar roles"] if left > 0 else []
@@ -55,6 +58,25 @@ def deployments(s: Summary) -> list[str]:
         said = "" if held is None else f"{': ' if who else '; '}{held.why.sentence}" if held.why is not None else " is at work"
         out.append(f"  {name}: {state}{who}{said}")
     return out
+
+
+def validation(found: Validation) -> list[str]:
+    """What the validating roles found. Nothing if none of them reports tests and none failed."""
+    out = []
+    if found.tests or found.failed:
+        head = f"{found.passed} of {found.roles} validating roles passed" + (f", {found.failed} failed" if found.failed else "")
+        out.append(f"  {head}" + (f"; tests: {tests(found.tests)}" if found.tests else ""))
+    out += [f"    {broken(one)}" for one in found.broken]
+    return out
+
+
+def tests(counts: Mapping[str, int]) -> str:
+    """`112 passed, 1 failed`: passed always, the other results if there are any."""
+    return ", ".join(f"{many} {result}" for result, many in counts.items() if many or result == "passed")
+
+
+def broken(one: Broken) -> str:
+    return f"failed: {one.test or one.role} on {short(one.node)}{': ' if one.line else ''}{one.line}"
 
 
 def drift(found: Drift, left: bool = True) -> list[str]:

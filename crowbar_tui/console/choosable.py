@@ -11,4 +11,4 @@ CHOOSABLE: dict[str, tuple[str, ...]] = {
     "settings": ("name", "value", "layer", "by", "readers"),
 }
 """Page -> its columns. A mark at the beginning of a line always stays."""
-STARTS = ("nodes", "rack", "topology", "roles", "plan", "networks", "events", "health", "problems", "timeline")
+STARTS = ("nodes", "rack", "topology", "roles", "plan", "networks", "events", "health", "problems", "timeline", "results")

@@ -23,8 +23,8 @@ class NamedKey(NamedTuple):
 _ALSO = {
     "a": "on the proposals: previews all",
     "f": "on events, packets and logs: follows the end; in the power menu: off",
-    "v": "on the plan: the revisions",
-    "t": "on events: also those without a visible change",
+    "v": "on the plan: the revisions; on the results: runs the role again",
+    "t": "on events: also those without a visible change; on the results: also tests that passed",
     "b": "on the revisions: goes back",
     "x": "on settings: clears; on the proposals: drops",
 }
@@ -50,6 +50,7 @@ KEYS: dict[str, NamedKey] = {
     "problems": NamedKey("!", "the queue of problems"),
     "previous-problem": NamedKey("[", "the previous problem"),
     "next-problem": NamedKey("]", "the next problem"),
+    "results": NamedKey("R", "what the roles that validate found"),
     "timeline": NamedKey("L", "the life of each machine as a line"),
     "notes": NamedKey("n", "the answers to your commands; after the key `first`: to what the next line speaks of"),
     "menu": NamedKey(".", "everything that you can do to the thing under the cursor"),

@@ -18,6 +18,7 @@ from .pages.node import NodeScreen
 from .pages.notes import Notes
 from .pages.packets import PacketsScreen
 from .pages.problems import ProblemsScreen
+from .pages.results import ResultsScreen
 from .pages.timeline import TimelineScreen
 from .pages.why import WhyScreen
 from .palette import Command, Palette
@@ -51,6 +52,7 @@ EVERYWHERE = (
     ("[ ]", "the previous problem, the next one"),
     ("g n", "goes to what the next line speaks of"),
     ("L", "timeline: the life of each machine as a line"),
+    ("R", "results: what the roles that validate found"),
     ("n", "notes: the engine's answers to your orders"),
     ("B", "look back at the past; the same key returns to now"),
     ("f2", "mouse off, so that the terminal selects text; or on"),
@@ -175,6 +177,10 @@ def open_timeline(session: Session) -> None:
     session.push(TimelineScreen(session))
 
 
+def open_results(session: Session) -> None:
+    session.push(ResultsScreen(session))
+
+
 def every_packet(session: Session) -> None:
     session.push(PacketsScreen(session))
 
@@ -240,6 +246,7 @@ def commands(session: Session) -> list[Command]:
         Command("problems", "only what needs a person", lambda: open_problems(session)),
         Command("next", "go to what the next line speaks of", lambda: go_to.next_step(session)),
         Command("timeline", "the life of each machine as a line", lambda: open_timeline(session)),
+        Command("results", "what the roles that validate found", lambda: open_results(session)),
         Command("notes", "the engine's answers to your orders", lambda: press(session, "n")),
         Command("help", "keys", lambda: help_(session)),
         Command("quit", "leave; the engine keeps running", lambda: session.leave(False)),
@@ -309,6 +316,7 @@ COMMON: dict[str, Callable[[Session], object]] = {
     "[": lambda session: go_to.turn(session, -1),
     "]": lambda session: go_to.turn(session, 1),
     "L": open_timeline,
+    "R": open_results,
     "?": help_,
     "f1": help_,
     ":": open_palette,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from .manner import Manner
 from .pages.problems import ProblemsScreen
+from .pages.results import ResultsScreen
 from .pages.timeline import TimelineScreen
 from .session import Session
 from .snapshot import Said
 
-_OTHER = {"problems": ProblemsScreen, "timeline": TimelineScreen}
+_OTHER = {"problems": ProblemsScreen, "timeline": TimelineScreen, "results": ResultsScreen}
 """Pages without a digit."""
 
 

@@ -37,7 +37,7 @@ from ..files import key_file, plan_file
 from ..files.catalog import read as read_catalog
 from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
-from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
+from ..files.first_plan import CLOUDS, Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
 from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
@@ -84,15 +84,18 @@ from ..views.rules_view import RulesTried, try_rules
 from ..views.shift_report import ShiftReport, shift_report
 from ..views.story import Story
 from ..views.summary import NodeRow, RoleRow, Summary, Why, machines, node_row, proved, role_row, settled, summary
+from ..views.validation import Broken, Validation
 from ..views.walk import CableStep, walk
 from ..wire.reach import Reach
 
 __all__ = [
     "DEFAULT_STORE",
     "ROOT",
+    "CLOUDS",
     "Answers",
     "AttachError",
     "Attached",
+    "Broken",
     "BuildError",
     "CableStep",
     "Capture",
@@ -144,6 +147,7 @@ __all__ = [
     "Story",
     "Summary",
     "Topology",
+    "Validation",
     "VaultError",
     "Why",
     "added",

@@ -36,6 +36,8 @@ from ..store.errors import StoreError
 from ..store.file import held, is_of_a_store
 from ..store.journal_file import JournalFile
 from ..store.store import JournalRow, Store
+from ..validation import Case, Group, Report
+from ..validation import Result as CaseResult
 from ..views import health_words
 from ..views.advice import Step, lost, next_step, short
 from ..views.attribute_view import AttributeRow, deployment_attributes, node_attributes
@@ -65,6 +67,7 @@ from ..views.timeline_cells import LEVELS, NOTHING, Arrow, Cell, Span, arrows, l
 from ..views.timeline_cells import cells as life_cells
 from ..views.timeline_svg import svg as timeline_svg
 from ..views.timeline_waits import WaitsFor, waits_for_others
+from ..views.validation import Broken, Proof, Validation, proofs, validating, validation
 
 
 def looks_of(told: Json) -> dict[str, Look]:
@@ -95,7 +98,10 @@ __all__ = [
     "Attached",
     "AttributeRow",
     "BootView",
+    "Broken",
     "Carrier",
+    "Case",
+    "CaseResult",
     "Catalog",
     "CatalogError",
     "Cell",
@@ -112,6 +118,7 @@ __all__ = [
     "Finder",
     "Follower",
     "Found",
+    "Group",
     "Journal",
     "JournalFile",
     "JournalRow",
@@ -138,6 +145,7 @@ __all__ = [
     "Preview",
     "Problem",
     "Progress",
+    "Proof",
     "ProposalView",
     "Pruned",
     "QueuedProblem",
@@ -147,6 +155,7 @@ __all__ = [
     "Recall",
     "Receipt",
     "Refuse",
+    "Report",
     "Revision",
     "RevisionView",
     "RoleLine",
@@ -163,6 +172,7 @@ __all__ = [
     "Stretch",
     "Switch",
     "Topology",
+    "Validation",
     "Waiting",
     "WaitsFor",
     "Why",
@@ -216,6 +226,7 @@ __all__ = [
     "preview",
     "problem_queue",
     "progress",
+    "proofs",
     "rack_room",
     "revision_text",
     "revision_views",
@@ -230,6 +241,8 @@ __all__ = [
     "ticks",
     "timeline_svg",
     "topology",
+    "validating",
+    "validation",
     "verbs",
     "waiting_edits",
     "waits_for_others",

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
+from .. import validation
 from ..core.roles import pointer
 from ..definitions import Json
 from .mistakes import Mistakes, PlanMistake, listed, nearest, shown
@@ -186,10 +187,12 @@ class Element:
         return plain(self.tree)
 
     def schema(self) -> dict[str, Json]:
-        """A JSON Schema (draft 2020-12), which is checked itself. References stay inside it."""
+        """A JSON Schema (draft 2020-12), which is checked itself. References stay inside it. Or the name of one that the engine knows."""
+        value = self.json()
+        if value == validation.NAME:
+            return validation.SCHEMA
         import jsonschema  # as long to load as all shipped barclamps to read, and those need no check
 
-        value = self.json()
         if not isinstance(value, dict):
             self.fail(f"expected a JSON Schema, which is a map, not {self._kind()}")
             return {}

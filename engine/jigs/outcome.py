@@ -16,7 +16,8 @@
 | others | failed | could not tell: failed |
 
 A success must give exactly the attributes that the role declares. A role that forgets one would stop its children later, with a
-misleading reason. So a success with wrong gives is a failure (`bad_result`). The gives of an unsuccessful task are dropped.
+misleading reason. So a success with wrong gives is a failure (`bad_result`). The gives of an unsuccessful task are dropped, except those of
+a role that validates: its report says what failed.
 
 Trap: exit code 128 is also what a shell makes of "signal 0", which does not exist, and what git returns for a fatal error. A script that
 calls git must not end with git's code.
@@ -80,18 +81,19 @@ def outcome(
     if code == NO_TOOL and role.jig_kind.needs:
         return failed(attempt, node, reasons.no_tool(role=role.name, tool=role.jig_kind.needs, node=name or node))
     line = _words(ended.message) or first_cause(ended.log, code, ended.cut)
+    gives = ended.gives if action == "run" and role.validates and not _words(ended.error) and not wrong_gives(role, ended.gives) else {}
     if code == NOT_RETRIED:
-        return failed(attempt, node, reasons.not_retried(role=role.name, line=line))
+        return failed(attempt, node, reasons.not_retried(role=role.name, line=line), gives)
     if action == "verify" and code == NOT_SO:
         return failed(attempt, node, reasons.verify_failed(role=role.name, line=line))
     if action == "verify" and code == BY_HAND:
         return failed(attempt, node, reasons.changed_by_hand(role=role.name, line=line))
     why = _lacks(role, code, ended, line) if action == "run" else None
-    return failed(attempt, node, why or reasons.script_failed(role=role.name, exit=code, line=line))
+    return failed(attempt, node, why or reasons.script_failed(role=role.name, exit=code, line=line), gives)
 
 
-def failed(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:
-    return Outcome(attempt=attempt, node=node, what="failed", failure=why)
+def failed(attempt: str, node: NodeId, why: reasons.Reason, gives: dict[str, Json] | None = None) -> Outcome:
+    return Outcome(attempt=attempt, node=node, what="failed", failure=why, gives=gives or {})
 
 
 def not_reached(attempt: str, node: NodeId, why: reasons.Reason) -> Outcome:

@@ -6,6 +6,12 @@ from .kind import Who, kind
 
 busy = kind("busy", "node {node} is busy: {what}", "wait until that ends, then try again", who=Who.WAIT)
 illegal = kind("illegal", "{verb} is not possible: node {node} is {state}", who=Who.OPERATOR)
+proves_nothing = kind(
+    "proves_nothing",
+    "role {role} does not validate anything",
+    "crowbar validate runs all roles that do; a barclamp declares one by `validate: true`",
+    who=Who.OPERATOR,
+)
 light_on = kind(
     "light_on",
     "the identify light of {node} is on, and only the engine can turn it off",

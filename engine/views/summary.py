@@ -16,6 +16,7 @@ from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
 from ..reasons import Reason, is_elsewhere, needs_person, parent, powered_off, sentence, stage
 from .deployments import DeploymentState, deployment_states, validated, waits_for_a_person
+from .validation import Validation, proofs, validation
 from .why import Why as Why
 from .why import why as why
 
@@ -99,6 +100,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Sorted by node and role."""
     here: OwnPort | None = None
     """Where the engine itself is plugged in. None: it has not looked."""
+    validation: Validation = Validation()
+    """What the roles that validate found."""
 
 
 def servers(world: World) -> list[Node]:
@@ -255,6 +258,7 @@ def summary(world: World) -> Summary:
         trust=world.plan.site.trust if world.plan is not None else "",
         findings=findings(world),
         here=own_port(world, nodes),
+        validation=validation(proofs(world)),
     )
 
 

@@ -277,6 +277,10 @@ NOT_HERE: dict[str, str] = {
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
+    **dict.fromkeys(
+        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy"),
+        "tests/openstack runs it on Debian with the real daemons",
+    ),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""

@@ -256,7 +256,7 @@ def test_the_tables_name_the_pages_columns() -> None:
     assert {page: tuple(c.key for c in columns if c.key != "mark") for page, columns in pages.items()} == CHOOSABLE
     source, at = still("ready")
     digits = [make(new_session(source.snapshot(), wall=lambda: at)).name for make in SCREENS]
-    assert [*digits, "problems", "timeline"] == list(STARTS)
+    assert [*digits, "problems", "timeline", "results"] == list(STARTS)
 
 
 @pytest.mark.parametrize("start", STARTS)

@@ -25,6 +25,7 @@ LAYERS = (
         "events",
         "effects",
         "quirks",
+        "validation",
         "wire",
     ),
     ("core",),

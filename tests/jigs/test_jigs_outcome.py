@@ -123,3 +123,13 @@ def test_a_source_says_why_its_service_does_not_come_from_there() -> None:
     assert end(role, exit=68, log="source: made_up: x\n").failure.code == "script_failed"  # type: ignore[union-attr]
     assert end(PLAIN, exit=68, log=log).failure.code == "script_failed"  # type: ignore[union-attr]
     assert end(role, "verify", exit=68, log=log).failure.code == "script_failed"  # type: ignore[union-attr]
+
+
+def test_a_failed_run_of_a_role_that_validates_brings_its_report() -> None:
+    proof = RoleDef(name="proof", barclamp="proof", stage="system", jig="script", gives=("found",), validates=True)
+    gives = {"found": {"passed": 0, "failed": 1}}
+    assert end(proof, exit=1, gives=gives, message="404 != 200").gives == gives
+    assert end(proof, exit=66, gives=gives, message="404 != 200").gives == gives
+    assert end(proof, exit=1, gives={**gives, "more": 1}, message="404 != 200").gives == {}
+    assert end(proof, "verify", exit=1, gives=gives, message="404 != 200").gives == {}
+    assert end(replace(proof, validates=False), exit=1, gives=gives, message="404 != 200").gives == {}

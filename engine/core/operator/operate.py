@@ -273,6 +273,19 @@ def _approve_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) ->
     return f"{role.role} on {node.name} is approved"
 
 
+def _validate_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
+    definition = w.catalog.roles.get(role.role)
+    if definition is None or not definition.validates:
+        return reasons.proves_nothing(role=role.role)
+    if runs(role):
+        return reasons.busy(node=node.name, what=f"{role.role} is running")
+    new = move(role, Move.PROVE, {"since": w.at})
+    if isinstance(new, Reason):
+        return new
+    w.put_role(new)
+    return f"the engine runs {role.role} on {node.name} again"
+
+
 def _redeploy_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -> Answer:
     if node.boot is not None:
         return reasons.busy(node=node.name, what="it is booting")
@@ -315,4 +328,5 @@ ON_ROLES: dict[verbs.Verb, Callable[[Work, Node, NodeRole, str, Json], Answer]] 
     verbs.REDEPLOY_ROLE: _redeploy_role,
     verbs.RETRY_ROLE: _retry_role,
     verbs.SKIP_ROLE: _skip_role,
+    verbs.VALIDATE_ROLE: _validate_role,
 }

@@ -277,6 +277,11 @@ SKIP_ROLE = _verb(
     "Counts the role as done. Roles that require it continue.",
     target="role", key="x", sure="yes", past="skipped",
 )
+VALIDATE_ROLE = _verb(
+    "validate", "run the proof again; nothing boots",
+    "Runs a role that proves that the deployment works (`validate: true`) again. The node does not boot.",
+    target="role",
+)
 REDEPLOY_ROLE = _verb(
     "redeploy", "run the role again from the start",
     "Runs this role again from the start. The order approves what it destroys.",

@@ -19,6 +19,7 @@ from ...effects import Acknowledge, Ignore
 from ...events import Outcome, RoleDue
 from ...model import Kind, NodeRole
 from ...reasons import Reason
+from ...validation import is_report
 from ..boot.patience import limit_s, pause_s
 from ..hardware.approvals import other_disks, shown
 from ..hardware.learn import learn
@@ -74,7 +75,7 @@ def outcome(w: Work, event: Outcome) -> None:
         case "done":
             _succeeded(w, role, definition, event)
         case "failed":
-            _failed(w, role, definition, event.failure or reasons.lost(attempt=event.attempt))
+            _failed(w, _reported(w, role, definition, event), definition, event.failure or reasons.lost(attempt=event.attempt))
     w.order(Acknowledge(attempt=event.attempt, node=event.node))
     if event.reboot and event.what in ("done", "again"):
         want_fresh_boot(w, role.node)
@@ -154,6 +155,16 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
         watch.begin(w, new, definition)
     if before is not None:
         other_disks(w, role.node, before)
+
+
+def _reported(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> NodeRole:
+    """A role that validates reports what failed. That is kept, although the role gives nothing to others."""
+    told = {name: event.gives[name] for name in definition.gives if name in event.gives and is_report(w.catalog.attributes.get(name))}
+    if not told or not definition.validates:
+        return role
+    new = replace(role, gave={**role.gave, **told})
+    w.put_role(new)
+    return new
 
 
 def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> None:

@@ -75,6 +75,7 @@ class Move(enum.Enum):
     MEND = "mend"
     RETRY = "retry"
     RUN_ANYWAY = "run-anyway"
+    PROVE = "prove"
     REDEPLOY = "redeploy"
     SKIP = "skip"
     APPROVE = "approve"
@@ -106,6 +107,7 @@ repair         -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
 mend           -  -  -  -   -  -  -   -  -  -   wa -   -  -  -   -  | findings
 retry          -  wa re cl  -  -  -   -  -  -   -  do  wa re cl  -  | tries retry_at failure
 run-anyway     -  -  wa wa  -  -  -   -  -  -   -  wa  -  wa wa  -  | tries retry_at failure
+prove          -  wa wa wa  -  -  -   -  -  -   wa wa  wa wa wa  wa | tries leg begun retry_at deadline failure findings
 redeploy       wa wa wa wa  -  -  -   wa wa wa  wa wa  wa wa wa  wa | attempt leg tries begun retry_at deadline failure succeeded findings
 skip           sk sk sk sk  -  -  -   sk sk sk  sk sk  sk sk sk  sk | attempt leg begun retry_at deadline failure findings
 approve        pr wa re cl  ru ve co  sr sv sc  -  -   er ee ec  sk |
@@ -146,6 +148,7 @@ MOVES: dict[Move, tuple[str, str]] = {
     Move.MEND: ("since", "The operator retries an active role that has findings."),
     Move.RETRY: ("since", "The operator retries now. Or a discovery role failed, and the node boots discovery again."),
     Move.RUN_ANYWAY: ("since", "The operator retries a role that nobody can verify."),
+    Move.PROVE: ("since", "The operator validates the deployment again: a role that proves something runs, and nothing boots."),
     Move.REDEPLOY: ("approved since", "The operator runs the role again, as if it had never run."),
     Move.SKIP: ("since", "The operator skips the role: it counts as done."),
     Move.APPROVE: ("approved", "The operator or the plan approves the next success of a destructive role, or takes that back."),

@@ -22,6 +22,7 @@ PORTS = {
     "swift": 8080,
     "cinder": 8776,
     "novnc": 6080,
+    "retriever": 8090,
 }
 """Each service's usual port, where it answers inside of the rack."""
 PUBLIC = 10000
@@ -97,6 +98,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Act:
+    """A step in Python. It raises Fault, or changes only what differs."""
+
+    name: str
+    act: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Answer:
     """A URL that answers with one of these statuses while the service is at work."""
 
@@ -117,15 +126,15 @@ class Check:
 class Service:
     databases: Sequence[Database] = ()
     files: Mapping[str, File] = field(default_factory=dict)
-    steps: Sequence[Step] = ()
+    steps: Sequence[Step | Act] = ()
     units: Sequence[str] = ()
     """They run, from each start of the machine on."""
     answers: Sequence[Answer] = ()
     entries: Sequence[Entry] = ()
     keystone: Keystone | None = None
     """Where the entries go."""
-    after: Sequence[Step] = ()
-    """Programs that run when the units answer."""
+    after: Sequence[Step | Act] = ()
+    """What is done when the units answer."""
     checks: Sequence[Check] = ()
     gives: Callable[[], Mapping[str, object]] = dict
 

@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cloud import WITHIN_S, Answer, Check, Database, File, Service, Site, Step
+from cloud import WITHIN_S, Act, Answer, Check, Database, File, Service, Site, Step
 from cloud_api import Fault, Http, http
 
 ROOT = os.environ.get("CROWBAR_ROOT", "")
@@ -124,7 +124,10 @@ def _opens(one: Database) -> bool:
     return True
 
 
-def do(step: Step) -> None:
+def do(step: Step | Act) -> None:
+    if isinstance(step, Act):
+        step.act()
+        return
     if step.unless is not None and step.unless():
         return
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **step.environment}
