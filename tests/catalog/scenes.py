@@ -273,7 +273,7 @@ NOT_HERE: dict[str, str] = {
     **dict.fromkeys(
         (
             *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
-            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute"),
+            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
