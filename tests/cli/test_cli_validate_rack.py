@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import subprocess
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -75,6 +75,29 @@ def test_what_tempest_finds_goes_through_the_whole_program(tmp_path: Path, capsy
         assert cases["test_default_domain_exists"] == []
         assert cases["compute"] == ["skipped"]
 
-        run.rack.kill("node-10", "keystone") if False else None
-        code, out = crowbar("validate", "--json")
-        assert objects(out)[-1]["tests"] == {"passed": 3, "failed": 0, "skipped": 3, "excluded": 1}
+        def kill(process: str) -> None:
+            """On node-10, as a person with a shell there."""
+            address, port = world.config.reach(world.world.node_named("node-10").address, 22)
+            options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", str(port)]
+            key = str(world.config.keys / "engine_ed25519")
+            subprocess.run(["ssh", *options, "-i", key, f"root@{address}", "pkill", process], check=True, timeout=60)
+
+        kill("keystone")
+        code, out = crowbar("validate", "--json", "--junit", str(tmp_path / "bad.xml"))
+        assert code == 1
+        *rows, summary = objects(out)
+        assert (summary["verdict"], summary["passed"], summary["failed"]) == ("failed", 2, 1)
+        assert summary["tests"] == {"passed": 0, "failed": 3, "skipped": 3, "excluded": 1}
+        assert [one["line"].partition(": ")[2].partition(":")[2] for one in summary["broken"]] == ["5000: Connection refused"] * 3
+        (proof,) = [row for row in rows if row["type"] == "validation" and row["result"] == "failed"]
+        assert (proof["role"], proof["why"]["code"], proof["report"]["failed"]) == ("tempest", "script_failed", 3)
+        assert "3 failed: GroupsV3TestJSON.test_group_users_add_list_delete: keystone: " in proof["why"]["sentence"]
+        assert len(list(ET.parse(tmp_path / "bad.xml").iter("failure"))) == 3
+        assert objects(crowbar("status", "--json")[1])[0]["validation"]["failed"] == 1
+        assert proved(world.world, 2) == "stuck"
+
+        keystone = world.world.node_named("node-10")
+        assert crowbar("role", keystone.name, "keystone", "redeploy")[0] == 0
+        until(lambda: world.world.node_roles[(keystone.id, "keystone")].state.value == "active", "Keystone does not come back")
+        code, out = crowbar("validate", "cloud")
+        assert (code, out.splitlines()[-1].rpartition(": ")[2]) == (0, "passed"), out
