@@ -50,7 +50,7 @@ from engine.api.control import (
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
-from engine.api.rehearsals import is_rehearsal, opened, rack_runs
+from engine.api.rehearsals import beside, is_rehearsal, opened, plan_path, rack_runs, rehearsed
 
 from .. import lines
 from ..api_option import api_option
@@ -166,7 +166,9 @@ def _rack(text: str) -> tuple[str, int]:
 
 def _rehearse(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None:
-        plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store))
+        arguments.plan = plan_path(arguments.plan)
+        catalog = site_catalog(arguments.store)
+        plan = rehearsed(plan_file.read_file(arguments.plan, catalog), arguments.plan, catalog)
         nodes = arguments.nodes or plan.expect.nodes or 6
     else:
         nodes = arguments.nodes or 6
@@ -180,11 +182,13 @@ def _rehearse(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     catalog = site_catalog(arguments.store)
+    arguments.plan = plan_path(arguments.plan) if arguments.rehearse is not None else arguments.plan
     plan = plan_file.read_file(arguments.plan, catalog)
     for line in version_remarks(arguments.store, plan, catalog, images=arguments.rehearse is None) if INSIDE not in os.environ else ():
         print(f"crowbar: {line}", file=sys.stderr, flush=True)
     if arguments.rehearse is not None:
         kind, nodes = arguments.rehearse
+        plan = rehearsed(plan, arguments.plan, catalog)
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
     secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
     before = _last_event(arguments.store)
@@ -213,8 +217,10 @@ def _remark(store: Path, plan: Any) -> None:
 
 
 def _machines(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that change the QEMU machines."""
+    """The options that change the QEMU machines, and the file beside the plan. Raises PlanError."""
     given = {"firmware": getattr(arguments, "firmware", None), "memory_mb": getattr(arguments, "memory", None)}
+    if arguments.plan is not None:
+        given["machines"] = beside(arguments.plan).sizes() or None
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -374,6 +380,7 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
             "held_up": {name: to_json(one) for name, one in found.held_up.items()},
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
             "validation": to_json(found.validation),
+            "steps": found.steps,
         }
         print(json.dumps(body), flush=True)
         return
@@ -382,7 +389,7 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
         print(line)
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
-    for line in lines.validation(found.validation):
+    for line in (*lines.validation(found.validation), *lines.steps(found.steps)):
         print(line)
     if missing:
         print(f"  {missing} of {expect} expected machines never showed up: check their power and their boot cable")

@@ -37,7 +37,7 @@ from ..files import key_file, plan_file
 from ..files.catalog import read as read_catalog
 from ..files.catalog import shipped, shipped_folder
 from ..files.clamps.site import site_catalog
-from ..files.first_plan import Answers, Proposal, compose, count, mistakes, propose
+from ..files.first_plan import CLOUDS, Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
 from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
@@ -89,6 +89,7 @@ from ..views.walk import CableStep, walk
 from ..wire.reach import Reach
 
 __all__ = [
+    "CLOUDS",
     "DEFAULT_STORE",
     "ROOT",
     "Answers",

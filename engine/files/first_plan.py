@@ -20,9 +20,15 @@ from msgspec import Struct
 
 from ..definitions import Catalog
 from .mistakes import PlanError, PlanMistake
+from .paths import shipped_plan
 from .plan_file import read
 
 NAME = "plan.yml"
+CLOUDS = {
+    "openstack-six": ("debian-13-controller", "debian-13-compute", "debian-13-storage"),
+    "openstack-one": ("debian-13-cloud",),
+}
+"""As `Answers.system`: the shipped plan whose rules and deployments the new plan gets -> the images that these install."""
 NO_SYSTEM = ""
 """As `Answers.system`: machines are discovered, and nothing is installed."""
 LEFT_FREE = 10
@@ -94,8 +100,7 @@ def compose(a: Answers) -> str:
         *_site(a),
         *_machines(a),
         *_networks(a),
-        *_rules(a),
-        *_deployments(a),
+        *(_of_shipped(a.system) if a.system in CLOUDS else [*_rules(a), *_deployments(a)]),
         *_secrets(a),
     ]
     return "\n".join(lines) + "\n"
@@ -154,6 +159,23 @@ def _networks(a: Answers) -> list[str]:
             *_ranges({"host": a.bmc_host}),
         ]
     return [*lines, ""]
+
+
+def _of_shipped(name: str) -> list[str]:
+    """The sections `rules` and `deployments` of a shipped plan, with the comments before them."""
+    out: list[str] = []
+    comment: list[str] = []
+    inside = False
+    for line in shipped_plan(name).read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            comment.append(line)
+        elif line.startswith(" "):
+            out += [line] if inside else []
+        else:
+            inside = line in ("rules:", "deployments:")
+            out += [*comment, line] if inside else []
+            comment = []
+    return out
 
 
 def _rules(a: Answers) -> list[str]:
@@ -328,4 +350,4 @@ def _text(low: int, high: int) -> str:
     return f"{IPv4Address(low)}-{IPv4Address(high)}"
 
 
-__all__ = ["NAME", "NO_SYSTEM", "PATHS", "Answers", "Proposal", "compose", "count", "mistakes", "propose"]
+__all__ = ["CLOUDS", "NAME", "NO_SYSTEM", "PATHS", "Answers", "Proposal", "compose", "count", "mistakes", "propose"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import os
 from pathlib import Path
 
@@ -24,3 +25,8 @@ def images_folder(store: Path) -> Path:
     """The folder of built images: $CROWBAR_IMAGES, or `images` in the store."""
     named = os.environ.get("CROWBAR_IMAGES", "")
     return absolute(Path(named)) if named else absolute(store) / "images"
+
+
+def shipped_plan(name: str) -> Path:
+    """Where a plan of that name would be among those that the program ships."""
+    return Path(str(importlib.resources.files("crowbar_tui"))) / "plans" / f"{name}.yml"

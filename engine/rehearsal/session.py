@@ -17,6 +17,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from .. import racks as rehearsal
@@ -33,8 +34,9 @@ from ..plan import Plan
 from ..racks import AnyRackSpec, QemuRackSpec, RackError, RackFileWrong, RehearsalRack, SimulatedRackSpec, namespace, qemu
 from ..racks.kinds import parse
 from ..racks.qemu import needs
+from ..racks.qemu.spec import Own as QemuOwn
 from ..racks.scenario import read as read_scenario
-from ..racks.simulated.spec import PORTS, BmcAccess
+from ..racks.simulated.spec import PORTS, BmcAccess, Own
 from ..reasons import sentence
 from ..runtime.config import Config
 from ..runtime.engine import Engine
@@ -73,7 +75,7 @@ class Rehearsal:
         machines: dict[str, Any] | None = None,
     ) -> None:
         """`kind`: `simulated`, or `qemu`, to which speed and network say nothing. `machines`: fields of `QemuRackSpec` that
-        are other than usual.
+        are other than usual; of a simulated rack, `machines` only.
 
         `network`: `namespace` (real ports, two network namespaces), `loopback` (mapped addresses, no privilege), or `auto`: namespace where
         the system allows it. A rack that is there already stays what it is. `scenario`: text of a scenario file, read with the plan's
@@ -144,6 +146,7 @@ class Rehearsal:
             networks=networks,
             ports={speed: min(count, PORTS) for speed, count in ports_of(self.plan).items()},
             bmc=access,
+            machines=msgspec.convert(self._machines.get("machines", {}), dict[str, Own]),
             barclamps=self._folders,
         )
 
@@ -151,6 +154,7 @@ class Rehearsal:
         """A rack of QEMU machines. Raises RackError if the system lacks a package, an image, or memory."""
         if lacking := qemu.missing() or _images_missing(self.store, self.plan):
             raise RackError(lacking)
+        own = msgspec.convert(self._machines.get("machines", {}), dict[str, QemuOwn])
         made = QemuRackSpec(
             nodes=nodes,
             seed=seed,
@@ -158,9 +162,10 @@ class Rehearsal:
             networks=networks,
             bmc=access,
             kernel=str((images_folder(self.store) / "sledgehammer" / "vmlinuz").resolve()),
-            **self._machines,
+            **{**self._machines, "machines": own},
         )
-        if tight := needs.room(made.nodes * made.memory_mb):
+        sizes = [(own.get(f"m{number}", QemuOwn()).memory_mb or made.memory_mb) for number in range(1, nodes + 1)]
+        if tight := needs.room(sum(sizes)):
             raise RackError(tight)
         return made
 

@@ -63,6 +63,10 @@ def test_shipped_roles(whole: Catalog) -> None:
         "openstack-cache",
         "openstack-front",
         "keystone",
+        "swift-storage",
+        "swift-rings",
+        "swift-servers",
+        "swift-proxy",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

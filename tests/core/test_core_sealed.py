@@ -52,6 +52,33 @@ def says(d: WorldRig, name: str = "key", scope: str = "n1", layer: Any = "operat
     return answer.message if isinstance(answer, Accept) else sentence(answer.reason)
 
 
+def test_a_secret_that_the_engine_makes_counts_until_somebody_says_another() -> None:
+    d = rig()
+    made = AttributeDef(name="key", path="key", schema={"type": "string"}, secret=True, generate=True, default=sealed.generated("key"))
+    d = WorldRig(replace(d.world.catalog, attributes=d.world.catalog.attributes | {"key": made}), plan({}))
+    d.server("n1", stage="system", runs="debian-12", allocated=True, serial="S1")
+    d.role("reader", state=State.ACTIVE, succeeded=True)
+    assert handles(d.world, d.at("reader")) == {"key": {"$secret": "made/key"}}
+    (row,) = [one for one in node_attributes(d.world, d.world.nodes["n1"]) if one.name == "key"]
+    assert (row.value, row.secret) == (None, True), "no screen shows the handle"
+    says(d, sealed=ONE)
+    assert handles(d.world, d.at("reader")) == {"key": {"$secret": ONE}}
+    says(d, clear=True)
+    assert handles(d.world, d.at("reader")) == {"key": {"$secret": "made/key"}}
+    assert set(sealed.in_use(d.world)) == set()
+
+
+@pytest.mark.parametrize("name", ["made/other", "bmc-account", "credential", "made/reader"])
+def test_no_value_of_a_plan_opens_a_secret_that_was_made_for_another(name: str) -> None:
+    d = rig()
+    made = AttributeDef(name="key", path="key", schema={"type": "string"}, secret=True, generate=True, default=sealed.generated("key"))
+    d = WorldRig(replace(d.world.catalog, attributes=d.world.catalog.attributes | {"key": made}), plan({}))
+    d.server("n1", stage="system", runs="debian-12", allocated=True, serial="S1")
+    d.role("reader", state=State.ACTIVE, succeeded=True)
+    d.put(Value(layer="deployment", scope="system", name="key", value={"$secret": name}, who="plan"))
+    assert handles(d.world, d.at("reader")) == {}
+
+
 @pytest.mark.parametrize(
     ("scope", "layer"), [("n1", "operator"), ("n1/reader", "operator"), ("n1/reader", "role"), ("n1", "hint"), ("system", "deployment")]
 )

@@ -271,7 +271,8 @@ def attributes() -> str:
         for name, one in catalog.attributes.items():
             if one.barclamp != barclamp:
                 continue
-            facts = [f"default `{_json(one.default)}`"] if one.default is not None else []
+            facts = [f"default `{_json(one.default)}`"] if one.default is not None and not one.generate else []
+            facts += ["the engine makes it"] if one.generate else []
             facts += [f"reported by `{gives[name]}`"] if name in gives else []
             facts += ["read by " + ", ".join(f"`{role}`" for role in sorted(readers[name]))] if name in readers else []
             facts += [f"taken from `{one.source}{'#' if one.pointer else ''}{one.pointer}`"] if one.source else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engine.api.control import Proposal, count, propose
+from engine.api.control import CLOUDS, Proposal, count, propose
 
 from ..formats import count as many
 from .field import Field, Option
@@ -174,13 +174,18 @@ class RackForm(Form):
 
     def _systems(self) -> Sequence[Option]:
         some = [Option(name, name, "is not built yet" if wrong else "") for name, wrong in self.run.systems]
-        return [*some, Option("", "none", "discover only")]
+        clouds = (
+            Option("openstack-six", "OpenStack", "a cloud on six servers or more: see the plan's rules"),
+            Option("openstack-one", "OpenStack on one", "a whole cloud on one server, to try it"),
+        )
+        return [*some, *clouds, Option("", "none", "discover only")]
 
     def foot(self) -> list[tuple[str, str]]:
         out = []
-        wrong = next((w for name, w in self.run.systems if name == self.value("system") and w), "")
+        images = CLOUDS.get(self.value("system"), (self.value("system"),))
+        wrong = {name: why for name, why in self.run.systems if name in images and why}
         if wrong:
-            out.append((f"{wrong}: crowbar image build {self.value('system')}", "ask"))
+            out.append((f"{next(iter(wrong.values()))}: crowbar image build {' '.join(wrong)}", "ask"))
         room, nodes = count(self.run.values()["host"]), self.value("nodes")
         if nodes.isdecimal() and room and int(nodes) > room:
             out.append((f"the host range has {room} addresses for {nodes} machines: go back and widen the range", "ask"))

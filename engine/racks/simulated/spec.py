@@ -111,6 +111,14 @@ class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"BmcAccess(first={self.first!r}, user={self.user!r})"
 
 
+class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one machine differs from its family. None: not in this."""
+
+    memory_mb: int | None = None
+    disks_mb: tuple[int, ...] | None = None
+    """Sizes in MiB."""
+
+
 class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file `rack.yml`."""
 
@@ -133,6 +141,7 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ports: dict[str, int] = {}
     """Speed (`1g`, `25g`) -> ports of each machine. Empty: two ports of 10 Gbit/s, which cable plans call `1g0` and `1g1`."""
     bmc: BmcAccess = BmcAccess()
+    machines: dict[str, Own] = {}
     engine_key: str = ""
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key from their install. Empty: only the latter."""
     switches: dict[str, str] = {}
@@ -217,6 +226,7 @@ class _Family(Struct, frozen=True, kw_only=True):
     kexec: bool = True
 
 
+_BAYS = 24
 _FAMILIES = (
     _Family(
         vendor="Dell Inc.",
@@ -372,6 +382,8 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
     rng = random.Random(f"{spec.seed}/{number}")
     family = _FAMILIES[(number - 1) % len(_FAMILIES)]
     name = f"m{number}"
+    own = spec.machines.get(name, Own())
+    sizes = [family.disk_size] * family.disks if own.disks_mb is None else [size << 20 for size in own.disks_mb][:_BAYS]
 
     def mac(kind: int) -> str:
         # 52:54 is locally administered; the number keeps them apart, the seed keeps racks apart
@@ -391,20 +403,20 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
         firmware=family.firmware,
         firmware_s=round(rng.uniform(*family.firmware_s), 1),
         kexec=family.kexec,
-        memory_mb=family.memory_mb,
+        memory_mb=own.memory_mb or family.memory_mb,
         cpus=family.cpus,
         nics=_ports(spec, family, number, mac),
         disks=tuple(
             DiskDef(
                 name=f"sd{chr(97 + i)}",
                 serial=serial("D", 6) + f"{number:04d}{i}",
-                size=family.disk_size,
+                size=size,
                 rotational=family.rotational,
                 transport=family.transport,
                 wwn=f"naa.5000c500{number:06x}{i:02x}",
                 path=f"pci-0000:00:17.0-{'ata' if family.transport == 'sata' else 'sas-phy'}-{i + 1}",
             )
-            for i in range(family.disks)
+            for i, size in enumerate(sizes)
         ),
         bios={**_BIOS, "boot-mode": "uefi" if family.firmware == "efi" else "legacy"},
         bmc_address=str(IPv4Address(spec.bmc.first) + number - 1),

@@ -17,10 +17,12 @@ PORTS = {
     "glance": 9292,
     "placement": 8778,
     "nova": 8774,
+    "metadata": 8775,
     "neutron": 9696,
     "swift": 8080,
     "cinder": 8776,
     "novnc": 6080,
+    "retriever": 8090,
 }
 """Each service's usual port, where it answers inside of the rack."""
 PUBLIC = 10000
@@ -96,6 +98,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Act:
+    """A step in Python. It raises Fault, or changes only what differs."""
+
+    name: str
+    act: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Answer:
     """A URL that answers with one of these statuses while the service is at work."""
 
@@ -116,15 +126,15 @@ class Check:
 class Service:
     databases: Sequence[Database] = ()
     files: Mapping[str, File] = field(default_factory=dict)
-    steps: Sequence[Step] = ()
+    steps: Sequence[Step | Act] = ()
     units: Sequence[str] = ()
     """They run, from each start of the machine on."""
     answers: Sequence[Answer] = ()
     entries: Sequence[Entry] = ()
     keystone: Keystone | None = None
     """Where the entries go."""
-    after: Sequence[Step] = ()
-    """Programs that run when the units answer."""
+    after: Sequence[Step | Act] = ()
+    """What is done when the units answer."""
     checks: Sequence[Check] = ()
     gives: Callable[[], Mapping[str, object]] = dict
 
@@ -218,6 +228,19 @@ class Site:
             "memcached_servers": ",".join(f"{one}:11211" for one in self.addresses("cloud/cache")),
             "service_token_roles_required": "true",
         }
+
+    def tables(self, user: str, *argv: str) -> Step:
+        """The step that makes a database's tables, or brings them to the version of the packages."""
+        return Step("tables", argv, user)
+
+    def daemon(self, unit: str, user: str, *words: str) -> dict[str, File]:
+        """The file by which a unit starts its program `/usr/bin/UNIT`, with `words`.
+
+        Debian's init scripts name the packaged file as `--config-file`, and oslo.config then reads that one after `PROJECT.conf.d`.
+        Without the option it is read first. No limit for the start: a slow machine takes minutes."""
+        line = " ".join((f"/usr/bin/{unit}", f"--log-file=/var/log/{user}/{unit}.log", *words))
+        start = f"[Service]\nExecStart=\nExecStart={line}\nTimeoutStartSec=infinity\n"
+        return {f"/etc/systemd/system/{unit}.service.d/crowbar.conf": File(start, mode=0o644)}
 
     def sql(self, name: str, user: str, password: str) -> str:
         return f"mysql+pymysql://{user}:{password}@{self.one('cloud/database')}/{name}?charset=utf8mb4"

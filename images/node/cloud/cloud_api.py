@@ -91,10 +91,10 @@ class Keystone:
             self.catalog = said["token"]["catalog"]
         return self._token
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
+    def call(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """`path` below /v3, or a whole URL of another service."""
         url = path if path.startswith("http") else self.url + path
-        return http(method, url, body, {"X-Auth-Token": self.token()})[1]
+        return http(method, url, body, {**(headers or {}), "X-Auth-Token": self.token()})[1]
 
     def endpoint(self, kind: str, interface: str = "internal") -> str:
         """URL of a service by the catalogue. Raises Fault."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Makes a node run one service of a cloud, as a description says, or looks whether it does. It travels with the roles of OpenStack.
 
-    cloud_run.py run FILE       files, databases, steps, units, and what Keystone must know of the service, in this order
+    cloud_run.py run FILE       files, databases, steps, what Keystone must know of the service, and units, in this order
     cloud_run.py verify FILE    0: the node runs the service as described. 1: it does not, with a line that says what differs
 
 FILE is Python. It defines `service(site)`, which returns a Service (`cloud.py`). `run` and `verify` read the same description, so they
@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cloud import WITHIN_S, Answer, Check, Database, File, Service, Site, Step
+from cloud import WITHIN_S, Act, Answer, Check, Database, File, Service, Site, Step
 from cloud_api import Fault, Http, http
 
 ROOT = os.environ.get("CROWBAR_ROOT", "")
@@ -124,7 +124,10 @@ def _opens(one: Database) -> bool:
     return True
 
 
-def do(step: Step) -> None:
+def do(step: Step | Act) -> None:
+    if isinstance(step, Act):
+        step.act()
+        return
     if step.unless is not None and step.unless():
         return
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **step.environment}
@@ -221,6 +224,11 @@ def run(service: Service) -> None:
     for number, step in enumerate(service.steps):
         progress(15 + 35 * number // len(service.steps), step.name)
         do(step)
+    # Before the units start: some log in at once, and end if they cannot.
+    for entry in service.entries:
+        progress(45, f"Keystone's entry of {entry.user}")
+        assert service.keystone is not None
+        service.keystone.enter(entry)
     if changed and with_systemd() and any(path.startswith("/etc/systemd/") for path in service.files):
         systemctl("daemon-reload")
     if service.units:
@@ -229,10 +237,6 @@ def run(service: Service) -> None:
     for answer in service.answers:
         progress(70, f"waiting for {answer.url}")
         answers(answer, service.units)
-    for entry in service.entries:
-        progress(80, f"Keystone's entry of {entry.user}")
-        assert service.keystone is not None
-        service.keystone.enter(entry)
     for step in service.after:
         progress(85, step.name)
         do(step)

@@ -19,6 +19,7 @@ def service(site: Site) -> Service:
     return Service(
         databases=[database],
         files={
+            "/root/openrc": File(_openrc(password, internal), mode=0o600, restarts=False),
             CONF: File(_configuration(site), group=user),
             **site.uwsgi("keystone", "keystone", user, "wsgi-file = /usr/bin/keystone-wsgi-public"),
         },
@@ -44,6 +45,19 @@ def service(site: Site) -> Service:
         answers=[Answer(internal)],
         checks=[Check("the administrator can log in", lambda: _proof(admin, internal, public))],
     )
+
+
+def _openrc(password: str, url: str) -> str:
+    """For a person at the controller: `. /root/openrc`, then `openstack ...`."""
+    words = {"USERNAME": "admin", "PASSWORD": password, "PROJECT_NAME": "admin", "USER_DOMAIN_NAME": "Default"}
+    words |= {
+        "PROJECT_DOMAIN_NAME": "Default",
+        "AUTH_URL": url,
+        "IDENTITY_API_VERSION": "3",
+        "REGION_NAME": REGION,
+        "INTERFACE": "internal",
+    }
+    return "# Written by Crowbar.\n" + "".join(f"export OS_{key}={value}\n" for key, value in words.items())
 
 
 def _configuration(site: Site) -> dict[str, dict[str, object]]:
