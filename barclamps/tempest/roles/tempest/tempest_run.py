@@ -27,6 +27,7 @@ from typing import Any
 
 from cloud import File, Site
 from cloud_api import Fault, Http
+from tempest_guest import publish
 from tempest_results import Ended, Results, ended
 from tempest_site import Cloud, NotYet, configuration
 from tempest_suites import Chosen, choose, shares
@@ -37,6 +38,8 @@ RUNNER = ["-m", "stestr.subunit_runner.run", "discover", "-t", str(PACKAGES), st
 """What `tempest run` starts, too, without asking twice for the list of all tests."""
 MOST_TEXTS = 20
 AGAIN = 128
+PATIENT_LEGS = 60
+"""So many times, 10 s or more apart, compute nodes that are not up are waited for. Then the tests show what is wrong."""
 
 
 def progress(percent: int, text: str) -> None:
@@ -45,6 +48,12 @@ def progress(percent: int, text: str) -> None:
     if file:
         with open(file, "a", encoding="utf-8") as out:
             out.write(f"{percent} {text}\n")
+
+
+def leg() -> int:
+    """How often this attempt has begun."""
+    last = os.environ.get("CROWBAR_ATTEMPT", "").rpartition(".")[2]
+    return int(last) if last.isdecimal() else 1
 
 
 def environment(servers: bool = False) -> dict[str, str]:
@@ -158,6 +167,8 @@ def examine(cloud: Cloud, site: Site) -> Results:
     results = Results(Chosen(), services={name: cloud.wrong(name) for name in ("keystone", *services)})
     if results.services["keystone"]:
         return results
+    if "nova" in services and not results.services["nova"] and leg() <= PATIENT_LEGS:
+        cloud.computes()
     workers = 1 if site.small else os.cpu_count() or 1
     progress(1, f"making accounts for the tests of {', '.join(results.services)}")
     cloud.clean()
@@ -178,7 +189,8 @@ def test(cloud: Cloud, site: Site, results: Results, services: list[str], worker
     of_servers = [one for one in results.chosen.run if one.startswith("tempest.api.compute.")]
     run(results, [one for one in results.chosen.run if one not in of_servers], workers, servers=False)
     if of_servers:
-        put("etc/servers.conf", File(configuration(site, services, HOME, features, cloud.for_servers())).text())
+        progress(5, "making the guest that servers boot")
+        put("etc/servers.conf", File(configuration(site, services, HOME, features, publish(cloud.keystone))).text())
         run(results, of_servers, 1, servers=True)
 
 

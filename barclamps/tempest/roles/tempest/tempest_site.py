@@ -65,9 +65,14 @@ class Cloud:
                 if _MADE_BY_TEMPEST.fullmatch(one["name"]):
                     self.keystone.call("DELETE", f"/{plural}/{one['id']}")
 
-    def for_servers(self) -> dict[str, str]:
-        """The ids of an image and two flavours for the tests of servers."""
-        raise Fault("servers are not tested yet")
+    def computes(self) -> None:
+        """Raises NotYet if Nova has fewer compute nodes than the plan."""
+        wanted = len(self.site("cloud/compute", []))
+        url = self.keystone.endpoint("compute")
+        found = self.keystone.call("GET", f"{url}/os-services?binary=nova-compute")["services"]
+        up = sum(one["state"] == "up" for one in found)
+        if up < wanted:
+            raise NotYet(f"{up} of {wanted} compute nodes are up")
 
     def accounts(self, workers: int, services: list[str]) -> list[dict[str, object]]:
         """Makes the accounts of this run. As Tempest's file of accounts wants them."""
