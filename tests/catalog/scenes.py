@@ -272,8 +272,8 @@ NOT_HERE: dict[str, str] = {
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(
         (
-            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
-            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute"),
+            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
+            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
