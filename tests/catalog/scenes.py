@@ -273,12 +273,12 @@ NOT_HERE: dict[str, str] = {
     **dict.fromkeys(
         (
             *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
-            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute"),
+            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     **dict.fromkeys(
-        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy"),
+        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",

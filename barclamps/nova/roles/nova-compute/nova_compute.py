@@ -46,6 +46,7 @@ def _configuration(site: Site) -> dict[str, dict[str, object]]:
         "cinder": {**account, "os_region_name": REGION, "catalog_info": "volumev3::internalURL"},
         "libvirt": {"virt_type": virt, "cpu_mode": "host-model" if virt == "kvm" else "none"},
         "vnc": {"enabled": False},
+        "spice": {"enabled": False},
     }
 
 
