@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 from tempest_suites import Chosen, parts, plain
 
 LINE, NAME = 300, 200
-MOST_BYTES = 200_000
+MOST_GROUPS, MOST_BYTES = 500, 200_000
 """Of a report. All gives of a task may have 262,144."""
 _RESULT = {"success": "passed", "xfail": "passed", "skip": "skipped", "fail": "failed", "uxsuccess": "failed"}
 _FIXTURE = re.compile(r"(setUp|tearDown)Class \((.+)\)")
@@ -140,12 +141,13 @@ class Results:
 
 def _bounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """As many tests as fit, failed ones first. The totals count all of them."""
-    room = MOST_BYTES
+    room, groups = MOST_BYTES, set[int]()
     keep: set[tuple[int, int]] = set()
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row["tests"]))]
     for i, j in sorted(places, key=lambda at: rows[at[0]]["tests"][at[1]]["result"] != "failed"):
-        room -= len(repr(rows[i]["tests"][j])) + 20
-        if room < 0:
+        room -= len(json.dumps(rows[i]["tests"][j])) + 2 + (0 if i in groups else len(rows[i]["name"]) + 60)
+        if room < 0 or (i not in groups and len(groups) == MOST_GROUPS):
             break
+        groups.add(i)
         keep.add((i, j))
-    return [{**row, "tests": [test for j, test in enumerate(row["tests"]) if (i, j) in keep]} for i, row in enumerate(rows)]
+    return [{**rows[i], "tests": [test for j, test in enumerate(rows[i]["tests"]) if (i, j) in keep]} for i in sorted(groups)]
