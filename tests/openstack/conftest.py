@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+# The tool of the roles, and roles whose decisions are tested without a node.
+sys.path.extend([str(Path(__file__).parents[2] / "images/node/cloud"), *(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/*/roles/*-*")))])
 
 from cloud_lab import CloudLab, why_not
 
