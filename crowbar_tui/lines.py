@@ -70,6 +70,12 @@ def validation(found: Validation) -> list[str]:
     return out
 
 
+def steps(seconds: Mapping[str, float]) -> list[str]:
+    """How long each step of the bring-up took. They overlap where nodes are at different points."""
+    words = {"bios-raid": "BIOS and RAID", "os": "operating system", "openstack": "OpenStack", "application": "reference application"}
+    return [f"  steps: {', '.join(f'{words.get(name, name)} {many:.0f} s' for name, many in seconds.items())}"] if seconds else []
+
+
 def tests(counts: Mapping[str, int]) -> str:
     """`112 passed, 1 failed`: passed always, the other results if there are any."""
     return ", ".join(f"{many} {result}" for result, many in counts.items() if many or result == "passed")

@@ -50,7 +50,7 @@ from engine.api.control import (
     with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
-from engine.api.rehearsals import is_rehearsal, beside, opened, plan_path, rack_runs, rehearsed
+from engine.api.rehearsals import beside, is_rehearsal, opened, plan_path, rack_runs, rehearsed
 
 from .. import lines
 from ..api_option import api_option
@@ -380,6 +380,7 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
             "held_up": {name: to_json(one) for name, one in found.held_up.items()},
             "waiting": {name: to_json(why) for name, why in found.waiting.items()},
             "validation": to_json(found.validation),
+            "steps": found.steps,
         }
         print(json.dumps(body), flush=True)
         return
@@ -388,7 +389,7 @@ def _print_summary(arguments: argparse.Namespace, found: Summary, seconds: float
         print(line)
     for name, why in found.waiting.items():
         print(lines.reason(f"  {lines.short(name)}: ", why))
-    for line in lines.validation(found.validation):
+    for line in (*lines.validation(found.validation), *lines.steps(found.steps)):
         print(line)
     if missing:
         print(f"  {missing} of {expect} expected machines never showed up: check their power and their boot cable")

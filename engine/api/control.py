@@ -89,9 +89,9 @@ from ..views.walk import CableStep, walk
 from ..wire.reach import Reach
 
 __all__ = [
+    "CLOUDS",
     "DEFAULT_STORE",
     "ROOT",
-    "CLOUDS",
     "Answers",
     "AttachError",
     "Attached",

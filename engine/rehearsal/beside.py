@@ -5,8 +5,8 @@
     machines:
       m1: {memory_mb: 4096, disks_mb: [20480]}
 
-A plan finds its groups by memory and disks. So a rehearsal needs machines that differ in these, as the real ones do. `attributes` are values that
-the site's root gets in the rehearsal only, as if they stood in the plan's `attributes`.
+A plan finds its groups by memory and disks. So a rehearsal needs machines that differ in these, as the real ones do. `attributes` are
+values that the site's root gets in the rehearsal only, as if they stood in the plan's `attributes`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from ..core.world.world import World
 from ..model import Kind, Node, NodeRole, Sighting, State
 from ..reasons import Reason, is_elsewhere, needs_person, parent, powered_off, sentence, stage
 from .deployments import DeploymentState, deployment_states, validated, waits_for_a_person
+from .steps import steps
 from .validation import Validation, proofs, validation
 from .why import Why as Why
 from .why import why as why
@@ -102,6 +103,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     """Where the engine itself is plugged in. None: it has not looked."""
     validation: Validation = Validation()
     """What the roles that validate found."""
+    steps: dict[str, float] = {}
+    """Step of the bring-up -> seconds (`steps`)."""
 
 
 def servers(world: World) -> list[Node]:
@@ -259,6 +262,7 @@ def summary(world: World) -> Summary:
         findings=findings(world),
         here=own_port(world, nodes),
         validation=validation(proofs(world)),
+        steps=steps(world),
     )
 
 

@@ -272,14 +272,14 @@ NOT_HERE: dict[str, str] = {
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(
         (
-            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone"),
+            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
             *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
             "horizon",
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     **dict.fromkeys(
-        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy"),
+        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
         "tests/openstack runs it on Debian with the real daemons",
     ),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",

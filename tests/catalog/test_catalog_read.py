@@ -76,6 +76,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "swift-rings",
         "swift-servers",
         "swift-proxy",
+        "retriever",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

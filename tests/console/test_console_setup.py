@@ -329,6 +329,10 @@ async def test_an_image_that_is_not_built_is_told(tmp_path: Path) -> None:
     async with setup(tmp_path, TO["rack"] + " down down right") as (app, pilot, *_):
         assert "image ubuntu-24.04 is missing: crowbar image build ubuntu-24.04" in shot(app)
         await press(pilot, "right")
+        missing = "crowbar image build debian-13-compute debian-13-controller debian-13-storage"
+        assert "a cloud on six servers or more" in shot(app)
+        assert missing not in shot(app), "this admin node does not know these images"
+        await press(pilot, "right right")
         assert "discover only" in shot(app)
         assert wizard(app).run.answers().system == ""
 

@@ -20,7 +20,9 @@ WAIT_S = 60.0
 class Browser:
     """One tab. It trusts any certificate: the site's authority is proven elsewhere."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, before: list[str]) -> None:
+        """`before`: words before the program, such as `ip netns exec NAME`."""
+        self._before = before
         self._profile, self._number, self._events = profile, 0, list[dict[str, Any]]()
         self._session = ""
         self._buffer = b""
@@ -29,7 +31,15 @@ class Browser:
         assert PROGRAM, "Chromium is not installed"
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        argv = [PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={self._profile}"]
+        argv = [
+            *self._before,
+            PROGRAM,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={self._profile}",
+        ]
         argv += ["--ignore-certificate-errors", "--force-color-profile=srgb", "--window-size=1280,900", "--no-first-run", "--disable-sync"]
         argv += ["--disable-component-update", "--disable-background-networking", "--no-proxy-server", "about:blank"]
         # Chromium reads commands from descriptor 3 and writes answers to 4.

@@ -142,6 +142,8 @@ class CloudNode:
     def __init__(self, lab: CloudLab, name: str, address: str) -> None:
         self.lab, self.name, self.address = lab, name, address
         self.gives: dict[str, Any] = {}
+        self.instead: dict[str, str] = {}
+        """Program -> a shell script that stands for it when a role runs."""
         self.folder = lab.folder / name
         self.root = self.folder / "root"
         for made in ("upper", "work", "root"):
@@ -196,6 +198,10 @@ class CloudNode:
         for tool in ("attribute", *definition.tools):
             for file in tool_files(TOOLS / tool):
                 shutil.copy(file, task)
+        for program, script in self.instead.items():
+            (task / program).unlink(missing_ok=True)
+            (task / program).write_text(f"#!/bin/sh\n{script}")
+            (task / program).chmod(0o755)
         (task / "attributes.json").write_text(json.dumps(self.lab.attributes(self, role)))
         here = f"/var/lib/crowbar-task/{role}"
         files = {"ATTRIBUTES": "attributes.json", "GIVES": "gives.json", "PROGRESS": "progress"}

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-# The tool of the roles, and roles whose decisions are tested without a node.
-sys.path.extend([str(Path(__file__).parents[2] / "images/node/cloud"), *(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/*/roles/*-*")))])
+sys.path.insert(0, str(Path(__file__).parents[2] / "images/node/cloud"))
+# Roles whose decisions are tested without a node.
+sys.path.extend(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/*/roles/*-compute")))
+sys.path.extend(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/cinder/roles/*-volume")))
 
 from cloud_lab import CloudLab, why_not
 

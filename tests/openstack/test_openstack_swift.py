@@ -2,188 +2,182 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
+import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nodes import Node, needed
+from cloud_lab import CloudLab, CloudNode, why_not
 
-pytestmark = [pytest.mark.slow, pytest.mark.client, needed()]
+from engine.jigs.node_tools import TOOLS
+
+pytestmark = [pytest.mark.slow, pytest.mark.client]
 CONTROLLER = "127.0.3.1"
-STORAGE = [f"127.0.3.{number}" for number in (11, 12, 13, 14)]
+STORE = "127.0.3.1{}"
 OBJECTS = 200
-SECRETS = {name: f"{name}-12345" for name in ("swift-hash-suffix", "swift-hash-prefix", "swift-password", "retriever-password")}
+CLIENT = Path(__file__).with_name("swift_client.py")
 
 
-def admin(address: str) -> dict[str, str]:
-    return {"address": address, "mask": "255.0.0.0", "router": ""}
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[CloudLab]:
+    """One for each test: the nodes differ."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    made = CloudLab(tmp_path, {"swift-part-power": 8})
+    yield made
+    made.close()
 
 
-def collected(role: str, *addresses: str) -> list[dict[str, Any]]:
-    return [{"node": f"n{number}.test", "role": role, "value": admin(address)} for number, address in enumerate(addresses, 1)]
+def store(lab: CloudLab, number: int) -> CloudNode:
+    node = lab.node(f"store-{number}", STORE.format(number), "swift-storage", "swift-servers")
+    node.bring("swift-storage")
+    return node
 
 
-def attributes(address: str, **more: Any) -> dict[str, Any]:
-    return {"admin-network": admin(address), "cloud-profile": "rehearsal", "swift-disks": [], **SECRETS, **more}
+def rings(lab: CloudLab, controller: CloudNode) -> str:
+    controller.bring("swift-rings")
+    lab.values["swift-ring"] = controller.gives["swift-ring"]
+    return str(lab.values["swift-ring"])
 
 
-def rings_of(controller: Node, addresses: list[str], **more: Any) -> str:
-    values = {"swift-part-power": 8, "swift-replicas": 3, "swift-min-part-hours": 1, "swift-accept-loss": False, **more}
-    given = controller.apply(
-        "swift-rings", attributes(controller.address, swift={"nodes": collected("swift-storage", *addresses)}, **values)
-    )
-    return str(given["swift-ring"])
-
-
-def storage(node: Node) -> list[Any]:
-    return list(node.apply("swift-storage", attributes(node.address))["swift-devices"])
-
-
-def servers(node: Node, ring: str, devices: list[Any]) -> None:
-    node.apply("swift-servers", attributes(node.address, **{"swift-ring": ring, "swift-devices": devices}))
-
-
-def proxy(controller: Node, ring: str) -> None:
-    cloud = {"cache": collected("openstack-cache", controller.address)}
-    controller.apply("swift-proxy", attributes(controller.address, **{"swift-ring": ring}, cloud=cloud))
-
-
-class Client:
-    def __init__(self) -> None:
-        known = {"X-Storage-User": "rack:retriever", "X-Storage-Pass": SECRETS["retriever-password"]}
-        said = urllib.request.urlopen(urllib.request.Request(f"http://{CONTROLLER}:8080/auth/v1.0", headers=known), timeout=60)
-        self.url, self._token = said.headers["X-Storage-Url"], said.headers["X-Auth-Token"]
-
-    def call(self, method: str, path: str, content: bytes | None = None) -> bytes:
-        request = urllib.request.Request(self.url + path, data=content, method=method, headers={"X-Auth-Token": self._token})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return bytes(answer.read())
+def calls(lab: CloudLab, wanted: Sequence[tuple[str, str, bytes | None]]) -> list[list[Any]]:
+    asked = json.dumps([[method, path, None if data is None else base64.b64encode(data).decode()] for method, path, data in wanted])
+    done = lab.call(sys.executable, str(CLIENT), f"http://{CONTROLLER}:8080", "secret-retriever-password", data=asked)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
 
 
 def until(what: Callable[[], bool], seconds: float) -> float:
     begun = time.monotonic()
     while not what():
         assert time.monotonic() - begun < seconds
-        time.sleep(1)
+        time.sleep(0.5)
     return time.monotonic() - begun
 
 
-@pytest.fixture
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Node]]:
-    # An overlay cannot lie on every file system, and memory has no room for it.
-    base = Path(os.environ.get("CROWBAR_CLOUD_WORK", "/var/tmp")) / f"crowbar-swift-{os.getpid()}"
-    made: list[Node] = []
-
-    def make(name: str, address: str) -> Node:
-        made.append(Node(name, address, base / name))
-        return made[-1].up()
-
-    yield make
-    for node in made:
-        node.down()
+def files_of(node: CloudNode) -> int:
+    return int(node.call("sh", "-c", "find /srv/node/*/objects -name '*.data' | wc -l").stdout)
 
 
-def files_of(node: Node) -> int:
-    return int(node.run("sh", "-c", "find /srv/node/*/objects -name '*.data' | wc -l").stdout)
+def test_a_storage_node_is_replaced_and_no_object_is_lost(lab: CloudLab, capsys: pytest.CaptureFixture[str]) -> None:
+    controller = lab.node("control-1", CONTROLLER, "openstack-cache", "swift-rings", "swift-proxy")
+    controller.bring("openstack-cache")
+    stores = [store(lab, number) for number in (1, 2, 3)]
+    rings(lab, controller)
+    for node in stores:
+        node.bring("swift-servers")
+    controller.bring("swift-proxy")
 
-
-def test_a_storage_node_is_replaced_and_no_object_is_lost(nodes: Callable[[str, str], Node], capsys: pytest.CaptureFixture[str]) -> None:
-    controller = nodes("sw-control", CONTROLLER)
-    controller.apply("openstack-cache", attributes(CONTROLLER))
-    stores = {address: nodes(f"sw-store{number}", address) for number, address in enumerate(STORAGE[:3], 1)}
-    devices = {address: storage(node) for address, node in stores.items()}
-    ring = rings_of(controller, STORAGE[:3])
-    for address, node in stores.items():
-        servers(node, ring, devices[address])
-    proxy(controller, ring)
-
-    client = Client()
     contents = {f"object-{number}": os.urandom(500 + 37 * number) for number in range(OBJECTS)}
-    client.call("PUT", "/things")
-    for name, content in contents.items():
-        client.call("PUT", f"/things/{name}", content)
-    until(lambda: all(files_of(node) == OBJECTS for node in stores.values()), 60)  # and the proofs' objects are deleted
+    made = calls(lab, [("PUT", "/things", None), *(("PUT", f"/things/{name}", data) for name, data in contents.items())])
+    assert {one[0] for one in made} == {201}
+    until(lambda: all(files_of(node) == OBJECTS for node in stores), 60)  # and the proof's object is deleted
 
-    gone = stores.pop(STORAGE[1])
-    gone.down()
-    fresh = stores[STORAGE[3]] = nodes("sw-store4", STORAGE[3])
-    devices[STORAGE[3]] = storage(fresh)
-    now = [STORAGE[0], STORAGE[2], STORAGE[3]]
-    before, ring = ring, rings_of(controller, now)
-    assert ring != before
-    assert rings_of(controller, now) == ring  # nothing is due, so nothing moves
-    for address, node in stores.items():
-        servers(node, ring, devices[address])
-    proxy(controller, ring)
+    gone = stores.pop(1)
+    gone.stop()
+    for role in ("swift-storage", "swift-servers"):
+        lab.placed[role].remove(gone.name)
+    del lab.nodes[gone.name]
+    fresh = store(lab, 4)
+    stores.append(fresh)
+    before = lab.values["swift-ring"]
+    after = rings(lab, controller)
+    assert after != before
+    assert rings(lab, controller) == after, "nothing is due, so nothing moves"
+    started = stores[0].started("swift-object")
+    for node in stores:
+        node.bring("swift-servers")
+    controller.bring("swift-proxy")
+    assert stores[0].started("swift-object") == started, "servers find new rings by themselves"
     seconds = until(lambda: files_of(fresh) == OBJECTS, 240)
     with capsys.disabled():
         print(f"\nswift: the new storage node had all {OBJECTS} objects after {seconds:.0f} s")
 
-    client = Client()
-    sums = {name: hashlib.sha256(client.call("GET", f"/things/{name}")).hexdigest() for name in contents}
-    assert sums == {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    names = [one["name"] for one in json.loads(client.call("GET", "/things?format=json&limit=1000"))]
-    assert names == sorted(contents)
+    found = calls(lab, [("GET", f"/things/{name}", None) for name in contents])
+    assert {name: one[1] for name, one in zip(contents, found, strict=True)} == {
+        name: hashlib.sha256(data).hexdigest() for name, data in contents.items()
+    }
+    (listed,) = calls(lab, [("GET", "/things?format=json&limit=1000", None)])
+    assert [one["name"] for one in json.loads(listed[2])] == sorted(contents)
+
     # A builder that is lost is made of the rings that the storage nodes have.
-    controller.run("sh", "-c", "rm /etc/swift/*.builder")
-    assert rings_of(controller, now) == ring
+    controller.call("sh", "-c", "rm /etc/swift/*.builder")
+    assert rings(lab, controller) == after
+    # What stopped is seen and started.
+    stores[0].call("systemctl", "stop", "swift-object-replicator")
+    assert stores[0].run("swift-servers", "verify").code == 1
+    stores[0].bring("swift-servers")
 
 
-def test_a_storage_node_that_is_silent_keeps_its_devices(nodes: Callable[[str, str], Node]) -> None:
-    controller = nodes("sw-control", CONTROLLER)
-    stores = {address: nodes(f"sw-store{number}", address) for number, address in enumerate(STORAGE[:2], 1)}
-    for node in stores.values():
-        storage(node)
-    two = rings_of(controller, STORAGE[:2])
-    stores[STORAGE[1]].run("systemctl", "stop", "rsync")
-    assert rings_of(controller, STORAGE[:2]) == two
-    code, said, _ = controller.role(
-        "swift-rings",
-        attributes(
-            CONTROLLER,
-            swift={"nodes": []},
-            **{"swift-part-power": 8, "swift-replicas": 3, "swift-min-part-hours": 1, "swift-accept-loss": False},
-        ),
-    )
-    assert (code, "no node has the role swift-storage" in said) == (1, True)
+def test_rings_wait_for_nodes_that_are_silent_and_lose_no_data(lab: CloudLab) -> None:
+    controller = lab.node("control-1", CONTROLLER, "swift-rings")
+    stores = [store(lab, number) for number in (1, 2)]
+    two = rings(lab, controller)
+    stores[1].call("systemctl", "stop", "rsync")
+    assert rings(lab, controller) == two, "a node that is silent keeps its devices"
+    lab.placed["swift-storage"].append(lab.node("store-3", STORE.format(3)).name)
+    told = controller.run("swift-rings")
+    assert (told.code, "127.0.3.13 does not answer on port 873" in told.out) == (1, True), told
+    del lab.placed["swift-storage"][:2]
+    lab.nodes["store-3"].bring("swift-storage")
+    told = controller.run("swift-rings")
+    assert (told.code, "of 256 parts of the data have no copy left" in told.out) == (1, True), told
+    lab.values["swift-accept-loss"] = True
+    assert rings(lab, controller) != two
 
 
-def test_a_spare_disk_becomes_a_device(nodes: Callable[[str, str], Node], tmp_path: Path) -> None:
-    node = nodes("sw-store1", STORAGE[0])
-    image = node.folder / "disk.img"
+def test_a_blank_disk_becomes_a_device_and_no_other(lab: CloudLab) -> None:
+    node = lab.node("store-1", STORE.format(1), "swift-storage")
+    image = lab.folder / "disk.img"
     with open(image, "wb") as out:
         out.truncate(2 << 30)
     loop = subprocess.run(["losetup", "--show", "-f", str(image)], capture_output=True, text=True, check=True).stdout.strip()
-    number = os.stat(loop).st_rdev & 0xFF
     try:
-        node.run("mknod", "/dev/sdb", "b", "7", str(number))
-        # Stands for udev and for the kernel's list of disks, which a container does not have.
-        tool = f"""#!/bin/sh
-kind=$(blkid -p -s TYPE -o value /dev/sdb)
-mkdir -p /dev/disk/by-uuid
+        node.call("mknod", "/dev/sdb", "b", "7", str(os.minor(os.stat(loop).st_rdev)))
+        links = """mkdir -p /dev/disk/by-uuid
 uuid=$(blkid -p -s UUID -o value /dev/sdb) && ln -sf /dev/sdb "/dev/disk/by-uuid/$uuid"
-echo '{{"disks":[{{"name":"sda","size":9999999999,"serial":"S1","signature":"gpt","transport":"sata","wwn":"","path":"p1"}},{{"name":"sdb","size":{2 << 30},"serial":"S2","signature":"'$kind'","transport":"sata","wwn":"","path":"p2"}}]}}'
 """
-        tools = {"disks": tool, "udevadm": f"#!/bin/sh\n{tool.partition('mkdir')[1]}{tool.partition('mkdir')[2].rpartition('echo')[0]}"}
-        given = node.apply("swift-storage", attributes(node.address), tools=tools)
-        (device,) = given["swift-devices"]
+        disk = '{"name":"%s","size":%d,"serial":"%s","signature":"%s","transport":"sata","wwn":"","path":""}'
+        listed = ",".join((disk % ("sda", 9 << 30, "S1", "gpt"), disk % ("sdb", 2 << 30, "S2", "'$kind'")))
+        # They stand for the kernel's list of disks and for udev, which a container does not have.
+        node.instead = {"disks": f"kind=$(blkid -p -s TYPE -o value /dev/sdb)\necho '{{\"disks\":[{listed}]}}'\n", "udevadm": links}
+        node.bring("swift-storage")
+        (device,) = node.gives["swift-devices"]
         assert device["weight"] == 2
-        mounted = node.run("findmnt", "-n", "-o", "FSTYPE,LABEL", f"/srv/node/{device['name']}").stdout.split()
+        mounted = node.call("findmnt", "-n", "-o", "FSTYPE,LABEL", f"/srv/node/{device['name']}").stdout.split()
         assert mounted == ["xfs", device["name"]]
-        node.run("touch", f"/srv/node/{device['name']}/kept")
-        assert node.apply("swift-storage", attributes(node.address), tools=tools) == given
-        assert node.run("ls", f"/srv/node/{device['name']}").stdout.split() == ["kept"]
+        node.call("touch", f"/srv/node/{device['name']}/kept")
+        node.bring("swift-storage")
+        assert node.gives["swift-devices"] == [device]
+        assert node.call("ls", f"/srv/node/{device['name']}").stdout.split() == ["kept"]
+        node.call("umount", f"/srv/node/{device['name']}")
+        told = node.run("swift-storage", "verify")
+        assert (told.code, "is not mounted" in told.out) == (1, True), told
+        node.bring("swift-storage")
         # The disk of another Swift is no spare disk, and is never formatted.
-        other = {**attributes(node.address), "swift-hash-suffix": "another-suffix", "swift-disks": ["S2"]}
-        code, said, _ = node.role("swift-storage", other, tools=tools)
-        assert (code, "only blank disks are formatted" in said) == (1, True)
+        lab.values |= {"swift-hash-suffix": "another-suffix", "swift-disks": ["S2"]}
+        told = node.run("swift-storage")
+        assert (told.code, bool(re.search(r"sdb .S2. is not blank .xfs., and only blank disks", told.out))) == (1, True), told
     finally:
-        node.run("sh", "-c", "umount /srv/node/*", check=False)
+        node.call("sh", "-c", "umount /srv/node/*")
         subprocess.run(["losetup", "-d", loop], check=False)
+
+
+def test_lives_of_rings(lab: CloudLab, capsys: pytest.CaptureFixture[str]) -> None:
+    node = lab.node("control-1", CONTROLLER)
+    for file in (*TOOLS.glob("cloud/*.py"), Path(__file__).with_name("ring_history.py")):
+        shutil.copy(file, node.root / "opt")
+    done = node.call("env", "PYTHONPATH=/opt", "python3", "/opt/ring_history.py", "60")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with capsys.disabled():
+        print(f"\nswift: {done.stdout.strip()}")

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.files.first_plan import PATHS, Answers, compose, count, mistakes, propose
+from engine.files.first_plan import CLOUDS, PATHS, Answers, compose, count, mistakes, propose
+from engine.files.paths import shipped_plan
 
 CATALOG = shipped()
 FULL = Answers(
@@ -52,8 +53,23 @@ def test_what_is_not_wanted_is_not_there() -> None:
     assert not plan.deployments["cloud"].roles
 
 
-def test_it_is_commented_and_fits_a_screen() -> None:
-    lines = compose(FULL).splitlines()
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_cloud_has_the_rules_and_roles_of_the_shipped_plan(name: str) -> None:
+    answers = replace(FULL, system=name)
+    assert mistakes(answers, CATALOG) == {}
+    plan = plan_file.read(compose(answers), "plan.yml", CATALOG)
+    shipped_one = plan_file.read(shipped_plan(name).read_text(), f"{name}.yml", CATALOG)
+    assert plan.deployments == shipped_one.deployments
+    assert plan.rules == shipped_one.rules
+    assert plan.site.name == "r07"
+    images = {str(one.attributes["target-os"]) for one in plan.rules if "target-os" in one.attributes}
+    images |= {str(one.attributes["target-os"]) for one in plan.deployments.values() if "target-os" in one.attributes}
+    assert images == set(CLOUDS[name])
+
+
+@pytest.mark.parametrize("system", ["debian-12", *CLOUDS])
+def test_it_is_commented_and_fits_a_screen(system: str) -> None:
+    lines = compose(replace(FULL, system=system)).splitlines()
     assert sum(line.lstrip().startswith("#") for line in lines) > 12
     assert max(map(len, lines)) <= 76
 

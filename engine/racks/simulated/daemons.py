@@ -45,7 +45,8 @@ class Daemons:
 
     async def follow(self) -> None:
         """Opens and closes ports, so that they are those of `System.listens`. A port that cannot be opened is counted."""
-        wanted = self._system.listens
+        serves, killed = self._system.serves, self._system.killed
+        wanted = {port: kind for port, kind in self._system.listens.items() if serves.get(port, "") not in killed}
         for port in [one for one in self._open if one not in wanted]:
             self._open.pop(port).close()
         for port, kind in wanted.items():

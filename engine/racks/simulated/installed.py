@@ -124,7 +124,7 @@ class Installed:
             case "true" | ":" | "sync", _:
                 return 0, b"", b""
             case "pkill", [*_, name]:
-                return self._kill(name)
+                return await self._kill(name), b"", b""
             case "hostname", [] | ["-s"] | ["-f"]:
                 domain = f".{system.domain}" if rest == ["-f"] else ""
                 return 0, f"{system.hostname}{domain}\n".encode(), b""
@@ -142,13 +142,15 @@ class Installed:
             case _:
                 return 127, b"", f"sh: 1: {program[:100]}: not found\n".encode()
 
-    def _kill(self, name: str) -> tuple[int, bytes, bytes]:
-        """The process is gone until a role starts it again. pkill fails for one that does not run."""
+    async def _kill(self, name: str) -> int:
+        """The process is gone until a role starts it again, and its port is closed. pkill fails for one that does not run."""
         if name in self.system.killed:
-            return 1, b"", b""
+            return 1
         self.system.killed = [*self.system.killed, name][-64:]
         self.machine.save()
-        return 0, b"", b""
+        if self.machine.on_listens is not None:
+            await self.machine.on_listens()
+        return 0
 
     def _cat(self, names: list[str]) -> tuple[int, bytes, bytes]:
         out = b""

@@ -23,7 +23,7 @@ def keeps(process: str, file: str, port: int, seconds: float, *reads: str) -> Be
         machine.start_process(process)
         machine.save()
         if port:
-            await machine.listen(port, "tcp")
+            await machine.listen(port, "tcp", process)
         task.print(f"wrote {file}")
         return Result()
 

@@ -32,6 +32,8 @@ from .switch import telephone
 
 Json = Any
 LOG_BYTES = 64 * 1024
+REACHES_S = 5.0
+"""Real seconds after which a silent address counts as not reachable."""
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -183,6 +185,8 @@ class Machine:
         """Its BMC over the bus: network function, command, data -> completion code and data. None: nothing answers."""
         self.on_listens: Callable[[], Awaitable[None]] | None = None
         """Called when the services of the running system are others (`System.listens`)."""
+        self.remote: Callable[[str, int], tuple[str, int]] = lambda address, port: (address, port)
+        """Where an address and port of the plan are reached."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
         self.nonvolatile = file.load() or self._new()
@@ -204,10 +208,13 @@ class Machine:
         """Saves `nonvolatile`. From now on it survives a `kill -9` of the rack."""
         self._file.save(self.nonvolatile)
 
-    async def listen(self, port: int, kind: Literal["tcp", "nrpe"]) -> None:
-        """A service of the installed system listens from now on, also after a reboot."""
-        if self.system is not None and self.system.listens.get(str(port)) != kind:
-            self.system.listens[str(port)] = kind
+    async def listen(self, port: int, kind: Literal["tcp", "nrpe"], process: str = "") -> None:
+        """A service of the installed system listens from now on, also after a reboot; while `process` runs, if it is named."""
+        system = self.system
+        if system is not None and (system.listens.get(str(port)) != kind or system.serves.get(str(port), "") != process):
+            system.listens[str(port)] = kind
+            if process:
+                system.serves[str(port)] = process
             self.save()
         if self.on_listens is not None:
             await self.on_listens()
@@ -217,6 +224,15 @@ class Machine:
         if self.system is not None and name in self.system.killed:
             self.system.killed.remove(name)
             self.save()
+
+    async def reaches(self, address: str, port: int) -> bool:
+        """True if something accepts connections there, as the running system finds it."""
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(*self.remote(address, port)), REACHES_S)
+        except (OSError, ValueError, TimeoutError):
+            return False
+        writer.close()
+        return True
 
     async def milestone(self, *words: str, percent: int = 0) -> None:
         """Reports the machine's progress, for scenarios. Their effects on it take hold before this returns."""

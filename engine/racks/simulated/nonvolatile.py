@@ -64,6 +64,8 @@ class System(Struct, kw_only=True):
     """What roles wrote: `network/admin` -> its configuration, `ntp` -> servers, ..."""
     listens: dict[str, Literal["tcp", "nrpe"]] = {}
     """Port -> what answers there, besides SSH (`daemons`)."""
+    serves: dict[str, str] = {}
+    """Port -> the process that listens there. Without it, the port is closed."""
     killed: list[str] = []
     """Names of processes that somebody killed, and that nothing has started again."""
 

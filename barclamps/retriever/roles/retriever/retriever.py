@@ -1,7 +1,7 @@
 """The page of the retriever, and a proof that it works: a picture goes into Swift and comes back as the page would fetch it.
 
 HAProxy serves the page's four files out of its memory. It is on the nodes of a cloud anyway, so no other web server is needed. It is a
-process of its own: `openstack-front` may be on the same node, and owns the usual one. Browsers see the page through openstack-front, with TLS.
+process of its own: `openstack-front` may be on the same node, and owns the usual one. Browsers see the page by that, with TLS.
 """
 
 import hashlib
@@ -77,7 +77,8 @@ def _haproxy(site: Site) -> str:
     settings = _settings(site)
     policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
     policy += f"frame-ancestors 'none'; connect-src 'self' {settings['swift']} {_origin(settings['keystone'])}"
-    head = f'hdr Content-Security-Policy "{policy}" hdr X-Content-Type-Options nosniff hdr Referrer-Policy no-referrer hdr Cache-Control no-cache'
+    head = f'hdr Content-Security-Policy "{policy}" hdr X-Content-Type-Options nosniff hdr Referrer-Policy no-referrer'
+    head += " hdr Cache-Control no-cache"
     lines = [
         "# Written by Crowbar. A change here is overwritten.",
         "global",

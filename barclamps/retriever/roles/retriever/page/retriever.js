@@ -172,7 +172,9 @@ async function show(container, name) {
   $("file-title").textContent = name;
   $("preview").replaceChildren(await preview(kind, name, text));
   const link = Object.assign(document.createElement("a"), { href: shown, download: name.split("/").at(-1), textContent: "Save" });
-  facts({ Type: kind || "not known", Size: size(content.size), "SHA-256": hex(digest), "": link });
+  facts({ Type: kind || "not known", Size: size(content.size), "SHA-256": hex(digest) });
+  $("preview").append(Object.assign(document.createElement("p"), { className: "save" }));
+  $("preview").lastElementChild.append(link);
   $("file-title").focus();
 }
 
