@@ -77,6 +77,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "swift-servers",
         "swift-proxy",
         "retriever",
+        "tempest",
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]

@@ -47,6 +47,7 @@ class Bench:
     def __init__(self, seed: int = 2) -> None:
         self.sim = Simulation(seed, keep=[], rack=everything())
         self.sim.machines[0].broken = ""
+        self.sim.machines[0].gets_disks(self.sim.random("disks"), 4)  # as many as any role wishes for
         self.orders: list[Order] = []
         self.at: Callable[[Machine, Order, int], None] = lambda _machine, _order, _number: None
         self.sim.begun = self._begun

@@ -1,4 +1,4 @@
-"""Horizon, the web page of the cloud, under uWSGI. It talks to the services inside of the rack; browsers reach it by the public endpoint."""
+"""Horizon, the web page of a cloud, under uWSGI. It talks to the services inside of the rack; browsers come by the public endpoint."""
 
 from cloud import PORTS, PUBLIC, Answer, Check, File, Service, Site
 from cloud_api import Fault, http
