@@ -274,6 +274,7 @@ NOT_HERE: dict[str, str] = {
         (
             *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
             *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
+            "horizon",
         ),
         "tests/openstack runs it on Debian with the real daemons",
     ),

@@ -79,15 +79,19 @@ def mapped(group: str, name: str) -> Path:
 def lvcreate(words: list[str]) -> str:
     name, size = words[words.index("-n") + 1], words[words.index("-L") + 1]
     group = next(word for word in words if word in groups())
-    with Path("/dev", group, name).open("wb") as out:
+    file = STATE / "volume" / group / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out:
         out.truncate(int(float(size.rstrip("gG")) * GIB))
-    mapped(group, name).symlink_to(Path("/dev", group, name))
+    for link in (Path("/dev", group, name), mapped(group, name)):
+        link.symlink_to(file)
     return ""
 
 
 def lvremove(words: list[str]) -> str:
-    mapped(*words[-1].split("/")).unlink()
-    Path("/dev", words[-1]).unlink()
+    group, name = words[-1].split("/")
+    for one in (mapped(group, name), Path("/dev", group, name), STATE / "volume" / group / name):
+        one.unlink()
     return ""
 
 

@@ -44,9 +44,10 @@ WORKED = [name for name in ROLES if name == "network-admin" or read().roles[name
 class Bench:
     """One machine on which everything is done, and what came of it."""
 
-    def __init__(self, seed: int = 2) -> None:
+    def __init__(self, seed: int = 8) -> None:
         self.sim = Simulation(seed, keep=[], rack=everything())
         self.sim.machines[0].broken = ""
+        self.sim.machines[0].gets_disks(self.sim.random("disks"), 4)  # as many as any role wishes for
         self.orders: list[Order] = []
         self.at: Callable[[Machine, Order, int], None] = lambda _machine, _order, _number: None
         self.sim.begun = self._begun

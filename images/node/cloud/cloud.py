@@ -22,6 +22,7 @@ PORTS = {
     "swift": 8080,
     "cinder": 8776,
     "novnc": 6080,
+    "horizon": 8000,
     "retriever": 8090,
 }
 """Each service's usual port, where it answers inside of the rack."""

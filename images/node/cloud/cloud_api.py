@@ -58,7 +58,8 @@ def http(
             return answer.headers, _body(answer.read(64 << 20), answer.headers.get("Content-Type", ""))
     except urllib.error.HTTPError as error:
         if error.code == 300:  # a list of versions
-            return error.headers, _body(error.read(1 << 20), error.headers.get("Content-Type", ""))
+            said: Any = error.headers
+            return said, _body(error.read(1 << 20), error.headers.get("Content-Type", ""))
         raise Http(error.code, f"{method} {url}: {error.read(2000).decode('utf-8', 'replace')}") from None
     except (OSError, ValueError) as error:
         raise Fault(f"{method} {url}: {getattr(error, 'reason', error)}") from None
