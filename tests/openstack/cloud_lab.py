@@ -34,9 +34,9 @@ def why_not() -> str:
     """Why there can be no such lab here, in one sentence; empty: it can."""
     if os.geteuid() != 0:
         return "containers with systemd need root"
-    missing = [name for name in ("systemd-nspawn", "nsenter", "ip", "openssl") if shutil.which(name) is None]
+    missing = [name for name in ("systemd-nspawn", "setpriv", "nsenter", "ip") if shutil.which(name) is None]
     if missing:
-        return f"not installed: {', '.join(missing)} (Debian: systemd-container, util-linux, iproute2, openssl)"
+        return f"not installed: {', '.join(missing)} (Debian: systemd-container, util-linux, iproute2)"
     if _tree() is None and _image() is None:
         return f"no tree: build it with crowbar image build {IMAGE} --variant cloud, and set CROWBAR_IMAGES"
     return ""
@@ -156,7 +156,19 @@ class CloudNode:
 
     def _boot(self) -> None:
         masked = [f"systemd.mask={unit}" for unit in ("systemd-networkd.service", "ssh.service", "ssh.socket")]
-        argv = ["systemd-nspawn", "-q", "--register=no", "--keep-unit", "--private-users=no", "--capability=all", "-M", self.name]
+        argv = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "systemd-nspawn",
+            "-q",
+            "--register=no",
+            "--keep-unit",
+            "--private-users=no",
+            "--capability=all",
+            "-M",
+            self.name,
+        ]
         argv += [f"--network-namespace-path=/run/netns/{self.lab.net}", "-D", str(self.root), f"--hostname={self.name}", "--boot", *masked]
         legacy = ["systemd.unified_cgroup_hierarchy=1", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
         self.console = (self.folder / "console").open("wb")
