@@ -67,8 +67,8 @@ CLOUD = {
         "keystone",
         "glance",
         "placement",
-    )
-    + ("nova-controller", "neutron-server", "swift-rings", "swift-proxy", "cinder", "retriever"),
+        *("nova-controller", "neutron-server", "swift-rings", "swift-proxy", "cinder", "retriever"),
+    ),
     "debian-13-compute": ("nova-compute", "neutron-compute"),
     "debian-13-storage": ("swift-storage", "swift-servers", "cinder-volume", "tempest"),
 }
