@@ -26,7 +26,7 @@ from engine.api.control import (
     sentence,
 )
 
-from .console.formats import ago, since
+from .console.formats import ago, since, tests_told
 from .console.trust import NETWORK_TRUST
 
 MOST_FINDINGS = 10
@@ -65,7 +65,7 @@ def validation(found: Validation) -> list[str]:
     out = []
     if found.tests or found.failed:
         head = f"{found.passed} of {found.roles} validating roles passed" + (f", {found.failed} failed" if found.failed else "")
-        out.append(f"  {head}" + (f"; tests: {tests(found.tests)}" if found.tests else ""))
+        out.append(f"  {head}" + (f"; tests: {tests_told(found.tests)}" if found.tests else ""))
     out += [f"    {broken(one)}" for one in found.broken]
     return out
 
@@ -74,11 +74,6 @@ def steps(seconds: Mapping[str, float]) -> list[str]:
     """How long each step of the bring-up took. They overlap where nodes are at different points."""
     words = {"bios-raid": "BIOS and RAID", "os": "operating system", "openstack": "OpenStack", "application": "reference application"}
     return [f"  steps: {', '.join(f'{words.get(name, name)} {many:.0f} s' for name, many in seconds.items())}"] if seconds else []
-
-
-def tests(counts: Mapping[str, int]) -> str:
-    """`112 passed, 1 failed`: passed always, the other results if there are any."""
-    return ", ".join(f"{many} {result}" for result, many in counts.items() if many or result == "passed")
 
 
 def broken(one: Broken) -> str:

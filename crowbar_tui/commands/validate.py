@@ -18,6 +18,7 @@ from engine.api.control import Attached, AttachError, Reason, Receipt, sentence,
 from engine.api.views import Follower, NodeRole, Proof, proofs, validating, validation
 
 from .. import lines
+from ..console.formats import tests_told
 from ..junit import junit
 from ..paths import path
 
@@ -164,7 +165,7 @@ def _tell(arguments: argparse.Namespace, found: Sequence[Proof], verdict: str, s
             print(_line(one))
             for group, test in one.report.tests("failed") if one.report is not None else ():
                 print(f"  failed: {group.name}.{test.name}: {test.line}")
-        tests = f"; tests: {lines.tests(counts.tests)}" if counts.tests else ""
+        tests = f"; tests: {tests_told(counts.tests)}" if counts.tests else ""
         print(f"{counts.passed} of {counts.roles} validating roles passed{tests}: {verdict}")
     if arguments.junit is not None and not _write(arguments.junit, junit(found)):
         return 2
@@ -175,7 +176,7 @@ def _line(one: Proof) -> str:
     who = f"{one.role} on {lines.short(one.node)}: {one.result}"
     if one.report is not None and one.result in ("passed", "failed"):
         counts = {result: getattr(one.report, result) for result in ("passed", "failed", "skipped", "excluded")}
-        return f"{who} in {one.seconds:.0f} s: {lines.tests(counts)}"
+        return f"{who} in {one.seconds:.0f} s: {tests_told(counts)}"
     return who if one.why is None else lines.reason(f"{who}: ", one.why)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 
 _LATE_S = 5.0
 """Seconds that the engine may take to turn a light off."""
@@ -113,3 +114,8 @@ def moment_of(text: str, at: float, begins: float, ends: float) -> float | None:
         except (ValueError, OverflowError):
             continue
     return None
+
+
+def tests_told(counts: Mapping[str, int]) -> str:
+    """`112 passed, 1 failed`: passed always, the other results if there are any."""
+    return ", ".join(f"{many} {result}" for result, many in counts.items() if many or result == "passed")

@@ -264,24 +264,20 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "ansible-python": ansible_python,
     "about-page": about_page,
 }
+ON_DEBIAN = (
+    *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
+    *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
+    *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
+    "horizon",
+)
+"""Roles whose scripts are descriptions of services, which only real daemons can try."""
 NOT_HERE: dict[str, str] = {
     "ready": "a milestone: there is no script",
     "etcd-ready": "a milestone: there is no script",
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
-    **dict.fromkeys(
-        (
-            *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
-            *("glance", "placement", "nova-controller", "nova-compute", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
-            "horizon",
-        ),
-        "tests/openstack runs it on Debian with the real daemons",
-    ),
-    **dict.fromkeys(
-        ("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
-        "tests/openstack runs it on Debian with the real daemons",
-    ),
+    **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""

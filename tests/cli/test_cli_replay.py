@@ -40,9 +40,10 @@ def test_a_second_replay_changes_nothing_and_prints_a_summary_only(
         (summary,) = [one for one in objects(out) if (one["type"], one.get("node")) != ("outcome", "admin")]
         assert (summary["type"], summary["verdict"], summary["ready"]) == ("summary", "ready", NODES)
     else:
-        head, *deployments = [line for line in out.splitlines()[1:] if " outcome       admin  " not in line]
+        head, *deployments, steps = [line for line in out.splitlines()[1:] if " outcome       admin  " not in line]
         assert head.startswith("3 of 3 nodes ready in ")
         assert deployments == ["  cloud: validated", "  system: validated"]
+        assert steps.startswith("  steps: discovery ")
     with Store.read(store) as reader:
         after = reader.load()
     for table in ("node_roles", "revisions", "deployments", "attributes", "allocations"):

@@ -190,18 +190,18 @@ def test_a_disk_that_fails_later_does_not_bar_other_commits() -> None:
 
 def test_a_wished_network_is_required_on_the_node(tmp_path: Path) -> None:
     found = written(tmp_path, "{networks: [admin, storage], disks: {count: 4, size: {min: 1000}}}")
-    definition = found.roles["swift-storage"]
+    definition = found.roles["object-store"]
     assert definition.machine == {"disks.count": 4, "disks.size": {"min": 1000}}
     assert definition.requires == (same("network-admin"), same("network-storage"))
     storage = Network(name="storage", subnet="10.0.2.0/24", ranges={"host": Range(first="10.0.2.101", last="10.0.2.250")})
     for networks in ({"admin": ADMIN, "bmc": BMCS}, {"admin": ADMIN, "storage": storage}):
-        d = WorldRig(found, plan({"swift-storage": ("all",)}, networks=networks))
+        d = WorldRig(found, plan({"object-store": ("all",)}, networks=networks))
         d.server("n1", hold=True)
         d.feed(Operate(request=Request(Asker.OPERATOR, 1), who="op", verb="allocate", node="n1"))
         if "storage" not in networks:
-            refused = Reason("network_unknown", {"role": "swift-storage", "network": "storage", "nearest": "admin, bmc"})
+            refused = Reason("network_unknown", {"role": "object-store", "network": "storage", "nearest": "admin, bmc"})
             assert d.one(Refuse).reason == refused
-    assert {("n1", "network-admin"), ("n1", "network-storage")} <= set(d.at("swift-storage").parents)
+    assert {("n1", "network-admin"), ("n1", "network-storage")} <= set(d.at("object-store").parents)
 
 
 def test_a_wish_does_not_move_with_a_node_that_is_replaced() -> None:
@@ -214,15 +214,15 @@ def test_a_wish_does_not_move_with_a_node_that_is_replaced() -> None:
 # -- in a barclamp's file -----------------------------------------------------------------------------------------------
 
 TEXT = """\
-barclamp: {name: swift, version: 1, description: "Objects.", requires: [raid]}
+barclamp: {name: objects, version: 1, description: "Objects.", requires: [raid]}
 roles:
-  - {name: swift-storage, stage: system, jig: noop, hardware: %s}
+  - {name: object-store, stage: system, jig: noop, hardware: %s}
 """
 
 
 def written(folder: Path, hardware: str) -> Catalog:
-    (folder / "swift").mkdir()
-    (folder / "swift" / "barclamp.yml").write_text(TEXT % hardware)
+    (folder / "objects").mkdir()
+    (folder / "objects" / "barclamp.yml").write_text(TEXT % hardware)
     return read([shipped_folder("barclamps"), folder], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
 
 
@@ -239,8 +239,8 @@ def written(folder: Path, hardware: str) -> Catalog:
 )
 def test_a_barclamp_says_what_its_role_wishes(tmp_path: Path, hardware: str, wish: Any) -> None:
     found = written(tmp_path, hardware)
-    assert found.roles["swift-storage"].hardware == wish
-    needs = {one.role for one in found.requirements("swift-storage")}
+    assert found.roles["object-store"].hardware == wish
+    needs = {one.role for one in found.requirements("object-store")}
     assert needs >= {name for attribute in wish for name in found.readers[attribute]}
 
 
@@ -272,11 +272,11 @@ def test_a_wish_that_no_hardware_can_have_is_a_mistake_of_the_file(tmp_path: Pat
 
 def test_a_role_of_an_early_stage_cannot_wish_for_a_network(tmp_path: Path) -> None:
     """Networks are set up in the installed system."""
-    folder = tmp_path / "swift"
+    folder = tmp_path / "objects"
     folder.mkdir()
     text = TEXT % "{networks: [storage]}"
     (folder / "barclamp.yml").write_text(text.replace("stage: system", "stage: hardware"))
     with pytest.raises(CatalogError) as caught:
         read([shipped_folder("barclamps"), tmp_path], [shipped_folder("images")], shipped_folder("engine") / "stages.yml")
     (mistake,) = caught.value.mistakes
-    assert "role 'swift-storage' of stage 'hardware' would wait for 'network-storage' of later stage 'system'" in str(mistake)
+    assert "role 'object-store' of stage 'hardware' would wait for 'network-storage' of later stage 'system'" in str(mistake)

@@ -49,7 +49,7 @@ def meets(pem: str, ca: str, name: str, tmp_path: Path) -> str:
         right.close()
         return str(error)
     finally:
-        thread.join(10)
+        thread.join(60)
     return ""
 
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from engine.api.views import Case, Proof, proofs, short, validation
 
-from ... import lines as words
-from ..formats import age, ago, stamp
+from ..formats import age, ago, stamp, tests_told
 from ..orders import Order
 from ..page import Listing
 from ..screen import Hint, Subject
@@ -71,7 +70,7 @@ class ResultsScreen(Listing):
         if not found.roles:
             return []
         style = "bad" if found.failed else "good" if found.passed == found.roles else "ask"
-        tests = f"; tests: {words.tests(found.tests)}" if found.tests else ""
+        tests = f"; tests: {tests_told(found.tests)}" if found.tests else ""
         failed = f", {found.failed} failed" if found.failed else ""
         told = f"{found.passed} of {found.roles} validating roles passed{failed}{tests}"
         head = f" {'result':<9}  {'node':<{_NODE}}{'role':<{_ROLE}}{'took':>6}  {'ended':<10}  tests"
@@ -154,4 +153,4 @@ class ResultsScreen(Listing):
 def _counts(proof: Proof) -> str:
     if proof.report is None:
         return ""
-    return words.tests({result: getattr(proof.report, result) for result in ("passed", "failed", "skipped", "excluded")})
+    return tests_told({result: getattr(proof.report, result) for result in ("passed", "failed", "skipped", "excluded")})
