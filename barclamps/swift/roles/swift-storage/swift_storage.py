@@ -73,7 +73,7 @@ def service(site: Site) -> Service:
 
 
 def _places(site: Site) -> list[Place]:
-    done = subprocess.run(["disks", "list"], capture_output=True, text=True, check=False)
+    done = subprocess.run([str(Path(__file__).with_name("disks")), "list"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Fault(f"the disks of this node cannot be listed: {done.stderr.strip()[:300]}")
     salt = site("swift-hash-suffix")

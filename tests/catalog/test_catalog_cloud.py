@@ -1,0 +1,40 @@
+"""Roles of OpenStack find their tool where a task puts it: beside the script, and not on the PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from node_folder import shipped
+from scenes import ON_DEBIAN
+
+from engine.jigs.node_tools import TOOLS
+from engine.jigs.task_tar import tool_files
+
+CALLS = [
+    (role, action)
+    for role in sorted(ON_DEBIAN)
+    for action in ("run", "verify")
+    if (Path(shipped().folders[shipped().roles[role].barclamp]) / "roles" / role / action).exists()
+]
+
+
+@pytest.mark.skipif(not os.access("/usr/bin/python3", os.X_OK), reason="the tool is a program for /usr/bin/python3")
+@pytest.mark.parametrize(("role", "action"), CALLS)
+def test_a_role_without_attributes_says_what_it_lacks(tmp_path: Path, role: str, action: str) -> None:
+    definition = shipped().roles[role]
+    task = tmp_path / "task"
+    shutil.copytree(Path(shipped().folders[definition.barclamp]) / "roles" / role, task)
+    for tool in definition.tools:
+        for file in tool_files(TOOLS / tool):
+            shutil.copy(file, task)
+    (task / "attributes.json").write_text("{}")
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CROWBAR_ROOT": str(tmp_path / "root"), "CROWBAR_ATTRIBUTES": "attributes.json"}
+    environment |= {"CROWBAR_GIVES": str(tmp_path / "gives"), "CROWBAR_PROGRESS": str(tmp_path / "progress")}
+    done = subprocess.run([f"./{action}"], cwd=task, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done
+    assert "has no value for this node" in done.stderr or "no node " in done.stderr, done
+    assert not (tmp_path / "gives").exists()
