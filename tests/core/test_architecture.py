@@ -15,7 +15,7 @@ from engine import reasons
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "engine"
 
-VOCABULARY = "model last_values here lights events effects requests reasons checks definitions plan quirks validation".split()
+VOCABULARY = "model last_values here lights events effects requests reasons checks definitions plan quirks validation parts".split()
 """What every part may speak of."""
 CORE = sorted(path for name in VOCABULARY for path in (ENGINE / f"{name}.py", *(ENGINE / name).glob("*.py")) if path.exists())
 CORE += sorted((ENGINE / "core").rglob("*.py"))
@@ -25,7 +25,7 @@ IMPURE = (
     "signal tempfile sys datetime sqlite_utils paramiko aiohttp pyghmi"
 ).split()
 ADAPTERS = ("serve", "jigs", "power", "packets", "racks")
-ADAPTERS_MAY = {*VOCABULARY, "wire", "trust", "files"}
+ADAPTERS_MAY = {*VOCABULARY, "wire", "trust", "files", "readers"}
 FOLDERS = ("engine", "crowbar_tui", "barclamps", "images", "packaging", "tests")
 FILE, MEDIAN, FUNCTION = 500, 120, 60
 """Most lines there: of a file, of the median file, of a function."""
