@@ -9,14 +9,16 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-
-from engine.api.documents import Element, Mistakes, load, parse, shown
 
 from .choosable import CHOOSABLE, STARTS
 from .keymap import KEYS, PRESSABLE, pressable
 from .theme import NAMES
+
+if TYPE_CHECKING:
+    from engine.api.documents import Element, Mistakes
 
 FILE = "console.yml"
 MOST_COLUMNS = 32
@@ -63,6 +65,8 @@ def of_user(environment: Mapping[str, str] | None = None) -> Taken:
         return Taken()
     except (OSError, ValueError) as error:
         return Taken(mistakes=(f"{file}: cannot be read: {getattr(error, 'strerror', '') or error}",))
+    from engine.api.documents import Element, Mistakes, load  # YAML: most users have no such file
+
     mistakes = Mistakes()
     tree = load(file, mistakes, str(file))
     return _taken(Element(tree, str(file), mistakes) if tree is not None else None, mistakes)
@@ -70,6 +74,8 @@ def of_user(environment: Mapping[str, str] | None = None) -> Taken:
 
 def of_text(text: str, name: str = FILE) -> Taken:
     """The same from a text."""
+    from engine.api.documents import Element, Mistakes, parse
+
     mistakes = Mistakes()
     tree = parse(text, name, mistakes)
     return _taken(Element(tree, name, mistakes) if tree is not None else None, mistakes)
@@ -109,6 +115,8 @@ def _read(root: Element, mistakes: Mistakes) -> Preferences:
 
 def _keys(element: Element) -> dict[str, str]:
     """Own key -> key to press."""
+    from engine.api.documents import shown
+
     out: dict[str, str] = {}
     givers: dict[str, str] = {}
     for name, key in element.fields(KEYS).items():
@@ -126,6 +134,7 @@ def _keys(element: Element) -> dict[str, str]:
 
 
 def _columns(element: Element) -> dict[str, tuple[str, ...]]:
+
     out: dict[str, tuple[str, ...]] = {}
     for page, listed in element.fields(CHOOSABLE).items():
         names: list[str] = []

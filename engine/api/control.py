@@ -35,13 +35,13 @@ from ..doctor.probes import RealProbes
 from ..effects import Refuse
 from ..files import key_file, plan_file
 from ..files.catalog import read as read_catalog
-from ..files.catalog import shipped, shipped_folder
+from ..files.catalog import shipped
 from ..files.clamps.site import site_catalog
 from ..files.first_plan import CLOUDS, Answers, Proposal, compose, count, mistakes, propose
 from ..files.key_file import KeyFileError
 from ..files.machine_list import read_machine_list
 from ..files.mistakes import CatalogError, PlanError
-from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside
+from ..files.paths import DEFAULT_STORE, absolute, images_folder, keys_beside, shipped_folder
 from ..files.plan_deployments import no_image
 from ..files.plan_edits import diff_edits
 from ..files.plan_write import write_deployment

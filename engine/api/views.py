@@ -23,7 +23,6 @@ from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..effects import Accept, Refuse
 from ..events import Operate, Recall, SetAttribute
-from ..files.catalog import shipped
 from ..files.clamps.site import site_catalog
 from ..files.mistakes import CatalogError
 from ..files.paths import DEFAULT_STORE, absolute
@@ -68,6 +67,13 @@ from ..views.timeline_cells import cells as life_cells
 from ..views.timeline_svg import svg as timeline_svg
 from ..views.timeline_waits import WaitsFor, waits_for_others
 from ..views.validation import Broken, Proof, Validation, proofs, validating, validation
+
+
+def shipped() -> Catalog:
+    """The catalogue that is shipped with the program. Raises CatalogError. A console that attaches starts without YAML."""
+    from ..files.catalog import shipped as read
+
+    return read()
 
 
 def looks_of(told: Json) -> dict[str, Look]:

@@ -14,10 +14,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from ..definitions import Catalog
-from ..files.catalog import shipped_folder
 from ..files.clamps.index import active, imports
 from ..files.clamps.sources import from_path
-from ..files.paths import images_folder
+from ..files.paths import images_folder, shipped_folder
 from ..images.shelf import SUMS
 from ..images.wanted import missing as missing_images
 from ..images.wanted import wanted as wanted_images

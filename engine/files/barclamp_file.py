@@ -43,6 +43,7 @@ from .conditions import read_conditions
 from .element import Element, Fields
 from .mistakes import Mistakes, listed, shown
 from .role_files import check_files
+from .spelling import VERSION
 from .yaml_source import load
 
 NEED_A_SCRIPT = tuple("gives collects holds verify reverify watch retry timeout takes tools packages source batch".split())
@@ -81,7 +82,6 @@ NETWORKS, MACHINE = "networks", "disks"
 """Keys of `hardware` that no role carries out: the network's role is required, and a machine has its disks or not."""
 _MACHINE = {fact.removeprefix(f"{MACHINE}."): kind for fact, kind in FACTS.items() if fact.startswith(f"{MACHINE}.")}
 
-VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
 _PATH = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*){0,5}")
 ATTRIBUTE_KEYS = ("name", "path", "schema", "default", "description", "secret", "generate", "from", "pointer")
 ROLE_KEYS = (

@@ -15,7 +15,6 @@ Rules
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from .barclamp_file import BarclampFile, Pending, Tables
 from .barclamp_places import check_places
 from .image_file import read_image
 from .mistakes import CatalogError, Mistakes, shown
+from .paths import shipped_folder
 from .stage_file import check_roles, read_stages
 
 SHIPPED = "shipped"
@@ -43,11 +43,6 @@ def shipped() -> Catalog:
 
 def shipped_stages() -> Path:
     return shipped_folder("engine") / "stages.yml"
-
-
-def shipped_folder(package: str) -> Path:
-    """The folder in which a data package (`barclamps`, `images`, `engine`) is installed."""
-    return Path(str(importlib.resources.files(package)))
 
 
 def read(barclamp_dirs: Iterable[Path], image_dirs: Iterable[Path], stages_file: Path) -> Catalog:

@@ -16,13 +16,12 @@ from .. import validation
 from ..core.roles import pointer
 from ..definitions import Json
 from .mistakes import Mistakes, PlanMistake, listed, nearest, shown
+from .spelling import NAME
 from .yaml_source import Listing, Tree, Word, plain
 from .yaml_source import Mapping as TreeMap
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """One label of a host name, lower case (RFC 1123 section 2.1)."""
-NAME = re.compile(r"[a-z][a-z0-9]*([-.][a-z0-9]+)*")
-"""Names of roles, attributes, networks, deployments and groups."""
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"([0-9]{1,9}) ?(KiB|MiB|GiB)")

@@ -22,9 +22,10 @@ from ..core.boot.junk import clean_serial
 from ..core.plan.known import KnownMachine
 from ..plan import Plan
 from .csv_source import Cell, parse
-from .element import LABEL, NAME
+from .element import LABEL
 from .mistakes import Mistakes, PlanError, PlanMistake, listed, nearest, shown
 from .plan_machines import MAC
+from .spelling import NAME
 from .yaml_source import Listing, Mapping, Tree, Word, load
 
 COLUMNS = ("serial", "bmc-mac", "bmc-address", "rack", "place", "name", "group")

@@ -27,6 +27,11 @@ def images_folder(store: Path) -> Path:
     return absolute(Path(named)) if named else absolute(store) / "images"
 
 
+def shipped_folder(package: str) -> Path:
+    """The folder in which a data package (`barclamps`, `images`, `engine`) is installed."""
+    return Path(str(importlib.resources.files(package)))
+
+
 def shipped_plan(name: str) -> Path:
     """Where a plan of that name would be among those that the program ships."""
-    return Path(str(importlib.resources.files("crowbar_tui"))) / "plans" / f"{name}.yml"
+    return shipped_folder("crowbar_tui") / "plans" / f"{name}.yml"

@@ -16,9 +16,10 @@ from ..core.plan.systems import no_image as without_image
 from ..core.roles.attributes import COMPUTED
 from ..definitions import Catalog, Json
 from ..plan import DeploymentDef, Network, Plan, RoleSettings, Rule
-from .element import LABEL, NAME, Element, Fields
+from .element import LABEL, Element, Fields
 from .mistakes import Mistakes, nearest, shown
 from .plan_owners import check_owners
+from .spelling import NAME
 from .yaml_source import parse
 
 MAP = "a map from names to deployments"

@@ -23,7 +23,7 @@ from ..core.plan.owned import SYSTEM
 from ..definitions import Catalog, Json
 from ..plan import BOX, FACTS, FORMAT, NAME_FIELDS, Admin, Approve, Expect, Network, PlaceDef, Plan, RackDef, Rule, Site
 from .conditions import read_conditions
-from .element import LABEL, NAME, Element, Fields
+from .element import LABEL, Element, Fields
 from .mistakes import Mistakes, PlanError, PlanMistake, nearest, shown
 from .plan_conduits import CONDUIT
 from .plan_deployments import MAP, SECRET_VALUE, read_attributes, read_deployments, read_role_settings
@@ -31,6 +31,7 @@ from .plan_machines import read_machines
 from .plan_networks import read_networks
 from .plan_versions import read_versions
 from .plan_write import write
+from .spelling import NAME
 from .yaml_source import load, parse
 
 __all__ = ["PlanError", "PlanMistake", "read", "read_file", "write"]

@@ -16,9 +16,10 @@ from typing import Literal
 
 from ..core.plan.owned import SYSTEM
 from ..plan import Network, Range
-from .element import NAME, Element, Fields
+from .element import Element, Fields
 from .mistakes import shown
 from .plan_conduits import check_together, read_bond, read_bridge, read_conduit, read_mtu, read_router
+from .spelling import NAME
 
 ADMIN = "admin"
 MAX_NAME = 32

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ..plan import FORMAT, BarclampPin, Versions
-from .barclamp_file import VERSION
-from .element import NAME, Element
+from .element import Element
 from .mistakes import shown
+from .spelling import NAME, VERSION
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 

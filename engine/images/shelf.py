@@ -28,9 +28,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..definitions import Catalog, ImageDef, Json
-from ..files.catalog import shipped, shipped_folder
+from ..files.catalog import shipped
 from ..files.image_file import OPTIONAL
-from ..files.paths import images_folder
+from ..files.paths import images_folder, shipped_folder
 from ..reasons import Reason, image_damaged, image_missing, image_other, sentence
 from ..serve.http_images import ImageFile
 from .build import locked

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from ..core.roles.derive import done
 from ..core.world.world import World
-from ..files.plan_write import write
 from ..model import Node, Revision, State
 from ..plan import from_stored
 from .deployments import DeploymentState, deployment_states
@@ -64,6 +63,8 @@ class PlanPage(Struct, frozen=True, kw_only=True):
 
 def revision_text(revision: Revision) -> str:
     """The plan of a revision as YAML."""
+    from ..files.plan_write import write  # YAML: a console that attaches starts without it
+
     return write(from_stored(revision.plan))
 
 
@@ -135,6 +136,8 @@ def deployment_views(world: World) -> tuple[DeploymentView, ...]:
 
 
 def plan_page(world: World) -> PlanPage:
+    from ..files.plan_write import write
+
     plan = world.plan
     return PlanPage(
         site=plan.site.name if plan is not None else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from .timeline import DONE, FAILURE, ORDER, PROBLEM, REBOOT, MachineLife, Mark, Segment
 from .timeline_cells import Span, ticks
@@ -30,9 +30,9 @@ def svg(
 
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {high}" width="{WIDTH}" height="{high}" role="img">',
-        f"<title>{escape(title)}</title>",
+        f"<title>{escape(title, quote=False)}</title>",
         f'<rect width="{WIDTH}" height="{high}" fill="#ffffff"/>',
-        f'<text x="12" y="24" {_FONT} font-size="15" fill="{TEXT}">{escape(title)}</text>',
+        f'<text x="12" y="24" {_FONT} font-size="15" fill="{TEXT}">{escape(title, quote=False)}</text>',
     ]
     for cell, label in _ticks(span, wall):
         at = LEFT + cell
@@ -43,7 +43,7 @@ def svg(
             out.append(_mark(x(mark.at), TOP - 3, mark))
     for i, life in enumerate(lives):
         y = TOP + ROW * i
-        out.append(f'<text x="12" y="{y + 14}" {_FONT} font-size="12" fill="{TEXT}">{escape(_short(life.name))}</text>')
+        out.append(f'<text x="12" y="{y + 14}" {_FONT} font-size="12" fill="{TEXT}">{escape(_short(life.name), quote=False)}</text>')
         out += [_segment(x(max(one.begins, begins)), x(min(one.ends, now)), y, one) for one in life.segments if one.ends > begins]
         out += [_mark(x(mark.at), y + 10, mark) for mark in life.marks if begins <= mark.at <= now]
     out += _legend(high - 14)
@@ -58,14 +58,14 @@ def _ticks(span: Span, wall: Callable[[float], float]) -> list[tuple[int, str]]:
 def _segment(left: float, right: float, y: int, one: Segment) -> str:
     seconds = one.ends - one.begins
     colour = BROKEN if one.condition == PROBLEM else READY if one.condition == DONE else STAGES.get(one.stage, OTHER)
-    said = quoteattr(f"{one.stage}: {one.condition}, {seconds:.0f} s")
+    said = f'"{escape(f"{one.stage}: {one.condition}, {seconds:.0f} s")}"'
     shape = f'x="{left}" y="{y + 3}" width="{max(round(right - left, 2), 0.5)}" height="{ROW - 6}" fill="{colour}"'
     return f'<rect {shape} fill-opacity="{_OPACITY.get(one.condition, 1.0)}" aria-label={said}/>'
 
 
 def _mark(x: float, y: float, mark: Mark) -> str:
     colour, path = _SHAPES[mark.kind]
-    said = escape(_plain(mark.text))
+    said = escape(_plain(mark.text), quote=False)
     return f'<path d="{path}" transform="translate({x},{y})" fill="{colour}" stroke="#ffffff"><title>{said}</title></path>'
 
 

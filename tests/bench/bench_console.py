@@ -2,7 +2,7 @@
 
 `attached`: a process of its own holds the store, commits the changes and serves the socket; the console is `crowbar --store DIR`. `embedded`: the same changes
 come from a thread of the console's process, as an engine's would. First paint is from exec to the first row of a node on the terminal. A key is `?`, which opens
-the help, until its title has come; in between it is closed again.
+the help, until its title has come; in between it is closed again. One start before the measured one compiles the program, as an installation does.
 """
 
 from __future__ import annotations
@@ -217,7 +217,8 @@ class Screen:
             with contextlib.suppress(OSError):
                 Path("/proc/self/autogroup").write_text(first_in_line)  # a new session would have the usual priority
             os.environ.update(TERM="linux", LANG="C.UTF-8")
-            os.environ.pop("COLORTERM", None)
+            for name in ("COLORTERM", "PYTHONDONTWRITEBYTECODE"):
+                os.environ.pop(name, None)
             os.execv(words[0], list(words))
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
         self.octets = 0
@@ -322,6 +323,11 @@ def keys(screen: Screen) -> list[float]:
 
 
 def measure(name: str, nodes: int, words: list[str], other: int | None) -> None:
+    first = Screen(*words)
+    try:
+        first.wait(b"node-0", 120.0)
+    finally:
+        first.close()
     screen = Screen(*words)
     try:
         _measure(screen, name, nodes, other)

@@ -7,6 +7,8 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from engine.files.kept_catalog import NAME
+
 TEXT = """\
 barclamp: {name: NAME, version: VERSION}
 attributes:
@@ -52,5 +54,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", mode: int =
 
 
 def tree(place: Path) -> dict[str, bytes]:
-    """Everything below a folder, without the lock of imports."""
-    return {p.relative_to(place).as_posix(): p.read_bytes() for p in sorted(place.rglob("*")) if p.is_file() and p.name != ".lock"}
+    """Everything below a folder, without the lock of imports and the kept catalogue."""
+    return {
+        p.relative_to(place).as_posix(): p.read_bytes() for p in sorted(place.rglob("*")) if p.is_file() and p.name not in (".lock", NAME)
+    }

@@ -14,8 +14,9 @@ from engine.core.plan.rules import facts
 from engine.core.world.world import World
 from engine.definitions import AttributeDef, Catalog, On, Requirement
 from engine.files import catalog
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
 from engine.files.mistakes import LIMIT, CatalogError
+from engine.files.paths import shipped_folder
 from engine.model import Node
 from engine.plan import Network, Plan, Site
 

@@ -22,8 +22,9 @@ from engine.core.world.load import load_world
 from engine.doctor.probes import RealProbes
 from engine.effects import Start
 from engine.files import plan_file
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
 from engine.files.mistakes import CatalogError, PlanError
+from engine.files.paths import shipped_folder
 from engine.model import Kind
 from engine.views.summary import node_why
 

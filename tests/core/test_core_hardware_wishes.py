@@ -15,7 +15,8 @@ from engine.core.roles.attributes import effective, inputs_hash, layers
 from engine.definitions import Catalog
 from engine.effects import Accept, Refuse
 from engine.events import Commit, Operate, SetAttribute
-from engine.files.catalog import CatalogError, read, shipped_folder
+from engine.files.catalog import CatalogError, read
+from engine.files.paths import shipped_folder
 from engine.model import State
 from engine.plan import Network, Plan, Range, Rule
 from engine.reasons import Reason, sentence

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.files.catalog import shipped_folder
+from engine.files.paths import shipped_folder
 from engine.images.build import udebs
 from engine.images.build.apt import Apt
 from engine.images.build.errors import BuildError

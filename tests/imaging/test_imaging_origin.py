@@ -13,7 +13,8 @@ from test_imaging_build import needs_zstd, stand_in, store
 
 from crowbar_tui.cli import main
 from engine.api.control import build_image, image_remarks
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
+from engine.files.paths import shipped_folder
 from engine.files.plan_file import read
 from engine.images.build import locked
 from engine.images.build.origin import NOTE, origin

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
 from engine.files.image_file import OPTIONAL
 from engine.files.mistakes import CatalogError
+from engine.files.paths import shipped_folder
 from engine.images.build.bootstrap import command
 from engine.images.build.errors import BuildError
 from engine.images.build.recipe import ARCHITECTURES, Recipe, Variant, read_recipe

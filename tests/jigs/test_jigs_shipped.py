@@ -18,7 +18,8 @@ from test_jigs_script import FakeSsh
 from test_jigs_ssh_real import Sshd
 from tool_rig import Rig, reason
 
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
+from engine.files.paths import shipped_folder
 from engine.jigs.ansible import AnsibleJig
 from engine.jigs.logs import Logs
 from engine.jigs.ssh import SshDone, SshTarget, engine_key

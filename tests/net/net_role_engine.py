@@ -26,7 +26,7 @@ from engine import reasons
 from engine.core.roles.guards import blockers
 from engine.effects import Acknowledge, Probe, Start
 from engine.events import Outcome, Probed, Started, Tick
-from engine.files.catalog import shipped_folder
+from engine.files.paths import shipped_folder
 from engine.jigs import Order
 from engine.jigs.logs import Logs
 from engine.jigs.script import ScriptJig

@@ -17,7 +17,7 @@ from typing import Any
 
 import net_lab
 
-from engine.files.catalog import shipped_folder
+from engine.files.paths import shipped_folder
 
 ROLE = shipped_folder("barclamps") / "network" / "roles" / "network"
 NODE_TOOLS = shipped_folder("images") / "node"

@@ -9,8 +9,9 @@ import pytest
 from msgspec import structs
 
 from engine.definitions import AttributeDef, Catalog, Requirement, RoleDef
-from engine.files.catalog import shipped, shipped_folder
+from engine.files.catalog import shipped
 from engine.files.mistakes import LIMIT
+from engine.files.paths import shipped_folder
 from engine.files.plan_file import PlanError, read, read_file, write
 from engine.plan import Plan, Range
 from engine.wire.reach import Reach

@@ -11,7 +11,7 @@ import pytest
 import small_guest
 from small_guest import Guest
 
-from engine.files.catalog import shipped_folder
+from engine.files.paths import shipped_folder
 
 WHY_NOT = small_guest.lacking()
 pytestmark = [pytest.mark.qemu, pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)]

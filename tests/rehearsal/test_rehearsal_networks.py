@@ -12,7 +12,7 @@ import pytest
 from fake_admin import task_tar
 from test_rehearsal_ssh_side import go, installed
 
-from engine.files.catalog import shipped_folder
+from engine.files.paths import shipped_folder
 from engine.jigs.leg_report import LegReport
 from engine.jigs.ssh_attempts import Attempts
 from engine.racks.simulated.spec import Faults

@@ -22,10 +22,9 @@ import msgspec
 from msgspec import Struct
 
 from ...store.errors import from_os
-from ..barclamp_file import VERSION
-from ..element import NAME
 from ..key_file import replace
 from ..mistakes import CatalogError, PlanMistake
+from ..spelling import NAME, VERSION
 
 FOLDER = "barclamps"
 STAGES = "stages.yml"

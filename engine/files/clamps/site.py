@@ -9,8 +9,9 @@ from pathlib import Path
 from msgspec import structs
 
 from ...definitions import Catalog
-from .. import catalog as reading
+from .. import kept_catalog
 from ..mistakes import CatalogError, PlanMistake
+from ..paths import shipped_folder
 from .content import digest_of_folder
 from .index import STAGES, Imported, active, imports
 
@@ -19,7 +20,7 @@ def site_catalog(store: Path) -> Catalog:
     """The catalogue with which an engine on this store starts. Raises CatalogError with every mistake, StoreError."""
     found = active(imports(store))
     if not found and not stages_of(store):
-        return reading.shipped()
+        return kept_catalog.shipped(store)
     if changed := [one for one in found.values() if digest_of_folder(one.folder(store) / one.name) != one.sha256]:
         raise CatalogError(_changed(store, one) for one in changed)
     return of_imports(store, found.values())
@@ -27,10 +28,12 @@ def site_catalog(store: Path) -> Catalog:
 
 def of_imports(store: Path, found: Iterable[Imported], also: Iterable[Path] = ()) -> Catalog:
     """The catalogue of the shipped barclamps, these imports, and the barclamps in the folders `also`. Raises CatalogError."""
+    from .. import catalog as reading  # with YAML and all its checks, which a kept catalogue does not need
+
     found = tuple(found)
-    folders = [reading.shipped_folder("barclamps"), *(one.folder(store) for one in found), *also]
-    catalog = reading.read(folders, [reading.shipped_folder("images")], stages_of(store) or reading.shipped_stages())
-    shipped = str(reading.shipped_folder("barclamps"))
+    folders = [shipped_folder("barclamps"), *(one.folder(store) for one in found), *also]
+    catalog = reading.read(folders, [shipped_folder("images")], stages_of(store) or reading.shipped_stages())
+    shipped = str(shipped_folder("barclamps"))
     origins = {one.name: one.origin for one in found}
     return structs.replace(
         catalog,
@@ -49,6 +52,8 @@ def stages_of(store: Path) -> Path | None:
 
 def stages_changed(store: Path) -> list[str]:
     """What the site's own stages change, in words. Empty: nothing. Raises CatalogError with every mistake of barclamps and stages."""
+    from .. import catalog as reading
+
     ours, theirs = site_catalog(store).stages, reading.shipped().stages
     mine, known = {one.name: one for one in ours}, {one.name: one for one in theirs}
     out = [f"leaves out {one.name}" for one in theirs if one.name not in mine]

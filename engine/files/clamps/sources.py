@@ -14,8 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ..element import NAME
 from ..mistakes import Mistakes
+from ..spelling import NAME
 from ..yaml_source import Mapping as TreeMap
 from ..yaml_source import Word, parse
 from .content import FILE, MAX_BYTES, BarclampError, Files, belongs, executable, harmless, read_folder

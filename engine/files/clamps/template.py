@@ -11,7 +11,8 @@ import secrets
 import shutil
 from pathlib import Path
 
-from ..catalog import shipped, shipped_folder
+from ..catalog import shipped
+from ..paths import shipped_folder
 from .content import BarclampError, Content, read_folder
 from .sources import Source
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ...files.catalog import shipped, shipped_folder
+from ...files.catalog import shipped
 from ...files.image_file import OPTIONAL
 from ...files.mistakes import nearest
-from ...files.paths import images_folder
+from ...files.paths import images_folder, shipped_folder
 from . import locked as lists
 from .build import Built, Wish, build
 from .errors import BuildError
