@@ -47,7 +47,7 @@ def make(store: Path, nodes: int) -> None:
     """A store with a plan, so many nodes and their roles, most of them at work."""
     from msgspec import to_builtins
 
-    from engine.events import Happened, Started
+    from engine.events import Happened, Outcome, Started
     from engine.files import plan_file
     from engine.files.catalog import shipped
     from engine.model import Meta, Revision
@@ -61,11 +61,13 @@ def make(store: Path, nodes: int) -> None:
         ("meta", (), Meta(installation="bench", nodes=nodes)),
         ("revisions", 1, Revision(number=1, who="bench", at=now, plan=plan)),  # without a plan the console opens its wizard
     ]
-    for number in range(nodes):
-        changes.append(("nodes", f"n{number}", _node(number, now)))
-        changes += [("node_roles", (role.node, role.role), role) for role in _roles(number, names, now)]
+    batch: list[Any] = [(Happened(now, 1.0, Started(installation="bench", admin="admin")), changes)]
+    for number in range(nodes):  # a row of the journal each, as an engine writes them
+        mine: list[Any] = [("nodes", f"n{number}", _node(number, now))]
+        mine += [("node_roles", (role.node, role.role), role) for role in _roles(number, names, now)]
+        batch.append((Happened(now, 1.0, Outcome(attempt=f"b-{number}.0", node=f"n{number}", what="done")), mine))
     with Store.open(store) as opened:
-        opened.commit([(Happened(now, 1.0, Started(installation="bench", admin="admin")), changes)])
+        opened.commit(batch)
 
 
 def _node(number: int, now: float) -> Any:
