@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cloud_run import PULLED, mask_pulled
 from node_folder import shipped
 from scenes import ON_DEBIAN
 
@@ -38,3 +39,33 @@ def test_a_role_without_attributes_says_what_it_lacks(tmp_path: Path, role: str,
     assert done.returncode == 1, done
     assert "has no value for this node" in done.stderr or "no node " in done.stderr, done
     assert not (tmp_path / "gives").exists()
+
+
+def a_node(root: Path, *shipped_units: str, enabled: str = "") -> Path:
+    """A root with these units in it, and the folder of its own units."""
+    own = root / "etc/systemd/system"
+    (own / "multi-user.target.wants").mkdir(parents=True)
+    (root / "usr/lib/systemd/system").mkdir(parents=True)
+    for name in shipped_units:
+        (root / f"usr/lib/systemd/system/{name}.service").touch()
+    if enabled:
+        (own / f"multi-user.target.wants/{enabled}.service").symlink_to(f"/usr/lib/systemd/system/{enabled}.service")
+    return own
+
+
+def test_what_the_units_pull_in_is_masked_until_its_role_comes(tmp_path: Path) -> None:
+    own = a_node(tmp_path, "rabbitmq-server", "keystone", "mariadb", "memcached", enabled="mariadb")
+    assert mask_pulled(("keystone",), tmp_path)
+    assert os.readlink(own / "rabbitmq-server.service") == "/dev/null"
+    assert sorted(path.name for path in own.iterdir()) == ["multi-user.target.wants", "rabbitmq-server.service"]
+    assert not mask_pulled(("keystone",), tmp_path), "a second run changes nothing"
+    assert mask_pulled(("nova-api",), tmp_path), "on a node without its role, Keystone too"
+    assert os.readlink(own / "keystone.service") == "/dev/null"
+
+
+def test_a_unit_that_somebody_wrote_stays(tmp_path: Path) -> None:
+    own = a_node(tmp_path, *PULLED)
+    for name in PULLED:
+        (own / f"{name}.service").write_text("the site's own")
+    assert not mask_pulled((), tmp_path)
+    assert {(own / f"{name}.service").read_text() for name in PULLED} == {"the site's own"}

@@ -36,6 +36,8 @@ from cloud import WITHIN_S, Act, Answer, Check, Database, File, Service, Site, S
 from cloud_api import Fault, Http, http
 
 ROOT = os.environ.get("CROWBAR_ROOT", "")
+PULLED = ("rabbitmq-server", "mariadb", "postgresql", "keystone", "ntp")
+"""What Debian's units of OpenStack want on their own node."""
 
 
 def _path(path: str) -> Path:
@@ -150,6 +152,20 @@ def active(unit: str) -> bool:
     return systemctl("is-active", unit).stdout.strip() in ("active", "reloading")
 
 
+def mask_pulled(units: Sequence[str], root: Path = Path("/")) -> bool:
+    """Debian's units want a broker, a database and Keystone on their own node (`Wants=`). A start of one would start these with Debian's
+    settings, so they are masked until their own role starts them. True: one more is masked, and systemd has to read its units again."""
+    made = False
+    for name in PULLED:
+        own = root / "etc/systemd/system" / f"{name}.service"
+        shipped = any((root / folder / f"{name}.service").exists() for folder in ("lib/systemd/system", "usr/lib/systemd/system"))
+        enabled = any(os.path.lexists(wants / f"{name}.service") for wants in own.parent.glob("*.wants"))
+        if name not in units and shipped and not enabled and not own.is_symlink() and not own.exists():
+            own.symlink_to("/dev/null")
+            made = True
+    return made
+
+
 def start(units: Sequence[str], restart: bool) -> None:
     """All are asked at once, because a start under load takes minutes; then each is waited for."""
     if not with_systemd() or not units:
@@ -229,7 +245,8 @@ def run(service: Service) -> None:
         progress(45, f"Keystone's entry of {entry.user}")
         assert service.keystone is not None
         service.keystone.enter(entry)
-    if changed and with_systemd() and any(path.startswith("/etc/systemd/") for path in service.files):
+    masked = with_systemd() and bool(service.units) and mask_pulled(service.units)
+    if masked or (changed and with_systemd() and any(path.startswith("/etc/systemd/") for path in service.files)):
         systemctl("daemon-reload")
     if service.units:
         progress(50, f"starting {', '.join(service.units)}")
