@@ -1,0 +1,123 @@
+"""Plain text in reports: its lines, and the quantities and identities written in it.
+
+The functions return empty text, 0 or None where a text is not what is asked for."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from engine.readers.report import MOST_CHARACTERS, Refused, told
+
+MOST_LINE = 4000
+"""Characters of one line that are read."""
+_UNITS = {"b": 1, "byte": 1, "bytes": 1, "octets": 1}
+_UNITS |= {f"{letter}{tail}": 1024**power for power, letter in enumerate("kmgtpe", 1) for tail in ("ib", "")}
+_BINARY = _UNITS | {f"{letter}b": 1024**power for power, letter in enumerate("kmgtpe", 1)}
+_DECIMAL = _UNITS | {f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)}
+_SIZE = re.compile(r"([0-9][0-9,' _]{0,30}(?:\.[0-9]{1,12})?)\s*([a-z]{1,6})?", re.IGNORECASE)
+_MAC = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}|[0-9a-f]{12}", re.IGNORECASE)
+_DATES = ("%m/%d/%Y", "%Y-%m-%d", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d %Y", "%m/%d/%y")
+
+
+def bounded(text: str) -> str:
+    """The text without a byte order mark, if it is of a size that readers take. Raises Refused."""
+    if len(text) > MOST_CHARACTERS:
+        raise Refused(f"the report has {len(text)} characters; at most {MOST_CHARACTERS} are read")
+    bare = text.lstrip("\ufeff")
+    if not bare.strip():
+        raise Refused("the report is empty")
+    return bare
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a report, whatever ends them, without spaces behind. Raises Refused for an empty or a too large one."""
+    return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+
+
+def first(rows: list[str], most: int = 100) -> str:
+    """The first line that is not empty, for the reason of a refusal."""
+    return next((told(row, most) or row.strip()[:most] for row in rows if row.strip()), "")
+
+
+def integer(value: object, most: int = 2**63) -> int:
+    """A count from a JSON number or the digits of a text. 0 for all else, and for what is negative or larger than `most`."""
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, float) and value == value and abs(value) <= most:
+        value = int(value)
+    if isinstance(value, str):
+        bare = value.strip()[:40]
+        value = int(bare) if re.fullmatch(r"[0-9]{1,20}", bare) else 0
+    return value if isinstance(value, int) and 0 <= value <= most else 0
+
+
+def maybe(value: object, most: int = 2**63) -> int | None:
+    """As `integer`, but None for what is no count: 0 is a value here."""
+    if isinstance(value, str):
+        return integer(value, most) if re.fullmatch(r"\s*[0-9]{1,20}\s*", value[:40]) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        return None
+    return int(value)
+
+
+def size(value: object, binary: bool = True) -> int:
+    """Bytes: `16384 MB`, `1.8T`, `500,107,862,016 bytes`. `binary`: whether MB is 2^20 (memory) or 10^6 (drives). MiB is always 2^20."""
+    if not isinstance(value, str):
+        return integer(value)
+    found = _SIZE.fullmatch(value.strip()[:60])
+    if not found:
+        return 0
+    digits = re.sub(r"[, '_]", "", found[1])
+    unit = (found[2] or "b").lower()
+    times = (_BINARY if binary else _DECIMAL).get(unit, 0)
+    whole = float(digits) * times if "." in digits else int(digits) * times
+    return int(whole) if whole < 2**63 else 0
+
+
+def leading(value: object, unit: str = "") -> int:
+    """The number at the start of a text, `3200` of `3200 MT/s`, where the text goes on with this unit (a pattern) and ends there."""
+    found = re.fullmatch(rf"([0-9]{{1,12}})(?:\.0+)?\s*(?:{unit})", value.strip()[:60], re.IGNORECASE) if isinstance(value, str) else None
+    return int(found[1]) if found else 0
+
+
+def mac(value: object) -> str:
+    """A MAC in lower case with colons. Empty for what is none, and for all zeros and all ones."""
+    if not isinstance(value, str) or not _MAC.fullmatch(value.strip()):
+        return ""
+    digits = re.sub(r"[^0-9a-f]", "", value.lower())
+    return "" if digits in ("0" * 12, "f" * 12) else ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+
+
+def wwn(value: object) -> str:
+    """A WWN, EUI-64 or NGUID as lower-case hexadecimal digits without a prefix (`0x`, `naa.`, `eui.`, `uuid.`) and separators."""
+    if not isinstance(value, str):
+        return ""
+    digits = re.sub(r"^(?:0x|naa\.|eui\.|uuid\.|nvme\.)|[\s:-]", "", value.strip().lower()[:80])
+    digits = re.sub(r"^0x", "", digits)
+    return digits if re.fullmatch(r"[0-9a-f]{16}|[0-9a-f]{32}", digits) and digits.strip("0") else ""
+
+
+def uuid(value: object) -> str:
+    """A UUID as SMBIOS prints it. Empty for what is none, and for all zeros and all ones."""
+    bare = value.strip().lower() if isinstance(value, str) else ""
+    if not re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", bare):
+        return ""
+    return "" if set(bare) in ({"0", "-"}, {"f", "-"}) else bare
+
+
+def date(value: object) -> str:
+    """A day as ISO 8601 from the spellings of firmware (`04/17/2024`: month first, as SMBIOS says). Empty for others."""
+    bare = value.strip()[:30] if isinstance(value, str) else ""
+    for form in _DATES:
+        try:
+            found = datetime.strptime(bare, form)  # noqa: DTZ007  - a day has no zone
+        except ValueError:
+            continue
+        return found.date().isoformat() if found.year >= 1980 else ""
+    return ""
+
+
+def plain_of(pieces: object) -> dict[str, str]:
+    """The texts of a JSON object: keys and values that are text."""
+    return {k: v for k, v in pieces.items() if isinstance(k, str) and isinstance(v, str)} if isinstance(pieces, dict) else {}
