@@ -19,7 +19,7 @@ _HEAD = re.compile(r"\s*Handle (0x[0-9A-Fa-f]{1,8})(?:,\s*DMI type (\d{1,3}))?")
 _STARTS = re.compile(r"^Handle 0x[0-9A-Fa-f]+(?:, DMI type \d+|\r?$)", re.MULTILINE)
 _OLD_TYPE = re.compile(r"\s+DMI type (\d{1,3}), \d+ bytes\.?$")
 """dmidecode before 2.7: the type has a line of its own, and all is one tab deeper."""
-_NOT_TOLD = re.compile(r"<BAD INDEX>|<OUT OF SPEC>|Other|NO DIMM|Not Available|No", re.IGNORECASE)
+_NOT_TOLD = re.compile(r"<BAD INDEX>|<OUT OF SPEC>|(?:BAD|Invalid) INDEX|Other|NO DIMM|Not Available|No", re.IGNORECASE)
 
 
 class Structure(Struct, frozen=True):
@@ -72,35 +72,36 @@ def read(text: str) -> Parts:
 
 
 def structures(text: str) -> list[Structure]:
-    """The structures that the text has whole. The line that a cut left without its end is not read."""
-    rows = plain.lines(text)
-    if not text.endswith(("\n", "\r")):
-        rows.pop()
+    """The structures of the text. A line that a cut left without its end is not read.
+
+    The first line below a handle is the title, where it has no value. The next one's indent is that of the keys; deeper lines are items
+    of the key above them. Tools print one tab, and copies have spaces.
+    """
+    rows = plain.whole_lines(text)
     out: list[Structure] = []
     current: Structure | None = None
-    key = ""
+    key, depth = "", -1
     for row in rows:
+        bare = row.strip()
         if head := _HEAD.match(row):
             current = Structure(handle=head[1], type=int(head[2] or -1), title="", values={}, items={})
             out.append(current)
-            key = ""
-        elif current is None or not row:
-            current = current if row else None
+            key, depth = "", -1
+        elif current is None or not bare:
+            current = None
         elif current.type < 0 and (old := _OLD_TYPE.match(row)):
             current = out[-1] = replace(current, type=int(old[1]))
-        elif not current.title:
-            current = out[-1] = replace(current, title=row.strip())
-        elif row.lstrip("\t ").partition(":")[1] and (len(row) - len(row.lstrip("\t")) in (1, 2)) and not _is_item(row, key, current):
-            key, _, value = row.strip().partition(":")
-            current.values.setdefault(key.strip(), value.strip())
-        elif key:
-            current.items.setdefault(key, []).append(row.strip())
+        elif not current.title and depth < 0 and not re.match(r"[^:]+:(?: |$)", bare):
+            current = out[-1] = replace(current, title=bare)
+        else:
+            indent = len(row) - len(row.lstrip())
+            depth = indent if depth < 0 else depth
+            if indent <= depth and ":" in bare:
+                key, _, value = bare.partition(":")
+                current.values.setdefault(key.strip(), value.strip())
+            elif key:
+                current.items.setdefault(key, []).append(bare)
     return [one for one in out if one.type >= 0]
-
-
-def _is_item(row: str, key: str, of: Structure) -> bool:
-    """Whether a line with a colon is an item of the list above it: two tabs deep, below a key without a value."""
-    return row.startswith("\t\t") and bool(key) and not of.values.get(key)
 
 
 def _product(one: Structure | None) -> Product | None:
@@ -125,7 +126,7 @@ def _firmware(by_type: dict[int, list[Structure]]) -> tuple[Firmware, ...]:
     for one in by_type.get(0, ()):
         if version := one.get("Version"):
             out.append(Firmware(part="bios", version=version, name=one.get("Vendor"), date=plain.date(one.get("Release Date"))))
-        if version := one.get("Firmware Revision"):
+        if (version := one.get("Firmware Revision")) and version != "0.0":
             out.append(Firmware(part="embedded controller", version=version))
     for one in by_type.get(43, ()):
         if version := one.get("Firmware Revision"):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from engine.parts import Parts
-from engine.readers import dmidecode, plain
+from engine.readers import cpus, dmidecode, ethtool, hdparm, ipmi_sensors, ipmitool, lsblk, lspci, lsscsi, nvme, plain, smart, smart_text
 from engine.readers.report import Refused
 
 
@@ -27,6 +27,27 @@ class ReportFormat(Struct, frozen=True):
 
 FORMATS: dict[str, ReportFormat] = {
     "dmidecode": ReportFormat("SMBIOS tables", dmidecode.read, dmidecode.looks, "dmidecode"),
+    "lscpu": ReportFormat("processors, as text or JSON", cpus.read_lscpu, cpus.looks_lscpu, "LC_ALL=C lscpu"),
+    "cpuinfo": ReportFormat("processors, as the kernel lists them", cpus.read_cpuinfo, cpus.looks_cpuinfo, "cat /proc/cpuinfo"),
+    "lsblk-json": ReportFormat("block devices", lsblk.read_json, lsblk.looks_json, "lsblk --bytes --json --output-all"),
+    "lsblk-pairs": ReportFormat("block devices", lsblk.read_pairs, lsblk.looks_pairs, "lsblk --bytes --pairs --output-all"),
+    "smartctl-json": ReportFormat("a drive's health, or a scan", smart.read, smart.looks, "smartctl --json --xall DEVICE"),
+    "smartctl": ReportFormat("drives' health, as text", smart_text.read, smart_text.looks, "smartctl --xall DEVICE"),
+    "nvme-json": ReportFormat("NVMe drives, one's health or identity", nvme.read_json, nvme.looks_json, "nvme list --output-format=json"),
+    "nvme": ReportFormat("NVMe drives, as text", nvme.read_text, nvme.looks_text, "nvme list"),
+    "hdparm": ReportFormat("ATA drives' identity", hdparm.read, hdparm.looks, "hdparm -I DEVICE"),
+    "lspci": ReportFormat("PCI devices, one a line", lspci.read_lines, lspci.looks_lines, "lspci -nn"),
+    "lspci-mm": ReportFormat("PCI devices, for programs", lspci.read_mm, lspci.looks_mm, "lspci -mmnn"),
+    "lspci-vmm": ReportFormat("PCI devices, a block each", lspci.read_vmm, lspci.looks_vmm, "lspci -vmmnnk"),
+    "ethtool": ReportFormat("a network port", ethtool.read, ethtool.looks, "ethtool PORT, ethtool -i PORT, ethtool -m PORT"),
+    "ipmitool-fru": ReportFormat("a BMC's field replaceable units", ipmitool.read_fru, ipmitool.looks_fru, "ipmitool fru print"),
+    "ipmitool-lan": ReportFormat("a BMC's LAN channel", ipmitool.read_lan, ipmitool.looks_lan, "ipmitool lan print, ipmitool lan6 print"),
+    "ipmitool-mc": ReportFormat("a BMC's firmware", ipmitool.read_mc, ipmitool.looks_mc, "ipmitool mc info"),
+    "ipmitool-sdr": ReportFormat("a BMC's sensors", ipmi_sensors.read_sdr, ipmi_sensors.looks_sdr, "ipmitool sdr elist"),
+    "ipmitool-sel": ReportFormat("a BMC's event log", ipmi_sensors.read_sel, ipmi_sensors.looks_sel, "ipmitool sel elist"),
+    "freeipmi": ReportFormat("sensors or events", ipmi_sensors.read_freeipmi, ipmi_sensors.looks_freeipmi, "ipmi-sensors, ipmi-sel"),
+    "dcmi": ReportFormat("power", ipmi_sensors.read_dcmi, ipmi_sensors.looks_dcmi, "ipmi-dcmi --get-system-power-statistics"),
+    "lsscsi": ReportFormat("SCSI devices", lsscsi.read, lsscsi.looks, "lsscsi"),
 }
 """By name. A reader that serves several formats has a line for each."""
 

@@ -5,9 +5,14 @@ The functions return empty text, 0 or None where a text is not what is asked for
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
+from xml.etree import ElementTree
 
-from engine.readers.report import MOST_CHARACTERS, Refused, told
+import msgspec
+
+from engine.readers.report import MOST_CHARACTERS, MOST_ITEMS, Refused, told
 
 MOST_LINE = 4000
 """Characters of one line that are read."""
@@ -33,6 +38,12 @@ def bounded(text: str) -> str:
 def lines(text: str) -> list[str]:
     """The lines of a report, whatever ends them, without spaces behind. Raises Refused for an empty or a too large one."""
     return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+
+
+def whole_lines(text: str) -> list[str]:
+    """As `lines`, without a last line that has no end: what a cut left of a value may be another value. Raises Refused."""
+    rows = lines(text)
+    return rows if text.endswith(("\n", "\r")) or len(rows) < 2 else rows[:-1]
 
 
 def first(rows: list[str], most: int = 100) -> str:
@@ -118,6 +129,52 @@ def date(value: object) -> str:
     return ""
 
 
-def plain_of(pieces: object) -> dict[str, str]:
-    """The texts of a JSON object: keys and values that are text."""
-    return {k: v for k, v in pieces.items() if isinstance(k, str) and isinstance(v, str)} if isinstance(pieces, dict) else {}
+def pairs(rows: Iterable[str], separator: str = ":") -> dict[str, str]:
+    """`key : value` lines by key; the first of a repeated key, spaces at the ends cut."""
+    out: dict[str, str] = {}
+    for row in rows:
+        key, found, value = row.partition(separator)
+        if found:
+            out.setdefault(key.strip(), value.strip())
+    return out
+
+
+def tree(text: str) -> Any:
+    """The JSON value of a report. Lines of warnings before it are skipped. Raises Refused with the place of the mistake."""
+    bare = bounded(text)
+    start = re.search(r"^\s*[\[{]", bare, re.MULTILINE)
+    if not start:
+        raise Refused(f"the report is no JSON; it begins with: {first(bare[:2000].splitlines(), 80)}")
+    try:
+        return msgspec.json.decode(bare[start.start() :])
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"the report is no whole JSON: {str(error)[:120]}") from None
+
+
+def begins_json(text: str, *keys: str) -> bool:
+    """Whether a report begins as JSON and has these keys somewhere: tools and their users sort the keys as they like."""
+    return bool(re.search(r"^\s*[\[{]", text[:4000], re.MULTILINE)) and all(f'"{key}"' in text for key in keys)
+
+
+def item(value: object, *path: str) -> Any:
+    """The value below these keys of JSON objects; None where one is absent."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def many(value: object) -> list[Any]:
+    """A list as it is (at most 4,096 items), None as an empty one, all else as a list of one."""
+    return value[:MOST_ITEMS] if isinstance(value, list) else [] if value is None else [value]
+
+
+def markup(text: str) -> ElementTree.Element:
+    """The root of an XML report. A report with its own entities is refused: tools write none. Raises Refused."""
+    bare = bounded(text)
+    bare = bare[max(bare.find("<"), 0) :]
+    if re.search(r"<!(?:DOCTYPE|ENTITY)", bare):
+        raise Refused("the XML declares entities; no tool writes that")
+    try:
+        return ElementTree.fromstring(re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", " ", bare))
+    except (ElementTree.ParseError, ValueError) as error:
+        raise Refused(f"the report is no whole XML: {str(error)[:120]}") from None
