@@ -13,7 +13,24 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from engine.parts import Parts
-from engine.readers import cpus, dmidecode, ethtool, hdparm, ipmi_sensors, ipmitool, lsblk, lspci, lsscsi, nvme, plain, smart, smart_text
+from engine.readers import (
+    cpus,
+    dmidecode,
+    ethtool,
+    frames,
+    hdparm,
+    ipmi_sensors,
+    ipmitool,
+    lldpcli,
+    lldptool,
+    lsblk,
+    lspci,
+    lsscsi,
+    nvme,
+    plain,
+    smart,
+    smart_text,
+)
 from engine.readers.report import Refused
 
 
@@ -48,6 +65,14 @@ FORMATS: dict[str, ReportFormat] = {
     "freeipmi": ReportFormat("sensors or events", ipmi_sensors.read_freeipmi, ipmi_sensors.looks_freeipmi, "ipmi-sensors, ipmi-sel"),
     "dcmi": ReportFormat("power", ipmi_sensors.read_dcmi, ipmi_sensors.looks_dcmi, "ipmi-dcmi --get-system-power-statistics"),
     "lsscsi": ReportFormat("SCSI devices", lsscsi.read, lsscsi.looks, "lsscsi"),
+    "lldpcli-json": ReportFormat("neighbours", lldpcli.read_json, lldpcli.looks_json, "lldpcli -f json0 show neighbors details"),
+    "lldpcli-xml": ReportFormat("neighbours", lldpcli.read_xml, lldpcli.looks_xml, "lldpcli -f xml show neighbors details"),
+    "lldpcli-keyvalue": ReportFormat("neighbours", lldpcli.read_keyvalue, lldpcli.looks_keyvalue, "lldpcli -f keyvalue show neighbors"),
+    "lldpcli": ReportFormat("neighbours, as text", lldpcli.read_plain, lldpcli.looks_plain, "lldpcli show neighbors details"),
+    "lldptool": ReportFormat("a neighbour, as text", lldptool.read, lldptool.looks, "lldptool -t -n -i PORT"),
+    "lldp-raw": ReportFormat("neighbours, as TLVs of an inspection", frames.read_raw_tlvs, frames.looks_raw_tlvs, ""),
+    "pcap": ReportFormat("neighbours in captured frames", frames.read_pcap, frames.looks_pcap, "tcpdump -w FILE", octets=True),
+    "frame": ReportFormat("the neighbour that sent a frame", frames.read_frame, frames.looks_frame, "", octets=True),
 }
 """By name. A reader that serves several formats has a line for each."""
 

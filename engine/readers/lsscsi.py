@@ -1,4 +1,4 @@
-"""`lsscsi` (also `-g`): SCSI drives and controllers as INQUIRY tells them. Source: lsscsi(8); the columns are 8, 8, 16 and 4 wide (SPC-4)."""
+"""`lsscsi` (also `-g`): SCSI drives and controllers as INQUIRY tells them. Source: lsscsi(8); its columns have the widths of SPC-4."""
 
 from __future__ import annotations
 
