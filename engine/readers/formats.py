@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from engine.parts import Parts
 from engine.readers import (
+    cardiff,
     cpus,
     dmidecode,
     ethtool,
@@ -24,6 +25,7 @@ from engine.readers import (
     lldpcli,
     lldptool,
     lsblk,
+    lshw,
     lspci,
     lsscsi,
     nvme,
@@ -44,6 +46,10 @@ class ReportFormat(Struct, frozen=True):
 
 FORMATS: dict[str, ReportFormat] = {
     "dmidecode": ReportFormat("SMBIOS tables", dmidecode.read, dmidecode.looks, "dmidecode"),
+    "lshw-json": ReportFormat("the whole machine", lshw.read_json, lshw.looks_json, "lshw -json"),
+    "lshw-xml": ReportFormat("the whole machine", lshw.read_xml, lshw.looks_xml, "lshw -xml"),
+    "lshw": ReportFormat("the whole machine, as text", lshw.read_text, lshw.looks_text, "LC_ALL=C lshw"),
+    "cardiff": ReportFormat("the whole machine, as tuples", cardiff.read, cardiff.looks, "hardware-detect"),
     "lscpu": ReportFormat("processors, as text or JSON", cpus.read_lscpu, cpus.looks_lscpu, "LC_ALL=C lscpu"),
     "cpuinfo": ReportFormat("processors, as the kernel lists them", cpus.read_cpuinfo, cpus.looks_cpuinfo, "cat /proc/cpuinfo"),
     "lsblk-json": ReportFormat("block devices", lsblk.read_json, lsblk.looks_json, "lsblk --bytes --json --output-all"),

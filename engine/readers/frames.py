@@ -164,7 +164,7 @@ def _cdp(packet: bytes) -> Heard:
 
 
 def _addresses(value: bytes) -> list[str]:
-    """Counted addresses: protocol type, its length, the protocol, the address's length, the address. IP is protocol cc or, of IPv6, SNAP 86dd."""
+    """Counted addresses: type and length of the protocol, the protocol, length of the address, the address."""
     out: list[str] = []
     at = 4
     for _ in range(min(int.from_bytes(value[:4], "big"), 8)):
@@ -173,6 +173,7 @@ def _addresses(value: bytes) -> list[str]:
         raw = value[at + 4 + length : at + 4 + length + size]
         if len(raw) < size or size not in (4, 16):
             break
-        out.append(str(ipaddress.ip_address(raw)))
+        if any(raw):
+            out.append(str(ipaddress.ip_address(raw)))
         at += 4 + length + size
     return out

@@ -86,12 +86,12 @@ def _made(cards: list[Card], text: str) -> Parts:
 def _of_line(place: str, kind: str, rest: str) -> Card:
     if numbers := _NUMBERS.fullmatch(rest.strip()):
         ids = f"{numbers[1]}:{numbers[2]}".lower()
-        return Card(pci=place, id=ids, kind=_kind(kind, ids, ""))
+        return Card(pci=place, id=ids, kind=kind_of(kind, ids, ""))
     code = _CODE.fullmatch(kind)
     both = _BOTH.fullmatch(rest)
     name = both[1] if both else re.sub(r"(?: \(rev \w+\))?(?: \(prog-if .*\))?$", "", rest)
     ids = both[2].lower() if both else ""
-    return Card(pci=place, model=told(name), id=ids, kind=_kind(code[1] if code else kind, ids, name))
+    return Card(pci=place, model=told(name), id=ids, kind=kind_of(code[1] if code else kind, ids, name))
 
 
 def _of_names(place: str, kind: str, vendor: str, device: str, sub_vendor: str, sub_device: str) -> Card:
@@ -107,11 +107,11 @@ def _of_names(place: str, kind: str, vendor: str, device: str, sub_vendor: str, 
         model=told(names[2]),
         id=ids,
         subsystem=f"{numbers[3]}:{numbers[4]}" if numbers[3] and numbers[4] else "",
-        kind=_kind(names[0] or kind, ids, names[1]),
+        kind=kind_of(names[0] or kind, ids, names[1]),
     )
 
 
-def _kind(kind: str, ids: str, maker: str) -> str:
+def kind_of(kind: str, ids: str, maker: str) -> str:
     """`GPU` for a display or accelerator of a maker of such; a BMC's VGA (ASPEED, Matrox) keeps its class."""
     of = f"{ids} {maker}".strip()
     display = _DISPLAYS.fullmatch(kind)
