@@ -25,9 +25,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Recognises the format of each file. Exit code 0: all were read; 1: one was refused.",
     )
     read.add_argument("files", nargs="+", metavar="FILE", help="the output of a tool (-: standard input)")
-    read.add_argument(
-        "--format", default="", choices=sorted(FORMATS), metavar="FORMAT", help="do not recognise it: `crowbar hardware formats`"
-    )
+    read.add_argument("--format", default="", metavar="FORMAT", help="what it is, unrecognised: a name of `hardware formats`")
     read.add_argument("--join", action="store_true", help="all files are of one machine: print one record, and what contradicts")
     read.add_argument("--json", action="store_true", help="print one JSON object per file")
     read.set_defaults(run=_read)
