@@ -1,0 +1,177 @@
+"""`smartctl` for people: the pages of ATA, SCSI and NVMe drives, one or several, and `--scan`.
+
+Source: smartmontools' ataprint.cpp, scsiprint.cpp and nvmeprint.cpp.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.parts import Drive, DriveMedium, Health, Parts, Protocol
+from engine.readers import plain
+from engine.readers.report import MOST_ITEMS, Refused, told
+from engine.readers.smart import NVME_WARNINGS, device_name, scsi_transport
+
+_BANNER = re.compile(r"^smartctl (?:version )?\d+\.\d+", re.MULTILINE)
+_SCAN = re.compile(r"^(/dev/\S+) -d (\S+) # (/dev/\S+.*?), (ATA|SCSI|NVMe) device", re.MULTILINE)
+_ATTRIBUTE = re.compile(
+    r"\s*(\d{1,3}) ([\w-]{3,40})\s+(?:0x[0-9a-f]{4}|[A-Z-]{6})\s+(\d{3}|---)\s+(\d{3}|---)\s+(\d{3}|---)\s+"
+    r"(?:(?:Pre-fail|Old_age)\s+(?:Always|Offline)\s+)?(\S+)\s+(.*)"
+)
+_MODELS = ("Device Model", "Model Number", "Product", "Device")
+_HEALTHS = ("SMART overall-health self-assessment test result", "SMART Health Status")
+
+
+def looks(text: str) -> bool:
+    head = text[:6000]
+    return bool(
+        _BANNER.search(head) or _SCAN.search(head) or re.search(r"^=== START OF (?:INFORMATION|READ SMART) ", head, re.MULTILINE)
+    ) or (
+        bool(re.search(r"^User Capacity:\s", head, re.MULTILINE)) and bool(re.search(r"^(?:Device Model|Product):\s", head, re.MULTILINE))
+    )
+
+
+def read(text: str) -> Parts:
+    """The drives. Raises Refused where no page tells one."""
+    if scanned := _SCAN.findall(text):
+        return Parts(drives=tuple(_found(path, kind, word) for path, kind, _, word in scanned[:MOST_ITEMS]))
+    body = "\n".join(plain.whole_lines(text))
+    starts = [match.start() for match in _BANNER.finditer(body)] or [0]
+    pages = [body[a:b] for a, b in zip(starts, [*starts[1:], len(body)], strict=True)]
+    drives, odd = [], []
+    for page in pages[:MOST_ITEMS]:
+        drive = _drive(page)
+        if drive != Drive():
+            drives.append(drive)
+        else:
+            odd.append(_complaint(page))
+    if not drives:
+        raise Refused(f"smartctl told nothing of a drive; it said: {odd[0] or 'nothing'}")
+    return Parts(drives=tuple(drives), odd=tuple(one for one in odd[:50] if one))
+
+
+def _found(path: str, kind: str, word: str) -> Drive:
+    behind = "," in kind
+    protocol: Protocol = "nvme" if word == "NVMe" else "sata" if word == "ATA" else ""
+    return Drive(name="" if behind else device_name(path), place=kind if behind else "", protocol=protocol)
+
+
+def _complaint(page: str) -> str:
+    rows = [row for row in page.splitlines() if row.strip() and not _BANNER.match(row) and not row.startswith(("Copyright", "==="))]
+    return plain.first(rows, 160)
+
+
+def _drive(page: str) -> Drive:
+    one = plain.pairs(page.split("\nSMART Error Log")[0].split("\nError Information (NVMe")[0].splitlines())
+    one |= plain.pairs(re.findall(r"^ +number of hours powered up = .*$", page, re.MULTILINE), "=")
+    lowered = {key.lower(): value for key, value in one.items()}
+    attributes = {int(m[1]): m for row in page.splitlines() if (m := _ATTRIBUTE.fullmatch(row))}
+    rate = lowered.get("rotation rate", "")
+    rpm = plain.leading(rate, "rpm")
+    protocol = _protocol(one)
+    medium: DriveMedium = "ssd" if protocol == "nvme" or rate == "Solid State Device" else "hdd" if rpm else ""
+    health, note = _health(one, attributes)
+    return Drive(
+        vendor=told(one.get("Vendor", "")),
+        model=next((told(one[key]) for key in _MODELS if told(one.get(key, ""))), ""),
+        serial=told(lowered.get("serial number", "")),
+        firmware=told(one.get("Firmware Version", "") or one.get("Revision", "")),
+        wwn=plain.wwn(one.get("LU WWN Device Id") or one.get("Logical Unit id") or one.get("Namespace 1 IEEE EUI-64")),
+        size=_size(one),
+        block=_block(one),
+        medium=medium,
+        protocol=protocol,
+        rpm=rpm,
+        health=health,
+        note=note,
+        wear=_whole(one.get("Percentage Used", one.get("Percentage used endurance indicator", "")), "%"),
+        hours=_hours(one, attributes),
+        temperature=_temperature(one, attributes),
+        reallocated=_raw(attributes, 5, "Reallocated") if attributes else _whole(one.get("Elements in grown defect list", "")),
+        pending=_raw(attributes, 197, "Pending"),
+        media_errors=_whole(one.get("Media and Data Integrity Errors", "")) if protocol == "nvme" else _uncorrected(page),
+        link=_link(one.get("SATA Version is", "")),
+    )
+
+
+def _whole(text: str, unit: str = "") -> int | None:
+    found = re.fullmatch(rf"(\d[\d,.' ]{{0,25}}?)\s*{unit}", text.strip())
+    return plain.maybe(re.sub(r"[,' ]", "", found[1])) if found else None
+
+
+def _size(one: dict[str, str]) -> int:
+    for key in ("User Capacity", "Total NVM Capacity", "Namespace 1 Size/Capacity"):
+        if found := re.match(r"([\d,.' \u202f\xa0]{1,30})(?: bytes)?(?: \[|$)", one.get(key, "")):
+            return plain.integer(re.sub(r"\D", "", found[1]))
+    return 0
+
+
+def _block(one: dict[str, str]) -> int:
+    text = (
+        one.get("Sector Size") or one.get("Sector Sizes") or one.get("Logical block size") or one.get("Namespace 1 Formatted LBA Size", "")
+    )
+    found = re.match(r"(\d{3,6})(?: bytes\b|$)", text)
+    return int(found[1]) if found else 0
+
+
+def _protocol(one: dict[str, str]) -> Protocol:
+    if "NVMe Version" in one or "Number of Namespaces" in one or "IEEE OUI Identifier" in one:
+        return "nvme"
+    if word := one.get("Transport protocol", ""):
+        return scsi_transport(word)
+    return "sata" if one.get("SATA Version is") else ""
+
+
+def _health(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> tuple[Health, str]:
+    word = next((one[key] for key in _HEALTHS if key in one), "")
+    warned = re.fullmatch(r"0x([0-9a-f]{2})", one.get("Critical Warning", ""))
+    bits = int(warned[1], 16) if warned else 0
+    words = "; ".join(text for bit, text in enumerate(NVME_WARNINGS) if bits & 1 << bit)
+    names = "; ".join(f"{m[2]} below its threshold: {m[6]}" for m in attributes.values() if m[6] not in ("-", ""))[:200]
+    if word and word.rstrip("!") not in ("PASSED", "OK"):
+        return ("failed", words or names or told(word)) if re.match(r"FAILED|.*FAIL|.*IMPENDING|.*THRESHOLD", word) else ("", told(word))
+    if words or names:
+        return "warning", words or names
+    return ("ok", "") if word else ("", "")
+
+
+def _raw(attributes: dict[int, re.Match[str]], number: int, name: str) -> int | None:
+    one = attributes.get(number)
+    found = re.match(r"(\d{1,15})(?![\d/h:])", one[7]) if one and name in one[2] else None
+    return int(found[1]) if found else None
+
+
+def _hours(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> int | None:
+    if (hours := _whole(one.get("Power On Hours", ""))) is not None:
+        return hours
+    text = one.get("Accumulated power on time, hours", "") or one.get("Accumulated power on time, hours:minutes", "")
+    if found := re.match(r"(?:minutes )?(\d{1,8}):\d\d", text):
+        return int(found[1])
+    if found := re.match(r"(\d{1,8})\.\d\d$", one.get("number of hours powered up", "")):
+        return int(found[1])
+    if attribute := attributes.get(9):
+        found = re.match(r"(\d{1,7})(?:h\+\d+m|$| \()", attribute[7]) if "Hours" in attribute[2] else None
+        return int(found[1]) if found else None
+    return None
+
+
+def _temperature(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> int | None:
+    for key in ("Current Drive Temperature", "Temperature", "Current Temperature"):
+        if found := re.fullmatch(r"(\d{1,3}) (?:C|Celsius)", one.get(key, "")):
+            return int(found[1])
+    for number in (194, 190):
+        found = re.match(r"(\d{1,3})(?:\s|$)", attributes[number][7]) if number in attributes else None
+        if found and int(found[1]) < 150:
+            return int(found[1])
+    return None
+
+
+def _uncorrected(page: str) -> int | None:
+    """The last column of the SCSI error counter log, summed."""
+    rows = re.findall(r"^(?:read|write|verify):(?:\s+[\d.]+){6}\s+(\d{1,15})$", page, re.MULTILINE)
+    return sum(int(one) for one in rows) if rows else None
+
+
+def _link(text: str) -> int:
+    found = re.search(r"\(current: (\d+\.\d+) Gb/s\)", text)
+    return int(float(found[1]) * 1000) if found else 0
