@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
+from engine.racks.simulated.reports import bundle
 from engine.wire.lldp import Malformed, decode_frame
 
 INVENTORY_S = 3.0
@@ -40,6 +41,7 @@ async def inventory(machine: Machine, task: Task) -> Result:
             ],
             "firmware": one.firmware,
             "kexec": one.kexec,
+            "hardware": {"reports": bundle(machine)},
         }
     )
 

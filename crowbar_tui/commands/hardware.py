@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 
-from . import hardware_read
+from . import hardware_machines, hardware_read
 
 VERBS = (
     hardware_read.add,
+    hardware_machines.add,
 )  # fmt: skip
 """Each takes the verbs of the group, and adds its own."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    group = commands.add_parser("hardware", help="read reports of hardware: dmidecode, lshw, smartctl, ipmitool, lldpcli and others")
+    group = commands.add_parser("hardware", help="what machines are made of, how they differ, and recorded reports of hardware tools")
     verbs = group.add_subparsers(dest="verb", required=True)
     for verb in VERBS:
         verb(verbs)

@@ -28,6 +28,7 @@ from engine.readers import (
     lshw,
     lspci,
     lsscsi,
+    node_facts,
     nvme,
     plain,
     smart,
@@ -45,6 +46,7 @@ class ReportFormat(Struct, frozen=True):
 
 
 FORMATS: dict[str, ReportFormat] = {
+    "node-facts": ReportFormat("what the kernel says of a machine", node_facts.read, node_facts.looks, ""),
     "dmidecode": ReportFormat("SMBIOS tables", dmidecode.read, dmidecode.looks, "dmidecode"),
     "lshw-json": ReportFormat("the whole machine", lshw.read_json, lshw.looks_json, "lshw -json"),
     "lshw-xml": ReportFormat("the whole machine", lshw.read_xml, lshw.looks_xml, "lshw -xml"),

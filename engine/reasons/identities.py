@@ -119,6 +119,18 @@ agent_protocol = kind(
     "images/node to /usr/lib/crowbar",
     who=Who.OPERATOR,
 )
+parts_gone = kind(
+    "parts_gone",
+    "since {node} was looked at before: {what}",
+    "seat or replace the part; if it was taken out on purpose, acknowledge this (crowbar hardware diff {node} has the rest)",
+    who=Who.TECHNICIAN,
+)
+parts_unexpected = kind(
+    "parts_unexpected",
+    "{node} is not what {family} is expected to be: {what}",
+    "put in what is missing, or take a good machine as the new expectation: crowbar hardware expect NODE",
+    who=Who.TECHNICIAN,
+)
 wrong_box = kind(
     "wrong_box",
     "by its cables {node} ({seen}) stands in {rack} unit {unit}, where the plan expects {expected}{belongs}",

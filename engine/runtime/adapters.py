@@ -16,11 +16,13 @@ from ..jigs.noop import NoopJig
 from ..jigs.script import ScriptJig
 from ..jigs.ssh import SshPool, engine_key
 from ..store.errors import files_of
+from ..store.hardware import HardwareShelf
 from ..trust.tokens import site_keys
 from ..trust.vault import Vault
 from .bmc_accounts import BmcAccounts
 from .config import Config
 from .contact import Contact
+from .hardware import HardwareReports
 from .last_values import LastValues
 from .loop import Loop
 from .power_orders import PowerOrders, pace_of
@@ -41,7 +43,8 @@ class Adapters:
             self.ssh_key = engine_key(config.keys / ENGINE_KEY)
             self.logs = Logs(config.store / "logs")
         self.sealing = Sealing(self.vault, self.logs, lambda: loop.world)
-        submit, offer = self.sealing.submit_to(loop.submit), self.sealing.submit_to(loop.offer)
+        self.hardware = HardwareReports(HardwareShelf(config.store))
+        submit, offer = (self.hardware.submit_to(self.sealing.submit_to(way)) for way in (loop.submit, loop.offer))
         self.ssh = SshPool(self.ssh_key)
         self.agent = AgentJig(offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)

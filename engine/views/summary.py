@@ -3,9 +3,12 @@ compute nothing themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from msgspec import Struct
 
 from ..core.boot.signals import waits_for
+from ..core.hardware.expected import of_parts
 from ..core.hardware.own_port import OwnPort, own_port
 from ..core.plan.boxes import wrong_box
 from ..core.roles.annealer import blockers
@@ -147,7 +150,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         done=sum(done(world, r) for r in roles),
         roles=len(roles),
         boots=node.boots,
-        why=node_why(world, node) or _wrong_box(world, node) or next((why(one) for role in roles for one in role.findings), None),
+        why=node_why(world, node) or _wrong_box(world, node) or _parts(world, node) or next(_found(roles), None),
         task=task.role if task is not None else "",
         task_since=task.started if task is not None else 0.0,
         fingerprint=node.fingerprint,
@@ -155,6 +158,15 @@ def node_row(world: World, node: Node) -> NodeRow:
         deployment=node.deployment if node.allocated and node.kind is Kind.SERVER else "",
         light=node.light.ends if node.light is not None else 0.0,
     )
+
+
+def _found(roles: Iterable[NodeRole]) -> Iterator[Why]:
+    return (why(one) for role in roles for one in role.findings)
+
+
+def _parts(world: World, node: Node) -> Why | None:
+    """Parts of it are gone, or are not what is expected."""
+    return next((why(reason) for reason in of_parts(world, node)), None)
 
 
 def _wrong_box(world: World, node: Node) -> Why | None:

@@ -17,7 +17,7 @@ from engine.files import catalog as reading
 REPO = Path(__file__).resolve().parents[2]
 BASE = (
     "sh dash od awk sed grep tr head tail cut cat sort readlink mktemp rm rmdir mkdir mv cp cmp sleep wc find ln uname mkfifo tee "
-    "sha256sum stat comm tar chmod dirname basename env touch ls kill true false sync"
+    "sha256sum stat comm tar chmod dirname basename env touch ls kill true false sync gzip base64 timeout"
 ).split()
 
 

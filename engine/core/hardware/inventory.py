@@ -27,6 +27,8 @@ from .optics import Optics
 BARCLAMP = "discovery"
 ROLES = ("inventory", "lldp", "bmc-discover")
 """Those that tell, and no two of them the same."""
+REPORTS = "hardware"
+"""Attribute of what a machine is made of, in short. The record is in files (`engine.store.hardware`)."""
 
 Record = TypeVar("Record", bound=Struct)
 
@@ -66,6 +68,22 @@ class FoundBmc(Struct, frozen=True, kw_only=True):
     clock_off: int | None = None
     """Seconds by which its clock is ahead of the node's; None: it does not tell the time."""
     channels: tuple[Channel, ...] = ()
+
+
+class PartsTold(Struct, frozen=True, kw_only=True):
+    """What a machine is made of, in short."""
+
+    digest: str = ""
+    """Another one as soon as something changes that lasts."""
+    facts: dict[str, str] = {}
+    changes: tuple[str, ...] = ()
+    """Since the look before, in words; what is gone comes first."""
+    gone: int = 0
+    """How many of them say that something is gone."""
+    odd: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Reports that could not be read, each with the reason."""
+    reports: int = 0
 
 
 class Inventory:
@@ -135,6 +153,10 @@ class Inventory:
         return (lenient(self._gave["bmc"], FoundBmc) if "bmc" in self._gave else None) or FoundBmc()
 
     @cached_property
+    def parts(self) -> PartsTold:
+        return (lenient(self._gave[REPORTS], PartsTold) if REPORTS in self._gave else None) or PartsTold()
+
+    @cached_property
     def odd(self) -> tuple[Reason, ...]:
         """What is not as the barclamp promises, each with its name."""
         out = []
@@ -173,6 +195,7 @@ _PROMISED: dict[str, object] = {
     "nics": list[Nic],
     "neighbours": list[Neighbour],
     "bmc": FoundBmc,
+    REPORTS: PartsTold,
 }
 """Name -> type of a field."""
 

@@ -68,6 +68,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     uuid_of: str = ""
     cables: dict[str, str] = {}
     """Link (`1g0`, `1g1`, `bmc`) -> `switch:port`, or empty for no cable."""
+    dimms_out: int = 0
+    """DIMMs that are not seated: its tools report their slots as empty."""
     light: dict[str, float] = {}
     """Link (`1g1`) -> dBm that the optical module of its port receives. Without an entry the port is copper."""
     firmware_s: float = 0.0
