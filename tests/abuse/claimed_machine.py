@@ -22,6 +22,7 @@ from engine.events import Operate
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.model import Node, NodeRole, Signal, State
+from engine.racks.simulated.reports import packed
 from engine.runtime.engine import Engine
 
 WANTED = PLAN.replace("networks:", "approve: {wipe: all}\nnetworks:", 1)
@@ -36,6 +37,7 @@ GIVES: dict[str, dict[str, Any]] = {
         "kexec": False,
         "nics": [],
         "media": [],
+        "hardware": {"reports": packed({})},
         "disks": [{"name": "vda", "size": 6 << 30, "serial": "D1", "rotational": False, "signature": "", "transport": "virtio"}],
     },
     "lldp": {"neighbours": []},

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from engine.definitions import Catalog
+from engine.definitions import Catalog, Json
 from engine.files import catalog as reading
+from engine.runtime.hardware import HardwareReports, read_bundle
+from engine.store.hardware import HardwareShelf
 
 REPO = Path(__file__).resolve().parents[2]
 BASE = (
@@ -114,9 +118,18 @@ class Machine:
         )
         assert not tidy or not list((self.folder / "tmp").iterdir()), "it leaves temporary files"
         done = Done(process, gives)
+        if isinstance(done.gives, dict) and "hardware" in done.gives:
+            done.gives["hardware"] = summed_up(done.gives["hardware"]["reports"])
         if tidy and done.gives is not None and done.code in (0, 64):
             check_gives(role, done.gives)
         return done
+
+
+def summed_up(reports: str) -> Json:
+    """What the engine makes of the reports of a machine's tools."""
+    look = read_bundle(base64.b64decode(reports, validate=True))
+    with tempfile.TemporaryDirectory() as folder:
+        return HardwareReports(HardwareShelf(Path(folder))).keep("n1", look, "in-band")
 
 
 def check_gives(role: str, gives: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from engine.parts import Parts
 from engine.racks.qemu.smbios import host_interface
+from engine.store.hardware import digest
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -178,6 +180,9 @@ def test_a_port_that_is_no_ethernet_is_kept_and_typed(machine: Any, address: str
     assert [(n["mac"], n.get("type")) for n in found] == ([] if expected == "" else [(address.lower(), expected)])
 
 
+HARDLY = digest(Parts(boot_mode="bios"))
+
+
 def test_a_machine_that_tells_nothing(machine: Any) -> None:
     machine.write("proc/meminfo", "")
     machine.write("proc/cpuinfo", "processor : 0\n")
@@ -192,6 +197,7 @@ def test_a_machine_that_tells_nothing(machine: Any) -> None:
         "nics": [],
         "firmware": "bios",
         "kexec": False,
+        "hardware": {"digest": HARDLY, "facts": {"boot-mode": "bios"}, "changes": [], "gone": 0, "odd": [], "refused": [], "reports": 1},
     }
 
 
@@ -485,3 +491,23 @@ def test_the_clock_of_a_bmc(machine: Any, clock: str, off: int | str | None) -> 
     if off is None:
         off = int(datetime(2024, 2, 29, 8, 9, 8, tzinfo=UTC).timestamp()) - now
     assert found.get("clock_off", "") == off
+
+
+def test_the_largest_reports_are_left_out_where_all_are_too_much(machine: Any) -> None:
+    server(machine)
+    machine.environment["CROWBAR_REPORTS_BYTES"] = "2000"
+    machine.tool("lspci", "od -An -v -tx1 /dev/urandom | head -c 20000")
+    machine.tool("dmidecode", "echo SMBIOS 3.2.0 present.")
+    done = machine.run("inventory")
+    assert done.code == 0, done.err
+    assert done.gives["hardware"]["odd"] == ["left out: lspci-vmm too large"]
+
+
+def test_a_tool_that_hangs_costs_its_own_report(machine: Any) -> None:
+    server(machine)
+    machine.tool("timeout", 'shift; case $1 in dmidecode) exit 124 ;; *) exec "$@" ;; esac')  # as coreutils does after the limit
+    machine.tool("dmidecode", "echo never")
+    machine.tool("lscpu", "printf 'Architecture: x86_64\\nModel name: Xeon\\nSocket(s): 1\\nCore(s) per socket: 8\\n'")
+    done = machine.run("inventory")
+    assert done.code == 0, done.err
+    assert done.gives["hardware"]["facts"]["processors"] == "1 x Xeon 8 cores"

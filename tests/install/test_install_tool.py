@@ -24,6 +24,7 @@ from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.model import NodeRole, State
 from engine.plan import Approve
+from engine.racks.simulated.reports import packed
 from engine.reasons import sentence
 from engine.runtime.engine import Engine
 
@@ -40,6 +41,7 @@ GIVES: dict[str, dict[str, Any]] = {
         "kexec": False,
         "nics": [],
         "media": [],
+        "hardware": {"reports": packed({})},
         "disks": [{"name": "vda", "size": 6 << 30, "serial": "", "rotational": False, "signature": "", "transport": "virtio"}],
     },
     "lldp": {"neighbours": []},

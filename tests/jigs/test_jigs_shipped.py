@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import shutil
@@ -23,6 +24,7 @@ from engine.files.paths import shipped_folder
 from engine.jigs.ansible import AnsibleJig
 from engine.jigs.logs import Logs
 from engine.jigs.ssh import SshDone, SshTarget, engine_key
+from engine.runtime.hardware import read_bundle
 
 PRIVATE = 'mount --make-rprivate / && for one in etc home root; do mount --bind "$0/$one" "/$one" || exit 1; done; exec "$@"'
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ann@r07"
@@ -56,6 +58,9 @@ def folder(barclamp: str, role: str) -> Path:
 
 def fits(gives: dict[str, Any]) -> bool:
     for name, value in gives.items():
+        if name == "hardware":  # the engine reads the reports on their way in
+            assert read_bundle(base64.b64decode(value["reports"], validate=True)).reports
+            continue
         jsonschema.validate(value, shipped().attributes[name].schema)
     return True
 
