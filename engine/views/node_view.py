@@ -12,6 +12,7 @@ from ..core.boot.patience import deadline_s
 from ..core.boot.signals import SIGNALS, expected_next
 from ..core.hardware.disk_choice import Choice, media_left, member_choice, root_choice
 from ..core.hardware.disk_now import Look, disks_now, seen, system_on
+from ..core.hardware.inventory import inventory_of
 from ..core.hardware.topology import Link, Topology, topology
 from ..core.hardware.written import volumes_of
 from ..core.roles.attributes import effective
@@ -132,6 +133,10 @@ class NodePage(Struct, frozen=True, kw_only=True):
     networks: tuple[Carrier, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
     """Odd facts about the machine that stop nothing: label and sentence (`facts`)."""
+    made_of: tuple[tuple[str, str], ...] = ()
+    """What its own tools say that it is made of: the facts by which machines are compared, and their values."""
+    changed: tuple[str, ...] = ()
+    """What of its parts changed since the look before."""
 
 
 def node_page(world: World, node: Node, links: Topology | None = None) -> NodePage:
@@ -139,6 +144,7 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
     links = links or topology(world)
     found = {link.nic: link for link in links.links if link.node == node.name.split(".")[0]}
     vendor, memory, cpus = (gave(world, node.id, name) for name in ("vendor", "memory-mb", "cpus"))
+    parts = inventory_of(world, node.id).parts
     return NodePage(
         row=node_row(world, node),
         serial=node.serial,
@@ -170,6 +176,8 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         clock_off=node.clock_off,
         networks=carriers(world, node),
         facts=node_facts(world, node, links),
+        made_of=tuple(parts.facts.items()),
+        changed=parts.changes,
     )
 
 

@@ -1,4 +1,4 @@
-"""One node: its life with durations, the boot signal by signal, roles with blockers, ports and disks, networks, newest events."""
+"""One node: its life with durations, the boot signal by signal, roles with blockers; ports and disks, parts, networks, newest events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..standing import STYLE, standing
 from ..styled import Line, clip, columns_of, flow, line, wrap
 from ..table import Col, Layout, cells_of, head, layout, row
 from .machine import HEADS, record_of
-from .node_parts import disk_lines, network_lines, port_lines, stacked
+from .node_parts import disk_lines, made_of_lines, network_lines, port_lines, stacked
 
 _ROLES = (
     Col("role", " role", 19, least=12, names=True),
@@ -54,7 +54,7 @@ class NodeScreen(Listing):
         super().__init__(session)
         self.id = node
         self.part = 0
-        """What the lower part shows: ports and disks, the networks, or the newest events."""
+        """What the lower part shows: ports and disks, what it is made of, the networks, or the newest events."""
 
     def ident(self) -> Hashable:
         return ("node", self.id)
@@ -161,7 +161,9 @@ class NodeScreen(Listing):
         if page is None:
             return [line(), line("  ", ("this node no longer exists", "dim"))]
         top = self._top(page, columns, rows)
-        lower = (self._ports(page, columns), self._networks(page, columns), self._story(columns, 6))[self.part]
+        lower = (self._ports(page, columns), made_of_lines(page, columns), self._networks(page, columns), self._story(columns, 6))[
+            self.part
+        ]
         split = (g.RULE * columns, "dim")
         many = len(page.roles) + 1
         room = rows - len(top) - 1
@@ -191,11 +193,11 @@ class NodeScreen(Listing):
         return min(columns * 6 // 11, 110)
 
     def beside(self, columns: int, rows: int) -> list[Line] | None:
-        """Ports and disks, networks and newest events; first the one that `o` chose."""
+        """Ports and disks, what it is made of, networks and newest events; first the one that `o` chose."""
         page = self.page()
         if page is None:
             return None
-        parts = [self._ports(page, columns), self._networks(page, columns)]
+        parts = [self._ports(page, columns), made_of_lines(page, columns), self._networks(page, columns)]
         used = sum(len(part) + 1 for part in parts)
         parts.append([line((" newest events", "head")), *self._story(columns, max(rows - used - 1, 4))])
         return stacked(parts[self.part :] + parts[: self.part], columns)
@@ -289,7 +291,7 @@ class NodeScreen(Listing):
             Hint("A", "settings", "attributes: show, set, clear"),
             Hint("w", "why"),
             Hint("i", "identify"),
-            Hint("o", "story", "ports and disks, its networks, or its newest events"),
+            Hint("o", "story", "ports and disks, what it is made of, its networks, or its newest events"),
             Hint("tab", "next", "the next node; shift+tab: the previous one"),
             Hint(".", "more"),
         ]
@@ -316,7 +318,7 @@ class NodeScreen(Listing):
 
     def press(self, key: str) -> bool:
         if key == "o":
-            self.part = (self.part + 1) % 3
+            self.part = (self.part + 1) % 4
             return True
         if key in ("tab", "shift+tab"):
             order = self.session.order

@@ -84,6 +84,23 @@ def disk_lines(page: NodePage, columns: int) -> list[Line]:
     return out
 
 
+def made_of_lines(page: NodePage, columns: int) -> list[Line]:
+    """The facts by which machines are compared, and what changed since the look before."""
+    if not page.made_of:
+        return []
+    wide = max(len(name) for name, _ in page.made_of) + 3
+    out: list[Line] = [line((" made of", "head"), (f"   crowbar hardware show {page.row.name.split('.')[0]}", "dim"))]
+    for name, value in page.made_of:
+        first, *rest = wrap(value, max(columns - wide - 1, 20))
+        out.append(line((f" {name:<{wide - 1}}", "dim"), first))
+        out += [line(" " * wide, more) for more in rest]
+    for change in page.changed:
+        first, *rest = wrap(change, max(columns - wide - 1, 20))
+        out.append(line((f" {'changed':<{wide - 1}}", "ask"), (first, "ask")))
+        out += [line(" " * wide, (more, "ask")) for more in rest]
+    return out
+
+
 def network_lines(page: NodePage, columns: int) -> list[Line]:
     """Each network, what carries it, and the port that each link became, with the reason."""
     wide = max([7, *(len(one.network) for one in page.networks)]) + 1
