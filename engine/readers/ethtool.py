@@ -18,6 +18,7 @@ def looks(text: str) -> bool:
     head = text[:4000]
     return bool(
         re.search(r"^Settings for \S+:", head, re.MULTILINE)
+        or re.search(r"^Features for \S+:", head, re.MULTILINE)
         or re.search(r"^driver: .*\n(?:.*\n)*?bus-info:", head, re.MULTILINE)
         or re.search(r"^\s*Identifier\s+: 0x[0-9a-f]{2} \(", head, re.MULTILINE)
     )
@@ -33,6 +34,8 @@ def read(text: str) -> Parts:
         if not ports:
             raise Refused(f"ethtool read no settings; it said: {plain.first(body[starts[0].end() :].splitlines())}")
         return Parts(ports=ports)
+    if any(row.startswith("Features for ") for row in rows):
+        raise Refused("`ethtool -k` lists offloads of the driver; a part is told by `ethtool`, `-i` and `-m`")
     one = plain.pairs(rows)
     if "bus-info" in one:
         pci = one["bus-info"].lower()

@@ -87,7 +87,7 @@ def _parts(root: Node) -> Parts:
             dimms += [_dimm(node, parent)] if any(_word(node, key) or node.get(key) for key in ("size", "slot", "description")) else []
         elif name == "memory" and not _pci(node):
             memory += plain.integer(node.get("size"))
-        elif kind == "processor" and not node.get("disabled"):
+        elif kind == "processor" and (not node.get("disabled") or _is_empty(node)):
             socket = _word(node, "slot") or _word(node, "handle").startswith("DMI")
             logical += not socket
             processors += [_processor(node)] if socket and not _repeats(node, processors) else []
@@ -117,6 +117,11 @@ def _parts(root: Node) -> Parts:
 def _word(node: Node, key: str) -> str:
     word = told(node.get(key))
     return "" if word.upper() in ("NO DIMM", "NOT AVAILABLE", "NOT DEFINED", "[EMPTY]") else word
+
+
+def _is_empty(node: Node) -> bool:
+    """`DIMM [empty]`; the word in brackets is translated."""
+    return bool(re.search(r"\[\w+\]$", str(node.get("description", ""))[:200]))
 
 
 def _setting(node: Node, key: str) -> str:
@@ -163,7 +168,7 @@ def _bios(node: Node) -> list[Firmware]:
 def _dimm(node: Node, parent: Node) -> Dimm:
     said, size = _word(node, "description"), plain.integer(node.get("size"))
     if not size:
-        return Dimm(place=_word(node, "slot"), present="[empty]" not in said.lower() and not re.search(r"\[.+\]$", said))
+        return Dimm(place=_word(node, "slot"), present=not _is_empty(node))
     kind = re.search(r"\b(?:LP)?DDR\d?[A-Z]?\b", said)
     rate = re.search(r"\b(\d{3,5}) MHz", said)
     checks = _setting(parent, "errordetection") or ("ecc" if "ecc" in (plain.item(parent, "capabilities") or {}) else "")
@@ -181,7 +186,7 @@ def _dimm(node: Node, parent: Node) -> Dimm:
 
 def _processor(node: Node) -> Processor:
     model = _word(node, "product") or _word(node, "version")
-    if not model and "[empty]" in _word(node, "description").lower():
+    if not model and _is_empty(node):
         return Processor(place=_word(node, "slot"), present=False)
     features = plain.item(node, "capabilities") or {}
     return Processor(

@@ -119,7 +119,7 @@ def uuid(value: object) -> str:
 
 def date(value: object) -> str:
     """A day as ISO 8601 from the spellings of firmware (`04/17/2024`: month first, as SMBIOS says). Empty for others."""
-    bare = value.strip()[:30] if isinstance(value, str) else ""
+    bare = re.sub(r"^0+(\d\d/)", r"\1", value.strip()[:30]) if isinstance(value, str) else ""
     for form in _DATES:
         try:
             found = datetime.strptime(bare, form)  # noqa: DTZ007  - a day has no zone

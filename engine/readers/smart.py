@@ -156,13 +156,18 @@ def _health(top: dict[str, Any]) -> tuple[Health, str]:
     passed = item(top, "smart_status", "passed")
     bits = plain.integer(item(top, "nvme_smart_health_information_log", "critical_warning"), 255)
     words = "; ".join(text for bit, text in enumerate(NVME_WARNINGS) if bits & 1 << bit)
-    failed = [one for one in _attributes(top) if told(item(one, "when_failed"))]
+    failed = [one for one in _attributes(top) if matters(told(item(one, "when_failed")), item(one, "flags", "prefailure") is True)]
     names = "; ".join(f"{told(item(one, 'name'))} below its threshold: {told(item(one, 'when_failed'))}" for one in failed)[:200]
     if passed is False:
         return "failed", words or names or "SMART overall health: failed"
     if words or names:
         return "warning", words or names
     return ("ok", "") if passed is True else ("", "")
+
+
+def matters(when: str, prefail: bool) -> bool:
+    """An attribute of age that once was below its threshold (a warm summer) says nothing of the drive now."""
+    return when.lower() in ("now", "failing_now") or (prefail and when not in ("", "-"))
 
 
 def _link(top: dict[str, Any]) -> int:

@@ -10,13 +10,13 @@ import re
 from engine.parts import Drive, DriveMedium, Health, Parts, Protocol
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
-from engine.readers.smart import NVME_WARNINGS, device_name, scsi_transport
+from engine.readers.smart import NVME_WARNINGS, device_name, matters, scsi_transport
 
 _BANNER = re.compile(r"^smartctl (?:version )?\d+\.\d+", re.MULTILINE)
 _SCAN = re.compile(r"^(/dev/\S+) -d (\S+) # (/dev/\S+.*?), (ATA|SCSI|NVMe) device", re.MULTILINE)
 _ATTRIBUTE = re.compile(
-    r"\s*(\d{1,3}) ([\w-]{3,40})\s+(?:0x[0-9a-f]{4}|[A-Z-]{6})\s+(\d{3}|---)\s+(\d{3}|---)\s+(\d{3}|---)\s+"
-    r"(?:(?:Pre-fail|Old_age)\s+(?:Always|Offline)\s+)?(\S+)\s+(.*)"
+    r"\s*(\d{1,3}) ([\w-]{3,40})\s+(0x[0-9a-f]{4}|[A-Z-]{6})\s+(?:\d{3}|---)\s+(?:\d{3}|---)\s+(?:\d{3}|---)\s+"
+    r"(?:(Pre-fail|Old_age)\s+(Always|Offline)\s+)?(\S+)\s+(.*)"
 )
 _MODELS = ("Device Model", "Model Number", "Product", "Device")
 _HEALTHS = ("SMART overall-health self-assessment test result", "SMART Health Status")
@@ -127,7 +127,9 @@ def _health(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> tuple[
     warned = re.fullmatch(r"0x([0-9a-f]{2})", one.get("Critical Warning", ""))
     bits = int(warned[1], 16) if warned else 0
     words = "; ".join(text for bit, text in enumerate(NVME_WARNINGS) if bits & 1 << bit)
-    names = "; ".join(f"{m[2]} below its threshold: {m[6]}" for m in attributes.values() if m[6] not in ("-", ""))[:200]
+    names = "; ".join(
+        f"{m[2]} below its threshold: {m[6]}" for m in attributes.values() if matters(m[6], m[4] == "Pre-fail" or m[3][0] == "P")
+    )[:200]
     if word and word.rstrip("!") not in ("PASSED", "OK"):
         return ("failed", words or names or told(word)) if re.match(r"FAILED|.*FAIL|.*IMPENDING|.*THRESHOLD", word) else ("", told(word))
     if words or names:
