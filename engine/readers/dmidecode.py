@@ -224,7 +224,7 @@ def _supply(one: Structure) -> PowerSupply | None:
         serial=one.get("Serial Number"),
         watts=plain.leading(one.get("Max Power Capacity"), "W"),
         health="ok" if word == "ok" else "failed" if word == "critical" else "warning" if word == "non-critical" else "",
-        note="" if word in ("ok", "unknown", "") else status,
+        note="" if word in ("ok", "unknown", "present", "") else status,
     )
     bare = not (found.vendor or found.model or found.number or found.serial or found.watts)
     return None if bare and present else found

@@ -70,10 +70,11 @@ def _settings(name: str, page: str) -> NetPort | None:
 
 def _optic(rows: list[str], one: dict[str, str]) -> Optic:
     """A module of several lanes has a line for each lane. Without diagnostics there is no power."""
+    identifier = re.fullmatch(r"0x[0-9a-f]{2} \((.{1,80})\)", one["Identifier"])
     kinds = [told(value) for key, _, value in (row.partition(":") for row in rows) if key.strip() == "Transceiver type"]
     degrees = re.match(r"(-?\d{1,3}(?:\.\d+)?) degrees C", one.get("Module temperature", ""))
     return Optic(
-        kind=kinds[0] if kinds else re.sub(r"^0x[0-9a-f]{2} \((.*)\)$", r"\1", one["Identifier"])[:80],
+        kind=kinds[0] if kinds else identifier[1] if identifier else "",
         number=told(one.get("Vendor PN", "")),
         serial=told(one.get("Vendor SN", "")),
         rx=_powers(rows, r"(?:Receiver signal (?:average optical|OMA) power|Rcvr signal avg optical power|Rx power)"),

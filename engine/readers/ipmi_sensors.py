@@ -41,13 +41,18 @@ def looks_dcmi(text: str) -> bool:
 def read_sdr(text: str) -> Parts:
     """A sensor a line. Where two have one name, the entity (`10.1`) is a part of it. Raises Refused without one."""
     rows = plain.lines(text)
-    if rows[-1] and len(rows) > 1 and not re.search(r"[|,]\s*(?:ok|ns)$", rows[-1]):
-        rows.pop()  # what a cut left of a reading may be another reading
+    if rows[-1] and not _ends_whole(rows):
+        rows.pop()
     found = [cells for row in rows if (cells := _sdr_cells(row))][:MOST_ITEMS]
     if not found:
         raise Refused(f"ipmitool listed no sensor; it said: {plain.first(plain.lines(text))}")
     often = Counter(name for name, *_ in found)
     return Parts(readings=tuple(_reading(f"{n} ({e})" if often[n] > 1 and e else n, state, value) for n, state, value, e in found))
+
+
+def _ends_whole(rows: list[str]) -> bool:
+    """Whether a last line without an end is of the form that has the state last, as those above it are."""
+    return len(rows) > 1 and rows[-1].count("|") == rows[-2].count("|") == 2 and bool(re.search(r"\|\s*(?:ok|ns)$", rows[-1]))
 
 
 def _sdr_cells(row: str) -> tuple[str, str, str, str] | None:
@@ -141,7 +146,7 @@ def read_freeipmi(text: str) -> Parts:
     separator = "|" if "|" in rows[at] else ","
     titles = [cell.strip() for cell in rows[at].split(separator)]
     found = []
-    if rows[-1] and not re.search(r"'|N/A$", rows[-1]):
+    if rows[-1] and not re.search(r"(?:'|N/A)$", rows[-1]):
         rows.pop()
     for row in rows[at + 1 :]:
         cells = [cell.strip() for cell in row.split(separator, len(titles) - 1)]

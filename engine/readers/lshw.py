@@ -224,7 +224,7 @@ def _drive(node: Node, parent: Node, device: str) -> Drive:
 def _port(node: Node) -> NetPort | None:
     names = [told(name) for name in plain.many(node.get("logicalname")) if told(name)]
     driver = _setting(node, "driver")
-    if driver in _VIRTUAL or (not names and not node.get("serial") and not _pci(node)):
+    if driver in _VIRTUAL or (not driver and not _pci(node)):
         return None
     features = plain.item(node, "capabilities") or {}
     rate = re.fullmatch(r"(\d{1,6})([MG])bit/s", _setting(node, "speed"))

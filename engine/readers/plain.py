@@ -43,7 +43,7 @@ def lines(text: str) -> list[str]:
 def whole_lines(text: str) -> list[str]:
     """As `lines`, without a last line that has no end: what a cut left of a value may be another value. Raises Refused."""
     rows = lines(text)
-    return rows if text.endswith(("\n", "\r")) or len(rows) < 2 else rows[:-1]
+    return rows if text.endswith(("\n", "\r")) else rows[:-1]
 
 
 def first(rows: list[str], most: int = 100) -> str:
