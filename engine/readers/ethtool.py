@@ -20,7 +20,7 @@ def looks(text: str) -> bool:
         re.search(r"^Settings for \S+:", head, re.MULTILINE)
         or re.search(r"^Features for \S+:", head, re.MULTILINE)
         or re.search(r"^driver: .*\n(?:.*\n)*?bus-info:", head, re.MULTILINE)
-        or re.search(r"^\s*Identifier\s+: 0x[0-9a-f]{2} \(", head, re.MULTILINE)
+        or re.search(r"^[ \t]*Identifier\s+: 0x[0-9a-f]{2} \(", head, re.MULTILINE)
     )
 
 
@@ -28,7 +28,7 @@ def read(text: str) -> Parts:
     """A port for each `Settings for`, or the one that is told of. Raises Refused where ethtool found no device or no module."""
     rows = plain.whole_lines(text)
     body = "\n".join(rows)
-    if starts := list(re.finditer(r"^Settings for (\S+):\s*$", body, re.MULTILINE)):
+    if starts := list(re.finditer(r"^Settings for (\S+):[ \t]*$", body, re.MULTILINE)):
         pages = [(m[1], body[m.end() : n.start() if n else len(body)]) for m, n in zip(starts, [*starts[1:], None], strict=True)]
         ports = tuple(port for name, page in pages[:1024] if (port := _settings(name, page)))
         if not ports:

@@ -35,7 +35,7 @@ def looks_freeipmi(text: str) -> bool:
 
 
 def looks_dcmi(text: str) -> bool:
-    return bool(re.search(r"^\s*(?:Current Power|Instantaneous power reading)\s*:", text[:2000], re.MULTILINE))
+    return bool(re.search(r"^[ \t]*(?:Current Power|Instantaneous power reading)\s*:", text[:2000], re.MULTILINE))
 
 
 def read_sdr(text: str) -> Parts:

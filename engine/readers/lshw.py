@@ -44,7 +44,7 @@ def looks_xml(text: str) -> bool:
 
 
 def looks_text(text: str) -> bool:
-    return bool(re.search(r"^\s+\*-(?:core|firmware|cpu|memory|network|disk|storage|display|pci)\b", text[:6000], re.MULTILINE))
+    return bool(re.search(r"^[ \t]+\*-(?:core|firmware|cpu|memory|network|disk|storage|display|pci)\b", text[:6000], re.MULTILINE))
 
 
 def read_json(text: str) -> Parts:

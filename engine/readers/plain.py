@@ -16,6 +16,8 @@ from engine.readers.report import MOST_CHARACTERS, MOST_ITEMS, Refused, told
 
 MOST_LINE = 4000
 """Characters of one line that are read."""
+MOST_LINES = 200_000
+"""Of a report that is read line by line. `dmidecode` of the largest server has 4,000, `lspci -vvv` 30,000."""
 _UNITS = {"b": 1, "byte": 1, "bytes": 1, "octets": 1}
 _UNITS |= {f"{letter}{tail}": 1024**power for power, letter in enumerate("kmgtpe", 1) for tail in ("ib", "")}
 _BINARY = _UNITS | {f"{letter}b": 1024**power for power, letter in enumerate("kmgtpe", 1)}
@@ -37,6 +39,8 @@ def bounded(text: str) -> str:
 
 def lines(text: str) -> list[str]:
     """The lines of a report, whatever ends them, without spaces behind. Raises Refused for an empty or a too large one."""
+    if (count := text.count("\n")) > MOST_LINES:
+        raise Refused(f"the report has {count} lines; at most {MOST_LINES} are read")
     return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
 
 
@@ -142,7 +146,7 @@ def pairs(rows: Iterable[str], separator: str = ":") -> dict[str, str]:
 def tree(text: str) -> Any:
     """The JSON value of a report. Lines of warnings before it are skipped. Raises Refused with the place of the mistake."""
     bare = bounded(text)
-    start = re.search(r"^\s*[\[{]", bare, re.MULTILINE)
+    start = re.search(r"^[ \t]*[\[{]", bare, re.MULTILINE)
     if not start:
         raise Refused(f"the report is no JSON; it begins with: {first(bare[:2000].splitlines(), 80)}")
     try:
@@ -153,7 +157,7 @@ def tree(text: str) -> Any:
 
 def begins_json(text: str, *keys: str) -> bool:
     """Whether a report begins as JSON and has these keys somewhere: tools and their users sort the keys as they like."""
-    return bool(re.search(r"^\s*[\[{]", text[:4000], re.MULTILINE)) and all(f'"{key}"' in text for key in keys)
+    return bool(re.search(r"^[ \t]*[\[{]", text[:4000], re.MULTILINE)) and all(f'"{key}"' in text for key in keys)
 
 
 def item(value: object, *path: str) -> Any:
