@@ -28,20 +28,20 @@ _DATES = ("%m/%d/%Y", "%Y-%m-%d", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d %Y"
 
 
 def bounded(text: str) -> str:
-    """The text without a byte order mark, if it is of a size that readers take. Raises Refused."""
+    """The text without a byte order mark and with plain line ends, if it is of a size that readers take. Raises Refused."""
     if len(text) > MOST_CHARACTERS:
         raise Refused(f"the report has {len(text)} characters; at most {MOST_CHARACTERS} are read")
     bare = text.lstrip("\ufeff")
     if not bare.strip():
         raise Refused("the report is empty")
-    return bare
+    return bare.replace("\r\n", "\n").replace("\r", "\n") if "\r" in bare else bare
 
 
 def lines(text: str) -> list[str]:
     """The lines of a report, whatever ends them, without spaces behind. Raises Refused for an empty or a too large one."""
     if (count := text.count("\n")) > MOST_LINES:
         raise Refused(f"the report has {count} lines; at most {MOST_LINES} are read")
-    return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).split("\n")]
 
 
 def whole_lines(text: str) -> list[str]:
