@@ -27,7 +27,8 @@ def read(text: str) -> Parts:
     by_kind: dict[str, Facts] = {}
     seen = 0
     for match in _TUPLE.finditer(plain.bounded(text)):
-        kind, item, key, value = (next((one for one in match.groups()[at : at + 3] if one is not None), "") for at in (0, 3, 6, 9))
+        words = (next((one for one in match.groups()[at : at + 3] if one is not None), "") for at in (0, 3, 6, 9))
+        kind, item, key, value = (re.sub(r"\\(.)", r"\1", word) for word in words)
         by_kind.setdefault(kind, {}).setdefault(item, {}).setdefault(key, value)
         seen += 1
     if not seen:

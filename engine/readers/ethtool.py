@@ -18,8 +18,9 @@ def looks(text: str) -> bool:
     head = text[:4000]
     return bool(
         re.search(r"^Settings for \S+:", head, re.MULTILINE)
+        or re.search(r"^Features for \S+:", head, re.MULTILINE)
         or re.search(r"^driver: .*\n(?:.*\n)*?bus-info:", head, re.MULTILINE)
-        or re.search(r"^\s*Identifier\s+: 0x[0-9a-f]{2} \(", head, re.MULTILINE)
+        or re.search(r"^[ \t]*Identifier\s+: 0x[0-9a-f]{2} \(", head, re.MULTILINE)
     )
 
 
@@ -27,12 +28,14 @@ def read(text: str) -> Parts:
     """A port for each `Settings for`, or the one that is told of. Raises Refused where ethtool found no device or no module."""
     rows = plain.whole_lines(text)
     body = "\n".join(rows)
-    if starts := list(re.finditer(r"^Settings for (\S+):\s*$", body, re.MULTILINE)):
+    if starts := list(re.finditer(r"^Settings for (\S+):[ \t]*$", body, re.MULTILINE)):
         pages = [(m[1], body[m.end() : n.start() if n else len(body)]) for m, n in zip(starts, [*starts[1:], None], strict=True)]
         ports = tuple(port for name, page in pages[:1024] if (port := _settings(name, page)))
         if not ports:
             raise Refused(f"ethtool read no settings; it said: {plain.first(body[starts[0].end() :].splitlines())}")
         return Parts(ports=ports)
+    if any(row.startswith("Features for ") for row in rows):
+        raise Refused("`ethtool -k` lists offloads of the driver; a part is told by `ethtool`, `-i` and `-m`")
     one = plain.pairs(rows)
     if "bus-info" in one:
         pci = one["bus-info"].lower()
@@ -67,10 +70,11 @@ def _settings(name: str, page: str) -> NetPort | None:
 
 def _optic(rows: list[str], one: dict[str, str]) -> Optic:
     """A module of several lanes has a line for each lane. Without diagnostics there is no power."""
+    identifier = re.fullmatch(r"0x[0-9a-f]{2} \((.{1,80})\)", one["Identifier"])
     kinds = [told(value) for key, _, value in (row.partition(":") for row in rows) if key.strip() == "Transceiver type"]
     degrees = re.match(r"(-?\d{1,3}(?:\.\d+)?) degrees C", one.get("Module temperature", ""))
     return Optic(
-        kind=kinds[0] if kinds else re.sub(r"^0x[0-9a-f]{2} \((.*)\)$", r"\1", one["Identifier"])[:80],
+        kind=kinds[0] if kinds else identifier[1] if identifier else "",
         number=told(one.get("Vendor PN", "")),
         serial=told(one.get("Vendor SN", "")),
         rx=_powers(rows, r"(?:Receiver signal (?:average optical|OMA) power|Rcvr signal avg optical power|Rx power)"),

@@ -90,14 +90,15 @@ def read(text: str, format: str = "") -> Parts:
     name = format or recognise(text)
     if name not in FORMATS:
         raise Refused(f"there is no format {name!r:.60}; `crowbar hardware formats` lists them")
-    return FORMATS[name].read(plain.bounded(text))
+    one = FORMATS[name]
+    return one.read(text if one.octets else plain.bounded(text))
 
 
 def recognise(text: str) -> str:
     """The name of the format that the text has. Raises Refused if it is none of the table."""
-    plain.bounded(text)
+    bare = plain.bounded(text)
     for name, one in FORMATS.items():
-        if one.looks(text):
+        if one.looks(bare):
             return name
     raise Refused(f"no format of the table fits; the report begins with: {plain.first(plain.lines(text[:10000]), 80)}")
 

@@ -10,6 +10,9 @@ from engine.readers.report import Refused, told
 
 _START = re.compile(r"^ATAPI? device, with (?:non-)?removable|^(?:ATA|CompactFlash ATA|ATAPI[ \w-]*) device", re.MULTILINE)
 
+_LBA28 = 268435455
+"""What a larger drive tells in 28 bits; its size is in the line of LBA48."""
+
 
 def looks(text: str) -> bool:
     return bool(_START.search(text[:2000]))
@@ -19,7 +22,8 @@ def read(text: str) -> Parts:
     """A drive for each `/dev/...:` in it. Raises Refused where hdparm identified none."""
     body = "\n".join(plain.whole_lines(text))
     heads = list(re.finditer(r"^(/dev/\S+):$", body, re.MULTILINE))
-    pages = [(h[1], body[h.end() : n.start() if n else len(body)]) for h, n in zip(heads, [*heads[1:], None], strict=True)] or [("", body)]
+    ends = [head.start() for head in heads[1:]] + [len(body)]
+    pages = [(head[1], body[head.end() : end]) for head, end in zip(heads, ends, strict=False)] or [("", body)]
     drives, odd = [], []
     for path, page in pages[:256]:
         if _START.search(page):
@@ -37,6 +41,8 @@ def _drive(path: str, page: str) -> Drive:
         one.get("Logical  Sector size") or one.get("Logical/Physical Sector size") or one.get("Logical Sector size"), "bytes"
     )
     sectors = plain.integer(one.get("LBA48  user addressable sectors")) or plain.integer(one.get("LBA    user addressable sectors"))
+    if sectors == _LBA28:
+        sectors = 0
     rate = one.get("Nominal Media Rotation Rate", "")
     rpm = plain.integer(rate, 100_000)
     return Drive(

@@ -8,8 +8,6 @@ import re
 from collections import Counter
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from engine.parts import Health, LogEntry, Parts, SensorValue
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
@@ -37,16 +35,24 @@ def looks_freeipmi(text: str) -> bool:
 
 
 def looks_dcmi(text: str) -> bool:
-    return bool(re.search(r"^\s*(?:Current Power|Instantaneous power reading)\s*:", text[:2000], re.MULTILINE))
+    return bool(re.search(r"^[ \t]*(?:Current Power|Instantaneous power reading)\s*:", text[:2000], re.MULTILINE))
 
 
 def read_sdr(text: str) -> Parts:
     """A sensor a line. Where two have one name, the entity (`10.1`) is a part of it. Raises Refused without one."""
-    found = [cells for row in plain.lines(text) if (cells := _sdr_cells(row))][:MOST_ITEMS]
+    rows = plain.lines(text)
+    if rows[-1] and not _ends_whole(rows):
+        rows.pop()
+    found = [cells for row in rows if (cells := _sdr_cells(row))][:MOST_ITEMS]
     if not found:
         raise Refused(f"ipmitool listed no sensor; it said: {plain.first(plain.lines(text))}")
     often = Counter(name for name, *_ in found)
     return Parts(readings=tuple(_reading(f"{n} ({e})" if often[n] > 1 and e else n, state, value) for n, state, value, e in found))
+
+
+def _ends_whole(rows: list[str]) -> bool:
+    """Whether a last line without an end is of the form that has the state last, as those above it are."""
+    return len(rows) > 1 and rows[-1].count("|") == rows[-2].count("|") == 2 and bool(re.search(r"\|\s*(?:ok|ns)$", rows[-1]))
 
 
 def _sdr_cells(row: str) -> tuple[str, str, str, str] | None:
@@ -95,17 +101,16 @@ def _sel_cells(row: str) -> list[str] | None:
         return None
     cells = [cell.strip() for cell in (row.split("|") if "|" in row else row.split(","))]
     if len(cells) >= 4 and re.fullmatch(r"\d{2}/\d{2}/\d{2,4}|Pre-Init.*|Unknown|Unspecified", cells[1]):
-        return cells if not cells[1].startswith("Pre-Init") or re.match(r"\d|Time", cells[2]) or len(cells) >= 4 else None
+        return cells
     return None
 
 
 def _event(cells: list[str]) -> LogEntry:
     dated = bool(re.fullmatch(r"\d{2}/\d{2}/\d{2,4}", cells[1]))
-    rest = cells[3:] if dated or re.match(r"\d{2}:\d{2}|Time|$", cells[2]) else cells[2:]
-    words = " | ".join(rest[1:]) if len(rest) > 1 else ""
-    asserted = {"Asserted": True, "Deasserted": False}.get(rest[-1]) if len(rest) > 2 else None
+    rest = cells[3:] if re.fullmatch(r"[\d:]+(?: [A-Z]{2,5})?|Time.*|", cells[2]) else cells[2:]
+    asserted = next((way for word, way in (("Asserted", True), ("Deasserted", False)) if word in rest[2:]), None)
     event = rest[1] if len(rest) > 1 else ""
-    text = told(words if asserted is None else " | ".join(rest[1:-1]))
+    text = told(" | ".join(word for word in rest[1:] if word not in ("Asserted", "Deasserted")))
     return LogEntry(
         id=cells[0],
         at=_moment(cells[1], re.sub(r" [A-Z]{2,5}$", "", cells[2])) if dated else "",
@@ -141,6 +146,8 @@ def read_freeipmi(text: str) -> Parts:
     separator = "|" if "|" in rows[at] else ","
     titles = [cell.strip() for cell in rows[at].split(separator)]
     found = []
+    if rows[-1] and not re.search(r"(?:'|N/A)$", rows[-1]):
+        rows.pop()
     for row in rows[at + 1 :]:
         cells = [cell.strip() for cell in row.split(separator, len(titles) - 1)]
         if len(cells) == len(titles) and cells[0].isdigit():
@@ -162,14 +169,16 @@ def _freeipmi_event(one: dict[str, str]) -> LogEntry:
 
 
 def _freeipmi_reading(one: dict[str, str]) -> SensorValue:
+    """Without a column of states, only the event `OK` is a verdict."""
+    event = told(one.get("Event", "").strip("'"))
+    state = one.get("State", "Nominal" if event == "OK" else "")
     number = re.fullmatch(r"-?\d{1,9}(?:\.\d{1,6})?", one.get("Reading", ""))
-    reading = SensorValue(
-        name=told(one["Name"]), health=_STATES.get(one.get("State", "").lower(), ""), note=told(one.get("Event", "").strip("'"))
-    )
-    return (
-        replace(reading, value=float(number[0]), unit=told(one.get("Units", "")), note="" if reading.note == "OK" else reading.note)
-        if number
-        else reading
+    return SensorValue(
+        name=told(one["Name"]),
+        value=float(number[0]) if number else None,
+        unit=told(one.get("Units", "")) if number else "",
+        health=_STATES.get(state.lower(), ""),
+        note="" if number and event == "OK" else event,
     )
 
 

@@ -11,7 +11,7 @@ from engine.parts import BmcLine, Card, Firmware, Parts, PowerSupply, Product
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
 
-_FRU = re.compile(r"^\s*FRU Device Description : (.*?) \(ID (\d{1,3})\)\s*$", re.MULTILINE)
+_FRU = re.compile(r"^[ \t]*FRU Device Description : (.*?) \(ID (\d{1,3})\)[ \t]*$", re.MULTILINE)
 _SUPPLY = re.compile(r"\b(?:PS|PSU|PWR|Power ?Supply|Pwr Supply)[ _-]?\d*\b|^(?:PS|PSU)\d", re.IGNORECASE)
 _ABSENT = re.compile(r"Device not present|Unknown FRU header|No data|FRU Read failed", re.IGNORECASE)
 

@@ -103,13 +103,11 @@ def _pieces(field: str, told: Sequence[tuple[str, Sequence[Any]]], odd: list[str
     ranked = sorted((report for report in told if report[1]), key=lambda report: _rank(field, report[0]))
     groups: list[list[Told]] = []
     index: dict[tuple[str, str], list[int]] = {}
+    bare: list[tuple[str, list[Any], set[int]]] = []
     for name, pieces in ranked:
         used: set[int] = set()
-        bare = []
-        for one in pieces:
-            if not any(_value(one, key) for key in _TRUST):
-                bare.append(one)
-                continue
+        bare.append((name, [one for one in pieces if not _told_apart(one)], used))
+        for one in filter(_told_apart, pieces):
             at = _find(field, one, groups, index, used)
             if at < 0:
                 at = len(groups)
@@ -119,20 +117,27 @@ def _pieces(field: str, told: Sequence[tuple[str, Sequence[Any]]], odd: list[str
             for key in _TRUST:
                 if value := _value(one, key):
                     index.setdefault((key, value), []).append(at)
-        _bare(field, name, bare, groups, used, odd)
+    for name, nameless, used in bare:
+        _bare(field, name, nameless, groups, used, odd)
     return tuple(_merged(field, group, odd) for group in groups)[:MOST_ITEMS]
 
 
-def _bare(field: str, name: str, bare: list[Any], groups: list[list[Told]], used: set[int], odd: list[str]) -> None:
-    """Pieces with nothing to tell them by, joined in order with those that are present, if there are as many of them."""
+def _told_apart(one: Any) -> bool:
+    return any(_value(one, key) for key in _TRUST)
+
+
+def _bare(field: str, name: str, nameless: list[Any], groups: list[list[Told]], used: set[int], odd: list[str]) -> None:
+    """Pieces with nothing to tell them by, joined in order with those of other reports that are present, if there are as many."""
     here = [at for at, group in enumerate(groups) if at not in used and all(getattr(one, "present", True) for _, one in group)]
-    if bare and not groups:
-        groups += [[(name, one)] for one in bare]
-    elif len(bare) == len(here):
-        for at, one in zip(here, bare, strict=True):
+    if not here:
+        groups += [[(name, one)] for one in nameless]
+    elif len(nameless) == len(here):
+        for at, one in zip(here, nameless, strict=True):
             groups[at].append((name, one))
-    elif bare:
-        odd.append(f"{field}: {name} tells {len(bare)} without a place, {groups[0][0][0]} tells {len(here)}; those of {name} are left out")
+    elif nameless:
+        odd.append(
+            f"{field}: {name} tells {len(nameless)} without a place, {groups[here[0]][0][0]} tells {len(here)}; those of {name} are left out"
+        )
 
 
 def _find(field: str, one: Any, groups: list[list[Told]], index: dict[tuple[str, str], list[int]], used: set[int]) -> int:

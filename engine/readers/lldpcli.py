@@ -75,17 +75,17 @@ def _element(one: ElementTree.Element) -> dict[str, Any]:
 def read_keyvalue(text: str) -> Parts:
     """A neighbour begins with its `via`. Lines without a key go on with the text above. Raises Refused where there is no key."""
     found: list[tuple[str, dict[str, Any]]] = []
-    seen = False
+    told_lines: list[tuple[str, list[str], str]] = []
     for row in plain.whole_lines(text):
-        match = _KEY.match(row)
-        seen = seen or bool(match)
-        if not match:
-            continue
-        nic, key, value = match[1], match[2].split("."), match[3].strip()
+        if match := _KEY.match(row):
+            told_lines.append((match[1], match[2].split("."), match[3].strip()))
+        elif told_lines and row.strip() and len(told_lines[-1][2]) < 1000:
+            told_lines[-1] = (*told_lines[-1][:2], f"{told_lines[-1][2]} {row.strip()}")
+    for nic, key, value in told_lines:
         if key == ["via"] or not found or found[-1][0] != nic:
             found.append((nic, {}))
         _put(found[-1][1], key, value)
-    if not seen:
+    if not told_lines:
         raise Refused(f"lldpcli printed no keys; it said: {plain.first(plain.lines(text))}")
     return _made(found)
 
@@ -129,9 +129,14 @@ def _page(via: str, page: str) -> dict[str, Any]:
     tree: dict[str, Any] = {"via": via, "chassis": [chassis], "port": [port], "vlan": []}
     names = {"SysName": (chassis, "name"), "SysDescr": (chassis, "descr"), "MgmtIP": (chassis, "mgmt-ip"), "PortDescr": (port, "descr")}
     names |= {"TTL": (port, "ttl"), "MFS": (port, "mfs")}
+    last: list[dict[str, str]] = []
     for row in page.splitlines():
         key, _, value = row.strip().partition(":")
         value = value.strip()
+        if row.startswith(" " * 18) and last and len(last[-1]["value"]) < 1000:
+            last[-1]["value"] += f" {row.strip()}"
+            continue
+        last = []
         if key in ("ChassisID", "PortID"):
             kind, _, rest = value.partition(" ")
             (chassis if key == "ChassisID" else port).setdefault("id", [{"type": kind, "value": rest}])
@@ -142,7 +147,8 @@ def _page(via: str, page: str) -> dict[str, Any]:
             tree["vlan"].append({"vlan-id": found[1], "pvid": found[2] or ""})
         elif key in names:
             where, name = names[key]
-            where.setdefault(name, []).append({"value": value})
+            last = where.setdefault(name, [])
+            last.append({"value": value})
     return tree
 
 

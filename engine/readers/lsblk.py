@@ -38,11 +38,16 @@ def looks_json(text: str) -> bool:
 
 def read_pairs(text: str) -> Parts:
     """Raises Refused if no line has pairs."""
-    found = [{key.lower().replace("_", "-"): value for key, value in _PAIR.findall(row)} for row in plain.lines(text)]
+    found = [{key.lower().replace("_", "-"): _unescaped(value) for key, value in _PAIR.findall(row)} for row in plain.lines(text)]
     rows = [one for one in found if one]
     if not rows:
         raise Refused(f"lsblk printed no pairs; it said: {plain.first(plain.lines(text))}")
     return _parts([(one, told(one.get("pkname", "")).removeprefix("/dev/")) for one in rows[:MOST_ITEMS]])
+
+
+def _unescaped(value: str) -> str:
+    r"""lsblk writes `\x20` for octets that a shell would read, and `\"`."""
+    return re.sub(r"\\(?:x([0-9a-fA-F]{2})|(.))", lambda m: chr(int(m[1], 16)) if m[1] else m[2], value)
 
 
 def read_json(text: str) -> Parts:
@@ -68,6 +73,7 @@ def _parts(rows: list[tuple[dict[str, Any], str]]) -> Parts:
     drives: dict[str, Drive] = {}
     volumes: dict[str, RaidVolume] = {}
     members: dict[str, list[str]] = {}
+    above = {_name(one): parent for one, parent in reversed(rows) if parent}
     odd: list[str] = []
     for one, parent in rows:
         name, kind = _name(one), told(one.get("type")).lower()
@@ -81,12 +87,21 @@ def _parts(rows: list[tuple[dict[str, Any], str]]) -> Parts:
             volume = RaidVolume(name=name, device=name, level=_LEVELS.get(kind, "other"), size=plain.size(one.get("size")))
             volumes.setdefault(name, volume)
             if parent:
-                members.setdefault(name, []).append(parent)
+                members.setdefault(name, []).append(_disk_of(parent, above))
     made = [
         RaidVolume(name=v.name, device=v.device, level=v.level, size=v.size, members=tuple(dict.fromkeys(members.get(name, ()))))
         for name, v in volumes.items()
     ]
     return Parts(drives=tuple(drives.values()), volumes=tuple(made), odd=tuple(dict.fromkeys(odd))[:50])
+
+
+def _disk_of(name: str, above: dict[str, str]) -> str:
+    """The disk below a partition."""
+    for _ in range(8):
+        if name not in above:
+            break
+        name = above[name]
+    return name
 
 
 def _drive(one: dict[str, Any], name: str, kind: str) -> Drive:

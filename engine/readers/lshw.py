@@ -44,7 +44,7 @@ def looks_xml(text: str) -> bool:
 
 
 def looks_text(text: str) -> bool:
-    return bool(re.search(r"^\s+\*-(?:core|firmware|cpu|memory|network|disk|storage|display|pci)\b", text[:6000], re.MULTILINE))
+    return bool(re.search(r"^[ \t]+\*-(?:core|firmware|cpu|memory|network|disk|storage|display|pci)\b", text[:6000], re.MULTILINE))
 
 
 def read_json(text: str) -> Parts:
@@ -87,7 +87,7 @@ def _parts(root: Node) -> Parts:
             dimms += [_dimm(node, parent)] if any(_word(node, key) or node.get(key) for key in ("size", "slot", "description")) else []
         elif name == "memory" and not _pci(node):
             memory += plain.integer(node.get("size"))
-        elif kind == "processor" and not node.get("disabled"):
+        elif kind == "processor" and (not node.get("disabled") or _is_empty(node)):
             socket = _word(node, "slot") or _word(node, "handle").startswith("DMI")
             logical += not socket
             processors += [_processor(node)] if socket and not _repeats(node, processors) else []
@@ -117,6 +117,11 @@ def _parts(root: Node) -> Parts:
 def _word(node: Node, key: str) -> str:
     word = told(node.get(key))
     return "" if word.upper() in ("NO DIMM", "NOT AVAILABLE", "NOT DEFINED", "[EMPTY]") else word
+
+
+def _is_empty(node: Node) -> bool:
+    """`DIMM [empty]`; the word in brackets is translated."""
+    return bool(re.search(r"\[\w+\]$", str(node.get("description", ""))[:200]))
 
 
 def _setting(node: Node, key: str) -> str:
@@ -163,7 +168,7 @@ def _bios(node: Node) -> list[Firmware]:
 def _dimm(node: Node, parent: Node) -> Dimm:
     said, size = _word(node, "description"), plain.integer(node.get("size"))
     if not size:
-        return Dimm(place=_word(node, "slot"), present="[empty]" not in said.lower() and not re.search(r"\[.+\]$", said))
+        return Dimm(place=_word(node, "slot"), present=not _is_empty(node))
     kind = re.search(r"\b(?:LP)?DDR\d?[A-Z]?\b", said)
     rate = re.search(r"\b(\d{3,5}) MHz", said)
     checks = _setting(parent, "errordetection") or ("ecc" if "ecc" in (plain.item(parent, "capabilities") or {}) else "")
@@ -181,7 +186,7 @@ def _dimm(node: Node, parent: Node) -> Dimm:
 
 def _processor(node: Node) -> Processor:
     model = _word(node, "product") or _word(node, "version")
-    if not model and "[empty]" in _word(node, "description").lower():
+    if not model and _is_empty(node):
         return Processor(place=_word(node, "slot"), present=False)
     features = plain.item(node, "capabilities") or {}
     return Processor(
@@ -219,7 +224,7 @@ def _drive(node: Node, parent: Node, device: str) -> Drive:
 def _port(node: Node) -> NetPort | None:
     names = [told(name) for name in plain.many(node.get("logicalname")) if told(name)]
     driver = _setting(node, "driver")
-    if driver in _VIRTUAL or (not names and not node.get("serial") and not _pci(node)):
+    if driver in _VIRTUAL or (not driver and not _pci(node)):
         return None
     features = plain.item(node, "capabilities") or {}
     rate = re.fullmatch(r"(\d{1,6})([MG])bit/s", _setting(node, "speed"))

@@ -16,6 +16,7 @@ from engine.readers.report import MOST_ITEMS, Refused, told
 
 _PLACE = r"(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
 _LINE = re.compile(rf"({_PLACE}) ([^:\"]{{3,80}}): (.+)")
+_MM = re.compile(rf'{_PLACE} "')
 _NUMBERS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{4})(?: \(rev \w+\))?(?: \(prog-if .*\))?", re.IGNORECASE)
 _CODE = re.compile(r"(.*?)\s*\[([0-9a-f]{4})\]$", re.IGNORECASE)
 _BOTH = re.compile(r"(.*?)\s*\[([0-9a-f]{4}:[0-9a-f]{4})\](.*)", re.IGNORECASE)
@@ -52,13 +53,14 @@ def read_mm(text: str) -> Parts:
     """Raises Refused if there is no device."""
     cards = []
     for row in plain.whole_lines(text):
-        try:
-            words = shlex.split(row[:2000])
-        except ValueError:
+        if not _MM.match(row):
             continue
-        if words and re.fullmatch(_PLACE, words[0]):
-            names = [word for word in words[1:] if not re.fullmatch(r"-[rp][0-9a-f]{2}", word)]
-            cards.append(_of_names(words[0], *(names + [""] * 5)[:5]))
+        try:
+            place, *words = shlex.split(row[:2000])
+        except ValueError:  # a quotation mark without its partner
+            continue
+        names = [word for word in words if not re.fullmatch(r"-[rp][0-9a-f]{2}", word)]
+        cards.append(_of_names(place, *(names + [""] * 5)[:5]))
     return _made(cards, text)
 
 

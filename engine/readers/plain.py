@@ -16,6 +16,8 @@ from engine.readers.report import MOST_CHARACTERS, MOST_ITEMS, Refused, told
 
 MOST_LINE = 4000
 """Characters of one line that are read."""
+MOST_LINES = 200_000
+"""Of a report that is read line by line. `dmidecode` of the largest server has 4,000, `lspci -vvv` 30,000."""
 _UNITS = {"b": 1, "byte": 1, "bytes": 1, "octets": 1}
 _UNITS |= {f"{letter}{tail}": 1024**power for power, letter in enumerate("kmgtpe", 1) for tail in ("ib", "")}
 _BINARY = _UNITS | {f"{letter}b": 1024**power for power, letter in enumerate("kmgtpe", 1)}
@@ -26,24 +28,26 @@ _DATES = ("%m/%d/%Y", "%Y-%m-%d", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d %Y"
 
 
 def bounded(text: str) -> str:
-    """The text without a byte order mark, if it is of a size that readers take. Raises Refused."""
+    """The text without a byte order mark and with plain line ends, if it is of a size that readers take. Raises Refused."""
     if len(text) > MOST_CHARACTERS:
         raise Refused(f"the report has {len(text)} characters; at most {MOST_CHARACTERS} are read")
     bare = text.lstrip("\ufeff")
     if not bare.strip():
         raise Refused("the report is empty")
-    return bare
+    return bare.replace("\r\n", "\n").replace("\r", "\n") if "\r" in bare else bare
 
 
 def lines(text: str) -> list[str]:
     """The lines of a report, whatever ends them, without spaces behind. Raises Refused for an empty or a too large one."""
-    return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    if (count := text.count("\n")) > MOST_LINES:
+        raise Refused(f"the report has {count} lines; at most {MOST_LINES} are read")
+    return [line[:MOST_LINE].rstrip("\0 \t") for line in bounded(text).split("\n")]
 
 
 def whole_lines(text: str) -> list[str]:
     """As `lines`, without a last line that has no end: what a cut left of a value may be another value. Raises Refused."""
     rows = lines(text)
-    return rows if text.endswith(("\n", "\r")) or len(rows) < 2 else rows[:-1]
+    return rows if text.endswith(("\n", "\r")) else rows[:-1]
 
 
 def first(rows: list[str], most: int = 100) -> str:
@@ -119,7 +123,7 @@ def uuid(value: object) -> str:
 
 def date(value: object) -> str:
     """A day as ISO 8601 from the spellings of firmware (`04/17/2024`: month first, as SMBIOS says). Empty for others."""
-    bare = value.strip()[:30] if isinstance(value, str) else ""
+    bare = re.sub(r"^0+(\d\d/)", r"\1", value.strip()[:30]) if isinstance(value, str) else ""
     for form in _DATES:
         try:
             found = datetime.strptime(bare, form)  # noqa: DTZ007  - a day has no zone
@@ -142,7 +146,7 @@ def pairs(rows: Iterable[str], separator: str = ":") -> dict[str, str]:
 def tree(text: str) -> Any:
     """The JSON value of a report. Lines of warnings before it are skipped. Raises Refused with the place of the mistake."""
     bare = bounded(text)
-    start = re.search(r"^\s*[\[{]", bare, re.MULTILINE)
+    start = re.search(r"^[ \t]*[\[{]", bare, re.MULTILINE)
     if not start:
         raise Refused(f"the report is no JSON; it begins with: {first(bare[:2000].splitlines(), 80)}")
     try:
@@ -153,7 +157,7 @@ def tree(text: str) -> Any:
 
 def begins_json(text: str, *keys: str) -> bool:
     """Whether a report begins as JSON and has these keys somewhere: tools and their users sort the keys as they like."""
-    return bool(re.search(r"^\s*[\[{]", text[:4000], re.MULTILINE)) and all(f'"{key}"' in text for key in keys)
+    return bool(re.search(r"^[ \t]*[\[{]", text[:4000], re.MULTILINE)) and all(f'"{key}"' in text for key in keys)
 
 
 def item(value: object, *path: str) -> Any:

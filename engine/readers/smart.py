@@ -1,7 +1,8 @@
 """`smartctl --json`: a drive, or the drives that a scan found. Source: smartmontools' JSON output, format 1.0.
 
-No JSON tells wear of a SATA drive but the endurance indicator (ACS-4 9.5.8.4, or `endurance_used` since smartmontools 7.4). The makers' own
-attributes count in different directions, so they are not read.
+Wear of a SATA drive is its endurance indicator (ACS-4 9.5.8.4, or `endurance_used` since smartmontools 7.4). Where it has none, it is an
+attribute of Intel, Micron or Samsung whose normalized value is what is left, in per cent. Attributes of other makers count otherwise: a
+Kingston with `SSD_Life_Left` 100 has 74 in the raw value.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ NVME_WARNINGS = (
     "persistent memory unreliable",
 )
 """Bits of the critical warning (NVMe base specification, SMART / Health log)."""
+_LEFT = {
+    "Media_Wearout_Indicator": ("INTEL",),
+    "Wear_Leveling_Count": ("SAMSUNG",),
+    "Percent_Lifetime_Remain": ("MICRON", "MTFD", "CT", "CRUCIAL"),
+}
+"""Attributes -> how models begin at which the normalized value is what is left."""
 _RAID_TYPE = re.compile(r"(?:sat\+)?(megaraid|cciss|areca|3ware|aacraid|hpt|sssraid),?")
 
 
@@ -98,7 +105,9 @@ def _drive(top: dict[str, Any]) -> Drive:
         wear=_wear(top, log),
         hours=plain.maybe(item(top, "power_on_time", "hours"), 10**7),
         temperature=plain.maybe(item(top, "temperature", "current"), 200),
-        reallocated=_raw(top, 5, "Reallocated") if item(top, "ata_smart_attributes") else plain.maybe(item(top, "scsi_grown_defect_list")),
+        reallocated=_raw(top, 5, "Reallocated", "Retired_Block")
+        if item(top, "ata_smart_attributes")
+        else plain.maybe(item(top, "scsi_grown_defect_list")),
         pending=_raw(top, 197, "Pending"),
         media_errors=plain.maybe(log.get("media_errors")) if log else _uncorrected(top),
         link=_link(top),
@@ -120,10 +129,10 @@ def _attributes(top: dict[str, Any]) -> list[Any]:
     return plain.many(item(top, "ata_smart_attributes", "table"))
 
 
-def _raw(top: dict[str, Any], number: int, name: str) -> int | None:
-    """The raw count of an attribute, if it has this word in its name: makers give some numbers another meaning."""
+def _raw(top: dict[str, Any], number: int, *names: str) -> int | None:
+    """The raw count of an attribute, if it has one of the words in its name: makers give some numbers another meaning."""
     for one in _attributes(top):
-        if item(one, "id") == number and name in told(item(one, "name")):
+        if item(one, "id") == number and any(name in told(item(one, "name")) for name in names):
             leading = re.match(r"\d{1,15}(?![\d/h:])", told(item(one, "raw", "string")))
             return int(leading[0]) if leading else None
     return None
@@ -148,7 +157,14 @@ def _wear(top: dict[str, Any], log: dict[str, Any]) -> int | None:
         for one in plain.many(item(page, "table")):
             if "Percentage Used Endurance" in told(item(one, "name")) and item(one, "flags", "valid") is not False:
                 return plain.maybe(item(one, "value"), 255)
-    return None
+    model = told(item(top, "model_name"))
+    left = (wear_of(model, told(item(one, "name")), plain.integer(item(one, "value"), 100)) for one in _attributes(top))
+    return next((one for one in left if one is not None), None)
+
+
+def wear_of(model: str, attribute: str, left: int) -> int | None:
+    """Per cent that are used, by an attribute; None where its maker counts otherwise."""
+    return 100 - left if left and model.upper().startswith(_LEFT.get(attribute, ("?",))) else None
 
 
 def _health(top: dict[str, Any]) -> tuple[Health, str]:
@@ -156,13 +172,18 @@ def _health(top: dict[str, Any]) -> tuple[Health, str]:
     passed = item(top, "smart_status", "passed")
     bits = plain.integer(item(top, "nvme_smart_health_information_log", "critical_warning"), 255)
     words = "; ".join(text for bit, text in enumerate(NVME_WARNINGS) if bits & 1 << bit)
-    failed = [one for one in _attributes(top) if told(item(one, "when_failed"))]
+    failed = [one for one in _attributes(top) if matters(told(item(one, "when_failed")), item(one, "flags", "prefailure") is True)]
     names = "; ".join(f"{told(item(one, 'name'))} below its threshold: {told(item(one, 'when_failed'))}" for one in failed)[:200]
     if passed is False:
         return "failed", words or names or "SMART overall health: failed"
     if words or names:
         return "warning", words or names
     return ("ok", "") if passed is True else ("", "")
+
+
+def matters(when: str, prefail: bool) -> bool:
+    """An attribute of age that once was below its threshold (a warm summer) says nothing of the drive now."""
+    return when.lower() in ("now", "failing_now") or (prefail and when not in ("", "-"))
 
 
 def _link(top: dict[str, Any]) -> int:

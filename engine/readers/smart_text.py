@@ -10,13 +10,13 @@ import re
 from engine.parts import Drive, DriveMedium, Health, Parts, Protocol
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
-from engine.readers.smart import NVME_WARNINGS, device_name, scsi_transport
+from engine.readers.smart import NVME_WARNINGS, device_name, matters, scsi_transport, wear_of
 
 _BANNER = re.compile(r"^smartctl (?:version )?\d+\.\d+", re.MULTILINE)
 _SCAN = re.compile(r"^(/dev/\S+) -d (\S+) # (/dev/\S+.*?), (ATA|SCSI|NVMe) device", re.MULTILINE)
 _ATTRIBUTE = re.compile(
-    r"\s*(\d{1,3}) ([\w-]{3,40})\s+(?:0x[0-9a-f]{4}|[A-Z-]{6})\s+(\d{3}|---)\s+(\d{3}|---)\s+(\d{3}|---)\s+"
-    r"(?:(?:Pre-fail|Old_age)\s+(?:Always|Offline)\s+)?(\S+)\s+(.*)"
+    r"\s*(?P<id>\d{1,3}) (?P<name>[\w-]{3,40})\s+(?P<flags>0x[0-9a-f]{4}|[A-Z-]{6})\s+(?P<left>\d{3}|---)\s+(?:\d{3}|---)\s+"
+    r"(?:\d{3}|---)\s+(?:(?P<type>Pre-fail|Old_age)\s+(?:Always|Offline)\s+)?(?P<failed>\S+)\s+(?P<raw>.*)"
 )
 _MODELS = ("Device Model", "Model Number", "Product", "Device")
 _HEALTHS = ("SMART overall-health self-assessment test result", "SMART Health Status")
@@ -65,7 +65,7 @@ def _drive(page: str) -> Drive:
     one = plain.pairs(page.split("\nSMART Error Log")[0].split("\nError Information (NVMe")[0].splitlines())
     one |= plain.pairs(re.findall(r"^ +number of hours powered up = .*$", page, re.MULTILINE), "=")
     lowered = {key.lower(): value for key, value in one.items()}
-    attributes = {int(m[1]): m for row in page.splitlines() if (m := _ATTRIBUTE.fullmatch(row))}
+    attributes = {int(m["id"]): m for row in page.splitlines() if (m := _ATTRIBUTE.fullmatch(row))}
     rate = lowered.get("rotation rate", "")
     rpm = plain.leading(rate, "rpm")
     protocol = _protocol(one)
@@ -84,10 +84,12 @@ def _drive(page: str) -> Drive:
         rpm=rpm,
         health=health,
         note=note,
-        wear=_whole(one.get("Percentage Used", one.get("Percentage used endurance indicator", "")), "%"),
+        wear=_wear(one, attributes),
         hours=_hours(one, attributes),
         temperature=_temperature(one, attributes),
-        reallocated=_raw(attributes, 5, "Reallocated") if attributes else _whole(one.get("Elements in grown defect list", "")),
+        reallocated=_raw(attributes, 5, "Reallocated", "Retired_Block")
+        if attributes
+        else _whole(one.get("Elements in grown defect list", "")),
         pending=_raw(attributes, 197, "Pending"),
         media_errors=_whole(one.get("Media and Data Integrity Errors", "")) if protocol == "nvme" else _uncorrected(page),
         link=_link(one.get("SATA Version is", "")),
@@ -127,7 +129,11 @@ def _health(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> tuple[
     warned = re.fullmatch(r"0x([0-9a-f]{2})", one.get("Critical Warning", ""))
     bits = int(warned[1], 16) if warned else 0
     words = "; ".join(text for bit, text in enumerate(NVME_WARNINGS) if bits & 1 << bit)
-    names = "; ".join(f"{m[2]} below its threshold: {m[6]}" for m in attributes.values() if m[6] not in ("-", ""))[:200]
+    names = "; ".join(
+        f"{m['name']} below its threshold: {m['failed']}"
+        for m in attributes.values()
+        if matters(m["failed"], m["type"] == "Pre-fail" or m["flags"].startswith("P"))
+    )[:200]
     if word and word.rstrip("!") not in ("PASSED", "OK"):
         return ("failed", words or names or told(word)) if re.match(r"FAILED|.*FAIL|.*IMPENDING|.*THRESHOLD", word) else ("", told(word))
     if words or names:
@@ -135,10 +141,17 @@ def _health(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> tuple[
     return ("ok", "") if word else ("", "")
 
 
-def _raw(attributes: dict[int, re.Match[str]], number: int, name: str) -> int | None:
+def _raw(attributes: dict[int, re.Match[str]], number: int, *names: str) -> int | None:
     one = attributes.get(number)
-    found = re.match(r"(\d{1,15})(?![\d/h:])", one[7]) if one and name in one[2] else None
+    found = re.match(r"(\d{1,15})(?![\d/h:])", one["raw"]) if one and any(name in one["name"] for name in names) else None
     return int(found[1]) if found else None
+
+
+def _wear(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> int | None:
+    if (said := _whole(one.get("Percentage Used", one.get("Percentage used endurance indicator", "")), "%")) is not None:
+        return said
+    left = (wear_of(told(one.get("Device Model", "")), m["name"], plain.integer(m["left"], 100)) for m in attributes.values())
+    return next((found for found in left if found is not None), None)
 
 
 def _hours(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> int | None:
@@ -150,7 +163,7 @@ def _hours(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> int | N
     if found := re.match(r"(\d{1,8})\.\d\d$", one.get("number of hours powered up", "")):
         return int(found[1])
     if attribute := attributes.get(9):
-        found = re.match(r"(\d{1,7})(?:h\+\d+m|$| \()", attribute[7]) if "Hours" in attribute[2] else None
+        found = re.match(r"(\d{1,7})(?:h\+\d+m|$| \()", attribute["raw"]) if "Hours" in attribute["name"] else None
         return int(found[1]) if found else None
     return None
 
@@ -160,7 +173,7 @@ def _temperature(one: dict[str, str], attributes: dict[int, re.Match[str]]) -> i
         if found := re.fullmatch(r"(\d{1,3}) (?:C|Celsius)", one.get(key, "")):
             return int(found[1])
     for number in (194, 190):
-        found = re.match(r"(\d{1,3})(?:\s|$)", attributes[number][7]) if number in attributes else None
+        found = re.match(r"(\d{1,3})(?:\s|$)", attributes[number]["raw"]) if number in attributes else None
         if found and int(found[1]) < 150:
             return int(found[1])
     return None

@@ -1,113 +1,107 @@
-"""`crowbar hardware show|diff|check|expect`: the machines of a store, how they change, and what is expected of them."""
+"""`crowbar hardware`: reports of tools as records, for people and as JSON."""
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
-from cli_store import Run, objects, plan_of
-from msgspec.structs import replace
 
-from engine.api.control import Reader
-from engine.events import Commit, Happened
-from engine.parts import Dimm, Firmware, Parts, Product
-from engine.runtime.engine import Engine
-from engine.store.hardware import HardwareRecord, HardwareShelf
-from engine.store.store import Store
+from crowbar_tui.cli import main
+from crowbar_tui.part_tables import size
 
-GIB = 1 << 30
-WHOLE = Parts(
-    system=Product(vendor="Dell Inc.", model="R640"),
-    firmware=(Firmware(part="bios", version="2.12"),),
-    dimms=tuple(Dimm(place=f"A{n}", size=16 * GIB, type="DDR4", serial=f"D{n}") for n in (1, 2)),
+EXAMPLES = Path(__file__).parents[1] / "readers" / "examples"
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["hardware", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_a_report_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(EXAMPLES / "smartctl-sas.txt")
+    code, out, _ = run(capsys, "read", "--json", file)
+    (one,) = [json.loads(line) for line in out.splitlines()]
+    assert (code, one["file"], one["format"]) == (0, file, "smartctl")
+    assert one["parts"]["drives"][0]["health"] == "failed"
+
+
+def test_reports_as_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "read", str(EXAMPLES / "dmidecode-crlf.txt"), str(EXAMPLES / "lldpcli-json0.json"))
+    assert code == 0
+    assert "dimms (3)" in out
+    assert "16 GiB" in out
+    assert "DDR4" in out
+    assert "heard (2)" in out
+    assert "swp7" in out
+    assert "ranks" in out
+    assert "media_errors" not in out, "columns that no part fills are left out"
+
+
+def test_one_refused_of_several(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    strange = tmp_path / "strange"
+    strange.write_text("good \x1b[31mmorning\n", encoding="utf-8")
+    code, out, _ = run(capsys, "read", str(EXAMPLES / "hdparm.txt"), str(strange), str(tmp_path / "absent"), str(tmp_path))
+    assert code == 1
+    assert "strange: refused: no format of the table fits" in out
+    assert "absent: refused: the file cannot be read: No such file" in out
+    assert f"{tmp_path}: refused: the file cannot be read: Is a directory" in out
+    assert "ZC11ABCD" in out
+    assert "\x1b" not in out
+    code, out, _ = run(capsys, "read", "--json", str(strange))
+    assert code == 1
+    assert set(json.loads(out)) == {"file", "refused"}
+
+
+def test_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO((EXAMPLES / "nvme-list.txt").read_bytes())))
+    code, out, _ = run(capsys, "read", "--json", "-")
+    assert code == 0
+    assert [one["serial"] for one in json.loads(out)["parts"]["drives"]] == ["S64GNE0R000001", "PHLJ000002"]
+
+
+def test_several_reports_of_one_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    files = [str(EXAMPLES / name) for name in ("dmidecode-crlf.txt", "lscpu-json.txt", "ipmitool-fru.txt")]
+    code, out, _ = run(capsys, "read", "--join", "--json", *files)
+    one = json.loads(out)
+    assert (code, one["format"]) == (0, "joined")
+    assert one["parts"]["system"]["model"] == "Server: 9000"
+    assert any("serial" in line for line in one["parts"]["odd"])
+    code, out, _ = run(capsys, "read", "--join", *files)
+    assert code == 0
+    assert "odd: system" in out
+
+
+def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "formats")
+    assert code == 0
+    assert any(line.split()[0] == "dmidecode" for line in out.splitlines())
+    code, out, _ = run(capsys, "formats", "--json")
+    names = [json.loads(line)["format"] for line in out.splitlines()]
+    assert len(names) == len(set(names)) > 30
+    code, out, err = run(capsys, "read", "--format", "nothing", str(EXAMPLES / "hdparm.txt"))
+    assert (code, out) == (2, "")
+    assert "no format nothing" in err
+
+
+def test_a_given_format_is_not_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "read", "--format", "lspci", str(EXAMPLES / "hdparm.txt"))
+    assert code == 1
+    assert "lspci listed no device" in out
+
+
+@pytest.mark.parametrize(
+    ("octets", "binary", "text"),
+    [
+        (0, True, "0 B"),
+        (2**34, True, "16 GiB"),
+        (4_000_787_030_016, False, "4 TB"),
+        (480_103_981_056, False, "480.1 GB"),
+        (1536, True, "1.5 KiB"),
+    ],
 )
-LESS = replace(WHOLE, dimms=WHOLE.dimms[:1])
-
-
-@pytest.fixture
-def shelf(store: Path) -> HardwareShelf:
-    """Three looks at three machines: the first one has lost a DIMM meanwhile, the last one has an older BIOS."""
-    same = [("nodes", node.id, replace(node, family="R640")) for node in nodes(store)]
-    with Store.open(store) as opened:
-        opened.commit([(Happened(1001.0, 1.0, Commit(who="test", plan=plan_of())), same)])
-    made = HardwareShelf(store)
-    first, second, third = ids(store)
-    for at, parts in ((1_700_000_000.0, WHOLE), (1_700_100_000.0, LESS)):
-        made.put(first, HardwareRecord(at=at, source="in-band", parts=parts, sum=str(at)), b"raw")
-    made.put(second, HardwareRecord(at=1_700_000_000.0, source="in-band", parts=WHOLE))
-    old = replace(WHOLE, firmware=(Firmware(part="bios", version="2.10"),))
-    made.put(third, HardwareRecord(at=1_700_000_000.0, source="in-band", parts=old))
-    return made
-
-
-def nodes(store: Path) -> list[Any]:
-    with Reader(store) as reader:
-        return sorted((node for node in reader.world.nodes.values() if node.kind.value == "server"), key=lambda node: node.id)
-
-
-def ids(store: Path) -> list[str]:
-    return [node.id for node in nodes(store)]
-
-
-def test_show_has_the_parts_and_the_facts(crowbar: Run, shelf: HardwareShelf, store: Path, tmp_path: Path) -> None:
-    name = nodes(store)[0].name
-    code, out, _ = crowbar("hardware", "show", name, "--raw", str(tmp_path / "raw"))
-    assert code == 0
-    assert "A1" in out
-    assert "dimms          1 x 16 GiB DDR4" in out
-    assert (tmp_path / "raw").read_bytes() == b"raw"
-    code, out, _ = crowbar("hardware", "show", name, "--json")
-    (one,) = objects(out)
-    assert one["facts"]["bios-version"] == "2.12"
-    assert one["parts"]["dimms"][0]["size"] == 16 * GIB
-
-
-def test_what_changed_at_a_machine(crowbar: Run, shelf: HardwareShelf, store: Path) -> None:
-    name = nodes(store)[0].name
-    code, out, _ = crowbar("hardware", "diff", name)
-    assert code == 0
-    assert "DIMM A2 (16 GiB DDR4, serial D2) is gone" in out
-    assert [one["what"] for one in objects(crowbar("hardware", "diff", name, "--json")[1])] == ["gone"]
-    assert "no changes" in crowbar("hardware", "diff", name, "--since", "1h")[1]
-    assert "is gone" in crowbar("hardware", "diff", name, "--since", "2023-11-15")[1]
-    assert crowbar("hardware", "diff", name, "--since", "yesterday")[0] == 2
-
-
-def test_in_what_two_machines_differ(crowbar: Run, shelf: HardwareShelf, store: Path) -> None:
-    first, second, third = (node.name for node in nodes(store))
-    code, out, _ = crowbar("hardware", "diff", third, second)
-    assert (code, out.splitlines()) == (0, [f"bios-version: 2.10, and {second.split('.')[0]} has 2.12"])
-    assert len(crowbar("hardware", "diff", first, third)[1].splitlines()) == 3
-
-
-def test_the_one_that_differs_from_its_family(crowbar: Run, shelf: HardwareShelf, store: Path) -> None:
-    code, out, _ = crowbar("hardware", "check", "--json")
-    assert code == 1
-    found = {(one["node"], one["fact"]) for one in objects(out)}
-    assert (nodes(store)[2].name, "bios-version") in found
-    assert (nodes(store)[0].name, "dimms") in found
-    assert crowbar("hardware", "check", nodes(store)[1].name)[0] == 0
-
-
-def test_an_expectation_is_an_attribute_of_the_site(crowbar: Run, shelf: HardwareShelf, store: Path, engine: Engine) -> None:
-    good, short = nodes(store)[1], nodes(store)[0]
-    code, _, err = crowbar("hardware", "expect", good.name)
-    assert (code, err) == (0, "")
-    assert engine.world.attributes[("setting", "system", "hardware-expected")].value == {
-        good.family: {"system": "Dell Inc. R640", "memory": "32 GiB", "dimms": "2 x 16 GiB DDR4", "bios-version": "2.12"}
-    }
-    code, out, _ = crowbar("hardware", "check", short.name)
-    assert code == 1
-    assert "memory: 16 GiB, and 32 GiB is expected" in out
-    assert crowbar("hardware", "expect", good.name, "--clear")[0] == 0
-    assert engine.world.attributes[("setting", "system", "hardware-expected")].value == {}
-
-
-@pytest.mark.parametrize("verb", ["show", "diff", "expect"])
-def test_nobody_has_looked_yet(verb: str, crowbar: Run, store: Path) -> None:
-    name = nodes(store)[0].name
-    code, _, err = crowbar("hardware", verb, name)
-    assert code == 1
-    assert f"crowbar node {name} rediscover" in err
-    assert crowbar("hardware", verb, "nobody")[0] in (1, 2)
+def test_sizes(octets: int, binary: bool, text: str) -> None:
+    assert size(octets, binary) == text
