@@ -146,7 +146,7 @@ def _readings(found: list[Body], names: tuple[str, ...], unit: str) -> Iterator[
 
 
 def _reading(body: Body, value: float | None, unit: str, name: str = "") -> SensorValue | None:
-    name = name or text(body, "Name", "FanName", "DeviceName", "MemberId", "Id")
+    name = name or text(body, "Name", "FanName", "DeviceName") or _numbered(body, unit)
     unit = _UNITS.get(unit.lower(), unit)
     if unit == "°C" and value is not None and not -60 <= value < 200:
         value = None
@@ -154,6 +154,12 @@ def _reading(body: Body, value: float | None, unit: str, name: str = "") -> Sens
         return None
     note = note_of(body) or ("" if value is not None else "no value")
     return SensorValue(name=name, value=None if value is None else float(value), unit=unit, health=health_of(body), note=note)
+
+
+def _numbered(body: Body, unit: str) -> str:
+    """A name for a reading that has only a number: HPE's power control is `0`."""
+    own = text(body, "MemberId", "Id")
+    return own if not own.isdigit() else f"{'power' if unit == 'W' else 'sensor'} {own}"
 
 
 def sensor(body: Body) -> Parts:
@@ -179,7 +185,7 @@ def metrics(body: Body) -> Parts:
     for one in rows(body, "TemperatureReadingsCelsius"):
         found.append(_reading(one, as_number(one.get("Reading")), "Cel", text(one, "DeviceName", "Name", "PhysicalContext")))
     path = path_of(body)
-    owner = first((parent_of(path, one) for one in ("PowerSupplies", "Drives", "Memory", "Processors", "NetworkAdapters", "Chassis")))
+    owner = first(parent_of(path, one) for one in ("PowerSupplies", "Drives", "Memory", "Processors", "NetworkAdapters", "Chassis"))
     for name, unit in (("TemperatureCelsius", "Cel"), ("PowerWatts", "W"), ("OutputPowerWatts", "W"), ("InputVoltage", "V")):
         if inner(body, name):
             words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub("Celsius|Watts", "", name)).lower()

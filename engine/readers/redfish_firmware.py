@@ -42,6 +42,7 @@ _SPARE = re.compile(r"(?i)redundant|backup|golden|staging|capsule|recovery|secon
 _NONE = re.compile(r"(?i)not ?present|n/?a|unknown|ff|0x?ff|-\*?|\*|none|null|not available")
 _DELL = re.compile(r"(Installed|Current|Previous|Available|Rollback)-\d+-.*?__(.+)")
 _DATED = re.compile(r"(?i)BIOS Date: *(\S+) +Ver(?:sion)? *(\S+)")
+_DAY_BEHIND = re.compile(r"(\d[\w.]*) ([A-Z][a-z]{2} \d{1,2} \d{4})")
 _ON_BOARD = ("system board", "embedded device", "embedded")
 
 
@@ -53,6 +54,9 @@ def software(body: Body) -> Parts:
     dated = _DATED.fullmatch(version)
     if dated:
         version, date = dated[2], day_of(dated[1])
+    behind = _DAY_BEHIND.fullmatch(version)
+    if behind:  # iLO: `2.46 May 11 2021`
+        version, date = behind[1], date or day_of(behind[2])
     if not version or _NONE.fullmatch(version) or (dell and dell[1] not in ("Installed", "Current")):
         return Parts()
     place = told(dell[2]).removesuffix(":LC.Embedded.1") if dell else ""

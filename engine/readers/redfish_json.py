@@ -25,6 +25,7 @@ MIB, GIB = 1 << 20, 1 << 30
 _DIGITS = 18
 _HEALTH: dict[str, Health] = {"ok": "ok", "warning": "warning", "critical": "failed"}
 _ABSENT = frozenset({"absent", "notpresent", "not present"})
+_DEFAULT = re.compile(r"(?i)0?1234567(8(9(0?123456789)*)?)?(ab)?|free form asset tag|nil")
 _DATES = ("%m/%d/%Y", "%b %d %Y", "%d %b %Y", "%Y/%m/%d", "%Y%m%d")
 
 
@@ -64,8 +65,9 @@ def _real(digits: str) -> float | None:
 
 
 def text(body: Body, *names: str, most: int = 200) -> str:
-    """The first of these members that is told."""
-    return next((clean for name in names if (clean := told(body.get(name), most))), "")
+    """The first of these members that is told. AMI's defaults (`0123456789...`, `Free form asset tag`) are not."""
+    found = (told(body.get(name), most) for name in names)
+    return next((clean for clean in found if clean and not _DEFAULT.fullmatch(clean)), "")
 
 
 def whole(body: Body, *names: str, most: int = 1 << 53) -> int:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from ..parts import BmcLine, Card, Firmware, Heard, NetPort, Optic, Parts
+from ..parts import BmcLine, Card, Firmware, Heard, NetPort, Optic, Parts, Product
 from .redfish_json import (
     Body,
     Json,
@@ -103,6 +103,30 @@ def _line(body: Body) -> tuple[BmcLine, ...]:
     return (found,) if found.place.lower() != "lo" and (mac or found.address or found.address6 or found.place) else ()
 
 
+def dell_attributes(body: Body) -> Parts:
+    """iDRAC's own attributes: its firmware and CPLD, its address, and the service tag of the server."""
+    found = inner(body, "Attributes")
+    tag = text(found, "ServerInfo.1.ServiceTag")
+    four = {
+        "Address": found.get("CurrentIPv4.1.Address"),
+        "SubnetMask": found.get("CurrentIPv4.1.Netmask"),
+        "Gateway": found.get("CurrentIPv4.1.Gateway"),
+        "AddressOrigin": {"Enabled": "DHCP", "Disabled": "Static"}.get(text(found, "CurrentIPv4.1.DHCPEnable"), ""),
+    }
+    line = {
+        "MACAddress": found.get("CurrentNIC.1.MACAddress"),
+        "IPv4Addresses": [four],
+        "IPv6Addresses": [{"Address": found.get(f"CurrentIPv6.1.Address{number}")} for number in range(1, 16)],
+        "VLAN": {"VLANEnable": text(found, "CurrentNIC.1.VLanEnable") == "Enabled", "VLANId": found.get("CurrentNIC.1.VLanID")},
+    }
+    named = (("bmc", "Info.1.Version"), ("cpld", "Info.1.CPLDVersion"))
+    return Parts(
+        system=Product(vendor="Dell", serial=tag) if tag else None,
+        firmware=tuple(Firmware(part=part, version=version) for part, name in named if (version := text(found, name))),
+        bmcs=_line(line),
+    )
+
+
 # -- adapters --
 
 
@@ -161,7 +185,8 @@ def functions_of(body: Body) -> int:
 def place_of(body: Body) -> str:
     """Adapter and port by their names; Dell's port names begin with their adapter's."""
     own, parent = name_of(body), parent_of(path_of(body), "NetworkAdapters")
-    return own if not parent or own.startswith(parent) else f"{parent}:{own}"
+    whole_name = re.match(r"[A-Za-z]+\.[A-Za-z]+\.\d", own) or (own.startswith(parent) and not parent.isdigit())
+    return own if not parent or whole_name else f"{parent}:{own}"
 
 
 def network_port(body: Body) -> Parts:

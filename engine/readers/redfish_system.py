@@ -2,7 +2,8 @@
 
 Traps
 * A BMC of AMI counts DIMMs in decimal megabytes and calls them MiB: 15,625 for a DIMM of 16 GiB. No DIMM has such a size.
-* Supermicro has two ranks as 23, which are two digits of SPD side by side. Only counts that exist are taken.
+* Supermicro repeats the number of the DIMM as its count of ranks (`Memory/23` has 23). Only counts that exist are taken, and not that one.
+* iDRAC says the serial number of the board where the schema has that of the system, and the service tag as its SKU. SMBIOS has the tag.
 * HPE leaves slots without a DIMM at Health `OK`; the state says `Absent`, or `DIMMStatus` says `NotPresent`.
 * Some services have the brand of a processor in `Version` or in `VendorId`, and a family's name in `Model`.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ..parts import Card, Dimm, Firmware, Parts, Piece, Processor, Product
+from ..parts import BmcLine, Card, Dimm, Firmware, Parts, Piece, Processor, Product
 from .redfish_json import (
     GIB,
     MIB,
@@ -24,9 +25,12 @@ from .redfish_json import (
     inner,
     is_absent,
     label,
+    last_of,
+    mac_of,
     name_of,
     note_of,
     oem,
+    path_of,
     rows,
     text,
     uuid_of,
@@ -70,7 +74,7 @@ def system(body: Body) -> Parts:
             vendor=text(body, "Manufacturer"),
             model=text(body, "Model"),
             number=text(body, "PartNumber"),
-            serial=text(body, "SerialNumber"),
+            serial=_tag(body) or text(body, "SerialNumber"),
             sku=text(body, "SKU"),
             uuid=uuid_of(body.get("UUID")),
             asset=text(body, "AssetTag"),
@@ -88,9 +92,29 @@ def system(body: Body) -> Parts:
     )
 
 
+def root(body: Body) -> Parts:
+    """The ServiceRoot, which is open without a login: Dell and HPE name the machine and the BMC in it."""
+    hpe, dell = oem(body, "Hpe", "Hp"), oem(body, "Dell")
+    tag, mac = text(dell, "ServiceTag"), mac_of(dell.get("ManagerMACAddress"))
+    if tag or mac:
+        return Parts(system=Product(vendor="Dell", serial=tag) if tag else None, bmcs=(BmcLine(mac=mac),) if mac else ())
+    managers = [(text(one, "ManagerType"), text(one, "ManagerFirmwareVersion")) for one in rows(hpe, "Manager")]
+    model = text(body, "Product") if hpe else ""
+    return Parts(
+        system=Product(vendor=text(body, "Vendor"), model=model) if model else None,
+        firmware=tuple(Firmware(part="bmc", version=version, name=name) for name, version in managers if version),
+    )
+
+
 def _power(body: Body) -> Literal["", "on", "off"]:
     said = str(body.get("PowerState") or body.get("Power") or "").strip().lower()
     return "on" if said == "on" else "off" if said == "off" else ""
+
+
+def _tag(body: Body) -> str:
+    """The service tag of a Dell; empty: another make, or not told."""
+    sku = text(body, "SKU")
+    return sku if text(body, "Manufacturer").lower().startswith("dell") and re.fullmatch("[A-Z0-9]{7}", sku) else ""
 
 
 def _board(body: Body) -> Product | None:
@@ -100,6 +124,7 @@ def _board(body: Body) -> Product | None:
             text(inner(body, "Oem", "GBTChassisOemProperty"), "Board Serial Number"),
             text(oem(body, "Gbt"), "Board Serial Number", "BoardSerialNumber"),
             text(inner(oem(body, "Dell"), "DellSystem"), "BoardSerialNumber"),
+            text(body, "SerialNumber") if _tag(body) and text(body, "SerialNumber") != _tag(body) else "",
         )
     )
     number = first((text(oem(body, "Supermicro"), "BoardPartNumber"), text(inner(oem(body, "Dell"), "DellSystem"), "BoardPartNumber")))
@@ -172,7 +197,7 @@ def chassis(body: Body) -> Parts:
             vendor=text(body, "Manufacturer"),
             model=model,
             number=text(body, "PartNumber"),
-            serial=serial,
+            serial=_tag(body) or serial,
             sku=text(body, "SKU"),
             uuid=uuid_of(body.get("UUID")),
             asset=text(body, "AssetTag"),
@@ -201,7 +226,7 @@ def manager(body: Body) -> Parts:
 
 def _of_main(body: Body) -> str:
     """The name of the manager, where a machine has several and this is not the one of the server."""
-    name = name_of(body)
+    name = last_of(path_of(body)) or name_of(body)
     return "" if name.lower() in ("", "1", "self", "bmc", "idrac.embedded.1") else name
 
 
@@ -291,7 +316,7 @@ def memory(body: Body) -> Parts:
     well = health_of(body) or ("ok" if status == "GoodInUse" else "")
     allowed = body.get("AllowedSpeedsMHz")
     speeds = [int(one) for one in allowed[:64] if isinstance(one, int) and 0 < one < 100_000] if isinstance(allowed, list) else []
-    ranks = whole(body, "RankCount", "Rank")
+    ranks = whole(body, "RankCount", "Rank", most=16)
     ecc = text(body, "ErrorCorrection")
     found = Dimm(
         place=place,
@@ -304,7 +329,7 @@ def memory(body: Body) -> Parts:
         rated=max(speeds, default=0)
         or whole(hpe, "MaxOperatingSpeedMTs", most=100_000)
         or whole(body, "MaximumFrequencyMHz", most=100_000),
-        ranks=ranks if ranks in _RANKS else 0,
+        ranks=ranks if ranks in _RANKS and str(ranks) != text(body, "Id") else 0,
         ecc=True if ecc in ("SingleBitECC", "MultiBitECC") else False if ecc == "NoECC" else None,
         health=well,
         note=note_of(body) or ("" if well in ("", "ok") else status),
