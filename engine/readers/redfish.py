@@ -203,12 +203,13 @@ def _guessed(body: Body) -> str:
     return "Bios" if bios.is_settings(body) else ""
 
 
+_MARKS = re.compile(r'"@odata\.(type|id)"|"SystemConfiguration"|"RegistryEntries"|"RedfishVersion"|"@Message\.ExtendedInfo"')
+
+
 def looks(said: str) -> bool:
-    """Whether a text may be a Redfish resource."""
-    return (
-        said.lstrip("\ufeff \t\r\n")[:1] == "{"
-        and re.search(r'"@odata\.(type|id)"|"SystemConfiguration"|"RegistryEntries"', said[:20_000]) is not None
-    )
+    """Whether a text may be one Redfish resource; a map of paths and resources is not."""
+    begins = re.match(r'\ufeff?\s*[\[{]\s*(?!\s|"/redfish)', said)
+    return begins is not None and _MARKS.search(said) is not None
 
 
 # -- records of several --

@@ -60,7 +60,10 @@ def software(body: Body) -> Parts:
     if not version or _NONE.fullmatch(version) or (dell and dell[1] not in ("Installed", "Current")):
         return Parts()
     place = told(dell[2]).removesuffix(":LC.Embedded.1") if dell else ""
-    kind = part_of(f"{own if not own.isdigit() and not dell else ''} {place} {name} {text(body, 'SoftwareId')}")
+    said = f"{own if not own.isdigit() and not dell else ''} {place} {name} {text(body, 'SoftwareId')}"
+    kind = part_of(said)
+    if name.startswith("Firmware:DEVICE-") and kind in ("bios", "bmc"):  # Lenovo: the ROM of a card
+        kind = "card"
     spare = _SPARE.search(f"{own} {name}")
     if "pending" in own.lower() or state_of(body) == "disabled":
         return Parts()

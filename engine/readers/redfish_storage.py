@@ -52,7 +52,7 @@ _PROTOCOLS: dict[str, Protocol] = {
     "emmc": "mmc",
 }
 _LINKS = (1500, 3000, 6000, 12_000, 22_500, 24_000)
-_LEVELS: dict[str, Level] = {
+LEVELS: dict[str, Level] = {
     "0": "raid0",
     "1": "raid1",
     "1triple": "raid1",
@@ -68,7 +68,7 @@ _LEVELS: dict[str, Level] = {
     "50": "raid50",
     "60": "raid60",
 }
-_OLD_LEVELS: dict[str, Level] = {
+_BY_TYPE: dict[str, Level] = {
     "mirrored": "raid1",
     "stripedwithparity": "raid5",
     "spannedmirrors": "raid10",
@@ -378,7 +378,7 @@ def volume(body: Body, controller_place: str = "") -> Parts:
         place=name_of(body),
         name=first((text(body, "DisplayName"), text(body, "Name"))),
         wwn=wwn_of(body),
-        level=_level(raid) if raid else _OLD_LEVELS.get(kind.lower(), ""),
+        level=_level(raid) if raid else _BY_TYPE.get(kind.lower(), ""),
         size=size,
         stripe=whole(body, "StripSizeBytes", "OptimumIOSizeBytes", most=1 << 30) if text(body, "RAIDType") else 0,
         state=state,
@@ -394,7 +394,7 @@ def volume(body: Body, controller_place: str = "") -> Parts:
 
 def _level(said: str) -> Level:
     clean = said.upper().replace("RAID", "").replace(" ", "").lower()
-    return "" if clean in ("none", "") else _LEVELS.get(clean, "other")
+    return "" if clean in ("none", "") else LEVELS.get(clean, "other")
 
 
 def _volume_state(body: Body) -> tuple[VolumeState, int | None]:

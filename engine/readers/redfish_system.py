@@ -305,7 +305,7 @@ def memory(body: Body) -> Parts:
     hpe = oem(body, "Hpe", "Hp")
     status = text(hpe, "DIMMStatus") or text(body, "DIMMStatus")
     size = _size(body)
-    kind = text(body, "MemoryDeviceType", "DIMMType").replace("_SDRAM", "").replace(" SDRAM", "")
+    kind = text(body, "MemoryDeviceType", "DIMMType").rpartition(".")[2].replace("_SDRAM", "").replace(" SDRAM", "")
     maker = text(body, "Manufacturer")
     here = bool(size) and not is_absent(body) and status.lower() not in ("notpresent", "unknown")
     place = first((text(body, "DeviceLocator", "SocketLocator"), label(body), text(body, "Name"), name_of(body)))

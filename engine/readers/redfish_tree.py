@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from msgspec import Struct, structs
 
-from ..parts import BiosSetting, Card, Controller, Drive, Firmware, NetPort, Parts, PowerSupply, RaidVolume
+from ..parts import BiosSetting, BmcLine, Card, Controller, Drive, Firmware, NetPort, Parts, PowerSupply, RaidVolume
 from . import redfish_network as network
 from .redfish import bounded, joined, read_body
 from .redfish_json import Body, Json, inner, kind_of, last_of, links, object_of, parent_of, path_in, path_of, rows, text, uuid_of
@@ -80,7 +80,7 @@ def read_tree(tree: Mapping[str, Json], uuid: str = "", serial: str = "") -> Par
             supplies=_supplies(whole.supplies),
             settings=_settings(mine),
             firmware=_firmware(mine),
-            bmcs=_unique(whole.bmcs, lambda one: (one.mac, one.address, one.place)),
+            bmcs=_lines(whole.bmcs),
             heard=_unique(whole.heard, lambda one: (one.nic, one.chassis, one.port)),
             log=_unique(whole.log, lambda one: (one.id, one.at, one.text)),
             readings=_readings(mine),
@@ -316,6 +316,12 @@ def _same_card(one: Card, other: Card) -> bool:
     if one.serial and other.serial and one.serial != other.serial:
         return False
     return "" in (one.kind, other.kind) or one.kind == other.kind
+
+
+def _lines(found: tuple[BmcLine, ...]) -> tuple[BmcLine, ...]:
+    """A line that only has the MAC of another one says nothing more."""
+    full = {one.mac for one in found if one.place or one.address}
+    return _unique((one for one in found if one.place or one.address or one.mac not in full), lambda one: (one.mac, one.address, one.place))
 
 
 def _supplies(found: tuple[PowerSupply, ...]) -> tuple[PowerSupply, ...]:
