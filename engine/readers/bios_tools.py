@@ -34,7 +34,8 @@ _BANNER = re.compile(
 )
 _RACADM = re.compile(r"^(#|!!)?([A-Za-z0-9_.\- ]{1,120}?)=(.*)$")
 _PENDING = re.compile(r"^(.*?)\s*\(Pending Value=(.*)\)$")
-_RACADM_ERROR = re.compile(r"(?im)^\s*(ERROR\s*:.*|.*\bRAC\d{3,4}\b.*|.*invalid subcommand.*|.*unable to (?:connect|login).*)$")
+_RACADM_ERROR = re.compile(r"(?i)^\s*ERROR\s*:|\bRAC\d{3,4}\b|invalid subcommand|unable to (connect|login)")
+_ERROR = re.compile(r"(?i)error|failed|invalid|unable|no such|not found|unsupported|exit ?code")
 _OPTIONS = re.compile(r"\s*;\s*Options:\s*(.*)$")
 
 
@@ -47,6 +48,11 @@ def lines_of(said: str) -> list[str]:
     if not any(line.strip() for line in lines):
         raise Refused("the text is empty")
     return lines
+
+
+def error_in(lines: list[str], pattern: re.Pattern[str] = _ERROR) -> str:
+    """The first line that tells of an error, cut to what a message may hold; empty: none."""
+    return next((told(line[:500]) for line in lines if pattern.search(line[:500])), "")
 
 
 def _made(found: dict[str, object], odd: list[str], what: str) -> Parts:
@@ -86,8 +92,8 @@ def racadm(said: str) -> Parts:
         else:
             found[name] = BiosSetting(name=name, value=now, pending=after, readonly=bool(mark))
     if not found:
-        error = _RACADM_ERROR.search("\n".join(lines))
-        raise Refused(f"racadm answered with an error: {told(error[0])}" if error else "racadm's answer has no setting of the BIOS")
+        error = error_in(lines, _RACADM_ERROR)
+        raise Refused(f"racadm answered with an error: {error}" if error else "racadm's answer has no setting of the BIOS")
     made = tuple(found.values())
     return Parts(settings=made, boot_mode=mode_of(made))
 
@@ -117,8 +123,8 @@ def ilorest(said: str) -> Parts:
         if equals and not _BANNER.match(line.strip()) and re.fullmatch(r"[A-Za-z0-9_.\-/@]{1,120}", name):
             found[name.removeprefix("Attributes/")] = value.strip()
     if not found:
-        error = re.search(r"(?im)^.*(error|invalid|unable|no such|not found|failed).*$", text)
-        raise Refused(f"ilorest answered with an error: {told(error[0])}" if error else "ilorest's answer has no setting")
+        error = error_in(lines)
+        raise Refused(f"ilorest answered with an error: {error}" if error else "ilorest's answer has no setting")
     return _made(found, [], "ilorest's answer")
 
 
@@ -149,11 +155,12 @@ def _attributes(tree: object) -> Iterator[tuple[str, object]]:
 
 def _xml(said: str, root: str) -> ElementTree.Element:
     """The element `root` of a text that may begin with a tool's banner. Raises Refused."""
-    text = "\n".join(lines_of(said))
+    lines = lines_of(said)
+    text = "\n".join(lines)
     start = re.search(rf"<{root}[\s>]", text)
     if start is None:
-        error = re.search(r"(?im)^.*(error|failed|invalid|exit ?code).*$", text)
-        raise Refused(f"the tool answered with an error: {told(error[0])}" if error else f"it has no <{root}>")
+        error = error_in(lines)
+        raise Refused(f"the tool answered with an error: {error}" if error else f"it has no <{root}>")
     body = text[start.start() :]
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise Refused("its XML declares a document type")
@@ -308,8 +315,8 @@ def syscfg(said: str) -> Parts:
     lines = lines_of(said)
     found = dict(_syscfg_blocks(lines)) or dict(_syscfg_ini(lines))
     if not found:
-        error = re.search(r"(?im)^.*(error|unsupported|invalid|failed|not found).*$", "\n".join(lines))
-        raise Refused(f"syscfg answered with an error: {told(error[0])}" if error else "syscfg's answer has no setting of the BIOS")
+        error = error_in(lines)
+        raise Refused(f"syscfg answered with an error: {error}" if error else "syscfg's answer has no setting of the BIOS")
     made = tuple(found.values())[:MOST_ITEMS]
     return Parts(settings=made, boot_mode=mode_of(made))
 

@@ -79,7 +79,7 @@ def _error(lines: list[str]) -> None:
 
 
 def looks_inventory(said: str) -> bool:
-    return re.search(r"(?m)^\s*\[InstanceID: ", said[:100_000]) is not None
+    return re.search(r"(?m)^[ \t]*\[InstanceID: ", said[:100_000]) is not None
 
 
 def inventory(said: str) -> Parts:
@@ -353,7 +353,7 @@ def _address(said: str) -> str:
 
 
 def looks_jobs(said: str) -> bool:
-    return re.search(r"(?m)^\s*\[Job ID=JID_", said[:100_000]) is not None or "JOB QUEUE" in said[:4000]
+    return re.search(r"(?m)^[ \t]*\[Job ID=JID_", said[:100_000]) is not None or "JOB QUEUE" in said[:4000]
 
 
 def jobs(said: str) -> tuple[RacadmJob, ...]:

@@ -220,7 +220,7 @@ def drive(body: Body, controller_place: str = "") -> Parts:
     if failing and health in ("", "ok"):
         health = "warning"
     note = note_of(body) or _reasons(body) or ("a failure is predicted" if failing else "")
-    encrypts = text(body, "EncryptionAbility")
+    encrypts = body.get("EncryptionAbility")
     found = Drive(
         place=_bay(body),
         vendor=text(body, "Manufacturer"),

@@ -307,12 +307,12 @@ def memory(body: Body) -> Parts:
     size = _size(body)
     kind = text(body, "MemoryDeviceType", "DIMMType").rpartition(".")[2].replace("_SDRAM", "").replace(" SDRAM", "")
     maker = text(body, "Manufacturer")
-    here = bool(size) and not is_absent(body) and status.lower() not in ("notpresent", "unknown")
+    here = bool(size or maker) and not is_absent(body) and status.lower() not in ("notpresent", "unknown")
     place = first((text(body, "DeviceLocator", "SocketLocator"), label(body), text(body, "Name"), name_of(body)))
     if kind.startswith("HBM"):
         return Parts(cards=(Card(place=place, kind=kind, vendor=maker, memory=size),)) if here else Parts()
     if not here:
-        return Parts(dimms=(Dimm(place=place, present=False),)) if is_absent(body) or status or not (size or maker) else _odd(place, maker)
+        return Parts(dimms=(Dimm(place=place, present=False),))
     well = health_of(body) or ("ok" if status == "GoodInUse" else "")
     allowed = body.get("AllowedSpeedsMHz")
     speeds = [int(one) for one in allowed[:64] if isinstance(one, int) and 0 < one < 100_000] if isinstance(allowed, list) else []
@@ -337,16 +337,13 @@ def memory(body: Body) -> Parts:
     return Parts(dimms=(found,))
 
 
-def _odd(place: str, maker: str) -> Parts:
-    return Parts(odd=(f"the memory module {place} of {maker or 'an unknown maker'} has no size",))
-
-
 def _size(body: Body) -> int:
     mib = whole(body, "CapacityMiB", "SizeMB", most=1 << 30)
     decimal = round(mib * MIB / 1_000_000)
     if mib % 256 and decimal % 1024 == 0:
         return decimal * MIB
-    return mib * MIB
+    kept = max(whole(body, name, most=1 << 30) for name in ("VolatileSizeMiB", "NonVolatileSizeMiB"))
+    return (mib or kept) * MIB
 
 
 def memory_collection(body: Body) -> Parts:
