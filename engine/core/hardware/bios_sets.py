@@ -171,9 +171,8 @@ def compare(wanted: WantedBios, settings: Sequence[BiosSetting], dependencies: S
         if change is None:
             same += 1
         elif found.readonly:
-            refused.append(reasons.bios_read_only(setting=found.name, value=str(found.value), why="its registry says that it is read-only"))
-                reasons.bios_wrong_value(setting=found.name, value=str(want), why=f"it is wanted as {changes[found.name].want} too")
-            )
+            why = "its registry says that it is read-only"
+            refused.append(reasons.bios_read_only(setting=found.name, value=str(found.value), why=why))
         else:
             changes[found.name] = change
     refused += _dependent(wanted, index, changes, dependencies)
