@@ -17,6 +17,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from ..parts import Parts
+
 __all__ = [
     "Action",
     "BootDevice",
@@ -24,6 +26,8 @@ __all__ = [
     "Device",
     "FailureKind",
     "Identity",
+    "InventoryRead",
+    "InventoryResult",
     "LeftOut",
     "NoteRead",
     "NoteResult",
@@ -70,6 +74,8 @@ class Pace(Struct, frozen=True, kw_only=True, gc=False):
     """Total for `soft`: an operating system takes longer than a chassis."""
     sensors_s: float = 30.0
     """Total for `sensors`: a repository has hundreds of records, and some BMCs give ten in a second."""
+    inventory_s: float = 300.0
+    """Total for `inventory`: a large server has a thousand resources, and small BMCs take a quarter of a second for each."""
     poll_s: float = 0.4
     rest_s: float = 1.0
     """Time off in a cycle. IPMI 2.0 section 28.3 asks for a second at least, so that supplies and disks notice."""
@@ -152,6 +158,19 @@ class SensorsRead(Struct, frozen=True, kw_only=True, gc=False, tag="sensors"):
 
 
 SensorResult = SensorsRead | PowerFailed
+
+
+class InventoryRead(Struct, frozen=True, kw_only=True, gc=False, tag="inventory"):
+    """What a BMC says of the parts of its machine."""
+
+    parts: Parts
+    resources: int = 0
+    """From how many answers the record was made."""
+    requests: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+InventoryResult = InventoryRead | PowerFailed
 
 
 class NoteRead(Struct, frozen=True, kw_only=True, gc=False, tag="note"):

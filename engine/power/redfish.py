@@ -30,6 +30,7 @@ from . import (
     Action,
     BootDevice,
     Identity,
+    InventoryResult,
     NoteRead,
     NoteResult,
     Owner,
@@ -45,6 +46,7 @@ from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
 from .redfish_find import find_system
+from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
@@ -147,6 +149,15 @@ class RedfishPower:
             return read_sensors(session, system.path, system.seen, self._now)
 
         return self._call(work, self.pace.sensors_s)
+
+    def inventory(self) -> InventoryResult:
+        """The parts of the machine, as its BMC knows them, whether it is on or off. Only by Redfish: IPMI knows too little."""
+
+        def work(session: RedfishSession) -> InventoryResult:
+            system = self._system(session)
+            return read_inventory(session, system.path, self.target.uuid, self.target.serial)
+
+        return self._call(work, self.pace.inventory_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         """Its HostName, which BMCs take from the system name of IPMI."""

@@ -129,7 +129,7 @@ def read_body(body: Body) -> Parts:
     refuse_message(body)
     if "SystemConfiguration" in body:
         return bios.dell_profile(body)
-    kind = kind_of(body) or _guessed(body)
+    kind = type_of(body)
     if kind.endswith("Collection") or (kind not in READERS and "Members" in body and kind not in SILENT):
         own = READERS[kind](body) if kind in READERS else Parts()
         return joined([own, *(_member(one, kind) for one in _written_out(body))])
@@ -190,6 +190,11 @@ _SHAPES: tuple[tuple[str, str, str], ...] = (
 )
 
 
+def type_of(body: Body) -> str:
+    """The type that it names, or else what path and members say; empty: neither."""
+    return kind_of(body) or _guessed(body)
+
+
 def _guessed(body: Body) -> str:
     """The type of a resource that has none, where path and members agree."""
     path = path_of(body).lower()
@@ -232,6 +237,3 @@ def joined(found: Iterable[Parts]) -> Parts:
 def bounded(found: Parts) -> Parts:
     long = {name: value[:MOST_ITEMS] for name in found.__struct_fields__ if isinstance(value := getattr(found, name), tuple)}
     return structs.replace(found, **(long | {"odd": found.odd[:50]}))
-
-
-__all__ = ["READERS", "SILENT", "bounded", "joined", "looks", "read", "read_body", "refuse_message"]

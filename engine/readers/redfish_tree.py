@@ -24,8 +24,8 @@ from msgspec import Struct, structs
 
 from ..parts import BiosSetting, BmcLine, Card, Controller, Drive, Firmware, NetPort, Parts, PowerSupply, RaidVolume
 from . import redfish_network as network
-from .redfish import bounded, joined, read_body
-from .redfish_json import Body, Json, inner, kind_of, last_of, links, object_of, parent_of, path_in, path_of, rows, text, uuid_of
+from .redfish import bounded, joined, read_body, type_of
+from .redfish_json import Body, Json, inner, last_of, links, object_of, parent_of, path_in, path_of, rows, text, uuid_of
 from .report import MOST_ITEMS, Refused, told
 
 MOST_RESOURCES = 8192
@@ -100,8 +100,9 @@ def _resources(tree: Mapping[str, Json]) -> tuple[list[Resource], list[str]]:
         path = path_of(body) or path_in(key)
         if path.lower() in found:
             continue
+        named = {"@odata.id": path, **body}
         try:
-            found[path.lower()] = Resource(path, kind_of(body), body, read_body({"@odata.id": path, **body}))
+            found[path.lower()] = Resource(path, type_of(named), body, read_body(named))
         except Refused as refusal:
             odd.append(f"{told(key, 100)}: {refusal}"[:200])
     return list(found.values()), odd
