@@ -17,10 +17,12 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from ..parts import Parts
+from ..parts import BiosDependency, BiosSetting, Parts
 
 __all__ = [
     "Action",
+    "BiosRead",
+    "BiosWritten",
     "BootDevice",
     "Clock",
     "Device",
@@ -171,6 +173,24 @@ class InventoryRead(Struct, frozen=True, kw_only=True, gc=False, tag="inventory"
 
 
 InventoryResult = InventoryRead | PowerFailed
+
+
+class BiosRead(Struct, frozen=True, kw_only=True, gc=False, tag="bios"):
+    """The settings of a BIOS, with what its registry allows and with what waits for the next start."""
+
+    settings: tuple[BiosSetting, ...] = ()
+    dependencies: tuple[BiosDependency, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class BiosWritten(Struct, frozen=True, kw_only=True, gc=False, tag="bios-written"):
+    """Names of settings: what the BMC accepted, what it shows for the next start, and what the BIOS has already."""
+
+    accepted: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
+    task: str = ""
+    """Path of the task or job that applies them; empty: none."""
 
 
 class NoteRead(Struct, frozen=True, kw_only=True, gc=False, tag="note"):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -28,6 +28,8 @@ from ..definitions import Json
 from . import (
     NOTE_S,
     Action,
+    BiosRead,
+    BiosWritten,
     BootDevice,
     Identity,
     InventoryResult,
@@ -45,6 +47,7 @@ from . import (
 from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
+from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
 from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
@@ -158,6 +161,14 @@ class RedfishPower:
             return read_inventory(session, system.path, self.target.uuid, self.target.serial)
 
         return self._call(work, self.pace.inventory_s)
+
+    def bios(self) -> BiosRead | PowerFailed:
+        """The settings of its BIOS, with their registry."""
+        return self._call(lambda session: read_bios(session, self._system(session).path), self.pace.inventory_s)
+
+    def set_bios(self, settings: Mapping[str, str | int | bool]) -> BiosWritten | PowerFailed:
+        """Writes settings of its BIOS for the next start. Whether they were applied, `bios` says after that start."""
+        return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         """Its HostName, which BMCs take from the system name of IPMI."""

@@ -69,7 +69,9 @@ _HARDWARE_LOG = re.compile(r"(?i)(sel|iml|.*systemeventlog|eventlog|event|log1|p
 Body = dict[str, Json]
 
 
-class _Walk:
+class Walk:
+    """One walk: `run`, then `registry`; `tree` and `left_out` are its result. It begins at `system`, or at a BIOS."""
+
     def __init__(self, session: RedfishSession, system: str) -> None:
         self.session = session
         self.system = system.rstrip("/")
@@ -82,7 +84,8 @@ class _Walk:
         self._expands = features.get("NoLinks") is True or features.get("ExpandAll") is True
 
     def run(self) -> None:
-        self._keep("/redfish/v1", self.session.root)
+        if "/bios" not in self.system.lower():
+            self._keep("/redfish/v1", self.session.root)
         self._add(FIRST, {"@odata.id": self.system})
         while self._queue:
             why = self._spent()
@@ -255,7 +258,7 @@ def _links(body: Body, names: str) -> Iterator[Json]:
 
 def read_inventory(session: RedfishSession, system: str, uuid: str = "", serial: str = "") -> InventoryRead:
     """The record of the machine whose system is at this path. Raises `SessionFailed` if not even the system can be read."""
-    walk = _Walk(session, system)
+    walk = Walk(session, system)
     walk.run()
     walk.registry()
     try:
