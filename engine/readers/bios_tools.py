@@ -347,6 +347,18 @@ def _syscfg_setting(name: str, value: str, choices: tuple[str, ...], group: str 
     return BiosSetting(name=name, value=value, type="choice" if choices else "", allowed=choices, group=group)
 
 
+def syscfg_codes(said: str) -> dict[str, dict[str, str]]:
+    """Setting -> text of an option -> its number, which is what an INI file holds."""
+    out: dict[str, dict[str, str]] = {}
+    for line in said.splitlines():
+        name, equals, rest = line.strip().partition("=")
+        options = _OPTIONS.search(rest)
+        if equals and options:
+            pairs = [one.rpartition("=") for one in options[1].split(":")]
+            out[name.strip()] = {text.strip(): number.strip() for text, sign, number in pairs if sign}
+    return out
+
+
 def _syscfg_ini(lines: list[str]) -> Iterator[tuple[str, BiosSetting]]:
     section = ""
     for line in lines:
