@@ -27,6 +27,8 @@ __all__ = [
     "Clock",
     "Device",
     "FailureKind",
+    "FirmwareSeen",
+    "FirmwareStaged",
     "Identity",
     "InventoryRead",
     "InventoryResult",
@@ -76,6 +78,8 @@ class Pace(Struct, frozen=True, kw_only=True, gc=False):
     """Total for `soft`: an operating system takes longer than a chassis."""
     sensors_s: float = 30.0
     """Total for `sensors`: a repository has hundreds of records, and some BMCs give ten in a second."""
+    firmware_s: float = 900.0
+    """Total for staging a firmware: some BMCs take a megabyte in ten seconds."""
     inventory_s: float = 300.0
     """Total for `inventory`: a large server has a thousand resources, and small BMCs take a quarter of a second for each."""
     poll_s: float = 0.4
@@ -191,6 +195,24 @@ class BiosWritten(Struct, frozen=True, kw_only=True, gc=False, tag="bios-written
     applied: tuple[str, ...] = ()
     task: str = ""
     """Path of the task or job that applies them; empty: none."""
+
+
+class FirmwareStaged(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-staged"):
+    """The update service accepted a file. That is no more than a promise."""
+
+    task: str = ""
+    """Path of its task; empty: the service named none."""
+
+
+class FirmwareSeen(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-seen"):
+    """What is seen of a firmware after it was staged."""
+
+    version: str = ""
+    """As the inventory shows it now; empty: it shows none."""
+    task: Literal["none", "running", "completed", "failed", "vanished"] = "none"
+    message: str = ""
+    gone: bool = False
+    """The firmware's entry is not in the inventory now."""
 
 
 class NoteRead(Struct, frozen=True, kw_only=True, gc=False, tag="note"):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -31,6 +31,8 @@ from . import (
     BiosRead,
     BiosWritten,
     BootDevice,
+    FirmwareSeen,
+    FirmwareStaged,
     Identity,
     InventoryResult,
     NoteRead,
@@ -49,6 +51,7 @@ from .certificates import Certificates
 from .gate import Gates
 from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
+from .redfish_firmware import look, stage_file, stage_url
 from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
@@ -169,6 +172,24 @@ class RedfishPower:
     def set_bios(self, settings: Mapping[str, str | int | bool]) -> BiosWritten | PowerFailed:
         """Writes settings of its BIOS for the next start. Whether they were applied, `bios` says after that start."""
         return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
+
+    def stage_firmware(self, name: str, content: bytes, url: str, targets: Sequence[str] = ()) -> FirmwareStaged | PowerFailed:
+        """Stages a file of firmware: pushed, or else fetched by the BMC from `url` (empty: only pushed). `targets`: paths of what it is for."""
+
+        def work(session: RedfishSession) -> FirmwareStaged:
+            self._system(session)
+            try:
+                return stage_file(session, name, content, targets)
+            except SessionFailed as error:
+                if error.failed.kind != "unsupported" or not url:
+                    raise
+                return stage_url(session, url, targets)
+
+        return self._call(work, self.pace.firmware_s)
+
+    def look_firmware(self, task: str, entry: str) -> FirmwareSeen | PowerFailed:
+        """What is seen of a staged firmware now; `unreachable` and `timeout` mean that the BMC is away."""
+        return self._call(lambda session: look(session, task, entry), self.pace.web_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         """Its HostName, which BMCs take from the system name of IPMI."""
