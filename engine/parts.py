@@ -286,6 +286,27 @@ class BiosSetting(Struct, frozen=True, kw_only=True, omit_defaults=True):
     group: str = ""
 
 
+class BiosCondition(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One comparison of a dependency between settings (DSP0266 AttributeRegistry, `MapFrom`)."""
+
+    setting: str
+    property: str = "CurrentValue"
+    sign: Literal["EQU", "NEQ", "GTR", "GEQ", "LSS", "LEQ"] = "EQU"
+    value: str | int | bool | None = None
+    either: bool = False
+    """Joined to the one before by "or" instead of "and"."""
+
+
+class BiosDependency(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What other settings make of one: where all of `when` holds, `property` of `setting` is `value`."""
+
+    setting: str
+    property: str
+    """In the registry's words: `ReadOnly`, `GrayOut`, `Hidden`, `CurrentValue`, `LowerBound`, ..."""
+    value: str | int | bool | None = None
+    when: tuple[BiosCondition, ...] = ()
+
+
 class Parts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A machine's parts, or what one report says of them. In each list at most 4,096."""
 
@@ -316,5 +337,6 @@ class Parts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     log: tuple[LogEntry, ...] = ()
     heard: tuple[Heard, ...] = ()
     settings: tuple[BiosSetting, ...] = ()
+    dependencies: tuple[BiosDependency, ...] = ()
     odd: tuple[str, ...] = ()
     """What a reader could not read and left out, in words; at most 50."""

@@ -17,13 +17,21 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from ..parts import BiosDependency, BiosSetting, Parts
+
 __all__ = [
     "Action",
+    "BiosRead",
+    "BiosWritten",
     "BootDevice",
     "Clock",
     "Device",
     "FailureKind",
+    "FirmwareSeen",
+    "FirmwareStaged",
     "Identity",
+    "InventoryRead",
+    "InventoryResult",
     "LeftOut",
     "NoteRead",
     "NoteResult",
@@ -70,6 +78,10 @@ class Pace(Struct, frozen=True, kw_only=True, gc=False):
     """Total for `soft`: an operating system takes longer than a chassis."""
     sensors_s: float = 30.0
     """Total for `sensors`: a repository has hundreds of records, and some BMCs give ten in a second."""
+    firmware_s: float = 900.0
+    """Total for staging a firmware: some BMCs take a megabyte in ten seconds."""
+    inventory_s: float = 300.0
+    """Total for `inventory`: a large server has a thousand resources, and small BMCs take a quarter of a second for each."""
     poll_s: float = 0.4
     rest_s: float = 1.0
     """Time off in a cycle. IPMI 2.0 section 28.3 asks for a second at least, so that supplies and disks notice."""
@@ -152,6 +164,55 @@ class SensorsRead(Struct, frozen=True, kw_only=True, gc=False, tag="sensors"):
 
 
 SensorResult = SensorsRead | PowerFailed
+
+
+class InventoryRead(Struct, frozen=True, kw_only=True, gc=False, tag="inventory"):
+    """What a BMC says of the parts of its machine."""
+
+    parts: Parts
+    resources: int = 0
+    """From how many answers the record was made."""
+    requests: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+
+
+InventoryResult = InventoryRead | PowerFailed
+
+
+class BiosRead(Struct, frozen=True, kw_only=True, gc=False, tag="bios"):
+    """The settings of a BIOS, with what its registry allows and with what waits for the next start."""
+
+    settings: tuple[BiosSetting, ...] = ()
+    dependencies: tuple[BiosDependency, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class BiosWritten(Struct, frozen=True, kw_only=True, gc=False, tag="bios-written"):
+    """Names of settings: what the BMC accepted, what it shows for the next start, and what the BIOS has already."""
+
+    accepted: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    applied: tuple[str, ...] = ()
+    task: str = ""
+    """Path of the task or job that applies them; empty: none."""
+
+
+class FirmwareStaged(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-staged"):
+    """The update service accepted a file. That is no more than a promise."""
+
+    task: str = ""
+    """Path of its task; empty: the service named none."""
+
+
+class FirmwareSeen(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-seen"):
+    """What is seen of a firmware after it was staged."""
+
+    version: str = ""
+    """As the inventory shows it now; empty: it shows none."""
+    task: Literal["none", "running", "completed", "failed", "vanished"] = "none"
+    message: str = ""
+    gone: bool = False
+    """The firmware's entry is not in the inventory now."""
 
 
 class NoteRead(Struct, frozen=True, kw_only=True, gc=False, tag="note"):

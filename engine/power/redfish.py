@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -28,8 +28,13 @@ from ..definitions import Json
 from . import (
     NOTE_S,
     Action,
+    BiosRead,
+    BiosWritten,
     BootDevice,
+    FirmwareSeen,
+    FirmwareStaged,
     Identity,
+    InventoryResult,
     NoteRead,
     NoteResult,
     Owner,
@@ -44,7 +49,10 @@ from . import (
 from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .certificates import Certificates
 from .gate import Gates
+from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
+from .redfish_firmware import look, stage_file, stage_url
+from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
@@ -147,6 +155,41 @@ class RedfishPower:
             return read_sensors(session, system.path, system.seen, self._now)
 
         return self._call(work, self.pace.sensors_s)
+
+    def inventory(self) -> InventoryResult:
+        """The parts of the machine, as its BMC knows them, whether it is on or off. Only by Redfish: IPMI knows too little."""
+
+        def work(session: RedfishSession) -> InventoryResult:
+            system = self._system(session)
+            return read_inventory(session, system.path, self.target.uuid, self.target.serial)
+
+        return self._call(work, self.pace.inventory_s)
+
+    def bios(self) -> BiosRead | PowerFailed:
+        """The settings of its BIOS, with their registry."""
+        return self._call(lambda session: read_bios(session, self._system(session).path), self.pace.inventory_s)
+
+    def set_bios(self, settings: Mapping[str, str | int | bool]) -> BiosWritten | PowerFailed:
+        """Writes settings of its BIOS for the next start. Whether they were applied, `bios` says after that start."""
+        return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
+
+    def stage_firmware(self, name: str, content: bytes, url: str, targets: Sequence[str] = ()) -> FirmwareStaged | PowerFailed:
+        """Stages a file of firmware: pushed, or else fetched by the BMC from `url` (empty: only pushed). `targets`: paths of what it is for."""
+
+        def work(session: RedfishSession) -> FirmwareStaged:
+            self._system(session)
+            try:
+                return stage_file(session, name, content, targets)
+            except SessionFailed as error:
+                if error.failed.kind != "unsupported" or not url:
+                    raise
+                return stage_url(session, url, targets)
+
+        return self._call(work, self.pace.firmware_s)
+
+    def look_firmware(self, task: str, entry: str) -> FirmwareSeen | PowerFailed:
+        """What is seen of a staged firmware now; `unreachable` and `timeout` mean that the BMC is away."""
+        return self._call(lambda session: look(session, task, entry), self.pace.web_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         """Its HostName, which BMCs take from the system name of IPMI."""

@@ -235,9 +235,9 @@ def _request(method: str, path: str, where: tuple[str, int], codings: str, heade
         "User-Agent": "crowbar",
         **headers,
     }
-    content = b"" if body is None else json.dumps(body).encode()
+    content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     if body is not None:
-        lines["Content-Type"] = "application/json"
+        lines.setdefault("Content-Type", "application/json")
     if body is not None or method in ("POST", "PATCH"):
         lines["Content-Length"] = str(len(content))
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())

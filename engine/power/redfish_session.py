@@ -99,6 +99,15 @@ class RedfishSession:
         path = self.path(said, base)
         return self._judged(self._asked("POST", path, body, {}), path)
 
+    def push(self, said: Json, content: bytes, kind: str) -> Answer:
+        """Posts octets of this media type."""
+        path = self.path(said)
+        return self._judged(self._asked("POST", path, content, {"Content-Type": kind}), path)
+
+    def tried(self, said: Json) -> Answer:
+        """A resource with its status, whatever that is: for one that may be gone."""
+        return self._asked("GET", self.path(said), None, {})
+
     def patch(self, path: str, body: Json, seen: Answer) -> Answer:
         """Changes a resource that was read before. Sends an ETag if the service wants one."""
         path = self.path(path)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from .addresses import *  # noqa: F403
 from .attempts import *  # noqa: F403
+from .bios import *  # noqa: F403
 from .blockers import *  # noqa: F403
 from .bmcs import *  # noqa: F403
 from .boots import *  # noqa: F403

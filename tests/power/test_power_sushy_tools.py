@@ -18,7 +18,7 @@ import pytest
 from msgspec import structs
 from redfish_rig import QUICK, redfish
 
-from engine.power import PowerDone, PowerFailed, PowerState, SensorsRead
+from engine.power import InventoryRead, PowerDone, PowerFailed, PowerState, SensorsRead
 from engine.power.redfish import speaks_redfish
 from engine.racks.bmc.redfish import certificate
 
@@ -63,6 +63,16 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(60)
+
+
+def test_inventory(emulator: int) -> None:
+    found = redfish(emulator, uuid=ONE).inventory()
+    assert isinstance(found, InventoryRead), found
+    assert found.parts.system is not None
+    assert found.parts.system.uuid == ONE
+    assert found.parts.power in ("on", "off")
+    assert found.parts.chassis is not None
+    assert [one.part for one in found.parts.firmware] == ["bmc"]
 
 
 def test_power(emulator: int) -> None:
