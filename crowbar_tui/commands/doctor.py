@@ -1,4 +1,7 @@
-"""`crowbar doctor`: checks whether this admin node can serve a rack, and says what to do if not. Exit code 1 if any check is bad."""
+"""`crowbar doctor`: checks whether this admin node can serve a rack, and says what to do if not. Exit code 1 if any check is bad.
+
+`crowbar doctor bmc NODE` checks whether the BMC of a node is good enough for what the plan asks. The engine asks the BMC; it must run.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,37 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from engine.api.control import Check, Reader, RealProbes, StoreError, examine, plan_file, site_catalog, to_json
+from engine.api.control import (
+    Attached,
+    AttachError,
+    Check,
+    Reader,
+    RealProbes,
+    Reason,
+    StoreError,
+    bmc_checks,
+    bmc_said,
+    bmc_wanted,
+    examine,
+    plan_file,
+    site_catalog,
+    to_json,
+)
 
+from .. import answers
 from ..paths import path
 
+BMC_S = 180.0
+"""Seconds for all that a BMC is asked: old ones take a minute for their sensors."""
+VERDICTS = ("this admin node can serve a rack", "this admin node cannot serve a rack yet")
+BMC_VERDICTS = ("this BMC is good enough for the plan", "this BMC is not good enough for the plan")
 MARKS = {"ok": "  ok  ", "warn": " warn ", "bad": " BAD  "}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("doctor", help="check this admin node: privileges, ports, interface, DHCP, clock, disk, images")
+    command.add_argument("subject", nargs="?", choices=("bmc",), default="", help="bmc: check the BMC of NODE instead of this admin node")
+    command.add_argument("node", nargs="?", default="", metavar="NODE")
     command.add_argument(
         "--plan", type=path, default=None, metavar="FILE", help="check the interface and address of this plan (default: the committed plan)"
     )
@@ -26,9 +51,30 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.subject:
+        return _bmc(arguments)
     interface, address = _where(arguments)
     checks = examine(RealProbes(arguments.store), arguments.interface or interface, address)
     return tell(checks, arguments.json)
+
+
+def _bmc(arguments: argparse.Namespace) -> int:
+    if not arguments.node:
+        print("crowbar: name the node: crowbar doctor bmc NODE", file=sys.stderr)
+        return 2
+    with Reader(arguments.store) as reader:
+        world, node = reader.world, reader.world.node_named(arguments.node)
+    if node is None:
+        print(f"crowbar: there is no node {arguments.node}", file=sys.stderr)
+        return 2
+    try:
+        with Attached(arguments.store, timeout_s=BMC_S) as engine:
+            answer = engine.bmc(node.id)
+    except AttachError as error:
+        return answers.no_engine(error)
+    if isinstance(answer, Reason):
+        return answers.tell(node.name, "doctor", answer, arguments.json)
+    return tell(bmc_checks(world, node, bmc_said(answer.result), bmc_wanted(world, node)), arguments.json, BMC_VERDICTS)
 
 
 def _where(arguments: argparse.Namespace) -> tuple[str, str]:
@@ -45,7 +91,8 @@ def _where(arguments: argparse.Namespace) -> tuple[str, str]:
         return "", ""
 
 
-def tell(checks: Sequence[Check], as_json: bool) -> int:
+def tell(checks: Sequence[Check], as_json: bool, verdicts: tuple[str, str] = VERDICTS) -> int:
+    """Prints them. `verdicts`: what it means if none is bad, and if one is. Returns the exit code."""
     count = {grade: sum(check.grade == grade for check in checks) for grade in MARKS}
     if as_json:
         for check in checks:
@@ -58,6 +105,5 @@ def tell(checks: Sequence[Check], as_json: bool) -> int:
         print(textwrap.fill(head + check.text, 100, subsequent_indent=" " * len(head), break_on_hyphens=False))
         if check.advice and check.grade != "ok":
             print(f"{'':>{len(head)}}try: {check.advice}")
-    verdict = "this admin node can serve a rack" if not count["bad"] else "this admin node cannot serve a rack yet"
-    print(f"\n{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad: {verdict}")
+    print(f"\n{count['ok']} ok, {count['warn']} to look at, {count['bad']} bad: {verdicts[1] if count['bad'] else verdicts[0]}")
     return 1 if count["bad"] else 0

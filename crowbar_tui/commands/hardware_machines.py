@@ -1,6 +1,7 @@
-"""`crowbar hardware show|diff|check|expect`: what the machines of a store are made of, and how they differ.
+"""`crowbar hardware show|look|diff|check|expect`: what the machines of a store are made of, and how they differ.
 
 crowbar hardware show NODE                 everything that its reports told
+crowbar hardware look NODE                 ask its BMC by Redfish what it is made of, whether it runs or not, and keep that
 crowbar hardware diff NODE                 what changed between its last two different looks; --since 2026-11-24, or 3d
 crowbar hardware diff NODE OTHER           the facts in which two machines differ
 crowbar hardware check                     machines that differ from their family, or from what is expected of it; exit code 1: there is one
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from engine.api.control import Reader
     from engine.api.hardware import HardwareRecord
 
+LOOK_S = 420.0
+"""Seconds for a whole walk of a BMC: a large server has a thousand resources."""
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -29,6 +32,8 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = verbs.add_parser("show", help="print what a machine is made of")
     show.add_argument("node")
     show.add_argument("--raw", metavar="FILE", type=Path, default=None, help="write the reports as they came into this file (tar.gz)")
+    look = verbs.add_parser("look", help="ask a machine's BMC by Redfish what it is made of, also before its first boot")
+    look.add_argument("node")
     diff = verbs.add_parser("diff", help="print what changed at a machine, or in what two machines differ")
     diff.add_argument("node")
     diff.add_argument("other", nargs="?", default="")
@@ -38,7 +43,7 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     expect = verbs.add_parser("expect", help="expect what this machine has of all machines of its family")
     expect.add_argument("node")
     expect.add_argument("--clear", action="store_true", help="expect nothing of its family any more")
-    for verb, run in ((show, _show), (diff, _diff), (check, _check), (expect, _expect)):
+    for verb, run in ((show, _show), (look, _look), (diff, _diff), (check, _check), (expect, _expect)):
         verb.add_argument("--json", action="store_true", help="print one JSON object per line")
         verb.set_defaults(run=run)
 
@@ -73,6 +78,40 @@ def _show(arguments: argparse.Namespace) -> int:
         for one in refused:
             print(f"  {one.name}: {one.refused}")
     return 0
+
+
+def _look(arguments: argparse.Namespace) -> int:
+    from engine.api.control import Attached, AttachError, Reader, Reason
+
+    from .. import answers
+
+    with Reader(arguments.store) as reader:
+        node = reader.world.node_named(arguments.node)
+    if node is None:
+        print(f"crowbar: there is no node {arguments.node}", file=sys.stderr)
+        return 2
+    try:
+        with Attached(arguments.store, timeout_s=LOOK_S) as engine:
+            answer = engine.bmc(node.id, inventory=True)
+    except AttachError as error:
+        return answers.no_engine(error)
+    if isinstance(answer, Reason):
+        return answers.tell(node.name, "look", answer, arguments.json)
+    told = answer.result if isinstance(answer.result, dict) else {}
+    if arguments.json:
+        print(json.dumps({"node": node.name, **told}))
+    elif "refused" in told:
+        print(f"crowbar: {told['refused']}", file=sys.stderr)
+    else:
+        summary = told.get("hardware") or {}
+        print(f"{_short(node.name)}, by its BMC")
+        for name, value in summary.get("facts", {}).items():
+            print(f"  {name:<14} {value}")
+        for line in summary.get("changes", []):
+            print(f"  changed: {line}")
+        for line in told.get("left_out", []):
+            print(f"  left out: {line}")
+    return 1 if "refused" in told else 0
 
 
 def _diff(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, convert, to_builtins
+from msgspec import Struct, ValidationError, convert, to_builtins
 
 from .. import reasons
 from ..attach.client import Attached, Receipt
@@ -29,6 +29,8 @@ from ..core.roles.pointer import PointerError, schema_at
 from ..core.roles.pointer import split as split_pointer
 from ..core.world.load import load_world
 from ..definitions import Catalog, Json, versions
+from ..doctor.bmc import BmcSaid, bmc_checks
+from ..doctor.bmc import wanted_of as bmc_wanted
 from ..doctor.checks import Check, examine
 from ..doctor.interfaces import InterfaceWatch, Neighbour, Port
 from ..doctor.probes import RealProbes
@@ -155,6 +157,9 @@ __all__ = [
     "at_hand",
     "attribute_rows",
     "begin_anew",
+    "bmc_checks",
+    "bmc_said",
+    "bmc_wanted",
     "build_image",
     "carrier_words",
     "commit_plan",
@@ -205,6 +210,14 @@ __all__ = [
     "with_nodes",
     "write_deployment",
 ]
+
+
+def bmc_said(told: Json) -> BmcSaid:
+    """From the answer to `Attached.bmc`. Empty if it is none."""
+    try:
+        return convert(told["look"], BmcSaid) if isinstance(told, dict) and "look" in told else BmcSaid()
+    except ValidationError:
+        return BmcSaid()
 
 
 def to_json(record: Struct) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from .place import POWER_S, SOCKET, AttachError, short_path
 from .protocol import (
     LINE,
     AnyRequest,
+    AskBmc,
     AskDisks,
     AskHealth,
     AskPackets,
@@ -195,6 +196,10 @@ class Attached:
     def disks(self, nodes: list[str]) -> Answer:
         """`result`: node id -> a `core.hardware.disk_now.Look` as plain data."""
         return self.ask(AskDisks(nodes=nodes))
+
+    def bmc(self, node: str, inventory: bool = False) -> Answer:
+        """`result`: `look`, a `doctor.bmc.BmcSaid`; and with `inventory` either `hardware`, the summary of the record, or `refused`."""
+        return self.ask(AskBmc(node=node, inventory=inventory))
 
     def packets(self, of: str = "", after: int = 0) -> Answer:
         return self.ask(AskPackets(of=of, after=after))

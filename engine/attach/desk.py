@@ -20,6 +20,7 @@ from .place import POWER_S
 from .protocol import (
     VERSION,
     AnyRequest,
+    AskBmc,
     AskDisks,
     AskHealth,
     AskPackets,
@@ -60,6 +61,7 @@ class Host(Protocol):
     def health(self) -> dict[str, Json]: ...
     def progress(self) -> dict[str, Json]: ...
     def disks(self, nodes: list[str]) -> dict[str, Json]: ...
+    def bmc(self, node: str, inventory: bool) -> dict[str, Json] | Reason: ...
 
     def packets(self, of: str, after: int) -> dict[str, Json] | Reason: ...
     def ask_to_stop(self, who: str) -> None: ...
@@ -97,14 +99,8 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return _reply(request.id, _set(host, request, who))
         case DoJoin():
             return _reply(request.id, host.join(request, who))
-        case AskHealth():
-            return Reply(id=request.id, ok=True, result=host.health())
-        case AskProgress():
-            return Reply(id=request.id, ok=True, result=host.progress())
-        case AskDisks():
-            return Reply(id=request.id, ok=True, result=host.disks(request.nodes))
-        case AskPackets():
-            found = host.packets(request.of, request.after)
+        case AskHealth() | AskProgress() | AskDisks() | AskBmc() | AskPackets():
+            found = _asked(host, request)
             return refusal(request.id, found) if isinstance(found, Reason) else Reply(id=request.id, ok=True, result=found)
         case Wait():
             seconds = min(max(request.seconds, 0.0), WAIT_S)
@@ -115,6 +111,20 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
             return Reply(id=request.id, ok=True, message="the engine stops")
         case _:
             assert_never(request)
+
+
+def _asked(host: Host, request: AskHealth | AskProgress | AskDisks | AskBmc | AskPackets) -> dict[str, Json] | Reason:
+    match request:
+        case AskHealth():
+            return host.health()
+        case AskProgress():
+            return host.progress()
+        case AskDisks():
+            return host.disks(request.nodes)
+        case AskBmc():
+            return host.bmc(request.node, request.inventory)
+        case AskPackets():
+            return host.packets(request.of, request.after)
 
 
 def _set(host: Host, request: DoSetAttribute, who: str) -> Accept | Refuse:

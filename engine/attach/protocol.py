@@ -133,6 +133,14 @@ class AskDisks(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, t
     nodes: list[str]
 
 
+class AskBmc(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="bmc"):
+    """What the node's BMC says now (`doctor.bmc.BmcSaid`), and with `inventory` what it tells of the machine's parts, which is kept.
+    Takes up to a minute, or minutes. Changes nothing on the machine."""
+
+    node: str
+    inventory: bool = False
+
+
 class AskPackets(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="packets"):
     """The last packets after number `after`: of a node (name or id), a MAC or an address, or of all if empty. The answer has
     `packets`, the number `next` for the next request, and `more` if one answer could not hold all."""
@@ -163,6 +171,7 @@ AnyRequest = (
     | DoJoin
     | AskHealth
     | AskProgress
+    | AskBmc
     | AskDisks
     | AskPackets
     | Wait

@@ -21,12 +21,16 @@ from ..files import plan_edits, plan_file
 from ..files.key_file import KeyFileError
 from ..files.mistakes import PlanError
 from ..plan import DeploymentDef, Plan
+from ..power import InventoryRead
 from ..process import rights
 from ..reasons import Reason
 from ..serve import ServiceError
 from ..store.errors import StoreError
+from ..store.hardware import ReportRead
 from ..trust.vault import VaultError
+from .adapters import Adapters
 from .disk_looks import DiskLooks
+from .hardware import HardwareLook
 from .health import Health
 from .last_values import LastValues
 from .monitoring import Monitoring
@@ -47,6 +51,7 @@ class Attachable(Protocol):
 
     last_values: LastValues
     packets: PacketRecord
+    adapters: Adapters
     disks: DiskLooks
     monitoring: Monitoring
     stop_asked: threading.Event
@@ -186,6 +191,24 @@ class EngineHost:
         """Node id -> the node's disks as it reports them now (`core.hardware.disk_now.Look`), or why it does not."""
         found: dict[str, Json] = to_builtins(self._engine.disks.look(nodes))
         return found
+
+    def bmc(self, node: str, inventory: bool) -> dict[str, Json] | Reason:
+        """What the node's BMC says now; with `inventory` its record of the machine's parts is read and kept too."""
+        world = self._engine.world
+        found = world.nodes.get(node) or world.node_named(node)
+        if found is None:
+            return reasons.no_node(node=node[:100])
+        adapters = self._engine.adapters
+        out: dict[str, Json] = {"look": to_builtins(adapters.power.look(found))}
+        if inventory:
+            result, failed = adapters.power.inventory(found)
+            if isinstance(result, InventoryRead):
+                report = ReportRead(name="redfish", format="redfish-tree", octets=0)
+                out["hardware"] = adapters.hardware.keep(found.id, HardwareLook(parts=result.parts, reports=(report,)), "redfish")
+                out["left_out"] = [f"{one.name}: {one.why}"[:200] for one in result.left_out[:20]]
+            else:
+                out["refused"] = reasons.sentence(failed) if failed is not None else result.message
+        return out
 
     def ask_to_stop(self, who: str) -> None:
         log.warning("%s asked this engine to stop", who)

@@ -34,7 +34,7 @@ from ..parts import Parts
 from ..readers import formats
 from ..readers.join import join
 from ..readers.report import Refused, told
-from ..store.hardware import HardwareRecord, HardwareShelf, ReportRead, digest
+from ..store.hardware import HardwareRecord, HardwareShelf, ReportRead, Source, digest
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ TOLD = 20
 """Changes, refusals and odd things that the summary tells."""
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class HardwareLook(Struct, frozen=True, kw_only=True):
     """What a bundle of reports says."""
 
     parts: Parts
@@ -81,7 +81,7 @@ class HardwareReports:
             )
         return replace(event, gives={**event.gives, REPORTS: self.keep(event.node, look, "in-band", packed)})
 
-    def keep(self, node: NodeId, look: Look, source: str, raw: bytes = b"") -> dict[str, Json]:
+    def keep(self, node: NodeId, look: HardwareLook, source: Source, raw: bytes = b"") -> dict[str, Json]:
         """Keeps a look at a machine, and sums it up."""
         changes: tuple[PartChange, ...] = ()
         record = HardwareRecord(at=self._now(), source=source, parts=look.parts, reports=look.reports, sum=sha256(raw).hexdigest())
@@ -103,7 +103,7 @@ class HardwareReports:
         }
 
 
-def read_bundle(packed: bytes) -> Look:
+def read_bundle(packed: bytes) -> HardwareLook:
     """What the reports of a look say together. Raises BadBundle."""
     read: list[tuple[str, Parts]] = []
     reports: list[ReportRead] = []
@@ -117,7 +117,7 @@ def read_bundle(packed: bytes) -> Look:
             continue
         read.append((format, parts))
         reports.append(ReportRead(name=name, format=format, octets=len(data)))
-    return Look(parts=join(read), reports=tuple(reports))
+    return HardwareLook(parts=join(read), reports=tuple(reports))
 
 
 def unpacked(packed: bytes) -> list[tuple[str, bytes]]:

@@ -23,11 +23,25 @@ from ..core.boot.signals import SIGNALS
 from ..core.hardware.bmc import theirs, usable, why_not
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
+from ..doctor.bmc import BmcSaid
 from ..effects import BootNode, Identify, SetPower
 from ..events import Powered, PowerSet, Spoken
 from ..model import Bmc, Node, Signal, Way
 from ..plan import Plan
-from ..power import Identity, NoteRead, Owner, Pace, Power, PowerDone, PowerFailed, PowerResult, PowerState
+from ..power import (
+    Identity,
+    InventoryResult,
+    NoteRead,
+    Owner,
+    Pace,
+    Power,
+    PowerDone,
+    PowerFailed,
+    PowerResult,
+    PowerState,
+    SensorResult,
+    SensorsRead,
+)
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
@@ -38,7 +52,7 @@ from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
-_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed)
+_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult)
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
@@ -124,6 +138,41 @@ class PowerOrders:
             by_ipmi, _ = self._shows(node, record, good, by="ipmi")
             return (failure if by_ipmi is not None and by_ipmi.code == "power_failed" and not record else by_ipmi), spoken
         return failure, spoken
+
+    def look(self, node: Node) -> BmcSaid:
+        """What the node's BMC says now, and how long it takes for that. Only reads."""
+        begun = time.monotonic()
+        read, failed, spoken = self._ask(node, lambda power: power.read(), reading=True)
+        first_s = time.monotonic() - begun
+        if not isinstance(read, PowerDone):
+            return BmcSaid(protocol=spoken, failure=failed, read_s=first_s)
+        begun = time.monotonic()
+        sensors, wrong, _ = self._ask(node, lambda power: power.sensors(), reading=True)
+        told = sensors if isinstance(sensors, SensorsRead) else SensorsRead()
+        clock = read.clock or told.clock
+        return BmcSaid(
+            protocol=spoken,
+            state=_state(read),
+            device=read.boot_device or "",
+            clock_off_s=clock.off_s if clock is not None else None,
+            sensors=len(told.sensors),
+            failing=tuple(f"{one.name}: {', '.join(one.states) or 'not ok'}"[:120] for one in told.sensors if not one.ok)[:20],
+            left_out=len(told.left_out),
+            unread=wrong,
+            read_s=first_s,
+            sensors_s=time.monotonic() - begun,
+        )
+
+    def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
+        """What the node's BMC says of the machine's parts. Only Redfish tells it."""
+
+        def work(power: Power) -> InventoryResult:
+            if isinstance(power, RedfishPower):
+                return power.inventory()
+            return PowerFailed(kind="unsupported", message="IPMI does not tell what a machine is made of; Redfish does")
+
+        result, failed, _ = self._ask(node, work, reading=True)
+        return result, failed
 
     def _shows(self, node: Node, record: int, good: Callable[[str], bool], by: Protocol = "") -> tuple[reasons.Reason | None, Spoken]:
         result, failed, spoken = self._ask(node, lambda power: power.note(record, good), by=by, reading=True)

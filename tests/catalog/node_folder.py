@@ -118,7 +118,7 @@ class Machine:
         )
         assert not tidy or not list((self.folder / "tmp").iterdir()), "it leaves temporary files"
         done = Done(process, gives)
-        if isinstance(done.gives, dict) and "hardware" in done.gives:
+        if isinstance(done.gives, dict) and done.gives.get("hardware", {}).get("reports"):
             done.gives["hardware"] = summed_up(done.gives["hardware"]["reports"])
         if tidy and done.gives is not None and done.code in (0, 64):
             check_gives(role, done.gives)

@@ -118,7 +118,7 @@ def test_links_and_paths_lead_nowhere(tmp_path: Path) -> None:
     found = unpacked(tar(member("link", kind=tarfile.SYMTYPE), member("../../up", 3), member("dev", kind=tarfile.CHRTYPE)))
     assert found == [("../../up", b"xxx")]
     sent(HardwareShelf(tmp_path), outcome(base64.b64encode(tar(member("../../up", 3))).decode()))
-    assert {path.name for path in (tmp_path / "hardware/n1").iterdir()} == {"now.json", "raw.tar.gz"}
+    assert {path.name for path in (tmp_path / "hardware/n1").iterdir()} == {"in-band.json", "in-band.tar.gz"}
 
 
 def test_a_full_disk_costs_the_record_and_not_the_role(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_few_earlier_ones_are_kept(tmp_path: Path) -> None:
 def test_a_spoilt_record_counts_as_absent_and_is_written_anew(spoilt: bytes, tmp_path: Path) -> None:
     shelf = HardwareShelf(tmp_path)
     shelf.put("n1", record(100, ONE))
-    (tmp_path / "hardware/n1/now.json").write_bytes(spoilt)
+    (tmp_path / "hardware/n1/in-band.json").write_bytes(spoilt)
     assert shelf.now("n1") is None
     assert dict(shelf.all()) == {}
     shelf.put("n1", record(200, ONE))
@@ -62,7 +62,7 @@ def test_a_spoilt_record_counts_as_absent_and_is_written_anew(spoilt: bytes, tmp
 @pytest.mark.parametrize("node", ["", "..", "../x", "a/b", ".hidden", "x" * 200])
 def test_a_node_names_a_folder_or_nothing(node: str, tmp_path: Path) -> None:
     shelf = HardwareShelf(tmp_path)
-    with pytest.raises(ValueError, match="names no folder"):
+    with pytest.raises(ValueError, match="name no file"):
         shelf.put(node, record(1, ONE))
     assert shelf.now(node) is None
     assert shelf.raw(node) == b""
