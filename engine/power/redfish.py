@@ -174,7 +174,7 @@ class RedfishPower:
         return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
 
     def stage_firmware(self, name: str, content: bytes, url: str, targets: Sequence[str] = ()) -> FirmwareStaged | PowerFailed:
-        """Stages a file of firmware: pushed, or else fetched by the BMC from `url` (empty: only pushed). `targets`: paths of what it is for."""
+        """Stages a file of firmware: pushed, or else fetched by the BMC from `url`, if there is one. `targets`: paths of what it is for."""
 
         def work(session: RedfishSession) -> FirmwareStaged:
             self._system(session)

@@ -1,7 +1,8 @@
 """The body of a Redfish answer: unpacking, JSON as services really write it, links, and error texts. Pure.
 
 Rules
-* Nothing grows past `LARGEST`: an answer is unpacked only up to that (a kibibyte of gzip can hold a mebibyte).
+* Nothing grows past `LARGEST` (a registry: `LARGEST_REGISTRY`). An answer is unpacked only up to that, since a kibibyte of gzip can hold a
+  mebibyte.
 * A link leads to a path on the service's own host, or nowhere, because the account goes with each request.
 """
 
@@ -16,6 +17,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 LARGEST = 1 << 20
 """Bytes of an answer, packed or unpacked."""
+LARGEST_REGISTRY = 8 << 20
+"""The same for a registry of BIOS settings: those of large servers have 2 MiB."""
 _PATH = re.compile(r"/(?!/)[!-~]{0,500}")
 _PRINTABLE = re.compile(r"[!-~]{1,600}")
 _WORDS = 160
@@ -29,49 +32,49 @@ class BodyWrong(ValueError):
     """An answer that cannot be used. The text says why, without its bytes."""
 
 
-def unpacked(body: bytes, coding: str) -> bytes:
+def unpacked(body: bytes, coding: str, most: int = LARGEST) -> bytes:
     """The octets behind `Content-Encoding` (RFC 9110 8.4). A body that begins as gzip does is gzip even where no header says so.
 
-    Raises BodyWrong: another coding, octets that are not what is said, more than LARGEST.
+    Raises BodyWrong: another coding, octets that are not what is said, more than `most` bytes.
     """
     codings = [one.strip().lower() for one in coding.split(",") if one.strip() and one.strip().lower() != "identity"]
     if len(codings) > _CODINGS:
         raise BodyWrong("packed too often")
     for one in reversed(codings):
         if one in ("gzip", "x-gzip"):
-            body = _inflated(body, zlib.MAX_WBITS | 16) if body[:2] == _GZIP else body  # some say gzip and send plain JSON
+            body = _inflated(body, zlib.MAX_WBITS | 16, most) if body[:2] == _GZIP else body  # some say gzip and send plain JSON
         elif one == "deflate":
-            body = _deflated(body)
+            body = _deflated(body, most)
         else:
             raise BodyWrong("packed in a way that we do not know")
-    return _inflated(body, zlib.MAX_WBITS | 16) if body[:2] == _GZIP else body
+    return _inflated(body, zlib.MAX_WBITS | 16, most) if body[:2] == _GZIP else body
 
 
-def _deflated(body: bytes) -> bytes:
+def _deflated(body: bytes, most: int) -> bytes:
     """RFC 9110 8.4.1.2 means zlib's frame; some servers send what is inside of it."""
     if body.lstrip()[:1] in (b"{", b"["):
         return body
     try:
-        return _inflated(body, zlib.MAX_WBITS)
+        return _inflated(body, zlib.MAX_WBITS, most)
     except BodyWrong as error:
         if error.args[0] == _TOO_LONG:
             raise
-        return _inflated(body, -zlib.MAX_WBITS)
+        return _inflated(body, -zlib.MAX_WBITS, most)
 
 
 _TOO_LONG = "longer than we read"
 
 
-def _inflated(body: bytes, window: int) -> bytes:
+def _inflated(body: bytes, window: int, most: int) -> bytes:
     """All members of a gzip file (RFC 1952 2.2). Anything after them is dropped, as gzip itself does."""
     found = b""
     while True:
         one = zlib.decompressobj(window)
         try:
-            found += one.decompress(body, LARGEST + 1 - len(found))
+            found += one.decompress(body, most + 1 - len(found))
         except zlib.error:
             raise BodyWrong("packed, and cannot be unpacked") from None
-        if len(found) > LARGEST or one.unconsumed_tail:
+        if len(found) > most or one.unconsumed_tail:
             raise BodyWrong(_TOO_LONG)
         body = one.unused_data
         if not one.eof or body[:2] != _GZIP:

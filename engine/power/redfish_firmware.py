@@ -22,7 +22,7 @@ from .redfish_line import Answer
 from .redfish_session import RedfishSession
 
 MOST_BYTES = 512 << 20
-_FAILED = ("exception", "killed", "cancelled", "interrupted", "failed")
+_FAILED = ("exception", "killed", "cancelled", "interrupted", "failed", "error")
 _ENDED = ("completed",)
 _GONE = (404, 410)
 TaskState = Literal["none", "running", "completed", "failed", "vanished"]

@@ -219,7 +219,7 @@ class Walk:
                     english = [place for place in places if str(place.get("Language", "")).lower().startswith("en")]
                     for place in (english or places)[:1]:
                         uri = place.get("Uri") or place.get("PublicationUri")
-                        self.tree[path_in(uri) or f"/redfish/v1/Registries/{name}"] = self._get(self.session.path(uri))
+                        self.tree[path_in(uri) or f"/redfish/v1/Registries/{name}"] = self._counted(self.session.get_registry(uri).body)
                     return
             self._leave(name, "the service lists no such registry")
         except SessionFailed as error:

@@ -90,6 +90,8 @@ class Line:
         self.deadline = deadline
         self.answered = False
         """True if it has answered at least once."""
+        self.largest = LARGEST
+        """Bytes of an answer, packed or unpacked; a longer one is refused."""
         self._where = (address, port)
         self._greet_s = greet_s
         self._sleep = sleep
@@ -197,14 +199,14 @@ class Line:
         response = http.client.HTTPResponse(_Wire(sock, self.deadline), method=method)  # type: ignore[arg-type]  # asks for makefile alone
         response.begin()
         self.answered = True
-        body = response.read(LARGEST + 1)
-        if len(body) > LARGEST:
+        body = response.read(self.largest + 1)
+        if len(body) > self.largest:
             raise BodyWrong("longer than we read")
-        if response.length and len(body) < LARGEST:
+        if response.length and len(body) < self.largest:
             raise http.client.IncompleteRead(body, response.length)
         if response.will_close or _left_over(response):
             self.close()
-        return Answer(status=response.status, headers=response.headers, body=_object(body, response))
+        return Answer(status=response.status, headers=response.headers, body=_object(body, response, self.largest))
 
 
 @cache
@@ -244,10 +246,10 @@ def _request(method: str, path: str, where: tuple[str, int], codings: str, heade
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("ascii") + content
 
 
-def _object(body: bytes, response: http.client.HTTPResponse) -> dict[str, Json]:
+def _object(body: bytes, response: http.client.HTTPResponse, most: int) -> dict[str, Json]:
     """Raises BodyWrong, RecursionError."""
     try:
-        return parsed(unpacked(body, response.headers.get("Content-Encoding", "")), response.status)
+        return parsed(unpacked(body, response.headers.get("Content-Encoding", ""), most), response.status)
     except BodyWrong:
         if 200 <= response.status < 300:
             raise

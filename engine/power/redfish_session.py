@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from msgspec import structs
 
 from . import FailureKind, SessionFailed
-from .redfish_body import Json, member, message_ids, pointed, rows, words
+from .redfish_body import LARGEST, LARGEST_REGISTRY, Json, member, message_ids, pointed, rows, words
 from .redfish_line import ROOT, Answer, Line, service_root
 
 _LOGOUT_S = 2.0
@@ -79,6 +79,14 @@ class RedfishSession:
         if part is None:
             raise SessionFailed("unsupported", f"there is nothing at {path}#{pointer}")
         return structs.replace(answer, body=part)
+
+    def get_registry(self, said: Json) -> Answer:
+        """A registry of settings, which may be longer than other answers."""
+        self._line.largest = LARGEST_REGISTRY
+        try:
+            return self.get(said)
+        finally:
+            self._line.largest = LARGEST
 
     def members(self, said: Json, most: int) -> list[Json]:
         """The members of a collection, page by page: links, or the resources if the service includes them. A few more than

@@ -8,7 +8,8 @@ Rules
 * The type is `@odata.type`, or the older `Type`; without one, what the path and the members say.
 * A collection says what its members say, where they are written out; links alone say nothing.
 * An answer that tells of an error or of an order is no resource, and is refused with the service's words.
-* Types that say nothing of hardware are named in `SILENT`. A type in no list is refused: an empty record would claim that it was read.
+* Types that say nothing of hardware are named in `SILENT`. Of a type in no list the names of its members decide: with one that parts have
+  (`SerialNumber`, `CapacityBytes`, ...) it is refused, because an empty record would claim that it was read.
 """
 
 from __future__ import annotations
@@ -141,6 +142,31 @@ def read_body(body: Body) -> Parts:
     raise Refused(
         f"no reader knows the resource type {kind!r}" if kind else "it has no @odata.type, and its members name no known resource"
     )
+
+
+_OF_PARTS = re.compile(
+    r"(?i)(serial_?number|part_?number|model|manufacturer|firmware_?version|version_?string|capacity\w*|mac_?address(es)?|reading\w*|wwn"
+    r"|size_?in_?bytes|\w*celsius|\w*watts|speed_?mbps|total_?cores|vendor_?id|device_?id)"
+)
+_MOST_LOOKED_AT = 2000
+
+
+def _tells_of_hardware(body: Body) -> bool:
+    """Whether a member, however deep, has the name of a part's member and a value."""
+    waiting: list[object] = [body]
+    looked = 0
+    while waiting:
+        one = waiting.pop()
+        looked += 1
+        if looked > _MOST_LOOKED_AT:
+            return True
+        if isinstance(one, dict):
+            if any(_OF_PARTS.fullmatch(name) and value not in (None, "", [], {}) for name, value in one.items()):
+                return True
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one[:64]
+    return False
 
 
 def refuse_message(body: Body) -> None:

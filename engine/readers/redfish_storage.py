@@ -370,7 +370,8 @@ def volume(body: Body, controller_place: str = "") -> Parts:
     path = path_of(body)
     raid = text(body, "RAIDType")
     kind = text(body, "VolumeType")
-    if path.lower().endswith("/settings") or is_absent(body) or (kind == "RawDevice" and not raid):
+    plain = not raid and (kind == "RawDevice" or "NVMeNamespaceProperties" in body)
+    if path.lower().endswith("/settings") or is_absent(body) or plain:
         return Parts()
     size = whole(body, "CapacityBytes", most=MOST_BYTES)
     state, progress = _volume_state(body)

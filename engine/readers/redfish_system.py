@@ -2,6 +2,7 @@
 
 Traps
 * A BMC of AMI counts DIMMs in decimal megabytes and calls them MiB: 15,625 for a DIMM of 16 GiB. No DIMM has such a size.
+* The same BMC's sum is 244 GiB for 256. Of large machines only sums in steps of 8 GiB are taken, since DIMMs come so.
 * Supermicro repeats the number of the DIMM as its count of ranks (`Memory/23` has 23). Only counts that exist are taken, and not that one.
 * iDRAC says the serial number of the board where the schema has that of the system, and the service tag as its SKU. SMBIOS has the tag.
 * HPE leaves slots without a DIMM at Health `OK`; the state says `Absent`, or `DIMMStatus` says `NotPresent`.
@@ -52,6 +53,7 @@ _RANKS = (1, 2, 4, 8)
 _TPMS = {"tpm2_0": "2.0", "tpm1_2": "1.2", "tcm1_0": "TCM 1.0"}
 _BRAND = re.compile(r"(?i)\b(xeon|epyc|opteron|ryzen|core\(tm\)|atom|power\d|altra|grace|thunderx|kunpeng|neoverse|ampere)")
 _FAMILY_ONLY = re.compile(r"(?i)^(intel xeon processor|central processor|cpu|processor|multi-core .* series|intel|amd)$")
+_SMALL_GIB = 32
 MOST_SUMMED = 64
 """Processors that a summary counts; more are not believed."""
 
@@ -83,7 +85,7 @@ def system(body: Body) -> Parts:
         ),
         board=_board(body),
         firmware=firmware,
-        memory=int(gib * GIB) if 0 < gib < 1 << 20 else 0,
+        memory=int(gib * GIB) if 0 < gib < 1 << 20 and (gib <= _SMALL_GIB or gib % 8 == 0) else 0,
         slots=whole(dell, "MaxDIMMSlots", most=4096),
         processors=_summed(body),
         tpm=tpm,

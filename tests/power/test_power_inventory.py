@@ -225,6 +225,26 @@ def test_the_registry_of_the_bios(rig: Any) -> None:
     assert [(one.name, one.value, one.pending, one.type) for one in parts(found).settings] == [("Virt", False, True, "flag")]
 
 
+@pytest.mark.parametrize("long", [False, True])
+def test_a_long_registry(long: bool, rig: Any) -> None:
+    """A registry of 2 MiB is read; one of 10 MiB is left out, and so is any other answer of 2 MiB."""
+    bios, registry = f"{SYSTEM}/Bios", "/redfish/v1/Registries/BiosReg.v1"
+    entries = [{"AttributeName": f"S{n}", "Type": "Boolean", "HelpText": "x" * 2000} for n in range(5000 if long else 1000)]
+    tree = machine(**{
+        SYSTEM: typed("ComputerSystem", SYSTEM, **system(), Bios={"@odata.id": bios}, Memory={"@odata.id": f"{SYSTEM}/Memory"}),
+        f"{SYSTEM}/Memory/2": {**dimm(2), "Description": "x" * (2 << 20)},
+        "/redfish/v1": {"Registries": {"@odata.id": "/redfish/v1/Registries"}},
+        "/redfish/v1/Registries": {"Members": [{"@odata.id": registry}]},
+        registry: typed("MessageRegistryFile", registry, Location=[{"Uri": "/reg.json"}]),
+        "/reg.json": {"RegistryEntries": {"Attributes": entries}},
+        bios: typed("Bios", bios, AttributeRegistry="BiosReg.v1", Attributes={"S1": True}),
+    })  # fmt: skip
+    found, _ = rig(tree)
+    assert [one.place for one in parts(found).dimms] == ["A1"]
+    assert len(parts(found).settings) == (1 if long else 1000)
+    assert [("registry" in one.name or "Memory/2" in one.name) for one in found.left_out] == [True] * (2 if long else 1)
+
+
 def test_a_system_that_cannot_be_read(rig: Any) -> None:
     tree = machine()
     tree[SYSTEM] = (500, {}, {})

@@ -75,6 +75,17 @@ def test_inventory(emulator: int) -> None:
     assert [one.part for one in found.parts.firmware] == ["bmc"]
 
 
+def test_firmware_and_bios(emulator: int) -> None:
+    """Its fake machines have neither. The update service reads the request, and says so in its words."""
+    failed = redfish(emulator, uuid=ONE).stage_firmware("bios.bin", b"x", "https://192.0.2.1/bios.bin", [f"/redfish/v1/Systems/{ONE}"])
+    assert isinstance(failed, PowerFailed), failed
+    assert "HTTP 5" in failed.message or "BIOS" in failed.message
+    none = redfish(emulator, uuid=ONE).stage_firmware("bios.bin", b"x", "https://192.0.2.1/bios.bin")
+    assert isinstance(none, PowerFailed), none
+    assert "HTTP 400" in none.message  # without targets
+    assert isinstance(redfish(emulator, uuid=ONE).set_bios({"BootMode": "Uefi"}), PowerFailed)
+
+
 def test_power(emulator: int) -> None:
     power = redfish(emulator, uuid=ONE)
     assert power.set("on") == PowerDone(state=PowerState.ON)

@@ -220,7 +220,10 @@ def test_a_registry() -> None:
         ('{"a": 1', "it is not valid JSON"),
         ("[1, 2]", "its JSON is not one object"),
         ("[" * 100_000, "its JSON is nested too deeply"),
-        ('{"@odata.type": "#Weather.v1_0_0.Weather", "@odata.id": "/x"}', "no reader knows the resource type 'Weather'"),
+        (
+            '{"@odata.type": "#Weather.v1_0_0.Weather", "@odata.id": "/x", "Oem": {"A": {"Model": "B"}}}',
+            "no reader knows the resource type 'Weather'",
+        ),
         ('{"error": {"message": "see", "@Message.ExtendedInfo": [{"Message": "A licence is missing."}]}}', "error: A licence is missing."),
         ('{"@Message.ExtendedInfo": []}', "the answer to an order"),
         ('{"Hello": 1}', "it has no @odata.type"),
@@ -265,7 +268,7 @@ def tree() -> dict[str, Any]:
         f"{SYSTEM}/Bios": ("Bios", {"Attributes": {"ProcVirtualization": "Disabled", "Cores": 0}}),
         f"{SYSTEM}/Bios/Settings": ("Bios", {"Attributes": {"ProcVirtualization": "Enabled", "Cores": 0}}),
         "/redfish/v1/Registries/R": ("AttributeRegistry", {"RegistryEntries": REGISTRY}),
-        f"{SYSTEM}/Odd": ("Weather", {}),
+        f"{SYSTEM}/Odd": ("Weather", {"Model": "B"}),
     }  # fmt: skip
     return {path: {"@odata.id": path, "@odata.type": f"#{kind}.v1_0_0.{kind}", **body} for path, (kind, body) in found.items()}
 
@@ -295,7 +298,7 @@ def test_a_tree_is_one_machine() -> None:
         ("Model", None, None, "text"),
         ("SetupPassword", None, None, "password"),
     ]
-    assert told.odd == (f"{SYSTEM}/Odd: no reader knows the resource type 'Weather'",)
+    assert told.odd == (f"{SYSTEM}/Odd: no reader knows the resource type 'Weather', which tells of hardware",)
 
 
 def test_the_wanted_system_among_several() -> None:

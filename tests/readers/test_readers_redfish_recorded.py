@@ -190,7 +190,8 @@ def same(kind: str, name: str, theirs: Any, ours: Parts) -> int:
             theirs.power_state.value.lower() if theirs.power_state and theirs.power_state.value in ("On", "Off") else ""
         ), name
         if theirs.memory_summary and theirs.memory_summary.size_gib:
-            assert ours.memory == int(theirs.memory_summary.size_gib * GIB), name
+            size = theirs.memory_summary.size_gib
+            assert ours.memory == (size * GIB if size % 8 == 0 else 0), name
     elif kind == "Drive":
         (drive,) = ours.drives
         assert (drive.size, drive.model) == (theirs.capacity_bytes or 0, (theirs.model or "").strip()), name
