@@ -180,6 +180,7 @@ SAYS: dict[str, dict[str, str]] = {
         "never_calls_back": "Its kernel starts, and the engine hears nothing from it.",
         "disk_fails": "Each write to any of its disks ends in an I/O error.",
         "disks_mb": "Sizes of its disks in MiB, in place of its own. `[]`: no disk. From the start only.",
+        "dimms_out": "How many of its DIMMs are not seated. Its tools report their slots as empty.",
         "odd_disks": "Its bays report removable disks. A 4 GB eMMC and a LUN over four paths come before them. From the start only.",
         "bios_lies": "Its BIOS accepts each setting and changes nothing.",
         "raid_lies": "Its RAID controller accepts each order and makes no volume.",
