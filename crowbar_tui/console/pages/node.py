@@ -31,6 +31,10 @@ STATE = {"active": "good", "transition": "busy", "todo": "", "blocked": "dim", "
 _STAGE = {"done": "good", "now": "busy", "error": "bad", "todo": "dim"}
 
 
+MADE_OF = 1
+"""Number of the lower part with what the machine is made of. Nothing is shown of a machine that nobody has looked at."""
+
+
 def labelled(label: str, text: str, columns: int, style: str) -> list[Line]:
     """A label and a text on as many lines as it needs."""
     return [line((f" {'' if i else label:<6}", "dim"), (part, style)) for i, part in enumerate(wrap(text, columns - 8))]
@@ -318,7 +322,10 @@ class NodeScreen(Listing):
 
     def press(self, key: str) -> bool:
         if key == "o":
+            page = self.page()
             self.part = (self.part + 1) % 4
+            if self.part == MADE_OF and page is not None and not page.made_of:
+                self.part += 1
             return True
         if key in ("tab", "shift+tab"):
             order = self.session.order
