@@ -52,6 +52,11 @@ def read(text: str) -> Parts:
     if not found:
         rows = [row for row in plain.lines(text) if not row.startswith("#")]
         raise Refused(f"dmidecode printed no structure; it said: {plain.first(rows) or 'nothing'}")
+    return of_structures(found)
+
+
+def of_structures(found: list[Structure]) -> Parts:
+    """What the structures say, whether dmidecode printed them or they are of the table itself."""
     by_type: dict[int, list[Structure]] = {}
     for one in found[:MOST_ITEMS]:
         by_type.setdefault(one.type, []).append(one)
