@@ -13,7 +13,7 @@ from collections import Counter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from engine.parts import Card, Dimm, Firmware, Parts, Piece, PowerSupply, Processor, Product
+from engine.parts import Card, Dimm, Firmware, NetPort, Parts, Piece, PowerSupply, Processor, Product
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
 
@@ -52,6 +52,11 @@ def read(text: str) -> Parts:
     if not found:
         rows = [row for row in plain.lines(text) if not row.startswith("#")]
         raise Refused(f"dmidecode printed no structure; it said: {plain.first(rows) or 'nothing'}")
+    return of_structures(found)
+
+
+def of_structures(found: list[Structure]) -> Parts:
+    """What the structures say, whether dmidecode printed them or they are of the table itself."""
     by_type: dict[int, list[Structure]] = {}
     for one in found[:MOST_ITEMS]:
         by_type.setdefault(one.type, []).append(one)
@@ -68,6 +73,7 @@ def read(text: str) -> Parts:
             _processor(one) for one in by_type.get(4, ()) if "Status" in one.values and one.get("Type") in ("", "Central Processor")
         ),
         dimms=_dimms(by_type),
+        ports=_ports(by_type),
         cards=_cards(by_type),
         supplies=tuple(supply for one in by_type.get(39, ()) if (supply := _supply(one)) is not None),
         tpm=Piece(vendor=tpm.get("Vendor ID"), model=tpm.get("Description")) if tpm else None,
@@ -140,6 +146,21 @@ def _firmware(by_type: dict[int, list[Structure]]) -> tuple[Firmware, ...]:
         name, version = one.get("Firmware Component Name"), one.get("Firmware Version")
         if name and version:
             out.append(Firmware(part=name, version=version, name=name, date=plain.date(one.get("Release Date"))))
+    for one in by_type.get(216, ()):
+        if one.title.endswith("Version Indicator") and (version := one.get("Firmware Version String", "Version Data")):
+            part = "cpld" if "CPLD" in one.get("Firmware Type") else one.get("Firmware Type")
+            out += [Firmware(part=part, version=version, name=one.get("Firmware Name String"))] if part else []
+    return tuple(out)
+
+
+def _ports(by_type: dict[int, list[Structure]]) -> tuple[NetPort, ...]:
+    """HPE's own structures: `NIC 1: PCI device 02:00.0, MAC address 02:00:00:00:00:01`."""
+    out = []
+    for one in (one for kind in (209, 221, 233) for one in by_type.get(kind, ())):
+        for place, value in one.values.items() if "NIC PCI and MAC" in one.title else ():
+            found = re.fullmatch(r"PCI device ([0-9a-f]{2}:[01][0-9a-f]\.[0-7]), MAC address (\S{17})", value, re.IGNORECASE)
+            if found and (address := plain.mac(found[2])):
+                out.append(NetPort(place=place, pci=found[1].lower(), mac=address, kind="ethernet"))
     return tuple(out)
 
 

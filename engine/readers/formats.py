@@ -34,6 +34,7 @@ from engine.readers import (
     redfish_formats,
     smart,
     smart_text,
+    smbios,
 )
 from engine.readers.report import Refused
 
@@ -49,6 +50,7 @@ class ReportFormat(Struct, frozen=True):
 FORMATS: dict[str, ReportFormat] = {
     "node-facts": ReportFormat("what the kernel says of a machine", node_facts.read, node_facts.looks, ""),
     "dmidecode": ReportFormat("SMBIOS tables", dmidecode.read, dmidecode.looks, "dmidecode"),
+    "smbios": ReportFormat("SMBIOS tables in octets", smbios.read, smbios.looks, "cat /sys/firmware/dmi/tables/DMI", octets=True),
     "lshw-json": ReportFormat("the whole machine", lshw.read_json, lshw.looks_json, "lshw -json"),
     "lshw-xml": ReportFormat("the whole machine", lshw.read_xml, lshw.looks_xml, "lshw -xml"),
     "lshw": ReportFormat("the whole machine, as text", lshw.read_text, lshw.looks_text, "LC_ALL=C lshw"),

@@ -37,10 +37,8 @@ def read(text: str) -> Parts:
 
 def _drive(path: str, page: str) -> Drive:
     one = plain.pairs(page.splitlines())
-    block = plain.leading(
-        one.get("Logical  Sector size") or one.get("Logical/Physical Sector size") or one.get("Logical Sector size"), "bytes"
-    )
-    sectors = plain.integer(one.get("LBA48  user addressable sectors")) or plain.integer(one.get("LBA    user addressable sectors"))
+    block = plain.leading(one.get("Logical Sector size") or one.get("Logical/Physical Sector size"), "bytes")
+    sectors = plain.integer(one.get("LBA48 user addressable sectors")) or plain.integer(one.get("LBA user addressable sectors"))
     if sectors == _LBA28:
         sectors = 0
     rate = one.get("Nominal Media Rotation Rate", "")

@@ -135,9 +135,8 @@ def _bare(field: str, name: str, nameless: list[Any], groups: list[list[Told]], 
         for at, one in zip(here, nameless, strict=True):
             groups[at].append((name, one))
     elif nameless:
-        odd.append(
-            f"{field}: {name} tells {len(nameless)} without a place, {groups[here[0]][0][0]} tells {len(here)}; those of {name} are left out"
-        )
+        other = groups[here[0]][0][0]
+        odd.append(f"{field}: {name} tells {len(nameless)} without a place, {other} tells {len(here)}; those of {name} are left out")
 
 
 def _find(field: str, one: Any, groups: list[list[Told]], index: dict[tuple[str, str], list[int]], used: set[int]) -> int:

@@ -139,7 +139,7 @@ def pairs(rows: Iterable[str], separator: str = ":") -> dict[str, str]:
     for row in rows:
         key, found, value = row.partition(separator)
         if found:
-            out.setdefault(key.strip(), value.strip())
+            out.setdefault(" ".join(key.split()), value.strip())
     return out
 
 
