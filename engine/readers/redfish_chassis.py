@@ -108,7 +108,7 @@ def _supply(body: Body) -> tuple[PowerSupply | None, str]:
 
 def _supply_place(body: Body) -> str:
     bay = whole(oem(body, "Hpe", "Hp"), "BayNumber", most=100)
-    member = text(body, "MemberId")
+    member = text(body, "MemberId", "Id")
     name = text(body, "Name")
     generic = re.fullmatch(r"(?i)(hpe?server)?power ?supply( bay)?|nil", name)
     numbered = f"PSU {member}" if member else ""

@@ -134,6 +134,10 @@ def test_a_line_of_a_bmc() -> None:
         ({"Id": "Previous-159-1.2.4__BIOS.Setup.1-1", "Name": "BIOS", "Version": "1.2.4"}, []),
         ({"Id": "Installed-159-1.8__BIOS.Setup.1-1", "Name": "BIOS", "Version": "1.8"}, [("bios", "1.8", "")]),
         ({"Id": "Installed-0-9__NIC.Slot.5-1", "Name": "Mellanox", "Version": "24.4", "ReleaseDate": "00:00:00Z"}, [("nic", "24.4", "NIC.Slot.5-1")]),
+        (
+            {"Id": "Installed-0-2.1__Disk.Bay.0:Enclosure.Internal.0-1", "Name": "PCIe SSD in Slot 0", "Version": "2.1"},
+            [("drive", "2.1", "Disk.Bay.0:Enclosure.Internal.0-1")],
+        ),
         ({"Id": "2", "Name": "System ROM", "Version": "U30 v2.1", "Oem": {"Hpe": {"DeviceContext": "System Board"}}}, [("bios", "U30 v2.1", "")]),
         ({"Id": "8", "Name": "Redundant System ROM", "Version": "U30", "Oem": {"Hpe": {"DeviceContext": "System Board"}}}, [("redundant bios", "U30", "")]),
         ({"Id": "BMC-Backup", "Name": "Firmware:BMC", "Version": "1", "Status": {"State": "StandbySpare"}}, [("backup bmc", "1", "BMC-Backup")]),
