@@ -305,6 +305,26 @@ def test_a_tree_is_one_machine() -> None:
     assert told.odd == (f"{SYSTEM}/Odd: no reader knows the resource type 'Weather', which tells of hardware",)
 
 
+def test_a_card_and_its_function() -> None:
+    device = f"{CHASSIS}/PCIeDevices/slot_3"
+    found = {
+        device: {
+            "@odata.type": "#PCIeDevice.x",
+            "Id": "slot_3",
+            "Model": "A100",
+            "Slot": {"Location": {"PartLocation": {"ServiceLabel": "Slot 3"}}},
+        },
+        f"{device}/PCIeFunctions/0": {
+            "@odata.type": "#PCIeFunction.x",
+            "VendorId": "0x10DE",
+            "DeviceId": "0x20F1",
+            "DeviceClass": "DisplayController",
+        },
+    }
+    (card,) = redfish_tree.read_tree(found).cards
+    assert (card.place, card.model, card.id, card.kind) == ("Slot 3", "A100", "10de:20f1", "display controller")
+
+
 def test_the_wanted_system_among_several() -> None:
     other = redfish_tree.read_tree(tree(), serial="h")
     assert other.system is not None
