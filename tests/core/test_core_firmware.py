@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -100,7 +99,6 @@ def test_the_most_exact_wish_counts() -> None:
 # -- when an update counts --
 
 WANT, OLD = "2.0.0", "1.0.0"
-Steps = list[tuple[Callable[..., FirmwareUpdate], Any]]
 ACCEPTED = (update.accepted,)
 GONE = (update.gone,)
 
