@@ -22,7 +22,7 @@ from ..readers.redfish_json import path_in
 from ..readers.report import Refused
 from . import BiosRead, BiosWritten, SessionFailed
 from .redfish_body import Json, member, rows
-from .redfish_inventory import Walk
+from .redfish_inventory import Walk, named
 from .redfish_line import Answer
 from .redfish_session import RedfishSession
 
@@ -57,16 +57,18 @@ def write_bios(session: RedfishSession, system: str, settings: Mapping[str, Valu
     path = _path(session, system)
     bios = session.get(path)
     about = member(bios.body, "@Redfish.Settings")
+    if not about and (link := member(bios.body, "links").get("Settings")):  # iLO 4
+        about = {"SettingsObject": named(link)}
     place, answer = _written(session, path, bios, about, dict(settings))
     task = session.task_of(answer)
     if not task and "OnReset" not in _times(about) and "/system.embedded." in path.lower() and place != path:
         task = _dell_job(session, system, place)
     if task and (why := session.task_failed(task)):
         raise SessionFailed("refused", f"it accepted the settings, and {why}")
-    shown = member(session.get(place).body, "Attributes")
+    shown = reader.attributes_of(session.get(place).body)
     waiting = tuple(name for name, value in settings.items() if shown.get(name) == value)
     other = [name for name, value in settings.items() if name in shown and shown[name] != value]
-    now = member(session.get(path).body, "Attributes")
+    now = reader.attributes_of(session.get(path).body)
     applied = tuple(name for name, value in settings.items() if now.get(name) == value)
     if other and not set(other) <= set(applied) and place != path:
         raise SessionFailed("not_obeyed", f"it accepted {other[0]}={settings[other[0]]}, and shows {shown[other[0]]}")
@@ -74,7 +76,8 @@ def write_bios(session: RedfishSession, system: str, settings: Mapping[str, Valu
 
 
 def _path(session: RedfishSession, system: str) -> str:
-    link = session.get(system).body.get("Bios")
+    body = session.get(system).body
+    link = named(body.get("Bios") or member(member(member(body, "Oem"), "Hp"), "links").get("BIOS"))
     if not link:
         raise SessionFailed("unsupported", "its system has no BIOS settings by Redfish")
     return session.path(link, system).rstrip("/")
@@ -87,7 +90,8 @@ def _times(about: Json) -> list[str]:
 
 def _written(session: RedfishSession, path: str, bios: Answer, about: Json, settings: dict[str, Json]) -> tuple[str, Answer]:
     """Where the settings went, and the answer."""
-    body: dict[str, Json] = {"Attributes": settings}
+    flat = not isinstance(bios.body.get("Attributes"), dict)  # iLO 4
+    body: dict[str, Json] = dict(settings) if flat else {"Attributes": settings}
     if "OnReset" in _times(about):
         body["@Redfish.SettingsApplyTime"] = {"@odata.type": "#Settings.v1_1_0.PreferredApplyTime", "ApplyTime": "OnReset"}
     link = about.get("SettingsObject")
@@ -98,7 +102,7 @@ def _written(session: RedfishSession, path: str, bios: Answer, about: Json, sett
     except SessionFailed as error:
         if error.failed.kind != "unsupported" or place == path:
             raise
-        return path, session.patch(path, {"Attributes": settings}, bios)
+        return path, session.patch(path, dict(settings) if flat else {"Attributes": settings}, bios)
 
 
 def _dell_job(session: RedfishSession, system: str, place: str) -> str:

@@ -97,8 +97,9 @@ def _staged(session: RedfishSession, answer: Answer) -> FirmwareStaged:
     path = session.task_of(answer)
     if not path:
         said = answer.headers.get("Location") or answer.body.get("@odata.id") or ""
-        found = re.search(r"/redfish/v1/[A-Za-z0-9./_-]{1,200}", f"{said} {message_ids(answer.body)} {json.dumps(answer.body)[:4000]}")
-        named = found[0].rstrip(".") if found and re.search("(?i)task|job", found[0]) else ""
+        whole = f"{said} {message_ids(answer.body)} {json.dumps(answer.body)[:8000]}"
+        paths = (found[0].rstrip(".") for found in re.finditer(r"/redfish/v1/[A-Za-z0-9./_-]{1,200}", whole))
+        named = next((one for one in paths if re.search("(?i)/(task|job)[a-z]*/[^/]", one)), "")
         path = session.path(named) if named else ""
     return FirmwareStaged(task=path)
 

@@ -37,7 +37,8 @@ FOLLOWED: dict[str, tuple[tuple[int, str], ...]] = {
         *((FIRST, f"Links.{name}") for name in ("Chassis", "ManagedBy")),
         *((SECOND, name) for name in ("Bios", "SimpleStorage", "PCIeDevices", "GraphicsControllers")),
         *((SECOND, f"Oem.Hpe.Links.{name}") for name in ("SmartStorage", "NetworkAdapters", "PCIDevices")),
-        *((SECOND, f"Oem.Hp.links.{name}") for name in ("SmartStorage", "NetworkAdapters", "PCIDevices", "FirmwareInventory", "Memory")),
+        *((SECOND, f"Oem.Hp.links.{name}") for name in ("SmartStorage", "NetworkAdapters", "PCIDevices")),
+        *((SECOND, f"Oem.Hp.links.{name}") for name in ("FirmwareInventory", "Memory", "BIOS")),
         *((SECOND, f"links.{name}") for name in ("Memory", "Processors")),
         (LAST, "LogServices"),
     ),
@@ -49,6 +50,7 @@ FOLLOWED: dict[str, tuple[tuple[int, str], ...]] = {
     "Manager": ((FIRST, "EthernetInterfaces"), (LAST, "LogServices")),
     "Storage": ((FIRST, "Drives"), (FIRST, "Volumes"), (FIRST, "Controllers")),
     "Bios": ((SECOND, "@Redfish.Settings.SettingsObject"),),
+    "HpBios": ((SECOND, "links.Settings"),),
     "HpeSmartStorage": ((SECOND, "Links.ArrayControllers"), (SECOND, "Links.HostBusAdapters")),
     "HpSmartStorage": ((SECOND, "links.ArrayControllers"), (SECOND, "links.HostBusAdapters")),
     "HpeSmartStorageArrayController": tuple((SECOND, f"Links.{name}") for name in ("PhysicalDrives", "LogicalDrives", "StorageEnclosures")),
@@ -108,7 +110,7 @@ class Walk:
 
     def _add(self, rank: int, link: Json) -> None:
         try:
-            path = self.session.path(link).partition("#")[0].rstrip("/")
+            path = self.session.path(named(link)).partition("#")[0].rstrip("/")
         except SessionFailed as error:
             self._leave(str(link)[:100], error.failed.message)
             return
@@ -226,6 +228,11 @@ class Walk:
             if error.failed.kind == "authentication":
                 raise
             self._leave(f"the registry {name}", error.failed.message)
+
+
+def named(link: Json) -> Json:
+    """iLO 4 says `href` where DSP0266 says `@odata.id`."""
+    return {"@odata.id": link["href"]} if isinstance(link, dict) and "href" in link and "@odata.id" not in link else link
 
 
 def _is_collection(path: str) -> bool:

@@ -125,23 +125,27 @@ def read(said: str) -> Parts:
     return read_body(object_of(said))
 
 
-def read_body(body: Body) -> Parts:
-    """The same of an object. Raises Refused."""
+def read_body(body: Body, depth: int = 0) -> Parts:
+    """The same of an object, which is in so many collections. Raises Refused."""
+    if depth > _MOST_DEPTH:
+        raise Refused("its collections are nested too deeply")
     refuse_message(body)
     if "SystemConfiguration" in body:
         return bios.dell_profile(body)
     kind = type_of(body)
     if kind.endswith("Collection") or (kind not in READERS and "Members" in body and kind not in SILENT):
         own = READERS[kind](body) if kind in READERS else Parts()
-        return joined([own, *(_member(one, kind) for one in _written_out(body))])
+        return joined([own, *(_member(one, kind, depth + 1) for one in _written_out(body))])
     reader = READERS.get(kind)
     if reader is not None:
         return bounded(reader(body))
     if kind in SILENT or _SILENT_OEM.fullmatch(kind):
         return Parts()
-    raise Refused(
-        f"no reader knows the resource type {kind!r}" if kind else "it has no @odata.type, and its members name no known resource"
-    )
+    if kind and not _tells_of_hardware(body):
+        return Parts()
+    if kind:
+        raise Refused(f"no reader knows the resource type {told(kind, 60)!r}, which tells of hardware")
+    raise Refused("it has no @odata.type, and its members name no known resource")
 
 
 _OF_PARTS = re.compile(
@@ -149,6 +153,7 @@ _OF_PARTS = re.compile(
     r"|size_?in_?bytes|\w*celsius|\w*watts|speed_?mbps|total_?cores|vendor_?id|device_?id)"
 )
 _MOST_LOOKED_AT = 2000
+_MOST_DEPTH = 3
 
 
 def _tells_of_hardware(body: Body) -> bool:
@@ -185,11 +190,11 @@ def refuse_message(body: Body) -> None:
         raise Refused("it is the answer to an order, and not a resource")
 
 
-def _member(body: Body, collection: str) -> Parts:
+def _member(body: Body, collection: str, depth: int) -> Parts:
     """A member that is written out; one that cannot be read is left out with a note."""
     known = kind_of(body) or collection.removesuffix("Collection").replace("Procssor", "Processor")
     try:
-        return read_body(body if kind_of(body) else {**body, "@odata.type": f"#{known}.x"})
+        return read_body(body if kind_of(body) else {**body, "@odata.type": f"#{known}.x"}, depth)
     except Refused as refusal:
         return Parts(odd=(f"a member of the collection: {refusal}",))
 

@@ -40,6 +40,7 @@ _MODES: dict[str, Literal["bios", "efi"]] = {
 _MODE_NAMES = re.compile(
     r"(?i)(bootmodes_systembootmode|bootmode|bootmodeselect(_[0-9a-f]{4})?|system boot mode|boot mode select|boot_mode)"
 )
+_OF_ILO4 = frozenset({"Type", "Modified", "Name", "Description", "Id", "AttributeRegistry", "ETag"})
 _SIGNS = ("EQU", "NEQ", "GTR", "GEQ", "LSS", "LEQ")
 _PENDING = re.compile(r"(?i)/(settings|sd|pending)$")
 
@@ -82,8 +83,18 @@ def settings_in(found: Json, pending: bool = False) -> tuple[tuple[BiosSetting, 
 def bios(body: Body) -> Parts:
     """A Bios, or its settings resource: there the values wait for a reboot."""
     pending = _PENDING.search(path_of(body)) is not None
-    made, odd = settings_in(body.get("Attributes"), pending)
+    made, odd = settings_in(attributes_of(body), pending)
     return Parts(settings=made, odd=odd, boot_mode="" if pending else mode_of(made))
+
+
+def attributes_of(body: Body) -> Body:
+    """Name and value of each setting. iLO 4 has them beside the members of the resource itself."""
+    found = body.get("Attributes")
+    if isinstance(found, dict):
+        return found
+    if kind_of(body) != "HpBios":
+        return {}
+    return {name: value for name, value in body.items() if name not in _OF_ILO4 and "@" not in name and not isinstance(value, dict | list)}
 
 
 def mode_of(settings: tuple[BiosSetting, ...]) -> Literal["", "bios", "efi"]:

@@ -108,7 +108,7 @@ def _supply(body: Body) -> tuple[PowerSupply | None, str]:
 
 def _supply_place(body: Body) -> str:
     bay = whole(oem(body, "Hpe", "Hp"), "BayNumber", most=100)
-    member = text(body, "MemberId")
+    member = text(body, "MemberId", "Id")
     name = text(body, "Name")
     generic = re.fullmatch(r"(?i)(hpe?server)?power ?supply( bay)?|nil", name)
     numbered = f"PSU {member}" if member else ""
@@ -224,7 +224,7 @@ def pcie_device(body: Body) -> Parts:
         return Parts()
     slot = inner(body, "Slot")
     name = text(body, "Name")
-    place = first((label(slot), label(body), text(body, "DeviceLocation", "LocationString", "Location"), _slot_of(body), name_of(body)))
+    place = first((label(slot), label(body), text(body, "LocationString", "DeviceLocation", "Location"), _slot_of(body), name_of(body)))
     model = first((text(body, "Model"), "" if re.match("(?i)pcie ?device", name) else name, text(body, "Description")))
     version = first((text(body, "FirmwareVersion"), text(inner(body, "FirmwareVersion", "Current"), "VersionString")))
     kind = _class_of(body)

@@ -60,9 +60,9 @@ def software(body: Body) -> Parts:
     if not version or _NONE.fullmatch(version) or (dell and dell[1] not in ("Installed", "Current")):
         return Parts()
     place = told(dell[2]).removesuffix(":LC.Embedded.1") if dell else ""
-    said = f"{own if not own.isdigit() and not dell else ''} {place} {name} {text(body, 'SoftwareId')}"
+    said = f"{own if not own.isdigit() and not dell else ''} {place.partition(':')[0]} {name} {text(body, 'SoftwareId')}"
     kind = part_of(said)
-    if name.startswith("Firmware:DEVICE-") and kind in ("bios", "bmc"):  # Lenovo: the ROM of a card
+    if name.startswith("Firmware:DEVICE-") and kind in ("bios", "bmc", "other"):  # Lenovo: the ROM of a card
         kind = "card"
     spare = _SPARE.search(f"{own} {name}")
     if "pending" in own.lower() or state_of(body) == "disabled":
@@ -88,7 +88,7 @@ def part_of(said: str) -> str:
 
 def _place(kind: str, dell: str, context: str, own: str, related: str) -> str:
     if dell:
-        return "" if kind in ("bios", "bmc", "tpm") else dell
+        return "" if kind in ("bios", "bmc", "tpm", "cpld") else dell
     if context:
         return "" if context.lower() in _ON_BOARD else context
     if kind in ("bios", "bmc") and (

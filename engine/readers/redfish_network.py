@@ -6,6 +6,7 @@ read as a port by itself; `redfish_tree` joins those with one MAC or one place.
 Traps
 * `Port` is also a port of a SAS controller or of a switch. Only those with an Ethernet or InfiniBand side are network ports.
 * Lenovo's `PortMaxSpeedbps` is 1,073,741,824 for every port, and `MaxSpeedGbps` 1. A fastest speed below the present one is not told.
+* The system's side of the line to its own BMC (`ToManager`) is an EthernetInterface too, and no port of the machine.
 * An address of 0.0.0.0 or `::` is none. HPE says 255.255.255.255 as the mask of none.
 """
 
@@ -52,7 +53,8 @@ def ethernet(body: Body) -> Parts:
     of_bmc = "/managers/" in path.lower() or (not path and re.search(r"(?i)manager|bmc|ilo|idrac", text(body, "Name")) is not None)
     if of_bmc:
         return Parts(bmcs=_line(body))
-    if text(body, "EthernetInterfaceType") == "Virtual" or is_absent(body):
+    to_bmc = "HostInterface" in inner(body, "Links") or name_of(body).lower() == "tomanager"
+    if to_bmc or text(body, "EthernetInterfaceType") == "Virtual" or is_absent(body):
         return Parts()
     mac = _mac(body)
     link = _link(body.get("LinkStatus"))

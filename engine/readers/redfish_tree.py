@@ -305,12 +305,15 @@ def _cards(cards: tuple[Card, ...]) -> tuple[Card, ...]:
 
 
 def _adapter_cards(found: list[Resource]) -> Iterable[Card]:
-    """Adapters first; a function's card has its PCI numbers, and is that of its adapter."""
-    adapters = {one.path.lower(): one.parts.cards[0].place for one in found if one.kind == "NetworkAdapter" and one.parts.cards}
-    for one in sorted(found, key=lambda one: (one.kind == "NetworkDeviceFunction", one.kind != "NetworkAdapter", one.path)):
-        place = adapters.get(one.path.lower().partition("/networkdevicefunctions/")[0], "")
+    """Adapters and devices first; the card of a function has its PCI numbers, and is that of its adapter or device."""
+    owners = {
+        one.path.lower(): one.parts.cards[0].place for one in found if one.kind in ("NetworkAdapter", "PCIeDevice") and one.parts.cards
+    }
+    functions = ("NetworkDeviceFunction", "PCIeFunction")
+    for one in sorted(found, key=lambda one: (one.kind in functions, one.kind != "NetworkAdapter", one.path)):
+        place = owners.get(re.sub("/(networkdevicefunctions|pciefunctions)/.*", "", one.path.lower()), "")
         for card in one.parts.cards:
-            yield structs.replace(card, place=place or card.place) if one.kind == "NetworkDeviceFunction" else card
+            yield structs.replace(card, place=place) if place and one.kind in functions else card
 
 
 def _same_card(one: Card, other: Card) -> bool:

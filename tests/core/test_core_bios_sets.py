@@ -17,13 +17,13 @@ from engine.core.hardware.bios_sets import BiosComparison, BiosFamily, BiosSet, 
 from engine.files.bios_file import read_families
 from engine.files.mistakes import Mistakes
 from engine.parts import BiosCondition, BiosDependency, BiosSetting
-from engine.readers import redfish
+from engine.readers import redfish, redfish_tree
 from engine.reasons import Reason, sentence
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "barclamps" / "bios" / "sets.yml"
 sys.path.insert(0, str(ROOT / "tests" / "readers"))
-from redfish_recordings import ALL, absent  # noqa: E402 - of another folder of tests
+from redfish_recordings import ALL, TREES, known  # noqa: E402 - of another folder of tests
 
 DELL = BiosFamily(
     name="dell",
@@ -237,7 +237,7 @@ def test_the_shipped_sets() -> None:
         assert {"default", "Virtualization", "Storage"} <= family.sets.keys(), family.name
 
 
-@absent
+@known
 def test_each_shipped_setting_was_seen() -> None:
     """In the recorded BIOS resources: each name of a family's sets with this very value."""
     seen: set[tuple[str, Any]] = set()
@@ -252,3 +252,28 @@ def test_each_shipped_setting_was_seen() -> None:
                 if not any(known == value and fnmatch.fnmatchcase(setting, name) for setting, known in seen):
                     bad.append((family.name, name, value))
     assert not bad
+
+
+@known
+@pytest.mark.parametrize(
+    ("machine", "family"),
+    [
+        ("mockups-dell", "dell-poweredge"),
+        ("mockups-hpe", "hpe-proliant"),
+        ("mockups-lenovo", "lenovo-thinksystem"),
+        ("mockups-supermicro", "supermicro"),
+    ],
+)
+def test_recorded_machines_are_ready_for_virtualization(machine: str, family: str) -> None:
+    """They were recorded in clouds: their BIOS has what the set wants, and nothing is refused or written."""
+    parts = redfish_tree.read_tree(TREES[machine])
+    assert parts.system is not None
+    wanted = wanted_bios(shipped(), parts.system.vendor, parts.system.model, {"nova-compute": "Virtualization"})
+    assert isinstance(wanted, WantedBios)
+    assert wanted.family == family
+    found = compare(wanted, parts.settings, parts.dependencies)
+    assert found.refused == ()
+    assert found.same >= 3
+    assert found.to_write == {}
+    other = compare(WantedBios(offered=dict.fromkeys(wanted.offered, "Nonsense")), parts.settings)
+    assert len(other.to_write) + len(other.skipped) == len(wanted.offered)

@@ -12,7 +12,7 @@ import pytest
 from redfish_rig import SYSTEM, Service, redfish, system
 
 from engine.core.hardware.bios_sets import WantedBios, compare
-from engine.power import BiosRead, BiosWritten, PowerFailed
+from engine.power import BiosRead, BiosWritten, InventoryRead, PowerFailed
 
 BIOS, PLACE = f"{SYSTEM}/Bios", f"{SYSTEM}/Bios/Settings"
 JOBS = "/redfish/v1/Managers/iDRAC.Embedded.1/Jobs"
@@ -145,6 +145,30 @@ def test_a_service_without_a_place_for_settings(tmp_path: Path) -> None:
     more: dict[str, Callable[[Service], Any] | tuple[int, dict[str, str], Any]] = {f"PATCH {PLACE}": (405, {}, {}), f"PATCH {BIOS}": patch}
     with Service(tmp_path, {**machine.replies(), **more}) as service:
         assert redfish(service.port).set_bios({"Cores": 2}) == BiosWritten(accepted=("Cores",), waiting=("Cores",), applied=("Cores",))
+
+
+def test_ilo_4(tmp_path: Path) -> None:
+    """Its settings stand beside the other members, and its links say `href`."""
+    now: dict[str, Any] = {"ProcVirtualization": "Disabled", "Type": "HpBios.1.2.0", "Name": "BIOS Current Settings"}
+    waits: dict[str, Any] = {}
+    bios = lambda _: {"@odata.id": BIOS, **now, "links": {"Settings": {"href": PLACE}}}  # noqa: E731 - as short as the other replies
+    replies = {
+        **BiosState().replies(),
+        f"GET {BIOS}": bios,
+        f"GET {SYSTEM}": {**system(), "Type": "ComputerSystem.1.0.0", "Oem": {"Hp": {"links": {"BIOS": {"href": BIOS}}}}},
+        f"GET {PLACE}": lambda _: {"@odata.id": PLACE, **now, **waits},
+        f"PATCH {PLACE}": lambda service: waits.update(service.seen[-1][2]) or {},
+    }
+    with Service(tmp_path, replies) as service:
+        power = redfish(service.port)
+        found = power.inventory()
+        assert isinstance(found, InventoryRead), found
+        assert [one.name for one in found.parts.settings] == ["ProcVirtualization"]
+        wanted = WantedBios(settings={"ProcVirtualization": "Enabled"})
+        first = converged(power.bios(), wanted)
+        assert first.to_write == {"ProcVirtualization": "Enabled"}
+        assert power.set_bios(first.to_write) == BiosWritten(accepted=("ProcVirtualization",), waiting=("ProcVirtualization",))
+    assert waits == {"ProcVirtualization": "Enabled"}
 
 
 def test_idrac_gets_a_job(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from engine.parts import BiosSetting
 from engine.power.bios_tools import FILE, TOOLS, BiosTool, Racadm, Sum, ToolCommand, ToolOutput, run, unwritable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "readers"))
-from redfish_recordings import ALL, absent
+from redfish_recordings import ALL, known
 
 STAND_IN = """#!{python}
 import json, os, re, sys
@@ -127,7 +127,7 @@ def test_a_job_that_vanished_is_unknown(tmp_path: Path) -> None:
     assert bench.tool.job_state(ToolOutput(exit=1, said="ERROR: RAC904"), job).state == "unknown"
 
 
-@absent
+@known
 @pytest.mark.parametrize(
     ("name", "verdict", "reboot"),
     [
@@ -142,7 +142,7 @@ def test_what_sum_really_says(name: str, verdict: str, reboot: bool) -> None:
     assert (found.verdict, found.reboot) == (verdict, reboot)
 
 
-@absent
+@known
 def test_a_recorded_bios_is_written_as_sum_reads_it() -> None:
     """What is written for a real BIOS is read back from the written file with the same names and values."""
     tool = Sum("sum")

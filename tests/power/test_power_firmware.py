@@ -54,7 +54,14 @@ class FirmwareState:
         if self.habit == "shows it at once":
             self.version = "2.0.0"
         if self.habit == "names the task in a message":
-            return 202, {}, {"Accepted": {"code": "Base.v1_10_3.Accepted", "@Message.ExtendedInfo": [{"MessageArgs": [TASK]}]}}
+            return (
+                202,
+                {},
+                {
+                    "@odata.context": "/redfish/v1/$metadata#x",
+                    "Accepted": {"code": "Base.v1_10_3.Accepted", "@Message.ExtendedInfo": [{"MessageArgs": [TASK]}]},
+                },
+            )
         return 202, {"Location": TASK}, {}
 
     def task_reply(self, _: Service) -> Any:

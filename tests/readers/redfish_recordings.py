@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -46,3 +47,9 @@ def trees(found: list[Recording]) -> dict[str, dict[str, Any]]:
 ALL = recordings()
 TREES = trees(ALL)
 absent = pytest.mark.skipif(not ALL, reason=f"no recorded hardware at {RECORDED}")
+KNOWN = "a6b8e3b0e18b8206"
+"""Of the names of the recordings that the golden files are made from. Others are read too, and compared with nothing."""
+known = pytest.mark.skipif(
+    hashlib.sha256("\n".join(sorted(one.name for one in ALL)).encode()).hexdigest()[:16] != KNOWN,
+    reason="other recordings than those of the golden files",
+)

@@ -134,6 +134,10 @@ def test_a_line_of_a_bmc() -> None:
         ({"Id": "Previous-159-1.2.4__BIOS.Setup.1-1", "Name": "BIOS", "Version": "1.2.4"}, []),
         ({"Id": "Installed-159-1.8__BIOS.Setup.1-1", "Name": "BIOS", "Version": "1.8"}, [("bios", "1.8", "")]),
         ({"Id": "Installed-0-9__NIC.Slot.5-1", "Name": "Mellanox", "Version": "24.4", "ReleaseDate": "00:00:00Z"}, [("nic", "24.4", "NIC.Slot.5-1")]),
+        (
+            {"Id": "Installed-0-2.1__Disk.Bay.0:Enclosure.Internal.0-1", "Name": "PCIe SSD in Slot 0", "Version": "2.1"},
+            [("drive", "2.1", "Disk.Bay.0:Enclosure.Internal.0-1")],
+        ),
         ({"Id": "2", "Name": "System ROM", "Version": "U30 v2.1", "Oem": {"Hpe": {"DeviceContext": "System Board"}}}, [("bios", "U30 v2.1", "")]),
         ({"Id": "8", "Name": "Redundant System ROM", "Version": "U30", "Oem": {"Hpe": {"DeviceContext": "System Board"}}}, [("redundant bios", "U30", "")]),
         ({"Id": "BMC-Backup", "Name": "Firmware:BMC", "Version": "1", "Status": {"State": "StandbySpare"}}, [("backup bmc", "1", "BMC-Backup")]),
@@ -299,6 +303,26 @@ def test_a_tree_is_one_machine() -> None:
         ("SetupPassword", None, None, "password"),
     ]
     assert told.odd == (f"{SYSTEM}/Odd: no reader knows the resource type 'Weather', which tells of hardware",)
+
+
+def test_a_card_and_its_function() -> None:
+    device = f"{CHASSIS}/PCIeDevices/slot_3"
+    found = {
+        device: {
+            "@odata.type": "#PCIeDevice.x",
+            "Id": "slot_3",
+            "Model": "A100",
+            "Slot": {"Location": {"PartLocation": {"ServiceLabel": "Slot 3"}}},
+        },
+        f"{device}/PCIeFunctions/0": {
+            "@odata.type": "#PCIeFunction.x",
+            "VendorId": "0x10DE",
+            "DeviceId": "0x20F1",
+            "DeviceClass": "DisplayController",
+        },
+    }
+    (card,) = redfish_tree.read_tree(found).cards
+    assert (card.place, card.model, card.id, card.kind) == ("Slot 3", "A100", "10de:20f1", "display controller")
 
 
 def test_the_wanted_system_among_several() -> None:

@@ -123,6 +123,14 @@ def test_long_and_deep(name: str) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_collections_in_collections() -> None:
+    """As deep as JSON may be, and deeper than a reader may go."""
+    for depth in (1, 3, 5, 150, 300):
+        said = '{"@odata.type": "#MemoryCollection.x", "Members": [' * depth + '{"DeviceLocator": "A1", "CapacityMiB": 1024}' + "]}" * depth
+        attempt("redfish", said)
+        attempt("redfish-tree", f'{{"/redfish/v1/a": {said}}}')
+
+
 def test_a_tree_of_many_twins() -> None:
     one = {
         "@odata.type": "#NetworkAdapter.v1_0_0.NetworkAdapter",

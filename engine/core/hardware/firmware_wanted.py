@@ -92,6 +92,8 @@ def compared(have: str, want: str) -> tuple[Difference, str]:
     left, right = _numbers(have), _numbers(want)
     if left is None or right is None or left[0] != right[0]:
         return "unknown", f"which of {have} and {want} is older cannot be told"
+    if left == right:  # 2.10 and 2.10.0
+        return "same", ""
     return ("older" if left[1] < right[1] else "newer"), ""
 
 
