@@ -118,7 +118,8 @@ def _boot(said: BmcSaid) -> Check:
 
 def _clock(said: BmcSaid) -> Check:
     if said.clock_off_s is None:
-        return Check(name="clock", grade="warn", text="it does not tell its time", advice="read it by hand (ipmitool sel time get) before you believe the times in its event log")
+        doubt = "read it by hand (ipmitool sel time get) before you believe the times in its event log"
+        return Check(name="clock", grade="warn", text="it does not tell its time", advice=doubt)
     off = said.clock_off_s
     if abs(off) <= CLOCK_OFF_S:
         return Check(name="clock", grade="ok", text="right to a minute")
