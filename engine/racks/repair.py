@@ -25,6 +25,7 @@ HEALTHY: dict[str, tuple[Any, str]] = {
     "disk_fails": (False, "its disks are replaced"),
     "bios_lies": (False, "its BIOS keeps its settings"),
     "raid_lies": (False, "its RAID controller is replaced"),
+    "wipe_lies": (False, "its disks are replaced"),
     "light": ({}, "its modules and fibres are clean, and replaced by copper"),
     "stall_s": (0.0, "its firmware stalls no more"),
     "work_s": (0.0, "it works at its usual speed"),

@@ -22,6 +22,7 @@ import test_catalog_discovery as discovery
 import test_catalog_etcd as etcd
 import test_catalog_hardware as hardware
 import test_catalog_system as system
+import wipe_lab as wiping
 import writer_lab as writer
 
 Attributes = dict[str, Any]
@@ -263,6 +264,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "example-motd": example_motd,
     "ansible-python": ansible_python,
     "about-page": about_page,
+    "disk-wipe": wiping.scene,
 }
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),

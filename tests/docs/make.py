@@ -183,6 +183,7 @@ SAYS: dict[str, dict[str, str]] = {
         "odd_disks": "Its bays report removable disks. A 4 GB eMMC and a LUN over four paths come before them. From the start only.",
         "bios_lies": "Its BIOS accepts each setting and changes nothing.",
         "raid_lies": "Its RAID controller accepts each order and makes no volume.",
+        "wipe_lies": "Its disks accept each erase and keep their data.",
         "mac_of": "Its first NIC has the MAC of that machine's first NIC. From the start only.",
         "serial_of": "It has the serial number of that machine. From the start only.",
         "uuid_of": "It has the UUID of that machine. From the start only.",

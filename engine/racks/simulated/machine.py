@@ -327,6 +327,7 @@ class Machine:
             raise DiskBroken(f"disk {disk.serial}: I/O error")
         disk.wipes += 1
         disk.system = None
+        disk.certificate = {}
         disk.signature = signature
         self.save()
 
@@ -338,6 +339,7 @@ class Machine:
             disk = self.nonvolatile.disks[serial]
             disk.wipes += 1
             disk.system = None
+            disk.certificate = {}
             disk.signature = "raid-member"
         volume = Volume(name=name, level=level, disks=serials, size=size, disk=Disk(serial=f"V{serials[0]}"))
         self.nonvolatile.volumes.append(volume)

@@ -62,6 +62,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its BIOS accepts each setting and changes nothing."""
     raid_lies: bool = False
     """Its RAID controller accepts each order and makes no volume."""
+    wipe_lies: bool = False
+    """Its disks accept each erase and keep their data."""
     mac_of: str = ""
     """Its first NIC has the MAC of that machine's first NIC."""
     serial_of: str = ""
