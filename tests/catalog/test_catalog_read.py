@@ -68,6 +68,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "package-sources",
         "gunicorn-wheels",
         "about-page",
+        "disk-wipe",
         *CLOUD,
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
