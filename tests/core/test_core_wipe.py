@@ -109,7 +109,7 @@ def test_the_node_is_told_the_names_of_each_disk_and_who_approved() -> None:
     value = effective((d := rig()).world, d.at("disk-wipe"), "wipe-disks")
     assert isinstance(value, dict)
     assert (value["who"], value["machine-serial"], value["blank"]) == ("plan", "SN1", False)
-    assert [(one["serial"], one["wwn"], one["size"]) for one in value["disks"]] == [  # type: ignore[index,union-attr,call-overload]
+    assert [(one["serial"], one["wwn"], one["size"]) for one in value["disks"]] == [
         ("S-sda", "naa.sda", 960 * GB),
         ("S-sdb", "naa.sdb", 960 * GB),
     ]

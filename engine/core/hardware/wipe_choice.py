@@ -37,8 +37,7 @@ def targets(node: str, disks: list[Disk], named: Iterable[str] = (), kept: dict[
     is needed."""
     wanted = list(dict.fromkeys(named))
     for name in wanted:
-        found = [one for one in disks if name in (one.serial, one.wwn)]
-        if not found:
+        if not any(name in (one.serial, one.wwn) for one in disks):
             left = tuple(Left(disk=one, reason=reasons.wipe_not_named()) for one in disks)
             return Choice(left=left, refused=reasons.wipe_unknown(node=node, disk=name[:80]))
     double = twins(disks)
