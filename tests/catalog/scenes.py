@@ -15,6 +15,7 @@ from node_folder import Machine
 
 sys.path.append(str(Path(__file__).parents[1] / "install"))
 
+import burn_lab
 import daemons
 import names
 import ports_folder
@@ -265,6 +266,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "ansible-python": ansible_python,
     "about-page": about_page,
     "disk-wipe": wiping.scene,
+    **burn_lab.SCENES,
 }
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),

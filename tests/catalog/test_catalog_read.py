@@ -69,6 +69,12 @@ def test_shipped_roles(whole: Catalog) -> None:
         "gunicorn-wheels",
         "about-page",
         "disk-wipe",
+        "burn-in-load",
+        "burn-in-memory",
+        "burn-in-disk",
+        "burn-in-server",
+        "burn-in-network",
+        "burn-in-errors",
         *CLOUD,
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
