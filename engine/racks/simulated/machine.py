@@ -179,6 +179,8 @@ class Machine:
         self.clock_set_in = ""
         """boot_id of the boot in which its clock was set; empty: in none."""
         self.host_key = ""
+        self.serves_in = -1
+        """`nonvolatile.boots` of the boot in which it serves other nodes' burn-in; -1: in none."""
         self._file = file
         self._neighbours = neighbours
         self.bmc: Callable[[int, int, bytes], tuple[int, bytes] | None] = lambda *_asked: None
