@@ -285,7 +285,9 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return bool(self.packages) and self.jig_kind.runs == "installed node"
 
 
-FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined", "admin", "quarantine"])
+FLAGS = frozenset(
+    ["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined", "admin", "quarantine"]
+)
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 

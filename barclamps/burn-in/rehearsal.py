@@ -57,15 +57,17 @@ async def disk(machine: Machine, task: Task) -> Result:
     await task.work(seconds)
     limits = task.get("burn-in-disk-limits", {})
     own = [one for one in machine.hardware.disks if one.transport != "fc"]
-    speeds = {
-        one.serial: _SPEED[one.rotational] / (SLOW if number == machine.faults.slow_disk else 1) for number, one in enumerate(own)
-    }
+    speeds = {one.serial: _SPEED[one.rotational] / (SLOW if number == machine.faults.slow_disk else 1) for number, one in enumerate(own)}
     found: list[Found] = []
     for one in own:
         siblings = [speeds[each.serial] for each in own if each.size == one.size and each is not one]
         mine, usual = speeds[one.serial], median(siblings) if siblings else 0.0
         slow = mine < usual * (1 - limits.get("slower", 30) / 100)
-        line = f"it reads {mine:.0f} MB/s, and its {len(siblings)} siblings {usual:.0f} MB/s: {100 - mine * 100 / usual:.0f} % slower" if slow else ""
+        line = (
+            f"it reads {mine:.0f} MB/s, and its {len(siblings)} siblings {usual:.0f} MB/s: {100 - mine * 100 / usual:.0f} % slower"
+            if slow
+            else ""
+        )
         found.append(("failed" if slow else "passed", f"disk {one.serial} at {one.path} ({one.name})", line))
     return _result("burn-in-disk-report", "disks", seconds, found or [("skipped", "disks", "the machine has no disk of its own")])
 

@@ -240,7 +240,8 @@ class _Reader:
 
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
-_WHOLE = {"slow_disk": (-1, 23), 
+_WHOLE = {
+    "slow_disk": (-1, 23),
     "boot_nic": (0, 7),
     "bmc_channel": (1, 11),
     "clock_s": (-2_000_000_000, 2_000_000_000),

@@ -89,7 +89,12 @@ SLOT = "pci0000:00/0000:00:17.0/ata2/host2/target2:0:0/2:0:0:0"
 
 def port(node: int, number: int = 0, **more: Any) -> dict[str, Any]:
     tail = f"{node:02x}:{number:02x}"
-    about = {"node": f"n{node}", "name": f"eno{number + 1}", "mac": f"52:54:00:00:{tail}", "address": f"fe80::5054:ff:fe00:{tail.replace(':', '')}"}
+    about = {
+        "node": f"n{node}",
+        "name": f"eno{number + 1}",
+        "mac": f"52:54:00:00:{tail}",
+        "address": f"fe80::5054:ff:fe00:{tail.replace(':', '')}",
+    }
     return {**about, "speed": 10000, "switch": f"tor{number + 1}", "port": f"swp{node}", **more}
 
 

@@ -37,7 +37,9 @@ def wrong(found: list[tuple[str, str, str]]) -> dict[str, str]:
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 
-def drive(name: str, speed: float, wait: float = 10, kind: str = "hdd", model: str = "M", size: str = "4000", error: int = 0, rose: str = "") -> str:
+def drive(
+    name: str, speed: float, wait: float = 10, kind: str = "hdd", model: str = "M", size: str = "4000", error: int = 0, rose: str = ""
+) -> str:
     return f"{name}\tS-{name}\tbay {name[-1]}\t{kind}\t{size}\t{model}\t{speed}\t{wait}\t{error}\t{rose}"
 
 
@@ -98,7 +100,10 @@ MINE, THEIRS = "the cable of n1 e0 to tor1:swp1", "the cable of n2 e0 to tor1:sw
     ("lines", "says"),
     [
         ([measured("n2"), measured("n3")], {}),
-        ([measured("n2", lost=100), measured("n3", lost=120)], {"e0 to n2 e0": f"{MINE} loses 1.0 % of its frames, with all", "e0 to n3 e0": f"{MINE} loses 1.2 %"}),
+        (
+            [measured("n2", lost=100), measured("n3", lost=120)],
+            {"e0 to n2 e0": f"{MINE} loses 1.0 % of its frames, with all", "e0 to n3 e0": f"{MINE} loses 1.2 %"},
+        ),
         ([measured("n2", lost=100), measured("n3")], {"e0 to n2 e0": f"{THEIRS} loses 1.0 % of its frames; e0 works with another"}),
         ([measured("n2", lost=100)], {"e0 to n2 e0": f"{MINE} or {THEIRS} loses"}),
         ([measured("n2", mbps=2000), measured("n3")], {"e0 to n2 e0": f"{THEIRS} carries 2000 Mbit/s of 9000"}),
@@ -216,7 +221,10 @@ def test_no_disk_and_no_partner(machine: Any) -> None:
     assert (done.code, done.gives["burn-in-disk-report"]["skipped"]) == (0, 1)
 
 
-@pytest.mark.parametrize(("role", "tool"), [("burn-in-load", "stress-ng"), ("burn-in-memory", "memtester"), ("burn-in-disk", "fio"), ("burn-in-server", "iperf3")])
+@pytest.mark.parametrize(
+    ("role", "tool"),
+    [("burn-in-load", "stress-ng"), ("burn-in-memory", "memtester"), ("burn-in-disk", "fio"), ("burn-in-server", "iperf3")],
+)
 def test_a_missing_tool_is_told_with_the_image_that_has_it(machine: Any, role: str, tool: str) -> None:
     attributes = burn_lab.SCENES[role](machine)
     (machine.tools / tool).unlink()
@@ -342,7 +350,9 @@ def wait_for_address(spaces: tuple[str, str]) -> None:
     """Until duplicate address detection is over."""
     for space in spaces:
         for _ in range(200):
-            said = subprocess.run(["ip", "-n", space, "-j", "-6", "address", "show", "dev", "eno1"], capture_output=True, text=True, check=True)
+            said = subprocess.run(
+                ["ip", "-n", space, "-j", "-6", "address", "show", "dev", "eno1"], capture_output=True, text=True, check=True
+            )
             if any(not one.get("tentative") for row in json.loads(said.stdout) for one in row.get("addr_info", ())):
                 break
             time.sleep(0.05)

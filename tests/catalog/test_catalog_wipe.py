@@ -338,5 +338,7 @@ def test_a_real_block_device(lab: Lab, loop: Path) -> None:
     done = lab.machine.run("disk-wipe", lab.wants())
     assert (done.code, done.err) == (0, "")
     subprocess.run(["sync"], check=True)
-    backing = loop.parent / subprocess.run(["losetup", "-nO", "BACK-FILE", str(loop)], capture_output=True, text=True, check=True).stdout.strip()
+    backing = (
+        loop.parent / subprocess.run(["losetup", "-nO", "BACK-FILE", str(loop)], capture_output=True, text=True, check=True).stdout.strip()
+    )
     assert set(backing.read_bytes()) == {0}

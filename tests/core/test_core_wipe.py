@@ -127,7 +127,9 @@ def test_the_disk_with_the_system_is_kept(state: State, wanted: dict[str, Any], 
     from engine.core.hardware.wipe_choice import wipe_choice
 
     d = rig(wanted=wanted)
-    d.role("os-install", state=state, gave={"installed": {"os": "debian-12", "disk": "sda", "root": "u", "wwn": "naa.sda", "serial": "S-sda"}})
+    d.role(
+        "os-install", state=state, gave={"installed": {"os": "debian-12", "disk": "sda", "root": "u", "wwn": "naa.sda", "serial": "S-sda"}}
+    )
     found = wipe_choice(d.world, d.world.nodes["n1"], wanted)
     assert {one.disk.name: one.reason.code for one in found.left} == left
 

@@ -80,15 +80,15 @@ def cable_ports(view: View, node: Node) -> list[CablePort]:
         if nic.link and address:
             end = heard.get(nic.name, CableEnd("", "", ""))
             name = node.name.partition(".")[0]
-            out.append(
-                CablePort(node=name, name=nic.name, mac=nic.mac, address=address, speed=nic.speed, switch=end.switch, port=end.port)
-            )
+            out.append(CablePort(node=name, name=nic.name, mac=nic.mac, address=address, speed=nic.speed, switch=end.switch, port=end.port))
     return out
 
 
 def burn_in_peers(view: View, node: Node, role: NodeRole) -> Json:
     """The attribute `burn-in-peers`. Only nodes that run sledgehammer and serve now are partners."""
-    serving = [key[0] for key in view.bound.get(SERVER) or () if view.node_roles[key].state is State.ACTIVE and _there(view.nodes.get(key[0]))]
+    serving = [
+        key[0] for key in view.bound.get(SERVER) or () if view.node_roles[key].state is State.ACTIVE and _there(view.nodes.get(key[0]))
+    ]
     next_ones = after(node.id, serving)[:PARTNERS]
     own = cable_ports(view, node)
     found = partners(own, [cable_ports(view, view.nodes[one]) for one in next_ones])

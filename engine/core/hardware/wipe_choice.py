@@ -69,7 +69,8 @@ def wipe_disks(view: View, node: Node, role: NodeRole, wanted: Json, blank: bool
     if found.refused is not None:
         return machine | {"refused": sentence(found.refused), "disks": []}
     listed: list[Json] = [
-        {"name": one.name, "wwn": one.wwn, "serial": one.serial, "path": one.path, "size": one.size, "model": one.model} for one in found.taken
+        {"name": one.name, "wwn": one.wwn, "serial": one.serial, "path": one.path, "size": one.size, "model": one.model}
+        for one in found.taken
     ]
     return machine | {"disks": listed}
 
