@@ -1,5 +1,6 @@
-"""What the burn-in finds on a simulated machine. A scenario plants a slow disk (`slow_disk`), a cable that loses frames (`lossy`), and memory errors (`ecc`).
+"""What the burn-in finds on a simulated machine.
 
+A scenario plants a slow disk (`slow_disk`), a cable that loses frames (`lossy`), and memory errors (`ecc`).
 The machine's parts are as in the roles' scripts: a disk by its serial number and place, a cable by both ends, a DIMM by its label.
 """
 

@@ -1,6 +1,7 @@
 """What `disk-wipe` does to a simulated machine: each disk that the engine chose is wiped once in a boot, and leaves its volume.
 
-A simulated drive offers what its kind usually does: NVMe a format, a SATA SSD the enhanced erase, a SATA disk the erase, and all others nothing.
+A simulated drive offers what its kind usually does: NVMe a format, a SATA SSD the enhanced erase, a SATA disk the erase, and all others
+nothing.
 """
 
 from __future__ import annotations

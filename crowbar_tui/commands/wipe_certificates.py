@@ -49,9 +49,8 @@ def _meant(one: WipeCertificate, machine: str, disk: str) -> bool:
 def in_words(one: WipeCertificate) -> str:
     """Two lines."""
     samples = one.samples
-    held = ", ".join(
-        f"{count} {word}" for count, word in ((samples.zeros, "zeros"), (samples.ones, "ones"), (samples.changed, "changed")) if count
-    )
+    kinds = ((samples.zeros, "zeros"), (samples.ones, "ones"), (samples.changed, "changed"))
+    held = ", ".join(f"{count} {word}" for count, word in kinds if count)
     return (
         f"{one.at}  {one.machine} ({one.machine_serial})  disk {one.serial} {one.wwn}  {one.model}  {one.size} bytes\n"
         f"    {one.result} by {one.method} in {one.seconds} s, approved by {one.who}; {samples.read} samples read back: {held}. {one.reason}"

@@ -1,7 +1,7 @@
 """The certificates of wiped disks: of what the role `disk-wipe` reported, in the journal and now. Pure.
 
-A certificate counts when the role succeeded: its `verify` has read the samples of the disk once more. The record of a node holds those of its
-last wipe. Earlier ones, and those of deleted nodes, are in the journal as long as its rows are kept.
+A certificate counts when the role succeeded: its `verify` has read the samples of the disk once more. The record of a node holds those of
+its last wipe. Earlier ones, and those of deleted nodes, are in the journal as long as its rows are kept.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def verdict(role: str, *words: str, lines: list[str] | None = None) -> list[tupl
     command = ["sh", str(ROLES / role / "verdict"), *words]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = [(line.split("\t") + [""])[:3] for line in done.stdout.splitlines()]
+    rows = [[*line.split("\t"), ""][:3] for line in done.stdout.splitlines()]
     return [(result, name, line) for result, name, line in rows]
 
 

@@ -15,8 +15,8 @@ from engine.core.world.world import World
 from engine.files.catalog import shipped
 from engine.files.plan_file import read
 from engine.model import State
-from engine.rehearsal.session import Rehearsal
 from engine.reasons import sentence
+from engine.rehearsal.session import Rehearsal
 from engine.views.summary import servers, settled
 
 

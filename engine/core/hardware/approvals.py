@@ -49,8 +49,8 @@ def approve_by_plan(w: Work, roles: Iterable[NodeRole]) -> None:
 
 
 def plan_approves(w: Work, node: Node, definition: RoleDef, deployment: str) -> str:
-    """`plan` if the plan's `approve` covers what the role would destroy on this node's disks. Otherwise empty. A plan never approves the wipe
-    of more disks than `wipe-most`: such a number is more often a mistake than a wish."""
+    """`plan` if the plan's `approve` covers what the role would destroy on this node's disks. Otherwise empty. A plan never approves the
+    wipe of more disks than `wipe-most`: such a number is more often a mistake than a wish."""
     if not definition.destructive or w.plan is None:
         return ""
     policy = w.plan.approve

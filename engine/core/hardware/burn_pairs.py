@@ -1,11 +1,11 @@
 """Which ports test their cables with each other in a burn-in. Pure.
 
-The nodes stand in a ring, in the order of their ids. Each node sends to the two next ones: port by port, over the addresses that IPv6 gives
-each port by itself (RFC 4291, 2.5.6), so a cable is tested and not a route. Two partners tell whose cable is at fault: a cable that loses frames to
-both is the node's own.
+The nodes stand in a ring, in the order of their ids. Each node sends to the two next ones: port by port, over the addresses that IPv6
+gives each port by itself (RFC 4291, 2.5.6), so a cable is tested and not a route. Two partners tell whose cable is at fault: a cable that
+loses frames to both is the node's own.
 
-Each node sends, and each of its ports serves one sender at a time. So no direction of a cable carries two tests, and both directions of each cable
-are tested: the one by the node itself, the other by those before it in the ring.
+Each node sends, and each of its ports serves one sender at a time. So no direction of a cable carries two tests, and both directions of
+each cable are tested: the one by the node itself, the other by those before it in the ring.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from ...definitions import Json
-from ...model import Mac, Node, NodeRole, State
+from ...model import Mac, Node, State
 from ..world.view import View
 from .conduits import bus_order
 from .inventory import inventory_of
@@ -56,8 +56,8 @@ def after(mine: str, ids: Sequence[str]) -> list[str]:
 
 
 def partners(own: Sequence[CablePort], others: Sequence[Sequence[CablePort]]) -> list[list[CablePort]]:
-    """For each of the node's ports, its partners on the next nodes, at most two. A partner is on the same switch, if both hear one; and has the
-    same number among the ports there."""
+    """For each of the node's ports, its partners on the next nodes, at most two. A partner is on the same switch, if both hear one; and has
+    the same number among the ports there."""
     return [[found for other in others if (found := _match(port, own, other)) is not None][:PARTNERS] for port in own]
 
 
@@ -84,7 +84,7 @@ def cable_ports(view: View, node: Node) -> list[CablePort]:
     return out
 
 
-def burn_in_peers(view: View, node: Node, role: NodeRole) -> Json:
+def burn_in_peers(view: View, node: Node) -> Json:
     """The attribute `burn-in-peers`. Only nodes that run sledgehammer and serve now are partners."""
     serving = [
         key[0] for key in view.bound.get(SERVER) or () if view.node_roles[key].state is State.ACTIVE and _there(view.nodes.get(key[0]))

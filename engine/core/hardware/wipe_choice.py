@@ -33,8 +33,8 @@ _PULLED = ("usb", "sd")
 
 
 def targets(node: str, disks: list[Disk], named: Iterable[str] = (), kept: dict[str, Reason] | None = None) -> Choice:
-    """The disks to wipe. `node`: its name, for reasons. `named`: serial numbers or WWNs; empty: all. `kept`: name of a disk -> why its content
-    is needed."""
+    """The disks to wipe. `node`: its name, for reasons. `named`: serial numbers or WWNs; empty: all. `kept`: name of a disk -> why
+    its content is needed."""
     wanted = list(dict.fromkeys(named))
     for name in wanted:
         if not any(name in (one.serial, one.wwn) for one in disks):

@@ -383,7 +383,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
-    "burn-in-peers": lambda of: burn_in_peers(of.view, of.node, of.role),
+    "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
     "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),
 }
 COMPUTED = frozenset({*_COMPUTE, *KEPT})
