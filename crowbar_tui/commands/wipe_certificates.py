@@ -53,7 +53,7 @@ def in_words(one: WipeCertificate) -> str:
     held = ", ".join(f"{count} {word}" for count, word in kinds if count)
     return (
         f"{one.at}  {one.machine} ({one.machine_serial})  disk {one.serial} {one.wwn}  {one.model}  {one.size} bytes\n"
-        f"    {one.result} by {one.method} in {one.seconds} s, approved by {one.who}; {samples.read} samples read back: {held}. {one.reason}"
+        f"    {one.result} by {one.method} in {one.seconds} s, approved by {one.who}; {samples.read} samples read: {held}. {one.reason}"
     )
 
 
