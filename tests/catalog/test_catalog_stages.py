@@ -91,7 +91,7 @@ def stages(store: Path, *lines: str) -> Path:
         ),
         (
             (DISCOVERY, HARDWARE.replace(", gate: true", ""), INSTALL.replace("}", ", gate: true}"), SYSTEM),
-            "3: stages.1: stage 'hardware' comes before the gate, and its role 'raid-configure' destroys data",
+            "3: stages.1: stage 'hardware' comes before the gate, and its role 'disk-wipe' destroys data",
         ),
         (
             (
