@@ -149,7 +149,8 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
 
 GATED = INSTALL.replace("}", ", gate: true}")
 WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
-OF_HARDWARE = {"raid-configure", "bios-configure", "bmc-account"}
+BURN_IN_ROLES = {f"burn-in-{part}" for part in ("load", "memory", "disk", "server", "network", "errors")}
+OF_HARDWARE = {"raid-configure", "bios-configure", "bmc-account", "disk-wipe", *BURN_IN_ROLES}
 
 
 def rack_of(store: Path, roles: dict[str, tuple[str, ...]] | None = None, nodes: int = 2, check: bool = True) -> Rack:
