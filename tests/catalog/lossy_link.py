@@ -34,7 +34,7 @@ def relay(left: str, right: str, every: int) -> None:
         ready, _, _ = select.select([*ends, sys.stdin], [], [])
         if sys.stdin in ready:
             return
-        for one in ready:
+        for one in (end for end in ends if end in ready):
             frame = one.recv(1 << 17)
             passed += 1
             if every and passed % every == 0 and len(frame) > 200:
