@@ -285,11 +285,13 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
         return bool(self.packages) and self.jig_kind.runs == "installed node"
 
 
-FLAGS = frozenset(["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined", "admin"])
+FLAGS = frozenset(
+    ["discovery", "bootstrap", "implicit", "cluster", "destructive", "abstract", "milestone", "once", "joined", "admin", "quarantine"]
+)
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
-TOOLS = ("cloud", "disks", "from-source", "service")
+TOOLS = ("cloud", "disks", "from-source", "results", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")

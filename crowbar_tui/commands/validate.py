@@ -93,6 +93,8 @@ class _Wait:
                 self._before[role.key] = role.attempt
             elif answer.code == "busy":  # it runs already, so that attempt counts
                 self._before[role.key] = ""
+            elif answer.code == "proves_earlier":
+                continue
             else:
                 self._refused(role, answer)
                 return "refused"

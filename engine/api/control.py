@@ -69,10 +69,11 @@ from ..runtime.engine import Engine
 from ..serve import ServiceError
 from ..store.file import held
 from ..store.journal_file import Head, export
-from ..store.store import Store, StoreError
+from ..store.store import JournalRow, Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
 from ..views.carriers import Carrier, carrier_words, carriers
+from ..views.certificates import WipeCertificate, certificates
 from ..views.deployments import DeploymentState
 from ..views.explain import Explained, LayerRow, explain_attribute
 from ..views.export import ExportedNode, exported
@@ -152,6 +153,7 @@ __all__ = [
     "Validation",
     "VaultError",
     "Why",
+    "WipeCertificate",
     "added",
     "advice",
     "at_hand",
@@ -403,6 +405,16 @@ class Reader:
     def shift_report(self, at: float, since: float = 0.0) -> ShiftReport:
         """The report at the end of a shift. `at`: the wall time now; `since`: the wall time from which actions are listed."""
         return shift_report(self.world, self.story(), program_version(), manifests(self._directory), at, since)
+
+    def certificates(self) -> list[WipeCertificate]:
+        """Of all wiped disks that the journal and the nodes still know."""
+        return certificates(self.world, self._rows())
+
+    def _rows(self) -> Iterator[JournalRow]:
+        seq = 0
+        while rows := self._store.journal(seq, 1000):
+            yield from rows
+            seq = rows[-1].seq
 
     def exported(self) -> list[ExportedNode]:
         """All servers, for other programs."""

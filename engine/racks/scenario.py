@@ -154,6 +154,10 @@ class _Reader:
                 out[name] = tuple(one.integer(1, 1 << 24) for one in element.items())
             elif name == "light":
                 out[name] = {link: power.number(-99.0, 99.0) for link, power in element.entries().items()}
+            elif name == "lossy":
+                out[name] = {link: percent.number(0.0, 100.0) for link, percent in element.entries().items()}
+            elif name == "ecc":
+                out[name] = {label: count.integer(0, 1_000_000) for label, count in element.entries().items()}
             else:
                 out[name] = {link: self._cable(cable, link) for link, cable in element.entries().items()}
         return out
@@ -237,6 +241,7 @@ class _Reader:
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
 _WHOLE = {
+    "slow_disk": (-1, 23),
     "boot_nic": (0, 7),
     "bmc_channel": (1, 11),
     "clock_s": (-2_000_000_000, 2_000_000_000),

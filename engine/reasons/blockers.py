@@ -26,6 +26,12 @@ not_available = kind(
     who=Who.OPERATOR,
 )
 on_hold = kind("on_hold", "node {node} is on hold", "release the hold: crowbar node {node} release", who=Who.OPERATOR)
+quarantined = kind(
+    "quarantined",
+    "{role} failed {tries} times on {node}, so the engine put the node on hold",
+    "read the role's log and replace the part that it names; then crowbar node {node} release, and retry {role}",
+    who=Who.TECHNICIAN,
+)
 powered_off = kind("powered_off", "{who} powered node {node} off", "power it on: crowbar node {node} power on", who=Who.OPERATOR)
 problem = kind("problem", "node {node} has a problem: {message}", "fix the problem, then retry the node", who=Who.OPERATOR)
 plan_follows = kind("plan_follows", "the engine is still binding the plan's roles; nothing starts before all are bound", who=Who.ENGINE)

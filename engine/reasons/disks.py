@@ -57,3 +57,26 @@ disk_size = kind("disk_size", "the disk's size differs from that of the other me
 disk_spare = kind("disk_spare", "{level} takes at most {count} disks, and other disks come first", who=Who.WAIT)
 disk_later = kind("disk_later", "{chosen} comes first: {why}", "to use this disk, name it in root-disk", who=Who.OPERATOR)
 disk_not_named = kind("disk_not_named", "root-disk names {chosen}", who=Who.WAIT)
+wipe_remote = kind("wipe_remote", "a remote disk, over {transport}, which may hold another machine's data: it is never wiped", who=Who.WAIT)
+wipe_nameless = kind(
+    "wipe_nameless",
+    "the disk reports no serial number, so nothing proves which disk is wiped",
+    "destroy the disk, or wipe it by hand",
+    who=Who.TECHNICIAN,
+)
+wipe_sizeless = kind("wipe_sizeless", "the disk reports no size", "replace the disk, or reset its controller", who=Who.TECHNICIAN)
+wipe_usb = kind("wipe_usb", "a disk on {transport}", "to wipe this disk, name its serial number in wipe-wanted", who=Who.OPERATOR)
+wipe_not_named = kind("wipe_not_named", "wipe-wanted names other disks", who=Who.WAIT)
+wipe_system = kind(
+    "wipe_system",
+    "the disk holds the node's installed system, {os}",
+    "redeploy the node, or set system: true in wipe-wanted",
+    who=Who.OPERATOR,
+)
+wipe_unknown = kind(
+    "wipe_unknown",
+    "wipe-wanted names the disk {disk}, and {node} has no disk with that serial number or WWN",
+    "correct wipe-wanted; crowbar explain {node} lists the disks",
+    who=Who.OPERATOR,
+)
+wipe_none = kind("wipe_none", "nothing on {node} is wiped: {why}", "change wipe-wanted, or discover the machine again", who=Who.OPERATOR)

@@ -12,6 +12,12 @@ proves_nothing = kind(
     "crowbar validate runs all roles that do; a barclamp declares one by `validate: true`",
     who=Who.OPERATOR,
 )
+proves_earlier = kind(
+    "proves_earlier",
+    "role {role} tests {node} in stage {stage}, and the node is in stage {present}: its last result counts",
+    "to test the machine again, give crowbar role {node} {role} redeploy; that boots it",
+    who=Who.OPERATOR,
+)
 light_on = kind(
     "light_on",
     "the identify light of {node} is on, and only the engine can turn it off",

@@ -10,7 +10,8 @@ from ..core.boot.boot import TRIES
 from ..core.boot.identity import known_by
 from ..core.boot.patience import deadline_s
 from ..core.boot.signals import SIGNALS, expected_next
-from ..core.hardware.disk_choice import Choice, media_left, member_choice, root_choice
+from ..core.hardware.choices import Choice
+from ..core.hardware.disk_choice import media_left, member_choice, root_choice
 from ..core.hardware.disk_now import Look, disks_now, seen, system_on
 from ..core.hardware.inventory import inventory_of
 from ..core.hardware.topology import Link, Topology, topology

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from ..core.hardware.disk_choice import lost_by
+from ..core.hardware.disk_choice import lost_by, wanted_by
 from ..core.hardware.disk_now import Look, disks_now
 from ..core.hardware.disks import Disk as CoreDisk
 from ..core.operator.verbs import Verb, find
@@ -93,7 +93,7 @@ def _waits_to_go_back(world: World, node: Node) -> bool:
 
 
 def _lost(world: World, node: Node, role: NodeRole) -> list[CoreDisk]:
-    return lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, "raid-wanted"))
+    return lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, wanted_by(role.role)))
 
 
 def _runs(world: World, verb: Verb, role: NodeRole) -> bool:

@@ -15,6 +15,7 @@ from node_folder import Machine
 
 sys.path.append(str(Path(__file__).parents[1] / "install"))
 
+import burn_lab
 import daemons
 import names
 import ports_folder
@@ -22,6 +23,7 @@ import test_catalog_discovery as discovery
 import test_catalog_etcd as etcd
 import test_catalog_hardware as hardware
 import test_catalog_system as system
+import wipe_lab as wiping
 import writer_lab as writer
 
 Attributes = dict[str, Any]
@@ -263,6 +265,8 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "example-motd": example_motd,
     "ansible-python": ansible_python,
     "about-page": about_page,
+    "disk-wipe": wiping.scene,
+    **burn_lab.SCENES,
 }
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
@@ -284,6 +288,9 @@ NOT_HERE: dict[str, str] = {
 LENIENT: dict[str, str] = {
     "inventory": "what cannot be read of the hardware is told as not known, and never as a disk that is blank",
     "bmc-discover": "what cannot be read of one answer is left out; a BMC that does not answer at all fails the role",
+    "burn-in-disk": "a disk whose own counters cannot be read is judged by what fio measures",
+    "burn-in-network": "a port whose counters cannot be read is judged by what iperf3 measures",
+    "burn-in-errors": "a disk that is not named by the inventory is named as the kernel's log does",
 }
 """Roles that look only, and may end well with less than there is where a command failed, and why. What they give fits its schema all the same."""
 MAY_DIFFER: dict[str, tuple[str, ...]] = {

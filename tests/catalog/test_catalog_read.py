@@ -69,6 +69,13 @@ def test_shipped_roles(whole: Catalog) -> None:
         "package-sources",
         "gunicorn-wheels",
         "about-page",
+        "disk-wipe",
+        "burn-in-load",
+        "burn-in-memory",
+        "burn-in-disk",
+        "burn-in-server",
+        "burn-in-network",
+        "burn-in-errors",
         *CLOUD,
     }
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
@@ -85,7 +92,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "debian-13-storage": "system",
         "loader": "loader",
     }
-    assert {name for name, role in whole.roles.items() if role.destructive} == {"raid-configure", "os-install"}
+    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3
     assert whole.attributes["credential"].secret

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from engine.core.hardware.disk_choice import Choice, choose, members
+from engine.core.hardware.choices import Choice
+from engine.core.hardware.disk_choice import choose, members
 from engine.core.hardware.disks import Disk, read
 from engine.core.hardware.written import Volume
 from engine.reasons import KINDS, sentence

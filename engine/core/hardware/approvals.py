@@ -15,9 +15,11 @@ from ..roles.attributes import effective
 from ..roles.change import change
 from ..roles.transitions import Move
 from ..world.work import Work
-from .disk_choice import lost_by
+from .disk_choice import lost_by, wanted_by
 from .disk_now import system_on
 from .inventory import inventory_of
+from .wipe_choice import DEFAULT_MOST, MOST, WANTED, wipe_choice
+from .wipe_choice import ROLE as WIPES
 
 Shown = frozenset[tuple[str, str, int]]
 """Strongest name, serial number and size of disks."""
@@ -47,14 +49,18 @@ def approve_by_plan(w: Work, roles: Iterable[NodeRole]) -> None:
 
 
 def plan_approves(w: Work, node: Node, definition: RoleDef, deployment: str) -> str:
-    """`plan` if the plan's `approve` covers what the role would destroy on this node's disks. Otherwise empty."""
+    """`plan` if the plan's `approve` covers what the role would destroy on this node's disks. Otherwise empty. A plan never approves the
+    wipe of more disks than `wipe-most`: such a number is more often a mistake than a wish."""
     if not definition.destructive or w.plan is None:
         return ""
     policy = w.plan.approve
+    asked = NodeRole(node=node.id, role=definition.name, deployment=deployment)
+    if definition.name == WIPES and not _few(w, node, asked):
+        return ""
     if policy.wipe == "all":
         return "plan"
     inventory = inventory_of(w, node.id)
-    named = str(effective(w, NodeRole(node=node.id, role=definition.name, deployment=deployment), "root-disk") or "")
+    named = str(effective(w, asked, "root-disk") or "")
     # A remote disk is written only if `root-disk` names it.
     disks = [one for one in inventory.disks if not one.remote or named in one.names]
     if not disks:
@@ -71,6 +77,12 @@ def plan_approves(w: Work, node: Node, definition: RoleDef, deployment: str) -> 
     return "plan" if covered else ""
 
 
+def _few(w: Work, node: Node, role: NodeRole) -> bool:
+    most = effective(w, role, MOST)
+    taken = wipe_choice(w, node, effective(w, role, WANTED)).taken
+    return len(taken) <= (most if isinstance(most, int) else DEFAULT_MOST)
+
+
 def _approved(w: Work, node_id: NodeId) -> list[NodeRole]:
     """Destructive roles of the node that wait with a person's approval."""
     roles: list[NodeRole] = [w.node_roles[key] for key in w.roles_of.get(node_id) or ()]
@@ -79,5 +91,5 @@ def _approved(w: Work, node_id: NodeId) -> list[NodeRole]:
 
 def _lost(w: Work, role: NodeRole) -> Shown:
     node = w.nodes[role.node]
-    lost = lost_by(w, node, role.role, effective(w, role, "root-disk"), effective(w, role, "raid-wanted"))
+    lost = lost_by(w, node, role.role, effective(w, role, "root-disk"), effective(w, role, wanted_by(role.role)))
     return frozenset((disk.identity, disk.serial, disk.size) for disk in lost)

@@ -22,15 +22,17 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
-from msgspec import Struct
-
 from ... import reasons
 from ...definitions import Json
 from ...model import Node, NodeRole
 from ...reasons import Reason, sentence
 from ..world.view import View
+from .choices import Choice, Left
 from .disks import Disk, twins
 from .inventory import inventory_of
+from .wipe_choice import ROLE as WIPES
+from .wipe_choice import WANTED as WIPE_WANTED
+from .wipe_choice import wipe_choice
 from .written import Volume, volumes_of
 
 LEAST_MIB = 1539
@@ -44,28 +46,6 @@ _PARTS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]|\d+|\D")
 _NVME_PATH = re.compile(r"nvme\d+c\d+n\d+")
 _LEVELS = {"raid0": (2, 0), "raid1": (2, 2), "raid10": (4, 0)}
 """Least and most members; 0: any number."""
-
-
-class Left(Struct, frozen=True, kw_only=True):
-    """A disk that is not taken."""
-
-    disk: Disk
-    reason: Reason
-
-
-class Choice(Struct, frozen=True, kw_only=True):
-    taken: tuple[Disk, ...] = ()
-    """One disk, or the members of a volume."""
-    volume: Volume | None = None
-    """The volume to install on, instead of a disk."""
-    left: tuple[Left, ...] = ()
-    """All other disks."""
-    refused: Reason | None = None
-    """Why nothing is taken."""
-
-    def why(self, name: str) -> Reason | None:
-        """Why this disk is not taken. None: it is taken."""
-        return next((one.reason for one in self.left if one.disk.name == name), None)
 
 
 def choose(node: str, disks: list[Disk], volumes: list[Volume], named: str = "", firmware: str = "") -> Choice:
@@ -164,14 +144,21 @@ def must_be_blank(view: View, role: NodeRole) -> bool:
     return role.approved == "plan" and view.plan is not None and view.plan.approve.wipe == "blank"
 
 
+def wanted_by(role: str) -> str:
+    """The attribute that says which disks this role takes, besides `root-disk`."""
+    return WIPE_WANTED if role == WIPES else "raid-wanted"
+
+
 def choice_for(view: View, node: Node, role: str, named: Json, wanted: Json) -> Choice | None:
-    """The disks that this role takes, by the effective `root-disk` and `raid-wanted`. None for a role that takes no disk here."""
+    """The disks that this role takes, by the effective `root-disk` and `wanted_by`. None for a role that takes no disk here."""
     match role:
         case "os-install":
             return root_choice(view, node, named)
         case "raid-configure":
             level = wanted.get("level") if isinstance(wanted, dict) else ""
             return member_choice(view, node, wanted) if level in _LEVELS else Choice()
+        case "disk-wipe":
+            return wipe_choice(view, node, wanted)
     return None
 
 

@@ -14,7 +14,7 @@ from ...model import Node, State
 from ...reasons import Reason
 from ..roles.attributes import effective
 from ..world.view import View
-from .disk_choice import lost_by
+from .disk_choice import lost_by, wanted_by
 from .disks import Disk, same
 from .inventory import inventory_of
 from .written import system_in, volumes_in, volumes_of
@@ -60,7 +60,7 @@ def disks_now(view: View, node: Node) -> tuple[list[Disk], float]:
             changed |= _wrote(role.gave, disks)
         elif role.started and role.state is not State.SKIPPED:
             # It may have begun to write.
-            lost = lost_by(view, node, role.role, effective(view, role, "root-disk"), effective(view, role, "raid-wanted"))
+            lost = lost_by(view, node, role.role, effective(view, role, "root-disk"), effective(view, role, wanted_by(role.role)))
             changed = {one.name: "unknown" for one in lost} | changed
     return [replace(one, signature=changed.get(one.name) or one.signature) for one in disks], at
 

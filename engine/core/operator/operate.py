@@ -277,6 +277,8 @@ def _validate_role(w: Work, node: Node, role: NodeRole, who: str, value: Json) -
     definition = w.catalog.roles.get(role.role)
     if definition is None or not definition.validates:
         return reasons.proves_nothing(role=role.role)
+    if node.kind is Kind.SERVER and (stage_index(w, definition.stage) or 0) < (stage_index(w, node.stage) or 0):
+        return reasons.proves_earlier(role=role.role, node=node.name, stage=definition.stage, present=node.stage)
     if runs(role):
         return reasons.busy(node=node.name, what=f"{role.role} is running")
     new = move(role, Move.PROVE, {"since": w.at})

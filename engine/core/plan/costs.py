@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ...model import Key, Node, NodeId, State
-from ..hardware.disk_choice import lost_by
+from ..hardware.disk_choice import lost_by, wanted_by
 from ..roles.attributes import effective, inputs_hash
 from ..roles.stages import stage_index
 from ..world.world import World
@@ -71,7 +71,7 @@ def _wiped(world: World, node: Node) -> tuple[str, ...]:
     for role in roles:
         definition = world.catalog.roles.get(role.role)
         if definition is not None and definition.destructive:
-            lost = lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, "raid-wanted"))
+            lost = lost_by(world, node, role.role, effective(world, role, "root-disk"), effective(world, role, wanted_by(role.role)))
             found.update(one.name for one in lost)
     return tuple(sorted(found))
 

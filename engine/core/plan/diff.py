@@ -12,7 +12,8 @@ from ...definitions import Json
 from ...model import Key, NodeId, State
 from ...plan import Plan
 from ...reasons import Reason
-from ..hardware.disk_choice import Left, choice_for
+from ..hardware.choices import Left
+from ..hardware.disk_choice import choice_for, wanted_by
 from ..roles.attributes import effective
 from ..roles.derive import done
 from ..roles.stages import stage_index
@@ -233,7 +234,7 @@ def _change(world: World, key: Key, what: str, why: str = "") -> RoleChange:
     destructive = definition is not None and definition.destructive
     choice = None
     if destructive and node is not None and what in ("new", "again"):
-        named, wanted = effective(world, role, "root-disk"), effective(world, role, "raid-wanted")
+        named, wanted = effective(world, role, "root-disk"), effective(world, role, wanted_by(role.role))
         choice = choice_for(world, node, key[1], named, wanted)
     takes = () if choice is None else (choice.volume.name,) if choice.volume is not None else tuple(one.name for one in choice.taken)
     return RoleChange(

@@ -22,7 +22,9 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
-from ..hardware.disk_choice import install_disk, raid_disks
+from ..hardware.burn_pairs import burn_in_peers
+from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
+from ..hardware.wipe_choice import WANTED, wipe_disks
 from ..monitor.commands import node_commands
 from ..plan.network_roles import network_of
 from ..world.view import View
@@ -45,7 +47,7 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks", "network-targets"})
+DERIVED = frozenset({"install-disk", "raid-disks", "wipe-disks", "network-targets", "burn-in-peers"})
 """Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
 verify it."""
 
@@ -381,6 +383,8 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
+    "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
+    "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),
 }
 COMPUTED = frozenset({*_COMPUTE, *KEPT})
 """Attributes whose value `engine_value` computes."""

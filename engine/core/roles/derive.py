@@ -38,11 +38,15 @@ def resources(definition: RoleDef, role: NodeRole) -> tuple[str, ...]:
     return (*jobs, *(r.replace("{node}", role.node) for r in definition.holds)) if definition.holds else jobs
 
 
+DEFAULTS = {"jobs": 64, "wipes": 4}
+"""Resource -> how many roles may hold it at once, unless the plan's `limits` say otherwise. Any other: 1."""
+
+
 def size(view: View, resource: str) -> int:
     """How many roles may hold the resource at once."""
     limits = view.plan.limits if view.plan is not None else {}
     limit = limits.get(resource)
-    return limit if limit is not None else limits.get(resource.partition(":")[0], 64 if resource == "jobs" else 1)
+    return limit if limit is not None else limits.get(resource.partition(":")[0], DEFAULTS.get(resource, 1))
 
 
 def shown_state(view: View, role: NodeRole, blocked: bool) -> str:

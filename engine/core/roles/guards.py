@@ -22,6 +22,7 @@ from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
 from ..hardware.own_path import is_this_machine
+from ..hardware.wipe_choice import WANTED, wipe_choice
 from ..plan.network_roles import network_of
 from ..world.view import View
 from .attributes import effective
@@ -158,6 +159,8 @@ def _no_disk(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Rea
     if "install-disk" in wants:
         return root_choice(view, node, effective(view, role, "root-disk")).refused
     if "raid-disks" in wants and (refused := member_choice(view, node, effective(view, role, "raid-wanted")).refused) is not None:
+        return refused
+    if "wipe-disks" in wants and (refused := wipe_choice(view, node, effective(view, role, WANTED)).refused) is not None:
         return refused
     return None if inventory.disks else reasons.no_disk(node=node.name)
 

@@ -26,11 +26,12 @@ from ..hardware.learn import learn
 from ..world.work import Work
 from . import sealed, watch
 from .attributes import inputs_hash
-from .change import change
+from .change import change, change_node
 from .claims import installed, not_confirmed
 from .death import order_probe
 from .derive import leg_id
 from .guards import delay, node_holder
+from .node_moves import NodeMove
 from .transitions import Move, claims, runs, suspended
 
 ASK = 30.0
@@ -190,6 +191,16 @@ def _failed(w: Work, role: NodeRole, definition: RoleDef, failure: Reason) -> No
         w.wake(retry_at, RoleDue(*role.key))
     else:
         change(w, role, Move.DISPROVE_LAST if no else Move.GIVE_UP, tries=tries, failure=failure, ended=w.at, since=w.at)
+        if "quarantine" in definition.flags:
+            _quarantine(w, role, tries)
+
+
+def _quarantine(w: Work, role: NodeRole, tries: int) -> None:
+    """The last attempt of such a role failed: nothing new starts on the node until an operator releases it."""
+    node = w.nodes[role.node]
+    held = change_node(w, node, NodeMove.HOLD, since=w.at)
+    if held is not None:
+        w.put_node(replace(held, notice=reasons.quarantined(node=node.name, role=role.role, tries=tries)))
 
 
 def lost(w: Work, role: NodeRole, definition: RoleDef) -> None:

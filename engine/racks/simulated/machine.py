@@ -179,6 +179,8 @@ class Machine:
         self.clock_set_in = ""
         """boot_id of the boot in which its clock was set; empty: in none."""
         self.host_key = ""
+        self.serves_in = -1
+        """`nonvolatile.boots` of the boot in which it serves other nodes' burn-in; -1: in none."""
         self._file = file
         self._neighbours = neighbours
         self.bmc: Callable[[int, int, bytes], tuple[int, bytes] | None] = lambda *_asked: None
@@ -327,6 +329,7 @@ class Machine:
             raise DiskBroken(f"disk {disk.serial}: I/O error")
         disk.wipes += 1
         disk.system = None
+        disk.certificate = {}
         disk.signature = signature
         self.save()
 
@@ -338,6 +341,7 @@ class Machine:
             disk = self.nonvolatile.disks[serial]
             disk.wipes += 1
             disk.system = None
+            disk.certificate = {}
             disk.signature = "raid-member"
         volume = Volume(name=name, level=level, disks=serials, size=size, disk=Disk(serial=f"V{serials[0]}"))
         self.nonvolatile.volumes.append(volume)

@@ -83,6 +83,10 @@ class Disk(Struct, kw_only=True):
     label: str = ""
     """Name of its partition table: identifies the install that began it."""
     system: System | None = None
+    certificate: dict[str, Json] = {}
+    """What its last wipe reported. Empty: it was not wiped, or was written since."""
+    wiped_in: int = 0
+    """`NonVolatile.boots` at that wipe."""
 
 
 class Volume(Struct, kw_only=True):

@@ -62,6 +62,14 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its BIOS accepts each setting and changes nothing."""
     raid_lies: bool = False
     """Its RAID controller accepts each order and makes no volume."""
+    wipe_lies: bool = False
+    """Its disks accept each erase and keep their data."""
+    slow_disk: int = -1
+    """Number of the disk that reads at a third of its siblings' speed; -1: none."""
+    lossy: dict[str, float] = {}
+    """Link (`1g1`) -> percent of frames that its cable loses under load."""
+    ecc: dict[str, int] = {}
+    """Label of a DIMM -> corrected errors that it has counted."""
     mac_of: str = ""
     """Its first NIC has the MAC of that machine's first NIC."""
     serial_of: str = ""
