@@ -57,3 +57,28 @@ disk_size = kind("disk_size", "the disk's size differs from that of the other me
 disk_spare = kind("disk_spare", "{level} takes at most {count} disks, and other disks come first", who=Who.WAIT)
 disk_later = kind("disk_later", "{chosen} comes first: {why}", "to use this disk, name it in root-disk", who=Who.OPERATOR)
 disk_not_named = kind("disk_not_named", "root-disk names {chosen}", who=Who.WAIT)
+
+raid_set_unknown = kind(
+    "raid_set_unknown",
+    "raid-wanted of {node} names the set {set}, and the sets are {known}",
+    "correct raid-wanted",
+    who=Who.OPERATOR,
+)
+raid_wish_odd = kind("raid_wish_odd", "raid-wanted of {node} cannot be carried out: {message}", "correct raid-wanted", who=Who.OPERATOR)
+raid_no_drives = kind(
+    "raid_no_drives",
+    "{node} has no drives for volume {volume} ({wanted}); free and of that kind are: {there}",
+    "change raid-wanted, or add drives",
+    who=Who.OPERATOR,
+)
+raid_taken = kind("raid_taken", "the drive is {role} of volume {volume}: {why}", who=Who.WAIT)
+raid_other_kind = kind("raid_other_kind", "volume {volume} does not take the drive: {what}", who=Who.WAIT)
+raid_too_small = kind("raid_too_small", "the drive is too small for volume {volume}", who=Who.WAIT)
+raid_few_alike = kind(
+    "raid_few_alike", "volume {volume} needs more drives of this size, or larger ones: there are {count} of it", who=Who.WAIT
+)
+raid_others_first = kind("raid_others_first", "volume {volume} is made of {chosen}, which come first", who=Who.WAIT)
+raid_not_needed = kind("raid_not_needed", "no volume needs the drive", who=Who.WAIT)
+raid_nothing_made = kind(
+    "raid_nothing_made", "nothing is made of the drive, because one of the wanted volumes cannot be made", who=Who.WAIT
+)
