@@ -98,6 +98,7 @@ class _Answer:
         self.tables: dict[str, list[Row]] = {}
         self.maps: dict[str, Row] = {}
         self._collect("", data, 0)
+        self.details = self._details()
         place = status.get("Controller", self.of("basics").get("Controller"))
         self.place = str(place) if isinstance(place, int) and not isinstance(place, bool) else told(place, 20)
         # HPE's builds write GiB for binary sizes. Then their GB is decimal.
@@ -143,18 +144,17 @@ class _Answer:
         of = {place: volume.place for volume in reversed(volumes) for place in (*volume.members, *volume.spares)}
         groups = {volume.place.split("/")[0]: volume.place for volume in reversed(volumes) if "/" in volume.place}
         found: dict[str, Drive] = {}
-        for name, rows in self.tables.items():
-            details = self._details(name)
+        for rows in self.tables.values():
             for row in rows:
-                place = told(row.get("EID:Slt") or row.get("EID:Slot"), 20)
-                if not re.fullmatch(r"(?:\d{1,5}| *)\s*:\s*\d{1,4}", place) or "Intf" not in row or "State" not in row:
+                place = told(row.get("EID:Slt") or row.get("EID:Slot"), 20).replace(" ", "")
+                if not re.fullmatch(r"\d{0,5}:\d{1,4}", place) or "Intf" not in row or "State" not in row:
                     continue
                 group = str(row.get("DG", "")).strip()
-                one = _drive(row, details, place.replace(" ", ""), self.place, self.decimal)
+                details = self.details.get(place, {})
+                one = _drive(row, details, place, self.place, self.decimal)
                 if one.state in ("online", "rebuilding", "other", "failed", "spare", "missing"):
                     one = msgspec.structs.replace(one, volume=of.get(place, groups.get(group, "")))
-                if place not in found or details:
-                    found[place] = one
+                found.setdefault(place, one)
         return list(found.values())
 
     def volumes(self) -> list[RaidVolume]:
@@ -197,15 +197,12 @@ class _Answer:
         volumes = {str(r["DG/VD"]) for rows in self.tables.values() for r in rows if str(r.get("DG/VD", "")).startswith(f"{group}/")}
         return [r for r in self.tables.get("pd list", []) if str(r.get("DG")) == group] if len(volumes) == 1 else []
 
-    def _details(self, name: str) -> Row:
-        """What is told of the one drive that the table is about: `Drive /c0/e252/s0 ... attributes` and the like."""
-        about = _DRIVE.match(name)
-        if about is None:
-            return {}
-        out: Row = {}
+    def _details(self) -> dict[str, Row]:
+        """Place of a drive -> what `Drive /c0/e252/s0 ... attributes` and the like tell of it."""
+        out: dict[str, Row] = {}
         for key, values in self.maps.items():
-            if (other := _DRIVE.match(key)) is not None and other.groups() == about.groups():
-                out |= values
+            if (about := _DRIVE.match(key)) is not None:
+                out.setdefault(f"{about[2] or ''}:{about[3]}", {}).update(values)
         return out
 
     def _collect(self, name: str, value: Row, depth: int) -> None:

@@ -75,6 +75,8 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """Unique among the candidates of one controller."""
     size: int
     """Bytes."""
+    name: str = ""
+    """What people call it, if that is not its place."""
     controller: str = ""
     """Empty: the kernel sees the drive, and mdadm makes the volumes."""
     medium: Medium = ""
@@ -321,7 +323,7 @@ def _natural(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _told(some: Sequence[Candidate]) -> str:
-    named = ", ".join(one.place for one in some[:4])
+    named = ", ".join(one.name or one.place for one in some[:4])
     return named + (f" and {len(some) - 4} more" if len(some) > 4 else "")
 
 
