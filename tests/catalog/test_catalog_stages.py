@@ -149,7 +149,7 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
 
 GATED = INSTALL.replace("}", ", gate: true}")
 WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
-OF_HARDWARE = {"raid-configure", "bios-configure", "bmc-account"}
+OF_HARDWARE = {"raid-discover", "raid-configure", "bios-configure", "bmc-account"}
 
 
 def rack_of(store: Path, roles: dict[str, tuple[str, ...]] | None = None, nodes: int = 2, check: bool = True) -> Rack:

@@ -235,7 +235,7 @@ def _orders(wish: Wish, blank: bool) -> dict[str, Json]:
             "tool": one.tool,
             "controller": one.controller,
             "drives": list(one.drives),
-            "steps": [{"run": " ".join(step.run), "where": step.where, "unless": step.unless, "of": step.of} for step in one.steps],
+            "steps": ["|".join((" ".join(step.run), step.where, step.unless, step.of)) for step in one.steps],
             "want": list(one.want),
         }
         for one in wish.orders

@@ -8,15 +8,17 @@ there, so a volume with another number, or an exchanged drive, is never touched 
 | `v ID LEVEL PLACE,PLACE` | a volume: its number (of storcli with its group, `0/239`), and its members |
 | `w LEVEL PLACE,PLACE` | the same without the number |
 | `d PLACE STATE` | `free`, `jbod`, `spare`, `used` or `other` |
-| `i PLACE SERIAL` | without spaces; `-` where it is not told |
+| `i PLACE SERIAL` | only its letters, digits and `._:/+-`; `-` where it is not told |
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ...parts import Drive, Parts
 
+_OTHER = re.compile(r"[^A-Za-z0-9._:/+-]")
 _STATES = {"online": "used", "unused": "free", "jbod": "jbod", "spare": "spare"}
 
 
@@ -25,7 +27,8 @@ def volume_line(level: str, places: Iterable[str]) -> str:
 
 
 def serial_word(serial: str) -> str:
-    return "".join(serial.split()) or "-"
+    """Only characters that mean nothing to a shell, to JSON, or to the steps of an order."""
+    return _OTHER.sub("", serial) or "-"
 
 
 def drive_word(one: Drive) -> str:
