@@ -99,6 +99,10 @@ class RedfishSession:
         path = self.path(said, base)
         return self._judged(self._asked("POST", path, body, {}), path)
 
+    def delete(self, said: Json) -> Answer:
+        path = self.path(said)
+        return self._judged(self._asked("DELETE", path, None, {}), path)
+
     def patch(self, path: str, body: Json, seen: Answer) -> Answer:
         """Changes a resource that was read before. Sends an ETag if the service wants one."""
         path = self.path(path)

@@ -312,15 +312,16 @@ def test_mdadm_makes_no_nested_levels(machine: Machine) -> None:
 
 def controller_scene(tool: str) -> Callable[[Machine], dict[str, Any]]:
     def scene(machine: Machine) -> dict[str, Any]:
-        shelf(machine, tool, [300, 300, 600, 600, 600, 600])
-        return wants(machine, MIRRORS)
+        shelf(machine, tool, [600, 600, 600])
+        return wants(machine, R1_JBOD)
 
     return scene
 
 
 def mdadm_scene(machine: Machine) -> dict[str, Any]:
     plain(machine)
-    return wants(machine, OS, KERNEL)
+    two = {"volumes": [{"level": "raid1", "name": "os", "size": "min", "boot": True}, {"level": "raid1", "name": "data"}]}
+    return wants(machine, two, KERNEL[:4])
 
 
 FOUR = pytest.mark.parametrize(
