@@ -325,7 +325,9 @@ def mdadm_scene(machine: Machine) -> dict[str, Any]:
 
 
 FOUR = pytest.mark.parametrize(
-    "scene", [controller_scene("storcli"), controller_scene("ssacli"), mdadm_scene], ids=["storcli", "ssacli", "mdadm"]
+    "scene",
+    [controller_scene("storcli"), pytest.param(controller_scene("ssacli"), marks=pytest.mark.slow), mdadm_scene],
+    ids=["storcli", "ssacli", "mdadm"],
 )
 TESTS = {
     "run-twice": generic.test_run_twice,
