@@ -1,5 +1,6 @@
-"""What `raid-configure` does to a simulated machine: one volume, md0, over the disks that the engine chose. A volume that is there as
-wanted is left alone; jbod and none leave all disks alone, as the script does.
+"""What the roles do to a simulated machine. It has no RAID controller, so `raid-discover` reports none. `raid-configure` makes md0 over the
+disks that the engine chose, or with `set` and `volumes` several volumes. Volumes that are there as wanted are left alone; jbod and none
+leave all disks alone, as the script does.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ Wanted = tuple[str, list[str], int]
 
 def members(machine: Machine, task: Task) -> list[DiskDef]:
     """The disks that the engine chose. Raises ValueError where one is missing."""
+    return named(machine, task.get("raid-disks/members") or ())
+
+
+def named(machine: Machine, wanted: Any) -> list[DiskDef]:
+    """The disks with these names. Raises ValueError where one is missing."""
     chosen = []
-    for names in task.get("raid-disks/members") or ():
+    for names in wanted:
         key = "serial" if names.get("serial") else "name"
         found = next((disk for disk in machine.hardware.disks if getattr(disk, key) == names.get(key)), None)
         if found is None:
@@ -56,12 +62,65 @@ def gives(disks: list[DiskDef], level: str, wanted: Wanted | None) -> dict[str, 
     return {"volumes": found}
 
 
+async def raid_discover(machine: Machine, task: Task) -> Result:
+    task.print("no tool finds a RAID controller")
+    return Result(gives={"raid-report": []})
+
+
+def several(machine: Machine, task: Task) -> list[tuple[str, list[DiskDef], Wanted | None]]:
+    """Name, disks and volume of each wanted volume; of jbod no volume. Raises ValueError where a disk is missing."""
+    out: list[tuple[str, list[DiskDef], Wanted | None]] = []
+    for one in task.get("raid-disks/volumes") or ():
+        disks = named(machine, one["members"])
+        size = min((disk.size for disk in disks), default=0)
+        data = {"raid1": 1, "raid5": len(disks) - 1, "raid6": len(disks) - 2, "raid10": len(disks) // 2}.get(one["level"], len(disks))
+        serials = [disk.serial for disk in disks]
+        out.append((one["name"], disks, None if one["level"] == "jbod" else (one["level"], serials, size * data)))
+    return out
+
+
+async def raid_volumes(machine: Machine, task: Task) -> Result:
+    """`raid-wanted` with `set` or `volumes`."""
+    try:
+        wanted = several(machine, task)
+    except ValueError as wrong:
+        return Result(exit=2, message=str(wrong))
+    volumes = [(name, one) for name, _, one in wanted if one is not None]
+    there = [(one.level, one.disks, one.size) for one in machine.nonvolatile.volumes]
+    if there != [one for _, one in volumes]:
+        if task.action == "verify":
+            return Result(exit=1, message=f"volumes are {[one[0] for one in there]}, wanted are {[one[0] for _, one in volumes]}")
+        held = [serial for _, one in volumes for serial in one[1] if machine.nonvolatile.disks[serial].signature not in ("", "raid-member")]
+        if held and task.get("raid-disks/blank"):
+            return Result(exit=1, message=f"disk {held[0]} is not blank any more, and the plan approves blank disks only")
+        await task.work(BUILD_S)
+        if not machine.faults.raid_lies:
+            machine.drop_volumes()
+            for name, one in volumes:
+                machine.make_volume(name, *one)
+        task.print(f"made {', '.join(name for name, _ in volumes)}")
+    given = []
+    for name, disks, volume in wanted:
+        if volume is None:
+            given += gives(disks, "jbod", None)["volumes"]
+        else:
+            names = [disk.name for disk in disks]
+            given.append({"name": name, "level": volume[0], "disks": names, "size": volume[2], "boot": boots(task, name)})
+    return Result(gives={"volumes": given})
+
+
+def boots(task: Task, name: str) -> bool:
+    return any(one["name"] == name and one["boot"] for one in task.get("raid-disks/volumes") or ())
+
+
 async def raid_configure(machine: Machine, task: Task) -> Result:
     level = str(task.get("raid-wanted/level", "none"))
     await task.work(LOOK_S)
     try:
         if refused := task.get("raid-disks/refused"):
             raise ValueError(refused)
+        if task.get("raid-disks/volumes"):
+            return await raid_volumes(machine, task)
         disks = members(machine, task)
         wanted = planned(disks, level)
     except ValueError as wrong:
@@ -83,4 +142,4 @@ async def raid_configure(machine: Machine, task: Task) -> Result:
     return Result(gives=gives(disks, level, wanted))
 
 
-ROLES: dict[str, Behaviour] = {"raid-configure": raid_configure}
+ROLES: dict[str, Behaviour] = {"raid-discover": raid_discover, "raid-configure": raid_configure}

@@ -57,6 +57,7 @@ from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
 from .redfish_system import System
+from .redfish_volumes import StorageVolume, VolumesDone, make_volumes
 
 PORT = 443
 _MUTE_POLLS = 5
@@ -213,6 +214,17 @@ class RedfishPower:
         if record:
             return PowerFailed(kind="unsupported", message="its event log is read by IPMI")
         return self._call(work, self.pace.web_s)
+
+    def volumes(self, storage: str, wanted: Sequence[StorageVolume], total_s: float) -> VolumesDone | PowerFailed:
+        """Makes the volumes of one storage resource, and reads them back. `storage`: its path, below the machine's own system."""
+
+        def work(session: RedfishSession) -> VolumesDone | PowerFailed:
+            system = self._system(session)
+            if not session.path(storage).startswith(f"{system.path.rstrip('/')}/"):
+                return PowerFailed(kind="not_own", message="the storage is that of another system")
+            return make_volumes(session, storage, wanted, self.pace, self._sleep)
+
+        return self._call(work, total_s)
 
     # Writing and reading back
 

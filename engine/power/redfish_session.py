@@ -116,6 +116,10 @@ class RedfishSession:
         """A resource with its status, whatever that is: for one that may be gone."""
         return self._asked("GET", self.path(said), None, {})
 
+    def delete(self, said: Json) -> Answer:
+        path = self.path(said)
+        return self._judged(self._asked("DELETE", path, None, {}), path)
+
     def patch(self, path: str, body: Json, seen: Answer) -> Answer:
         """Changes a resource that was read before. Sends an ETag if the service wants one."""
         path = self.path(path)

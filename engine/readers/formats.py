@@ -31,6 +31,7 @@ from engine.readers import (
     node_facts,
     nvme,
     plain,
+    raid_formats,
     redfish_formats,
     smart,
     smart_text,
@@ -85,7 +86,7 @@ FORMATS: dict[str, ReportFormat] = {
     "pcap": ReportFormat("neighbours in captured frames", frames.read_pcap, frames.looks_pcap, "tcpdump -w FILE", octets=True),
     "frame": ReportFormat("the neighbour that sent a frame", frames.read_frame, frames.looks_frame, "", octets=True),
 }
-FORMATS |= {name: ReportFormat(*row) for name, row in redfish_formats.ROWS.items()}
+FORMATS |= {name: ReportFormat(*row) for name, row in (raid_formats.RAID_FORMATS | redfish_formats.ROWS).items()}
 """By name. A reader that serves several formats has a line for each."""
 
 

@@ -80,3 +80,60 @@ wipe_unknown = kind(
     who=Who.OPERATOR,
 )
 wipe_none = kind("wipe_none", "nothing on {node} is wiped: {why}", "change wipe-wanted, or discover the machine again", who=Who.OPERATOR)
+
+raid_set_unknown = kind(
+    "raid_set_unknown",
+    "raid-wanted of {node} names the set {set}, and the sets are {known}",
+    "correct raid-wanted",
+    who=Who.OPERATOR,
+)
+raid_wish_odd = kind("raid_wish_odd", "raid-wanted of {node} cannot be carried out: {message}", "correct raid-wanted", who=Who.OPERATOR)
+raid_no_drives = kind(
+    "raid_no_drives",
+    "{node} has no drives for volume {volume} ({wanted}); free and of that kind are: {there}",
+    "change raid-wanted, or add drives",
+    who=Who.OPERATOR,
+)
+raid_taken = kind("raid_taken", "the drive is {role} of volume {volume}: {why}", who=Who.WAIT)
+raid_other_kind = kind("raid_other_kind", "volume {volume} does not take the drive: {what}", who=Who.WAIT)
+raid_too_small = kind("raid_too_small", "the drive is too small for volume {volume}", who=Who.WAIT)
+raid_few_alike = kind(
+    "raid_few_alike", "volume {volume} needs more drives of this size, or larger ones: there are {count} of it", who=Who.WAIT
+)
+raid_others_first = kind("raid_others_first", "volume {volume} is made of {chosen}, which come first", who=Who.WAIT)
+raid_not_needed = kind("raid_not_needed", "no volume needs the drive", who=Who.WAIT)
+raid_nothing_made = kind(
+    "raid_nothing_made", "nothing is made of the drive, because one of the wanted volumes cannot be made", who=Who.WAIT
+)
+raid_holds_others = kind(
+    "raid_holds_others",
+    "volume {volume} of {node} must go, and it also holds drives that are not chosen: {others}",
+    "delete that volume by hand, or change raid-wanted",
+    who=Who.OPERATOR,
+)
+raid_tool_cannot = kind(
+    "raid_tool_cannot",
+    "{tool} cannot do what raid-wanted asks of controller {controller} of {node}: {what}",
+    "change raid-wanted",
+    who=Who.OPERATOR,
+)
+raid_not_blank = kind(
+    "raid_not_blank",
+    "what the drives of controller {controller} of {node} hold cannot be seen, and the plan approves blank disks only",
+    "approve raid-configure of {node}",
+    who=Who.OPERATOR,
+)
+raid_report_odd = kind(
+    "raid_report_odd",
+    "the report of controller {controller} of {node} by {tool} cannot be read: {message}",
+    "compare the tool's version with docs/raid.md",
+    who=Who.OPERATOR,
+)
+raid_drive_state = kind(
+    "raid_drive_state", "the controller calls the drive {state}", "look at the drive, or replace it", who=Who.TECHNICIAN
+)
+raid_shown_twice = kind("raid_shown_twice", "the drive is one of controller {controller}, by {place}", who=Who.WAIT)
+raid_volume_of = kind("raid_volume_of", "the kernel's disk is volume {volume} of controller {controller}", who=Who.WAIT)
+raid_mdadm_cannot = kind(
+    "raid_mdadm_cannot", "mdadm makes no {level}, which volume {volume} of {node} has", "choose raid10, raid5 or raid6", who=Who.OPERATOR
+)

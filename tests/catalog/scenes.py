@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from node_folder import Machine
+from raid_stand_in import start
 
 sys.path.append(str(Path(__file__).parents[1] / "install"))
 
@@ -93,6 +94,13 @@ def bmc_account(machine: Machine) -> Attributes:
 def raid_configure(machine: Machine) -> Attributes:
     hardware.rack(machine)
     return hardware.wants("raid1")
+
+
+def raid_discover(machine: Machine) -> Attributes:
+    start(machine.folder / "controller.json", [(f"252:{n}", f"SER{n}", 600) for n in range(3)])
+    program = Path(__file__).parent / "raid_stand_in.py"
+    machine.tool("storcli64", f"exec '{sys.executable}' -I -S '{program}' storcli '{machine.folder}/controller.json' \"$@\"")
+    return {}
 
 
 def os_install(machine: Machine) -> Attributes:
@@ -247,6 +255,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "bmc-discover": bmc_discover,
     "bios-configure": bios_configure,
     "bmc-account": bmc_account,
+    "raid-discover": raid_discover,
     "raid-configure": raid_configure,
     "os-install": os_install,
     "network": network,

@@ -44,6 +44,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "lldp",
         "bmc-discover",
         "bios-configure",
+        "raid-discover",
         "raid-configure",
         "os-install",
         "network",
@@ -104,6 +105,7 @@ def test_owner_and_implied_requirements(whole: Catalog) -> None:
     assert whole.requirements("raid-configure") == (
         Requirement(role="bios-configure", on=On.SAME),
         Requirement(role="inventory"),
+        Requirement(role="raid-discover"),
     )
     assert whole.requirements("ntp-client")[0] == Requirement(role="ntp-server", on=On.ADMIN)
     with pytest.raises(KeyError):

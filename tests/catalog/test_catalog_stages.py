@@ -151,7 +151,7 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
 GATED = INSTALL.replace("}", ", gate: true}")
 WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
 BURN_IN_ROLES = {f"burn-in-{part}" for part in ("load", "memory", "disk", "server", "network", "errors")}
-OF_HARDWARE = {"raid-configure", "bios-configure", "bmc-account"}
+OF_HARDWARE = {"raid-discover", "raid-configure", "bios-configure", "bmc-account"}
 
 
 def rack_of(store: Path, roles: dict[str, tuple[str, ...]] | None = None, nodes: int = 2, check: bool = True) -> Rack:
@@ -214,7 +214,8 @@ def test_a_running_rack_goes_on_when_its_stage_is_left_out_and_comes_back(store:
     again(rack, store)
     assert all(node.stage in ("discovery", "install", "system") for node in rack.world.nodes.values())
     well(rack)
-    waits = {key for key, role in rack.world.node_roles.items() if key[1] in OF_HARDWARE and not role.succeeded}
+    # A role that ran and was stopped before its verify may have written, so it is still known too.
+    waits = {key for key, role in rack.world.node_roles.items() if key[1] in OF_HARDWARE and not role.succeeded and not role.started}
     assert not waits, "only what wrote disks is still known"
     assert max(rack.machines[0].wipes.values()) == 1
     file.unlink()

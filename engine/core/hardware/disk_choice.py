@@ -30,6 +30,8 @@ from ..world.view import View
 from .choices import Choice, Left
 from .disks import Disk, twins
 from .inventory import inventory_of
+from .raid_choice import Chosen
+from .raid_wish import Wish, reports_of, wish_of
 from .wipe_choice import ROLE as WIPES
 from .wipe_choice import WANTED as WIPE_WANTED
 from .wipe_choice import wipe_choice
@@ -58,7 +60,7 @@ def choose(node: str, disks: list[Disk], volumes: list[Volume], named: str = "",
     wanted = [one for one in disks if named in one.names] if named else []
     if named and not wanted:
         return _nothing(disks, members, double, firmware, named, reasons.no_such_disk(node=node, disk=named[:80]))
-    if not named and (volume := next((one for one in made if one.level == "raid1"), None)) is not None:
+    if not named and (volume := _system_volume(made)) is not None:
         return _on_volume(volume, disks, members, double, firmware, named)
     barred = {one.name: _never(one, members, double, firmware) or (None if named else _unasked(one)) for one in disks}
     fit = sorted((one for one in (wanted or disks) if barred[one.name] is None), key=_order)
@@ -108,8 +110,22 @@ def root_choice(view: View, node: Node, named: Json = "") -> Choice:
     return choose(node.name, disks, volumes_of(view, node.id), name, node.firmware)
 
 
+def raid_wish(view: View, node: Node, wanted: Json, blank: bool = False) -> Wish | None:
+    """What `raid-wanted` with `set` or `volumes` comes to. None: it has a `level`."""
+    disks = list(inventory_of(view, node.id).disks)
+    double = twins(disks)
+    barred = [(one, _never(one, {}, double, "", 0) or _unasked(one)) for one in disks]
+    return wish_of(node.name, barred, reports_of(view, node.id), wanted, blank)
+
+
 def member_choice(view: View, node: Node, wanted: Json) -> Choice:
-    """The members of the volume that `raid-wanted` asks for."""
+    """The members of the volumes that `raid-wanted` asks for. Drives that are left alone (jbod) are not among them."""
+    wish = raid_wish(view, node, wanted)
+    if wish is not None:
+        left = tuple(Left(disk=wish.disks[one.drive.key], reason=one.reason) for one in wish.choice.verdicts if not one.volume)
+        if wish.refused is not None:
+            return Choice(left=left, refused=wish.refused)
+        return Choice(taken=tuple(wish.disks[one.drive.key] for one in wish.choice.verdicts if one.drive.key in wish.writes), left=left)
     level = str(wanted.get("level", "none")) if isinstance(wanted, dict) else "none"
     return members(node.name, list(inventory_of(view, node.id).disks), level)
 
@@ -123,6 +139,9 @@ def install_disk(view: View, node: Node, role: NodeRole, named: Json) -> Json:
         return {"refused": sentence(found.refused)}
     label = blake2b(f"{view.meta.installation}/{node.id}".encode(), digest_size=16).hexdigest()
     out: dict[str, Json] = {"label": "-".join((label[:8], label[8:12], "5" + label[13:16], "8" + label[17:20], label[20:]))}
+    if found.volume is not None and found.volume.wwn:
+        one = found.volume  # of a controller: the kernel shows it as a disk with this name
+        return out | {"name": one.name, "wwn": one.wwn, "serial": "", "path": "", "size": one.size, "blank": False}
     if found.volume is not None:
         inside = [_names(one) for one in inventory_of(view, node.id).disks if one.name in found.volume.disks]
         return out | {"name": found.volume.name, "volume": True, "members": inside}
@@ -130,9 +149,12 @@ def install_disk(view: View, node: Node, role: NodeRole, named: Json) -> Json:
 
 
 def raid_disks(view: View, node: Node, role: NodeRole, wanted: Json) -> Json:
-    """The attribute `raid-disks`: the members of the volume, or why there is none."""
+    """The attribute `raid-disks`: the members of the volume, or the volumes and what controllers have to do, or why there is none."""
     if not inventory_of(view, node.id).told("disks"):
         return None
+    wish = raid_wish(view, node, wanted, must_be_blank(view, role))
+    if wish is not None:
+        return _orders(wish, must_be_blank(view, role))
     found = member_choice(view, node, wanted)
     if found.refused is not None:
         return {"refused": sentence(found.refused), "members": []}
@@ -156,7 +178,8 @@ def choice_for(view: View, node: Node, role: str, named: Json, wanted: Json) -> 
             return root_choice(view, node, named)
         case "raid-configure":
             level = wanted.get("level") if isinstance(wanted, dict) else ""
-            return member_choice(view, node, wanted) if level in _LEVELS else Choice()
+            other = isinstance(wanted, dict) and ("set" in wanted or "volumes" in wanted)
+            return member_choice(view, node, wanted) if other or level in _LEVELS else Choice()
         case "disk-wipe":
             return wipe_choice(view, node, wanted)
     return None
@@ -181,6 +204,46 @@ def media_left(view: View, node: str) -> list[tuple[str, Reason]]:
 
 def _names(one: Disk) -> dict[str, Json]:
     return {"name": one.name, "wwn": one.wwn, "serial": one.serial, "path": one.path, "size": one.size}
+
+
+def _orders(wish: Wish, blank: bool) -> dict[str, Json]:
+    """`raid-disks` of several volumes, as the node's script reads it."""
+    if wish.refused is not None:
+        return {"refused": sentence(wish.refused), "members": []}
+    volumes: list[Json] = []
+    members: list[Json] = []
+    for one in wish.choice.volumes:
+        volume = _volume(one, wish)
+        volumes.append(volume)
+        if not volume["controller"] and one.want.level != "jbod":
+            members += [_names(wish.disks[drive.key]) for drive in (*one.members, *one.spares)]
+    orders: list[Json] = [
+        {
+            "tool": one.tool,
+            "controller": one.controller,
+            "drives": list(one.drives),
+            "steps": ["|".join((" ".join(step.run), step.where, step.unless, step.of)) for step in one.steps],
+            "want": list(one.want),
+        }
+        for one in wish.orders
+    ]
+    return {"members": members, "blank": blank, "volumes": volumes, "orders": orders}
+
+
+def _volume(one: Chosen, wish: Wish) -> dict[str, Json]:
+    controller = one.members[0].controller if one.members else ""
+    tool = next((order.tool for order in wish.orders if order.controller == controller), "") if controller else "mdadm"
+    return {
+        "name": one.name,
+        "level": one.want.level,
+        "tool": tool,
+        "controller": controller,
+        "line": " ".join([one.want.level, ",".join(sorted(drive.place for drive in one.members))]) if controller else "",
+        "members": [_names(wish.disks[drive.key]) for drive in one.members],
+        "spares": [_names(wish.disks[drive.key]) for drive in one.spares],
+        "stripe": one.want.stripe,
+        "boot": one.want.boot,
+    }
 
 
 def _never(one: Disk, members: dict[str, str], double: dict[str, str], firmware: str, need: int = LEAST_MIB) -> Reason | None:
@@ -238,6 +301,11 @@ def _later(taken: Disk, one: Disk, named: str) -> Reason:
     else:
         why = f"its place is {taken.path}" if taken.path else "it is the first by name"
     return reasons.disk_later(chosen=taken.name, why=why)
+
+
+def _system_volume(made: list[Volume]) -> Volume | None:
+    """The volume for a system, where nobody names one: the one to boot from, or else the first mirror."""
+    return next((one for one in made if one.boot), None) or next((one for one in made if one.level == "raid1"), None)
 
 
 def _on_volume(volume: Volume, disks: list[Disk], members: dict[str, str], double: dict[str, str], firmware: str, named: str) -> Choice:

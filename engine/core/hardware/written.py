@@ -27,6 +27,10 @@ class Volume(Struct, frozen=True, kw_only=True):
     """Names from the inventory."""
     size: int = 0
     """Bytes."""
+    wwn: str = ""
+    """Of a volume of a RAID controller, as the kernel spells it. Empty: mdadm made the volume."""
+    boot: bool = False
+    """It was made to boot from."""
 
 
 class InstalledSystem(Struct, frozen=True, kw_only=True):

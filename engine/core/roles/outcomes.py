@@ -34,6 +34,8 @@ from .guards import delay, node_holder
 from .node_moves import NodeMove
 from .transitions import Move, claims, runs, suspended
 
+LOOKS = frozenset({"disks", "raid-report"})
+"""Attributes that say which disks a machine has: what a person approved before is compared with what they say."""
 ASK = 30.0
 """Seconds beyond its time limit after which the engine asks about a silent attempt."""
 
@@ -147,7 +149,7 @@ def _succeeded(w: Work, role: NodeRole, definition: RoleDef, event: Outcome) -> 
     if role.action == "run" and definition.reverify:
         change(w, role, Move.CLAIM, gave=gave, since=w.at)
         return
-    before = shown(w, role.node) if "disks" in gave else None
+    before = shown(w, role.node) if gave.keys() & LOOKS else None
     findings = watch.after_success(role, role.action)
     new = change(w, role, Move.SUCCEED, gave=gave, ran_hash=role.try_hash, findings=findings, ended=w.at, since=w.at)
     if new is not None:
