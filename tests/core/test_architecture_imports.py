@@ -33,7 +33,7 @@ LAYERS = (
     ("process", "readers"),
     ("store", "attach", "packets"),
     ("files", "views"),
-    ("trust", "power", "jigs", "racks"),
+    ("trust", "power", "jigs", "racks", "switches"),
     ("serve",),
     ("netboot", "images", "rest", "sources"),
     ("doctor", "bundles"),

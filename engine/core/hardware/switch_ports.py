@@ -26,7 +26,7 @@ from ...reasons import Reason
 from ..plan.links import BMC, bond_name, bond_of
 from ..world.view import View
 from .conduits import Port, cables_at, of_network
-from .devices import device_id
+from .device_ids import device_id
 from .inventory import inventory_of
 from .neighbours import CableEnd, Cables, heard_by_nic
 from .own_port import ADMIN, own_port
@@ -85,7 +85,7 @@ def _of_node(view: View, node: Node, device: Node, untagged: Mapping[str, int], 
         return
     ends = _ends(view, node, plan)
     found: dict[str, PortWish] = {}
-    for network in plan.networks.values():
+    for network in sorted(plan.networks.values(), key=lambda one: not one.conduit):  # a link has a better name than a boot port
         if (node.id, network.name) not in view.address_of or network.conduit == BMC:
             continue
         ports = of_network(view, node, network)

@@ -22,6 +22,7 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
+from ..hardware import switch_ports
 from ..hardware.disk_choice import install_disk, raid_disks
 from ..monitor.commands import node_commands
 from ..plan.network_roles import network_of
@@ -380,6 +381,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "image": lambda of: _image(of.view, of.role),
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
+    "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
 }
 COMPUTED = frozenset({*_COMPUTE, *KEPT})
