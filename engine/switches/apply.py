@@ -47,7 +47,7 @@ class SwitchByLine:
         return self._dialect.addresses(said)
 
     def tell(self, changes: Changes, have: SwitchHave) -> None:
-        self._line.tell(self._dialect.lines(changes, have), self._dialect.save)
+        self._line.tell(self._dialect.lines(changes, have))
 
     def keep(self) -> None:
         self._line.keep(self._dialect.save)

@@ -121,7 +121,7 @@ def _changes(have: SwitchHave, wishes: dict[str, PortWish], lags: dict[str, str]
         was = have.groups.get(lag) or PortHave(name=lag, untagged=have.ports[members[0]].untagged)
         made = known is None or known.mode != wish.mode
         vlans = _vlans(was, wish, made=known is None)
-        text = _text(was, wish.lag)
+        text = None if have.nameless else _text(was, wish.lag)
         if made or vlans is not None or text is not None:
             yield PortChange(name=lag, is_lag=True, was=was, vlans=vlans, description=text, mode=wish.mode, made=made)
     for name in in_order:

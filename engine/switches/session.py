@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,7 +47,7 @@ class Line(Protocol):
     def show(self, commands: Mapping[str, str]) -> dict[str, str]:
         """Key -> output of its command. Raises SwitchError."""
 
-    def tell(self, lines: Sequence[str], save: Sequence[str]) -> None:
+    def tell(self, lines: Sequence[str]) -> None:
         """Gives the lines, in order. Raises SwitchError for the first that is not taken."""
 
     def keep(self, save: Sequence[str]) -> None:
@@ -68,25 +69,32 @@ class NetmikoLine:
     def show(self, commands: Mapping[str, str]) -> dict[str, str]:
         return {key: self._ask(command) for key, command in commands.items()}
 
-    def tell(self, lines: Sequence[str], save: Sequence[str]) -> None:  # noqa: ARG002
+    def tell(self, lines: Sequence[str]) -> None:
         if not lines:
             return
         if not self._dialect.configures:
             for line in lines:
                 self._took(line, self._ask(line))
             return
-        said = self._guarded(lambda: str(self._line.send_config_set(list(lines), read_timeout=READ_S, cmd_verify=False)))
-        self._took("the configuration", said)
-        if self._dialect.name == "juniper_junos":
-            said = self._guarded(lambda: str(self._line.commit(read_timeout=READ_S)))
-            self._took("commit", said)
+        commits = self._dialect.name == "juniper_junos"
+        told = partial(self._line.send_config_set, list(lines), read_timeout=READ_S, cmd_verify=False, exit_config_mode=not commits)
+        if not commits:
+            self._took("the configuration", self._guarded(told))
+            return
+        try:
+            self._took("the configuration", self._guarded(told))
+            self._took("commit", self._guarded(partial(self._line.commit, read_timeout=READ_S, and_quit=True)))
+        except SwitchError:
+            with suppress(Exception):  # the candidate is shared: what was not committed must not wait there for another's commit
+                self._line.send_config_set(["rollback 0"], cmd_verify=False)
+            raise
 
     def keep(self, save: Sequence[str]) -> None:
         for line in save:
-            if line == "save force" or self._dialect.netmiko == "linux":
+            if not self._dialect.configures:
                 self._took(line, self._ask(line))
             else:
-                self._took(line, self._guarded(lambda: str(self._line.save_config())))
+                self._took(line, self._guarded(partial(self._line.save_config, cmd=line)))
 
     def close(self) -> None:
         with suppress(Exception):  # the switch may have gone: nothing depends on a goodbye

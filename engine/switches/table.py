@@ -58,6 +58,8 @@ class SwitchHave(Struct, frozen=True, kw_only=True):
     """Those that exist."""
     bridge: str = ""
     """Of a Linux machine: the bridge that has the ports."""
+    nameless: bool = False
+    """True if its groups have no description."""
 
 
 def behind(ports: Mapping[str, PortHave], groups: Mapping[str, PortHave]) -> dict[str, PortHave]:

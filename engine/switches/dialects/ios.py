@@ -76,7 +76,7 @@ class IosDialect(Struct, frozen=True, kw_only=True):
         ports: dict[str, PortHave] = {}
         groups: dict[str, PortHave] = {}
         modes: dict[str, LagHave] = {}
-        vlans: set[int] = {1}
+        vlans, static = {1}, set[str]()
         for head, body in stanzas(clean(outputs.get("config", ""))):
             if found := _VLAN_HEAD.fullmatch(head):
                 vlans.update(vlan_set(found[1]))
@@ -84,13 +84,14 @@ class IosDialect(Struct, frozen=True, kw_only=True):
                 vlans.add(int(found[1]))
             elif found := _LAG.match(head):
                 groups[found[1]] = self._port(found[1], body)
-                modes.setdefault(found[1], LagHave(id=found[1]))
+                static |= {found[1]} if head.endswith(" mode on") else set()
+                modes.setdefault(found[1], LagHave(id=found[1], mode="static" if found[1] in static else "lacp"))
             elif found := _PORT.fullmatch(head):
                 port = self._port(found[1], body)
                 ports[port.name] = port
                 for line in body:
                     if member := _GROUP.match(line):
-                        modes[member[1]] = LagHave(id=member[1], mode="static" if (member[2] or self.static) == "on" else "lacp")
+                        modes[member[1]] = LagHave(id=member[1], mode="static" if member[2] == "on" or member[1] in static else "lacp")
         vlans.update(int(found[1]) for line in clean(outputs.get("vlans", "")) if (found := _VLAN_ROW.match(line)))
         if not ports:
             raise SwitchError("garbled", f"`{self.shows_config}` shows no port: is {self.name} the right driver?")
@@ -141,7 +142,9 @@ class IosDialect(Struct, frozen=True, kw_only=True):
         if any(one.made for one in changes.ports):
             out += self.before
         for change in changes.ports:
-            out += [f"interface {self.lag.format(change.name) if change.is_lag else change.name}", *self._of(change), "exit"]
+            name = self.lag.format(change.name) if change.is_lag else change.name
+            static = " mode on" if change.made and change.mode == "static" and not self.modes else ""
+            out += [f"interface {name}{static}", *self._of(change), "exit"]
         return out
 
     def _of(self, change: PortChange) -> list[str]:

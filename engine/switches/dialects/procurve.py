@@ -77,7 +77,7 @@ class ProcurveDialect(Struct, frozen=True, kw_only=True):
             lag: PortHave(name=lag, untagged=untagged.get(f"Trk{lag}", 0), tagged=tuple(sorted(tagged.get(f"Trk{lag}", ()))))
             for lag in lags
         }
-        return SwitchHave(ports=ports, lags=lags, groups=groups, vlans=frozenset(vlans))
+        return SwitchHave(ports=ports, lags=lags, groups=groups, vlans=frozenset(vlans), nameless=True)
 
     def lines(self, changes: Changes, have: SwitchHave) -> list[str]:
         out = [line for vlan in changes.vlans for line in (f"vlan {vlan}", "exit")]
