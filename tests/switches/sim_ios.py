@@ -185,7 +185,13 @@ class IosSim(SimSwitch):
             self.groups.setdefault(found[1], SimPort(found[1]))
         elif text == "no channel-group":
             port.lag = ""
-        elif text in ("switchport", "no switchport", "port-channel lacp fallback individual", "no lacp suspend-individual", "lacp fallback enable"):
+        elif text in (
+            "switchport",
+            "no switchport",
+            "port-channel lacp fallback individual",
+            "no lacp suspend-individual",
+            "lacp fallback enable",
+        ):
             port.extra += [text] if "switchport" not in text else []
         else:
             return self.invalid
@@ -215,13 +221,19 @@ class IosSim(SimSwitch):
             out += [f"vlan {spans(self.vlans - {1})}"] if self.vlans - {1} else []
         elif self.kind in ("os10", "sonic"):
             out += [line for vlan in sorted(self.vlans) for line in (f"interface {'Vlan' if sonic else 'vlan'}{vlan}", " no shutdown", "!")]
-        lag = {"ios": "Port-channel", "nxos": "port-channel", "eos": "Port-Channel", "os10": "port-channel", "sonic": "PortChannel "}[self.kind]
+        lag = {"ios": "Port-channel", "nxos": "port-channel", "eos": "Port-Channel", "os10": "port-channel", "sonic": "PortChannel "}[
+            self.kind
+        ]
         for name, port in [*((f"{lag}{name}", port) for name, port in self.groups.items()), *self.ports.items()]:
             out += [f"interface {name}", *(f"{'   ' if self.kind == 'eos' else ' '}{line}" for line in self._lines(port)), "!"]
         return "\n".join([*out, "interface mgmt0", " ip address 10.0.0.9/24", "!", "end"])
 
     def _lines(self, port: SimPort) -> list[str]:
-        out = [f'description {chr(34)}{port.text}{chr(34)}' if " " in port.text and self.kind == "os10" else f"description {port.text}"] if port.text else []
+        out = (
+            [f"description {chr(34)}{port.text}{chr(34)}" if " " in port.text and self.kind == "os10" else f"description {port.text}"]
+            if port.text
+            else []
+        )
         out += [f"switchport mode {port.mode}"] if port.mode == "trunk" and self.kind != "sonic" else []
         word = "Vlan " if self.kind == "sonic" else "vlan "
         if self.kind in ("os10", "sonic"):

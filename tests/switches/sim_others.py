@@ -97,7 +97,9 @@ class ProcurveSim(SimSwitch):
 
     def brief(self) -> str:
         head = " Status and Counters - Port Status\n\n  Port    Type       | Alert  Enabled Status\n  ------- ---------- + ------ ------- ------\n"
-        return head + "\n".join(f"  {name}{'-Trk' + port.lag if port.lag else '':<6} 100/1000T  | No  Yes  Up" for name, port in self.ports.items())
+        return head + "\n".join(
+            f"  {name}{'-Trk' + port.lag if port.lag else '':<6} 100/1000T  | No  Yes  Up" for name, port in self.ports.items()
+        )
 
     def running(self) -> str:
         out = ["Running configuration:", "", "; J9729A Configuration Editor; Created on release #WB.16.10", 'hostname "tor1"']
@@ -187,9 +189,9 @@ class JunosSim(SimSwitch):
         known = {line.split()[1]: int(line.split()[3]) for line in self.candidate if re.fullmatch(r"vlans \S+ vlan-id \d+", line)}
         count = next((int(line.split()[-1]) for line in self.candidate if "device-count" in line), 0)
         for line in self.candidate:
-            if (found := re.search(r" vlan members (\S+)$", line)) and found[1] not in known:
-                if not found[1][0].isdigit() or not unspanned(found[1]) <= set(known.values()):
-                    return f"error: vlan {found[1]} not configured\nerror: configuration check-out failed"
+            found = re.search(r" vlan members (\S+)$", line)
+            if found and found[1] not in known and not (found[1][0].isdigit() and unspanned(found[1]) <= set(known.values())):
+                return f"error: vlan {found[1]} not configured\nerror: configuration check-out failed"
             if (found := re.search(r"802\.3ad ae(\d+)$", line)) and int(found[1]) >= count:
                 return "error: device-count is too small\nerror: configuration check-out failed"
         self.active = list(self.candidate)
