@@ -22,6 +22,7 @@ from .dialects.dialect import Dialect, error_in
 from .table import SwitchError
 
 CONNECT_S = 20.0
+REPLACED = "if the switch was replaced, delete its line in {}"
 READ_S = 90.0
 """Seconds for one answer. The configuration of a chassis takes half a minute."""
 
@@ -60,7 +61,7 @@ class NetmikoLine:
     """A `Line` by netmiko. Raises SwitchError from the constructor on."""
 
     def __init__(self, target: SwitchTarget, dialect: Dialect, hosts: Path) -> None:
-        self._target, self._dialect = target, dialect
+        self._target, self._dialect, self._hosts = target, dialect, hosts
         self._sudo = "sudo -n " if dialect.netmiko == "linux" and target.user != "root" else ""
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         _pin(hosts, target)
@@ -120,11 +121,11 @@ class NetmikoLine:
             return work()
         except netmiko.NetmikoAuthenticationException:
             raise SwitchError("login", f"{where} refuses the account {target.user}: correct `switch-access` or `switch-password`") from None
-        except paramiko.BadHostKeyException:
-            raise SwitchError("refused", f"{where} shows another host key than before: if it was replaced, delete its line") from None
         except netmiko.ReadTimeout:
             raise SwitchError("garbled", f"{where} did not show its prompt within {READ_S:.0f} s: is {self._dialect.name} right?") from None
         except (netmiko.NetmikoTimeoutException, netmiko.NetMikoTimeoutException, OSError, EOFError) as error:
+            if isinstance(error.__context__, paramiko.BadHostKeyException):  # netmiko calls that a time-out
+                raise SwitchError("refused", f"{where} shows another host key than before: {REPLACED.format(self._hosts)}") from None
             raise SwitchError("unreachable", f"{where} does not answer by SSH ({_short(error)})") from None
         except (netmiko.NetmikoBaseException, paramiko.SSHException, ValueError) as error:
             raise SwitchError("garbled", f"{where}: {_short(error)}") from None

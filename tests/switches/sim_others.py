@@ -252,6 +252,12 @@ class NvueSim(SimSwitch):
         path = words[2:]
         if words[1] == "unset":
             gone = " ".join(path)
+            if "member" in path:
+                head = " ".join(path[:4])
+                now = next((one for one in self.pending if one.startswith(head + " ")), "")
+                kept = [one for one in now.removeprefix(head).strip().split(",") if one not in ("", path[4])]
+                self.pending = [one for one in self.pending if one != now] + ([f"{head} {','.join(kept)}"] if kept else [])
+                return "unset"
             self.pending = [one for one in self.pending if one != gone and not one.startswith(gone + " ")]
             return "unset"
         if words[1] != "set" or path[0] not in ("bridge", "interface"):

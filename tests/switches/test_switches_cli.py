@@ -137,7 +137,9 @@ def test_the_own_way_is_never_cut(bench: Bench) -> None:
     want = wish(bench.names, OwnPath(port=bench.names[0]))
     before = bench.truth[0]
     applied = bench.with_switch(lambda switch: apply(switch, want, lambda _: None))
-    assert bench.truth[0] == before
+    assert bench.truth[0][0] == before[0]
+    assert set(bench.truth[0][1]) >= set(before[1])
+    assert bench.vendor == "cumulus" or bench.truth[0] == before, "a port of a VLAN-aware bridge carries new VLANs, too"
     assert len(applied.left.refused) == 1
     assert "the engine's own cable ends there" in applied.left.refused[0]
     assert bench.truth[1] == (30, [], ""), "the others are set all the same"
