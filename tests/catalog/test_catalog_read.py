@@ -67,6 +67,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "banner",
         "package-sources",
         "gunicorn-wheels",
+        "switch-ports",
+        "switch-addresses",
         "about-page",
         *CLOUD,
     }
