@@ -5,8 +5,8 @@ Rules
 * The engine's own way is never changed: the port of its own cable, the port behind which the switch sees one of its MACs, and every group
   that one of these belongs to. A wish for such a port is refused with the reason.
 * A port that the switch does not have is refused: the plan or the cable is wrong.
-* A wished group is the one that already has one of its ports, if only wished ports are in it. Otherwise it is the lowest free number. So a
-  second run finds the first run's group.
+* A wished group is the one that already has one of its ports, if only wished ports are in it; or one without ports that has its name.
+  Otherwise it is the lowest free number. So a second run finds the first run's group.
 * Untagged 0 keeps the port's untagged VLAN. A port that is routed is refused.
 """
 
@@ -92,7 +92,10 @@ def _lags(have: SwitchHave, wishes: dict[str, PortWish], own: dict[str, str]) ->
     for lag, names in sorted(members.items()):
         mine = {have.ports[name].lag for name in names} - {""}
         ours = [one for one in sorted(mine, key=natural) if {p.name for p in have.ports.values() if p.lag == one} <= set(names)]
-        ours = [one for one in ours if f"lag {one}" not in own and one not in out.values()]
+        empty = [
+            one for one, group in have.groups.items() if group.description == lag and not any(p.lag == one for p in have.ports.values())
+        ]
+        ours = [one for one in [*ours, *empty] if f"lag {one}" not in own and one not in out.values()]
         free = next((str(number) for number in LAGS if not any(_bare(one) == str(number) for one in taken)), "")
         chosen = ours[0] if ours else free
         if not chosen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
@@ -45,12 +46,13 @@ class _Gate(paramiko.ServerInterface):
 
 
 class CliServer:
-    """On 127.0.0.1, at `port`. `lines` are all that were typed; `mute` makes it stop answering."""
+    """On 127.0.0.1, at `port`. `lines` are all that were typed."""
 
     def __init__(self, cli: Cli, user: str = "admin", password: str = "s3cr3t-Pw") -> None:
         self.cli, self._user, self._password = cli, user, password
         self.lines: list[str] = []
-        self.mute = False
+        self.fault: Callable[[str], str] = lambda _line: ""
+        """Called with each line: `cut` ends the session, any other text is answered in place of the switch's answer. Empty: nothing."""
         self._key = paramiko.ECDSAKey.generate()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -106,11 +108,13 @@ class CliServer:
                     typed += letter
                     continue
                 text, typed = typed, ""
-                if self.mute:
-                    continue
                 channel.sendall(f"{text}\r\n".encode())
                 if text.strip():
                     self.lines.append(text.strip())
-                said = self.cli.line(text.strip()) if text.strip() else ""
+                odd = self.fault(text.strip())
+                if odd == "cut":
+                    channel.close()
+                    return
+                said = odd or (self.cli.line(text.strip()) if text.strip() else "")
                 shown = said.replace("\n", "\r\n")
                 channel.sendall((shown + ("\r\n" if shown and not shown.endswith("\n") else "") + self.cli.prompt()).encode())

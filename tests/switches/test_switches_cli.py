@@ -192,3 +192,47 @@ def test_the_wrong_driver_is_no_empty_switch(tmp_path: Path) -> None:
             bench.with_switch(lambda switch: switch.read())
     finally:
         bench.server.close()
+
+
+SOME = 4
+"""Steps at which a run is disturbed."""
+
+
+@pytest.mark.parametrize("vendor", ["cisco_ios", "cumulus", "juniper_junos"])
+@pytest.mark.parametrize("how", ["refused", "cut"])
+def test_an_error_or_a_cut_at_each_step(vendor: str, how: str, tmp_path: Path) -> None:
+    """After either, a next run comes to the same as one clean run, and nothing half done was saved."""
+    bench = Bench(vendor, tmp_path)
+    try:
+        want = wish(bench.names)
+        bench.with_switch(lambda switch: apply(switch, want, lambda _: None))
+        clean = [(*one[:2], bool(one[2])) for one in bench.truth]
+        words = ("vlan", "interface", "switchport", "channel", "sudo -n nv set", "set vlans", "set interfaces")
+        changing = [line for line in bench.server.lines if line.startswith(words)]
+        assert len(changing) > SOME
+        for step in sorted({len(changing) * i // SOME for i in range(SOME)}):
+            bench.sim = VENDORS[vendor][0]()
+            bench.server.cli = bench.sim  # type: ignore[assignment]
+            bench.server.fault = Fault(vendor, how, step, changing)
+            with pytest.raises(SwitchError):
+                bench.with_switch(lambda switch: apply(switch, want, lambda _: None))
+            assert bench.sim.saved is None, changing[step]
+            bench.server.fault = lambda _line: ""
+            bench.with_switch(lambda switch: apply(switch, want, lambda _: None))
+            assert [(*one[:2], bool(one[2])) for one in bench.truth] == clean, changing[step]
+    finally:
+        bench.server.close()
+
+
+class Fault:
+    """Disturbs one of the lines that change something."""
+
+    def __init__(self, vendor: str, how: str, step: int, changing: list[str]) -> None:
+        complaint = {"juniper_junos": "syntax error.", "cumulus": "Error: no"}.get(vendor, "% Invalid input detected")
+        self.answer, self.step, self.changing, self.count = "cut" if how == "cut" else complaint, step, changing, 0
+
+    def __call__(self, line: str) -> str:
+        if line not in self.changing:
+            return ""
+        self.count += 1
+        return self.answer if self.count == self.step + 1 else ""

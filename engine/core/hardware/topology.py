@@ -248,10 +248,8 @@ def _bmc_link(
         end = _spelt_end(table, owners)
         check, why = _judge(node, port, "bmc", wanted, end.cable, owners, at_place)
         why = "; ".join(filter(None, (why, table.why)))
-        found = Link(
-            node=_label(node.name), nic="bmc", link="bmc", switch=end.switch, port=end.port, plan=wanted, check=check, why=why, up=True
-        )
-        return [replace(found, source="table", at=table.at)]
+        found = Link(node=_label(node.name), nic="bmc", link="bmc", switch="", port="", plan=wanted, check=check, why=why, up=True)
+        return [replace(found, switch=end.switch, port=end.port, source="table", at=table.at)]
     if seen is None or not seen.port:
         why = "no relay told the port of its BMC (DHCP option 82)" if node.bmc is not None else "no BMC was found"
         return [
