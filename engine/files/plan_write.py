@@ -110,7 +110,11 @@ def _bond(bond: Bond) -> dict[str, Json]:
 def _rack(rack: RackDef) -> dict[str, Json]:
     places: dict[int, Json] = {
         place.unit: _set(
-            height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses, expects=place.expects
+            height=0 if place.height == 1 else place.height,
+            cables=place.cables,
+            addresses=place.addresses,
+            outlets=list(place.outlets),
+            expects=place.expects,
         )
         for place in rack.places
     }
