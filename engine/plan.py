@@ -204,6 +204,8 @@ class FactoryBmc(Struct, frozen=True, kw_only=True):
 class ExpectedMachine(Struct, frozen=True, kw_only=True):
     serial: str
     bmc: FactoryBmc = FactoryBmc()
+    outlets: tuple[str, ...] = ()
+    """PDU outlets that its supplies are plugged into, `PDU/OUTLET`. The place with these outlets is the machine's."""
 
 
 class BarclampPin(Struct, frozen=True, kw_only=True):

@@ -123,7 +123,9 @@ def _rack(rack: RackDef) -> dict[str, Json]:
 
 def _machine(machine: ExpectedMachine) -> dict[str, Json]:
     bmc = machine.bmc
-    return {"serial": machine.serial, "bmc": _set(mac=bmc.mac, address=bmc.address, user=bmc.user, password=bmc.password)}
+    told = _set(mac=bmc.mac, address=bmc.address, user=bmc.user, password=bmc.password)
+    outlets: dict[str, Json] = {"outlets": list(machine.outlets)} if machine.outlets else {}
+    return {"serial": machine.serial} | ({"bmc": told} if told or not outlets else {}) | outlets
 
 
 def _rule(rule: Rule) -> dict[str, Json]:

@@ -119,6 +119,12 @@ agent_protocol = kind(
     "images/node to /usr/lib/crowbar",
     who=Who.OPERATOR,
 )
+place_contradiction = kind(
+    "place_contradiction",
+    "{node} stands in {first}, and in {second}",
+    "look where it stands; then correct the label (crowbar node place NODE RACK UNIT), or the cables or outlets in the plan",
+    who=Who.TECHNICIAN,
+)
 wrong_box = kind(
     "wrong_box",
     "by its cables {node} ({seen}) stands in {rack} unit {unit}, where the plan expects {expected}{belongs}",

@@ -10,6 +10,7 @@ from collections import Counter
 
 from msgspec import Struct
 
+from ...model import NodeRole
 from ..world.view import View
 from .inventory import lenient
 from .port_table import FDB_ROLE, SeenAddress
@@ -36,10 +37,18 @@ class TablePort(Struct, frozen=True, kw_only=True):
 
 def ports_of_macs(view: View) -> dict[str, TablePort]:
     """MAC -> its port, of every MAC that a switch's table shows in one likely place."""
+    roles = [view.node_roles[key] for key in view.bound.get(FDB_ROLE) or ()]
+    told_now = [role.gave.get(FDB_ROLE) for role in roles]
+    before = view.memo.get("tables")
+    if before is None or len(before[0]) != len(told_now) or any(a is not b for a, b in zip(before[0], told_now, strict=True)):
+        before = view.memo["tables"] = (told_now, _read(view, roles))
+    return before[1]
+
+
+def _read(view: View, roles: list[NodeRole]) -> dict[str, TablePort]:
     found: dict[str, list[TablePort]] = {}
-    for key in view.bound.get(FDB_ROLE) or ():
-        role, device = view.node_roles[key], view.nodes.get(key[0])
-        told = role.gave.get(FDB_ROLE)
+    for role in roles:
+        device, told = view.nodes.get(role.node), role.gave.get(FDB_ROLE)
         if device is None or not isinstance(told, list):
             continue
         rows = [one for item in told if (one := lenient(item, SeenAddress)) is not None and one.mac and one.port]

@@ -16,6 +16,7 @@ from msgspec import json
 from ... import reasons
 from ...model import Acknowledged, Kind, Node, NodeRole, State
 from ...reasons import Reason, is_failure, needs_person
+from ..hardware.location import contradiction
 from ..hardware.topology import Link
 from ..plan.boxes import wrong_box
 from ..roles.derive import committed, done
@@ -70,6 +71,9 @@ def problems_of(view: View, node: Node) -> list[Problem]:
     box = wrong_box(view, node)
     if box is not None:
         out.append(Problem("", box.reason, node.since))
+    apart = contradiction(view, node)
+    if apart is not None:
+        out.append(Problem("", apart, node.since))
     gate = next((stage.name for stage in view.catalog.stages if stage.gate), "")
     if gate and node.kind is Kind.SERVER and not node.allocated and node.stage and node.boot is None and not wanted_stage(view, node):
         barred = may_enter(view, node, gate)
