@@ -13,16 +13,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol
 
 from msgspec import Struct
 
 from . import Action, BootDevice, NoteResult, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
 from .call import call, cycled, look_until, obeyed
+from .certificates import Certificates
 from .gate import Gates
 from .outlet_tables import TABLES
+from .redfish import RedfishTarget
+from .redfish_outlets import RedfishOutlets
 from .snmp import SnmpAgent, SnmpTarget
+
+REDFISH = "redfish"
 
 
 class OutletTarget(Struct, frozen=True, kw_only=True, gc=False):
@@ -30,9 +35,24 @@ class OutletTarget(Struct, frozen=True, kw_only=True, gc=False):
 
     pdu: str
     outlet: str
-    table: str
-    """Name in TABLES."""
-    snmp: SnmpTarget
+    table: str = REDFISH
+    """Name in TABLES, or REDFISH."""
+    snmp: SnmpTarget | None = None
+    redfish: RedfishTarget | None = None
+    """Set for REDFISH."""
+
+    @property
+    def where(self) -> tuple[str, int]:
+        to = self.redfish or self.snmp
+        return (to.address, to.port) if to is not None else ("", 0)
+
+    @property
+    def credential(self) -> bytes:
+        """A value that differs when the account does."""
+        if self.redfish is not None:
+            return repr((self.redfish.user, self.redfish.password)).encode()
+        to = self.snmp
+        return b"" if to is None else repr((to.community, to.user, to.password, to.privacy)).encode()
 
 
 class Outlets(Protocol):
@@ -69,12 +89,21 @@ class OutletPower:
     """`Power` of a machine by all its outlets, which may be of several PDUs."""
 
     def __init__(
-        self, targets: Sequence[OutletTarget], *, gates: Gates, pace: Pace | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        targets: Sequence[OutletTarget],
+        *,
+        gates: Gates,
+        certificates: Certificates | None = None,
+        pace: Pace | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`certificates`: of PDUs that speak Redfish."""
         self.targets = tuple(targets)
         self.pace = pace or Pace()
-        self._gates, self._sleep = gates, sleep
+        self._gates, self._certificates, self._sleep = gates, certificates, sleep
         self._deadline = 0.0
+        self._stack = ExitStack()
+        self._pdus: dict[str, Outlets] = {}
 
     def read(self) -> PowerResult:
         return self._call(lambda: PowerDone(state=self._state()))
@@ -102,22 +131,37 @@ class OutletPower:
     # -- the parts ---------------------------------------------------------------------------------------------------
 
     def _call(self, work: Callable[[], PowerResult]) -> PowerResult:
-        first = self.targets[0].snmp
-        secret = f"{first.community}\0{first.user}\0{first.password}\0{first.privacy}".encode()
+        first = self.targets[0]
+        total_s = self.pace.web_s if any(one.redfish is not None for one in self.targets) else self.pace.total_s
 
-        def begin(deadline: float) -> AbstractContextManager[None]:
-            self._deadline = deadline
-            return nullcontext()
+        def begin(deadline: float) -> AbstractContextManager[object]:
+            self._deadline, self._pdus, self._stack = deadline, {}, ExitStack()
+            return self._stack
 
-        return call(self._gates, (first.address, first.port), secret, self.pace.total_s, begin, lambda _session: work())
+        return call(self._gates, first.where, first.credential, total_s, begin, lambda _stack: work())
 
     def _each(self) -> list[tuple[Outlets, list[str]]]:
         """The PDUs, each with its outlets of this machine."""
-        of: dict[tuple[str, str], list[OutletTarget]] = {}
+        of: dict[str, list[OutletTarget]] = {}
         for target in self.targets:
-            of.setdefault((target.pdu, target.table), []).append(target)
-        timeout = self.pace.greet_s / 3
-        return [(SnmpOutlets(table, some[0].snmp, timeout), [one.outlet for one in some]) for (_, table), some in of.items()]
+            of.setdefault(target.pdu, []).append(target)
+        return [(self._open(some[0]), [one.outlet for one in some]) for some in of.values()]
+
+    def _open(self, target: OutletTarget) -> Outlets:
+        """The PDU's outlets, opened once in a call."""
+        known = self._pdus.get(target.pdu)
+        if known is not None:
+            return known
+        if target.redfish is not None and self._certificates is not None:
+            opened: Outlets = self._stack.enter_context(
+                RedfishOutlets(target.redfish, self._certificates, self._deadline, self.pace.greet_s, self._sleep)
+            )
+        elif target.snmp is not None:
+            opened = SnmpOutlets(target.table, target.snmp, self.pace.greet_s / 3)
+        else:
+            raise SessionFailed("unsupported", f"{target.pdu} has no way to be reached")
+        self._pdus[target.pdu] = opened
+        return opened
 
     def _state(self) -> PowerState:
         """Raises SessionFailed if an outlet's state is not known."""

@@ -32,8 +32,9 @@ from ..power import Identity, NoteRead, Owner, Pace, Power, PowerDone, PowerFail
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
-from ..power.outlets import OutletPower, OutletTarget
+from ..power.outlets import REDFISH, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
+from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
 from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
@@ -185,7 +186,7 @@ class PowerOrders:
     ) -> tuple[_Result | PowerFailed, reasons.Reason | None, Spoken]:
         """The same by the outlets of a machine without a BMC."""
         targets = [self._outlet(one) for one in outlets]
-        result = work(OutletPower(targets, gates=self._gates, pace=self._pace()))
+        result = work(OutletPower(targets, gates=self._gates, certificates=self._certificates, pace=self._pace()))
         if not isinstance(result, PowerFailed):
             return result, None, ""
         names = ", ".join(f"{one.pdu}/{one.number}" for one in outlets)
@@ -198,7 +199,11 @@ class PowerOrders:
 
     def _outlet(self, outlet: Outlet) -> OutletTarget:
         access = outlet.access
-        host, port = self._reach(access.address, access.port)
+        by_web = access.table == REDFISH
+        host, port = self._reach(access.address, access.port or (PORT if by_web else SNMP_PORT))
+        if by_web:
+            web = RedfishTarget(address=host, port=port, user=access.user, password=self._secret(access.password))
+            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, redfish=web)
         third = access.version == "3"
         snmp = SnmpTarget(
             address=host,

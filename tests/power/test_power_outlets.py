@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from pdu_agent import PduAgent
+from redfish_rig import Service
 
 from engine.power import Pace, PowerDone, PowerFailed, PowerResult, PowerState
+from engine.power.certificates import Certificates
 from engine.power.gate import Gates, Limits
 from engine.power.outlet_tables import TABLES
 from engine.power.outlets import OutletPower, OutletTarget
+from engine.power.redfish import RedfishTarget
 from engine.power.snmp import SnmpAgent, SnmpTarget
 
 QUICK = Pace(total_s=20.0, greet_s=6.0, poll_s=0.02, rest_s=0.0)
@@ -139,6 +142,69 @@ def test_what_an_outlet_cannot_do() -> None:
 def test_no_secret_is_shown() -> None:
     target = SnmpTarget(address="10.0.0.1", version="3", user="crowbar", password="s3cr3t-Auth", privacy="s3cr3t-Priv", community=COMMUNITY)
     assert "s3cr3t" not in repr(target)
+
+
+# -- by Redfish ----------------------------------------------------------------------------------------------------
+
+PDU = "/redfish/v1/PowerEquipment/RackPDUs/1"
+
+
+class RedfishPdu:
+    """The replies of a PDU with outlets A1 to A4."""
+
+    def __init__(self) -> None:
+        self.on = dict.fromkeys(("A1", "A2", "A3", "A4"), "Off")
+        self.obeys = True
+
+    def replies(self) -> dict[str, object]:
+        outlets = f"{PDU}/Outlets"
+        out: dict[str, object] = {
+            "GET /redfish/v1/": {"RedfishVersion": "1.15.0", "PowerEquipment": {"@odata.id": "/redfish/v1/PowerEquipment"}},
+            "GET /redfish/v1/PowerEquipment": {"RackPDUs": {"@odata.id": "/redfish/v1/PowerEquipment/RackPDUs"}},
+            "GET /redfish/v1/PowerEquipment/RackPDUs": {"Members": [{"@odata.id": PDU}]},
+            f"GET {PDU}": {"Id": "1", "Outlets": {"@odata.id": outlets}},
+            f"GET {outlets}": {"Members": [{"@odata.id": f"{outlets}/{name}"} for name in self.on]},
+        }
+        for name in self.on:
+            out[f"GET {outlets}/{name}"] = lambda _service, name=name: self.body(name)
+            out[f"POST {outlets}/{name}/Actions/Outlet.PowerControl"] = lambda service, name=name: self.switch(service, name)
+        return out
+
+    def body(self, name: str) -> dict[str, object]:
+        target = f"{PDU}/Outlets/{name}/Actions/Outlet.PowerControl"
+        return {"Id": name, "Name": f"Outlet {name}", "PowerState": self.on[name], "Actions": {"#Outlet.PowerControl": {"target": target}}}
+
+    def switch(self, service: Service, name: str) -> dict[str, object]:
+        if self.obeys:
+            self.on[name] = service.seen[-1][2]["PowerState"]
+        return {}
+
+
+def by_web(service: Service, *outlets: str, folder: Path, pace: Pace = QUICK) -> OutletPower:
+    to = RedfishTarget(address="127.0.0.1", port=service.port, user="root", password="calvin")
+    some = [OutletTarget(pdu="pdu1", outlet=outlet, redfish=to) for outlet in outlets]
+    return OutletPower(some, gates=Gates(limits=Limits(burst=1000)), certificates=Certificates(folder / "known"), pace=pace)
+
+
+def test_outlets_by_redfish(tmp_path: Path) -> None:
+    pdu = RedfishPdu()
+    with Service(tmp_path, pdu.replies()) as service:
+        one = by_web(service, "A1", "a3", folder=tmp_path)
+        assert state(one.read()) is PowerState.OFF
+        assert state(one.set("on")) is PowerState.ON
+        assert pdu.on == {"A1": "On", "A2": "Off", "A3": "On", "A4": "Off"}
+        assert state(one.set("cycle")) is PowerState.ON
+        assert state(one.set("off")) is PowerState.OFF
+        assert "A9" in failure(by_web(service, "A1", "A9", folder=tmp_path).set("on")).message
+        assert set(pdu.on.values()) == {"Off"}
+        pdu.obeys = False
+        impatient = Pace(web_s=1.0, greet_s=5.0, poll_s=0.05, rest_s=0.0)
+        assert failure(by_web(service, "A1", folder=tmp_path, pace=impatient).set("on")).kind == "not_obeyed"
+
+
+def test_a_redfish_service_without_a_pdu(tmp_path: Path) -> None:
+    with Service(tmp_path, {}) as service:
+        assert "no rack PDU" in failure(by_web(service, "A1", folder=tmp_path).read()).message
 
 
 # -- an independent agent --------------------------------------------------------------------------------------------

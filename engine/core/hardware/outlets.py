@@ -17,7 +17,7 @@ from ..world.view import View
 from .inventory import lenient
 
 ATTRIBUTE = "pdu-access"
-OUTLET = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}/\d{1,4}(\.\d{1,4}){0,3}")
+OUTLET = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}/(\d{1,4}(\.\d{1,4}){0,3}|[A-Za-z][A-Za-z0-9_-]{0,31})")
 """`PDU/OUTLET`."""
 
 
@@ -25,7 +25,8 @@ class PduAccess(Struct, frozen=True, kw_only=True):
     """An entry of `pdu-access`."""
 
     address: str = ""
-    port: int = 161
+    port: int = 0
+    """0: 161 for SNMP, 443 for Redfish."""
     table: str = "apc"
     version: str = "2c"
     user: str = ""
