@@ -37,6 +37,9 @@ def main(verb: str) -> int:
     except SwitchError as error:
         print(f"switch: {error}", file=sys.stderr)
         return NOT_SO if verb == "run" else OTHER
+    except ImportError as error:
+        print(f"switch: {error.name} is not installed on the admin node: install the engine with its dependencies", file=sys.stderr)
+        return OTHER
     except (OSError, KeyError, ValueError) as error:
         print(f"switch: the task cannot be read: {type(error).__name__}: {error}", file=sys.stderr)
         return OTHER
@@ -53,14 +56,14 @@ def _ports(verb: str) -> int:
         print("switch: the plan wants nothing of this switch")
         return _give({"switch-ports": table_of(SwitchHave(), want)})
     with closing(_Open(told, access, want)) as opened:
-        done = apply(opened.switch, want, print) if verb == "run" else look(opened.switch, want)
+        done = apply(opened.switch, want, _say) if verb == "run" else look(opened.switch, want)
     return _judge(verb, want, done)
 
 
 def _judge(verb: str, want: WantedPorts, done: Applied) -> int:
     left = {f"{port}: {why}" for port, why in want.left.items()}
     for line in sorted(left):
-        print(f"switch: left alone: {line}")
+        print(f"left alone: {line}", flush=True)
     refused = [line for line in done.left.refused if line not in left]
     if refused:
         print(f"switch: {'; '.join(refused)}", file=sys.stderr)
@@ -69,6 +72,10 @@ def _judge(verb: str, want: WantedPorts, done: Applied) -> int:
         print(f"switch: to do: {'; '.join(words(done.left))[:300]}", file=sys.stderr)
         return NOT_SO
     return _give({"switch-ports": table_of(done.have, want)})
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _addresses() -> int:
