@@ -54,6 +54,36 @@ class SnmpAgent:
         """Sets integers, all in one request. Raises SessionFailed."""
         asyncio.run(self._ask("set", dict(values)))
 
+    def walk(self, column: str, most: int) -> dict[str, int | str]:
+        """Index -> value of a column, at most so many: integers and texts. Raises SessionFailed."""
+        return asyncio.run(self._walk(column, most))
+
+    async def _walk(self, column: str, most: int) -> dict[str, int | str]:
+        import pysnmp.hlapi.v3arch.asyncio as snmp
+
+        engine, out = snmp.SnmpEngine(), dict[str, int | str]()
+        try:
+            where = await snmp.UdpTransportTarget.create((self.target.address, self.target.port), timeout=self._timeout_s, retries=2)
+            start = snmp.ObjectType(snmp.ObjectIdentity(column))
+            options = {"lookupMib": False, "lexicographicMode": False}
+            words = (engine, _account(self.target, snmp), where, snmp.ContextData(), 0, 25, start)
+            async for wrong, status, index, found in snmp.bulk_walk_cmd(*words, **options):
+                if wrong:
+                    raise _failed(str(wrong))
+                if int(status):
+                    _refused("get", int(status), int(index), [column])
+                    break
+                for name, value in found:
+                    if not str(name).startswith(f"{column}.") or len(out) >= most:
+                        return out
+                    number = _integer(value)
+                    out[str(name)[len(column) + 1 :]] = bytes(value).decode("utf-8", "replace") if number is None else number
+        except OSError as error:
+            raise SessionFailed("unreachable", f"no packet can be sent to it ({error})") from None
+        finally:
+            engine.close_dispatcher()
+        return out
+
     async def _ask(self, what: str, values: Mapping[str, int | None]) -> dict[str, int | None]:
         import pysnmp.hlapi.v3arch.asyncio as snmp
         from pysnmp.proto.rfc1902 import Integer32

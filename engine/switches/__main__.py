@@ -15,6 +15,8 @@ from typing import Any
 from msgspec import ValidationError, convert, to_builtins
 
 from ..core.hardware.port_table import SeenAddress, WantedPorts
+from ..power.snmp import SnmpTarget
+from . import snmp_table
 from .apply import Applied, Managed, SwitchByHttp, SwitchByLine, apply, look, table_of, words
 from .dialects import DIALECTS
 from .seen import kept
@@ -81,11 +83,21 @@ def _say(line: str) -> None:
 def _addresses() -> int:
     told = _attributes()
     access = access_of(told)
+    if access.get("snmp") and "simulated" not in told.get("device", {}):
+        return _give({"switch-addresses": to_builtins(kept(snmp_table.addresses(_snmp(told, access))))})
     if access.get("driver") == BY_HAND or "simulated" in told.get("device", {}):
         return _give({"switch-addresses": []})
     with closing(_Open(told, access, WantedPorts())) as opened:
         seen: list[SeenAddress] = opened.switch.addresses()
     return _give({"switch-addresses": to_builtins(kept(seen))})
+
+
+def _snmp(told: dict[str, Any], access: dict[str, Any]) -> SnmpTarget:
+    address = str(access.get("address") or (told.get("device") or {}).get("address") or "")
+    if not address:
+        raise SwitchError("unreachable", "the address of the switch is not known: set it in `switch-access`")
+    community = str(told.get("switch-community") or "")
+    return SnmpTarget(address=address, port=int(access.get("snmp-port") or 161), version=str(access["snmp"]), community=community)
 
 
 class _Open:

@@ -19,6 +19,8 @@ class PduAgent:
         self.mood = "works"
         self.sets: list[str] = []
         self.writable = True
+        self.rows: dict[tuple[int, ...], object] = {}
+        """OID -> integer or text, for walks."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
@@ -51,6 +53,9 @@ class PduAgent:
         said = module.apiMessage.get_response(asked)
         pdu, request = module.apiMessage.get_pdu(said), module.apiMessage.get_pdu(asked)
         writes = request.isSameTypeWith(module.SetRequestPDU())
+        if request.tagSet in (module.GetNextRequestPDU().tagSet, getattr(module, "GetBulkRequestPDU", module.GetNextRequestPDU)().tagSet):
+            module.apiPDU.set_varbinds(pdu, self._after([oid for oid, _ in module.apiPDU.get_varbinds(request)][0], module))
+            return bytes(encoder.encode(said))
         pairs = []
         for number, (oid, value) in enumerate(module.apiPDU.get_varbinds(request), 1):
             if writes and not self.writable:
@@ -61,6 +66,15 @@ class PduAgent:
             pairs.append((oid, self._set(str(oid), value) if writes else self._get(str(oid), module)))
         module.apiPDU.set_varbinds(pdu, pairs)
         return bytes(encoder.encode(said))
+
+    def _after(self, oid: Any, module: Any) -> list[tuple[Any, Any]]:
+        """Up to 25 rows after an OID."""
+        start = tuple(int(part) for part in oid)
+        rows = sorted(row for row in self.rows if row > start)[:25]
+        if not rows:
+            return [(oid, module.EndOfMibView(""))]
+        values = [self.rows[row] for row in rows]
+        return [(row, module.Integer(v) if isinstance(v, int) else module.OctetString(str(v))) for row, v in zip(rows, values, strict=True)]
 
     def _get(self, oid: str, module: Any) -> Any:
         index = oid.removeprefix(f"{self.table.state}.")
