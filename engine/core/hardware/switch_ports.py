@@ -25,7 +25,7 @@ from ...plan import BondMode, Network, Plan
 from ...reasons import Reason
 from ..plan.links import BMC, bond_name, bond_of
 from ..world.view import View
-from .conduits import Port, cables_at, of_network
+from .conduits import TELLERS, Port, cables_at, of_network
 from .device_ids import device_id
 from .inventory import inventory_of
 from .neighbours import CableEnd, Cables, heard_by_nic
@@ -57,7 +57,9 @@ def wanted_ports(view: View, device: Node, untagged: Mapping[str, int]) -> Wante
     for node_id in dict.fromkeys(key[0] for key in children):
         node = view.nodes.get(node_id)
         if node is not None and node.kind is Kind.SERVER:
-            wishes += [(node.name, one) for one in _of_node(view, node, device, untagged, left)]
+            mine, apart = _known(view, node, device, untagged)
+            wishes += [(node.name, one) for one in mine]
+            left |= apart
     ports: dict[str, tuple[str, PortWish]] = {}
     for name, wish in wishes:
         key = canonical_port(wish.port)
@@ -76,6 +78,22 @@ def as_json(view: View, device: Node, untagged: Json) -> Json:
         return None
     named = untagged if isinstance(untagged, dict) else {}
     return to_builtins(wanted_ports(view, device, {name: vlan for name, vlan in named.items() if isinstance(vlan, int)}))
+
+
+def _known(view: View, node: Node, device: Node, untagged: Mapping[str, int]) -> tuple[tuple[PortWish, ...], dict[str, str]]:
+    """The node's ports on this switch, and those that are left alone. Kept until something that they follow from changes: one node of many
+    changes at a time, and the table of its switch is made anew."""
+    told = [role.gave if role is not None else None for role in (view.node_roles.get((node.id, one)) for one in TELLERS)]
+    on = tuple(name for name in view.plan.networks if (node.id, name) in view.address_of) if view.plan is not None else ()
+    seen = (node.name, node.place, node.boot_mac, device.name, on, tuple(sorted(untagged.items())))
+    kept = view.memo.setdefault("switch-wishes", {})
+    memo = kept.get((node.id, device.id))
+    if memo is not None and memo[0] == seen and all(a is b for a, b in zip(memo[1], told, strict=True)):
+        return memo[2], memo[3]
+    left: dict[str, str] = {}
+    wishes = tuple(_of_node(view, node, device, untagged, left))
+    kept[node.id, device.id] = (seen, told, wishes, left)
+    return wishes, left
 
 
 def _of_node(view: View, node: Node, device: Node, untagged: Mapping[str, int], left: dict[str, str]) -> Iterable[PortWish]:
