@@ -198,6 +198,7 @@ SOME = 4
 """Steps at which a run is disturbed."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", ["cisco_ios", "cumulus", "juniper_junos"])
 @pytest.mark.parametrize("how", ["refused", "cut"])
 def test_an_error_or_a_cut_at_each_step(vendor: str, how: str, tmp_path: Path) -> None:
