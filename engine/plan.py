@@ -145,6 +145,8 @@ class PlaceDef(Struct, frozen=True, kw_only=True):
     """A node's link (`1g0`, `bmc`) -> `switch:port`."""
     addresses: dict[str, str] = {}
     """Network -> the address that the node in this place gets there. `plan save` writes them."""
+    outlets: tuple[str, ...] = ()
+    """The PDU outlets that feed the machine here, `PDU/OUTLET`, one for each power supply."""
     expects: dict[str, Json] = {}
     """The box that belongs here: a fact of BOX (`serial`, `product`, ...) -> a value, or a map as in a rule's `match`. Empty: any."""
 
@@ -202,6 +204,8 @@ class FactoryBmc(Struct, frozen=True, kw_only=True):
 class ExpectedMachine(Struct, frozen=True, kw_only=True):
     serial: str
     bmc: FactoryBmc = FactoryBmc()
+    outlets: tuple[str, ...] = ()
+    """PDU outlets that its supplies are plugged into, `PDU/OUTLET`. The place with these outlets is the machine's."""
 
 
 class BarclampPin(Struct, frozen=True, kw_only=True):

@@ -79,6 +79,10 @@ def _fault(machine: Machine, wanted: dict[str, Any], targets: list[dict[str, Any
             f"{where} does not speak LACP, which {bond['name']} needs: put the port into an LACP group on the switch, "
             "or set the mode active-backup"
         )
+    for link in wanted.get("links") or () if vlan else ():
+        carried = machine.carried(str(link.get("switch") or ""), str(link.get("port") or ""))
+        if carried is not None and vlan not in carried:
+            return f"{_where(link)} does not carry VLAN {vlan}: the switch has not got it yet"
     if not targets:
         return ""
     if vlan and vlan == faults.no_vlan:

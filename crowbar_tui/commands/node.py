@@ -3,6 +3,7 @@
     crowbar node NODE[,NODE...] VERB [VALUE]       crowbar node --group store VERB       crowbar node --all VERB
     crowbar node import FILE                       (`machines` explains it)
     crowbar node join ADDRESS[:PORT]               (`join` explains it)
+    crowbar node place NODE RACK UNIT [--by label]
     crowbar role NODE ROLE VERB
     crowbar redeploy [--deployment NAME]
     crowbar commit PLAN
@@ -51,6 +52,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="act on nodes: power, allocate, hold, reinstall, ...",
         usage="crowbar node NODE[,NODE...] VERB [VALUE] [--json]\n"
         "       crowbar node import FILE [--plan FILE] [--write FILE] [--yes] [--json]\n"
+        "       crowbar node place NODE RACK UNIT [--by label] [--json]\n"
         "       crowbar node join ADDRESS[:PORT] [--user USER] [--name NAME] [--key FILE | --password-stdin] "
         "[--host-key FINGERPRINT] [--json]",
         description="Verbs: " + ", ".join(f"{v.name} [{v.takes.what}]" if v.takes else v.name for _, v in sorted(verbs.OF_NODES.items())),
@@ -59,6 +61,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     node.add_argument("--all", action="store_true", help="every server, instead of names")
     node.add_argument("--group", default="", metavar="NAME", help="every server of a group, instead of names")
     node.add_argument("--force", action="store_true", help="for power: also while an attempt runs on the node")
+    node.add_argument("--by", choices=("person", "label"), default="person", help="for place: who says it (default: person)")
     machines.options(node)
     join.options(node)
     _common(node, _node)
@@ -92,6 +95,8 @@ def _node(arguments: argparse.Namespace) -> int:
     if arguments.plan is not None or arguments.write is not None:
         print("crowbar: --plan and --write go with crowbar node import FILE", file=sys.stderr)
         return 2
+    if words[0] == "place" and verbs.find("place") is None:
+        return _place(arguments, words[1:])
     if words[0] == "join" and len(words) == 2 and verbs.find(words[1]) is None:
         return join.adopt(arguments, words[1])
     if join.given(arguments):
@@ -115,6 +120,16 @@ def _node(arguments: argparse.Namespace) -> int:
     value = _value(verb, words[1:], arguments.force)
     asks = [(name, lambda engine, name=name: engine.operate(verb.name, name, value=value)) for name in names]
     return answers.ask_each(arguments.store, verb.name, asks, arguments.json)
+
+
+def _place(arguments: argparse.Namespace, words: list[str]) -> int:
+    """Sets where a node stands, by a person or a label."""
+    if len(words) != 3 or not words[2].isdecimal():
+        print("crowbar: expected crowbar node place NODE RACK UNIT [--by label]", file=sys.stderr)
+        return 2
+    name, value = words[0], {"rack": words[1], "unit": int(words[2]), "by": arguments.by}
+    asks = [(name, lambda engine: engine.set_attribute("operator", name, "location", value=value))]
+    return answers.ask_each(arguments.store, "place", asks, arguments.json)
 
 
 def _no_verb(words: list[str]) -> str:

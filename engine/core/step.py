@@ -57,7 +57,7 @@ from ..reasons import Reason
 from ..requests import Request
 from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
-from .hardware import own_port
+from .hardware import own_seen
 from .hardware.found_values import put_all_found
 from .hardware.learn import bmc_clock, bmc_speaks
 from .operator import light
@@ -219,7 +219,7 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Commit() | CommitProposals() | Propose() | Recall() | Operate() | Join() | KeyRemoved() | SetAttribute():
             _ordered(w, event)
         case AdminSeen():
-            own_port.seen(w, event)
+            own_seen.seen(w, event)
         case AddressTaken():
             address_taken(w, event)
         case DhcpOverheard():

@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Literal, cast
 
+from ..core.hardware.outlets import OUTLET
 from ..core.hardware.port_names import canonical_port
 from ..core.plan.network_roles import network_roles
 from ..core.plan.owned import SYSTEM
@@ -211,7 +212,7 @@ def _places(
     places: list[PlaceDef] = []
     taken: dict[int, int] = {}
     for text, place in element.entries().items():
-        keys = place.fields(("height", "cables", "addresses", "expects"))
+        keys = place.fields(("height", "cables", "addresses", "outlets", "expects"))
         height = keys["height"].integer(1, 20) if "height" in keys else 1
         unit = int(text) if text.isdecimal() and len(text) < 4 else 0
         if not 1 <= unit <= units:
@@ -238,8 +239,21 @@ def _places(
             cables[link] = port
         addresses = _pins(keys["addresses"], networks, pinned) if "addresses" in keys else {}
         expects = _box(keys["expects"], places, racks) if "expects" in keys else {}
-        places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses, expects=expects))
+        outlets = _outlets(keys, [*places, *(one for rack in racks for one in rack.places)])
+        places.append(PlaceDef(unit=unit, height=height, cables=cables, addresses=addresses, outlets=outlets, expects=expects))
     return tuple(places)
+
+
+def _outlets(keys: Fields, others: Sequence[PlaceDef]) -> tuple[str, ...]:
+    """The outlets of a place. Each feeds one place: switching it for another machine would cut this one."""
+    out: list[str] = []
+    for one in keys.each("outlets", "a list of outlets like pdu1/7"):
+        outlet = one.name("an outlet like pdu1/7", OUTLET, 127)
+        if outlet and (outlet in out or any(outlet in other.outlets for other in others)):
+            one.fail(f"outlet {outlet} already feeds a place")
+        elif outlet:
+            out.append(outlet)
+    return tuple(out)
 
 
 def _box(element: Element, here: Sequence[PlaceDef], racks: Sequence[RackDef]) -> dict[str, Json]:

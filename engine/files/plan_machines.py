@@ -2,6 +2,7 @@
 
     machines:
       - {serial: SN7, bmc: {mac: "52:54:00:aa:bb:cc", user: ADMIN, password: factory-sn7}}
+      - {serial: SN8, outlets: [pdu1/8, pdu2/8]}
 
 A password is the name of one of the plan's secrets. A serial, and a BMC's MAC and address, belong to one machine.
 """
@@ -12,6 +13,7 @@ import re
 from collections.abc import Collection
 
 from ..core.boot.junk import clean_serial
+from ..core.hardware.outlets import OUTLET
 from ..plan import ExpectedMachine, FactoryBmc
 from .element import Element, Fields
 from .mistakes import shown
@@ -24,13 +26,16 @@ def read_machines(keys: Fields, secrets: Collection[str]) -> tuple[ExpectedMachi
     out: list[ExpectedMachine] = []
     taken: dict[str, str] = {}
     for element in keys.each("machines"):
-        own = element.fields(("serial", "bmc"), ("serial", "bmc"))
+        own = element.fields(("serial", "bmc", "outlets"), ("serial",) if "outlets" in (element.json() or {}) else ("serial", "bmc"))
         serial = own["serial"].text("the machine's serial number", 64) if "serial" in own else ""
         if serial and not clean_serial(serial):
             own["serial"].fail(f"{shown(serial)} is on many machines, so it identifies none")
         _once(own.get("serial"), serial, taken)
         bmc = _bmc(own["bmc"], secrets, taken) if "bmc" in own else FactoryBmc()
-        out.append(ExpectedMachine(serial=serial.strip(), bmc=bmc))
+        outlets = tuple(one.name("an outlet like pdu1/7", OUTLET, 127) for one in own.each("outlets", "a list of outlets like pdu1/7"))
+        for one, outlet in zip(own.each("outlets"), outlets, strict=True):
+            _once(one, outlet, taken)
+        out.append(ExpectedMachine(serial=serial.strip(), bmc=bmc, outlets=outlets))
     return tuple(out)
 
 

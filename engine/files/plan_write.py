@@ -110,7 +110,11 @@ def _bond(bond: Bond) -> dict[str, Json]:
 def _rack(rack: RackDef) -> dict[str, Json]:
     places: dict[int, Json] = {
         place.unit: _set(
-            height=0 if place.height == 1 else place.height, cables=place.cables, addresses=place.addresses, expects=place.expects
+            height=0 if place.height == 1 else place.height,
+            cables=place.cables,
+            addresses=place.addresses,
+            outlets=list(place.outlets),
+            expects=place.expects,
         )
         for place in rack.places
     }
@@ -119,7 +123,9 @@ def _rack(rack: RackDef) -> dict[str, Json]:
 
 def _machine(machine: ExpectedMachine) -> dict[str, Json]:
     bmc = machine.bmc
-    return {"serial": machine.serial, "bmc": _set(mac=bmc.mac, address=bmc.address, user=bmc.user, password=bmc.password)}
+    told = _set(mac=bmc.mac, address=bmc.address, user=bmc.user, password=bmc.password)
+    outlets: dict[str, Json] = {"outlets": list(machine.outlets)} if machine.outlets else {}
+    return {"serial": machine.serial} | ({"bmc": told} if told or not outlets else {}) | outlets
 
 
 def _rule(rule: Rule) -> dict[str, Json]:

@@ -24,6 +24,8 @@ Systems = list[tuple[str, dict[str, Json]]]
 
 def find_system(session: RedfishSession, uuid: str, serial: str) -> str:
     """Path of the node's system. Raises `SessionFailed`."""
+    if "Systems" not in session.root:
+        raise SessionFailed("unsupported", "its Redfish service has no systems: it is a PDU's")
     members = session.members(session.root["Systems"], _SYSTEMS + 1)
     if not 0 < len(members) <= _SYSTEMS:
         raise SessionFailed("unsupported", "it tells of no system that could be switched")

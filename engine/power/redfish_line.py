@@ -41,6 +41,8 @@ from .certificates import Certificates
 from .redfish_body import LARGEST, BodyWrong, Json, parsed, path_of, unpacked
 
 ROOT = "/redfish/v1/"
+HOLDERS = ("Systems", "PowerEquipment", "RackPDUs")
+"""What a service is about: machines, or the outlets of a PDU. Its root names one of them."""
 _PAUSE_S = 0.25
 _REDIRECTS = (301, 302, 307, 308)
 _HOPS = 4
@@ -221,7 +223,8 @@ def _tls() -> ssl.SSLContext:
 def service_root(line: Line) -> dict[str, Json]:
     """The one resource that is open to everybody (DSP0266 6.5). Raises `SessionFailed`."""
     answer = line.ask("GET", ROOT, {})
-    if answer.status != 200 or not isinstance(answer.body.get("RedfishVersion"), str) or not isinstance(answer.body.get("Systems"), dict):
+    has_something = any(isinstance(answer.body.get(name), dict) for name in HOLDERS)
+    if answer.status != 200 or not isinstance(answer.body.get("RedfishVersion"), str) or not has_something:
         what = "a redirect" if 300 <= answer.status < 400 else f"HTTP {answer.status}"
         raise SessionFailed("unsupported", f"no Redfish service is there, or one without systems ({what})")
     return answer.body

@@ -21,7 +21,7 @@ from msgspec import structs
 
 from . import FailureKind, SessionFailed
 from .redfish_body import LARGEST, LARGEST_REGISTRY, Json, member, message_ids, pointed, rows, words
-from .redfish_line import ROOT, Answer, Line, service_root
+from .redfish_line import HOLDERS, ROOT, Answer, Line, service_root
 
 _LOGOUT_S = 2.0
 _UNKNOWN = (404, 405, 410, 501)
@@ -171,7 +171,8 @@ class RedfishSession:
             return
         account = base64.b64encode("{}:{}".format(*self._account).encode()).decode()
         self._headers = {"Authorization": f"Basic {account}"}
-        tried = self._line.ask("GET", self._line.path(self.root["Systems"]), self._headers)
+        something = next(self.root[name] for name in HOLDERS if isinstance(self.root.get(name), dict))
+        tried = self._line.ask("GET", self._line.path(something), self._headers)
         if tried.status == 401:
             raise SessionFailed("authentication", f"login refused{self._words(tried)}")
 

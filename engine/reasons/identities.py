@@ -131,6 +131,12 @@ parts_unexpected = kind(
     "put in what is missing, or take a good machine as the new expectation: crowbar hardware expect NODE",
     who=Who.TECHNICIAN,
 )
+place_contradiction = kind(
+    "place_contradiction",
+    "{node} stands in {first}, and in {second}",
+    "look where it stands; then correct the label (crowbar node place NODE RACK UNIT), or the cables or outlets in the plan",
+    who=Who.TECHNICIAN,
+)
 wrong_box = kind(
     "wrong_box",
     "by its cables {node} ({seen}) stands in {rack} unit {unit}, where the plan expects {expected}{belongs}",

@@ -21,6 +21,8 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import racks as rehearsal
+from ..core.hardware.devices import ACCESS
+from ..core.hardware.port_table import ROLE as SWITCH_PORTS
 from ..core.plan.links import ports_of
 from ..core.world.load import load_world
 from ..definitions import Catalog
@@ -147,6 +149,7 @@ class Rehearsal:
             ports={speed: min(count, PORTS) for speed, count in ports_of(self.plan).items()},
             bmc=access,
             machines=msgspec.convert(self._machines.get("machines", {}), dict[str, Own]),
+            switches=_managed(self.plan),
             barclamps=self._folders,
         )
 
@@ -205,6 +208,15 @@ class Rehearsal:
         self.engine.stop()
         if self.rack is not None and not self.leave:
             self.rack.stop()
+
+
+def _managed(plan: Plan) -> dict[str, str]:
+    """The switches that the plan's roles set up -> their addresses."""
+    if not any(SWITCH_PORTS in one.roles for one in plan.deployments.values()):
+        return {}
+    access = plan.attributes.get(ACCESS)
+    own = {name: one.get("address") for name, one in access.items() if isinstance(one, dict)} if isinstance(access, dict) else {}
+    return {name: address for name, address in own.items() if name != "*" and isinstance(address, str)}
 
 
 def _with_behaviours(catalog: Catalog) -> tuple[str, ...]:

@@ -49,7 +49,9 @@ class Adapters:
         self.agent = AgentJig(offer, self.logs, in_clear=config.synthetic, open_boot=lambda node: open_generation(loop.world, node))
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)
         accounts = BmcAccounts(self.vault, lambda: loop.world, config.bmc_user)
-        self.power = PowerOrders(config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world)
+        self.power = PowerOrders(
+            config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world, self._secret
+        )
         self.proofs = Proofs(self.keys, self.agent, self.power)
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
@@ -64,6 +66,9 @@ class Adapters:
             else AnsibleJig(submit, self.logs, config.store / "ansible", config.keys / ENGINE_KEY),
             "chef-solo": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-chef-solo"),
         }
+
+    def _secret(self, name: str) -> str:
+        return self.vault.open(name) or ""
 
     def close(self) -> None:
         """After the runner, which ends the jigs."""

@@ -163,6 +163,7 @@ class Engine:
             reach=self.config.reach,
             last_values=self.last_values,
             packets=self.packets,
+            synthetic=self.config.synthetic,
             no_image=services.why_no_image,
         )
 

@@ -21,6 +21,7 @@ from .. import reasons
 from ..core.boot.patience import LEAST, of_plan
 from ..core.boot.signals import SIGNALS
 from ..core.hardware.bmc import theirs, usable, why_not
+from ..core.hardware.outlets import Outlet, by_outlet
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
 from ..doctor.bmc import BmcSaid
@@ -45,7 +46,10 @@ from ..power import (
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
+from ..power.outlets import REDFISH, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
+from ..power.snmp import PORT as SNMP_PORT
+from ..power.snmp import SnmpTarget
 from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
 from .config import Config
@@ -73,12 +77,15 @@ class PowerOrders:
         command: Command,
         pace: Callable[[], Pace],
         world: Callable[[], View],
+        secret: Callable[[str], str] = lambda _name: "",
     ) -> None:
+        """`secret`: the content of a secret of the plan by its name; empty if there is none."""
         self._pace = pace
         self._reach = config.reach
         self._account = account
         self._command = command
         self._world = world
+        self._secret = secret
         self._certificates = Certificates(config.keys / KNOWN)
         self._gates = Gates()
 
@@ -114,6 +121,8 @@ class PowerOrders:
     def _power(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
         if usable(self._world(), node) is None:
             obeyed = self._command(node.id, order.generation, Reboot())
+            if not obeyed and by_outlet(self._world(), node):
+                return self._ask(node, lambda power: power.boot("network", False, None))[1:]
             return (None if obeyed else why_not(self._world(), node) or reasons.no_power(node=node.name)), ""
         device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"
         _, failed, spoken = self._ask(node, lambda power: power.boot(device, False, _uefi(node)))
@@ -191,6 +200,9 @@ class PowerOrders:
         and no order before it has said that it is the node's."""
         world = self._world()
         bmc = usable(world, node)
+        outlets = by_outlet(world, node)
+        if bmc is None and outlets and not reading:
+            return self._by_outlet(node, outlets, work)
         if bmc is None:
             why = why_not(world, node) or reasons.no_power(node=node.name)
             return PowerFailed(kind="not_own", message=reasons.sentence(why)), why, ""
@@ -217,6 +229,41 @@ class PowerOrders:
         if known == "redfish" and result.kind in ("not_obeyed", "unsupported"):
             message += " (attribute bmc-protocol: ipmi has it tried by IPMI)"
         return result, reasons.power_failed(node=node.name, address=bmc.address, message=message), "unknown" if silent else known
+
+    def _by_outlet(
+        self, node: Node, outlets: tuple[Outlet, ...], work: Callable[[Power], _Result]
+    ) -> tuple[_Result | PowerFailed, reasons.Reason | None, Spoken]:
+        """The same by the outlets of a machine without a BMC."""
+        targets = [self._outlet(one) for one in outlets]
+        result = work(OutletPower(targets, gates=self._gates, certificates=self._certificates, pace=self._pace()))
+        if not isinstance(result, PowerFailed):
+            return result, None, ""
+        names = ", ".join(f"{one.pdu}/{one.number}" for one in outlets)
+        address = outlets[0].access.address
+        return (
+            result,
+            reasons.power_failed(node=node.name, address=address, message=f"{result.kind} by outlet {names}: {result.message}"),
+            "",
+        )
+
+    def _outlet(self, outlet: Outlet) -> OutletTarget:
+        access = outlet.access
+        by_web = access.table == REDFISH
+        host, port = self._reach(access.address, access.port or (PORT if by_web else SNMP_PORT))
+        if by_web:
+            web = RedfishTarget(address=host, port=port, user=access.user, password=self._secret(access.password))
+            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, redfish=web)
+        third = access.version == "3"
+        snmp = SnmpTarget(
+            address=host,
+            port=port,
+            version=access.version,
+            community="" if third else self._secret(access.community),
+            user=access.user if third else "",
+            password=self._secret(access.password) if third else "",
+            privacy=self._secret(access.privacy) if third else "",
+        )
+        return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, table=access.table, snmp=snmp)
 
     def _wanted(self, node: Node) -> Protocol:
         """The configured protocol. Empty: any."""

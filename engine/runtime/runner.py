@@ -58,6 +58,8 @@ from .proofs import Proofs
 
 log = logging.getLogger(__name__)
 
+SIMULATED_PORT = 80
+"""Where a simulated switch has its management (`racks.simulated.switch_side`)."""
 POOL = 32
 """Threads for blocking work: power orders and probes, twenty seconds each at most."""
 
@@ -83,6 +85,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     reach: Reach
     last_values: LastValues
     packets: PacketRecord | None = None
+    synthetic: bool = False
+    """True if the machines and switches are simulated."""
     no_image: Callable[[str], reasons.Reason | None] = lambda _name: None
     """Why an image cannot be served. None: it can."""
     boot_of: Callable[[Node, SshTarget | None], str] = lambda _node, _target: ""
@@ -178,12 +182,21 @@ class Runner:
             barclamp=definition.barclamp,
             deployment=role.deployment,
             folder=role_folder(world, definition),
-            attributes=task_document(world, role, opened) | about(world, node),
+            attributes=task_document(world, role, opened) | self._about(world, node),
             secrets=(*secrets, *self._ports.secrets()),
             sealed=secret_names(world, definition, closed),
             timeout_s=limit_s(world, definition.timeout_s),
             target=self.target(world, node),
         )
+
+    def _about(self, world: World, node: Node) -> dict[str, Json]:
+        """What a delegate learns about its device; of a simulated one, where its management is."""
+        told = about(world, node)
+        address = told["device"]["address"] if told else ""
+        if self._ports.synthetic and address:
+            host, port = self._ports.reach(address, SIMULATED_PORT)
+            told["device"] = told["device"] | {"simulated": f"{host}:{port}"}
+        return told
 
     def target(self, world: World, node: Node) -> SshTarget | None:
         """Address and keys of a node's installed system. None if it has no address yet."""

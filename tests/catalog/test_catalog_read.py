@@ -69,6 +69,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "banner",
         "package-sources",
         "gunicorn-wheels",
+        "switch-ports",
+        "switch-addresses",
         "about-page",
         "disk-wipe",
         "burn-in-load",

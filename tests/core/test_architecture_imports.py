@@ -34,7 +34,7 @@ LAYERS = (
     ("process",),
     ("store", "attach", "packets"),
     ("files", "views"),
-    ("trust", "power", "jigs", "racks"),
+    ("trust", "power", "jigs", "racks", "switches"),
     ("serve",),
     ("netboot", "images", "rest", "sources"),
     ("doctor", "bundles"),

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from world_rig import WorldRig
 
 from engine import reasons
-from engine.core.hardware.devices import about, device_id
+from engine.core.hardware.device_ids import device_id
+from engine.core.hardware.devices import about
 from engine.core.roles.guards import blockers
 from engine.core.roles.life import advance
 from engine.core.roles.stages import node_state

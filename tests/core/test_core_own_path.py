@@ -10,7 +10,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 from rack import Rack
 
-from engine.core.hardware.devices import device_id
+from engine.core.hardware.device_ids import device_id
 from engine.core.hardware.own_path import is_this_machine, shown_here
 from engine.core.hardware.own_port import own_port
 from engine.core.hardware.topology import topology

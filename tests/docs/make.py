@@ -109,10 +109,12 @@ SAYS: dict[str, dict[str, str]] = {
         "height": "Units that the machine occupies, 1 to 20.",
         "cables": "A link of the node (`1g0`, `bmc`) -> `switch:port`.",
         "addresses": "Network -> the address that this node gets there. `crowbar plan save` writes them.",
+        "outlets": "A list of PDU outlets, `PDU/OUTLET`, that feed the machine here. They power a machine without a BMC.",
         "expects": "The box that belongs here: fact -> condition, as in a rule's `match`, for example `{serial: SN7}`. A wrong box blocks a commit.",
     },
     "machines": {
         "serial": "Serial number of the machine, as on its label. Required.",
+        "outlets": "A list of PDU outlets, `PDU/OUTLET`, that its supplies are plugged into. The place with these outlets is the machine's.",
         "bmc": "Its BMC. Required.",
     },
     "machines.bmc": {

@@ -25,18 +25,21 @@ from .simulation import Simulation
 NEVER_BOUND = frozenset({"abstract", "discovery", "bootstrap"})
 """Flags of roles that no plan names: they come by themselves, or are a template."""
 
+OF_DEVICES = frozenset(role.name for role in read().roles.values() if role.jig == "device")
+"""Their delegates need a switch, and these machines hear none. tests/core/test_core_switch_ports.py is about them."""
+
 
 @functools.cache
 def everything() -> Case:
     """A plan that asks for each role that can be asked for."""
     catalog: Catalog = read()
-    bound = [role for role in catalog.roles.values() if not role.flags & NEVER_BOUND]
+    bound = [role for role in catalog.roles.values() if not role.flags & NEVER_BOUND and role.name not in OF_DEVICES]
     named = {role.name: ("admin",) if role.admin_only else ("all",) for role in bound}
     plan = usual_plan(named, approve=Approve(wipe="all"))
     return Case(catalog, plan, 1, {})
 
 
-ROLES = [name for name, role in sorted(read().roles.items()) if "abstract" not in role.flags] + ["network-admin"]
+ROLES = [name for name, role in sorted(read().roles.items()) if "abstract" not in role.flags and name not in OF_DEVICES] + ["network-admin"]
 WORKED = [name for name in ROLES if name == "network-admin" or read().roles[name].jig_kind.alive]
 """Roles whose tasks are carried out on a machine."""
 

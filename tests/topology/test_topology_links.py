@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.core.hardware.devices import DEVICES, device_id, meet
+from engine.core.hardware.device_ids import device_id
+from engine.core.hardware.devices import DEVICES, meet
 from engine.core.hardware.inventory import Inventory
 from engine.core.hardware.neighbours import Neighbour
 from engine.core.hardware.topology import Topology, _Port, link_names, natural, place_from, topology

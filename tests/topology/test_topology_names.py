@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_topology_links import RIGHT, hear, hears, look, nic
 
-from engine.core.hardware.devices import device_id
+from engine.core.hardware.device_ids import device_id
 from engine.core.hardware.inventory import Inventory
 from engine.core.hardware.neighbours import Neighbour
 from engine.core.hardware.port_names import _KINDS, canonical_port, port_candidates, same_port, same_switch

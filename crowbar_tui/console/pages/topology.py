@@ -18,6 +18,7 @@ from ..table import Cell, Col, Layout, cells_of, head, layout, natural_width, ro
 from .faceplate import faceplate, legend, wires
 
 _STYLE = {"right": "good", "swapped": "bad", "missing": "bad", "silent": "dim", "unknown": "ask"}
+_SOURCES = {"lldp": "LLDP", "relay": "the DHCP relay", "table": "the switch's table of addresses"}
 _COLUMNS = (
     Col("mark", "", 2, gap=0),
     Col("switch", "switch", 6, least=6, names=True, gap=1),
@@ -203,7 +204,7 @@ class TopologyScreen(Listing):
             told.append((one.faulty or one.optics.words, "ask" if one.faulty else "dim"))
         told += [(f"also heard: {other}", "dim") for other in one.others]
         if one.at:
-            told.append((f"by {'LLDP' if one.source == 'lldp' else 'the DHCP relay'}, {ago(self.session.wall(), one.at)}", "dim"))
+            told.append((f"by {_SOURCES.get(one.source, one.source)}, {ago(self.session.wall(), one.at)}", "dim"))
         return [line(" ", (part, style)) for text, style in told for part in wrap(text, columns - 2)]
 
     def rule(self) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 
 from msgspec.structs import replace
 
@@ -21,17 +20,13 @@ from ...definitions import Json
 from ...model import Kind, Node
 from ..world.view import View
 from ..world.work import Work
+from .device_ids import device_id
 from .inventory import inventory_of
 from .neighbours import Neighbour, heard_switches
 
 DEVICES = 1024
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-
-
-def device_id(chassis: str) -> str:
-    """`sw-5254ffaabbcc` for a chassis known by its MAC; otherwise the hash of its chassis id."""
-    low = chassis.strip().lower()
-    return f"sw-{low.replace(':', '')}" if _MAC.fullmatch(low) else f"sw-{sha256(low.encode()).hexdigest()[:12]}"
+ACCESS = "switch-access"
+"""The attribute that says how a switch is reached."""
 
 
 def meet(w: Work, neighbours: Iterable[Neighbour]) -> None:
@@ -72,18 +67,44 @@ def _named(w: Work, device: str, label: str) -> str:
 
 
 def linked(view: View, node: Node, kind: str) -> list[Node]:
-    """Devices of a kind (`switch`) that the node heard when it last listened."""
+    """Devices of a kind (`switch`) that the node heard when it last listened, and those in which the plan has a cable of its place."""
     heard = heard_switches(view.plan, inventory_of(view, node.id).neighbours)
-    found = (view.nodes.get(device_id(chassis)) for chassis in heard)
+    known = {device_id(chassis) for chassis in heard}
+    for switch in _planned(view, node):
+        owner = view.names.get(switch)
+        if owner is not None:
+            known.add(owner)
+    found = (view.nodes.get(one) for one in known)
     return sorted((n for n in found if n is not None and n.kind is Kind.DEVICE and n.family == kind), key=lambda n: n.id)
 
 
+def _planned(view: View, node: Node) -> set[str]:
+    """The switches of the plan's cables at the node's place, by the first label of their names."""
+    place = node.place
+    for rack in view.plan.racks if view.plan is not None and place is not None else ():
+        for one in rack.places:
+            if place is not None and (rack.name, one.unit) == (place.rack, place.unit):
+                return {cable.partition(":")[0].split(".")[0].lower() for cable in one.cables.values()}
+    return set()
+
+
 def about(view: View, node: Node) -> dict[str, Json]:
-    """What a delegate learns about its device: `device: {name, id, address}`. The address is its last one from DHCP, under its
-    chassis MAC; empty: unknown. Nothing for other nodes."""
+    """What a delegate learns about its device: `device: {name, id, address}`. The address is the one of `switch-access` in the plan, or
+    the last one from DHCP under its chassis MAC; empty: unknown. Nothing for other nodes."""
     if node.kind is not Kind.DEVICE:
         return {}
     digits = node.id.removeprefix("sw-")
     seen = view.sightings.get(":".join(digits[i : i + 2] for i in range(0, 12, 2)))
-    address = node.address or (seen.address if seen is not None else "")
+    address = node.address or _set_address(view, node) or (seen.address if seen is not None else "")
     return {"device": {"name": node.name.split(".")[0], "id": node.id, "address": address}}
+
+
+def _set_address(view: View, node: Node) -> str:
+    """The address that the site's attributes give the device."""
+    for layer in ("setting", "deployment"):
+        value = view.attributes.get((layer, "system", ACCESS))
+        every = value.value if value is not None else None
+        own = every.get(node.name.split(".")[0]) if isinstance(every, dict) else None
+        if isinstance(own, dict) and isinstance(own.get("address"), str):
+            return str(own["address"])
+    return ""

@@ -6,15 +6,16 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...events import Spoken
-from ...model import NodeRole
+from ...model import Node, NodeRole, Place
 from ..world.work import Work
 from .bmc import take_up
 from .devices import meet
 from .found_values import put_found
 from .inventory import Inventory
-from .topology import place_from
+from .location import placed, seen_by_switch
+from .port_table import FDB_ROLE
 
-_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours"})
+_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours", FDB_ROLE})
 """What roles give that is taken over."""
 CLOCK_S = 60
 """Seconds by which a BMC's clock may differ before that is shown."""
@@ -58,10 +59,18 @@ def learn(w: Work, role: NodeRole) -> None:
     if isinstance(key := role.gave.get("ssh-host-key"), str):
         new = replace(new, host_key=key[:1024])
     if told.told("neighbours") and w.plan is not None:
-        new = replace(new, place=place_from(w.plan, told.neighbours) or new.place)
+        new = replace(new, place=_place(w, new, told))
     if new is not node:
         w.put_node(new)
     if told.told("bmc"):
         take_up(w, new)
     if told.told("neighbours"):
         meet(w, told.neighbours)
+    if role.role == FDB_ROLE:
+        seen_by_switch(w, (one["mac"] for one in role.gave[FDB_ROLE] if isinstance(one, dict) and isinstance(one.get("mac"), str)))
+
+
+def _place(w: Work, node: Node, told: Inventory) -> Place | None:
+    """The place that counts with these neighbours. What nothing says any more stays."""
+    found = placed(w, node, told.neighbours)
+    return found[0].place if found else node.place

@@ -23,7 +23,7 @@ from ...reasons import Reason
 from ..boot.identity import identify, swapped
 from ..roles.attributes import admin_network
 from ..world.view import View
-from .devices import device_id
+from .device_ids import device_id
 from .neighbours import Cables
 from .own_port import ADMIN, own_port
 

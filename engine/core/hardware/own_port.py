@@ -10,10 +10,8 @@ from collections.abc import Iterable
 
 from msgspec import Struct, structs
 
-from ...events import AdminSeen
 from ...model import Kind, Node, Place
 from ..world.view import View
-from ..world.work import Work
 from .neighbours import CableEnd, Cables, Neighbour, heard_by_nic
 
 ADMIN = "admin"
@@ -42,12 +40,6 @@ class OwnPort(Struct, frozen=True, kw_only=True):
             return f"{self.interface or 'this machine'}: {self.why}"
         where = f", {self.place.rack} unit {self.place.unit}" if self.place is not None else ""
         return f"{self.interface} in {self.switch} {self.port}{where}"
-
-
-def seen(w: Work, event: AdminSeen) -> None:
-    admin = w.nodes.get(ADMIN)
-    if admin is not None and admin.here != event.here:
-        w.put_node(structs.replace(admin, here=event.here))
 
 
 def own_port(view: View, nodes: Iterable[Node] = ()) -> OwnPort | None:

@@ -16,6 +16,8 @@ Rules
 * A node cannot hear LLDP from its BMC. The BMC's port is known if it asks for its address by DHCP through a relay that reports the port
   (option 82: circuit id, and remote id for the switch). Otherwise its cable is silent.
 
+* Where nothing is heard, a switch's table of addresses may say where the port's MAC is (`switch_tables`). Such a link has the source
+  `table`, and says how old that is.
 * A port may hear more than one neighbour: a phone with a switch in it, the LLDP sender in a NIC's own firmware, two switches behind one
   that speaks no LLDP. One is taken (`neighbours`), and the link names the others and the reason.
 
@@ -30,6 +32,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ...model import Kind, Node, Place
 from ...plan import Plan
@@ -39,6 +42,7 @@ from .neighbours import CableEnd, Cables, Neighbour, heard_by_nic, spelt
 from .optics import Optics, Reading, reading
 from .own_port import OwnPort, own_port
 from .port_names import natural
+from .switch_tables import TablePort, ports_of_macs
 
 Check = Literal["right", "swapped", "missing", "silent", "unknown"]
 _LINK = re.compile(r"(\d+)g(\d+)")
@@ -61,7 +65,7 @@ class Link(Struct, frozen=True, kw_only=True):
     """What is wrong, in words. Empty: nothing."""
     up: bool
     source: str = "lldp"
-    """`lldp`, or `relay` (DHCP option 82)."""
+    """`lldp`, `relay` (DHCP option 82), or `table` (the switch's own table of addresses, which is weaker)."""
     at: float = 0.0
     """Wall time at which the node last listened."""
     optics: Reading | None = None
@@ -102,6 +106,7 @@ class _Port(Struct, frozen=True):
     speed: int
     up: bool
     optics: Optics | None = None
+    mac: str = ""
 
 
 def topology(world: World) -> Topology:
@@ -109,6 +114,7 @@ def topology(world: World) -> Topology:
     plan = world.plan
     owners = Cables(plan)
     own = frozenset(world.macs)
+    tables = ports_of_macs(world)
     links: list[Link] = []
     chassis: dict[str, str] = {}
     nodes = sorted((n for n in world.nodes.values() if n.kind is Kind.SERVER), key=lambda n: n.id)
@@ -118,14 +124,14 @@ def topology(world: World) -> Topology:
         told = inventory_of(world, node.id)
         if listened is None or not told.told("neighbours"):
             continue
-        ports = [_Port(nic.name, nic.speed, nic.link, nic.optics) for nic in told.ethernet]
+        ports = [_Port(nic.name, nic.speed, nic.link, nic.optics, nic.mac.lower()) for nic in told.ethernet]
         heard = heard_by_nic(told.neighbours, owners, own, frozenset(_cables(plan, node.place).values()))
         for name, one in heard.items():
             chassis[one.switch] = chassis.get(one.switch) or one.chassis
             if all(port.nic != name for port in ports):
                 ports.append(_Port(name, 0, True))
-        links += _links(node, plan, ports, heard, owners, at_place, listened.ended)
-        links += _bmc_link(world, node, plan, owners, at_place, listened.ended)
+        links += _links(node, plan, ports, heard, owners, at_place, listened.ended, tables)
+        links += _bmc_link(world, node, plan, owners, at_place, listened.ended, tables)
     here = own_port(world, nodes)
     if here is not None and here.switch:
         chassis[here.switch] = chassis.get(here.switch) or here.chassis
@@ -174,6 +180,7 @@ def _links(
     owners: Cables,
     at_place: dict[tuple[str, int], str],
     at: float,
+    tables: dict[str, TablePort],
 ) -> list[Link]:
     cables = _cables(plan, node.place)
     named = link_names(ports, cables)
@@ -181,7 +188,10 @@ def _links(
     for port in ports:
         link = named.get(port.nic, "")
         wanted = cables.get(link, "")
-        end = heard.get(port.nic, CableEnd("", "", ""))
+        end, seen = heard.get(port.nic, CableEnd("", "", "")), None
+        if not end.switch and port.mac in tables:
+            seen = tables[port.mac]
+            end = _spelt_end(seen, owners)
         switch, number = end.switch, end.port
         if not switch and not wanted and not port.up:
             continue  # no cable, and none is due
@@ -195,9 +205,10 @@ def _links(
                 port=number,
                 plan=wanted,
                 check=check,
-                why=why,
+                why=why if seen is None else "; ".join(filter(None, (why, seen.why))),
                 up=port.up,
-                at=at,
+                source="lldp" if seen is None else "table",
+                at=at if seen is None else seen.at,
                 optics=reading(port.optics),
                 others=end.others,
             )
@@ -211,13 +222,34 @@ def _links(
     return out
 
 
-def _bmc_link(world: World, node: Node, plan: Plan | None, owners: Cables, at_place: dict[tuple[str, int], str], at: float) -> list[Link]:
+def _spelt_end(seen: TablePort, owners: Cables) -> CableEnd:
+    """A table's port in the plan's spelling, if the plan knows it."""
+    switch, _, port = (owners.spelling(seen.switch, seen.port) or f"{seen.switch}:{seen.port}").partition(":")
+    return CableEnd(switch, port, "")
+
+
+def _bmc_link(
+    world: World,
+    node: Node,
+    plan: Plan | None,
+    owners: Cables,
+    at_place: dict[tuple[str, int], str],
+    at: float,
+    tables: dict[str, TablePort],
+) -> list[Link]:
     """The cable of the BMC, if the plan has one for the node's place."""
     wanted = _cables(plan, node.place, bmc=True).get("bmc", "")
     if not wanted:
         return []
     seen = world.sightings.get(node.bmc.mac) if node.bmc is not None and node.bmc.mac else None
     port = _Port("bmc", 0, node.bmc is not None)
+    table = tables.get(node.bmc.mac.lower()) if node.bmc is not None and node.bmc.mac else None
+    if (seen is None or not seen.port) and table is not None:
+        end = _spelt_end(table, owners)
+        check, why = _judge(node, port, "bmc", wanted, end.cable, owners, at_place)
+        why = "; ".join(filter(None, (why, table.why)))
+        found = Link(node=_label(node.name), nic="bmc", link="bmc", switch="", port="", plan=wanted, check=check, why=why, up=True)
+        return [replace(found, switch=end.switch, port=end.port, source="table", at=table.at)]
     if seen is None or not seen.port:
         why = "no relay told the port of its BMC (DHCP option 82)" if node.bmc is not None else "no BMC was found"
         return [

@@ -29,6 +29,7 @@ from ...model import Kind, Node, PowerOff
 from ...reasons import Reason
 from ..boot.boot import firmware_way, order_boot
 from ..hardware.bmc import why_not
+from ..hardware.outlets import by_outlet
 from ..roles.change import change_node
 from ..roles.death import order_probe, suspend
 from ..roles.life import found_off
@@ -55,7 +56,7 @@ def power(w: Work, node: Node, event: Operate) -> Reason | str | None:
     if action != "status" and not node.available:
         return reasons.not_available(node=node.name)
     by_agent = action == "cycle" and node.alive and node.runs == DISCOVERY
-    barred = why_not(w, node)
+    barred = why_not(w, node) if not by_outlet(w, node) else None
     if barred is not None and not by_agent:
         return barred
     running = [r for r in open_roles(w, node.id) if runs(r)]

@@ -17,6 +17,7 @@ from ... import reasons
 from ...model import Acknowledged, Kind, Node, NodeRole, State
 from ...reasons import Reason, is_failure, needs_person
 from ..hardware.expected import of_parts
+from ..hardware.location import contradiction
 from ..hardware.topology import Link
 from ..plan.boxes import wrong_box
 from ..roles.derive import committed, done
@@ -72,6 +73,9 @@ def problems_of(view: View, node: Node) -> list[Problem]:
     if box is not None:
         out.append(Problem("", box.reason, node.since))
     out += [Problem("", reason, node.since) for reason in of_parts(view, node)]
+    apart = contradiction(view, node)
+    if apart is not None:
+        out.append(Problem("", apart, node.since))
     gate = next((stage.name for stage in view.catalog.stages if stage.gate), "")
     if gate and node.kind is Kind.SERVER and not node.allocated and node.stage and node.boot is None and not wanted_stage(view, node):
         barred = may_enter(view, node, gate)

@@ -15,7 +15,7 @@ from ...definitions import AttributeDef, Json
 from ...events import SetAttribute
 from ...model import Deployment, NodeRole, Value
 from ...reasons import Reason
-from ..hardware import bmc
+from ..hardware import bmc, location
 from ..plan.systems import no_image
 from ..roles import pointer
 from ..roles.attributes import KEPT, Layer, below, drift, is_handle, readers
@@ -75,7 +75,7 @@ def _set(w: Work, event: SetAttribute, key: tuple[str, str, str], definition: At
     value = Value(layer=layer, scope=scope, name=name, value=new, who=event.who, at=w.at)
     if old is None or (old.value, old.who) != (new, event.who):
         w.put_value(value)
-    _take_up_bmc(w, name, scope)
+    _take_up(w, name, scope)
     return f"{_named(event)} of {_shown_scope(w, event)} is set{copied}{_taken_up(w, value)}"
 
 
@@ -86,7 +86,7 @@ def _clear(w: Work, event: SetAttribute, key: tuple[str, str, str], _definition:
         return _not_set(w, event, key[1], shown)
     if not event.pointer:
         w.drop("attributes", key)
-        _take_up_bmc(w, event.name, key[1])
+        _take_up(w, event.name, key[1])
         return f"{event.name} of {shown} is no longer set{_taken_up(w, old)}"
     definition = w.catalog.attributes.get(event.name)
     left = pointer.without(old.value, event.pointer)
@@ -95,7 +95,7 @@ def _clear(w: Work, event: SetAttribute, key: tuple[str, str, str], _definition:
         return wrong
     new = Value(layer=key[0], scope=key[1], name=event.name, value=left, who=event.who, at=w.at)
     w.put_value(new)
-    _take_up_bmc(w, event.name, key[1])
+    _take_up(w, event.name, key[1])
     return f"{_named(event)} of {shown} is no longer set; the rest of the value stays{_taken_up(w, new)}"
 
 
@@ -133,7 +133,9 @@ def _base(w: Work, key: tuple[str, str, str]) -> Layer | Reason | None:
     return next(iter(seen.values()), None)
 
 
-def _take_up_bmc(w: Work, name: str, scope: str) -> None:
+def _take_up(w: Work, name: str, scope: str) -> None:
+    if name == location.ATTRIBUTE and scope in w.nodes:
+        location.take_up(w, w.nodes[scope])
     node = w.nodes.get(scope) if name == bmc.ATTRIBUTE else None
     if node is not None:
         bmc.take_up(w, node)

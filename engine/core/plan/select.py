@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from ...definitions import RoleDef
 from ...model import Kind, Node
+
+
+def places(role: RoleDef | None, selector: str, node: Node) -> bool:
+    """True if the selector places the role on the node. `all` of a role for devices means all devices, and no server."""
+    if role is not None and role.jig == "device":
+        return node.kind is Kind.DEVICE and (selector == "all" or selects(selector, node))
+    return selects(selector, node)
 
 
 def selects(selector: str, node: Node) -> bool:

@@ -31,12 +31,13 @@ from ...definitions import On, Requirement, RoleDef
 from ...model import Key, Kind, Node, NodeId
 from ...reasons import Reason
 from ..hardware.devices import linked
+from ..hardware.port_table import ROLE as SWITCH_PORTS
 from ..roles.attributes import upwards
 from ..world.view import View
 from . import joined
 from .network_roles import network_of
 from .owned import SYSTEM, may_use, owner_of_role, serves
-from .select import selects
+from .select import places, selects
 
 ADMIN = "admin"
 """Id of the admin node."""
@@ -146,7 +147,7 @@ class Wanted:
         for deployment in sorted(plan.deployments.values(), key=lambda one: one.name != owner[0]) if plan is not None else ():
             served = serves(owner, upwards(view, deployment.name))
             for role, selectors in sorted(deployment.roles.items()):
-                if not any(selects(one, node) for one in selectors):
+                if not any(places(view.catalog.roles.get(role), one, node) for one in selectors):
                     continue
                 if served and role not in out:
                     barred = self._barred(role, role, deployment.name) or self._not_joined(node, role)
@@ -203,6 +204,8 @@ class Wanted:
         for requirement in self._view.catalog.requirements(role):
             if self._left_out(requirement.role) or (kind is Kind.JOINED and self._has_by_itself(requirement.role)):
                 continue
+            if requirement.role == SWITCH_PORTS and kind is not Kind.SERVER:
+                continue  # its port is in nobody's table
             need = self._need(definition, requirement, roles, roles[role], kind is Kind.ADMIN)
             if isinstance(need, Reason):
                 return need
@@ -305,7 +308,7 @@ class Wanted:
         there = plan.deployments.get(deployment)
         if there is None or not serves(upwards(self._view, node.deployment), upwards(self._view, deployment)):
             return False
-        return any(selects(one, node) for one in there.roles.get(key[1], ()))
+        return any(places(self._view.catalog.roles.get(key[1]), one, node) for one in there.roles.get(key[1], ()))
 
     # -- requirements on other nodes -------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
+from ..hardware import switch_ports
 from ..hardware.burn_pairs import burn_in_peers
 from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
 from ..hardware.wipe_choice import WANTED, wipe_disks
@@ -382,6 +383,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "image": lambda of: _image(of.view, of.role),
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
+    "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
     "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
     "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),

@@ -17,6 +17,7 @@ from ..boot import rumour
 from ..boot.boot import deadline, firmware_way, order_boot, unexpected
 from ..boot.patience import pause_s
 from ..hardware.bmc import usable
+from ..hardware.outlets import by_outlet
 from ..world.view import View
 from ..world.work import Work
 from .change import change_node
@@ -131,7 +132,7 @@ def _recover(w: Work, node: Node) -> None:
 def _ask_power(w: Work, node: Node) -> None:
     """For a lost node that may not be power-cycled (yet): asks whether its power is on. It may be cut off from us and still work."""
     stage = stage_named(w, node.stage)
-    if usable(w, node) is None or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
+    if (usable(w, node) is None and not by_outlet(w, node)) or node.kind is not Kind.SERVER or node.problem is not None or stage is None:
         return
     if not stage.power_cycle or unresolved(w, node) is not None:
         w.order(SetPower(node=node.id, action="status", who="engine"))

@@ -27,6 +27,7 @@ from ...model import Boot, Node, Signal, Way
 from ..boot.patience import deadline_s, pause_s
 from ..boot.signals import within
 from ..hardware.bmc import usable
+from ..hardware.outlets import by_outlet
 from ..world.view import View
 from ..world.work import Work
 from . import confirm, watch
@@ -58,8 +59,8 @@ def reopen(w: Work, node: Node) -> None:
 
 
 def by_agent(view: View, node: Node, boot: Boot) -> bool:
-    """True if the node's own agent carries out this boot (`power_orders`). The BMC carries out the others."""
-    return boot.way is Way.KEXEC or (boot.way is not Way.OWN and usable(view, node) is None)
+    """True if the node's own agent carries out this boot (`power_orders`). The BMC, or the outlets of a PDU, carry out the others."""
+    return boot.way is Way.KEXEC or (boot.way is not Way.OWN and usable(view, node) is None and not by_outlet(view, node))
 
 
 def renewed(w: Work, boot: Boot, ordered: bool = False) -> Boot:

@@ -10,7 +10,10 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from ...model import Node
+from ...model import Key, Kind, Node, NodeId
+from ..hardware.port_table import ROLE as PORTS
+from ..plan.network_roles import network_of
+from .view import View
 
 if TYPE_CHECKING:
     from immutables import MapMutation
@@ -18,6 +21,23 @@ if TYPE_CHECKING:
 Owner = TypeVar("Owner")
 Entry = TypeVar("Entry", bound=str | tuple[str, ...])
 """Ids, keys of node roles, and keys of attribute values: what the indexes hold."""
+
+
+def of_links(view: View, node: NodeId) -> list[Key]:
+    """The node roles that read what the node's links are: those of its networks, and those of its switches."""
+    return [*(key for key in view.roles_of.get(node) or () if network_of(key[1])), *switches_of(view, node)]
+
+
+def switches_of(view: View, node: NodeId) -> list[Key]:
+    """The roles that set up the ports of the node's switches. Of the admin node, which is the engine's own way: those of all switches."""
+    every = view.bound.get(PORTS)
+    if not every:
+        return []
+    there = view.nodes.get(node)
+    if there is not None and there.kind is Kind.ADMIN:
+        return list(every)
+    roles = (view.node_roles.get(key) for key in view.roles_of.get(node) or ())
+    return sorted({parent for role in roles if role is not None for parent in role.parents if parent[1] == PORTS})
 
 
 def matters(node: Node) -> tuple[object, ...]:

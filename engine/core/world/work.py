@@ -35,13 +35,13 @@ from ...model import (
 )
 from ...plan import Plan
 from ..hardware.conduits import TELLERS
-from ..plan.network_roles import network_of
+from ..hardware.port_table import ROLE as PORTS
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
 from ..roles.wishes import may_add, weight, weight_of_node
 from .draft import Change, Checkpoint, Draft
-from .entries import bmcs, enter, index, leave, matters, names, nonces, regroup
+from .entries import bmcs, enter, index, leave, matters, names, nonces, of_links, regroup, switches_of
 from .ordered import EMPTY, Ordered
 
 __all__ = ["Change", "Checkpoint", "Work"]
@@ -79,7 +79,7 @@ class Work(Draft):
                 self.allocations[row.address] = row
                 self.address_of[(row.node, row.network)] = row.address
                 self.rows[("allocations", row.address)] = row
-                self.restale(self.roles_of.get(row.node) or ())
+                self.restale((*(self.roles_of.get(row.node) or ()), *switches_of(self, row.node)))
                 self._weigh_node(row.node)
             case Value():
                 self.put_value(row)
@@ -112,8 +112,8 @@ class Work(Draft):
         index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
-        if old is not None and (old.name, old.place, old.boot_mac) != (new.name, new.place, new.boot_mac):
-            self.restale(self.roles_of.get(new.id) or ())
+        if old is not None and (old.name, old.place, old.boot_mac, old.here) != (new.name, new.place, new.boot_mac, new.here):
+            self.restale((*(self.roles_of.get(new.id) or ()), *switches_of(self, new.id)))
         if old is None or old.name != new.name:
             self._weigh_node(new.id)
 
@@ -157,7 +157,7 @@ class Work(Draft):
             self.touch_children(key)
         if new.gave != (old.gave if old is not None else {}):
             self.restale(self.children.get(key) or ())
-            self.restale([one for one in self.roles_of.get(node) or () if network_of(one[1])] if new.role in TELLERS else ())
+            self.restale(of_links(self, node) if new.role in TELLERS else ())
 
     def bind(self, node: NodeId, new: Sequence[NodeRole]) -> None:
         """Puts new node roles of one node, as `transitions.bound` makes them: they wait, and none is there yet. The same as `put_role` for
@@ -224,6 +224,8 @@ class Work(Draft):
             leave(self.children, parent, role.key)
         for parent in role.parents:
             enter(self.children, parent, role.key)
+        if not self.loading and self.bound.get(PORTS):
+            self.restale(sorted({one for one in (*before, *role.parents) if one[1] == PORTS}))
 
     def _count(self, definition: RoleDef, role: NodeRole, change: int) -> None:
         for resource in resources(definition, role):

@@ -189,6 +189,8 @@ class Machine:
         """Called when the services of the running system are others (`System.listens`)."""
         self.remote: Callable[[str, int], tuple[str, int]] = lambda address, port: (address, port)
         """Where an address and port of the plan are reached."""
+        self.carried: Callable[[str, str], frozenset[int] | None] = lambda _switch, _port: None
+        """Switch and port -> the tagged VLANs that pass there. None: all do, because the switch is not managed."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
         self.nonvolatile = file.load() or self._new()

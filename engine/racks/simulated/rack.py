@@ -118,6 +118,7 @@ class SimulatedRack:
             faults = faults_of(spec, one.name)
             machine = Machine(one, spec, faults, file, self._switches.frames_for, self.counters)
             machine.on_milestone = self._director.milestone
+            machine.carried = managed.carried
             machine.save()
             self._runners[one.name] = runner = MachineRunner(machine, wiring, self._shared, known, self._pace, self._ssh)
             if one.bmc_port:

@@ -3,7 +3,7 @@
 A small HTTP server at the switch's own address, port 80, which stores its ports as machines store their disks:
 
     GET /ports              {"swp3": {"vlan": 12}, ...}: all ports that were ever set
-    PUT /ports/NAME         {"vlan": 1 to 4094}; 204
+    PUT /ports/NAME         {"vlan": 1 to 4094}, or {"untagged": 0 to 4094, "tagged": [1 to 4094, ...], "lag": "", "description": ""}; 204
 
 One exchange per connection. A request over 8 KiB, or an invalid one, is answered with 400 and counted.
 """
@@ -16,6 +16,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from ..counters import Counters
 from .wiring import Wiring
@@ -23,7 +24,9 @@ from .wiring import Wiring
 PORT = 80
 _LIMIT = 8 * 1024
 _PATIENCE_S = 10.0
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,63}")
+_TEXT = 80
+"""Most characters of a group's name and of a description."""
 _PORTS = 1024
 
 
@@ -33,7 +36,7 @@ class ManagedSwitch:
     def __init__(self, file: Path, counters: Counters) -> None:
         self._file = file
         self._counters = counters
-        self.ports: dict[str, dict[str, int]] = json.loads(file.read_text()) if file.exists() else {}
+        self.ports: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -66,15 +69,35 @@ class ManagedSwitch:
         return "204 No Content", b""
 
     def _set(self, name: str, wanted: object) -> None:
-        vlan = wanted.get("vlan") if isinstance(wanted, dict) else None
-        if not _NAME.fullmatch(name) or type(vlan) is not int or not 1 <= vlan <= 4094:
-            raise ValueError("no such port, or no VLAN")
+        if not _NAME.fullmatch(name):
+            raise ValueError("no such port")
         if name not in self.ports and len(self.ports) >= _PORTS:
             raise ValueError("too many ports")
-        self.ports[name] = {"vlan": vlan}
+        self.ports[name] = _settings(wanted)
         fresh = self._file.with_suffix(".new")
         fresh.write_text(json.dumps(self.ports))
         os.replace(fresh, self._file)
+
+
+def _settings(wanted: object) -> dict[str, Any]:
+    """Raises ValueError for what no port can be."""
+    if not isinstance(wanted, dict):
+        raise ValueError("no settings")
+    if set(wanted) == {"vlan"}:
+        return {"vlan": _vlan(wanted["vlan"], 1)}
+    tagged = wanted.get("tagged", [])
+    texts = {key: wanted.get(key, "") for key in ("lag", "description")}
+    if set(wanted) - {"untagged", "tagged", *texts} or not isinstance(tagged, list):
+        raise ValueError("unknown settings")
+    if not all(isinstance(text, str) and len(text) <= _TEXT for text in texts.values()):
+        raise ValueError("no text")
+    return {"untagged": _vlan(wanted.get("untagged", 0), 0), "tagged": sorted({_vlan(one, 1) for one in tagged}), **texts}
+
+
+def _vlan(value: object, least: int) -> int:
+    if type(value) is not int or not least <= value <= 4094:
+        raise ValueError("no VLAN")
+    return value
 
 
 class SwitchSide:
@@ -96,6 +119,11 @@ class SwitchSide:
             self.switches[name] = one = ManagedSwitch(self._folder / f"{name}.json", self._counters)
             host, port = self._wiring.local(address, PORT)
             self._servers.append(await asyncio.start_server(one.serve, host, port, limit=_LIMIT))
+
+    def carried(self, switch: str, port: str) -> frozenset[int] | None:
+        """The tagged VLANs of a port of a managed switch. None: nobody manages that switch, and it passes everything."""
+        managed = self.switches.get(switch.split(".")[0])
+        return None if managed is None else frozenset(managed.ports.get(port, {}).get("tagged", ()))
 
     async def close(self) -> None:
         for server in self._servers:
