@@ -27,7 +27,7 @@ _STATES: tuple[tuple[str, VolumeState], ...] = (
 
 def looks(text: str) -> bool:
     """True for what cli64 writes: each of its answers ends with `GuiErrMsg<0x00>: Success.`"""
-    return re.search(r"(?m)^\s*GuiErrMsg<0x[0-9A-Fa-f]+>:|^Controller Name +: +ARC-", text[:200_000]) is not None
+    return re.search(r"(?m)^[ \t]*GuiErrMsg<0x[0-9A-Fa-f]+>:|^Controller Name +: +ARC-", text[:200_000]) is not None
 
 
 def read(text: str) -> Parts:

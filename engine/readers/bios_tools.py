@@ -110,7 +110,7 @@ def ilorest(said: str) -> Parts:
     """JSON of `--json` or of `save`, or lines of `name=value`."""
     lines = lines_of(said)
     text = "\n".join(lines)
-    start = re.search(r"(?m)^\s*[\[{]", text)
+    start = re.search(r"(?m)^[ \t]*[\[{]", text)
     if start:
         try:
             tree = json.loads(text[start.start() :], parse_constant=lambda _: None)

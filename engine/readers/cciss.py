@@ -34,7 +34,8 @@ def looks(text: str) -> bool:
     head = text[:20000]
     return (
         re.search(
-            r"(?m)^/dev/\S+: \([^)]+\) \(?(?:RAID|Unknown)|^cciss\d+: |^cciss_vol_status version|^\s+connector \S+ box \d+ bay \d+ ", head
+            r"(?m)^/dev/\S+: \([^)]+\) \(?(?:RAID|Unknown)|^cciss\d+: |^cciss_vol_status version|^[ \t]+connector \S+ box \d+ bay \d+ ",
+            head,
         )
         is not None
     )

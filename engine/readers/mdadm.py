@@ -33,7 +33,8 @@ def looks(text: str) -> bool:
     stat = re.search(r"(?m)^Personalities :|^md\w+ : (?:active|inactive)", head) is not None
     export = re.search(r"(?m)^MD_(?:LEVEL|DEVICES|UUID|METADATA)=", head) is not None
     block = (
-        re.search(r"(?m)^/dev/\S+:?\s*$", head) is not None and re.search(r"(?m)^\s*(?:Raid Level|Raid Devices|Magic) : ", head) is not None
+        re.search(r"(?m)^/dev/\S+:?\s*$", head) is not None
+        and re.search(r"(?m)^[ \t]*(?:Raid Level|Raid Devices|Magic) : ", head) is not None
     )
     return stat or export or block or re.search(r"(?m)^ARRAY /dev/\S+ .*(?:UUID|metadata)=", head) is not None
 

@@ -56,7 +56,7 @@ def looks(text: str) -> bool:
     title = re.search(r"(?m)^(?:HPE? )?(?:Smart (?:Array|HBA)|Dynamic Smart Array|MSA\d\S*).{0,60} in \S", head)
     return (
         title is not None
-        or re.search(r"(?m)^\s+(?:logicaldrive \d+|physicaldrive \S+) \(|^Error: The specified (?:controller|device)", head) is not None
+        or re.search(r"(?m)^[ \t]+(?:logicaldrive \d+|physicaldrive \S+) \(|^Error: The specified (?:controller|device)", head) is not None
     )
 
 

@@ -72,7 +72,7 @@ class LossyLink:
     def __exit__(self, *_wrong: object) -> None:
         relay_process = getattr(self, "_relay", None)
         if relay_process is not None:
-            relay_process.communicate(timeout=20)
+            relay_process.communicate(timeout=60)
         for space in self.spaces:
             subprocess.run(["ip", "netns", "del", space], check=False, capture_output=True)
         for end in self._ends:

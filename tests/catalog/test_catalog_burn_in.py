@@ -24,7 +24,7 @@ ROLES = Path(shipped().folders["burn-in"]) / "roles"
 def verdict(role: str, *words: str, lines: list[str] | None = None) -> list[tuple[str, str, str]]:
     text = "".join(line + "\n" for line in lines or ())
     command = ["sh", str(ROLES / role / "verdict"), *words]
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     rows = [[*line.split("\t"), ""][:3] for line in done.stdout.splitlines()]
     return [(result, name, line) for result, name, line in rows]

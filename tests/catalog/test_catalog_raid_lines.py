@@ -22,7 +22,7 @@ SAMPLES = {"storcli": STORCLI_TEXT, "megacli": MEGACLI, "ssacli": SSACLI}
 
 def of_node(tool: str, text: str) -> list[str]:
     done = subprocess.run(
-        [str(REPO / "images/node/raid"), "lines", tool], input=text, capture_output=True, text=True, check=True, timeout=30
+        [str(REPO / "images/node/raid"), "lines", tool], input=text, capture_output=True, text=True, check=True, timeout=60
     )
     assert not done.stderr
     return done.stdout.splitlines()

@@ -21,7 +21,7 @@ BLOCK, CRYPTO = 2, 1
 def method(wanted: str, **facts: Any) -> tuple[str, str]:
     """Method, and why this one or none."""
     text = "".join(f"{name} {value}\n" for name, value in facts.items())
-    done = subprocess.run(["sh", str(FOLDER / "method"), wanted], input=text, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(["sh", str(FOLDER / "method"), wanted], input=text, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode in (0, 1)
     name, _, reason = done.stdout.strip().partition("\t")
     return (name, reason) if done.returncode == 0 else ("", done.stderr.strip())
@@ -90,7 +90,7 @@ def test_an_unknown_method_is_refused() -> None:
 def test_what_samples_say(name: str, lines: list[str], told: str) -> None:
     text = "".join(line + "\n" for line in lines)
     done = subprocess.run(
-        ["sh", str(FOLDER / "judge"), name, "Z", "F"], input=text, capture_output=True, text=True, timeout=20, check=False
+        ["sh", str(FOLDER / "judge"), name, "Z", "F"], input=text, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout + done.stderr).strip() == told.strip()
     assert done.returncode == (0 if told[0].isdigit() else 1)

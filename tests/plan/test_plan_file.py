@@ -396,7 +396,7 @@ CASES: list[tuple[str, str, str]] = [
         "15: deployments.cloud.attributes.target-os: unknown image for install-method preseed 'rocky-9'; known: debian-12, debian-13",
     ),
     ("{target-os: debian-12}", "{ntp-serve: perhaps}", "15: deployments.cloud.attributes.ntp-serve: expected true or false, not 'perhaps'"),
-    ("{target-os: debian-12}", "{raid-wanted: {}}", "15: deployments.cloud.attributes.raid-wanted: 'level' is a required property"),
+    ("{target-os: debian-12}", "{raid-wanted: {}}", "15: deployments.cloud.attributes.raid-wanted: {} should be non-empty"),
     ("{parent: cloud}", "{parent: clod}", "16: deployments.more.parent: unknown deployment 'clod'; did you mean 'cloud'?"),
     (
         "{attributes:",

@@ -72,7 +72,7 @@ class CliServer:
         for transport in self._transports:
             transport.close()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _accept(self) -> None:
         while not self._closed.is_set():
