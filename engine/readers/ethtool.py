@@ -1,11 +1,13 @@
 """`ethtool`: the settings of a port (no option), its driver (`-i`), and its module (`-m`). Source: ethtool(8), sfpid.c, qsfp.c, cmis.c.
 
-`-i` and `-m` do not tell the port's name. The caller knows it.
+`-i` and `-m` do not tell the port's name. The caller knows it, or has `-i` print behind the settings.
 """
 
 from __future__ import annotations
 
 import re
+
+from msgspec.structs import replace
 
 from engine.parts import NetPort, Optic, Parts
 from engine.readers import plain
@@ -38,16 +40,7 @@ def read(text: str) -> Parts:
         raise Refused("`ethtool -k` lists offloads of the driver; a part is told by `ethtool`, `-i` and `-m`")
     one = plain.pairs(rows)
     if "bus-info" in one:
-        pci = one["bus-info"].lower()
-        return Parts(
-            ports=(
-                NetPort(
-                    driver=told(one.get("driver", "")),
-                    firmware=told(one.get("firmware-version", "")),
-                    pci=pci if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", pci) else "",
-                ),
-            )
-        )
+        return Parts(ports=(_driver(one),))
     if "Identifier" in one:
         return Parts(ports=(NetPort(optic=_optic(rows, one)),))
     raise Refused(f"ethtool told nothing of a port; it said: {plain.first(rows)}")
@@ -58,14 +51,25 @@ def _settings(name: str, page: str) -> NetPort | None:
     link = {"yes": True, "no": False}.get(one.get("Link detected", "").split(" ")[0])
     supported = re.search(r"Supported link modes:(.*?)(?=\n\s*[A-Z][\w -]*:)", page, re.DOTALL)
     speeds = [int(found) for found in _MODE.findall(supported[1])] if supported else []
-    port = NetPort(
+    port = replace(
+        _driver(one),
         name=name,
         kind="ethernet",
         speed=plain.leading(one.get("Speed"), "Mb/s"),
         fastest=max(speeds, default=0),
         link=link,
     )
-    return port if link is not None or speeds or port.speed else None
+    return port if link is not None or speeds or port.speed or port.pci else None
+
+
+def _driver(one: dict[str, str]) -> NetPort:
+    """What `-i` tells, alone or behind the settings of the port."""
+    pci = one.get("bus-info", "").lower()
+    return NetPort(
+        driver=told(one.get("driver", "")),
+        firmware=told(one.get("firmware-version", "")),
+        pci=pci if re.fullmatch(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", pci) else "",
+    )
 
 
 def _optic(rows: list[str], one: dict[str, str]) -> Optic:

@@ -12,6 +12,8 @@ from engine.parts import Drive, Level, Parts, Protocol, RaidVolume
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
 
+_HEX = re.compile(r"0x[0-9a-f]{4}")
+"""The number of a PCI vendor, which virtio disks report as theirs."""
 _NO_DRIVES = re.compile(r"(?:zram|loop|nbd|ram|fd|dm-|rbd|drbd|zd)\d+|mmcblk\d+(?:boot\d+|rpmb)")
 _PAIR = re.compile(r'([A-Z][A-Z0-9_:%-]*)="((?:[^"\\]|\\.)*)"')
 _PROTOCOLS: dict[str, Protocol] = {
@@ -112,7 +114,7 @@ def _drive(one: dict[str, Any], name: str, kind: str) -> Drive:
         medium = "hdd" if rotates else "ssd"
     return Drive(
         name=name,
-        vendor=told(one.get("vendor")),
+        vendor="" if _HEX.fullmatch(told(one.get("vendor"))) else told(one.get("vendor")),
         model=told(one.get("model")),
         serial=told(one.get("serial")),
         firmware=told(one.get("rev")),

@@ -90,11 +90,19 @@ def member(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE) -> tarfile.T
     return one
 
 
-@pytest.mark.parametrize(
-    "reports",
-    [None, 7, "", "%%%", "AAAA", base64.b64encode(b"no gzip").decode(), base64.b64encode(gzip.compress(b"no tar" * 200)).decode(),
-     base64.b64encode(tar(member("a", 100))[:-20]).decode()],
-)  # fmt: skip
+BAD = {
+    "none": None,
+    "number": 7,
+    "empty": "",
+    "no base64": "%%%",
+    "no archive": "AAAA",
+    "no gzip": base64.b64encode(b"no gzip").decode(),
+    "no tar": base64.b64encode(gzip.compress(b"no tar" * 200)).decode(),
+    "cut off": base64.b64encode(tar(member("a", 100))[:-20]).decode(),
+}
+
+
+@pytest.mark.parametrize("reports", BAD.values(), ids=BAD)
 def test_what_cannot_be_unpacked_fails_the_role(reports: Any, tmp_path: Path) -> None:
     found = sent(HardwareShelf(tmp_path), outcome(reports))
     assert found.what == "failed"
