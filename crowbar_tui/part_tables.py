@@ -19,6 +19,8 @@ _FIRST = ("name", "nic", "part", "id", "place", "present", "health", "vendor", "
 _HEADS = ("system", "board", "chassis", "tpm")
 _TITLES = {"temperature": "temp", "media_errors": "errors", "reallocated": "realloc", "port_description": "described"}
 _TITLES |= {"system_description": "software", "capabilities": "enabled", "virtualization": "virtual", "architecture": "arch"}
+_WHOLE = ("serial", "place", "name", "nic", "mac", "wwn")
+"""Columns whose values are copied or compared letter by letter: they stay on one line, and others are folded for them."""
 _BINARY = ("dimms", "memory", "controllers", "cards")
 """Kinds whose sizes are powers of two."""
 
@@ -60,7 +62,8 @@ def _table(kind: str, pieces: tuple[Struct, ...]) -> Table:
     table = Table(title=f"{kind} ({len(pieces)})", title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 1))
     for name in columns:
         title = _TITLES.get(name, name)
-        table.add_column(title, overflow="fold", min_width=len(title))
+        whole = max((len(_text(kind, name, getattr(one, name))) for one in pieces), default=0) if name in _WHOLE else 0
+        table.add_column(title, overflow="fold", min_width=max(len(title), whole))
     for one in pieces:
         table.add_row(*(Text(_text(kind, name, getattr(one, name))) for name in columns))
     return table

@@ -40,8 +40,8 @@ MARKS = {"ok": "  ok  ", "warn": " warn ", "bad": " BAD  "}
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser("doctor", help="check this admin node: privileges, ports, interface, DHCP, clock, disk, images")
-    command.add_argument("subject", nargs="?", choices=("bmc",), default="", help="bmc: check the BMC of NODE instead of this admin node")
-    command.add_argument("node", nargs="?", default="", metavar="NODE")
+    command.add_argument("subject", nargs="?", choices=("bmc",), default=None, help="bmc: check the BMC of NODE instead of this admin node")
+    command.add_argument("node", nargs="?", default=None, metavar="NODE")
     command.add_argument(
         "--plan", type=path, default=None, metavar="FILE", help="check the interface and address of this plan (default: the committed plan)"
     )

@@ -19,6 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..paths import path
+
 if TYPE_CHECKING:
     from engine.api.control import Reader
     from engine.api.hardware import HardwareRecord
@@ -31,7 +33,7 @@ _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = verbs.add_parser("show", help="print what a machine is made of")
     show.add_argument("node")
-    show.add_argument("--raw", metavar="FILE", type=Path, default=None, help="write the reports as they came into this file (tar.gz)")
+    show.add_argument("--raw", metavar="FILE", type=path, default=None, help="write the reports as they came into this file (tar.gz)")
     look = verbs.add_parser("look", help="ask a machine's BMC by Redfish what it is made of, also before its first boot")
     look.add_argument("node")
     diff = verbs.add_parser("diff", help="print what changed at a machine, or in what two machines differ")

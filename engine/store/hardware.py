@@ -81,7 +81,8 @@ class HardwareShelf:
         place = self._place(node)
         if place is None or record.source not in SOURCES:
             raise ValueError(f"{node!r:.40}, {record.source!r:.20} name no file")
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.folder, place):
+            folder.mkdir(exist_ok=True, mode=0o700)
         before = self.of(node, record.source)
         if before is not None and raw and before.sum == record.sum:
             return before.changes

@@ -281,7 +281,7 @@ def test_no_other_file_writes_the_columns_of_a_state() -> None:
                 seen += 1
                 first = ast.unparse(call.args[0]) if call.args else ""
                 spread = None in keywords and (name, first) not in SPREAD and not name.startswith("racks/")
-                if (keywords & COLUMNS or spread) and (name, first) not in OTHER_RECORDS:
+                if (keywords & COLUMNS or spread) and (name, first) not in OTHER_RECORDS and not name.startswith("readers/"):
                     bad.append(f"{name}:{call.lineno} replace({first})")
             elif function == "NodeRole" and (keywords & COLUMNS or None in keywords):
                 bad.append(f"{name}:{call.lineno} NodeRole(...)")
@@ -302,6 +302,8 @@ def test_no_other_file_reads_the_flags_of_a_state() -> None:
     assert not bad
 
 
+NOT_OF_NODES = {"core/hardware/firmware_update.py"}
+"""Files whose records have a field of the same name: the update of a firmware has stages too."""
 NODE_COLUMNS = {"runs", "alive", "off", "problem", "hold", "available", "allocated", "stage", "backward"}
 
 
@@ -312,7 +314,7 @@ def test_no_other_file_writes_what_the_table_of_a_node_has() -> None:
         for function, call in calls(tree):
             for keyword in call.keywords if function == "replace" and name.startswith("core/") else ():
                 ends = keyword.arg == "boot" and isinstance(keyword.value, ast.Constant) and ast.unparse(call.args[0]) == "node"
-                if keyword.arg in NODE_COLUMNS or ends:
+                if (keyword.arg in NODE_COLUMNS or ends) and name not in NOT_OF_NODES:
                     bad.append(f"{name}:{call.lineno} {keyword.arg}")
             born = {k.arg for k in call.keywords} & {"boot", "off", "problem", "hold", "available"} if function == "Node" else ()
             if born:

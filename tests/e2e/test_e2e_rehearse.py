@@ -32,6 +32,7 @@ ROLES = [
     "os-install",
     "package-sources",
     "raid-configure",
+    "raid-discover",
     "ready",
 ]
 

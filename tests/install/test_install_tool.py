@@ -47,6 +47,7 @@ GIVES: dict[str, dict[str, Any]] = {
     "lldp": {"neighbours": []},
     "bmc-discover": {"bmc": {}},
     "bios-configure": {"bios-settings": {}},
+    "raid-discover": {"raid-report": []},
     "raid-configure": {"volumes": []},
 }
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHostKeyHostKeyHostKeyHostKeyHostKeyHo"
