@@ -21,6 +21,8 @@ _TITLES = {"temperature": "temp", "media_errors": "errors", "reallocated": "real
 _TITLES |= {"system_description": "software", "capabilities": "enabled", "virtualization": "virtual", "architecture": "arch"}
 _WHOLE = ("serial", "place", "name", "nic", "mac", "wwn")
 """Columns whose values are copied or compared letter by letter: they stay on one line, and others are folded for them."""
+_FOLDED = 14
+"""Columns narrower than this are not folded."""
 _BINARY = ("dimms", "memory", "controllers", "cards")
 """Kinds whose sizes are powers of two."""
 
@@ -34,7 +36,10 @@ def show(parts: Parts) -> None:
     for field in structs.fields(parts):
         value = getattr(parts, field.name)
         if isinstance(value, tuple) and value and field.name != "odd":
-            console.print(_table(field.name, value))
+            table = _table(field.name, value)
+            # Rich leaves out columns on the right where all are too wide; the terminal folds the line instead.
+            console.width = max(width, sum((column.min_width or 0) + 2 for column in table.columns))
+            console.print(table)
     for one in parts.odd:
         console.print(Text(f"odd: {one}"))
     if parts == Parts():
@@ -62,8 +67,8 @@ def _table(kind: str, pieces: tuple[Struct, ...]) -> Table:
     table = Table(title=f"{kind} ({len(pieces)})", title_justify="left", title_style="", box=None, pad_edge=False, padding=(0, 1))
     for name in columns:
         title = _TITLES.get(name, name)
-        whole = max((len(_text(kind, name, getattr(one, name))) for one in pieces), default=0) if name in _WHOLE else 0
-        table.add_column(title, overflow="fold", min_width=max(len(title), whole))
+        longest = max((len(_text(kind, name, getattr(one, name))) for one in pieces), default=0)
+        table.add_column(title, overflow="fold", min_width=max(len(title), longest if name in _WHOLE else min(longest, _FOLDED)))
     for one in pieces:
         table.add_row(*(Text(_text(kind, name, getattr(one, name))) for name in columns))
     return table

@@ -241,6 +241,7 @@ class _Reader:
 
 _KINDS: dict[str, Any] = {name: kind for name, kind in get_type_hints(Faults).items() if name in Faults.__struct_fields__}
 _WHOLE = {
+    "dimms_out": (0, 32),
     "slow_disk": (-1, 23),
     "boot_nic": (0, 7),
     "bmc_channel": (1, 11),
