@@ -53,7 +53,7 @@ def until(so: Any, seconds: float = 120.0) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_bundle_that_is_cancelled_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     store, file = tmp_path / "store", tmp_path / "rack.crowbar"
-    shelf(store, 20_000_000)
+    shelf(store, 80_000_000)
     file.write_text("the one before")
     process = crowbar(store, "bundle", "create", PLAN, "-o", file, *PARTS, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
@@ -68,7 +68,7 @@ def test_a_bundle_that_is_cancelled_leaves_nothing(tmp_path: Path, number: signa
 
 def test_an_opening_that_is_cancelled_changes_nothing(tmp_path: Path) -> None:
     here, there, file = tmp_path / "here", tmp_path / "there", tmp_path / "rack.crowbar"
-    shelf(here, 20_000_000)
+    shelf(here, 80_000_000)
     assert crowbar(here, "bundle", "create", PLAN, "-o", file, *PARTS, stdout=subprocess.DEVNULL).wait(120) == 0
     process = crowbar(there, "bundle", "open", file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     until(lambda: any(there.glob(".bundle-new-*/images/*/*")) or process.poll() is not None)
