@@ -337,8 +337,12 @@ TESTS = {
 }
 
 
+EACH = ["run-twice", "redeployed-twice", *(pytest.param(name, marks=pytest.mark.slow) for name in ("error", "power-off"))]
+"""The last two take half a minute each. The role's usual scene has them among the generic tests."""
+
+
 @FOUR
-@pytest.mark.parametrize("name", TESTS)
+@pytest.mark.parametrize("name", EACH)
 def test_the_four_tests(scene: Callable[[Machine], dict[str, Any]], name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(SCENES, "raid-configure", scene)
     test: Any = TESTS[name]
