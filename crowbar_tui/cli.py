@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 from engine.api.process import RightsError, ran_out, tight
 
@@ -27,75 +28,49 @@ WITH_VALUE = ("--store", "--api")
 """Options before the command that take a value."""
 
 
-def parser() -> argparse.ArgumentParser:
-    from engine.api.control import DEFAULT_STORE
+MODULES: dict[str, tuple[str, ...]] = {
+    "setup": ("setup",),
+    "run": ("rehearse", "replay", "engine"),
+    "look": ("status", "nodes", "roles", "events", "look-back", "explain"),
+    "health": ("health",),
+    "packets": ("packets",),
+    "packages": ("packages",),
+    "plan": ("plan",),
+    "deployment": ("deployment",),
+    "rules": ("rules",),
+    "node": ("node", "role", "redeploy", "commit"),
+    "hardware": ("hardware",),
+    "setting": ("set", "log"),
+    "validate": ("validate",),
+    "topology": ("topology",),
+    "timeline": ("timeline",),
+    "walk": ("walk",),
+    "report": ("report",),
+    "export": ("export",),
+    "catalogue": ("barclamp",),
+    "image": ("image",),
+    "bundle": ("bundle",),
+    "doctor": ("doctor",),
+    "api": ("api",),
+    "shell": ("shell",),
+}
+"""Module of `commands` -> the commands that it adds, in the order of the help."""
 
+
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands, or one that knows only the module of a command: to load the others costs it most of a second."""
     from . import paths
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
-    top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
+    top.add_argument(
+        "--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({paths.DEFAULT_STORE})"
+    )
     _of_the_console(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for group in _groups():
-        group.add(commands)
+    chosen = [module for module, added in MODULES.items() if command in added] or list(MODULES)
+    for module in chosen:
+        importlib.import_module(f".commands.{module}", __package__).add(commands)
     return top
-
-
-def _groups() -> Sequence[Any]:
-    """The modules of the commands, in the order of the help."""
-    from .commands import (
-        api,
-        bundle,
-        catalogue,
-        deployment,
-        doctor,
-        export,
-        hardware,
-        health,
-        image,
-        look,
-        node,
-        packages,
-        packets,
-        plan,
-        report,
-        rules,
-        run,
-        setting,
-        setup,
-        shell,
-        timeline,
-        topology,
-        validate,
-        walk,
-    )
-
-    return (
-        setup,
-        run,
-        look,
-        health,
-        packets,
-        packages,
-        plan,
-        deployment,
-        rules,
-        node,
-        hardware,
-        setting,
-        validate,
-        topology,
-        timeline,
-        walk,
-        report,
-        export,
-        catalogue,
-        image,
-        bundle,
-        doctor,
-        api,
-        shell,
-    )
 
 
 def _of_the_console(top: argparse.ArgumentParser) -> None:
@@ -194,13 +169,21 @@ def _console(options: dict[str, str]) -> int:
 
 
 def _command(given: Sequence[str]) -> int:
-    from engine.api.barclamps import BarclampError
-    from engine.api.bundles import BundleError, finish, unfinished
-    from engine.api.control import AttachError, CatalogError, KeyFileError, PlanError, ServiceError, StoreError, VaultError
+    from engine.api.mistakes import (
+        AttachError,
+        BarclampError,
+        BundleError,
+        CatalogError,
+        KeyFileError,
+        PlanError,
+        ServiceError,
+        StoreError,
+        VaultError,
+    )
 
     from . import paths
 
-    top = parser()
+    top = parser(_command_of(given))
     arguments = top.parse_args(given)
     if arguments.command is not None and (arguments.console_api or arguments.console_both):
         top.error("--api and --api-requires-both before a command are for the console: give them after the command engine")
@@ -213,8 +196,8 @@ def _command(given: Sequence[str]) -> int:
     arguments.instead = instead
     try:
         arguments.store = paths.store(arguments.store)
-        if arguments.command in WITH_ENGINE and unfinished(arguments.store):
-            finish(arguments.store)
+        if arguments.command in WITH_ENGINE:
+            _finish_bundle(arguments.store)
         return int(arguments.run(arguments))
     except (PlanError, CatalogError) as error:
         print(error, file=sys.stderr)
@@ -226,6 +209,14 @@ def _command(given: Sequence[str]) -> int:
         # The reader of our output has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _finish_bundle(store: Path) -> None:
+    """What a killed `bundle open` left half done in the store is done first."""
+    from engine.api.bundles import finish, unfinished
+
+    if unfinished(store):
+        finish(store)
 
 
 if __name__ == "__main__":

@@ -22,20 +22,16 @@ from engine.api.control import (
     Attached,
     AttachError,
     Config,
-    Engine,
     PlanError,
     RackError,
     Reach,
     Reason,
     Refuse,
-    Rehearsal,
     Store,
     StoreError,
     Story,
     Summary,
     at_hand,
-    begin_anew,
-    finished,
     held,
     image_remarks,
     keys_beside,
@@ -47,10 +43,10 @@ from engine.api.control import (
     summary,
     to_json,
     version_remarks,
-    with_nodes,
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
 from engine.api.rehearsals import beside, is_rehearsal, opened, plan_path, rack_runs, rehearsed
+from engine.api.running import Engine, Rehearsal, begin_anew, finished, with_nodes
 
 from .. import lines
 from ..api_option import api_option

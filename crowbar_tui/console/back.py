@@ -46,8 +46,9 @@ def open_store(store: Path, then: Callable[[list[str]], int], api: ApiOption | N
 
 def resume(store: Path) -> int:
     """Continues a rehearsal without an engine: same rack, same plan."""
-    from engine.api.control import RackError, Rehearsal, rack_spec
+    from engine.api.control import RackError
     from engine.api.process import REHEARSAL, keep_root
+    from engine.api.running import Rehearsal, rack_spec
 
     try:
         plan, spec = plan_of(store), rack_spec(store)

@@ -29,7 +29,7 @@ from .kept_file import KeptFile
 from .supervisor import Away, guarded
 
 if TYPE_CHECKING:
-    from engine.api.control import Engine
+    from engine.api.running import Engine
 
     from .app import Console
     from .manner import Manner
@@ -71,7 +71,8 @@ def open_console(store: Path, then: Callable[[list[str]], int], api: ApiOption |
         return guarded(lambda away: attached(store, away, manner), then)
 
     def make() -> _Running:
-        from engine.api.control import Config, Engine, keys_beside
+        from engine.api.control import Config, keys_beside
+        from engine.api.running import Engine
 
         return _Running(Engine(Config(store=store, keys=keys_beside(store), api=where.address, api_requires_both=where.both)))
 
@@ -235,7 +236,7 @@ def embedded(make: Callable[[], AbstractContextManager[Runs]], store: Path, away
 
     with opened(store), make() as running:
         engine = running.engine
-        from engine.api.control import EngineHost
+        from engine.api.running import EngineHost
 
         from .app import Console
         from .source import Embedded

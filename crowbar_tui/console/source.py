@@ -44,7 +44,7 @@ from .repair import RackWatch
 from .snapshot import PacketsError, Said, Setting, Snapshot, TaskProgress, nodes_of, refused
 
 if TYPE_CHECKING:
-    from engine.api.control import Engine
+    from engine.api.running import Engine
 
 TAIL = 500
 """Journal rows that are read at the start."""

@@ -1,4 +1,6 @@
-"""The public API of the engine: everything that the console and the command line may use. They import nothing else of the engine."""
+"""The public API of the engine: everything that the console and the command line may use. They import nothing else of the engine.
+
+What runs an engine in this process is in `running`: it loads all of it, which costs each command that only asks most of a second."""
 
 from __future__ import annotations
 
@@ -62,10 +64,7 @@ from ..racks import RackError, connect
 from ..racks.qemu.serial_log import serial_logs
 from ..reasons import Reason, advice, sentence
 from ..rehearsal.repair import machine_of, rack_beside
-from ..rehearsal.session import Rehearsal, begin_anew, finished, rack_spec, with_nodes
-from ..runtime.attach_host import EngineHost
 from ..runtime.config import Config
-from ..runtime.engine import Engine
 from ..serve import ServiceError
 from ..store.file import held
 from ..store.journal_file import Head, export
@@ -114,8 +113,6 @@ __all__ = [
     "Diff",
     "Disk",
     "Drift",
-    "Engine",
-    "EngineHost",
     "Explained",
     "ExportedNode",
     "InterfaceWatch",
@@ -139,7 +136,6 @@ __all__ = [
     "Reason",
     "Receipt",
     "Refuse",
-    "Rehearsal",
     "RevisionView",
     "RoleRow",
     "RulesTried",
@@ -158,7 +154,6 @@ __all__ = [
     "advice",
     "at_hand",
     "attribute_rows",
-    "begin_anew",
     "bmc_checks",
     "bmc_said",
     "bmc_wanted",
@@ -172,7 +167,6 @@ __all__ = [
     "diff",
     "diff_edits",
     "examine",
-    "finished",
     "from_json",
     "held",
     "image_remarks",
@@ -189,7 +183,6 @@ __all__ = [
     "propose",
     "proved",
     "rack_beside",
-    "rack_spec",
     "read_catalog",
     "read_machine_list",
     "revision_text",
@@ -209,7 +202,6 @@ __all__ = [
     "version_remarks",
     "versions",
     "with_machines",
-    "with_nodes",
     "write_deployment",
 ]
 

@@ -32,7 +32,7 @@ from ..files.catalog import shipped
 from ..files.image_file import OPTIONAL
 from ..files.paths import images_folder, shipped_folder
 from ..reasons import Reason, image_damaged, image_missing, image_other, sentence
-from ..serve.http_images import ImageFile
+from ..serve.image_file import ImageFile
 from .build import locked
 from .build.errors import BuildError
 from .build.origin import origin

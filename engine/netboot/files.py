@@ -31,7 +31,7 @@ from msgspec.structs import replace
 from ..effects import BootScript, Effect, Refuse
 from ..events import Event, Fetched, ScriptAsked
 from ..requests import Asker, Request
-from ..serve.http_images import ImageFile
+from ..serve.image_file import ImageFile
 from ..serve.tftp import Refusal, TftpFile
 from ..trust.tokens import new_nonce
 from ..wire.tftp import UNREADABLE

@@ -15,7 +15,7 @@ from ..reasons import Reason
 from ..trust.tokens import Keys
 from ..wire.agent import AnyCommand, Ended
 from ..wire.recording import Recorder
-from .http_images import ImageFile
+from .image_file import ImageFile
 from .standing import Standings
 
 

@@ -40,10 +40,10 @@ from .http_boot import BootCalls
 from .http_door import Door, Listener
 from .http_gate import Gate
 from .http_guard import FAREWELL_S, Guard, Limits
-from .http_images import ImageFile
 from .http_install import InstallCalls
 from .http_packages import PackageCalls
 from .http_wheels import WheelCalls, WheelShelf, no_wheels
+from .image_file import ImageFile
 
 __all__ = ["Backend", "HttpService", "ImageFile", "Limits", "Sites"]
 

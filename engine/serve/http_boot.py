@@ -16,7 +16,8 @@ from ..trust.tokens import new_nonce
 from .backend import Backend
 from .bodies import parse_mac
 from .http_gate import Call, Gate, Refusal
-from .http_images import ImageFile, send
+from .http_images import send
+from .image_file import ImageFile
 
 FETCHERS = 8192
 """Peers whose half-fetched image is remembered."""

@@ -24,7 +24,8 @@ from .backend import Backend
 from .bodies import BadBody, Body, parse
 from .http_answers import Answers, TooMany
 from .http_guard import Guard, Limits, peer_of
-from .http_images import Cut, ImageFile
+from .http_images import Cut
+from .image_file import ImageFile
 from .rates import Rate, Rates
 from .routes import ROUTES, Route, Who, find
 from .standing import Standing

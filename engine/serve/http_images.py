@@ -18,25 +18,14 @@ from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
-from msgspec import Struct
+
+from .image_file import ImageFile
 
 PIECE = 2 * 1024 * 1024
 PIECE_S = 60.0
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-
-
-class ImageFile(Struct, frozen=True, kw_only=True):
-    """A file of an image, from the catalogue."""
-
-    path: str
-    size: int
-    sha256: str
-    """In hex."""
-    kind: Literal["discovery", "system", "installer", "loader"]
-    use: str = ""
-    """`kernel`, `initrd`, `root`, `bios`, `efi`."""
 
 
 class Cut(Exception):

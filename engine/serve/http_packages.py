@@ -23,7 +23,8 @@ from aiohttp import web
 from ..definitions import Json
 from .http_gate import Call, Gate, Refusal
 from .http_guard import peer_of
-from .http_images import PIECE_S, Cut, ImageFile, send
+from .http_images import PIECE_S, Cut, send
+from .image_file import ImageFile
 from .package_cache import Fetch, PackageCache, Unavailable
 from .standing import Standing
 

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from .http_gate import Call, Gate, Refusal
 from .http_guard import peer_of
-from .http_images import ImageFile, send
+from .http_images import send
+from .image_file import ImageFile
 from .standing import Standing
 
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from crowbar_tui import paths
-from crowbar_tui.cli import main, parser
+from crowbar_tui.cli import MODULES, main, parser
 from engine.files.paths import absolute, images_folder
 from engine.jigs.local import LocalChannel
 from engine.runtime.config import Config
@@ -122,3 +122,16 @@ def test_a_rehearsal_on_a_relative_store_comes_to_its_end(tmp_path: Path) -> Non
         assert here, "no role ran on the admin node"
         assert all(row.state.value == "active" for row in here)  # type: ignore[union-attr]
     assert (tmp_path / "my store" / "local" / "acknowledged").is_dir()
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_the_parser_of_one_command_knows_all_commands_of_its_module_and_no_others(module: str) -> None:
+    for command in MODULES[module]:
+        known = next(a for a in parser(command)._actions if isinstance(a, argparse._SubParsersAction))
+        assert tuple(known.choices) == MODULES[module]
+
+
+def test_each_command_of_the_help_has_its_module() -> None:
+    known = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
+    assert tuple(known.choices) == tuple(command for commands in MODULES.values() for command in commands)
+    assert tuple(next(a for a in parser("no-such")._actions if isinstance(a, argparse._SubParsersAction)).choices) == tuple(known.choices)

@@ -20,7 +20,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from engine import racks as rehearsal
-from engine.api.control import Config, Engine, keys_beside, plan_file, shipped, with_nodes
+from engine.api.control import Config, keys_beside, plan_file, shipped
+from engine.api.running import Engine, with_nodes
 from engine.core.roles.stages import node_state
 from engine.effects import Refuse
 from engine.events import Operate

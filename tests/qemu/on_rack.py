@@ -20,7 +20,8 @@ from typing import Any
 import planted
 from scene import in_error, owner_is_gone
 
-from engine.api.control import Rehearsal, Store, Story, plan_file, settled, shipped, summary, to_json, with_nodes
+from engine.api.control import Store, Story, plan_file, settled, shipped, summary, to_json
+from engine.api.running import Rehearsal, with_nodes
 from engine.effects import Accept
 from engine.events import Operate
 from engine.model import Kind

@@ -18,7 +18,8 @@ from msgspec import to_builtins
 from on_rack import by_ssh, told
 from scene import in_error, owner_is_gone
 
-from engine.api.control import Rehearsal, Story, plan_file, settled, shipped, with_nodes
+from engine.api.control import Story, plan_file, settled, shipped
+from engine.api.running import Rehearsal, with_nodes
 from engine.events import Operate
 from engine.racks.qemu.spec import Own
 

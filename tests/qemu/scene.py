@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from engine.api.control import Rehearsal, Story, plan_file, sentence, settled, shipped, with_nodes
+from engine.api.control import Story, plan_file, sentence, settled, shipped
+from engine.api.running import Rehearsal, with_nodes
 from engine.core.world.world import World
 from engine.definitions import Catalog
 from engine.model import Kind, Node, State

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from engine import racks as rehearsal
-from engine.api.control import Config, Engine, keys_beside, plan_file, settled, shipped, summary, to_json, with_nodes
+from engine.api.control import Config, keys_beside, plan_file, settled, shipped, summary, to_json
+from engine.api.running import Engine, with_nodes
 from engine.racks import namespace
 
 NODES = 3

@@ -16,7 +16,7 @@ from engine.events import Event, Fetched, ScriptAsked
 from engine.files.catalog import shipped
 from engine.netboot.answers import BootAnswers
 from engine.netboot.files import ASKS_S, BootFiles
-from engine.serve.http_images import ImageFile
+from engine.serve.image_file import ImageFile
 from engine.serve.tftp import Refusal, TftpFile
 from engine.trust.tokens import Keys
 

@@ -157,7 +157,8 @@ from crowbar_tui.console.source import Elsewhere, Embedded
 from engine.files.paths import keys_beside
 from engine.runtime.config import Config
 from engine.runtime.engine import Engine
-from engine.api.control import EngineHost, Reader, finished, shipped
+from engine.api.control import Reader, shipped
+from engine.api.running import EngineHost, finished
 from engine.wire.reach import Reach
 from engine.rehearsal.session import _free_lane
 from engine.store.store import Store

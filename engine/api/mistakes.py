@@ -1,0 +1,24 @@
+"""The part of the public API that every command needs: the errors whose text a person is to read."""
+
+from __future__ import annotations
+
+from ..attach.place import AttachError
+from ..bundles import BundleError
+from ..files.clamps.content import BarclampError
+from ..files.key_file import KeyFileError
+from ..files.mistakes import CatalogError, PlanError
+from ..serve import ServiceError
+from ..store.store import StoreError
+from ..trust.vault import VaultError
+
+__all__ = [
+    "AttachError",
+    "BarclampError",
+    "BundleError",
+    "CatalogError",
+    "KeyFileError",
+    "PlanError",
+    "ServiceError",
+    "StoreError",
+    "VaultError",
+]
