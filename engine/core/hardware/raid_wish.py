@@ -16,7 +16,6 @@ from ... import reasons
 from ...definitions import Json
 from ...model import NodeId
 from ...parts import Drive, Parts
-from ...readers.raid_formats import RAID_FORMATS
 from ...readers.report import Refused
 from ...reasons import Reason
 from ..world.view import View
@@ -104,6 +103,8 @@ def _written(volume: Chosen, one: Candidate, orders: tuple[Order, ...]) -> bool:
 
 @lru_cache(maxsize=128)
 def _read(tool: str, text: str) -> Parts | str:
+    from ...readers.raid_formats import RAID_FORMATS  # nine readers, which a rack without RAID never needs
+
     try:
         return RAID_FORMATS[tool][1](text)
     except Refused as refused:
