@@ -13,6 +13,7 @@ from crowbar_tui.console.screens import new_session
 from crowbar_tui.console.styled import plain, width
 from crowbar_tui.console.theme import NAMES
 from engine import reasons
+from engine.core.hardware.inventory import REPORTS
 from engine.core.world.work import Work
 from engine.model import Rumour, Signal
 
@@ -85,6 +86,39 @@ async def test_screen(name: str, size: tuple[int, int], golden) -> None:
     assert all(len(one) <= size[0] for one in lines)
     assert not {c for c in text if not c.isascii()} - CP437
     golden(f"{name}-{size[0]}x{size[1]}", text)
+
+
+def reported() -> tuple[Still, float]:
+    """A machine whose tools reported what it is made of, twice: a DIMM went between the looks."""
+    source, at = still("ready")
+    node = source.world.node_named("node-10")
+    work = Work(source.world)
+    role = work.node_roles[node.id, "inventory"]
+    facts = {
+        "system": "Example Servers R640",
+        "processors": "2 x Xeon Gold 6230",
+        "memory": "368 GiB",
+        "dimms": "23 x 16 GiB DDR4 2933 MT/s",
+        "drives": "2 x SSD 480 GB SATA; 4 x HDD 8.0 TB SAS",
+        "controllers": "1 x PERC H740P Mini",
+        "ports": "4 x BCM57412 10 Gbit/s; 2 x I350 1 Gbit/s",
+        "supplies": "2 x 750 W",
+        "tpm": "2.0",
+        "bios-version": "2.10.0",
+        "bmc-version": "4.22.00.53",
+    }
+    told = {"digest": "0" * 64, "at": at - 40, "facts": facts, "changes": ["DIMM A7: gone (16 GiB DDR4, serial 40E1)"]}
+    work.put_role(replace(role, gave={**role.gave, REPORTS: told}))
+    source.world = work.finish()
+    return source, at
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_what_a_machine_is_made_of(size: tuple[int, int], golden) -> None:
+    source, at = reported()
+    text = drawn(source, at, size, "enter o")
+    assert not {c for c in text if not c.isascii()} - CP437
+    golden(f"node-made-of-{size[0]}x{size[1]}", text)
 
 
 CLAIMS = {"claim-node": "enter", "claim-why": "w end", "claim-nodes": "", "rumour-node": "down enter", "rumour-health": "8"}

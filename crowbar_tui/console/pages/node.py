@@ -16,7 +16,7 @@ from ..standing import STYLE, standing
 from ..styled import Line, clip, columns_of, flow, line, wrap
 from ..table import Col, Layout, cells_of, head, layout, row
 from .machine import HEADS, record_of
-from .node_parts import disk_lines, made_of_lines, network_lines, port_lines, stacked
+from .node_parts import disk_lines, fitting, made_of_lines, network_lines, port_lines, stacked
 
 _ROLES = (
     Col("role", " role", 19, least=12, names=True),
@@ -171,7 +171,7 @@ class NodeScreen(Listing):
         split = (g.RULE * columns, "dim")
         many = len(page.roles) + 1
         room = rows - len(top) - 1
-        below = min(len(lower), max(room - min(many, 6) - 1, 0))
+        below = min(len(lower), max(room - min(many, 6 if self.part == 0 else 4) - 1, 0))
         above = room - below - (1 if below else 0)
         if rows > 30:
             story = self._story(columns, max(above - many - 2, 0))
@@ -182,7 +182,7 @@ class NodeScreen(Listing):
         self.above = len(top) + 1
         body = super().body(columns, max(above, 2))
         body = body[: max(above, 2)] if len(body) >= above else [*body, *([line()] * (above - len(body)) if below and rows <= 30 else [])]
-        return [*top, line(split), *body, *([line(split), *lower[:below]] if below else [])]
+        return [*top, line(split), *body, *([line(split), *fitting(lower, below)] if below else [])]
 
     def listing(self, columns: int, rows: int) -> list[Line]:
         """Its life and its roles: the other parts stand beside them."""

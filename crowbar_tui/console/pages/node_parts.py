@@ -34,6 +34,13 @@ def stacked(parts: list[list[Line]], columns: int) -> list[Line]:
     return out
 
 
+def fitting(part: list[Line], rows: int) -> list[Line]:
+    """The first lines of a part, and how many more there are."""
+    if len(part) <= rows:
+        return part
+    return [*part[: rows - 1], line((f" {len(part) - rows + 1} lines more: make the terminal taller", "dim"))] if rows > 1 else []
+
+
 def port_lines(page: NodePage, columns: int) -> list[Line]:
     """Each NIC, its neighbour, and whether the cable is the plan's. A port that is a cable's target is not cut: it takes a line."""
     rows = [(_nic(n), n) for n in page.nics]
@@ -85,19 +92,19 @@ def disk_lines(page: NodePage, columns: int) -> list[Line]:
 
 
 def made_of_lines(page: NodePage, columns: int) -> list[Line]:
-    """The facts by which machines are compared, and what changed since the look before."""
+    """What changed since the look before, and the facts by which machines are compared."""
     if not page.made_of:
         return []
     wide = max(len(name) for name, _ in page.made_of) + 3
     out: list[Line] = [line((" made of", "head"), (f"   crowbar hardware show {page.row.name.split('.')[0]}", "dim"))]
-    for name, value in page.made_of:
-        first, *rest = wrap(value, max(columns - wide - 1, 20))
-        out.append(line((f" {name:<{wide - 1}}", "dim"), first))
-        out += [line(" " * wide, more) for more in rest]
     for change in page.changed:
         first, *rest = wrap(change, max(columns - wide - 1, 20))
         out.append(line((f" {'changed':<{wide - 1}}", "ask"), (first, "ask")))
         out += [line(" " * wide, (more, "ask")) for more in rest]
+    for name, value in page.made_of:
+        first, *rest = wrap(value, max(columns - wide - 1, 20))
+        out.append(line((f" {name:<{wide - 1}}", "dim"), first))
+        out += [line(" " * wide, more) for more in rest]
     return out
 
 
