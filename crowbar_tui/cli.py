@@ -65,12 +65,23 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     top.add_argument(
         "--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({paths.DEFAULT_STORE})"
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     _of_the_console(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     chosen = [module for module, added in MODULES.items() if command in added] or list(MODULES)
     for module in chosen:
         importlib.import_module(f".commands.{module}", __package__).add(commands)
     return top
+
+
+class _Version(argparse.Action):
+    """Prints which Crowbar this is. To find that out loads the parser of mails."""
+
+    def __call__(self, top: argparse.ArgumentParser, *_: object) -> None:
+        from engine.api.mistakes import program_version
+
+        print(f"crowbar {program_version()}")
+        top.exit()
 
 
 def _of_the_console(top: argparse.ArgumentParser) -> None:

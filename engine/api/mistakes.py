@@ -1,7 +1,8 @@
-"""The part of the public API that every command needs: the errors whose text a person is to read."""
+"""The part of the public API that every command needs: the errors whose text a person is to read, and which program this is."""
 
 from __future__ import annotations
 
+from ..attach.desk import program_version
 from ..attach.place import AttachError
 from ..bundles import BundleError
 from ..files.clamps.content import BarclampError
@@ -21,4 +22,5 @@ __all__ = [
     "ServiceError",
     "StoreError",
     "VaultError",
+    "program_version",
 ]

@@ -6,6 +6,7 @@ import argparse
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,10 @@ def test_each_command_of_the_help_has_its_module() -> None:
     known = next(a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     assert tuple(known.choices) == tuple(command for commands in MODULES.values() for command in commands)
     assert tuple(next(a for a in parser("no-such")._actions if isinstance(a, argparse._SubParsersAction)).choices) == tuple(known.choices)
+
+
+def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"crowbar [0-9]\S*\n", capsys.readouterr().out)
