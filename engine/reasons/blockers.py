@@ -66,6 +66,12 @@ unreachable = kind(
     "look at the machine's screen; power-cycle the machine if it hangs",
     who=Who.TECHNICIAN,
 )
+not_answered_yet = kind(
+    "not_answered_yet",
+    "the node has just started {environment}, and has not answered the engine yet",
+    "wait: the engine asks it again and again, and says so if it stays silent",
+    who=Who.ENGINE,
+)
 no_installer = kind(
     "no_installer",
     "no image installs {system} by the method {method}",

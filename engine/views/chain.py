@@ -38,6 +38,7 @@ _OF_THE_NODE = {
         reasons.booting,
         reasons.boot_held_up,
         reasons.unreachable,
+        reasons.not_answered_yet,
     )
 }
 """Codes of reasons that hold for the whole node: no further cause lies behind them."""

@@ -18,6 +18,7 @@ from engine.events import (
     Started,
 )
 from engine.model import State, Way
+from engine.views.problem_queue import problem_queue
 
 
 def lose(d: WorldRig) -> None:
@@ -44,6 +45,21 @@ def test_in_its_own_system_a_lost_node_is_asked_again_and_never_cycled() -> None
     d.tick("n1", 30.0)
     d.feed(Probed(node="n1", probe=d.one(Probe).probe, alive=True))
     assert d.one(Start).resume
+
+
+def test_a_system_that_has_just_started_is_no_case_for_a_person_before_it_stays_silent() -> None:
+    """Its hello comes by HTTP, and the first answer by SSH a moment later. In between nobody has to look at its screen."""
+    d = rig(stage="system", runs="debian-12", alive=False, missed=0)
+    d.role("os-install", state=State.ACTIVE)
+    d.role("serve", state=State.WAITING)
+    asked = []
+    for _ in range(4):
+        asked.append([r.code for r in blockers(d.world, d.at("serve"))])
+        assert ("unreachable" in {one.code for one in problem_queue(d.world)}) == ("unreachable" in asked[-1])
+        d.tick("n1", d.now + 30.0)
+        d.feed(Probed(node="n1", probe=d.node().probe, alive=False))
+    assert asked[0] == ["not_answered_yet"]
+    assert asked[-1] == ["unreachable"]
 
 
 def test_a_lost_node_is_not_cycled_while_something_destructive_may_run_there() -> None:

@@ -27,6 +27,7 @@ from ..plan.network_roles import network_of
 from ..world.view import View
 from .attributes import effective
 from .claims import not_confirmed
+from .death import MISSES
 from .derive import done, resources, size
 from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
 from .transitions import claims, doubtful, suspended
@@ -201,7 +202,8 @@ def _environment(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
     elif node.runs != needs:
         yield reasons.environment(runs=node.runs or "nothing known", needs=needs)
     elif not node.alive:
-        yield reasons.unreachable(environment=node.runs)
+        silent = node.missed >= MISSES
+        yield (reasons.unreachable if silent else reasons.not_answered_yet)(environment=node.runs)
 
 
 def node_holder(view: View, node: str) -> NodeRole | None:
