@@ -29,6 +29,7 @@ from ..reasons import sentence
 SUFFIX = ".rack.yml"
 
 Memory = Annotated[int, Meta(ge=256, le=1 << 21)]
+Cpus = Annotated[int, Meta(ge=1, le=64)]
 Disk = Annotated[int, Meta(ge=64, le=1 << 24)]
 
 
@@ -36,6 +37,7 @@ class Sizes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """None: as usual."""
 
     memory_mb: Memory | None = None
+    cpus: Cpus | None = None
     disks_mb: tuple[Disk, ...] | None = None
     """Sizes in MiB, the disk of the system first."""
 

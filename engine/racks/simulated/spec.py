@@ -125,6 +125,7 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one machine differs from its family. None: not in this."""
 
     memory_mb: int | None = None
+    cpus: int | None = None
     disks_mb: tuple[int, ...] | None = None
     """Sizes in MiB."""
 
@@ -414,7 +415,7 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
         firmware_s=round(rng.uniform(*family.firmware_s), 1),
         kexec=family.kexec,
         memory_mb=own.memory_mb or family.memory_mb,
-        cpus=family.cpus,
+        cpus=own.cpus or family.cpus,
         nics=_ports(spec, family, number, mac),
         disks=tuple(
             DiskDef(
