@@ -11,7 +11,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.api.process import RightsError, ran_out, tight
@@ -19,7 +19,6 @@ from engine.api.process import RightsError, ran_out, tight
 from . import captive
 from .api_option import api_option
 from .console import curtain
-from .console.lifecycle import terminal
 from .rim import Plain
 
 WITH_ENGINE = ("engine", "rehearse", "replay", "setup")
@@ -59,11 +58,13 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 def parser(command: str = "") -> argparse.ArgumentParser:
     """The parser of all commands, or one that knows only the module of a command: to load the others costs it most of a second."""
+    from engine.api.views import DEFAULT_STORE
+
     from . import paths
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
     top.add_argument(
-        "--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({paths.DEFAULT_STORE})"
+        "--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})"
     )
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     _of_the_console(top)
@@ -100,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if _command_of(given) == "shell":
         captive.scrub()  # before anything reads the environment, which may come from an SSH client
+    with _loading():
+        from .console.lifecycle import terminal
     options = _console_options(given)
     console = options is not None and terminal()
     if (console or _command_of(given) in WITH_ENGINE) and (why := tight()):
@@ -120,6 +123,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"crowbar: {why}", file=sys.stderr)
             return 2
         raise
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """What is loaded stays. Collections meanwhile would cost a command a tenth of its start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _command_of(given: Sequence[str]) -> str:
@@ -160,13 +173,11 @@ def instead(command: Sequence[str]) -> int:
 
 
 def _console(options: dict[str, str]) -> int:
-    gc.disable()  # all that is loaded stays
-    from engine.api.views import CatalogError, StoreError
+    with _loading():
+        from engine.api.views import CatalogError, StoreError
 
-    from . import paths
-    from .console.back import open_any, open_store
-
-    gc.enable()
+        from . import paths
+        from .console.back import open_any, open_store
 
     store, read_only = options.get("--store", ""), "--read-only" in options
     api = api_option(options.get("--api"), "--api-requires-both" in options)
@@ -180,21 +191,22 @@ def _console(options: dict[str, str]) -> int:
 
 
 def _command(given: Sequence[str]) -> int:
-    from engine.api.mistakes import (
-        AttachError,
-        BarclampError,
-        BundleError,
-        CatalogError,
-        KeyFileError,
-        PlanError,
-        ServiceError,
-        StoreError,
-        VaultError,
-    )
+    with _loading():
+        from engine.api.mistakes import (
+            AttachError,
+            BarclampError,
+            BundleError,
+            CatalogError,
+            KeyFileError,
+            PlanError,
+            ServiceError,
+            StoreError,
+            VaultError,
+        )
 
-    from . import paths
+        from . import paths
 
-    top = parser(_command_of(given))
+        top = parser(_command_of(given))
     arguments = top.parse_args(given)
     if arguments.command is not None and (arguments.console_api or arguments.console_both):
         top.error("--api and --api-requires-both before a command are for the console: give them after the command engine")
