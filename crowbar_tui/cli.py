@@ -63,9 +63,7 @@ def parser(command: str = "") -> argparse.ArgumentParser:
     from . import paths
 
     top = argparse.ArgumentParser(prog="crowbar", description="From servers in boxes to a working, validated cloud before lunch.")
-    top.add_argument(
-        "--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})"
-    )
+    top.add_argument("--store", type=paths.path, default=None, metavar="DIR", help=f"where the engine keeps its data ({DEFAULT_STORE})")
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     _of_the_console(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")

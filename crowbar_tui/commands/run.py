@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.api.barclamps import copy_site, same_site
 from engine.api.control import (
@@ -46,7 +46,6 @@ from engine.api.control import (
 )
 from engine.api.process import REHEARSAL, give_up, keep_root
 from engine.api.rehearsals import beside, is_rehearsal, opened, plan_path, rack_runs, rehearsed
-from engine.api.running import Engine, Rehearsal, begin_anew, finished, with_nodes
 
 from .. import lines
 from ..api_option import api_option
@@ -54,6 +53,9 @@ from ..console import curtain
 from ..console.back import INSIDE
 from ..console.lifecycle import open_rehearsal, terminal
 from ..paths import path
+
+if TYPE_CHECKING:
+    from engine.api.running import Engine
 
 KINDS = "simulated: programs that act like machines; qemu: virtual machines with real firmware, images and disks"
 SCENARIO = "the faults of the virtual rack: a scenario file, or the name of a shipped scenario (docs/rehearsal.md)"
@@ -188,6 +190,8 @@ def _replay(arguments: argparse.Namespace) -> int:
         return _on_rack(arguments, plan, kind, nodes, 1, "max", False)
     secrets = at_hand(plan.secrets, os.environ)  # with the rights of whoever asks, before they are given up
     before = _last_event(arguments.store)
+    from engine.api.running import Engine
+
     engine = Engine(Config(store=arguments.store, keys=keys_beside(arguments.store), interface=_interface(arguments, plan)))
     with opened(arguments.store):
         return _replayed(arguments, engine, plan, secrets, before)
@@ -249,6 +253,8 @@ def _interface(arguments: argparse.Namespace, plan: Any) -> str | None:
 def _on_rack(
     arguments: argparse.Namespace, plan: Any, kind: str, nodes: int, seed: int, speed: float | str, fresh: bool, shown: bool = False
 ) -> int:
+    from engine.api.running import Rehearsal, begin_anew, finished, with_nodes
+
     store = arguments.store
     if arguments.store_is_default:
         # Without a named store: one per kind of rack. The next run continues it until its rack was ready.
@@ -425,6 +431,8 @@ def _engine(arguments: argparse.Namespace) -> int:
     plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store)) if arguments.plan else None
     secrets = at_hand(plan.secrets, os.environ) if plan is not None else {}  # before the right to read them is given up
     api = api_option(arguments.api, arguments.api_requires_both)
+    from engine.api.running import Engine
+
     engine = Engine(
         Config(
             store=arguments.store,
