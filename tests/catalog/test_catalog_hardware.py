@@ -61,6 +61,25 @@ def test_bios_says_what_the_machine_does_not_offer(machine: Any, wanted: dict[st
     assert machine.read(f"{ATTRIBUTES}/Virtualization/current_value") == "Disabled\n", "nothing is written before"
 
 
+@pytest.mark.parametrize(
+    ("flags", "value", "code"),
+    [
+        ("flags\t\t: fpu svm de", "enabled", 0),
+        ("flags\t\t: vmx", "enabled", 0),
+        ("flags\t\t: fpu svm_lock vmxx", "enabled", 1),
+        ("vmx flags\t: ept svm fpu\nflags\t\t: fpu", "enabled", 1),
+        ("flags\t\t: fpu svm", "disabled", 1),
+        ("", "enabled", 1),
+    ],
+)
+def test_virtualization_that_the_processors_show_needs_no_setting_of_the_firmware(machine: Any, flags: str, value: str, code: int) -> None:
+    machine.root.joinpath("proc").mkdir(exist_ok=True)
+    machine.root.joinpath("proc/cpuinfo").write_text(f"processor\t: 0\n{flags}\npower management:\n")
+    for action in ("run", "verify"):
+        done = machine.run("bios-configure", {"bios-wanted": {"virtualization": value}}, action)
+        assert done.code == code, done.err
+
+
 def test_bios_with_nothing_wanted(machine: Any) -> None:
     done = machine.run("bios-configure", {"bios-wanted": {}})
     assert (done.code, done.gives) == (0, {"bios-settings": {}})
