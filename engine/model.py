@@ -194,6 +194,13 @@ class Acknowledged(Struct, frozen=True, kw_only=True, gc=False):
     note: str
 
 
+class Ailing(Struct, frozen=True, kw_only=True, gc=False):
+    """Something that is wrong with a machine by its BMC, since this wall time (`core.hardware.ailments`)."""
+
+    reason: Reason
+    since: float
+
+
 class Node(Struct, frozen=True, kw_only=True, gc=False):
     id: NodeId
     name: str
@@ -250,6 +257,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     notice: Reason | None = None
     """The last refused call that concerns this node. Shown, never used for a decision."""
     acknowledged: tuple[Acknowledged, ...] = ()
+    ailments: tuple[Ailing, ...] = ()
+    """What its BMC reports as wrong. Shown, never used for a decision."""
     here: Here | None = None
     """Of the admin node: what it is and where it is plugged in (`core.hardware.own_port`). None: it was not looked at, or another node."""
     rumour: Rumour | None = None

@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec import structs
 
 from . import Pace, PowerDone, PowerFailed, PowerResult, PowerState, SessionFailed
-from .gate import Gates
+from .gate import Gates, Turn
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -30,9 +30,11 @@ def call(
     total_s: float,
     log_in: Callable[[float], AbstractContextManager[_S]],
     work: Callable[[_S], _T],
+    turn: Turn | None = None,
 ) -> _T | PowerFailed:
-    """The result of `work`, or why there is none. `log_in` gets the deadline (monotonic) and raises `SessionFailed`."""
-    with gates.enter(*where, credential, total_s) as gate:
+    """The result of `work`, or why there is none. `log_in` gets the deadline (monotonic) and raises `SessionFailed`. `turn`: the call
+    yields to others (`gate`)."""
+    with gates.enter(*where, credential, total_s, turn) as gate:
         if isinstance(gate, PowerFailed):
             return gate
         try:

@@ -36,6 +36,7 @@ from ..reasons import advice, sentence
 from ..serve import ServiceError
 from ..store.errors import files_of
 from ..store.store import Store
+from ..store.vitals import VitalsShelf
 from ..trust.vault import at_hand
 from .adapters import Adapters, daemons_of
 from .adoption import Adoption
@@ -46,6 +47,7 @@ from .config import Config
 from .disk_looks import DiskLooks
 from .handles import Handles
 from .health import Health
+from .health_looks import HealthLooks
 from .last_values import LastValues
 from .left_daemons import LeftDaemons
 from .loop import Clock, Loop
@@ -97,6 +99,7 @@ class Engine:
             self.stop()
             raise
         self._watch.start()
+        self.looks.start()
 
     def _make(self, world: World) -> None:
         """Every part, from the loop outward."""
@@ -115,6 +118,13 @@ class Engine:
         self._adoption = Adoption(lambda: self.world, self.adapters.ssh, self.adapters.ssh_key, self.config.reach, self.ask)
         self._runner = Runner(self._ports())
         self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
+        self.looks = HealthLooks(
+            world=lambda: self.world,
+            ask=self.adapters.power.vitals,
+            shelf=VitalsShelf(self.config.store),
+            submit=self.loop.submit,
+            least_s=self.config.health_s,
+        )
         contact = self.adapters.contact
         self.monitoring = Monitoring(lambda: self.world, self.loop.submit)
         self._watch = Watch(
@@ -170,6 +180,7 @@ class Engine:
     def stop(self) -> None:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
         self._watch.stop()
+        self.looks.stop()
         self.adapters.contact.close()
         self.api.close()
         self._attach.stop()

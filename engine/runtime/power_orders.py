@@ -42,6 +42,7 @@ from ..power import (
     PowerState,
     SensorResult,
     SensorsRead,
+    VitalsResult,
 )
 from ..power.certificates import Certificates
 from ..power.gate import Gates
@@ -50,13 +51,14 @@ from ..power.outlets import REDFISH, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
+from ..store.vitals import VitalRecord, place_of
 from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
 from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
-_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult)
+_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult, VitalsResult)
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
@@ -171,6 +173,10 @@ class PowerOrders:
             read_s=first_s,
             sensors_s=time.monotonic() - begun,
         )
+
+    def vitals(self, node: Node, before: VitalRecord | None) -> tuple[VitalsResult, reasons.Reason | None, Spoken]:
+        """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
+        return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True)
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
         """What the node's BMC says of the machine's parts. Only Redfish tells it."""
