@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from .definitions import Json, PowerAction
 from .here import Here
-from .model import Ailing, Mac, NodeId, RoleName
+from .model import Mac, NodeId, RoleName
 from .plan import DeploymentDef, Plan
 from .reasons import Reason
 from .requests import Request
+from .vitals import Ailing
 from .wire.dhcp import DhcpRequest
 
 

@@ -19,6 +19,7 @@ from .definitions import Json
 from .here import Here
 from .lights import Light
 from .reasons import Reason
+from .vitals import Ailing
 
 NodeId = str
 RoleName = str
@@ -192,13 +193,6 @@ class Acknowledged(Struct, frozen=True, kw_only=True, gc=False):
     who: str
     at: float
     note: str
-
-
-class Ailing(Struct, frozen=True, kw_only=True, gc=False):
-    """Something that is wrong with a machine by its BMC, since this wall time (`core.hardware.ailments`)."""
-
-    reason: Reason
-    since: float
 
 
 class Node(Struct, frozen=True, kw_only=True, gc=False):

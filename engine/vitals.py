@@ -105,3 +105,10 @@ class HealthMemory(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=Tr
     """Those that the last look missed: a sensor may be left out once."""
     failures: int = 0
     """Looks in a row that could not be made."""
+
+
+class Ailing(Struct, frozen=True, kw_only=True, gc=False):
+    """Something that is wrong with a machine by its BMC, since this wall time (`core.hardware.ailments`)."""
+
+    reason: Reason
+    since: float

@@ -201,6 +201,10 @@ class Attached:
         """`result`: `look`, a `doctor.bmc.BmcSaid`; and with `inventory` either `hardware`, the summary of the record, or `refused`."""
         return self.ask(AskBmc(node=node, inventory=inventory))
 
+    def machine_health(self, node: str) -> Answer:
+        """Looks at the machine's health now. `result`: `failed`, empty if the look succeeded; `busy` if one was under way."""
+        return self.ask(AskBmc(node=node, health=True))
+
     def packets(self, of: str = "", after: int = 0) -> Answer:
         return self.ask(AskPackets(of=of, after=after))
 

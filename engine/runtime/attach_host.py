@@ -32,6 +32,7 @@ from .adapters import Adapters
 from .disk_looks import DiskLooks
 from .hardware import HardwareLook
 from .health import Health
+from .health_looks import HealthLooks
 from .last_values import LastValues
 from .monitoring import Monitoring
 from .packet_record import PacketRecord
@@ -54,6 +55,7 @@ class Attachable(Protocol):
     adapters: Adapters
     disks: DiskLooks
     monitoring: Monitoring
+    looks: HealthLooks
     stop_asked: threading.Event
 
     @property
@@ -209,6 +211,15 @@ class EngineHost:
             else:
                 out["refused"] = reasons.sentence(failed) if failed is not None else result.message
         return out
+
+    def machine_health(self, node: str) -> dict[str, Json] | Reason:
+        """Looks at the machine's health now, and keeps that."""
+        world = self._engine.world
+        found = world.nodes.get(node) or world.node_named(node)
+        if found is None:
+            return reasons.no_node(node=node[:100])
+        record = self._engine.looks.look(found)
+        return {"failed": record.failed if record is not None else "", "busy": record is None}
 
     def ask_to_stop(self, who: str) -> None:
         log.warning("%s asked this engine to stop", who)

@@ -4,7 +4,7 @@ Rhythm
 * A machine is looked at every LEAST_S at most, and as seldom as its BMC is slow: a look may have SHARE of its BMC's time. A BMC that takes
   10 s for its sensors is asked every 17 minutes.
 * A look that failed doubles the pause, up to LONGEST_S. A BMC that refuses the login is left alone for as long as its gate says.
-* Looks yield: they begin only at an idle BMC, and end when an order for it arrives (`power.gate`). Nothing is asked of a machine that boots.
+* Looks yield: they begin only at an idle BMC, and end when an order for it arrives (`power.gate`). A machine that boots is not asked.
 * All looks together use CPU_SHARE of a processor: each of the WORKERS pauses as long as its own work has to.
 
 Only BMCs that the engine may use are asked. What is new is kept in files (`store.vitals`); the world gets the problems when they begin and
@@ -13,7 +13,7 @@ end (`AilmentsFound`).
 
 from __future__ import annotations
 
-import heapq
+import datetime
 import logging
 import threading
 import time
@@ -26,11 +26,11 @@ from ..core.hardware.ailments import judge, moment, told_of, unread
 from ..core.hardware.bmc import usable
 from ..core.world.world import World
 from ..events import AilmentsFound, Event
-from ..model import Ailing, Kind, Node, NodeId
+from ..model import Kind, Node, NodeId
 from ..power import PowerFailed, VitalsResult
 from ..reasons import Reason
 from ..store.vitals import VitalRecord, VitalsShelf, place_of
-from ..vitals import SeenEntry, VitalSigns
+from ..vitals import Ailing, SeenEntry, VitalSigns
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class HealthLooks:
         self._world, self._ask, self._shelf, self._submit = world, ask, shelf, submit
         self._least_s, self._first_s, self._clock, self._wall = least_s, first_s, clock, wall
         self._due: dict[NodeId, float] = {}
+        """When each machine that may be asked is looked at next."""
+        self._scan_at = 0.0
         self._pause: dict[NodeId, float] = {}
         self._busy: set[NodeId] = set()
         self._lock = threading.Lock()
@@ -117,19 +119,35 @@ class HealthLooks:
         """The machine that has been due for longest. None: none is."""
         world, now = self._world(), self._clock()
         with self._lock:
-            able = {node.id: node for node in world.nodes.values() if self._may(world, node)}
-            for gone in self._due.keys() - able.keys():
-                self._due.pop(gone), self._pause.pop(gone, None)
-            for node_id in able.keys() - self._due.keys():
-                self._due[node_id] = now + self._first_s * _share_of(node_id)
-            found = heapq.nsmallest(1, ((at, one) for one, at in self._due.items() if at <= now and one not in self._busy))
-            if not found:
-                return None
-            self._due[found[0][1]] = now + LONGEST_S  # until the look says better
-            return able[found[0][1]]
+            if now >= self._scan_at:
+                self._scan(world, now)
+            due = [(at, one) for one, at in self._due.items() if at <= now and one not in self._busy]
+            while due:
+                one = min(due)
+                due.remove(one)
+                node = world.nodes.get(one[1])
+                if node is not None and self._may(world, node):
+                    self._due[node.id] = now + LONGEST_S  # until the look says better
+                    return node
+        return None
+
+    def _scan(self, world: World, now: float) -> None:
+        """Finds the machines that may be asked. Of those that may not be any more nothing is known."""
+        able: set[NodeId] = set()
+        for node in world.nodes.values():
+            if node.kind is Kind.SERVER and usable(world, node) is not None:
+                able.add(node.id)
+            elif node.ailments:
+                self._tell(node.id, ())
+        for gone in self._due.keys() - able:
+            self._due.pop(gone)
+            self._pause.pop(gone, None)
+        for node_id in able - self._due.keys():
+            self._due[node_id] = now + self._first_s * _share_of(node_id)
+        self._scan_at = now + max(SCAN_S, (self._clock() - now) / SHARE)
 
     def _may(self, world: World, node: Node) -> bool:
-        return node.kind is Kind.SERVER and node.boot is None and usable(world, node) is not None
+        return node.boot is None and usable(world, node) is not None
 
     def _plan(self, node: NodeId, took_s: float, failed: PowerFailed | None) -> float:
         """Seconds to the next look."""
@@ -149,7 +167,7 @@ class HealthLooks:
     def _looked(self, node: Node) -> VitalRecord | None:
         before = self._shelf.of(node.id)
         begun = self._clock()
-        signs, failed, spoken = self._ask(node, before)
+        signs, _, spoken = self._ask(node, before)
         took_s, now = self._clock() - begun, self._wall()
         if self._stopping.is_set():
             return None
@@ -172,7 +190,10 @@ class HealthLooks:
         """Keeps the new entries, and returns the recent ones of all."""
         first = not place_of(before)
         log = signs.places[0].log if len(signs.places) == 1 else ""
-        found = [SeenEntry(entry=one, seen=now, when=round(moment(one, signs.clock_off_s, now, first), 1), log=log) for one in signs.log]
+        found = []
+        for one in signs.log:
+            when = moment(_stamp(one.at), signs.clock_off_s, now, first)
+            found.append(SeenEntry(entry=one, seen=now, when=round(when, 1), log=log))
         self._shelf.add(node.id, found)
         return self._shelf.events(node.id)[-RECENT:]
 
@@ -180,6 +201,15 @@ class HealthLooks:
         node = self._world().nodes.get(node_id)
         if node is not None and node.ailments != ailments:
             self._submit(AilmentsFound(node=node_id, ailments=ailments))
+
+
+def _stamp(at: str) -> float | None:
+    """Seconds since 1970 of a date and time in ISO 8601, in UTC where it names no zone. None: it is none."""
+    try:
+        found = datetime.datetime.fromisoformat(at.strip().replace("Z", "+00:00"))
+        return (found if found.tzinfo is not None else found.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _share_of(node: NodeId) -> float:

@@ -19,16 +19,14 @@ A machine that is off has no voltages and no turning fans: its sensors say nothi
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from ... import reasons
-from ...model import Ailing
 from ...reasons import Reason
-from ...vitals import Ailment, HealthMemory, LogEntry, SeenEntry, Sensor, VitalSigns
+from ...vitals import Ailing, Ailment, HealthMemory, LogEntry, SeenEntry, Sensor, VitalSigns
 
 GOOD, SILENT = 3, 3
 FLAP_S = ECC_S = EVENT_S = 86400.0
@@ -36,6 +34,8 @@ ECC_MANY = 10
 FULL = 0.9
 CLOCK_S = 60.0
 MOST, MOST_ENDED, MOST_NAMES = 32, 50, 64
+_SET = 631152000.0
+"""1990-01-01. A clock that shows less was not set."""
 _STEADY = ("sensor:", "fan:", "supply:")
 """Keys of what sensors show: one good look may be a glitch."""
 _CORRECTABLE = re.compile(r"(?<!un)correctable", re.IGNORECASE)
@@ -82,16 +82,13 @@ def told_of(node: str, memory: HealthMemory) -> tuple[Ailing, ...]:
     return (*out, Ailing(reason=reasons.more_ailments(node=node, many=len(now) - MOST), since=now[MOST].since))
 
 
-def moment(entry: LogEntry, off_s: float | None, seen: float, first: bool) -> float:
-    """Wall time of an event by the engine's clock. 0: nothing tells it. `off_s`: by how much the BMC's clock is ahead. `first`: the log was
-    never read before, so that an entry without a time may be of any age."""
-    try:
-        at = datetime.datetime.fromisoformat(entry.at.replace("Z", "+00:00")) if entry.at else None
-    except ValueError:
-        at = None
-    if at is None or at.year < 1990 or at.year > 2200:
+def moment(at: float | None, off_s: float | None, seen: float, first: bool) -> float:
+    """Wall time of an event by the engine's clock. 0: nothing tells it. `at`: by the BMC's clock, in seconds since 1970; None: its entry
+    has no time. `off_s`: by how much that clock is ahead. `first`: the log was never read before, so that an entry without a time may be
+    of any age."""
+    if at is None or at < _SET:
         return 0.0 if first else seen
-    stamp = (at if at.tzinfo is not None else at.replace(tzinfo=datetime.UTC)).timestamp() - (off_s or 0.0)
+    stamp = at - (off_s or 0.0)
     if stamp > seen + CLOCK_S:
         return 0.0 if first else seen  # of a clock that was wrong, and is not as wrong any more
     return min(stamp, seen)

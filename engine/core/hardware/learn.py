@@ -6,7 +6,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...events import Spoken
-from ...model import Ailing, Node, NodeRole, Place
+from ...model import Node, NodeRole, Place
+from ...vitals import Ailing
 from ..world.work import Work
 from .bmc import take_up
 from .devices import meet
