@@ -1,10 +1,12 @@
 """The sensors of an IPMI BMC: pyghmi's decoding of sensor records, over our session.
 
-Bounded: MOST_RECORDS sensor records are asked for. A repository whose records lead in a circle never ends by itself.
+Bounded: MOST_RECORDS sensor records are asked for, each a few times. A repository whose records lead in a circle never ends by itself.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from pyghmi.constants import Health as PyghmiHealth
@@ -20,8 +22,26 @@ from .ipmi_session import BAD_PACKET, IpmiSession
 _STORAGE, _SDR_INFO, _GET_SDR = 0x0A, 0x20, 0x23
 _KEPT_SDRS = 64
 MOST_RECORDS = 4096
-"""Answers with a record or a piece of one. The largest known repository has some 600 records, in up to four pieces each."""
+"""Records, or pieces of one. The largest known repository has some 600 records, in up to four pieces each."""
+_AGAIN = 12
+"""How often a piece may be asked for: pyghmi tries smaller pieces, and new reservations."""
 _LONGEST = 80
+
+
+_NAME_AT = {0x01: 47, 0x02: 31, 0x03: 16, 0x10: 15, 0x11: 15, 0x12: 15}
+"""Type of a sensor record -> where its name begins, with one octet for its length (sections 43.1 to 43.9)."""
+
+
+class _Records(sdr.SDR):  # type: ignore[misc]
+    """A record that cannot be understood costs only itself. pyghmi reads names as UTF-8, and BMCs write Latin-1 (a degree sign)."""
+
+    def add_sdr(self, sdrbytes: Any) -> None:
+        record = bytearray(sdrbytes)
+        at = _NAME_AT.get(record[3], 0) if len(record) > 3 else 0
+        if at and at < len(record) and record[at] >> 6 == 3:
+            record[at + 1 :] = bytes(octet if octet < 0x80 else ord("?") for octet in record[at + 1 :])
+        with suppress(PyghmiException, *BAD_PACKET):
+            super().add_sdr(record)
 
 
 class Decoder(Command):  # type: ignore[misc]
@@ -32,14 +52,20 @@ class Decoder(Command):  # type: ignore[misc]
         self.bmc = session.bmc
         self._sdr = self._sdrcachedir = None
         self._oem, self._oemknown = OEMHandler(None, None), True
-        self._records = 0
+        self._asked: Counter[bytes] = Counter()
 
     def raw_command(self, netfn: int, command: int, *arguments: Any, **named: Any) -> Any:
         if (netfn, command) == (_STORAGE, _GET_SDR):
-            self._records += 1
-            if self._records > MOST_RECORDS:
-                raise PyghmiException(f"they do not end after {MOST_RECORDS}")
+            piece = bytes(named.get("data") or (0,) * 5)[2:5]  # number of the record, and place in it
+            self._asked[piece] += 1
+            if self._asked[piece] > _AGAIN or len(self._asked) > MOST_RECORDS:
+                raise PyghmiException("they do not end")
         return super().raw_command(netfn, command, *arguments, **named)
+
+    def init_sdr(self) -> Any:
+        if self._sdr is None:
+            self._sdr = _Records(self, None)
+        return self._sdr
 
     @property
     def records(self) -> Any:
