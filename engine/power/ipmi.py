@@ -43,8 +43,9 @@ from . import (
     SessionFailed,
     VitalsResult,
 )
-from .call import call, cycled, light_disobeyed, look_until, obeyed, started
+from .call import call, cycled, light_disobeyed, look_until, obeyed, opened, started
 from .gate import Gates, Turn
+from .ipmi_console import SolConsole
 from .ipmi_identity import guid, note, serials
 from .ipmi_sensors import read_sensors
 from .ipmi_session import IpmiSession
@@ -132,6 +133,19 @@ class IpmiPower:
 
         return self._call(work, self.pace.sensors_s, Turn())
 
+    def console(self, take: bool) -> SolConsole | PowerFailed:
+        """The serial console of the machine, by serial over LAN. `take`: end the session of whoever has it. Close it when done."""
+
+        def work(session: IpmiSession) -> SolConsole | PowerFailed:
+            why = self._not_own(session)
+            return PowerFailed(kind="not_own", message=why) if why else SolConsole(session, self.target.port, take)
+
+        target, turn = self.target, Turn()
+        wrong = _unsayable(target)
+        if wrong is not None:
+            return wrong
+        return opened(self._gates, (target.address, target.port), self._credential, self.pace.total_s, self._login(turn), work, turn)
+
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         def work(session: IpmiSession) -> NoteResult:
             until = min(session.deadline, time.monotonic() + NOTE_S)
@@ -195,6 +209,19 @@ class IpmiPower:
         if wrong is not None:
             return wrong
 
+        def own(session: IpmiSession) -> _T | PowerFailed:
+            why = self._not_own(session)
+            return PowerFailed(kind="not_own", message=why) if why else work(session)
+
+        return call(self._gates, (target.address, target.port), self._credential, total_s, self._login(turn), own, turn)
+
+    @property
+    def _credential(self) -> bytes:
+        return repr((self.target.user, self.target.password, self.target.kg)).encode()
+
+    def _login(self, turn: Turn | None) -> Callable[[float], IpmiSession]:
+        target = self.target
+
         def log_in(deadline: float) -> IpmiSession:
             return IpmiSession(
                 target.address,
@@ -207,12 +234,7 @@ class IpmiPower:
                 gives_way=turn.wanted if turn is not None else None,
             )
 
-        def own(session: IpmiSession) -> _T | PowerFailed:
-            why = self._not_own(session)
-            return PowerFailed(kind="not_own", message=why) if why else work(session)
-
-        credential = repr((target.user, target.password, target.kg)).encode()
-        return call(self._gates, (target.address, target.port), credential, total_s, log_in, own, turn)
+        return log_in
 
     def _not_own(self, session: IpmiSession) -> str:
         """The GUID costs one command, and the FRU dozens: it is read only if the GUID does not tell."""

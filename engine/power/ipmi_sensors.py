@@ -50,7 +50,8 @@ class Decoder(Command):  # type: ignore[misc]
     def __init__(self, session: IpmiSession) -> None:
         self.ipmi_session = session
         self.bmc = session.bmc
-        self._sdr = self._sdrcachedir = None
+        self._sdr: Any = None
+        self._sdrcachedir = None
         self._oem, self._oemknown = OEMHandler(None, None), True
         self._asked: Counter[bytes] = Counter()
 

@@ -55,6 +55,7 @@ _SLICE_S = 0.25
 """Seconds for which a call that gives way does not look whether it must."""
 BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error)
 _ADMINISTRATOR, _OPERATOR = 4, 3
+_SOL = 1
 
 _BAD_CHECK = 0x0F
 _BUSY = (0xC0, 0xC3, 0xCE, 0xD2)
@@ -167,6 +168,26 @@ class IpmiSession(Session):  # type: ignore[misc]
             if time.monotonic() + self.patience > self.deadline:
                 raise SessionFailed("refused", "busy till the end")
             time.sleep(self.patience / 4)
+
+    def hear(self, wait_s: float) -> None:
+        """Takes one packet that comes by itself (serial over LAN), or returns after so many seconds."""
+        self.socket.settimeout(max(0.001, wait_s))
+        try:
+            packet = bytearray(self.socket.recv(3000))
+        except TimeoutError:
+            return
+        except OSError as error:
+            raise SessionFailed("timeout", _words(error)) from error
+        if packet[:1] == b"\x06" and packet[2:4] == b"\xff\x07":
+            self._take(packet)
+        if self.failure is not None:
+            raise self.failure
+
+    def tell(self, payload: bytearray) -> None:
+        """Sends a packet of serial over LAN, once."""
+        asked, expires = self.sent_once, self.expiration
+        self.send_payload(payload, payload_type=_SOL, retry=False)
+        self.sent_once, self.expiration = asked, expires  # it is no question: an answer to one may still be due
 
     def logout(self, *_unused: Any) -> dict[str, bool]:
         """Close Session, waiting half a second for the answer; then the socket, in any case."""

@@ -44,6 +44,7 @@ from .api_host import Api
 from .attach_host import EngineHost
 from .broker import Broker
 from .config import Config
+from .console_records import ConsoleRecords
 from .disk_looks import DiskLooks
 from .handles import Handles
 from .health import Health
@@ -100,6 +101,7 @@ class Engine:
             raise
         self._watch.start()
         self.looks.start()
+        self._consoles.start()
 
     def _make(self, world: World) -> None:
         """Every part, from the loop outward."""
@@ -124,6 +126,13 @@ class Engine:
             shelf=VitalsShelf(self.config.store),
             submit=self.loop.submit,
             least_s=self.config.health_s,
+        )
+        self._consoles = ConsoleRecords(
+            world=lambda: self.world,
+            open_console=self.adapters.power.console,
+            store=self.config.store,
+            secrets=self.adapters.vault.values,
+            real=self.config.rack is None and not self.config.synthetic and self.config.reach.lane is None,
         )
         contact = self.adapters.contact
         self.monitoring = Monitoring(lambda: self.world, self.loop.submit)
@@ -181,6 +190,7 @@ class Engine:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
         self._watch.stop()
         self.looks.stop()
+        self._consoles.stop()
         self.adapters.contact.close()
         self.api.close()
         self._attach.stop()

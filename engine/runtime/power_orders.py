@@ -47,6 +47,7 @@ from ..power import (
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
+from ..power.ipmi_console import SolConsole
 from ..power.outlets import REDFISH, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
@@ -177,6 +178,23 @@ class PowerOrders:
     def vitals(self, node: Node, before: VitalRecord | None) -> tuple[VitalsResult, reasons.Reason | None, Spoken]:
         """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
         return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True)
+
+    def console(self, node: Node, take: bool) -> SolConsole | PowerFailed:
+        """The serial console of the node's machine, by IPMI, also where power goes by Redfish: BMCs with both have serial over LAN."""
+        opened: list[SolConsole] = []
+
+        def work(power: Power) -> NoteRead | PowerFailed:
+            found = power.console(take) if isinstance(power, IpmiPower) else PowerFailed(kind="unsupported", message="it is no IPMI BMC")
+            if isinstance(found, PowerFailed):
+                return found
+            opened.append(found)
+            return NoteRead(text="")
+
+        result, failed, _ = self._ask(node, work, by="ipmi", reading=True)
+        if opened:
+            return opened[0]
+        assert isinstance(result, PowerFailed)
+        return result if failed is None or result.message else replace(result, message=reasons.sentence(failed))
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
         """What the node's BMC says of the machine's parts. Only Redfish tells it."""
