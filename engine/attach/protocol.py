@@ -140,6 +140,8 @@ class AskBmc(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag
 
     node: str
     inventory: bool = False
+    interop: bool = False
+    """Run DMTF's validator too, where it is installed: some minutes more."""
     health: bool = False
 
 

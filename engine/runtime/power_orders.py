@@ -25,6 +25,8 @@ from ..core.hardware.outlets import Outlet, by_outlet
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
 from ..doctor.bmc import BmcSaid
+from ..doctor.interop import FOLDER as PROFILES
+from ..doctor.interop import Interop, interpreter, profile_of, validated
 from ..effects import BootNode, Identify, SetPower
 from ..events import Powered, PowerSet, Spoken
 from ..model import Bmc, Node, Signal, Way
@@ -85,6 +87,7 @@ class PowerOrders:
         """`secret`: the content of a secret of the plan by its name; empty if there is none."""
         self._pace = pace
         self._reach = config.reach
+        self._store = config.store
         self._account = account
         self._command = command
         self._world = world
@@ -174,6 +177,18 @@ class PowerOrders:
             read_s=first_s,
             sensors_s=time.monotonic() - begun,
         )
+
+    def interop(self, node: Node) -> Interop | None:
+        """What DMTF's validator says of the node's Redfish service, by the store's profile. None: it is not installed."""
+        python = interpreter()
+        bmc = usable(self._world(), node)
+        if not python or bmc is None:
+            return None
+        profile = profile_of(self._store)
+        if profile is None:
+            return Interop(failure=f"the validator is installed, and {self._store / PROFILES} holds no profile (OpenStackIronicProfile)")
+        user, password = self._account(node)
+        return validated(python, profile, *self._reach(bmc.address, PORT), user, password)
 
     def vitals(self, node: Node, before: VitalRecord | None) -> tuple[VitalsResult, reasons.Reason | None, Spoken]:
         """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
