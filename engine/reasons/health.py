@@ -43,7 +43,7 @@ bmc_log_full = kind(
 bmc_clock_wrong = kind(
     "bmc_clock_wrong",
     "the clock of the BMC of {node} is {seconds} s {way}, so the times in its event log are wrong",
-    "set it from within the machine (`ipmitool sel time set now`), or give the BMC an NTP server",
+    "give the node the role bmc-clock, or give the BMC an NTP server",
     who=Who.OPERATOR,
 )
 health_unread = kind(

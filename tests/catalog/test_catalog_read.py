@@ -62,6 +62,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "etcd-member",
         "etcd-ready",
         "bmc-account",
+        "bmc-clock",
         "ansible-python",
         "sysctl",
         "accounts",
