@@ -99,6 +99,7 @@ def bmc_clock(machine: Machine) -> Attributes:
     machine.write("dev/ipmi0")
     machine.write("bmc-clock", " 00 00 00 20\n")
     machine.tool("ipmitool", BMC_CLOCK)
+    machine.tool("date", "echo 1700000000")
     return {}
 
 
