@@ -88,7 +88,7 @@ BMC_CLOCK = r"""
 clock="$CROWBAR_ROOT/bmc-clock"
 case "$*" in
 "raw 0x0a 0x48") cat "$clock" ;;
-"raw 0x0a 0x49 "*) printf ' %02x %02x %02x %02x\n' "$3" "$4" "$5" "$6" >"$clock" ;;
+"raw 0x0a 0x49 "*) printf ' %02x %02x %02x %02x\n' "$4" "$5" "$6" "$7" >"$clock" ;;
 *) exit 1 ;;
 esac
 """
