@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from engine import reasons
 from engine.core.hardware.ailments import ECC_MANY, GOOD, MOST, SILENT, judge, moment, present, told_of, unread
-from engine.vitals import HealthMemory, LogEntry, LogPlace, SeenEntry, Sensor, VitalSigns
+from engine.core.operator.problems import problems_of
+from engine.core.step import step
+from engine.core.world.load import load_world
+from engine.core.world.work import Work
+from engine.events import AilmentsFound, Happened
+from engine.files.catalog import shipped
+from engine.model import Node
+from engine.views.node_view import node_page
+from engine.vitals import Ailing, HealthMemory, LogEntry, LogPlace, SeenEntry, Sensor, VitalSigns
 
 HOT = Sensor(name="CPU1", kind="Temperature", value=98, units="°C", states=("Upper critical",), ok=False, health="failed")
 COOL = Sensor(name="CPU1", kind="Temperature", value=40, units="°C")
@@ -147,3 +156,20 @@ def test_two_thousand_failed_sensors_are_few_problems_of_the_world() -> None:
 )
 def test_when_an_event_was(at: float | None, off_s: float | None, first: bool, when: float) -> None:
     assert moment(at, off_s, 1_000_000_500.0, first) == when
+
+
+def test_what_the_world_hears_is_a_problem_of_the_node() -> None:
+    ailing = Ailing(reason=reasons.fan_stopped(node="n1", sensor="FAN 1"), since=5.0)
+    world = load_world(shipped(), {"nodes": {"n1": Node(id="n1", name="n1", allocated=True)}})
+    work = Work(world)
+    rows = step(work, Happened(at=9.0, now=9.0, event=AilmentsFound(node="n1", ailments=(ailing,))))
+    after_it = work.finish()
+    assert rows
+    node = after_it.nodes["n1"]
+    assert node.ailments == (ailing,)
+    assert [(one.reason.code, one.since) for one in problems_of(after_it, node)][:1] == [("fan_stopped", 5.0)]
+    assert node_page(after_it, node).ailments == (("fan FAN 1 of n1 stands still", 5.0),)
+    again = Work(after_it)
+    assert not step(again, Happened(at=10.0, now=10.0, event=AilmentsFound(node="n1", ailments=(ailing,)))), "nothing is journalled"
+    nobody = Work(after_it)
+    assert not step(nobody, Happened(at=11.0, now=11.0, event=AilmentsFound(node="n9", ailments=(ailing,))))
