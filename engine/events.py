@@ -19,6 +19,7 @@ from .model import Mac, NodeId, RoleName
 from .plan import DeploymentDef, Plan
 from .reasons import Reason
 from .requests import Request
+from .vitals import Ailing
 from .wire.dhcp import DhcpRequest
 
 
@@ -159,6 +160,13 @@ class PowerSet(Event, frozen=True, kw_only=True, gc=False):
     """Seconds by which the BMC's clock is ahead of the engine's. None: not read."""
     seconds: int = 0
     """Of `identify`: how long the light was ordered on. 0: off."""
+
+
+class AilmentsFound(Event, frozen=True, kw_only=True, gc=False):
+    """The problems of a machine by its BMC began, ended, or changed: all that are present now."""
+
+    node: NodeId
+    ailments: tuple[Ailing, ...] = ()
 
 
 class Proved(Event, frozen=True, kw_only=True, gc=False):
@@ -378,6 +386,7 @@ AnyEvent = (
     | Powered
     | PowerSet
     | Proved
+    | AilmentsFound
     | Found
     | Probed
     | Missed

@@ -19,6 +19,7 @@ from .definitions import Json
 from .here import Here
 from .lights import Light
 from .reasons import Reason
+from .vitals import Ailing
 
 NodeId = str
 RoleName = str
@@ -250,6 +251,8 @@ class Node(Struct, frozen=True, kw_only=True, gc=False):
     notice: Reason | None = None
     """The last refused call that concerns this node. Shown, never used for a decision."""
     acknowledged: tuple[Acknowledged, ...] = ()
+    ailments: tuple[Ailing, ...] = ()
+    """What its BMC reports as wrong. Shown, never used for a decision."""
     here: Here | None = None
     """Of the admin node: what it is and where it is plugged in (`core.hardware.own_port`). None: it was not looked at, or another node."""
     rumour: Rumour | None = None

@@ -122,3 +122,10 @@ MODE_FORGOTTEN = Quirk(
     does="sets the boot mode back to its default when a boot order does not name the mode",
     seen="DMTF/Redfishtool#106",
 )
+HEALTH_LOGS = Quirk(
+    product="Redfish services with several logs",
+    does="keeps events of parts in one log, and logins, audits, dumps and lifecycle messages in others, under names of its own",
+    seen="recorded services: Sel (Dell, Lenovo), SEL (AMI, OpenBMC), IML (HPE), Log1 (Supermicro), PlatformLog (Lenovo XCC2)",
+    value=("sel", "iml", "platformlog", "log1", "activelog", "eventlog", "redfishlog", "bios"),
+)
+"""`value`: names of the logs that are read, in lower case, the best first."""

@@ -1,6 +1,9 @@
-"""What `bmc-account` does to a simulated machine: commands for users over its own bus to its BMC (IPMI 2.0, 22.26 to 22.30)."""
+"""What the roles do to a simulated machine: commands over its own bus to its BMC, for users (IPMI 2.0, 22.26 to 22.30) and for the clock
+(31.10, 31.11)."""
 
 from __future__ import annotations
+
+import time
 
 from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
@@ -10,6 +13,8 @@ APP, SET_ACCESS, GET_ACCESS, SET_NAME, GET_NAME, PASSWORD = 0x06, 0x43, 0x44, 0x
 ENABLE, SET, TEST = 1, 2, 3
 FIRST = 3
 """Users 1 and 2 are the BMC's own."""
+STORAGE, GET_TIME, SET_TIME = 0x0A, 0x48, 0x49
+NEAR_S = 5.0
 ACCESS_S = 1.0
 
 
@@ -59,4 +64,27 @@ async def bmc_account(machine: Machine, task: Task) -> Result:
     return Result(gives={"bmc-account-set": {"user": number, "name": NAME, "channel": CHANNEL}})
 
 
-ROLES: dict[str, Behaviour] = {"bmc-account": bmc_account}
+def _off_s(machine: Machine) -> float:
+    answer = machine.bmc(STORAGE, GET_TIME, b"")
+    if answer is None or answer[0] or len(answer[1]) < 4:
+        raise Silent("it does not tell its time")
+    return int.from_bytes(answer[1][:4], "little") - time.time()
+
+
+async def bmc_clock(machine: Machine, task: Task) -> Result:
+    await task.work(ACCESS_S)
+    try:
+        off_s = _off_s(machine)
+        if abs(off_s) > NEAR_S and task.action == "verify":
+            return Result(exit=1, message=f"the BMC's clock is {off_s:.0f} s off")
+        if abs(off_s) > NEAR_S:
+            task.print(f"the BMC's clock is {off_s:.0f} s off")
+            machine.bmc(STORAGE, SET_TIME, int(time.time()).to_bytes(4, "little"))
+            if abs(_off_s(machine)) > NEAR_S:
+                return Result(exit=2, message="the BMC took the time, and its clock is wrong all the same")
+    except Silent as wrong:
+        return Result(exit=2, message=f"the BMC's clock cannot be set: {wrong}")
+    return Result()
+
+
+ROLES: dict[str, Behaviour] = {"bmc-account": bmc_account, "bmc-clock": bmc_clock}

@@ -54,11 +54,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--clear", action="store_true", help="remove the value; the value of the next weaker layer applies again")
     command.add_argument("--json", action="store_true", help="print one JSON object per line")
     command.set_defaults(run=_set)
-    what = "show the log of a role's last attempt, the system log of a node, or the serial console of a rehearsal machine"
+    what = "show the log of a role's last attempt, the system log of a node, or its serial console"
     log = commands.add_parser("log", help=what)
     log.add_argument("node")
     log.add_argument("role", nargs="?", default="", help="a role, or `serial` (default: the role that runs or failed)")
     log.add_argument("--system", action="store_true", help="the system log that the node sends to the admin node (role log-client)")
+    log.add_argument("--console", action="store_true", help="its serial console, as the engine recorded it through the BMC")
     log.add_argument("--list", action="store_true", help="list the logs")
     log.add_argument("--follow", action="store_true", help="print new lines as they come")
     log.set_defaults(run=_log)
@@ -172,16 +173,21 @@ def _log(arguments: argparse.Namespace) -> int:
             return 2
         mine = [reader.world.node_roles[key] for key in reader.world.roles_of.get(node.id, ())]
         attempted = [Attempted(r.role, r.attempt, r.state.value) for r in mine]
-    files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs], node.name)
+    files = of_node(arguments.store, attempted, [node.uuid, node.serial, *node.macs], node.name, node.id)
     if arguments.list:
         for one in files:
             print(f"{ago(time.time(), one.at):>11}  {one.label:<44} {one.path}")
         return 0
-    chosen = _chosen(files, attempted, "system" if arguments.system else arguments.role)
+    chosen = _chosen(files, attempted, "console" if arguments.console else "system" if arguments.system else arguments.role)
     if chosen is None and arguments.system:
         who = lines.short(node.name)
         say = f"crowbar: {who} has sent no system log: give it the role log-client (crowbar explain {arguments.node} log-client)"
         print(say, file=sys.stderr)
+        return 1
+    if chosen is None and arguments.console:
+        who = lines.short(node.name)
+        say = f"crowbar: the console of {who} was not recorded: crowbar set {arguments.node} console-record always"
+        print(f"{say}; the machine must print on its serial port, and its BMC must have serial over LAN", file=sys.stderr)
         return 1
     if chosen is None:
         what = f"no log of {arguments.role}" if arguments.role else "no log"
@@ -191,6 +197,8 @@ def _log(arguments: argparse.Namespace) -> int:
 
 
 def _chosen(files: list[LogFile], attempted: list[Attempted], role: str) -> LogFile | None:
+    if role == "console":
+        return next((f for f in files if f.kind in ("console", "serial")), None)
     if role in ("serial", "system"):
         return next((f for f in files if f.kind == role), None)
     if role:

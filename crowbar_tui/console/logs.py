@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.api.views import console_files
+
 from . import terminal_text
 
 TAIL = 128 * 1024
@@ -20,7 +22,7 @@ class LogFile(NamedTuple):
     at: float
     """Time of the last write."""
     kind: str
-    """`attempt`, `system` or `serial`."""
+    """`attempt`, `system`, `console` (recorded through the BMC) or `serial` (of a rehearsal's rack)."""
     role: str = ""
 
 
@@ -38,9 +40,9 @@ class Tail(NamedTuple):
     """True if the beginning is not shown."""
 
 
-def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str], name: str) -> list[LogFile]:
+def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str], name: str, node: str = "") -> list[LogFile]:
     """Logs of the last attempts of the node's roles, newest first, then its system log, then those of its serial console. `identity`:
-    UUID, serial, MACs. `name`: the node's full name."""
+    UUID, serial, MACs. `name`: the node's full name. `node`: its id."""
     out = []
     folder = store / "logs"
     for one in attempted:
@@ -52,7 +54,7 @@ def of_node(store: Path, attempted: Sequence[Attempted], identity: Sequence[str]
                 out.append(LogFile(label, path, about.st_mtime, "attempt", one.role))
         out += last_look(folder, one)
     out.sort(key=lambda one: -one.at)
-    return [*out, *system(store, name), *serial(store, identity)]
+    return [*out, *system(store, name), *recorded(store, node), *serial(store, identity)]
 
 
 def last_look(folder: Path, one: Attempted) -> list[LogFile]:
@@ -72,6 +74,16 @@ def system(store: Path, name: str) -> list[LogFile]:
         path = folder / (f"{name}.log.{number}" if number else f"{name}.log")
         with contextlib.suppress(OSError):
             out.append(LogFile(f"system log{f', {number} before' if number else ''}", path, path.stat().st_mtime, "system"))
+    return out
+
+
+def recorded(store: Path, node: str) -> list[LogFile]:
+    """The serial console as the engine recorded it through the BMC, the present file first."""
+    out = []
+    for number, path in enumerate(console_files(store, node)):
+        with contextlib.suppress(OSError):
+            label = f"serial console by its BMC{f', {number} before' if number else ''}"
+            out.append(LogFile(label, path, path.stat().st_mtime, "console"))
     return out
 
 

@@ -31,6 +31,7 @@ from ..packets.decoding import COMMAND as DECODING
 from ..packets.decoding import DecodedPacket, Decoder
 from ..packets.packet import Packet, from_json
 from ..reasons import Reason, advice, is_failure, needs_person, sentence
+from ..store.console_log import console_files
 from ..store.errors import StoreError
 from ..store.file import held, is_of_a_store
 from ..store.journal_file import JournalFile
@@ -198,6 +199,7 @@ __all__ = [
     "cells",
     "columns",
     "committed",
+    "console_files",
     "deployment_attributes",
     "disks",
     "done",

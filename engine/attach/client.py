@@ -197,9 +197,13 @@ class Attached:
         """`result`: node id -> a `core.hardware.disk_now.Look` as plain data."""
         return self.ask(AskDisks(nodes=nodes))
 
-    def bmc(self, node: str, inventory: bool = False) -> Answer:
+    def bmc(self, node: str, inventory: bool = False, interop: bool = False) -> Answer:
         """`result`: `look`, a `doctor.bmc.BmcSaid`; and with `inventory` either `hardware`, the summary of the record, or `refused`."""
-        return self.ask(AskBmc(node=node, inventory=inventory))
+        return self.ask(AskBmc(node=node, inventory=inventory, interop=interop))
+
+    def machine_health(self, node: str) -> Answer:
+        """Looks at the machine's health now. `result`: `failed`, empty if the look succeeded; `busy` if one was under way."""
+        return self.ask(AskBmc(node=node, health=True))
 
     def packets(self, of: str = "", after: int = 0) -> Answer:
         return self.ask(AskPackets(of=of, after=after))

@@ -134,11 +134,15 @@ class AskDisks(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, t
 
 
 class AskBmc(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="bmc"):
-    """What the node's BMC says now (`doctor.bmc.BmcSaid`), and with `inventory` what it tells of the machine's parts, which is kept.
+    """What the node's BMC says now (`doctor.bmc.BmcSaid`), and with `inventory` what it tells of the machine's parts, which is kept. With
+    `health` only a look at the machine's health (`store.vitals`), which is kept.
     Takes up to a minute, or minutes. Changes nothing on the machine."""
 
     node: str
     inventory: bool = False
+    interop: bool = False
+    """Run DMTF's validator too, where it is installed: some minutes more."""
+    health: bool = False
 
 
 class AskPackets(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="packets"):

@@ -21,6 +21,7 @@ from ..effects import Accept, Ignore, Refuse
 from ..events import (
     AddressTaken,
     AdminSeen,
+    AilmentsFound,
     AnyEvent,
     Bye,
     Commit,
@@ -59,7 +60,7 @@ from .boot import boot, leases, scripts, strangers
 from .boot.hello import hello
 from .hardware import own_seen
 from .hardware.found_values import put_all_found
-from .hardware.learn import bmc_clock, bmc_speaks
+from .hardware.learn import ailing, bmc_clock, bmc_speaks
 from .operator import light
 from .operator.join import join
 from .operator.operate import operate
@@ -205,6 +206,8 @@ def _apply(w: Work, event: AnyEvent) -> None:  # noqa: C901  - one case for each
         case Proved():
             bmc_speaks(w, event.node, event.bmc)
             confirm.proved(w, event)
+        case AilmentsFound():
+            ailing(w, event.node, event.ailments)
         case Found():
             watch.found(w, event)
         case Missed():

@@ -16,10 +16,13 @@ from ..events import Spoken
 from ..model import Node
 from ..reasons import Reason, advice, sentence
 from .checks import Check
+from .interop import Interop
 
 SLOW_S = 10.0
 """Seconds for state and boot device. A rack of 40 such BMCs takes minutes for each step."""
 CLOCK_OFF_S = 60.0
+SHOWN = 8
+"""Points of an interoperability profile that are told one by one."""
 OF_REDFISH = {"bios-wanted": "BIOS settings", "raid-wanted": "RAID volumes", "firmware-wanted": "firmware"}
 """Attributes of the plan that a BMC with Redfish can carry out without the machine's own system -> what they want."""
 
@@ -41,6 +44,8 @@ class BmcSaid(Struct, frozen=True, kw_only=True):
     """Why its sensors could not be read."""
     read_s: float = 0.0
     sensors_s: float = 0.0
+    interop: Interop | None = None
+    """What DMTF's validator found. None: it is not installed, or was not asked."""
 
 
 def wanted_of(view: View, node: Node) -> tuple[str, ...]:
@@ -66,6 +71,7 @@ def bmc_checks(view: View, node: Node, said: BmcSaid, wanted: Iterable[str] = ()
         return out
     out += [_power(said), _boot(said), _clock(said), _sensors(said), _account(view, node)]
     out += _protocol(said, wanted)
+    out += _interop(said.interop)
     return out
 
 
@@ -151,6 +157,25 @@ def _account(view: View, node: Node) -> Check:
         text="it is used with the site's password, which other BMCs have too",
         advice="give the node the role bmc-account",
     )
+
+
+def _interop(found: Interop | None) -> list[Check]:
+    """What the profile demands and the service lacks. None of it alone keeps the engine from installing the machine."""
+    if found is None:
+        return []
+    name = "interop"
+    if found.failure:
+        return [Check(name=name, grade="warn", text=found.failure, advice="run the validator by hand, or see docs/hardware.md")]
+    failed = [one for one in found.rows if one.grade == "fail"]
+    if not failed:
+        return [Check(name=name, grade="ok", text=f"fits the profile {found.profile} in {found.passed} points")]
+    out = [
+        Check(name=name, grade="warn", text=f"{one.path or 'the service'}: {one.name}: {one.text}", advice="newer firmware of the BMC may")
+        for one in failed[:SHOWN]
+    ]
+    if found.failed > SHOWN:
+        out.append(Check(name=name, grade="warn", text=f"{found.failed - SHOWN} more points of {found.profile} are not met"))
+    return out
 
 
 def _protocol(said: BmcSaid, wanted: Iterable[str]) -> list[Check]:

@@ -12,12 +12,13 @@ Not here: which node, which generation, whether it may be power-cycled. That is 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from ..parts import BiosDependency, BiosSetting, Parts
+from ..vitals import LogPlace, Sensor, VitalSigns
 
 __all__ = [
     "Action",
@@ -29,10 +30,12 @@ __all__ = [
     "FailureKind",
     "FirmwareSeen",
     "FirmwareStaged",
+    "GaveWay",
     "Identity",
     "InventoryRead",
     "InventoryResult",
     "LeftOut",
+    "LogPlace",
     "NoteRead",
     "NoteResult",
     "Owner",
@@ -46,6 +49,8 @@ __all__ = [
     "SensorResult",
     "SensorsRead",
     "SessionFailed",
+    "VitalSigns",
+    "VitalsResult",
 ]
 
 NOTE_S = 3.0
@@ -138,14 +143,11 @@ class SessionFailed(Exception):
         self.passing = passing
 
 
-class Sensor(Struct, frozen=True, kw_only=True, gc=False):
-    name: str
-    kind: str
-    """`Temperature`, `Fan`, `Voltage`, ... (IPMI 2.0 table 42-3)."""
-    value: float | None = None
-    units: str = ""
-    states: tuple[str, ...] = ()
-    ok: bool = True
+class GaveWay(SessionFailed):
+    """The call ended early, because an order for this BMC waits for its turn."""
+
+    def __init__(self) -> None:
+        super().__init__("timeout", "it gave way to an order", passing=True)
 
 
 class LeftOut(Struct, frozen=True, kw_only=True, gc=False):
@@ -164,6 +166,7 @@ class SensorsRead(Struct, frozen=True, kw_only=True, gc=False, tag="sensors"):
 
 
 SensorResult = SensorsRead | PowerFailed
+VitalsResult = VitalSigns | PowerFailed
 
 
 class InventoryRead(Struct, frozen=True, kw_only=True, gc=False, tag="inventory"):
@@ -258,6 +261,10 @@ class Power(Protocol):
         agreed. Redfish knows no duration, so its light stays on until 0."""
 
     def sensors(self) -> SensorResult: ...
+
+    def vitals(self, places: Sequence[LogPlace]) -> VitalsResult:
+        """Power state, sensors, clock, and the entries of the event log that came after `places`, in one login. It gives way: an order for
+        this BMC that waits for its turn ends it at the next answer, with the failure `timeout`."""
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         """What the machine wrote: into the entry `record` of the event log, or with 0 as its name. Polls for `NOTE_S` until it is

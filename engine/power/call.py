@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from msgspec import structs
 
 from . import Pace, PowerDone, PowerFailed, PowerResult, PowerState, SessionFailed
-from .gate import Gates
+from .gate import Gates, Turn
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -30,9 +30,11 @@ def call(
     total_s: float,
     log_in: Callable[[float], AbstractContextManager[_S]],
     work: Callable[[_S], _T],
+    turn: Turn | None = None,
 ) -> _T | PowerFailed:
-    """The result of `work`, or why there is none. `log_in` gets the deadline (monotonic) and raises `SessionFailed`."""
-    with gates.enter(*where, credential, total_s) as gate:
+    """The result of `work`, or why there is none. `log_in` gets the deadline (monotonic) and raises `SessionFailed`. `turn`: the call
+    yields to others (`gate`)."""
+    with gates.enter(*where, credential, total_s, turn) as gate:
         if isinstance(gate, PowerFailed):
             return gate
         try:
@@ -52,6 +54,31 @@ def call(
         except Exception as error:  # an error here is a defect of ours or of a library
             log.exception("talking to the BMC at %s:%d failed", *where)
             return PowerFailed(kind="unsupported", message=f"its answer could not be handled ({type(error).__name__})")
+
+
+def opened(
+    gates: Gates,
+    where: tuple[str, int],
+    credential: bytes,
+    total_s: float,
+    log_in: Callable[[float], AbstractContextManager[_S]],
+    work: Callable[[_S], _T | PowerFailed],
+    turn: Turn | None = None,
+) -> _T | PowerFailed:
+    """As `call`, but a session whose `work` did not fail stays open: what `work` returns ends it. Others may call this BMC meanwhile."""
+    kept: list[AbstractContextManager[_S]] = []
+
+    def log_in_once(deadline: float) -> AbstractContextManager[_S]:
+        kept.append(log_in(deadline))
+        return nullcontext(kept[0].__enter__())
+
+    result: _T | PowerFailed = PowerFailed(kind="unreachable", message="not called")
+    try:
+        result = call(gates, where, credential, total_s, log_in_once, work, turn)
+    finally:
+        if isinstance(result, PowerFailed) and kept:
+            kept[0].__exit__(None, None, None)
+    return result
 
 
 def look_until(look: Callable[[], _T], good: Callable[[_T], bool], deadline: float, pace: Pace, sleep: Callable[[float], None]) -> _T:

@@ -8,10 +8,24 @@ broken  does not answer
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from . import Action, BootDevice, NoteRead, NoteResult, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SensorsRead
+from . import (
+    Action,
+    BootDevice,
+    LogPlace,
+    NoteRead,
+    NoteResult,
+    PowerDone,
+    PowerFailed,
+    PowerResult,
+    PowerState,
+    SensorResult,
+    SensorsRead,
+    VitalSigns,
+    VitalsResult,
+)
 from .call import light_disobeyed
 
 Mood = Literal["works", "empty", "broken"]
@@ -61,6 +75,10 @@ class FakePower:
     def sensors(self) -> SensorResult:
         with self._lock:
             return self._asked("sensors") or SensorsRead()
+
+    def vitals(self, places: Sequence[LogPlace]) -> VitalsResult:
+        with self._lock:
+            return self._asked("vitals") or VitalSigns(places=tuple(places))
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:  # noqa: ARG002
         with self._lock:

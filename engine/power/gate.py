@@ -10,6 +10,8 @@ Rules
 * Another account or password may be tried at once (an operator corrected it), but only while fewer than `free_tries` logins in a row
   were refused. After that every account waits, so that nobody can guess through this gate.
 * Of a credential only a keyed hash is kept, to notice that it changed.
+* A call that `yields` never waits: it begins only at an idle gate, and leaves the last calls of the limit to orders. `Turn.wanted` says
+  that somebody waits for the gate, so that it ends early.
 * The table is bounded: the gate unused for longest is dropped, one without refusals first.
 
 Time comes from `now` and `sleep`. The caller's `patience_s` limits the wait for a turn, in real time.
@@ -28,6 +30,9 @@ from msgspec import Struct
 
 from . import PowerFailed
 
+_SPARE = 2.0
+"""Calls of the limit that a call that yields leaves to others."""
+
 
 class Limits(Struct, frozen=True, kw_only=True, gc=False):
     burst: int = 8
@@ -43,7 +48,7 @@ class Limits(Struct, frozen=True, kw_only=True, gc=False):
 class Gate:
     """The gate of one BMC. `lock` is held for a whole call; only its holder touches the other fields."""
 
-    __slots__ = ("credential", "failures", "lock", "tokens", "tokens_at", "until", "used")
+    __slots__ = ("credential", "failures", "lock", "tokens", "tokens_at", "until", "used", "waiting")
 
     def __init__(self, now: float, burst: int) -> None:
         self.lock = threading.Lock()
@@ -53,6 +58,20 @@ class Gate:
         self.until = 0.0
         self.credential = b""
         self.used = now
+        self.waiting = 0
+        """Callers that wait for their turn. Changed under the lock of the table."""
+
+
+class Turn:
+    """Of one call that yields: whether somebody waits for its gate."""
+
+    __slots__ = ("gate",)
+
+    def __init__(self) -> None:
+        self.gate: Gate | None = None
+
+    def wanted(self) -> bool:
+        return self.gate is not None and self.gate.waiting > 0
 
 
 class Gates:
@@ -78,17 +97,38 @@ class Gates:
         return len(self._gates)
 
     @contextmanager
-    def enter(self, address: str, port: int, credential: bytes, patience_s: float) -> Iterator[Gate | PowerFailed]:
-        """Yields the gate, held, or why not. `credential` is any value that differs when the account does."""
+    def enter(
+        self, address: str, port: int, credential: bytes, patience_s: float, turn: Turn | None = None
+    ) -> Iterator[Gate | PowerFailed]:
+        """Yields the gate, held, or why not. `credential` is any value that differs when the account does. `turn`: the call yields."""
         gate = self._gate((address, port))
-        if not gate.lock.acquire(timeout=max(0.0, patience_s)):
-            yield PowerFailed(kind="timeout", message=f"another call has had this BMC for {patience_s:g} s")
+        if turn is not None:
+            taken = not gate.waiting and gate.lock.acquire(blocking=False)
+            patience_s = 0.0
+        else:
+            taken = self._waited(gate, patience_s)
+        if not taken:
+            told = "another call has this BMC" if turn is not None else f"another call has had this BMC for {patience_s:g} s"
+            yield PowerFailed(kind="timeout", message=told)
             return
+        if turn is not None:
+            turn.gate = gate
         try:
-            yield self._turn(gate, credential, patience_s) or gate
+            yield self._turn(gate, credential, patience_s, spare=_SPARE if turn is not None else 0.0) or gate
         finally:
             gate.used = self._now()
             gate.lock.release()
+
+    def _waited(self, gate: Gate, patience_s: float) -> bool:
+        if gate.lock.acquire(blocking=False):
+            return True
+        with self._lock:
+            gate.waiting += 1
+        try:
+            return gate.lock.acquire(timeout=max(0.0, patience_s))
+        finally:
+            with self._lock:
+                gate.waiting -= 1
 
     def refused(self, gate: Gate) -> float:
         """A login was refused. Returns the pause in seconds. The gate must be held."""
@@ -102,7 +142,7 @@ class Gates:
         gate.failures = 0
         gate.until = 0.0
 
-    def _turn(self, gate: Gate, credential: bytes, patience_s: float) -> PowerFailed | None:
+    def _turn(self, gate: Gate, credential: bytes, patience_s: float, spare: float = 0.0) -> PowerFailed | None:
         now = self._now()
         mark = hashlib.blake2b(credential, key=self._key, digest_size=16).digest()
         known, gate.credential = gate.credential == mark, mark
@@ -116,8 +156,8 @@ class Gates:
         limits = self.limits
         gate.tokens = min(float(limits.burst), gate.tokens + (now - gate.tokens_at) * limits.per_s)
         gate.tokens_at = now
-        if gate.tokens < 1.0:
-            wait = (1.0 - gate.tokens) / limits.per_s
+        if gate.tokens < 1.0 + spare:
+            wait = (1.0 + spare - gate.tokens) / limits.per_s
             if wait > patience_s:
                 return PowerFailed(kind="timeout", message="too many calls to this BMC", retry_in_s=wait)
             self._sleep(wait)

@@ -19,14 +19,10 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
-from pyghmi.exceptions import PyghmiException
-from pyghmi.ipmi import sdr
-from pyghmi.ipmi.command import Command
-from pyghmi.ipmi.oem.generic import OEMHandler
 
 from . import (
     NOTE_S,
@@ -34,6 +30,7 @@ from . import (
     BootDevice,
     Device,
     Identity,
+    LogPlace,
     NoteRead,
     NoteResult,
     Owner,
@@ -42,22 +39,23 @@ from . import (
     PowerFailed,
     PowerResult,
     PowerState,
-    Sensor,
     SensorResult,
-    SensorsRead,
     SessionFailed,
+    VitalsResult,
 )
-from .call import call, cycled, light_disobeyed, look_until, obeyed, started
-from .gate import Gates
+from .call import call, cycled, light_disobeyed, look_until, obeyed, opened, started
+from .gate import Gates, Turn
+from .ipmi_console import SolConsole
 from .ipmi_identity import guid, note, serials
-from .ipmi_session import BAD_PACKET, IpmiSession
+from .ipmi_sensors import read_sensors
+from .ipmi_session import IpmiSession
+from .ipmi_vitals import read_vitals
 
-_CHASSIS, _STORAGE = 0x00, 0x0A
+_CHASSIS = 0x00
 _STATUS, _CONTROL, _IDENTIFY, _SET_BOOT, _GET_BOOT = 0x01, 0x02, 0x04, 0x08, 0x09
 _CONTROLS = {"off": 0, "on": 1, "soft": 5}
 _DEVICE_CODE: dict[BootDevice, int] = {"none": 0, "network": 1, "disk": 2}
 _CODE_DEVICE: dict[int, Device] = {0: "none", 1: "network", 2: "disk"}
-_KEPT_SDRS = 64
 _LAG_POLLS = 4
 _T = TypeVar("_T")
 
@@ -86,8 +84,11 @@ class IpmiPower:
         pace: Pace | None = None,
         owner: Owner | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`now`: the engine's clock, seconds since 1970, for a comparison with the BMC's."""
         self._owner = owner
+        self._now = now
         self.target = target
         self.pace = pace or Pace()
         self._gates = gates
@@ -124,7 +125,26 @@ class IpmiPower:
         return self._power(work, self.pace.total_s)
 
     def sensors(self) -> SensorResult:
-        return self._call(_sensors, self.pace.sensors_s)
+        return self._call(read_sensors, self.pace.sensors_s)
+
+    def vitals(self, places: Sequence[LogPlace]) -> VitalsResult:
+        def work(session: IpmiSession) -> VitalsResult:
+            return read_vitals(session, _state(session) is PowerState.ON, places, self._now)
+
+        return self._call(work, self.pace.sensors_s, Turn())
+
+    def console(self, take: bool) -> SolConsole | PowerFailed:
+        """The serial console of the machine, by serial over LAN. `take`: end the session of whoever has it. Close it when done."""
+
+        def work(session: IpmiSession) -> SolConsole | PowerFailed:
+            why = self._not_own(session)
+            return PowerFailed(kind="not_own", message=why) if why else SolConsole(session, self.target.port, take)
+
+        target, turn = self.target, Turn()
+        wrong = _unsayable(target)
+        if wrong is not None:
+            return wrong
+        return opened(self._gates, (target.address, target.port), self._credential, self.pace.total_s, self._login(turn), work, turn)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         def work(session: IpmiSession) -> NoteResult:
@@ -183,23 +203,38 @@ class IpmiPower:
     def _power(self, work: Callable[[IpmiSession], PowerResult], total_s: float) -> PowerResult:
         return self._call(work, total_s)
 
-    def _call(self, work: Callable[[IpmiSession], _T], total_s: float) -> _T | PowerFailed:
+    def _call(self, work: Callable[[IpmiSession], _T], total_s: float, turn: Turn | None = None) -> _T | PowerFailed:
         target = self.target
         wrong = _unsayable(target)
         if wrong is not None:
             return wrong
 
-        def log_in(deadline: float) -> IpmiSession:
-            return IpmiSession(
-                target.address, target.port, target.user, target.password, target.kg, deadline=deadline, greet_s=self.pace.greet_s
-            )
-
         def own(session: IpmiSession) -> _T | PowerFailed:
             why = self._not_own(session)
             return PowerFailed(kind="not_own", message=why) if why else work(session)
 
-        credential = repr((target.user, target.password, target.kg)).encode()
-        return call(self._gates, (target.address, target.port), credential, total_s, log_in, own)
+        return call(self._gates, (target.address, target.port), self._credential, total_s, self._login(turn), own, turn)
+
+    @property
+    def _credential(self) -> bytes:
+        return repr((self.target.user, self.target.password, self.target.kg)).encode()
+
+    def _login(self, turn: Turn | None) -> Callable[[float], IpmiSession]:
+        target = self.target
+
+        def log_in(deadline: float) -> IpmiSession:
+            return IpmiSession(
+                target.address,
+                target.port,
+                target.user,
+                target.password,
+                target.kg,
+                deadline=deadline,
+                greet_s=self.pace.greet_s,
+                gives_way=turn.wanted if turn is not None else None,
+            )
+
+        return log_in
 
     def _not_own(self, session: IpmiSession) -> str:
         """The GUID costs one command, and the FRU dozens: it is read only if the GUID does not tell."""
@@ -264,38 +299,3 @@ def _read(session: IpmiSession) -> PowerResult:
             raise
         return PowerDone(state=state)  # parameter 5 is optional; the power state is not
     return PowerDone(state=state, boot_device=device, persistent=persistent, uefi=uefi)
-
-
-class _Decoder(Command):  # type: ignore[misc]
-    """pyghmi's sensor records over our session. The vendors' extras are left out, because they speak HTTPS."""
-
-    def __init__(self, session: IpmiSession) -> None:
-        self.ipmi_session = session
-        self.bmc = session.bmc
-        self._sdr = self._sdrcachedir = None
-        self._oem, self._oemknown = OEMHandler(None, None), True
-
-
-def _sensors(session: IpmiSession) -> SensorResult:
-    repository = _octets(session.command(_STORAGE, 0x20), 3)
-    if repository[1] == repository[2] == 0:
-        return SensorsRead()
-    try:
-        readings = list(_Decoder(session).get_sensor_data())
-    except (PyghmiException, NotImplementedError, *BAD_PACKET) as error:
-        return PowerFailed(kind="unsupported", message=f"its sensor records cannot be read: {error}")
-    finally:
-        if len(sdr.shared_sdrs) > _KEPT_SDRS:  # pyghmi keeps them for ever, one per firmware and change
-            sdr.shared_sdrs.clear()
-    return SensorsRead(sensors=tuple(_sensor(reading) for reading in readings if not reading.unavailable))
-
-
-def _sensor(reading: Any) -> Sensor:
-    return Sensor(
-        name=str(reading.name),
-        kind=str(reading.type),
-        value=None if reading.value is None else float(reading.value),
-        units=str(reading.units or ""),
-        states=tuple(str(state) for state in reading.states or ()),
-        ok=not reading.health,
-    )

@@ -43,7 +43,7 @@ from typing import Any
 from pyghmi.ipmi.private import constants
 from pyghmi.ipmi.private.session import Session
 
-from . import FailureKind, SessionFailed
+from . import FailureKind, GaveWay, SessionFailed
 
 __all__ = ["BAD_PACKET", "IpmiSession", "SessionFailed"]
 
@@ -51,8 +51,11 @@ _RETRY_S, _RETRY_MAX_S = 0.5, 4.0
 _LEAST_S, _GROWS = 0.25, 1.5
 _HANDSHAKES = 12
 _LOGOUT_S = 0.5
+_SLICE_S = 0.25
+"""Seconds for which a call that gives way does not look whether it must."""
 BAD_PACKET = (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error)
 _ADMINISTRATOR, _OPERATOR = 4, 3
+_SOL = 1
 
 _BAD_CHECK = 0x0F
 _BUSY = (0xC0, 0xC3, 0xCE, 0xD2)
@@ -67,9 +70,22 @@ class IpmiSession(Session):  # type: ignore[misc]
         made: IpmiSession = object.__new__(cls)
         return made
 
-    def __init__(self, address: str, port: int, user: str, password: str, kg: str | None, *, deadline: float, greet_s: float) -> None:
-        """Logs in. `address` is numeric. Raises `SessionFailed`; the socket is closed then."""
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        user: str,
+        password: str,
+        kg: str | None,
+        *,
+        deadline: float,
+        greet_s: float,
+        gives_way: Callable[[], bool] | None = None,
+    ) -> None:
+        """Logs in. `address` is numeric. `gives_way`: True ends the call, even while an answer is due. Raises `SessionFailed`; the socket
+        is closed then."""
         self.deadline = deadline
+        self.gives_way = gives_way
         self.greeted_by = min(deadline, time.monotonic() + greet_s)
         self.answered = False
         self.malformed = 0
@@ -153,8 +169,29 @@ class IpmiSession(Session):  # type: ignore[misc]
                 raise SessionFailed("refused", "busy till the end")
             time.sleep(self.patience / 4)
 
+    def hear(self, wait_s: float) -> None:
+        """Takes one packet that comes by itself (serial over LAN), or returns after so many seconds."""
+        self.socket.settimeout(max(0.001, wait_s))
+        try:
+            packet = bytearray(self.socket.recv(3000))
+        except TimeoutError:
+            return
+        except OSError as error:
+            raise SessionFailed("timeout", _words(error)) from error
+        if packet[:1] == b"\x06" and packet[2:4] == b"\xff\x07":
+            self._take(packet)
+        if self.failure is not None:
+            raise self.failure
+
+    def tell(self, payload: bytearray) -> None:
+        """Sends a packet of serial over LAN, once."""
+        asked, expires = self.sent_once, self.expiration
+        self.send_payload(payload, payload_type=_SOL, retry=False)
+        self.sent_once, self.expiration = asked, expires  # it is no question: an answer to one may still be due
+
     def logout(self, *_unused: Any) -> dict[str, bool]:
         """Close Session, waiting half a second for the answer; then the socket, in any case."""
+        self.gives_way = None
         try:
             if self.logged:
                 self.deadline = time.monotonic() + _LOGOUT_S
@@ -258,10 +295,13 @@ class IpmiSession(Session):  # type: ignore[misc]
             end = self.deadline if self.answered else self.greeted_by
             if now >= end:
                 raise SessionFailed("timeout" if self.answered else "unreachable", "no answer in time")
+            if self.gives_way is not None and self.gives_way():
+                raise GaveWay
             if self.expiration is not None and now >= self.expiration:
                 self._timedout()
                 continue
-            self.socket.settimeout(max(0.001, min(end, self.expiration or end) - now))
+            wait = min(end, self.expiration or end) - now
+            self.socket.settimeout(max(0.001, wait if self.gives_way is None else min(wait, _SLICE_S)))
             try:
                 packet = bytearray(self.socket.recv(3000))
             except TimeoutError:

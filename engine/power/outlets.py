@@ -18,7 +18,20 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from . import Action, BootDevice, NoteResult, Pace, PowerDone, PowerFailed, PowerResult, PowerState, SensorResult, SessionFailed
+from . import (
+    Action,
+    BootDevice,
+    LogPlace,
+    NoteResult,
+    Pace,
+    PowerDone,
+    PowerFailed,
+    PowerResult,
+    PowerState,
+    SensorResult,
+    SessionFailed,
+    VitalsResult,
+)
 from .call import call, cycled, look_until, obeyed
 from .certificates import Certificates
 from .gate import Gates
@@ -124,6 +137,9 @@ class OutletPower:
 
     def sensors(self) -> SensorResult:
         return PowerFailed(kind="unsupported", message="the sensors of a machine need a BMC")
+
+    def vitals(self, places: Sequence[LogPlace]) -> VitalsResult:  # noqa: ARG002
+        return PowerFailed(kind="unsupported", message="an outlet knows no health")
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:  # noqa: ARG002
         return PowerFailed(kind="unsupported", message="a machine cannot write into an outlet")

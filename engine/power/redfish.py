@@ -35,6 +35,7 @@ from . import (
     FirmwareStaged,
     Identity,
     InventoryResult,
+    LogPlace,
     NoteRead,
     NoteResult,
     Owner,
@@ -45,10 +46,11 @@ from . import (
     PowerState,
     SensorResult,
     SessionFailed,
+    VitalsResult,
 )
 from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .certificates import Certificates
-from .gate import Gates
+from .gate import Gates, Turn
 from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
 from .redfish_firmware import look, stage_file, stage_url
@@ -57,6 +59,7 @@ from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
 from .redfish_system import System
+from .redfish_vitals import read_vitals
 from .redfish_volumes import StorageVolume, VolumesDone, make_volumes
 
 PORT = 443
@@ -156,6 +159,14 @@ class RedfishPower:
             return read_sensors(session, system.path, system.seen, self._now)
 
         return self._call(work, self.pace.sensors_s)
+
+    def vitals(self, places: Sequence[LogPlace]) -> VitalsResult:
+        def work(session: RedfishSession) -> VitalsResult:
+            system = self._system(session)
+            system.see()
+            return read_vitals(session, system.path, system.seen, system.state, places, self._now)
+
+        return self._call(work, self.pace.sensors_s, Turn())
 
     def inventory(self) -> InventoryResult:
         """The parts of the machine, as its BMC knows them, whether it is on or off. Only by Redfish: IPMI knows too little."""
@@ -322,7 +333,7 @@ class RedfishPower:
 
         look_until(look, bool, system.session.deadline, self.pace, self._sleep)
 
-    def _call(self, work: Callable[[RedfishSession], _T], total_s: float) -> _T | PowerFailed:
+    def _call(self, work: Callable[[RedfishSession], _T], total_s: float, turn: Turn | None = None) -> _T | PowerFailed:
         target = self.target
         wrong = unsayable(target.address, target.port)
         if wrong is not None:
@@ -333,10 +344,12 @@ class RedfishPower:
         def log_in(deadline: float) -> RedfishSession:
             where, greet_s = (target.address, target.port), self.pace.greet_s
             line = Line(*where, deadline=deadline, greet_s=greet_s, sleep=self._sleep, certificates=self._certificates)
+            if turn is not None:
+                line.gives_way, line.yields = turn.wanted, True
             return RedfishSession(line, target.user, target.password)
 
         credential = repr((target.user, target.password)).encode()
-        return call(self._gates, (target.address, target.port), credential, total_s, log_in, work)
+        return call(self._gates, (target.address, target.port), credential, total_s, log_in, work, turn)
 
     def _system(self, session: RedfishSession) -> System:
         system = System(session, find_system(session, self.target.uuid, self.target.serial))

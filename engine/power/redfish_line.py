@@ -36,7 +36,7 @@ from msgspec import Struct
 
 from ..files.key_file import KeyFileError
 from ..quirks import PACKED_ONLY
-from . import SessionFailed
+from . import GaveWay, SessionFailed
 from .certificates import Certificates
 from .redfish_body import LARGEST, BodyWrong, Json, parsed, path_of, unpacked
 
@@ -44,6 +44,8 @@ ROOT = "/redfish/v1/"
 HOLDERS = ("Systems", "PowerEquipment", "RackPDUs")
 """What a service is about: machines, or the outlets of a PDU. Its root names one of them."""
 _PAUSE_S = 0.25
+_SLICE_S = 0.5
+"""Seconds for which a call that gives way does not look whether it must."""
 _REDIRECTS = (301, 302, 307, 308)
 _HOPS = 4
 
@@ -67,15 +69,23 @@ class Answer(Struct, frozen=True, kw_only=True):
 class _Wire(io.RawIOBase):
     """Reads what the peer sends, until the deadline."""
 
-    def __init__(self, sock: ssl.SSLSocket, deadline: float) -> None:
-        self._sock, self._deadline = sock, deadline
+    def __init__(self, sock: ssl.SSLSocket, deadline: float, gives_way: Callable[[], bool]) -> None:
+        self._sock, self._deadline, self._gives_way = sock, deadline, gives_way
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(_left(self._deadline))
-        return self._sock.recv_into(buffer)
+        while True:
+            left = _left(self._deadline)
+            self._sock.settimeout(min(left, _SLICE_S))
+            try:
+                return self._sock.recv_into(buffer)
+            except TimeoutError:
+                if self._gives_way():
+                    raise GaveWay from None
+                if left <= _SLICE_S:
+                    raise
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """The interface of a socket for `http.client`."""
@@ -94,6 +104,10 @@ class Line:
         """True if it has answered at least once."""
         self.largest = LARGEST
         """Bytes of an answer, packed or unpacked; a longer one is refused."""
+        self.gives_way: Callable[[], bool] = lambda: False
+        """True ends the call at once, even while an answer is due (`GaveWay`)."""
+        self.yields = False
+        """True for a call that gives way: it does not wait for a busy service either."""
         self._where = (address, port)
         self._greet_s = greet_s
         self._sleep = sleep
@@ -132,18 +146,23 @@ class Line:
             if answer.status not in (429, 503) or not patient(answer):
                 return answer
             pause = _asked_pause_s(answer)
-            if time.monotonic() + pause >= self.deadline:
+            if time.monotonic() + pause >= self.deadline or self.yields:
                 said = f"it is busy (HTTP {answer.status}) and asks to be left alone for {pause:g} s"
                 raise SessionFailed("refused", said, passing=True)
             self._sleep(pause)
 
     def _once(self, method: str, path: str, headers: dict[str, str], body: Json) -> Answer:
+        if self.gives_way():
+            raise GaveWay
         octets = _request(method, path, self._where, self._codings, headers, body)
         for last in (False, True):
             fresh = self._sock is None
             sock = self._sock or self._connect()
             try:
                 return self._exchange(sock, octets, method)
+            except GaveWay:
+                self.close()  # the answer may still come, and would be taken for that of the next request
+                raise
             except TimeoutError:
                 self.close()
                 raise SessionFailed("timeout" if self.answered else "unreachable", "no answer in time") from None
@@ -198,7 +217,7 @@ class Line:
     def _exchange(self, sock: ssl.SSLSocket, octets: bytes, method: str) -> Answer:
         sock.settimeout(_left(self.deadline))
         sock.sendall(octets)
-        response = http.client.HTTPResponse(_Wire(sock, self.deadline), method=method)  # type: ignore[arg-type]  # asks for makefile alone
+        response = http.client.HTTPResponse(_Wire(sock, self.deadline, self.gives_way), method=method)  # type: ignore[arg-type]
         response.begin()
         self.answered = True
         body = response.read(self.largest + 1)

@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from ..vitals import Health
 from . import Clock, LeftOut, Sensor, SensorsRead, SessionFailed
 from .redfish_body import Json, member, rows
 from .redfish_session import RedfishSession
@@ -210,7 +211,8 @@ def _sensor(about: dict[str, Json], kind: str, readings: tuple[str, ...], units:
     states = (_text(health),) if isinstance(health, str) and health != "OK" else ()
     if value is None and not states and not (kind == "Power Supply" and health):
         return LeftOut(name=name, why=_why_not(about, readings))
-    return Sensor(name=name, kind=_text(kind), value=value, units=_UNITS.get(units, _text(units)), states=states, ok=not states)
+    bad: Health = "" if not states else "failed" if health == "Critical" else "warning"
+    return Sensor(name=name, kind=_text(kind), value=value, units=_UNITS.get(units, _text(units)), states=states, ok=not states, health=bad)
 
 
 def _why_not(about: dict[str, Json], readings: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ class RedfishSession:
 
     def __exit__(self, *_exception: object) -> None:
         line = self._line
+        line.gives_way, line.yields = lambda: False, False
         try:
             if self._own:
                 line.deadline = time.monotonic() + _LOGOUT_S

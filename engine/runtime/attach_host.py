@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import to_builtins
+from msgspec.structs import replace
 
 from .. import reasons
 from ..attach.protocol import DoJoin, DoPropose
@@ -32,6 +33,7 @@ from .adapters import Adapters
 from .disk_looks import DiskLooks
 from .hardware import HardwareLook
 from .health import Health
+from .health_looks import HealthLooks
 from .last_values import LastValues
 from .monitoring import Monitoring
 from .packet_record import PacketRecord
@@ -54,6 +56,7 @@ class Attachable(Protocol):
     adapters: Adapters
     disks: DiskLooks
     monitoring: Monitoring
+    looks: HealthLooks
     stop_asked: threading.Event
 
     @property
@@ -192,14 +195,17 @@ class EngineHost:
         found: dict[str, Json] = to_builtins(self._engine.disks.look(nodes))
         return found
 
-    def bmc(self, node: str, inventory: bool) -> dict[str, Json] | Reason:
+    def bmc(self, node: str, inventory: bool, interop: bool = False) -> dict[str, Json] | Reason:
         """What the node's BMC says now; with `inventory` its record of the machine's parts is read and kept too."""
         world = self._engine.world
         found = world.nodes.get(node) or world.node_named(node)
         if found is None:
             return reasons.no_node(node=node[:100])
         adapters = self._engine.adapters
-        out: dict[str, Json] = {"look": to_builtins(adapters.power.look(found))}
+        said = adapters.power.look(found)
+        if interop and said.failure is None and said.protocol == "redfish":
+            said = replace(said, interop=adapters.power.interop(found))
+        out: dict[str, Json] = {"look": to_builtins(said)}
         if inventory:
             result, failed = adapters.power.inventory(found)
             if isinstance(result, InventoryRead):
@@ -209,6 +215,15 @@ class EngineHost:
             else:
                 out["refused"] = reasons.sentence(failed) if failed is not None else result.message
         return out
+
+    def machine_health(self, node: str) -> dict[str, Json] | Reason:
+        """Looks at the machine's health now, and keeps that."""
+        world = self._engine.world
+        found = world.nodes.get(node) or world.node_named(node)
+        if found is None:
+            return reasons.no_node(node=node[:100])
+        record = self._engine.looks.look(found)
+        return {"failed": record.failed if record is not None else "", "busy": record is None}
 
     def ask_to_stop(self, who: str) -> None:
         log.warning("%s asked this engine to stop", who)

@@ -35,6 +35,8 @@ class Config(Struct, frozen=True, kw_only=True):
     silence_s: float = 90.0
     """A node that counts as alive is probed after so many seconds of silence."""
     bmc_user: str = "admin"
+    health_s: float = 300.0
+    """Seconds between two looks at a machine's health, at least. 0: none but those that are asked for."""
     bmc_rest_s: float = 1.0
     """Seconds off in a power cycle. Simulated machines have nothing that must discharge."""
 

@@ -36,6 +36,7 @@ from ..reasons import advice, sentence
 from ..serve import ServiceError
 from ..store.errors import files_of
 from ..store.store import Store
+from ..store.vitals import VitalsShelf
 from ..trust.vault import at_hand
 from .adapters import Adapters, daemons_of
 from .adoption import Adoption
@@ -43,9 +44,11 @@ from .api_host import Api
 from .attach_host import EngineHost
 from .broker import Broker
 from .config import Config
+from .console_records import ConsoleRecords
 from .disk_looks import DiskLooks
 from .handles import Handles
 from .health import Health
+from .health_looks import HealthLooks
 from .last_values import LastValues
 from .left_daemons import LeftDaemons
 from .loop import Clock, Loop
@@ -97,6 +100,8 @@ class Engine:
             self.stop()
             raise
         self._watch.start()
+        self.looks.start()
+        self._consoles.start()
 
     def _make(self, world: World) -> None:
         """Every part, from the loop outward."""
@@ -115,6 +120,20 @@ class Engine:
         self._adoption = Adoption(lambda: self.world, self.adapters.ssh, self.adapters.ssh_key, self.config.reach, self.ask)
         self._runner = Runner(self._ports())
         self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
+        self.looks = HealthLooks(
+            world=lambda: self.world,
+            ask=self.adapters.power.vitals,
+            shelf=VitalsShelf(self.config.store),
+            submit=self.loop.submit,
+            least_s=self.config.health_s,
+        )
+        self._consoles = ConsoleRecords(
+            world=lambda: self.world,
+            open_console=self.adapters.power.console,
+            store=self.config.store,
+            secrets=self.adapters.vault.values,
+            real=self.config.rack is None and not self.config.synthetic and self.config.reach.lane is None,
+        )
         contact = self.adapters.contact
         self.monitoring = Monitoring(lambda: self.world, self.loop.submit)
         self._watch = Watch(
@@ -170,6 +189,8 @@ class Engine:
     def stop(self) -> None:
         """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
         self._watch.stop()
+        self.looks.stop()
+        self._consoles.stop()
         self.adapters.contact.close()
         self.api.close()
         self._attach.stop()

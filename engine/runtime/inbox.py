@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from ..events import (
     AddressTaken,
     AdminSeen,
+    AilmentsFound,
     Bye,
     Commit,
     CommitProposals,
@@ -60,6 +61,7 @@ LANES: dict[type[Event], int] = {
     PowerSet: FIRST,
     Probed: FIRST,
     Proved: FIRST,
+    AilmentsFound: FIRST,
     Found: FIRST,
     Missed: FIRST,
     Tick: FIRST,

@@ -25,6 +25,8 @@ from ..core.hardware.outlets import Outlet, by_outlet
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
 from ..doctor.bmc import BmcSaid
+from ..doctor.interop import FOLDER as PROFILES
+from ..doctor.interop import Interop, interpreter, profile_of, validated
 from ..effects import BootNode, Identify, SetPower
 from ..events import Powered, PowerSet, Spoken
 from ..model import Bmc, Node, Signal, Way
@@ -42,21 +44,24 @@ from ..power import (
     PowerState,
     SensorResult,
     SensorsRead,
+    VitalsResult,
 )
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
+from ..power.ipmi_console import SolConsole
 from ..power.outlets import REDFISH, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
+from ..store.vitals import VitalRecord, place_of
 from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
 from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
-_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult)
+_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult, VitalsResult)
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
@@ -82,6 +87,7 @@ class PowerOrders:
         """`secret`: the content of a secret of the plan by its name; empty if there is none."""
         self._pace = pace
         self._reach = config.reach
+        self._store = config.store
         self._account = account
         self._command = command
         self._world = world
@@ -171,6 +177,39 @@ class PowerOrders:
             read_s=first_s,
             sensors_s=time.monotonic() - begun,
         )
+
+    def interop(self, node: Node) -> Interop | None:
+        """What DMTF's validator says of the node's Redfish service, by the store's profile. None: it is not installed."""
+        python = interpreter()
+        bmc = usable(self._world(), node)
+        if not python or bmc is None:
+            return None
+        profile = profile_of(self._store)
+        if profile is None:
+            return Interop(failure=f"the validator is installed, and {self._store / PROFILES} holds no profile (OpenStackIronicProfile)")
+        user, password = self._account(node)
+        return validated(python, profile, *self._reach(bmc.address, PORT), user, password)
+
+    def vitals(self, node: Node, before: VitalRecord | None) -> tuple[VitalsResult, reasons.Reason | None, Spoken]:
+        """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
+        return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True)
+
+    def console(self, node: Node, take: bool) -> SolConsole | PowerFailed:
+        """The serial console of the node's machine, by IPMI, also where power goes by Redfish: BMCs with both have serial over LAN."""
+        opened: list[SolConsole] = []
+
+        def work(power: Power) -> NoteRead | PowerFailed:
+            found = power.console(take) if isinstance(power, IpmiPower) else PowerFailed(kind="unsupported", message="it is no IPMI BMC")
+            if isinstance(found, PowerFailed):
+                return found
+            opened.append(found)
+            return NoteRead(text="")
+
+        result, failed, _ = self._ask(node, work, by="ipmi", reading=True)
+        if opened:
+            return opened[0]
+        assert isinstance(result, PowerFailed)
+        return result if failed is None or result.message else replace(result, message=reasons.sentence(failed))
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
         """What the node's BMC says of the machine's parts. Only Redfish tells it."""

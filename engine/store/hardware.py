@@ -89,13 +89,13 @@ class HardwareShelf:
         changes = differences(before.parts, record.parts) if before is not None else ()
         record = replace(record, changes=changes)
         if before is not None and lasting(before.parts) != lasting(record.parts):
-            _replace(place / f"{record.source}-{int(before.at)}.json", msgspec.json.encode(before))
+            replaced(place / f"{record.source}-{int(before.at)}.json", msgspec.json.encode(before))
             for when in self.earlier(node, record.source)[MOST_EARLIER:]:
                 with contextlib.suppress(OSError):
                     (place / f"{record.source}-{when}.json").unlink()
         if raw:
-            _replace(place / f"{record.source}.tar.gz", raw)
-        _replace(place / f"{record.source}.json", msgspec.json.encode(record))
+            replaced(place / f"{record.source}.tar.gz", raw)
+        replaced(place / f"{record.source}.json", msgspec.json.encode(record))
         return changes
 
     def of(self, node: NodeId, source: Source) -> HardwareRecord | None:
@@ -149,7 +149,7 @@ class HardwareShelf:
             shutil.rmtree(place, ignore_errors=True)
 
     def _place(self, node: NodeId) -> Path | None:
-        return self.folder / node if _NODE.fullmatch(node) else None
+        return self.folder / node if is_node(node) else None
 
 
 def digest(parts: Parts) -> str:
@@ -173,7 +173,13 @@ def _read(file: Path) -> HardwareRecord | None:
         return None
 
 
-def _replace(file: Path, data: bytes) -> None:
+def is_node(node: NodeId) -> bool:
+    """Whether a node's id can name a folder."""
+    return _NODE.fullmatch(node) is not None
+
+
+def replaced(file: Path, data: bytes) -> None:
+    """The file has this content, whole, or what it had before. Raises OSError."""
     handle, name = tempfile.mkstemp(prefix=".new.", dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as out:

@@ -12,6 +12,7 @@ BEHIND = 500
 EVENTS = {
     "AddressTaken": "an address that another machine already has",
     "AdminSeen": "a change of this machine's own port or addresses",
+    "AilmentsFound": "a change of a machine's health",
     "Bye": "a machine that shuts down",
     "Commit": "a commit of the plan",
     "CommitProposals": "a commit of proposals",

@@ -138,6 +138,8 @@ class NodePage(Struct, frozen=True, kw_only=True):
     """What its own tools say that it is made of: the facts by which machines are compared, and their values."""
     changed: tuple[str, ...] = ()
     """What of its parts changed since the look before."""
+    ailments: tuple[tuple[str, float], ...] = ()
+    """What its BMC reports as wrong: sentence, and wall time since when."""
 
 
 def node_page(world: World, node: Node, links: Topology | None = None) -> NodePage:
@@ -179,6 +181,7 @@ def node_page(world: World, node: Node, links: Topology | None = None) -> NodePa
         facts=node_facts(world, node, links),
         made_of=tuple(parts.facts.items()),
         changed=parts.changes,
+        ailments=tuple((sentence(one.reason), one.since) for one in node.ailments),
     )
 
 

@@ -73,7 +73,8 @@ def problem_queue(
     links = links if links is not None else topology(world)
     given = rows if rows is not None else (node_row(world, node) for node in machines(world))
     failed = {role.node for role in world.node_roles.values() if role.state is State.ERROR or role.findings}
-    looked_at = [row.id for row in given if row.id in world.nodes and (row.id in failed or row.why is not None)]
+    ailing = {node.id for node in world.nodes.values() if node.ailments}
+    looked_at = [row.id for row in given if row.id in world.nodes and (row.id in failed or row.id in ailing or row.why is not None)]
     out = [_queued(world.nodes[node], problem) for node in looked_at for problem in problems_of(world, world.nodes[node])]
     out += _cables(world, links)
     out += _strangers(world)

@@ -144,12 +144,20 @@ def _seen(row: JournalRow) -> list[str]:
         return [_here(fields.get("here"))]
     if fields.get("failure"):
         return []
+    if row.event == "AilmentsFound":
+        return [_ailments(fields.get("ailments"))]
     if row.event == "KeyRemoved":
         return [f"the engine's key is removed from {fields.get('name')} at {fields.get('address')}"]
     if row.event == "PowerSet" and fields.get("action") == "identify":
         seconds = fields.get("seconds")
         return [f"its light blinks for {seconds} s" if seconds else "its light is off"]
     return []
+
+
+def _ailments(found: Json) -> str:
+    """What a node's BMC reports as wrong from now on."""
+    told = [_reason(one["reason"]) for one in found or () if isinstance(one, dict) and one.get("reason")]
+    return f"its BMC reports: {'; '.join(told)[:300]}" if told else "its BMC reports no problem any more"
 
 
 def _here(here: Json) -> str:

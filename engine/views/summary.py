@@ -150,7 +150,7 @@ def node_row(world: World, node: Node) -> NodeRow:
         done=sum(done(world, r) for r in roles),
         roles=len(roles),
         boots=node.boots,
-        why=node_why(world, node) or _wrong_box(world, node) or _parts(world, node) or next(_found(roles), None),
+        why=node_why(world, node) or _wrong_box(world, node) or _parts(world, node) or next(_found(roles), None) or _ailment(node),
         task=task.role if task is not None else "",
         task_since=task.started if task is not None else 0.0,
         fingerprint=node.fingerprint,
@@ -162,6 +162,11 @@ def node_row(world: World, node: Node) -> NodeRow:
 
 def _found(roles: Iterable[NodeRole]) -> Iterator[Why]:
     return (why(one) for role in roles for one in role.findings)
+
+
+def _ailment(node: Node) -> Why | None:
+    """What its BMC reports as wrong."""
+    return next((why(one.reason) for one in node.ailments), None)
 
 
 def _parts(world: World, node: Node) -> Why | None:

@@ -84,6 +84,25 @@ esac
 """What ipmitool does to the users of a BMC, which are files here. tests/catalog/test_catalog_bmc.py has a BMC instead."""
 
 
+BMC_CLOCK = r"""
+clock="$CROWBAR_ROOT/bmc-clock"
+case "$*" in
+"raw 0x0a 0x48") cat "$clock" ;;
+"raw 0x0a 0x49 "*) printf ' %02x %02x %02x %02x\n' "$4" "$5" "$6" "$7" >"$clock" ;;
+*) exit 1 ;;
+esac
+"""
+"""What ipmitool does to the clock of a BMC, which is a file here and stands still."""
+
+
+def bmc_clock(machine: Machine) -> Attributes:
+    machine.write("dev/ipmi0")
+    machine.write("bmc-clock", " 00 00 00 20\n")
+    machine.tool("ipmitool", BMC_CLOCK)
+    machine.tool("date", "echo 1700000000")
+    return {}
+
+
 def bmc_account(machine: Machine) -> Attributes:
     machine.write("dev/ipmi0")
     machine.write("bmc/name2", "ADMIN\n")
@@ -255,6 +274,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "bmc-discover": bmc_discover,
     "bios-configure": bios_configure,
     "bmc-account": bmc_account,
+    "bmc-clock": bmc_clock,
     "raid-discover": raid_discover,
     "raid-configure": raid_configure,
     "os-install": os_install,

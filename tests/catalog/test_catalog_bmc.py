@@ -1,4 +1,5 @@
-"""The scripts of bmc-account on a machine whose BMC is a simulated one: ipmitool's own octets, by the network instead of the kernel's driver."""
+"""The scripts of bmc-account and bmc-clock on a machine whose BMC is a simulated one: ipmitool's own octets, by the network instead of the
+kernel's driver."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 
 from bmc_machine import Machine as Chassis
 
-from engine.racks.bmc.ipmi import BmcFarm, SimBmc
+from engine.racks.bmc.ipmi import LIES, BmcFarm, SimBmc
 
 PASSWORD = "aB3-xxxx_yyyyZZ9"
 WANTED = {"bmc-account": PASSWORD}
@@ -98,3 +99,27 @@ def test_without_a_bmc(machine: Any) -> None:
     done = machine.run("bmc-account", WANTED)
     assert done.code == 2
     assert "no driver" in done.err
+
+
+def test_the_clock_is_set_where_it_is_wrong(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    machine.tool("date", f'exec {shutil.which("date")} "$@"')
+    bmc.commands.vitals.clock_off_s = -86400.0 * 400
+    assert machine.run("bmc-clock", {}, "verify").code == 1
+    done = machine.run("bmc-clock", {})
+    assert (done.code, done.err) == (0, "")
+    assert abs(bmc.commands.vitals.clock_off_s) < 60
+    assert machine.run("bmc-clock", {}, "verify").code == 0
+    before = len(machine.calls)
+    assert machine.run("bmc-clock", {}).code == 0
+    assert not any("0x49" in call for call in machine.calls[before:]), "nothing is written again"
+
+
+def test_a_clock_that_takes_no_time_is_told(machine: Any, bmc: SimBmc) -> None:
+    plug(machine, bmc)
+    machine.tool("date", f'exec {shutil.which("date")} "$@"')
+    bmc.commands.vitals.clock_off_s = 7200.0
+    bmc.mood = LIES
+    done = machine.run("bmc-clock", {})
+    assert done.code == 2
+    assert "took the time, and is" in done.err

@@ -61,7 +61,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "example-motd",
         "etcd-member",
         "etcd-ready",
-        "bmc-account",
+        *("bmc-account", "bmc-clock"),
         "ansible-python",
         "sysctl",
         "accounts",

@@ -27,6 +27,7 @@ LAYERS = (
         "effects",
         "quirks",
         "validation",
+        "vitals",
         "wire",
         "readers",
     ),

@@ -16,6 +16,7 @@ from ..screen import Hint, Subject
 from ..session import Session
 from ..styled import Line, clean, line
 
+CONSOLES = ("console", "serial")
 FIRST = ("transition", "error")
 """States of roles whose log is shown first."""
 
@@ -68,7 +69,7 @@ class LogScreen(Page):
         path, name = self._path, node.name
 
         def job() -> tuple[list[LogFile], Tail | str | None]:
-            files = of_node(store, attempted, identity, name)
+            files = of_node(store, attempted, identity, name, node.id)
             chosen = path if any(f.path == path for f in files) else self._first(files, attempted)
             try:
                 return files, tail(chosen) if chosen is not None else None
@@ -146,7 +147,7 @@ class LogScreen(Page):
             Hint("o", "pager", "the whole log in $PAGER"),
             Hint("up", "scroll"),
         ]
-        if any(one.kind == "serial" for one in self.files):
+        if any(one.kind in CONSOLES for one in self.files):
             out.insert(1, Hint("s", "serial console", "the newest start through firmware; again: the start before"))
         return out
 
@@ -165,7 +166,7 @@ class LogScreen(Page):
             self._next(1 if key == "n" else -1)
         elif key == "o" and self._path is not None:
             self._page(self._path)
-        elif key == "s" and (consoles := [i for i, one in enumerate(self.files) if one.kind == "serial"]):
+        elif key == "s" and (consoles := [i for i, one in enumerate(self.files) if one.kind in CONSOLES]):
             self._choose(next((i for i in consoles if i > self.index), consoles[0]))
         else:
             return False

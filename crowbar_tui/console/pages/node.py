@@ -47,6 +47,17 @@ def _bmc_clock(page: NodePage, columns: int) -> list[Line]:
     return labelled("bmc", f"its clock is {age(abs(off))} {way}", columns, "ask") if off else []
 
 
+def _ailments(page: NodePage, columns: int, rows: int) -> list[Line]:
+    """What its BMC reports as wrong. A small terminal shows only the first."""
+    room = 4 if rows > 30 else 1
+    out: list[Line] = []
+    for number, (told, _) in enumerate(page.ailments[:room], 1):
+        left = len(page.ailments) - number if number == room else 0
+        words = f"{told} (+{left}: crowbar health {short(page.row.name)})" if left else told
+        out += labelled("" if number > 1 else "health", words, columns, "bad")
+    return out
+
+
 class NodeScreen(Listing):
     """The page. The cursor moves over the roles; the other parts are only text."""
 
@@ -207,7 +218,12 @@ class NodeScreen(Listing):
         return stacked(parts[self.part :] + parts[: self.part], columns)
 
     def _top(self, page: NodePage, columns: int, rows: int) -> list[Line]:
-        return [*self._life(page, columns), *self._boot(page, columns), *self._facts(page, columns, rows)]
+        return [
+            *self._life(page, columns),
+            *self._boot(page, columns),
+            *_ailments(page, columns, rows),
+            *self._facts(page, columns, rows),
+        ]
 
     def _life(self, page: NodePage, columns: int) -> list[Line]:
         wall = self.session.wall()

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from ...events import Spoken
 from ...model import Node, NodeRole, Place
+from ...vitals import Ailing
 from ..world.work import Work
 from .bmc import take_up
 from .devices import meet
@@ -39,6 +40,13 @@ def bmc_clock(w: Work, node_id: str, off_s: int | None) -> None:
         bmc = replace(node.bmc, clock_off_s=shown)
         if bmc != node.bmc:
             w.put_node(replace(node, bmc=bmc))
+
+
+def ailing(w: Work, node_id: str, found: tuple[Ailing, ...]) -> None:
+    """The node's BMC reports these problems now."""
+    node = w.nodes.get(node_id)
+    if node is not None and node.ailments != found:
+        w.put_node(replace(node, ailments=found))
 
 
 def learn(w: Work, role: NodeRole) -> None:

@@ -73,6 +73,7 @@ def problems_of(view: View, node: Node) -> list[Problem]:
     if box is not None:
         out.append(Problem("", box.reason, node.since))
     out += [Problem("", reason, node.since) for reason in of_parts(view, node)]
+    out += [Problem("", one.reason, one.since) for one in node.ailments]
     apart = contradiction(view, node)
     if apart is not None:
         out.append(Problem("", apart, node.since))

@@ -4,8 +4,8 @@ Rules
 * The machine decides: power, boot device and identify go to its `Chassis`; the BMC has no power state of its own. Only the two flags of
   the boot order (persistent, UEFI) are kept here. They count for nothing once the chassis says `none`.
 * A lying BMC accepts every write (code 0) and forwards none.
-* It reports nothing that does not exist: no sensor. The one SDR is the BMC itself (ipmitool tries to write an SDR repository that has
-  none). Its FRU has maker, product and serial of the machine, if the label has them.
+* It reports nothing that does not exist: its machine has the sensors of `sim_vitals`, which are none. The first SDR is the BMC itself
+  (ipmitool tries to write an SDR repository that has none). Its FRU has maker, product and serial of the machine, if the label has them.
 * What the machine writes into it (system name, entries of the event log) is the BMC's own. A lying BMC keeps that too.
 * Unknown commands: C1h; too short a request: C7h; a chassis that raises: FFh, logged and counted.
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
+import zlib
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
@@ -23,6 +25,7 @@ from .accounts import MOST, Accounts
 from .label import About, fru
 from .light import Light
 from .session import ADMINISTRATOR, OPERATOR, SUITE_RECORDS, SUITES
+from .sim_vitals import SimVitals
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +49,6 @@ _CODES = {name: code for code, name in _DEVICES.items()}
 
 # Management controller device locator (section 43.9): record 1 at 20h, entity 6 (system management module), SEL and SDR
 _LOCATOR = b"\x01\x00\x51\x12\x0e" + b"\x20\x00\x00\x86\x00\x00\x00\x06\x01\x00\xc3BMC"
-
-_EVENTS = 64
-"""Room in the event log."""
 
 Answer = tuple[int, bytes]
 
@@ -84,6 +84,7 @@ class Commands:
         self.system_name = b""
         self.events: list[bytes] = []
         """Entries of its event log, each without its record's number."""
+        self.vitals = SimVitals()
         self.mac = mac
         self.address = ipaddress.ip_address(address)
         self.lying = False
@@ -191,7 +192,8 @@ class Commands:
     # Storage, sections 31, 33 and 34
 
     def _sdr_info(self, _data: bytes) -> Answer:
-        return OK, b"\x51\x01" + bytes(11) + b"\x02"
+        count = (1 + len(self.vitals.sensors)).to_bytes(2, "little")
+        return OK, b"\x51" + count + bytes(2) + zlib.crc32(repr(self.vitals.sensors).encode()).to_bytes(4, "little") * 2 + b"\x02"
 
     def _reserve(self, _data: bytes) -> Answer:
         return OK, b"\x01\x00"
@@ -199,31 +201,62 @@ class Commands:
     def _sdr(self, data: bytes) -> Answer:
         """Section 33.12: [reservation, record, offset, bytes (FFh: all)]."""
         record, offset, size = data[2] | data[3] << 8, data[4], data[5]
-        if record not in (0, 1) or offset >= len(_LOCATOR):
+        number = record or 1
+        found = _LOCATOR if number == 1 else self.vitals.record(number)
+        if found is None or offset >= len(found):
             return NOT_THERE, b""
-        return OK, b"\xff\xff" + _LOCATOR[offset : None if size == 0xFF else offset + size]
+        following = self.vitals.following(number).to_bytes(2, "little")
+        return OK, following + found[offset : None if size == 0xFF else offset + size]
+
+    def _sensor_reading(self, data: bytes) -> Answer:
+        """Section 35.14."""
+        found = self.vitals.reading(data[0])
+        return (NOT_THERE, b"") if found is None else (OK, found)
 
     def _sel_info(self, _data: bytes) -> Answer:
         """Section 31.2: version, entries, free octets, times of the last addition and erasure, no reservation needed."""
-        free = (_EVENTS - len(self.events)) * 16
-        return OK, b"\x51" + len(self.events).to_bytes(2, "little") + free.to_bytes(2, "little") + bytes(9)
+        many, room = len(self.events), self.vitals.room
+        free = min((room - many) * 16, 0xFFFE)
+        head = b"\x51" + min(many, 0xFFFF).to_bytes(2, "little") + free.to_bytes(2, "little")
+        added = zlib.crc32(self.events[-1] if self.events else b"").to_bytes(4, "little")
+        return OK, head + added + self.vitals.erased.to_bytes(4, "little") + bytes((0x80 if many >= room else 0,))
+
+    def _sel_time(self, _data: bytes) -> Answer:
+        """Section 31.10."""
+        return OK, int(time.time() + self.vitals.clock_off_s).to_bytes(4, "little")
+
+    def _set_sel_time(self, data: bytes) -> Answer:
+        """Section 31.11."""
+        if not self.lying:
+            self.vitals.clock_off_s = int.from_bytes(data[:4], "little") - time.time()
+        return OK, b""
+
+    def _clear_sel(self, data: bytes) -> Answer:
+        """Section 31.9: [reservation, CLR, AAh: erase, 0: how far it is]."""
+        if data[2:5] != b"CLR":
+            return BAD_FIELD, b""
+        if data[5] == 0xAA and not self.lying:
+            self.events.clear()
+            self.vitals.erased += 1
+        return OK, b"\x01"
 
     def _sel_entry(self, data: bytes) -> Answer:
         """Section 31.5: [reservation, record (0 the first, FFFFh the last), offset, octets (FFh all)]."""
         record, offset, size = data[2] | data[3] << 8, data[4], data[5]
-        number = {0: 1, 0xFFFF: len(self.events)}.get(record, record)
-        if not 0 < number <= len(self.events):
+        first, many = self.vitals.first, len(self.events)
+        number = {0: first, 0xFFFF: first + many - 1}.get(record, record)
+        if not first <= number < first + many:
             return NOT_THERE, b""
-        entry = number.to_bytes(2, "little") + self.events[number - 1]
-        following = number + 1 if number < len(self.events) else 0xFFFF
+        entry = number.to_bytes(2, "little") + self.events[number - first]
+        following = number + 1 if number < first + many - 1 else 0xFFFF
         return OK, following.to_bytes(2, "little") + entry[offset : None if size == 0xFF else offset + size]
 
     def _add_event(self, data: bytes) -> Answer:
         """Section 31.6: one entry of 16 octets, whose record id the BMC chooses."""
-        if len(self.events) >= _EVENTS:
+        if len(self.events) >= self.vitals.room:
             return NO_ROOM, b""
         self.events.append(data[2:16])
-        return OK, len(self.events).to_bytes(2, "little")
+        return OK, (self.vitals.first + len(self.events) - 1).to_bytes(2, "little")
 
     def _fru_info(self, data: bytes) -> Answer:
         """Section 34.1."""
@@ -330,6 +363,7 @@ class Commands:
         (0x00, 0x04): (_identify, 0, OPERATOR),
         (0x00, 0x08): (_set_boot, 1, OPERATOR),
         (0x00, 0x09): (_get_boot, 3, OPERATOR),
+        (0x04, 0x2D): (_sensor_reading, 1, 0),
         (0x06, 0x01): (_device_id, 0, 0),
         (0x06, 0x04): (_self_test, 0, 0),
         (0x06, 0x37): (_guid, 0, 0),
@@ -351,6 +385,9 @@ class Commands:
         (0x0A, 0x40): (_sel_info, 0, 0),
         (0x0A, 0x43): (_sel_entry, 6, 0),
         (0x0A, 0x44): (_add_event, 16, OPERATOR),
+        (0x0A, 0x47): (_clear_sel, 6, OPERATOR),
+        (0x0A, 0x48): (_sel_time, 0, 0),
+        (0x0A, 0x49): (_set_sel_time, 4, OPERATOR),
         (0x0C, 0x02): (_lan, 4, OPERATOR),
     }
     """(netfn, command) -> (method, least bytes of data, least privilege)"""
