@@ -100,6 +100,16 @@ JIGS = {
             does="on the admin node, for a switch. The script reads `device/name`, `device/id` and `device/address` among its attributes",
         ),
         JigKind(
+            name="bmc",
+            runs="admin node",
+            serves="memory",
+            does="on the admin node, against the node's own BMC, by Redfish. The file `bmc` in the role's folder names the work: see below",
+            detached=True,
+            alive=True,
+            files=("bmc",),
+            checks="",
+        ),
+        JigKind(
             name="ansible",
             runs="installed node",
             serves="installed",
@@ -136,6 +146,8 @@ JIGS = {
 }
 """Name in a barclamp -> kind of jig. A role whose jig has no adapter fails with the reason `no_jig`."""
 UNKNOWN_JIG = JigKind(name="", runs="nowhere", does="", alive=True)
+BMC_WORKS = ("bios", "firmware", "raid-report", "raid")
+"""What the file `bmc` of a role with that jig may say."""
 
 
 class Requirement(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,9 @@ WRITE_S = 4.0
 async def bios_configure(machine: Machine, task: Task) -> Result:
     nonvolatile = machine.nonvolatile
     wanted: dict[str, str] = task.get("bios-wanted") or {}
+    if task.get("bios-by") == "redfish":
+        task.print("the BMC sets this machine's BIOS (role bios-bmc)")
+        wanted = {}
     await task.work(ACCESS_S)
     if task.action == "verify":
         wrong = sorted(name for name, value in wanted.items() if nonvolatile.bios.get(name) != value)

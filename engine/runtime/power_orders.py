@@ -40,7 +40,6 @@ from ..power import (
     PowerFailed,
     PowerResult,
     PowerState,
-    SensorResult,
     SensorsRead,
 )
 from ..power.certificates import Certificates
@@ -56,7 +55,7 @@ from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
-_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult)
+_Result = TypeVar("_Result")
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
@@ -181,6 +180,18 @@ class PowerOrders:
             return PowerFailed(kind="unsupported", message="IPMI does not tell what a machine is made of; Redfish does")
 
         result, failed, _ = self._ask(node, work, reading=True)
+        return result, failed
+
+    def by_redfish(self, node: Node, work: Callable[[RedfishPower], _Result]) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
+        """The result of `work` with the node's BMC by Redfish, and what is wrong. `unsupported`: the BMC does not speak it. `not_own`
+        without a BMC that the engine may use."""
+
+        def ask(power: Power) -> _Result | PowerFailed:
+            if isinstance(power, RedfishPower):
+                return work(power)
+            return PowerFailed(kind="unsupported", message="only Redfish can do that")
+
+        result, failed, _ = self._ask(node, ask)
         return result, failed
 
     def _shows(self, node: Node, record: int, good: Callable[[str], bool], by: Protocol = "") -> tuple[reasons.Reason | None, Spoken]:
