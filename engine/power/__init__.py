@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from ..parts import BiosDependency, BiosSetting, Parts
+from ..parts import BiosDependency, BiosSetting, Firmware, Parts
 
 __all__ = [
     "Action",
@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "Device",
     "FailureKind",
+    "FirmwareEntry",
     "FirmwareSeen",
     "FirmwareStaged",
     "Identity",
@@ -195,6 +196,13 @@ class BiosWritten(Struct, frozen=True, kw_only=True, gc=False, tag="bios-written
     applied: tuple[str, ...] = ()
     task: str = ""
     """Path of the task or job that applies them; empty: none."""
+
+
+class FirmwareEntry(Struct, frozen=True, kw_only=True, gc=False):
+    """An entry of a BMC's firmware inventory."""
+
+    path: str
+    firmware: Firmware
 
 
 class FirmwareStaged(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-staged"):

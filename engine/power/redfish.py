@@ -31,6 +31,7 @@ from . import (
     BiosRead,
     BiosWritten,
     BootDevice,
+    FirmwareEntry,
     FirmwareSeen,
     FirmwareStaged,
     Identity,
@@ -51,7 +52,7 @@ from .certificates import Certificates
 from .gate import Gates
 from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
-from .redfish_firmware import look, stage_file, stage_url
+from .redfish_firmware import entries, look, stage_file, stage_url
 from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
@@ -173,6 +174,15 @@ class RedfishPower:
     def set_bios(self, settings: Mapping[str, str | int | bool]) -> BiosWritten | PowerFailed:
         """Writes settings of its BIOS for the next start. Whether they were applied, `bios` says after that start."""
         return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
+
+    def firmware(self) -> tuple[FirmwareEntry, ...] | PowerFailed:
+        """Its firmware inventory."""
+
+        def work(session: RedfishSession) -> tuple[FirmwareEntry, ...]:
+            self._system(session)
+            return entries(session)
+
+        return self._call(work, self.pace.inventory_s)
 
     def stage_firmware(self, name: str, content: bytes, url: str, targets: Sequence[str] = ()) -> FirmwareStaged | PowerFailed:
         """Stages a file of firmware: pushed, or else fetched by the BMC from `url`, if there is one. `targets`: paths of what it is for."""

@@ -11,7 +11,7 @@ from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
 from ..jigs.ansible import AnsibleJig
-from ..jigs.bmc import BmcJig
+from ..jigs.bmc import BmcJig, Work
 from ..jigs.local import Daemons, LocalJig
 from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
@@ -25,6 +25,7 @@ from .bios_orders import BiosOrders
 from .bmc_accounts import BmcAccounts
 from .config import Config
 from .contact import Contact
+from .firmware_orders import FirmwareOrders
 from .hardware import HardwareReports
 from .last_values import LastValues
 from .loop import Loop
@@ -56,7 +57,14 @@ class Adapters:
             config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world, self._secret
         )
         self.proofs = Proofs(self.keys, self.agent, self.power)
-        works = {"bios": BiosOrders(self.power, lambda: loop.world, lambda seconds: pause_s(loop.world, seconds))}
+
+        def pause(seconds: float) -> float:
+            return pause_s(loop.world, seconds)
+
+        works: dict[str, Work] = {
+            "bios": BiosOrders(self.power, lambda: loop.world, pause),
+            "firmware": FirmwareOrders(self.power, lambda: loop.world, config.store, pause),
+        }
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
             "script": ScriptJig(submit, self.logs, self.ssh),

@@ -182,16 +182,19 @@ class PowerOrders:
         result, failed, _ = self._ask(node, work, reading=True)
         return result, failed
 
-    def by_redfish(self, node: Node, work: Callable[[RedfishPower], _Result]) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
-        """The result of `work` with the node's BMC by Redfish, and what is wrong. `unsupported`: the BMC does not speak it. `not_own`
-        without a BMC that the engine may use."""
+    def by_redfish(
+        self, node: Node, work: Callable[[RedfishPower], _Result], sure: bool = False
+    ) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
+        """The result of `work` with the node's BMC by Redfish, and what is wrong. `sure`: the BMC is known to speak it, so one that is silent
+        is away. Otherwise `unsupported` says that the BMC answers, and not by Redfish."""
 
         def ask(power: Power) -> _Result | PowerFailed:
             if isinstance(power, RedfishPower):
                 return work(power)
-            return PowerFailed(kind="unsupported", message="only Redfish can do that")
+            read = power.read() if isinstance(power, IpmiPower) else None
+            return read if isinstance(read, PowerFailed) else PowerFailed(kind="unsupported", message="only Redfish can do that")
 
-        result, failed, _ = self._ask(node, ask)
+        result, failed, _ = self._ask(node, ask, by="redfish" if sure and self._wanted(node) != "ipmi" else "")
         return result, failed
 
     def _shows(self, node: Node, record: int, good: Callable[[str], bool], by: Protocol = "") -> tuple[reasons.Reason | None, Spoken]:

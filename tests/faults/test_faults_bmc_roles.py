@@ -1,6 +1,6 @@
 """Roles that the engine carries out by the machines' own BMCs, on a rack of simulated machines: BIOS settings, firmware, volumes.
 
-All BMCs of these racks speak Redfish. So nothing of it is done in band.
+The third machine's BMC speaks Redfish, those of the others IPMI only. Its maker is Supermicro, by which a rule puts it into the group `mine`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from faulty_rack import PLAN, FaultyRack, faulty
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.plan import Plan
+from engine.racks.bmc.redfish_insides import image
 
 
 def wanted(attributes: str, roles: str) -> Plan:
     """The usual plan with these attributes instead of its BIOS settings and its volume, and with these roles besides."""
     text = PLAN.replace("      bios-wanted: {virtualization: enabled}\n      raid-wanted: {level: raid1}\n", attributes)
-    return plan_file.read(text.replace("{network-admin: all,", f"{{{roles}, network-admin: all,"), "plan.yml", shipped())
+    text = text.replace("{network-admin: all,", f"{{{roles}, network-admin: all,")
+    text = text.replace("  - {match: {}", '  - {match: {vendor: Supermicro}, group: mine, name: "node-{number}"}\n  - {match: {}')
+    return plan_file.read(text, "plan.yml", shipped())
 
 
 @contextmanager
 def rack_of(tmp_path: Path, attributes: str, roles: str, faults: str = "{}", nodes: int = 3) -> Iterator[FaultyRack]:
-    """Its third machine's BMC speaks Redfish, as in each mixed rack."""
     with faulty(tmp_path, f"faults: {faults}", nodes=nodes, wanted=wanted(attributes, roles)) as rack:
         yield rack
 
@@ -34,6 +36,10 @@ def gave(rack: FaultyRack, machine: str, role: str, name: str) -> Any:
     node = rack.node(machine)
     assert node is not None
     return rack.engine.world.node_roles[node.id, role].gave.get(name)
+
+
+def boots(rack: FaultyRack) -> dict[str, Any]:
+    return {machine["name"]: machine["boots"] for machine in rack.rack.machines()}
 
 
 BIOS = "      bios-wanted: {virtualization: enabled, post-delay: 5}\n"
@@ -47,4 +53,26 @@ def test_bios_by_the_bmc_with_one_reboot(tmp_path: Path) -> None:
             assert rack.machine(name)["bios"]["virtualization"] == "enabled"  # type: ignore[index]
         assert gave(rack, "m3", "bios-bmc", "bios-report")["way"] == "redfish"
         assert gave(rack, "m1", "bios-bmc", "bios-report")["way"] == "kernel"
-        print([(m["name"], m["boots"]) for m in rack.rack.machines()])
+        assert boots(rack) == {"m1": 2, "m2": 2, "m3": 2}
+
+
+FIRMWARE = """\
+      firmware-wanted:
+        - {part: bios, version: 3.0.0, file: bios-3.0.0.bin}
+        - {part: bmc, version: "2.1", file: bmc-2.1.bin}
+"""
+
+
+def shelve(tmp_path: Path, **versions: str) -> None:
+    """Files that the plan's wishes name, in the store's folder."""
+    folder = tmp_path / "store" / "firmware"
+    folder.mkdir(parents=True)
+    for part, version in versions.items():
+        (folder / f"{part}-{version}.bin").write_bytes(image(part, version))
+
+
+def test_firmware_of_the_machine_and_of_its_bmc(tmp_path: Path) -> None:
+    shelve(tmp_path, bios="3.0.0", bmc="2.1")
+    with rack_of(tmp_path, FIRMWARE, "firmware-bmc: {group: mine}") as rack:
+        rack.all_ready()
+        print(boots(rack), gave(rack, "m3", "firmware-bmc", "firmware-report"))

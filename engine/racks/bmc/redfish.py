@@ -43,7 +43,7 @@ from .ipmi import OBEDIENT, Chassis, Counters, Mood
 from .label import About
 from .redfish_insides import PUSH, Inside, Insides
 from .redfish_moods import ODDITIES, Odd, Tasks
-from .redfish_reply import Reply, Request
+from .redfish_reply import ROOT, Reply, Request
 from .redfish_tree import RESET, SYSTEM, Tree
 
 log = logging.getLogger(__name__)
@@ -250,7 +250,7 @@ class RedfishFarm:
         tree.lying, tree.locked = bmc.mood.kind == "lies", bmc.mood.kind == "locked"
         logins, refused = tree.logins, tree.refused
         if tree.inside is not None and tree.inside.deaf:  # it starts again
-            tree.inside.deaf -= 1
+            tree.inside.deaf -= request.path.rstrip("/") == ROOT  # how each call to a BMC begins
             tree.sessions.clear()
             tree.inside.woke()
             return Reply(status=0)

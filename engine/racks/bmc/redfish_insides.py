@@ -5,7 +5,7 @@
 Rules
 * The machine holds the state (`Insides`). So settings wait for its next self test, and outlive a power cut like those of a real one.
 * Settings and firmware that the machine cannot have are refused with 400. Nothing is taken in part.
-* After its own firmware was replaced, the BMC breaks off the next DEAF requests, and has forgotten its tasks.
+* After its own firmware was replaced, the BMC breaks off all requests until DEAF calls have begun, and has forgotten its tasks.
 * A machine with a fault (`Faults.updates`) accepts like any other one. Only what follows is different.
 
 Schemas: DSP2046 Bios, AttributeRegistry, UpdateService, SoftwareInventory, Task, Storage, Drive, Volume.
@@ -30,7 +30,7 @@ STORAGE = f"{SYSTEM}/Storage"
 RAID = f"{STORAGE}/RAID1"
 VOLUMES = f"{RAID}/Volumes"
 DEAF = 2
-"""Requests that a BMC breaks off while it starts again."""
+"""Calls that find a BMC away while it starts again. Each begins with the service root."""
 MOST_TASKS, MOST_VOLUMES = 64, 16
 IMAGE = re.compile(rb"simulated firmware ([a-z]{2,10}) ([0-9A-Za-z.-]{1,30})\n")
 """How a file begins that a simulated machine takes as firmware: its part and its version."""
@@ -101,7 +101,7 @@ class Inside:
     def __init__(self, machine: Insides) -> None:
         self.machine = machine
         self.deaf = 0
-        """Requests that are broken off from now on."""
+        """Calls that are broken off from now on."""
         self._tasks: dict[int, _Task] = {}
         self._number = 0
 
