@@ -58,7 +58,7 @@ from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
 from .redfish_system import System
-from .redfish_volumes import StorageVolume, VolumesDone, make_volumes
+from .redfish_volumes import SeenVolume, StorageRead, StorageVolume, VolumesDone, make_volumes, read_storages, seen_volumes
 
 PORT = 443
 _MUTE_POLLS = 5
@@ -235,6 +235,19 @@ class RedfishPower:
             return make_volumes(session, storage, wanted, self.pace, self._sleep)
 
         return self._call(work, total_s)
+
+    def storages(self) -> tuple[StorageRead, ...] | PowerFailed:
+        """Its storage resources that make volumes."""
+        return self._call(lambda session: read_storages(session, self._system(session).path), self.pace.inventory_s)
+
+    def seen_volumes(self, storage: str) -> tuple[SeenVolume, ...] | PowerFailed:
+        """The volumes of one storage resource as they are."""
+
+        def work(session: RedfishSession) -> tuple[SeenVolume, ...]:
+            self._system(session)
+            return seen_volumes(session, storage)
+
+        return self._call(work, self.pace.inventory_s)
 
     # Writing and reading back
 

@@ -32,6 +32,7 @@ from .loop import Loop
 from .power_orders import PowerOrders, pace_of
 from .proofs import Proofs
 from .sealing import Sealing
+from .volume_orders import RaidReports, VolumeOrders
 
 ENGINE_KEY = "engine_ed25519"
 """File of the engine's SSH key in the folder of keys."""
@@ -64,6 +65,8 @@ class Adapters:
         works: dict[str, Work] = {
             "bios": BiosOrders(self.power, lambda: loop.world, pause),
             "firmware": FirmwareOrders(self.power, lambda: loop.world, config.store, pause),
+            "raid-report": RaidReports(self.power),
+            "raid": VolumeOrders(self.power, lambda: loop.world),
         }
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,

@@ -185,8 +185,8 @@ class PowerOrders:
     def by_redfish(
         self, node: Node, work: Callable[[RedfishPower], _Result], sure: bool = False
     ) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
-        """The result of `work` with the node's BMC by Redfish, and what is wrong. `sure`: the BMC is known to speak it, so one that is silent
-        is away. Otherwise `unsupported` says that the BMC answers, and not by Redfish."""
+        """The result of `work` with the node's BMC by Redfish, and what is wrong. `sure`: the BMC is known to speak it, so a silent one is
+        away. Otherwise `unsupported` says that the BMC answers, and not by Redfish."""
 
         def ask(power: Power) -> _Result | PowerFailed:
             if isinstance(power, RedfishPower):

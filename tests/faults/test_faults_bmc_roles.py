@@ -18,17 +18,19 @@ from engine.plan import Plan
 from engine.racks.bmc.redfish_insides import image
 
 
-def wanted(attributes: str, roles: str) -> Plan:
+def wanted(attributes: str, roles: str, approve: str = "blank") -> Plan:
     """The usual plan with these attributes instead of its BIOS settings and its volume, and with these roles besides."""
     text = PLAN.replace("      bios-wanted: {virtualization: enabled}\n      raid-wanted: {level: raid1}\n", attributes)
-    text = text.replace("{network-admin: all,", f"{{{roles}, network-admin: all,")
+    text = text.replace("wipe: blank", f"wipe: {approve}").replace("{network-admin: all,", f"{{{roles}, network-admin: all,")
     text = text.replace("  - {match: {}", '  - {match: {vendor: Supermicro}, group: mine, name: "node-{number}"}\n  - {match: {}')
     return plan_file.read(text, "plan.yml", shipped())
 
 
 @contextmanager
-def rack_of(tmp_path: Path, attributes: str, roles: str, faults: str = "{}", nodes: int = 3) -> Iterator[FaultyRack]:
-    with faulty(tmp_path, f"faults: {faults}", nodes=nodes, wanted=wanted(attributes, roles)) as rack:
+def rack_of(
+    tmp_path: Path, attributes: str, roles: str, faults: str = "{}", nodes: int = 3, approve: str = "blank"
+) -> Iterator[FaultyRack]:
+    with faulty(tmp_path, f"faults: {faults}", nodes=nodes, wanted=wanted(attributes, roles, approve)) as rack:
         yield rack
 
 
@@ -76,3 +78,16 @@ def test_firmware_of_the_machine_and_of_its_bmc(tmp_path: Path) -> None:
     with rack_of(tmp_path, FIRMWARE, "firmware-bmc: {group: mine}") as rack:
         rack.all_ready()
         print(boots(rack), gave(rack, "m3", "firmware-bmc", "firmware-report"))
+
+
+VOLUMES = """\
+      raid-wanted: {volumes: [{level: raid1, name: os, boot: true}, {level: raid1, name: data}]}
+"""
+
+
+def test_volumes_by_the_bmc(tmp_path: Path) -> None:
+    """The BMC makes them of the chosen drives, and the system goes on the one to boot from, which the kernel knows by its WWN."""
+    with rack_of(tmp_path, VOLUMES, "raid-bmc: {group: mine}, raid-configure: {group: mine}", approve="all") as rack:
+        rack.all_ready()
+        made, volumes = gave(rack, "m3", "raid-bmc", "raid-volumes-bmc"), gave(rack, "m3", "raid-configure", "volumes")
+        print(made, volumes, boots(rack), rack.rack.disks())
