@@ -60,7 +60,7 @@ def looked(one: Underway, look: Look, boot_id: str) -> Underway:
     update, ready = one.update, one.ready
     if one.of_bmc:
         update = gone(update) if not look.answered or look.gone else update
-    elif boot_id and boot_id != one.boot_id:
+    elif one.boot_id and boot_id and boot_id != one.boot_id:
         update = gone(update)
     if look.answered and not look.gone:
         update = answered(update, look.version)
