@@ -29,6 +29,7 @@ PORTS = 8
 
 _BAYS = 24
 
+UPDATES = ("lies", "endless", "forgets")
 Level = Literal["raid0", "raid1", "raid10", "jbod", "none"]
 
 
@@ -63,9 +64,9 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its bays report removable disks. An eMMC of 4 GB and a LUN over four paths come before them. From the start only."""
     bios_lies: bool = False
     """Its BIOS accepts each setting and changes nothing."""
-    updates: Literal["", "lies", "endless", "forgets"] = ""
-    """What its BMC does with firmware that it accepted: it keeps the old one and says that it is done (`lies`), works on it for ever
-    (`endless`), or forgets its task (`forgets`)."""
+    updates: str = ""
+    """One of UPDATES: what its BMC does with firmware that it accepted. It keeps the old one and says that it is done (`lies`), works on it
+    for ever (`endless`), or forgets its task (`forgets`)."""
     raid_lies: bool = False
     """Its RAID controller accepts each order and makes no volume."""
     wipe_lies: bool = False
@@ -254,6 +255,8 @@ def parse(text: str) -> SimulatedRackSpec:
     if (found.lane is None) != found.namespace:
         raise RackFileWrong("either `lane` or `namespace` must be given - at `$`")
     for name, faults in found.faults.items():
+        if faults.updates not in ("", *UPDATES):
+            raise RackFileWrong(f"updates must be {', '.join(UPDATES)} or empty, not {faults.updates[:40]!r} - at `$.faults.{name}`")
         if not 1 <= faults.bmc_channel <= 11:
             raise RackFileWrong(f"bmc_channel must be 1 to 11, not {faults.bmc_channel} - at `$.faults.{name}`")
     names = {f"m{i}" for i in range(1, found.nodes + 1)}
