@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..definitions import BMC_WORKS, RoleDef
+from ..definitions import RoleDef
 from .element import Element
+
+BMC_WORKS = ("bios", "firmware", "raid-report", "raid")
+"""What the file `bmc` of a role with that jig may say."""
 
 
 def check_files(folder: Path, role: RoleDef, keys: dict[str, Element]) -> None:

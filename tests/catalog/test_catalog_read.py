@@ -95,7 +95,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "debian-13-storage": "system",
         "loader": "loader",
     }
-    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-configure", "os-install"}
+    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-bmc", "raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3
     assert whole.attributes["credential"].secret
