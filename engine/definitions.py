@@ -57,8 +57,7 @@ class JigKind(Struct, frozen=True, kw_only=True):
     runs: Literal["admin node", "node in memory", "installed node", "nowhere"]
     """Where the role's scripts run. `nowhere`: the role has no scripts."""
     serves: Literal["", "admin", "memory", "installed", "device"] = ""
-    """Whose attempts the jig keeps: the admin node's, those of a server that runs from memory or from its disk, or a device's. The engine
-    tells it when an outcome of these is recorded. Empty: it keeps none."""
+    """Whose attempts the jig keeps (`memory`, `installed`: a server's). The engine tells it of recorded outcomes. Empty: it keeps none."""
     does: str
     """The jig's row in `docs/barclamps.md`."""
     detached: bool = False
@@ -98,6 +97,16 @@ JIGS = {
             runs="admin node",
             serves="device",
             does="on the admin node, for a switch. The script reads `device/name`, `device/id` and `device/address` among its attributes",
+        ),
+        JigKind(
+            name="bmc",
+            runs="admin node",
+            serves="memory",
+            does="on the admin node, against the node's own BMC, by Redfish. The file `bmc` in the role's folder names the work: see below",
+            detached=True,
+            alive=True,
+            files=("bmc",),
+            checks="",
         ),
         JigKind(
             name="ansible",
@@ -290,7 +299,6 @@ FLAGS = frozenset(
 )
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
-
 TOOLS = ("cloud", "disks", "from-source", "raid", "results", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
@@ -302,8 +310,6 @@ SOURCES = "package-sources"
 """The role that tells a node where packages come from. Roles that install some require it."""
 HARDWARE = {"raid": "raid-wanted", "bios": "bios-wanted", "disk": "root-disk"}
 """Key of a role's `hardware` -> the attribute that carries the wish."""
-
-
 BOOT_WORD = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./:=,@+%~-]{0,511}")
 """One word of a boot script. It has no character that iPXE or GRUB gives a meaning."""
 
@@ -401,8 +407,7 @@ class Catalog(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def needs_claim(self) -> frozenset[str]:
-        """Roles that read or give a secret, that destroy data, or whose result the engine trusts later: the host key of an installed
-        system."""
+        """Roles that read or give a secret, destroy data, or whose result the engine trusts later: an installed system's host key."""
         secret = {name for name, attribute in self.attributes.items() if attribute.secret}
         return frozenset(
             role.name

@@ -11,9 +11,17 @@ ACCESS_S = 2.0
 WRITE_S = 4.0
 
 
+def text(value: str | int | bool) -> str:
+    """As the script gets it from `attribute`."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
 async def bios_configure(machine: Machine, task: Task) -> Result:
     nonvolatile = machine.nonvolatile
-    wanted: dict[str, str] = task.get("bios-wanted") or {}
+    wanted = {name: text(value) for name, value in (task.get("bios-wanted") or {}).items()}
+    if task.get("bios-by") == "redfish":
+        task.print("the BMC sets this machine's BIOS (role bios-bmc)")
+        wanted = {}
     await task.work(ACCESS_S)
     if task.action == "verify":
         wrong = sorted(name for name, value in wanted.items() if nonvolatile.bios.get(name) != value)

@@ -71,6 +71,8 @@ def several(machine: Machine, task: Task) -> list[tuple[str, list[DiskDef], Want
     """Name, disks and volume of each wanted volume; of jbod no volume. Raises ValueError where a disk is missing."""
     out: list[tuple[str, list[DiskDef], Wanted | None]] = []
     for one in task.get("raid-disks/volumes") or ():
+        if one["tool"] == "redfish":
+            continue  # its BMC makes them
         disks = named(machine, one["members"])
         size = min((disk.size for disk in disks), default=0)
         data = {"raid1": 1, "raid5": len(disks) - 1, "raid6": len(disks) - 2, "raid10": len(disks) // 2}.get(one["level"], len(disks))
@@ -86,7 +88,7 @@ async def raid_volumes(machine: Machine, task: Task) -> Result:
     except ValueError as wrong:
         return Result(exit=2, message=str(wrong))
     volumes = [(name, one) for name, _, one in wanted if one is not None]
-    there = [(one.level, one.disks, one.size) for one in machine.nonvolatile.volumes]
+    there = [(one.level, one.disks, one.size) for one in machine.nonvolatile.volumes if not one.wwn]
     if there != [one for _, one in volumes]:
         if task.action == "verify":
             return Result(exit=1, message=f"volumes are {[one[0] for one in there]}, wanted are {[one[0] for _, one in volumes]}")
@@ -99,7 +101,10 @@ async def raid_volumes(machine: Machine, task: Task) -> Result:
             for name, one in volumes:
                 machine.make_volume(name, *one)
         task.print(f"made {', '.join(name for name, _ in volumes)}")
-    given = []
+    try:
+        given = by_bmc(machine, task)
+    except ValueError as wrong:
+        return Result(exit=1, message=str(wrong))
     for name, disks, volume in wanted:
         if volume is None:
             given += gives(disks, "jbod", None)["volumes"]
@@ -107,6 +112,22 @@ async def raid_volumes(machine: Machine, task: Task) -> Result:
             names = [disk.name for disk in disks]
             given.append({"name": name, "level": volume[0], "disks": names, "size": volume[2], "boot": boots(task, name)})
     return Result(gives={"volumes": given})
+
+
+def by_bmc(machine: Machine, task: Task) -> list[dict[str, Any]]:
+    """The volumes that its BMC made, by the names under which the kernel shows them. Raises ValueError for one that is not there."""
+    shown = {view.wwn.removeprefix("naa."): view for view in machine.disks() if view.transport == "raid" and view.wwn}
+    out = []
+    for one in task.get("raid-disks/volumes") or ():
+        if one["tool"] != "redfish" or one["level"] == "jbod":
+            continue
+        view = shown.get(one.get("wwn") or "")
+        if view is None:
+            raise ValueError(f"the kernel shows no disk for the volume {one['line']}")
+        names = [member["name"] for member in one["members"]]
+        row = {"name": view.name, "level": one["level"], "disks": names, "size": view.size, "wwn": view.wwn, "boot": one["boot"]}
+        out.append(row)
+    return out
 
 
 def boots(task: Task, name: str) -> bool:

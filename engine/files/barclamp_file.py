@@ -488,7 +488,7 @@ class BarclampFile:
     def _environment(self, role: RoleDef, keys: dict[str, Element]) -> None:
         """A jig of the node runs in one kind of environment, and the stage decides which one that is."""
         stage = next((one for one in self.stages if one.name == role.stage), None)
-        fit = {"node in memory": "sledgehammer", "installed node": "installed"}.get(role.jig_kind.runs)
+        fit = {"memory": "sledgehammer", "installed": "installed"}.get(role.jig_kind.serves)
         if stage is not None and fit is not None and stage.runs != fit:
             where = "in sledgehammer" if stage.runs == "sledgehammer" else "in the installed system"
             other = "agent" if stage.runs == "sledgehammer" else "script"

@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from ..parts import BiosDependency, BiosSetting, Parts
+from ..parts import BiosDependency, BiosSetting, Firmware, Parts
 from ..vitals import LogPlace, Sensor, VitalSigns
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Clock",
     "Device",
     "FailureKind",
+    "FirmwareEntry",
     "FirmwareSeen",
     "FirmwareStaged",
     "GaveWay",
@@ -198,6 +199,13 @@ class BiosWritten(Struct, frozen=True, kw_only=True, gc=False, tag="bios-written
     applied: tuple[str, ...] = ()
     task: str = ""
     """Path of the task or job that applies them; empty: none."""
+
+
+class FirmwareEntry(Struct, frozen=True, kw_only=True, gc=False):
+    """An entry of a BMC's firmware inventory."""
+
+    path: str
+    firmware: Firmware
 
 
 class FirmwareStaged(Struct, frozen=True, kw_only=True, gc=False, tag="firmware-staged"):

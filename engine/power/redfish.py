@@ -31,6 +31,7 @@ from . import (
     BiosRead,
     BiosWritten,
     BootDevice,
+    FirmwareEntry,
     FirmwareSeen,
     FirmwareStaged,
     Identity,
@@ -53,14 +54,14 @@ from .certificates import Certificates
 from .gate import Gates, Turn
 from .redfish_bios import read_bios, write_bios
 from .redfish_find import find_system
-from .redfish_firmware import look, stage_file, stage_url
+from .redfish_firmware import entries, look, stage_file, stage_url
 from .redfish_inventory import read_inventory
 from .redfish_line import Line, service_root
 from .redfish_sensors import read_clock, read_sensors
 from .redfish_session import RedfishSession
 from .redfish_system import System
 from .redfish_vitals import read_vitals
-from .redfish_volumes import StorageVolume, VolumesDone, make_volumes
+from .redfish_volumes import SeenVolume, StorageRead, StorageVolume, VolumesDone, make_volumes, read_storages, seen_volumes
 
 PORT = 443
 _MUTE_POLLS = 5
@@ -185,6 +186,15 @@ class RedfishPower:
         """Writes settings of its BIOS for the next start. Whether they were applied, `bios` says after that start."""
         return self._call(lambda session: write_bios(session, self._system(session).path, settings), self.pace.web_s)
 
+    def firmware(self) -> tuple[FirmwareEntry, ...] | PowerFailed:
+        """Its firmware inventory."""
+
+        def work(session: RedfishSession) -> tuple[FirmwareEntry, ...]:
+            self._system(session)
+            return entries(session)
+
+        return self._call(work, self.pace.inventory_s)
+
     def stage_firmware(self, name: str, content: bytes, url: str, targets: Sequence[str] = ()) -> FirmwareStaged | PowerFailed:
         """Stages a file of firmware: pushed, or else fetched by the BMC from `url`, if there is one. `targets`: paths of what it is for."""
 
@@ -236,6 +246,19 @@ class RedfishPower:
             return make_volumes(session, storage, wanted, self.pace, self._sleep)
 
         return self._call(work, total_s)
+
+    def storages(self) -> tuple[StorageRead, ...] | PowerFailed:
+        """Its storage resources that make volumes."""
+        return self._call(lambda session: read_storages(session, self._system(session).path), self.pace.inventory_s)
+
+    def seen_volumes(self, storage: str) -> tuple[SeenVolume, ...] | PowerFailed:
+        """The volumes of one storage resource as they are."""
+
+        def work(session: RedfishSession) -> tuple[SeenVolume, ...]:
+            self._system(session)
+            return seen_volumes(session, storage)
+
+        return self._call(work, self.pace.inventory_s)
 
     # Writing and reading back
 

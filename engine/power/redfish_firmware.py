@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..readers.redfish_firmware import software
-from . import FirmwareSeen, FirmwareStaged, SessionFailed
+from . import FirmwareEntry, FirmwareSeen, FirmwareStaged, SessionFailed
 from .redfish_body import Json, member, message_ids, rows, words
 from .redfish_line import Answer
 from .redfish_session import RedfishSession
 
 MOST_BYTES = 512 << 20
+MOST_ENTRIES = 256
 _FAILED = ("exception", "killed", "cancelled", "interrupted", "failed", "error")
 _ENDED = ("completed",)
 _GONE = (404, 410)
@@ -74,6 +75,17 @@ def stage_url(session: RedfishSession, url: str, targets: Sequence[str]) -> Firm
     if targets:
         body["Targets"] = list(targets)
     return _staged(session, session.post(target, body))
+
+
+def entries(session: RedfishSession) -> tuple[FirmwareEntry, ...]:
+    """The firmware inventory: each entry with its path. An entry that cannot be read is left out. Raises `SessionFailed`."""
+    found: list[FirmwareEntry] = []
+    for link in session.members(_service(session).get("FirmwareInventory"), MOST_ENTRIES):
+        path = session.path(link).rstrip("/")
+        answer = session.tried(path)
+        if 200 <= answer.status < 300:
+            found += [FirmwareEntry(path=path, firmware=one) for one in software({**answer.body, "@odata.id": path}).firmware]
+    return tuple(found)
 
 
 def _service(session: RedfishSession) -> dict[str, Json]:

@@ -12,18 +12,20 @@ Rules
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
 from ..definitions import Json
+from ..readers.redfish_raid import is_raid
 from . import Pace, PowerFailed, SessionFailed
 from .call import look_until
 from .redfish_body import member, rows
 from .redfish_line import Answer
 from .redfish_session import RedfishSession
 
-MOST_VOLUMES, MOST_DRIVES = 64, 512
+MOST_VOLUMES, MOST_DRIVES, MOST_STORAGES = 64, 512, 16
 LEVELS = {f"RAID{level}": f"raid{level}" for level in ("0", "1", "5", "6", "10", "50", "60")}
 OLD = {
     "NonRedundant": "raid0", "Mirrored": "raid1", "StripedWithParity": "raid5", "SpannedMirrors": "raid10",
@@ -64,6 +66,16 @@ class VolumesDone(Struct, frozen=True, kw_only=True):
     """The wanted volumes that read back, in their order."""
     accepted: tuple[str, ...] = ()
     """Names of the volumes that the service makes at the next start of the machine."""
+
+
+class StorageRead(Struct, frozen=True, kw_only=True):
+    """A storage resource that makes volumes."""
+
+    path: str
+    name: str
+    """The last part of its path."""
+    resources: dict[str, Json]
+    """Path -> resource, of its drives and volumes."""
 
 
 class VolumePlan(Struct, frozen=True, kw_only=True):
@@ -122,6 +134,45 @@ def make_volumes(
     there = {key(one): one for one in _seen(session, collection)}
     found = tuple(there[wanted_key(one)] for one in wanted if wanted_key(one) in there)
     return VolumesDone(volumes=found, accepted=tuple(accepted))
+
+
+def read_storages(session: RedfishSession, system: str) -> tuple[StorageRead, ...]:
+    """The storage resources that make volumes, with their drives and volumes as they are told. Raises `SessionFailed`."""
+    found: list[StorageRead] = []
+    collection = session.get(system).body.get("Storage")
+    if not collection:
+        raise SessionFailed("unsupported", "its system has no storage by Redfish")
+    for link in session.members(collection, MOST_STORAGES):
+        path = session.path(link).rstrip("/")
+        body = session.get(path).body
+        if not is_raid(body):
+            continue
+        links = [*rows(body.get("Drives"))[:MOST_DRIVES], *session.members(body.get("Volumes"), MOST_VOLUMES)]
+        resources = {}
+        for one in links:
+            own = session.path(one).partition("#")[0]
+            resources[own] = _pruned(session.get(own).body)
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", path.rpartition("/")[2])[:60]
+        found.append(StorageRead(path=path, name=name, resources=resources))
+    return tuple(found)
+
+
+def seen_volumes(session: RedfishSession, storage: str) -> tuple[SeenVolume, ...]:
+    """The volumes of a storage resource now. Raises `SessionFailed`."""
+    return tuple(_seen(session, session.path(session.get(storage).body.get("Volumes"))))
+
+
+_KEPT = (
+    "@odata.type", "Id", "Name", "SerialNumber", "CapacityBytes", "MediaType", "Protocol", "Identifiers", "Status", "Links", "HotspareType",
+    "StatusIndicator", "Model", "Manufacturer", "RAIDType", "VolumeType", "DisplayName", "StripSizeBytes", "Operations",
+)  # fmt: skip
+"""Members of drives and volumes that a report has."""
+
+
+def _pruned(body: dict[str, Json]) -> dict[str, Json]:
+    kept = {name: body[name] for name in _KEPT if name in body}
+    dell = member(member(member(body, "Oem"), "Dell"), "DellPhysicalDisk")
+    return kept | ({"Oem": {"Dell": {"DellPhysicalDisk": {"RaidStatus": dell["RaidStatus"]}}}} if "RaidStatus" in dell else {})
 
 
 # -- inside --------------------------------------------------------------------------------------------------------

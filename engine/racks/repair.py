@@ -24,6 +24,7 @@ HEALTHY: dict[str, tuple[Any, str]] = {
     "never_calls_back": (False, "its kernel reports again"),
     "disk_fails": (False, "its disks are replaced"),
     "bios_lies": (False, "its BIOS keeps its settings"),
+    "updates": ("", "its BMC is replaced"),
     "raid_lies": (False, "its RAID controller is replaced"),
     "wipe_lies": (False, "its disks are replaced"),
     "slow_disk": (-1, "the slow disk is replaced"),

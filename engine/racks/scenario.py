@@ -30,7 +30,7 @@ from .qemu.spec import Faults as QemuFaults
 from .qemu.spec import fits
 from .repair import doubled
 from .simulated.rogue import Rogue
-from .simulated.spec import Faults
+from .simulated.spec import UPDATES, Faults
 
 ENVIRONMENTS = ("firmware", "pxe", "loader", "kernel", "sledgehammer", "installer", "disk")
 STAGES = ("discovery", "hardware", "install", "system")
@@ -174,6 +174,9 @@ class _Reader:
             kind, _, seconds = text.partition(":")
             if kind and (kind not in MOODS or (seconds and not (kind == "slow" and seconds.replace(".", "", 1).isdecimal()))):
                 element.fail("expected one of " + ", ".join(MOODS) + " or slow:SECONDS", nearest(kind, MOODS))
+        elif name == "updates":
+            if text and text not in UPDATES:
+                element.fail("expected one of " + ", ".join(UPDATES), nearest(text, UPDATES))
         elif text:
             self._name(text, element)
         return text

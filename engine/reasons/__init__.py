@@ -23,6 +23,7 @@ from .blockers import *  # noqa: F403
 from .bmcs import *  # noqa: F403
 from .boots import *  # noqa: F403
 from .disks import *  # noqa: F403
+from .firmware import *  # noqa: F403
 from .health import *  # noqa: F403
 from .identities import *  # noqa: F403
 from .joined import *  # noqa: F403

@@ -6,10 +6,12 @@ Tasks and calls are answered by events, so all of it works with the loop alone.
 from __future__ import annotations
 
 from ..core.boot.boot import open_generation
+from ..core.boot.patience import pause_s
 from ..core.world.world import World
 from ..jigs import Jig
 from ..jigs.agent import AgentJig
 from ..jigs.ansible import AnsibleJig
+from ..jigs.bmc import BmcJig, Work
 from ..jigs.local import Daemons, LocalJig
 from ..jigs.logs import Logs
 from ..jigs.noop import NoopJig
@@ -19,15 +21,18 @@ from ..store.errors import files_of
 from ..store.hardware import HardwareShelf
 from ..trust.tokens import site_keys
 from ..trust.vault import Vault
+from .bios_orders import BiosOrders
 from .bmc_accounts import BmcAccounts
 from .config import Config
 from .contact import Contact
+from .firmware_orders import FirmwareOrders
 from .hardware import HardwareReports
 from .last_values import LastValues
 from .loop import Loop
 from .power_orders import PowerOrders, pace_of
 from .proofs import Proofs
 from .sealing import Sealing
+from .volume_orders import RaidReports, VolumeOrders
 
 ENGINE_KEY = "engine_ed25519"
 """File of the engine's SSH key in the folder of keys."""
@@ -53,11 +58,22 @@ class Adapters:
             config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world, self._secret
         )
         self.proofs = Proofs(self.keys, self.agent, self.power)
+
+        def pause(seconds: float) -> float:
+            return pause_s(loop.world, seconds)
+
+        works: dict[str, Work] = {
+            "bios": BiosOrders(self.power, lambda: loop.world, pause),
+            "firmware": FirmwareOrders(self.power, lambda: loop.world, config.store, pause),
+            "raid-report": RaidReports(self.power),
+            "raid": VolumeOrders(self.power, lambda: loop.world),
+        }
         self.jigs: dict[str, Jig] = {
             "agent": self.agent,
             "script": ScriptJig(submit, self.logs, self.ssh),
             "local": LocalJig(submit, self.logs, config.store / "local", daemons=daemons_of(config)),
             "device": LocalJig(submit, self.logs, config.store / "device"),
+            "bmc": BmcJig(submit, self.logs, config.store / "bmc", works),
             "noop": NoopJig(loop.submit),
             "puppet": ScriptJig(submit, self.logs, self.ssh, workers=16, name="jig-puppet"),
             # A machine that is not there has no Python: its `attempt` takes the task, and the barclamp's rehearsal.py carries it out.

@@ -42,7 +42,6 @@ from ..power import (
     PowerFailed,
     PowerResult,
     PowerState,
-    SensorResult,
     SensorsRead,
     VitalsResult,
 )
@@ -61,7 +60,7 @@ from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
-_Result = TypeVar("_Result", PowerResult, NoteRead | PowerFailed, SensorResult, InventoryResult, VitalsResult)
+_Result = TypeVar("_Result")
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""
 Protocol = Literal["ipmi", "redfish", ""]
@@ -220,6 +219,21 @@ class PowerOrders:
             return PowerFailed(kind="unsupported", message="IPMI does not tell what a machine is made of; Redfish does")
 
         result, failed, _ = self._ask(node, work, reading=True)
+        return result, failed
+
+    def by_redfish(
+        self, node: Node, work: Callable[[RedfishPower], _Result], sure: bool = False
+    ) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
+        """The result of `work` with the node's BMC by Redfish, and what is wrong. `sure`: the BMC is known to speak it, so a silent one is
+        away. Otherwise `unsupported` says that the BMC answers, and not by Redfish."""
+
+        def ask(power: Power) -> _Result | PowerFailed:
+            if isinstance(power, RedfishPower):
+                return work(power)
+            read = power.read() if isinstance(power, IpmiPower) else None
+            return read if isinstance(read, PowerFailed) else PowerFailed(kind="unsupported", message="only Redfish can do that")
+
+        result, failed, _ = self._ask(node, ask, by="redfish" if sure and self._wanted(node) != "ipmi" else "")
         return result, failed
 
     def _shows(self, node: Node, record: int, good: Callable[[str], bool], by: Protocol = "") -> tuple[reasons.Reason | None, Spoken]:

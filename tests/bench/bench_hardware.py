@@ -56,7 +56,12 @@ def machine(number: int, out: int = 0) -> Any:
         )
         for n in range(24)
     ]
-    return SimpleNamespace(hardware=hardware, faults=SimpleNamespace(dimms_out=out), physical=lambda: [(one, None) for one in drives])
+    return SimpleNamespace(
+        hardware=hardware,
+        versions=lambda: {"bios": "2.10.2"},
+        faults=SimpleNamespace(dimms_out=out),
+        physical=lambda: [(one, None) for one in drives],
+    )
 
 
 def bundle(number: int, out: int = 0) -> bytes:

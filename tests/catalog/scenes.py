@@ -307,12 +307,15 @@ ON_DEBIAN = (
 DELEGATES = ("switch-ports", "switch-addresses")
 """Roles whose scripts start a part of the engine that talks to a device. tests/switches runs them on command lines, with errors and cuts at
 each step."""
+BY_BMC = ("bios-bmc", "firmware-bmc", "raid-discover-bmc", "raid-bmc")
+"""Roles of the jig `bmc`, which have no scripts."""
 NOT_HERE: dict[str, str] = {
     "ready": "a milestone: there is no script",
     "etcd-ready": "a milestone: there is no script",
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
+    **dict.fromkeys(BY_BMC, "the engine talks to the BMC: tests/faults/test_faults_bmc_roles.py"),
     **dict.fromkeys(DELEGATES, "they start a part of the engine, which tests/switches runs on command lines"),
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",

@@ -44,7 +44,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "lldp",
         "bmc-discover",
         "bios-configure",
-        *("raid-discover", "raid-configure"),
+        *("bios-bmc", "firmware-bmc"),
+        *("raid-discover", "raid-discover-bmc", "raid-bmc", "raid-configure"),
         "os-install",
         "network",
         "log-server",
@@ -94,7 +95,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "debian-13-storage": "system",
         "loader": "loader",
     }
-    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-configure", "os-install"}
+    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-bmc", "raid-configure", "os-install"}
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3
     assert whole.attributes["credential"].secret

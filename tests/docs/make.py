@@ -185,6 +185,7 @@ SAYS: dict[str, dict[str, str]] = {
         "dimms_out": "How many of its DIMMs are not seated. Its tools report their slots as empty.",
         "odd_disks": "Its bays report removable disks. A 4 GB eMMC and a LUN over four paths come before them. From the start only.",
         "bios_lies": "Its BIOS accepts each setting and changes nothing.",
+        "updates": "What its BMC does with accepted firmware: `lies` (keeps the old one), `endless` (never ends), `forgets` (loses the task).",
         "raid_lies": "Its RAID controller accepts each order and makes no volume.",
         "wipe_lies": "Its disks accept each erase and keep their data.",
         "slow_disk": "Number of the disk that reads at a third of its siblings' speed. `-1`: none.",

@@ -23,7 +23,8 @@ from engine.racks.bmc.ipmi import LIES, LOCKED
 from engine.racks.bmc.label import About
 from engine.racks.bmc.redfish import BODY, HEAD, RedfishBmc, RedfishFarm, certificate
 from engine.racks.bmc.redfish_moods import ODDITIES
-from engine.racks.bmc.redfish_tree import RESET, SESSIONS, SYSTEM, Reply, Request, Tree
+from engine.racks.bmc.redfish_reply import Reply, Request
+from engine.racks.bmc.redfish_tree import RESET, SESSIONS, SYSTEM, Tree
 from engine.racks.orders import WrongOrder, mood
 
 ABOUT = About(guid=uuid.UUID("a1234567-89ab-cdef-a123-456789abcdef"), vendor="QEMU", product="Q35", serial="S1")

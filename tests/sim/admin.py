@@ -141,6 +141,7 @@ class Admin:
         jigs: dict[str, Any] = {
             "agent": self.mailbox,
             "local": SimLocal(sim, self.submit, self.scope, self.local),
+            "bmc": self.mailbox,  # the machine stands for its BMC
             "noop": NoopJig(self.submit),
         }
         # A machine that is not there has no Puppet, Chef or Python: its `attempt` takes these tasks, too, as in a rehearsal.

@@ -24,14 +24,14 @@ from hashlib import blake2b
 
 from ... import reasons
 from ...definitions import Json
-from ...model import Node, NodeRole
+from ...model import Node, NodeId, NodeRole
 from ...reasons import Reason, sentence
 from ..world.view import View
 from .choices import Choice, Left
 from .disks import Disk, twins
 from .inventory import inventory_of
 from .raid_choice import Chosen
-from .raid_wish import Wish, reports_of, wish_of
+from .raid_wish import BMC_ROLE, Wish, reports_of, wish_of
 from .wipe_choice import ROLE as WIPES
 from .wipe_choice import WANTED as WIPE_WANTED
 from .wipe_choice import wipe_choice
@@ -154,11 +154,19 @@ def raid_disks(view: View, node: Node, role: NodeRole, wanted: Json) -> Json:
         return None
     wish = raid_wish(view, node, wanted, must_be_blank(view, role))
     if wish is not None:
-        return _orders(wish, must_be_blank(view, role))
+        return _orders(wish, must_be_blank(view, role), wwns_by_bmc(view, node.id))
     found = member_choice(view, node, wanted)
     if found.refused is not None:
         return {"refused": sentence(found.refused), "members": []}
     return {"members": [_names(one) for one in found.taken], "blank": must_be_blank(view, role)}
+
+
+def wwns_by_bmc(view: View, node: NodeId) -> dict[tuple[str, str], str]:
+    """(controller, its members) of each volume that the node's BMC made -> the WWN by which the kernel shows it."""
+    role = view.node_roles.get((node, BMC_ROLE))
+    told = role.gave.get("raid-volumes-bmc") if role is not None else None
+    rows = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return {(str(one.get("controller")), str(one.get("line"))): str(one.get("wwn")) for one in rows if one.get("wwn")}
 
 
 def must_be_blank(view: View, role: NodeRole) -> bool:
@@ -176,7 +184,7 @@ def choice_for(view: View, node: Node, role: str, named: Json, wanted: Json) -> 
     match role:
         case "os-install":
             return root_choice(view, node, named)
-        case "raid-configure":
+        case "raid-configure" | "raid-bmc":
             level = wanted.get("level") if isinstance(wanted, dict) else ""
             other = isinstance(wanted, dict) and ("set" in wanted or "volumes" in wanted)
             return member_choice(view, node, wanted) if other or level in _LEVELS else Choice()
@@ -206,7 +214,7 @@ def _names(one: Disk) -> dict[str, Json]:
     return {"name": one.name, "wwn": one.wwn, "serial": one.serial, "path": one.path, "size": one.size}
 
 
-def _orders(wish: Wish, blank: bool) -> dict[str, Json]:
+def _orders(wish: Wish, blank: bool, wwns: dict[tuple[str, str], str]) -> dict[str, Json]:
     """`raid-disks` of several volumes, as the node's script reads it."""
     if wish.refused is not None:
         return {"refused": sentence(wish.refused), "members": []}
@@ -214,6 +222,7 @@ def _orders(wish: Wish, blank: bool) -> dict[str, Json]:
     members: list[Json] = []
     for one in wish.choice.volumes:
         volume = _volume(one, wish)
+        volume["wwn"] = wwns.get((volume["controller"], volume["line"]), "")
         volumes.append(volume)
         if not volume["controller"] and one.want.level != "jbod":
             members += [_names(wish.disks[drive.key]) for drive in (*one.members, *one.spares)]

@@ -23,7 +23,7 @@ Difference = Literal["same", "older", "newer", "unknown", "absent"]
 """What the machine has, compared with the wish."""
 
 
-class FirmwareWish(Struct, frozen=True, kw_only=True):
+class FirmwareWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     part: str
     version: str
     file: str = ""
@@ -34,6 +34,13 @@ class FirmwareWish(Struct, frozen=True, kw_only=True):
     """Pattern of the firmware's own name: a drive's or a card's model."""
     back: bool = False
     """Whether a newer version is replaced by this one."""
+    sha256: str = ""
+    """Of the file. Empty: it is not compared."""
+
+    @property
+    def in_band(self) -> bool:
+        """True if its file is one of fwupd's, which runs on the machine. All others go through the BMC."""
+        return self.file.endswith(".cab")
 
 
 class FirmwareDifference(Struct, frozen=True, kw_only=True):

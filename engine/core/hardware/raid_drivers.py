@@ -26,7 +26,7 @@ from ...reasons import Reason
 from .raid_choice import Chosen, WantedVolume
 from .raid_lines import drive_word, serial_word, volume_line
 
-TOOLS = ("storcli", "megacli", "ssacli")
+TOOLS = ("storcli", "megacli", "ssacli", "redfish")
 _WORD = re.compile(r"[A-Za-z0-9_:,=/.+@\[\]-]+")
 
 
@@ -231,4 +231,18 @@ _SSACLI = _Driver(
     None,
 )
 
-_DRIVERS = {"storcli": _STORCLI, "megacli": _MEGACLI, "ssacli": _SSACLI}
+# -- redfish: the node's BMC (role raid-bmc), which plans deletions by itself -------------------------------------------
+
+
+def _redfish_make(_controller: str, volume: Chosen) -> list[Step] | str:
+    return [Step(run=("make", volume.name), unless=volume_line(volume.want.level, _places(volume)))]
+
+
+_REDFISH = _Driver(
+    _redfish_make,
+    lambda _controller, volume: ("delete", volume.place),
+    lambda _controller, place: ("free", place),
+    None,
+)
+
+_DRIVERS = {"storcli": _STORCLI, "megacli": _MEGACLI, "ssacli": _SSACLI, "redfish": _REDFISH}

@@ -24,6 +24,8 @@ from .raid_choice import Candidate, Chosen, Medium, RaidChoice, choose_drives, w
 from .raid_drivers import TOOLS, Order, order_for
 
 MOST_REPORTS = 16
+BMC_LOOK, BMC_ROLE, BY_BMC = "raid-discover-bmc", "raid-bmc", "redfish"
+"""The roles that look at RAID controllers by the node's BMC and make their volumes, and what stands for their tool."""
 Key = tuple[str, str]
 _GOOD = ("online", "unused", "jbod", "spare")
 _NO_MDADM = ("raid50", "raid60")
@@ -49,17 +51,18 @@ class Wish(Struct, frozen=True, kw_only=True):
 
 
 def reports_of(view: View, node: NodeId) -> list[ToolReport]:
-    """What the node's role `raid-discover` reported last. An entry of another shape is left out."""
-    role = view.node_roles.get((node, "raid-discover"))
-    told = role.gave.get("raid-report") if role is not None else None
-    out = []
-    for item in told[:MOST_REPORTS] if isinstance(told, list) else ():
-        try:
-            one = convert(item, ToolReport)
-        except ValidationError:
-            continue
-        if one.tool in TOOLS:
-            out.append(one)
+    """What the node's roles `raid-discover-bmc` and `raid-discover` reported last. An entry of another shape is left out."""
+    out: list[ToolReport] = []
+    for name, attribute in ((BMC_LOOK, "raid-report-bmc"), ("raid-discover", "raid-report")):
+        role = view.node_roles.get((node, name))
+        told = role.gave.get(attribute) if role is not None else None
+        for item in told[:MOST_REPORTS] if isinstance(told, list) else ():
+            try:
+                one = convert(item, ToolReport)
+            except ValidationError:
+                continue
+            if one.tool in TOOLS and (one.tool == BY_BMC) == (name == BMC_LOOK):
+                out.append(one)
     return out
 
 
@@ -77,7 +80,7 @@ def wish_of(
     odd = next(((one, have) for one, have in read if isinstance(have, str)), None)
     if odd is not None:
         return Wish(refused=reasons.raid_report_odd(node=node, tool=odd[0].tool, controller=odd[0].controller, message=odd[1]))
-    there = [(one, have) for one, have in read if isinstance(have, Parts)]
+    there = _each_once([(one, have) for one, have in read if isinstance(have, Parts)])
     known: dict[Key, Disk] = {}
     candidates = [*_behind(there, known), *_plain(disks, there, known)]
     choice = choose_drives(node, volumes, candidates)
@@ -93,6 +96,12 @@ def wish_of(
     return Wish(choice=choice, disks=known, orders=orders, writes=writes)
 
 
+def _each_once(there: list[tuple[ToolReport, Parts]]) -> list[tuple[ToolReport, Parts]]:
+    """Without the reports of tools about drives that the BMC shows too: one of both makes the volumes, and the node has the role for it."""
+    by_bmc = {drive.serial for one, have in there if one.tool == BY_BMC for drive in have.drives if drive.serial}
+    return [(one, have) for one, have in there if one.tool == BY_BMC or not any(drive.serial in by_bmc for drive in have.drives)]
+
+
 def _written(volume: Chosen, one: Candidate, orders: tuple[Order, ...]) -> bool:
     """Whether anything is written to the drive. jbod leaves it as it is, where it is jbod already."""
     if volume.want.level != "jbod":
@@ -103,10 +112,11 @@ def _written(volume: Chosen, one: Candidate, orders: tuple[Order, ...]) -> bool:
 
 @lru_cache(maxsize=128)
 def _read(tool: str, text: str) -> Parts | str:
-    from ...readers.raid_formats import RAID_FORMATS  # nine readers, which a rack without RAID never needs
+    from ...readers import redfish_raid  # ten readers, which a rack without RAID never needs
+    from ...readers.raid_formats import RAID_FORMATS
 
     try:
-        return RAID_FORMATS[tool][1](text)
+        return redfish_raid.read(text) if tool == BY_BMC else RAID_FORMATS[tool][1](text)
     except Refused as refused:
         return str(refused)[:160]
 

@@ -23,6 +23,7 @@ from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
 from ..hardware import switch_ports
+from ..hardware.bios_ways import way_taken
 from ..hardware.burn_pairs import burn_in_peers
 from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
 from ..hardware.wipe_choice import WANTED, wipe_disks
@@ -48,7 +49,7 @@ KEPT: dict[str, Json] = {
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"install-disk", "raid-disks", "wipe-disks", "network-targets", "burn-in-peers"})
+DERIVED = frozenset({"bios-by", "install-disk", "raid-disks", "wipe-disks", "network-targets", "burn-in-peers"})
 """Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
 verify it."""
 
@@ -384,6 +385,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
     "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
+    "bios-by": lambda of: way_taken(of.view, of.node.id),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
     "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
     "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),

@@ -34,7 +34,7 @@ from .guards import delay, node_holder
 from .node_moves import NodeMove
 from .transitions import Move, claims, runs, suspended
 
-LOOKS = frozenset({"disks", "raid-report"})
+LOOKS = frozenset({"disks", "raid-report", "raid-report-bmc"})
 """Attributes that say which disks a machine has: what a person approved before is compared with what they say."""
 ASK = 30.0
 """Seconds beyond its time limit after which the engine asks about a silent attempt."""

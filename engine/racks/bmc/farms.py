@@ -13,6 +13,7 @@ from .commands import Chassis
 from .ipmi import BmcFarm, Mood, SimBmc
 from .label import About
 from .redfish import RedfishBmc, RedfishFarm, certificate
+from .redfish_insides import Insides
 from .session import ADMINISTRATOR
 
 BmcProtocol = Literal["ipmi", "redfish"]
@@ -54,8 +55,9 @@ class Bmcs:
         mood: Mood,
         about: About,
         mac: str,
+        insides: Insides | None = None,
     ) -> AnyBmc:
-        """`local`: where to bind for a port. Raises OSError if that is in use."""
+        """`local`: where to bind for a port. `insides`: what a BMC that speaks Redfish shows of them. Raises OSError if that is in use."""
         users = self._folder / "bmcs" / f"{mac.replace(':', '')}.json"
         where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
         if protocol == "ipmi":
@@ -63,7 +65,7 @@ class Bmcs:
         if self._redfish is None:
             self._redfish = RedfishFarm(certificate(self._folder))
             self._redfish.start()
-        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
+        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users, insides=insides)
 
     def close(self) -> None:
         self._ipmi.close()

@@ -5,7 +5,8 @@ A machine reaches its own BMC over the bus as always (`RedfishBmc.commands`, IPM
 
 Rules
 * No request stops the farm: bad ones are counted and answered, if at all, with 400.
-* Bounded: 16 connections per BMC, the others wait in the kernel's queue; 16 KiB of head, 64 KiB of body; 60 s without a request.
+* Bounded: 16 connections per BMC, the others wait in the kernel's queue; 16 KiB of head, 64 KiB of body (a file of firmware: 16 MiB);
+  60 s without a request.
 * A dead BMC accepts the connection and sends nothing, not even TLS. Lost packets cost a TCP connection only time: 0.2 s each.
 * Any thread may change a mood at any time; it holds from the next request. Only the farm's thread calls a chassis.
 
@@ -40,11 +41,13 @@ from .accounts import Accounts
 from .commands import Commands
 from .ipmi import OBEDIENT, Chassis, Counters, Mood
 from .label import About
+from .redfish_insides import PUSH, Inside, Insides
 from .redfish_moods import ODDITIES, Odd, Tasks
-from .redfish_tree import RESET, SYSTEM, Reply, Request, Tree
+from .redfish_reply import ROOT, Reply, Request
+from .redfish_tree import RESET, SYSTEM, Tree
 
 log = logging.getLogger(__name__)
-HEAD, BODY = 16 * 1024, 64 * 1024
+HEAD, BODY, IMAGE = 16 * 1024, 64 * 1024, 16 << 20
 _CONNECTIONS, _IDLE_S, _CLOSE_S, _RESEND_S = 16, 60.0, 2.0, 0.2
 _REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 
@@ -113,6 +116,7 @@ class RedfishFarm:
         about: About | None = None,
         mac: bytes = b"",
         users: Path | None = None,
+        insides: Insides | None = None,
     ) -> RedfishBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
@@ -124,7 +128,8 @@ class RedfishFarm:
         about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
         accounts = Accounts(chassis, users)
         commands = Commands(chassis, about, host, mac or b"\x02" + seed[16:21], accounts)
-        tree = Tree(chassis, about, lambda: commands.system_name.decode("ascii", "replace"), accounts)
+        inside = Inside(insides) if insides is not None else None
+        tree = Tree(chassis, about, lambda: commands.system_name.decode("ascii", "replace"), accounts, inside)
         bmc = RedfishBmc(listener, tree, commands, mood)
         self.bmcs.add(bmc)
         self._loop.call_soon_threadsafe(self._begin, bmc)
@@ -244,6 +249,11 @@ class RedfishFarm:
         tree = bmc.tree
         tree.lying, tree.locked = bmc.mood.kind == "lies", bmc.mood.kind == "locked"
         logins, refused = tree.logins, tree.refused
+        if tree.inside is not None and tree.inside.deaf:  # it starts again
+            tree.inside.deaf -= request.path.rstrip("/") == ROOT  # how each call to a BMC begins
+            tree.sessions.clear()
+            tree.inside.woke()
+            return Reply(status=0)
         try:
             odd = bmc.odd()
             reply = odd.before(request)
@@ -289,7 +299,7 @@ async def _read(reader: asyncio.StreamReader) -> Request | None:
             raise Malformed("header")
         headers[name.strip().lower()] = value.strip()
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > BODY or "transfer-encoding" in headers:
+    if not length.isdecimal() or int(length) > (IMAGE if words[1] == PUSH else BODY) or "transfer-encoding" in headers:
         raise Malformed("body")
     return Request(method=words[0], path=words[1], headers=headers, body=await reader.readexactly(int(length)))
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from .redfish_tree import BOOT, CHASSIS, MANAGER, RESET, ROOT, SESSIONS, SYSTEM, Reply, Request, Tree, refusal
+from .redfish_reply import ROOT, Reply, Request, refusal
+from .redfish_tree import BOOT, CHASSIS, MANAGER, RESET, SESSIONS, SYSTEM, Tree
 
 SETTINGS, TASK, DPU = f"{SYSTEM}/Settings", f"{ROOT}/TaskService/Tasks/7/Monitor", f"{ROOT}/Systems/DPU"
 BROKEN_OFF = Reply(status=0)

@@ -16,18 +16,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import json
 from collections.abc import Callable
-from typing import Any
-
-from msgspec import Struct
 
 from .accounts import Accounts
 from .commands import Chassis
 from .label import About
+from .redfish_insides import Inside
+from .redfish_reply import ROOT, Json, Reply, Request, collection, etag_of, link, object_in, refusal
 
-ROOT = "/redfish/v1"
 SYSTEM, CHASSIS, MANAGER = f"{ROOT}/Systems/1", f"{ROOT}/Chassis/1", f"{ROOT}/Managers/1"
 SESSIONS = f"{ROOT}/SessionService/Sessions"
 RESET, RESET_INFO = f"{SYSTEM}/Actions/ComputerSystem.Reset", f"{SYSTEM}/ResetActionInfo"
@@ -42,24 +38,6 @@ BOOT = {
     "BootSourceOverrideMode": ("Legacy", "UEFI"),
 }
 
-Json = Any
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    method: str
-    path: str
-    """With its query."""
-    headers: dict[str, str] = {}
-    """By names in lower case."""
-    body: bytes = b""
-
-
-class Reply(Struct, frozen=True, kw_only=True):
-    status: int
-    body: Json = None
-    """An object; text is sent as XML, octets as they are; None: nothing."""
-    headers: dict[str, str] = {}
-
 
 class _Session:
     def __init__(self, number: int, token: str, now: float) -> None:
@@ -69,8 +47,17 @@ class _Session:
 class Tree:
     """The service of one BMC. `lying` and `locked` are set by its mood before each call."""
 
-    def __init__(self, chassis: Chassis, about: About, host_name: Callable[[], str] = str, accounts: Accounts | None = None) -> None:
-        """`host_name`: what the machine wrote as its name, by IPMI. `accounts`: those of IPMI; None: the one on the label."""
+    def __init__(
+        self,
+        chassis: Chassis,
+        about: About,
+        host_name: Callable[[], str] = str,
+        accounts: Accounts | None = None,
+        inside: Inside | None = None,
+    ) -> None:
+        """`host_name`: what the machine wrote as its name, by IPMI. `accounts`: those of IPMI; None: the one on the label. `inside`: BIOS,
+        firmware and drives; None: the service shows none."""
+        self.inside = inside
         self.accounts = accounts or Accounts(chassis)
         self.host_name = host_name
         self.chassis = chassis
@@ -96,12 +83,15 @@ class Tree:
         if not (path in ("/redfish", ROOT, f"{ROOT}/$metadata", f"{ROOT}/odata") or self._knows(request, now)):
             refused = refusal(401, "InsufficientPrivilege", "The request needs a session or an account.")
             return Reply(status=401, body=refused.body, headers={"WWW-Authenticate": 'Basic realm="BMC"'})
+        inside = self.inside.answer(request, path, self.lying) if self.inside is not None else None
+        if inside is not None:
+            return inside
         found = self._resource(path)
         if found is None and path != RESET:
             return refusal(404, "ResourceMissingAtURI", f"The resource at the URI {path[:100]} was not found.")
         match request.method, path:
             case (("GET" | "HEAD"), _) if found is not None:
-                tag = {"ETag": _etag(found)} if isinstance(found, dict) and path != "/redfish" else {}
+                tag = {"ETag": etag_of(found)} if isinstance(found, dict) and path != "/redfish" else {}
                 return Reply(status=200, body=found, headers=tag)
             case "PATCH", _ if path == SYSTEM:
                 return self._change(request)
@@ -120,7 +110,7 @@ class Tree:
         """A new session, which is asked for without one (13.3.4.2)."""
         if (request.method, path) not in (("POST", SESSIONS), ("POST", f"{SESSIONS}/Members")):
             return None
-        asked = _object(request.body)
+        asked = object_in(request.body)
         if asked is None:
             return refusal(400, "MalformedJSON", "The request body is no JSON object.")
         if not self._is_account(str(asked.get("UserName", "")), str(asked.get("Password", ""))):
@@ -164,9 +154,9 @@ class Tree:
     def _change(self, request: Request) -> Reply:
         """PATCH of the system (7.8). Changes nothing unless all of it is possible."""
         wanted = request.headers.get("if-match", "*")
-        if wanted not in ("*", _etag(self._system())):
+        if wanted not in ("*", etag_of(self._system())):
             return refusal(412, "PreconditionFailed", "The ETag supplied did not match.")
-        asked = _object(request.body)
+        asked = object_in(request.body)
         if not asked:
             return refusal(400, "MalformedJSON", "The request body is no JSON object, or an empty one.")
         for name, value in asked.items():
@@ -182,7 +172,7 @@ class Tree:
             if "LocationIndicatorActive" in asked:
                 self.chassis.light.identify(-1 if asked["LocationIndicatorActive"] else 0)
         found = self._system()
-        return Reply(status=200, body=found, headers={"ETag": _etag(found)})
+        return Reply(status=200, body=found, headers={"ETag": etag_of(found)})
 
     def order_boot(self, asked: dict[str, str]) -> None:
         boot = {name: shown for name, shown in self.boot().items() if name in BOOT} | asked
@@ -196,7 +186,7 @@ class Tree:
     def _reset(self, request: Request) -> Reply:
         if request.method != "POST":
             return refusal(405, "OperationNotAllowed", "An action is asked for by POST.")
-        kind = (_object(request.body) or {}).get("ResetType")
+        kind = (object_in(request.body) or {}).get("ResetType")
         if not isinstance(kind, str) or kind not in _RESETS:
             return refusal(400, "ActionParameterNotSupported", "ResetType is missing, or not one of those that are allowed.")
         if kind in _NEEDS_POWER and not self.chassis.power_state():
@@ -223,11 +213,12 @@ class Tree:
             "Name": "Root Service",
             "RedfishVersion": "1.8.0",
             "UUID": str(self.about.guid),
-            "Systems": _link(f"{ROOT}/Systems"),
-            "Chassis": _link(f"{ROOT}/Chassis"),
-            "Managers": _link(f"{ROOT}/Managers"),
-            "SessionService": _link(f"{ROOT}/SessionService"),
-            "Links": {"Sessions": _link(SESSIONS)},
+            "Systems": link(f"{ROOT}/Systems"),
+            "Chassis": link(f"{ROOT}/Chassis"),
+            "Managers": link(f"{ROOT}/Managers"),
+            "SessionService": link(f"{ROOT}/SessionService"),
+            "Links": {"Sessions": link(SESSIONS)},
+            **(self.inside.of_root() if self.inside is not None else {}),
         }
 
     def _system(self) -> Json:
@@ -247,7 +238,8 @@ class Tree:
             "PowerState": "On" if self.chassis.power_state() else "Off",
             "Boot": self.boot(),
             "LocationIndicatorActive": self.chassis.light.shown != "off",
-            "Links": {"Chassis": [_link(CHASSIS)], "ManagedBy": [_link(MANAGER)]},
+            "Links": {"Chassis": [link(CHASSIS)], "ManagedBy": [link(MANAGER)]},
+            **(self.inside.of_system() if self.inside is not None else {}),
             "Actions": {"#ComputerSystem.Reset": {"target": RESET, "@Redfish.ActionInfo": RESET_INFO}},
         }
 
@@ -285,7 +277,7 @@ class Tree:
             "SerialNumber": about.serial or None,
             "Status": {"State": "Enabled", "Health": "OK"},
             "PowerState": "On" if self.chassis.power_state() else "Off",
-            "Links": {"ComputerSystems": [_link(SYSTEM)], "ManagedBy": [_link(MANAGER)]},
+            "Links": {"ComputerSystems": [link(SYSTEM)], "ManagedBy": [link(MANAGER)]},
         }
 
     def _manager(self) -> Json:
@@ -295,10 +287,10 @@ class Tree:
             "Id": "1",
             "Name": "Manager",
             "ManagerType": "BMC",
-            "FirmwareVersion": "1.0",
+            "FirmwareVersion": self.inside.machine.versions().get("bmc", "1.0") if self.inside is not None else "1.0",
             "Status": {"State": "Enabled", "Health": "OK"},
             "PowerState": "On",
-            "Links": {"ManagerForServers": [_link(SYSTEM)], "ManagerForChassis": [_link(CHASSIS)]},
+            "Links": {"ManagerForServers": [link(SYSTEM)], "ManagerForChassis": [link(CHASSIS)]},
         }
 
     def _session_service(self) -> Json:
@@ -309,7 +301,7 @@ class Tree:
             "Name": "Session Service",
             "ServiceEnabled": True,
             "SessionTimeout": int(_IDLE_S),
-            "Sessions": _link(SESSIONS),
+            "Sessions": link(SESSIONS),
         }
 
     def _session(self, session: _Session) -> Json:
@@ -322,16 +314,16 @@ class Tree:
         }
 
     def _sessions(self) -> Json:
-        return _collection(SESSIONS, "SessionCollection", [f"{SESSIONS}/{one.number}" for one in self.sessions.values()])
+        return collection(SESSIONS, "SessionCollection", [f"{SESSIONS}/{one.number}" for one in self.sessions.values()])
 
     _RESOURCES: dict[str, Callable[[Tree], Json]] = {
         "/redfish": lambda _: {"v1": f"{ROOT}/"},
         ROOT: _service_root,
         f"{ROOT}/odata": lambda tree: _odata(tree._service_root()),
         f"{ROOT}/$metadata": lambda _: _metadata(),
-        f"{ROOT}/Systems": lambda _: _collection(f"{ROOT}/Systems", "ComputerSystemCollection", [SYSTEM]),
-        f"{ROOT}/Chassis": lambda _: _collection(f"{ROOT}/Chassis", "ChassisCollection", [CHASSIS]),
-        f"{ROOT}/Managers": lambda _: _collection(f"{ROOT}/Managers", "ManagerCollection", [MANAGER]),
+        f"{ROOT}/Systems": lambda _: collection(f"{ROOT}/Systems", "ComputerSystemCollection", [SYSTEM]),
+        f"{ROOT}/Chassis": lambda _: collection(f"{ROOT}/Chassis", "ChassisCollection", [CHASSIS]),
+        f"{ROOT}/Managers": lambda _: collection(f"{ROOT}/Managers", "ManagerCollection", [MANAGER]),
         f"{ROOT}/SessionService": _session_service,
         SYSTEM: _system,
         RESET_INFO: _reset_info,
@@ -354,6 +346,17 @@ _SCHEMAS = (
     "Session",
     "ActionInfo",
     "Message",
+    "Bios",
+    "AttributeRegistry",
+    "UpdateService",
+    "SoftwareInventory",
+    "TaskService",
+    "Task",
+    "StorageCollection",
+    "Storage",
+    "Drive",
+    "VolumeCollection",
+    "Volume",
 )
 
 
@@ -378,37 +381,9 @@ def _odata(root: dict[str, Json]) -> Json:
     return {"@odata.context": f"{ROOT}/$metadata", "value": rows}
 
 
-def _collection(path: str, kind: str, members: list[str]) -> Json:
-    name = kind.removesuffix("Collection") + " Collection"
-    rows = [_link(one) for one in members]
-    return {"@odata.type": f"#{kind}.{kind}", "@odata.id": path, "Name": name, "Members": rows, "Members@odata.count": len(rows)}
-
-
-def _link(path: str) -> dict[str, str]:
-    return {"@odata.id": path}
-
-
-def _etag(body: Json) -> str:
-    return f'"{hashlib.blake2b(json.dumps(body, sort_keys=True).encode(), digest_size=8).hexdigest()}"'
-
-
-def _object(body: bytes) -> dict[str, Json] | None:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _allowed(path: str) -> str:
     if path == RESET:
         return "POST"
     if path == SESSIONS:
         return "GET, HEAD, POST"
     return "GET, HEAD, PATCH" if path == SYSTEM else "GET, HEAD, DELETE" if path.startswith(SESSIONS + "/") else "GET, HEAD"
-
-
-def refusal(status: int, code: str, words: str) -> Reply:
-    """An error response (8.6)."""
-    told = {"@odata.type": "#Message.v1_1_1.Message", "MessageId": f"Base.1.8.{code}", "Message": words, "MessageSeverity": "Critical"}
-    return Reply(status=status, body={"error": {"code": f"Base.1.8.{code}", "message": words, "@Message.ExtendedInfo": [told]}})

@@ -26,6 +26,7 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct, structs
 
 from ..counters import Counters
+from .families import BIOS_VERSIONS, VERSIONS
 from .nonvolatile import Disk, NonVolatile, NonVolatileFile, System, Volume
 from .spec import DiskDef, Faults, Hardware, Nic, SimulatedRackSpec, another_board, home_ports
 from .switch import telephone
@@ -276,40 +277,38 @@ class Machine:
     def _disks(self) -> Iterator[DiskView]:
         by_serial = {disk.serial: disk for disk in self.hardware.disks}
         members = {serial for volume in self.nonvolatile.volumes for serial in volume.disks}
-        for volume in self.nonvolatile.volumes:
+        for number, volume in enumerate(self.nonvolatile.volumes):
             first = by_serial[volume.disks[0]]
-            yield DiskView(volume.name, volume.disk.serial, volume.size, first.rotational, "raid", volume.disk)
+            name, wwn = (self._shown_as(number), f"naa.{volume.wwn}") if volume.wwn else (volume.name, "")
+            yield DiskView(name, volume.disk.serial, volume.size, first.rotational, "raid", volume.disk, wwn)
         for one in self.hardware.disks:
             if one.serial not in members:
                 found = self.nonvolatile.disks[one.serial]
                 yield DiskView(one.name, one.serial, one.size, one.rotational, one.transport, found, one.wwn)
 
+    def _shown_as(self, number: int) -> str:
+        """The kernel's name of that volume, which a RAID controller shows as a disk."""
+        return f"sd{chr(97 + len(self.hardware.disks) + number)}"
+
     def listed(self, running: bool = False) -> list[Json]:
         """The output of `images/node/disks list` for its disks, without software RAID volumes. `running`: the installed system
         asks, which its disk holds."""
         holds = {serial for volume in self.nonvolatile.volumes if volume.disk.system is not None for serial in volume.disks}
-        return [
-            {
-                "name": about.name,
-                "size": about.size,
-                "serial": about.serial,
-                "rotational": about.rotational,
-                "signature": disk.signature,
-                "transport": about.transport,
-                "wwn": about.wwn,
-                "path": about.path,
-                "paths": list(about.paths or (about.name,)),
-                "remote": about.transport == "fc",
-                "removable": about.removable,
-                "logical": 512,
-                "physical": 4096 if about.rotational else 512,
-                "read_only": False,
-                "model": "",
-                "state": "",
-                "used": "/" if running and (disk.system is not None or about.serial in holds) else "",
-            }
+        hidden = {serial for volume in self.nonvolatile.volumes if volume.wwn for serial in volume.disks}
+        rows = [
+            _row(about, disk, running and (disk.system is not None or about.serial in holds))
             for about, disk in self.physical()
+            if about.serial not in hidden
         ]
+        return rows + [_row(about, disk, running and disk.system is not None) for about, disk in self._shown_volumes()]
+
+    def _shown_volumes(self) -> Iterator[tuple[DiskDef, Disk]]:
+        """The volumes of a RAID controller, as the kernel sees them."""
+        for number, volume in enumerate(self.nonvolatile.volumes):
+            if volume.wwn:
+                name, wwn = self._shown_as(number), f"naa.{volume.wwn}"
+                path = f"pci-0000:18:00.0-scsi-0:2:{number}:0"
+                yield DiskDef(name=name, serial="", size=volume.size, rotational=True, transport="scsi", wwn=wwn, path=path), volume.disk
 
     def disk_named(self, names: Json) -> DiskView | None:
         """The disk that these names (`name`, `wwn`, `serial`) mean now; a volume by its name."""
@@ -351,11 +350,11 @@ class Machine:
         return volume
 
     def drop_volumes(self) -> None:
-        """Takes all volumes apart: their content is gone, and their disks are blank."""
-        for volume in self.nonvolatile.volumes:
+        """Takes all volumes of the operating system apart: their content is gone, and their disks are blank."""
+        for volume in [one for one in self.nonvolatile.volumes if not one.wwn]:
             for serial in volume.disks:
                 self.nonvolatile.disks[serial].signature = ""
-        self.nonvolatile.volumes.clear()
+            self.nonvolatile.volumes.remove(volume)
         self.save()
 
     @property
@@ -368,11 +367,17 @@ class Machine:
     def self_test(self) -> None:
         """The firmware's start: it takes over the ordered settings."""
         self.nonvolatile.boots += 1
-        if self.nonvolatile.bios_pending:
-            if not self.faults.bios_lies:
-                self.nonvolatile.bios.update(self.nonvolatile.bios_pending)
-            self.nonvolatile.bios_pending.clear()
+        waiting, self.nonvolatile.bios_pending = self.nonvolatile.bios_pending, {}  # its BMC's thread may add some now
+        if not self.faults.bios_lies:
+            self.nonvolatile.bios.update(waiting)
+        staged, self.nonvolatile.firmware_pending = self.nonvolatile.firmware_pending, {}
+        if not self.faults.updates:
+            self.nonvolatile.firmware = {**self.nonvolatile.firmware, **staged}
         self.save()
+
+    def versions(self) -> dict[str, str]:
+        """Part -> version of its firmware."""
+        return {"bios": BIOS_VERSIONS[self.hardware.firmware], **VERSIONS, **self.nonvolatile.firmware}
 
     # -- links ----------------------------------------------------------------------------------------------------
 
@@ -384,3 +389,26 @@ class Machine:
     def clock(self, boot_id: str) -> int:
         """Seconds since 1970 by its own clock, as that boot found it."""
         return int(time.time()) + (self.faults.clock_s if self.clock_set_in in ("", boot_id) else 0)
+
+
+def _row(about: DiskDef, disk: Disk, used: bool) -> Json:
+    """A disk in the output of `images/node/disks list`."""
+    return {
+        "name": about.name,
+        "size": about.size,
+        "serial": about.serial,
+        "rotational": about.rotational,
+        "signature": disk.signature,
+        "transport": about.transport,
+        "wwn": about.wwn,
+        "path": about.path,
+        "paths": list(about.paths or (about.name,)),
+        "remote": about.transport == "fc",
+        "removable": about.removable,
+        "logical": 512,
+        "physical": 4096 if about.rotational else 512,
+        "read_only": False,
+        "model": "",
+        "state": "",
+        "used": "/" if used else "",
+    }

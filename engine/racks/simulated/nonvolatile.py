@@ -96,6 +96,8 @@ class Volume(Struct, kw_only=True):
     """Serials of its members."""
     size: int
     disk: Disk
+    wwn: str = ""
+    """Hexadecimal digits, if a RAID controller made it and shows it as a disk. Empty: the operating system made it."""
 
 
 class NonVolatile(Struct, kw_only=True):
@@ -106,6 +108,10 @@ class NonVolatile(Struct, kw_only=True):
     bios: dict[str, str] = {}
     bios_pending: dict[str, str] = {}
     """Settings that the firmware applies at its next self test."""
+    firmware: dict[str, str] = {}
+    """Part -> version that replaced the factory's."""
+    firmware_pending: dict[str, str] = {}
+    """Versions that the next self test brings in."""
     disks: dict[str, Disk] = {}
     """By serial."""
     volumes: list[Volume] = []

@@ -29,6 +29,7 @@ from ..orders import WrongOrder, mood
 from ..repair import HEALTHY, SERVER, Cabling, away, cabling, repairable, straightened
 from ..scenario import Action, DropSsh, Power, Scenario, SetFault, SetRogue, Swap
 from . import behaviours
+from .insides import MachineInsides
 from .machine import Machine, Pace
 from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
@@ -152,6 +153,7 @@ class SimulatedRack:
             mood=mood(faults.bmc),
             about=About(guid=uuid.UUID(one.uuid), vendor=one.vendor, product=one.product, serial=one.serial),
             mac=one.bmc_mac,
+            insides=MachineInsides(runner.machine, loop),
         )
         machine = runner.machine
         machine.bmc = lambda *asked: in_band(bmc)(*asked) if bmc.mood.kind != "dead" else None

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 DIMM_MB = 16384
 MOST_DIMMS = 32
-BIOS = {"bios": "2.4.1", "efi": "2.10.2"}
 
 
 def bundle(machine: Machine) -> str:
@@ -42,7 +41,7 @@ def packed(files: Mapping[str, str]) -> str:
 def reports(machine: Machine) -> dict[str, str]:
     """Name of a report -> its text."""
     one = machine.hardware
-    found = {"node-facts": _facts(one), "dmidecode": _dmidecode(one, machine.faults.dimms_out)}
+    found = {"node-facts": _facts(one), "dmidecode": _dmidecode(one, machine.faults.dimms_out, machine.versions()["bios"])}
     for about, _ in machine.physical():
         if about.transport != "fc":
             found[f"smartctl-json@{about.name}"] = _smartctl(about)
@@ -55,11 +54,11 @@ def _facts(one: Hardware) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _dmidecode(one: Hardware, out: int) -> str:
+def _dmidecode(one: Hardware, out: int, version: str) -> str:
     many = max(min(one.memory_mb // DIMM_MB, MOST_DIMMS), 1)
     size = one.memory_mb // many
     blocks = [
-        _block(0, "BIOS Information", {"Vendor": one.vendor, "Version": BIOS[one.firmware], "Release Date": "03/14/2024"}),
+        _block(0, "BIOS Information", {"Vendor": one.vendor, "Version": version, "Release Date": "03/14/2024"}),
         _block(
             1,
             "System Information",

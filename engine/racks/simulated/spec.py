@@ -22,10 +22,14 @@ import yaml
 from msgspec import Struct, field
 
 from ...plan import SPEEDS
+from .families import BIOS, FAMILIES, Family
 
 PORTS = 8
 """Most ports of one speed: the functions of a PCI device."""
 
+_BAYS = 24
+
+UPDATES = ("lies", "endless", "forgets")
 Level = Literal["raid0", "raid1", "raid10", "jbod", "none"]
 
 
@@ -60,6 +64,9 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Its bays report removable disks. An eMMC of 4 GB and a LUN over four paths come before them. From the start only."""
     bios_lies: bool = False
     """Its BIOS accepts each setting and changes nothing."""
+    updates: str = ""
+    """One of UPDATES: what its BMC does with firmware that it accepted. It keeps the old one and says that it is done (`lies`), works on it
+    for ever (`endless`), or forgets its task (`forgets`)."""
     raid_lies: bool = False
     """Its RAID controller accepts each order and makes no volume."""
     wipe_lies: bool = False
@@ -221,96 +228,6 @@ class Hardware(Struct, frozen=True, kw_only=True):
     """Window size that its ROM asks for (RFC 7440). 1: it does not know the option."""
 
 
-class _Family(Struct, frozen=True, kw_only=True):
-    vendor: str
-    product: str
-    firmware: Literal["bios", "efi"]
-    firmware_s: tuple[float, float]
-    memory_mb: int
-    cpus: int
-    disks: int
-    disk_size: int
-    rotational: bool
-    transport: str
-    nics: tuple[str, str]
-    driver: str
-    kexec: bool = True
-
-
-_BAYS = 24
-_FAMILIES = (
-    _Family(
-        vendor="Dell Inc.",
-        product="PowerEdge R640",
-        firmware="efi",
-        firmware_s=(75, 110),
-        memory_mb=196608,
-        cpus=40,
-        disks=4,
-        disk_size=480_103_981_056,
-        rotational=False,
-        transport="sas",
-        nics=("eno1", "eno2"),
-        driver="bnxt_en",
-    ),
-    _Family(
-        vendor="HPE",
-        product="ProLiant DL360 Gen10",
-        firmware="efi",
-        firmware_s=(90, 120),
-        memory_mb=131072,
-        cpus=32,
-        disks=4,
-        disk_size=960_197_124_096,
-        rotational=False,
-        transport="sata",
-        nics=("ens1f0", "ens1f1"),
-        driver="i40e",
-    ),
-    _Family(
-        vendor="Supermicro",
-        product="SYS-6029P-TR",
-        firmware="bios",
-        firmware_s=(60, 80),
-        memory_mb=98304,
-        cpus=24,
-        disks=8,
-        disk_size=4_000_787_030_016,
-        rotational=True,
-        transport="sas",
-        nics=("enp3s0f0", "enp3s0f1"),
-        driver="ixgbe",
-    ),
-    _Family(
-        vendor="Quanta",
-        product="D51B-1U",
-        firmware="bios",
-        firmware_s=(60, 95),
-        memory_mb=65536,
-        cpus=16,
-        disks=4,
-        disk_size=1_000_204_886_016,
-        rotational=True,
-        transport="sata",
-        nics=("eth0", "eth1"),
-        driver="igb",
-        kexec=False,
-    ),
-)
-
-_BIOS = {
-    "virtualization": "disabled",
-    "sriov": "disabled",
-    "hyperthreading": "enabled",
-    "power-profile": "balanced",
-    "numa": "enabled",
-    "turbo": "enabled",
-    "serial-console": "disabled",
-    "boot-order": "network,disk",
-    "after-power-loss": "last",
-}
-
-
 def tree(text: str) -> Any:
     """What a YAML text says, as maps, lists and words. Raises RackFileWrong."""
     try:
@@ -339,6 +256,8 @@ def parse(text: str) -> SimulatedRackSpec:
     if (found.lane is None) != found.namespace:
         raise RackFileWrong("either `lane` or `namespace` must be given - at `$`")
     for name, faults in found.faults.items():
+        if faults.updates not in ("", *UPDATES):
+            raise RackFileWrong(f"updates must be {', '.join(UPDATES)} or empty, not {faults.updates[:40]!r} - at `$.faults.{name}`")
         if not 1 <= faults.bmc_channel <= 11:
             raise RackFileWrong(f"bmc_channel must be 1 to 11, not {faults.bmc_channel} - at `$.faults.{name}`")
     names = {f"m{i}" for i in range(1, found.nodes + 1)}
@@ -391,7 +310,7 @@ def home_ports(spec: SimulatedRackSpec, number: int) -> dict[str, str]:
 
 def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
     rng = random.Random(f"{spec.seed}/{number}")
-    family = _FAMILIES[(number - 1) % len(_FAMILIES)]
+    family = FAMILIES[(number - 1) % len(FAMILIES)]
     name = f"m{number}"
     own = spec.machines.get(name, Own())
     sizes = [family.disk_size] * family.disks if own.disks_mb is None else [size << 20 for size in own.disks_mb][:_BAYS]
@@ -429,7 +348,7 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
             )
             for i, size in enumerate(sizes)
         ),
-        bios={**_BIOS, "boot-mode": "uefi" if family.firmware == "efi" else "legacy"},
+        bios={**BIOS, "boot-mode": "uefi" if family.firmware == "efi" else "legacy"},
         bmc_address=str(IPv4Address(spec.bmc.first) + number - 1),
         bmc_protocol=spec.bmc.spoken(number),
         bmc_mac=mac(0xFF),
@@ -438,7 +357,7 @@ def _machine(spec: SimulatedRackSpec, number: int) -> Hardware:
     )
 
 
-def _ports(spec: SimulatedRackSpec, family: _Family, number: int, mac: Callable[[int], str]) -> tuple[Nic, ...]:
+def _ports(spec: SimulatedRackSpec, family: Family, number: int, mac: Callable[[int], str]) -> tuple[Nic, ...]:
     """The ports of a machine. Those of the first speed end in `tor1`, `tor2`, ..., those of another one in `tor1-25g`, `tor2-25g`, ..."""
     made = [(name, f"1g{i}", 10_000, f"0000:3b:00.{i}", f"tor{i + 1}") for i, name in enumerate(family.nics)]
     if spec.ports:
