@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,22 @@ def test_kvm_is_taken_where_it_is(tmp_path: Path) -> None:
     assert [nova_compute.virt_type(wanted, missing) for wanted in ("auto", "qemu")] == ["qemu", "qemu"]
     with pytest.raises(Fault, match="BIOS"):
         nova_compute.virt_type("kvm", missing)
+
+
+def test_only_nova_gets_the_socket_of_the_switch(tmp_path: Path) -> None:
+    there, group = tmp_path / "db.sock", grp.getgrgid(tmp_path.stat().st_gid).gr_name
+    with pytest.raises(Fault, match="does ovsdb-server run"):
+        nova_compute.shut(there, group)
+    there.write_text("")
+    with pytest.raises(Fault, match="no socket"):
+        nova_compute.shut(there, group)
+    there.unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(there))
+        for mode, word in ((0o750, "mode 750"), (0o777, "mode 777"), (0o770, "")):
+            there.chmod(mode)
+            assert word in nova_compute.shut(there, group)
+            assert bool(nova_compute.shut(there, group)) == bool(word)
 
 
 def test_the_bridge_outside_gets_the_port_only_if_there_is_one() -> None:
