@@ -24,6 +24,8 @@ ORDER = [
     ("swift-proxy", "retriever"),
 ]
 """Each is done on all its nodes before the other begins anywhere."""
+OF_A_CLUSTER = ("swift-rings", "swift-servers", "swift-proxy")
+"""These run again when one more storage node comes. Their last run begins after the others are done."""
 
 
 @pytest.mark.parametrize(("name", "nodes"), [("openstack-one", 1), ("openstack-six", 6)])
@@ -39,7 +41,7 @@ def test_a_shipped_cloud_becomes_validated(store: Path, name: str, nodes: int) -
             if words[-1:] == ["active"]:
                 ended[words[0]] = number
             elif words[-1:] == ["transition"]:
-                begun.setdefault(words[0], number)
+                begun[words[0]] = number if words[0] in OF_A_CLUSTER else begun.get(words[0], number)
     wrong = [pair for pair in ORDER if ended[pair[0]] > begun[pair[1]]]
     assert not wrong
     states = [row for row in crowbar(store, "deployment", "list", "--json").lines if row.get("name") == "cloud"]
