@@ -1,6 +1,6 @@
 """Nova's agent on a compute node, with libvirt. What it writes is read after the controller's file, if one node is both.
 
-Nova plugs the ports of its servers into Open vSwitch's database. ovsdb-server makes its socket for root, with the mode 0750, and a connection
+Nova plugs the ports of its servers into Open vSwitch's database. ovsdb-server makes its socket for root, with the mode 0750. A connection
 needs the right to write. So the group nova gets it, after each start of ovsdb-server. A port of TCP would take commands of everybody on the
 node.
 """
