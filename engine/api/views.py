@@ -43,6 +43,7 @@ from ..views.attribute_view import AttributeRow, deployment_attributes, node_att
 from ..views.cables import WrongCable, wrong_cables
 from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
+from ..views.critical_path import CriticalPath, critical_path
 from ..views.estimate import Estimate, estimate
 from ..views.explain import layers_in_line
 from ..views.follow import Follower
@@ -114,6 +115,7 @@ __all__ = [
     "Chart",
     "ChartView",
     "Column",
+    "CriticalPath",
     "DecodedPacket",
     "Decoder",
     "DeploymentView",
@@ -198,6 +200,7 @@ __all__ = [
     "cells",
     "columns",
     "committed",
+    "critical_path",
     "deployment_attributes",
     "disks",
     "done",
