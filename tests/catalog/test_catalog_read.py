@@ -68,6 +68,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "banner",
         "package-sources",
         "gunicorn-wheels",
+        "placement-wheels",
         "switch-ports",
         "switch-addresses",
         "about-page",
