@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.api.control import StoreError, held
 from engine.api.views import (
@@ -118,17 +119,17 @@ def records(where: Path) -> tuple[dict[str, Node], dict[tuple[str, str], NodeRol
     """Nodes and node roles of a store or of an exported journal, as they are now. Raises StoreError."""
     with JournalFile(where) if where.is_file() else Store.read(where) as journal:
         base, seq = journal.base()
-        nodes, roles = dict(base["nodes"]), dict(base["node_roles"])
+        tables: dict[str, dict[Any, Any]] = {name: dict(base[name]) for name in ("nodes", "node_roles")}
         while rows := journal.journal(seq, 1000):
-            for row in rows:
-                for table, key, record in row.changes():
-                    into: dict[object, object] | None = {"nodes": nodes, "node_roles": roles}.get(table)
-                    if into is not None and record is None:
-                        into.pop(key, None)
-                    elif into is not None:
-                        into[key] = record
+            for table, key, record in (change for row in rows for change in row.changes()):
+                if table not in tables:
+                    continue
+                if record is None:
+                    tables[table].pop(key, None)
+                else:
+                    tables[table][key] = record
             seq = rows[-1].seq
-    return nodes, roles
+    return tables["nodes"], tables["node_roles"]
 
 
 def read(where: Path) -> ChartView:
