@@ -292,9 +292,7 @@ NOT_HERE: dict[str, str] = {
     "etcd-ready": "a milestone: there is no script",
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
-    **dict.fromkeys(
-        ("gunicorn-wheels", "placement-wheels"), "it starts a part of the engine, which tests/sources runs on real repositories"
-    ),
+    "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(DELEGATES, "they start a part of the engine, which tests/switches runs on command lines"),
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",

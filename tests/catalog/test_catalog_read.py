@@ -68,7 +68,6 @@ def test_shipped_roles(whole: Catalog) -> None:
         "banner",
         "package-sources",
         "gunicorn-wheels",
-        "placement-wheels",
         "switch-ports",
         "switch-addresses",
         "about-page",

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 from crowbar_process import crowbar, saved_machines
 
-import crowbar_tui
-
 sys.path.append(str(Path(__file__).resolve().parents[1] / "sources"))
 
 from source_lab import Upstream
@@ -79,30 +77,3 @@ def test_a_revision_that_is_not_there_is_said_on_the_admin_node(store: Path, tmp
     assert rows["gunicorn-wheels"]["state"] == "error"
     said = f"gunicorn-wheels did not find a revision: {upstream.url} v9: there is no such tag, branch or commit"
     assert said in str(rows["gunicorn-wheels"])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not apart_is_possible(), reason="git is missing, or this system allows no namespaces")
-def test_one_service_of_a_cloud_comes_from_source(store: Path, tmp_path: Path) -> None:
-    """openstack-one with three more attributes: Placement comes from a repository, everything else from packages, and the cloud is validated."""
-    upstream = Upstream(tmp_path / "upstream")
-    commit = upstream.release("1.0")
-    shipped = Path(crowbar_tui.__file__).parent / "plans"
-    wish = f"placement-source: {{repository: {upstream.url!r}, revision: v1.0}}\n      placement-requirements: []\n      source-index: ''"
-    text = (shipped / "openstack-one.yml").read_text()
-    assert text.count("target-os: debian-13-cloud") == 1
-    plan = tmp_path / "from-source.yml"
-    plan.write_text(text.replace("target-os: debian-13-cloud", f"target-os: debian-13-cloud\n      {wish}"))
-    (tmp_path / "from-source.rack.yml").write_text((shipped / "openstack-one.rack.yml").read_text())
-    checked = crowbar(store, "plan", "check", str(plan))
-    assert checked.code == 0, checked
-    done = crowbar(store, "rehearse", "--plan", str(plan), "--network", "loopback", "--headless", "--json", timeout_s=600)
-    assert done.code == 0, done
-    assert done.summary["deployments"]["cloud"] == "validated"
-    (node,) = [row["node"] for row in crowbar(store, "roles", "--json").lines if row.get("role") == "placement"]
-    assert "placement 1.0 from source" in crowbar(store, "log", node, "placement").out
-    (machine,) = saved_machines(store)
-    disks = [*machine["disks"].values(), *(volume["disk"] for volume in machine["volumes"])]
-    (system,) = (disk["system"] for disk in disks if disk.get("system"))
-    assert (store / "sources" / f"built-{system['files']['/opt/crowbar/venv/placement']}").is_dir()
-    assert commit[:12] in crowbar(store, "explain", node, "placement", "placement-wheels").out

@@ -10,7 +10,6 @@ from typing import Any
 import cinder_volume
 import neutron_compute
 import nova_compute
-import placement
 import pytest
 from cloud import Site
 from cloud_api import Fault
@@ -146,12 +145,3 @@ def test_ovn_is_told_what_differs() -> None:
     assert (wanted["ovn-remote"], wanted["ovn-encap-ip"]) == ("tcp:10.0.0.1:6642", "10.0.0.7")
     assert neutron_compute.differs(wanted, {**wanted, "more": "kept"}) == []
     assert neutron_compute.differs(wanted, {**wanted, "ovn-encap-ip": "10.0.0.8"}) == ["ovn-encap-ip"]
-
-
-def test_placement_from_source_is_what_uwsgi_serves(tmp_path: Path) -> None:
-    assert placement.application("") == ["wsgi-file = /usr/bin/placement-api"]
-    programs = tmp_path / "placement-abc/bin"
-    programs.mkdir(parents=True)
-    assert placement.application(str(programs)) == [f"virtualenv = {programs.parent}", "module = placement.wsgi.api:application"]
-    (programs / "placement-api").touch()
-    assert placement.application(str(programs))[1] == f"wsgi-file = {programs}/placement-api"

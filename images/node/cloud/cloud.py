@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from cloud_api import REGION, Entry, Fault, Keystone
@@ -231,15 +229,6 @@ class Site:
             "memcached_servers": ",".join(f"{one}:11211" for one in self.addresses("cloud/cache")),
             "service_token_roles_required": "true",
         }
-
-    def programs(self, source: str) -> str:
-        """Folder of the programs of a service from source, which has another name for each build. Empty: it comes from packages."""
-        tool = Path(__file__).with_name("from-source")
-        done = subprocess.run([str(tool), "bin", source], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Fault(f"from-source does not say where {source} is: {done.stderr.strip()[:300]}")
-        found = done.stdout.strip()
-        return str(Path(found).resolve()) if found else ""
 
     def tables(self, user: str, *argv: str) -> Step:
         """The step that makes a database's tables, or brings them to the version of the packages."""

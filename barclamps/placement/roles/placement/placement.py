@@ -1,6 +1,4 @@
-"""Placement: which compute node has how much left of what. It comes from packages or from source: `from-source` has run before."""
-
-from pathlib import Path
+"""Placement: which compute node has how much left of what."""
 
 from cloud import Answer, Check, File, Service, Site
 from cloud_api import Entry, Fault
@@ -10,31 +8,19 @@ CONF = "/etc/placement/placement.conf.d/crowbar.conf"
 
 def service(site: Site) -> Service:
     user, password = "placement", site("placement-password")
-    programs = site.programs("placement")
     return Service(
         databases=[site.database("placement", user, site("placement-database-password"))],
         files={
             CONF: File(_configuration(site, password), group=user),
-            **site.uwsgi("placement", "placement-api", user, *application(programs)),
+            **site.uwsgi("placement", "placement-api", user, "wsgi-file = /usr/bin/placement-api"),
         },
-        steps=[site.tables(user, f"{programs or '/usr/bin'}/placement-manage", "db", "sync")],
+        steps=[site.tables(user, "placement-manage", "db", "sync")],
         units=["placement-api"],
         answers=[Answer(site.url("placement"))],
         entries=[Entry(user, password, "placement", site.url("placement"), site.public_url("placement"))],
         keystone=site.keystone(),
         checks=[Check("Placement knows the kinds of resources", lambda: _proof(site))],
     )
-
-
-def application(programs: str) -> list[str]:
-    """What uWSGI serves. Newer releases have no program `placement-api`, only the module."""
-    if not programs:
-        return ["wsgi-file = /usr/bin/placement-api"]
-    script = Path(programs) / "placement-api"
-    return [
-        f"virtualenv = {Path(programs).parent}",
-        f"wsgi-file = {script}" if script.exists() else "module = placement.wsgi.api:application",
-    ]
 
 
 def _configuration(site: Site, password: str) -> dict[str, dict[str, object]]:
