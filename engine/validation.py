@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from .definitions import AttributeDef, Json
 
@@ -85,8 +86,19 @@ def is_report(attribute: AttributeDef | None) -> bool:
 
 
 def read(value: Json) -> Report | None:
-    """None: the value is no report."""
+    """None: the value is no report. Names and lines come from a node: what no terminal should get is a question mark."""
     try:
-        return msgspec.convert(value, Report, strict=False)
+        found = msgspec.convert(value, Report, strict=False)
     except msgspec.ValidationError:
         return None
+    return replace(found, groups=tuple(replace(one, name=_shown(one.name), tests=tuple(map(_clean, one.tests))) for one in found.groups))
+
+
+def _clean(test: Case) -> Case:
+    if test.name.isprintable() and test.line.isprintable():
+        return test
+    return replace(test, name=_shown(test.name), line=_shown(test.line))
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "".join(one if one.isprintable() else "?" for one in text)

@@ -1,5 +1,7 @@
 """`crowbar timeline`: the life of each machine from its first packet to now, as lines, as JSON lines, or as an SVG file.
 
+With `--path`: the roles that the bring-up waited for.
+
 It reads the journal of a store, with or without a running engine, or an exported journal.
 """
 
@@ -12,9 +14,24 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.api.control import StoreError, held
-from engine.api.views import Chart, ChartView, JournalFile, MachineLife, Span, Store, short, spent, timeline_svg
+from engine.api.views import (
+    Chart,
+    ChartView,
+    CriticalPath,
+    JournalFile,
+    MachineLife,
+    Node,
+    NodeRole,
+    Span,
+    Store,
+    critical_path,
+    short,
+    spent,
+    timeline_svg,
+)
 
 from ..console.formats import age
 from ..console.glyphs import ASCII, ascii_only
@@ -32,11 +49,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object per machine and line")
     form.add_argument("--svg", type=path, default=None, metavar="FILE", help="write a picture")
+    command.add_argument("--path", action="store_true", help="show the roles that the bring-up waited for, and the sum of all roles")
     command.set_defaults(run=_timeline)
 
 
 def _timeline(arguments: argparse.Namespace) -> int:
     where = arguments.where or arguments.store
+    if arguments.path:
+        return _path(where, arguments)
     view = read(where)
     now = view.engine(time.time()) if not where.is_file() and held(where) else view.now
     lives = [life for life in view.lives(now) if life.kind in KINDS]
@@ -56,6 +76,60 @@ def _timeline(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(drawn(lives, view, now, min(shutil.get_terminal_size((80, 24)).columns, WIDEST))))
     return 0
+
+
+def _path(where: Path, arguments: argparse.Namespace) -> int:
+    if arguments.svg is not None:
+        print("crowbar: --path makes no picture: leave out --svg", file=sys.stderr)
+        return 2
+    nodes, roles = records(where)
+    found = critical_path(roles.values(), {key: short(one.name) for key, one in nodes.items()})
+    if arguments.json:
+        for one in found.steps:
+            print(json.dumps({"type": "step", **{key: _rounded(value) for key, value in one._asdict().items()}}))
+        sums = {"seconds": found.seconds, "busy": found.busy, "roles": found.roles, "total": found.total}
+        print(json.dumps({"type": "path", "steps": len(found.steps), **{key: _rounded(value) for key, value in sums.items()}}))
+    else:
+        print("\n".join(path_lines(found)))
+    return 0
+
+
+def _rounded(value: object) -> object:
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def path_lines(found: CriticalPath) -> list[str]:
+    """A line for each step, and the sums."""
+    if not found.steps:
+        return ["no role has run yet"]
+    room = max(len(one.node) for one in found.steps), max(len(one.role) for one in found.steps)
+    out = [f"{'node':<{room[0]}}  {'role':<{room[1]}}  {'after':>7}  {'waited':>7}  {'took':>7}"]
+    for one in found.steps:
+        after = one.begins - found.steps[0].begins
+        out.append(f"{one.node:<{room[0]}}  {one.role:<{room[1]}}  {after:>7.1f}  {one.waited:>7.1f}  {one.seconds:>7.1f}")
+    times = f", {found.total / found.seconds:.1f} times as much" if found.seconds else ""
+    out.append(
+        f"critical path: {found.seconds:.1f} s, {found.busy:.1f} s of it in {len(found.steps)} roles and the rest between them; "
+        f"all {found.roles} roles together: {found.total:.1f} s{times}"
+    )
+    return out
+
+
+def records(where: Path) -> tuple[dict[str, Node], dict[tuple[str, str], NodeRole]]:
+    """Nodes and node roles of a store or of an exported journal, as they are now. Raises StoreError."""
+    with JournalFile(where) if where.is_file() else Store.read(where) as journal:
+        base, seq = journal.base()
+        tables: dict[str, dict[Any, Any]] = {name: dict(base[name]) for name in ("nodes", "node_roles")}
+        while rows := journal.journal(seq, 1000):
+            for table, key, record in (change for row in rows for change in row.changes()):
+                if table not in tables:
+                    continue
+                if record is None:
+                    tables[table].pop(key, None)
+                else:
+                    tables[table][key] = record
+            seq = rows[-1].seq
+    return tables["nodes"], tables["node_roles"]
 
 
 def read(where: Path) -> ChartView:

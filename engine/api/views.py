@@ -44,6 +44,7 @@ from ..views.attribute_view import AttributeRow, deployment_attributes, node_att
 from ..views.cables import WrongCable, wrong_cables
 from ..views.carriers import Carrier, carrier_words, carriers
 from ..views.chain import WhyChain, WhyFact, WhyLink, why_chain
+from ..views.critical_path import CriticalPath, critical_path
 from ..views.estimate import Estimate, estimate
 from ..views.explain import layers_in_line
 from ..views.follow import Follower
@@ -115,6 +116,7 @@ __all__ = [
     "Chart",
     "ChartView",
     "Column",
+    "CriticalPath",
     "DecodedPacket",
     "Decoder",
     "DeploymentView",
@@ -200,6 +202,7 @@ __all__ = [
     "columns",
     "committed",
     "console_files",
+    "critical_path",
     "deployment_attributes",
     "disks",
     "done",

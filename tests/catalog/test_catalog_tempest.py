@@ -6,17 +6,22 @@ import gzip
 import importlib
 import json
 import lzma
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crowbar_tui.junit import junit
 from engine import validation
+from engine.api.views import Proof
 from engine.files.catalog import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +159,52 @@ def test_a_line_is_one_line_and_short(text: str) -> None:
     assert line.isprintable()
 
 
+def test_a_hundred_thousand_tests_of_one_class_make_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"a.b.Large.test_{number}" for number in range(100_000)]
+    found = results.Results(suites.Chosen(run=[f"{one}[id]" for one in names]))
+    for number, name in enumerate(names):
+        found.take(0, ended(f"{name}[id]", "failed" if number % 2 else "passed", "why" if number % 2 else ""))
+    told = report(found)
+    assert (told.passed, told.failed) == (50_000, 50_000)
+    assert len(told.tests("failed")) == 2000
+    assert len(json.dumps(found.report(1.0))) < 262_144
+    runner: Any = importlib.import_module("tempest_run")
+    assert runner.tell(found, found.report(1.0)) == 1
+    assert len(capsys.readouterr().out.splitlines()) < 500
+
+
+@pytest.mark.parametrize("name", ["", ".", "\x1b[2J\x1b]0;owned\x07.\u202etest", "\ud800.\udfff", "a." * 400, "é.ß", "x\n.y\r"])
+def test_a_hostile_name_makes_a_report_all_the_same(name: str) -> None:
+    """What a runner says is what a test prints into its stream. Nothing of it may lose the results of the other tests."""
+    found = results.Results(suites.Chosen(run=[f"{name}[id]", "a.Good.test[id]"]))
+    found.take(0, ended(f"{name}[id]", "failed", "\x1b[31mred\x1b[0m \ud800", begun=-1e18, end=1e18))
+    found.take(0, ended("a.Good.test[id]"))
+    told = report(found)
+    json.dumps(found.report(1.0)).encode("utf-8")
+    assert (told.passed, told.failed) == (1, 1)
+    assert all(text.isprintable() for group in told.groups for case in group.tests for text in (group.name, case.name, case.line))
+    assert [case.name for _, case in told.tests("passed")] == ["test"]
+
+
+def test_what_a_node_reports_is_shown_without_control_characters() -> None:
+    """The role may be another one, or a machine that lies."""
+    told = {
+        "passed": 0,
+        "failed": 1,
+        "groups": [{"name": "a\x1b[2J", "tests": [{"name": "b\x07", "result": "failed", "line": "c\u202e\x9b"}]}],
+    }
+    read = validation.read(told)
+    assert read is not None
+    ((group, case),) = read.tests("failed")
+    assert (group.name, case.name, case.line) == ("a?[2J", "b?", "c??")
+    (suite,) = ElementTree.fromstring(junit([proof_of(read)]))
+    assert suite.get("name") == "a?[2J"
+
+
+def proof_of(found: validation.Report) -> Proof:
+    return Proof(node="n1", role="tempest", deployment="cloud", result="failed", why=None, seconds=1.0, ended=0.0, report=found)
+
+
 # -- the guest -------------------------------------------------------------------------------------------------------
 
 
@@ -176,8 +227,8 @@ def test_the_ram_disk_has_the_modules_in_their_order(machine: Path) -> None:
     image, folder = guest.kernel(machine)
     assert image.name == "vmlinuz-6.12.0-2"
     assert [one.name for one in guest.needed(folder)] == ["virtio.ko.xz", "ring.ko.gz", "virtio_net.ko"]
-    data = guest.ramdisk(folder, b"busybox")
-    assert data == guest.ramdisk(folder, b"busybox")
+    data = guest.ramdisk(folder, b"busybox", {})
+    assert data == guest.ramdisk(folder, b"busybox", {})
     out = machine / "out"
     out.mkdir()
     subprocess.run(["cpio", "-id", "--quiet"], input=gzip.decompress(data), cwd=out, check=True)
@@ -187,6 +238,31 @@ def test_the_ram_disk_has_the_modules_in_their_order(machine: Path) -> None:
     assert guest.HELLO in (out / "init").read_text()
     for script in ("init", "lease"):
         subprocess.run(["sh", "-n", str(out / script)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("busybox") is None, reason="needs root, and busybox")
+def test_the_guests_busybox_runs_with_the_libraries_of_the_node(machine: Path) -> None:
+    """Debian's `busybox` is not a static one, and `busybox-static` cannot stand beside it."""
+    found = guest.libraries(guest.busybox())
+    data = guest.ramdisk(guest.kernel(machine)[1], guest.busybox().read_bytes(), found)
+    out = machine / "out"
+    out.mkdir()
+    subprocess.run(["cpio", "-id", "--quiet"], input=gzip.decompress(data), cwd=out, check=True)
+    words = [
+        "chroot",
+        str(out),
+        "/bin/busybox",
+        "sh",
+        "-c",
+        "for one in udhcpc ip insmod mount; do busybox --list | busybox grep -x $one; done",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["udhcpc", "ip", "insmod", "mount"], done
+
+
+def test_a_static_busybox_has_no_libraries(tmp_path: Path) -> None:
+    (tmp_path / "busybox").write_text("no program")
+    assert guest.libraries(tmp_path / "busybox") == {}
 
 
 def test_a_node_without_a_kernel_says_so(tmp_path: Path) -> None:

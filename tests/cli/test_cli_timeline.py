@@ -83,3 +83,23 @@ def test_a_folder_without_a_store_and_a_file_that_is_no_journal_are_refused(crow
     code, _, err = crowbar("timeline", str(tmp_path / "x.jsonl"))
     assert code == 2
     assert err
+
+
+def test_the_critical_path_beside_the_sum(crowbar: Run) -> None:
+    code, out, _ = crowbar("timeline", str(GOLDEN), "--path")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["node", "role", "after", "waited", "took"]
+    assert lines[-1].startswith("critical path: ")
+    code, out, _ = crowbar("timeline", str(GOLDEN), "--path", "--json")
+    assert code == 0
+    *steps, path = objects(out)
+    assert (path["type"], path["steps"]) == ("path", len(lines) - 2)
+    assert path["busy"] == pytest.approx(sum(one["seconds"] for one in steps), abs=0.01)
+    assert path["seconds"] == pytest.approx(path["busy"] + sum(one["waited"] for one in steps), abs=0.1)
+
+
+def test_the_critical_path_is_no_picture(crowbar: Run, tmp_path: Path) -> None:
+    code, _, err = crowbar("timeline", str(GOLDEN), "--path", "--svg", str(tmp_path / "a.svg"))
+    assert (code, err) == (2, "crowbar: --path makes no picture: leave out --svg\n")
+    assert not (tmp_path / "a.svg").exists()

@@ -75,6 +75,19 @@ def test_the_copy_for_the_checksum_cannot_be_made(machine: Any, program: str) ->
     assert not (machine.root / "fs/sda3/etc/crowbar").exists()
 
 
+def test_a_client_that_is_killed_has_not_said_how_much_came(machine: Any) -> None:
+    """It may have written some bytes, so nothing can be gone on with."""
+    wanted = installer(machine, image())
+    machine.environment = {"BREAK": "2000", "KILLED": "1"}
+    done = machine.run("os-install", wanted)
+    assert (done.code, done.gives) == (1, None)
+    assert (
+        "cannot be fetched from http://192.168.124.10/image/debian-12/root.tar.zst: the client ended and did not say how much came"
+        in done.err
+    )
+    assert sum(call.startswith("curl") for call in machine.calls) == 1
+
+
 def test_an_image_of_another_length(machine: Any) -> None:
     wanted = installer(machine, image())
     wanted["image"]["size"] -= 1024

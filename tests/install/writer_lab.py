@@ -22,27 +22,35 @@ rmdir "$place" && ln -s "$fs" "$place"
 
 
 # A curl that serves $CROWBAR_ROOT/image in pieces. BREAK: each answer ends after so many bytes. GONE: nobody answers. STATUS: an error.
+# KILLED: it is killed in the middle of a piece.
 CURL = r"""
-all=$(wc -c <"$CROWBAR_ROOT/image"); from=0; to=$((all - 1)); head=/dev/null
+all=$(wc -c <"$CROWBAR_ROOT/image"); from=0; to=$((all - 1)); head=/dev/null; out=/proc/self/fd/1; says=
 while [ $# -gt 0 ]; do
     case $1 in
     -r) from=${2%-*}; to=${2#*-}; shift ;;
     -D) head=$2; shift ;;
+    -o) out=$2; shift ;;
+    -w) says=$2; shift ;;
     esac
     shift
 done
-[ -z "${GONE:-}" ] || { echo "curl: (7) Failed to connect to 192.168.124.10 port 80: Connection refused" >&2; exit 7; }
+# What curl prints at its end, whatever came of the transfer.
+said() { [ "$says" != '%{size_download}' ] || printf %s "$1"; }
+[ -z "${GONE:-}" ] || { said 0; echo "curl: (7) Failed to connect to 192.168.124.10 port 80: Connection refused" >&2; exit 7; }
 if [ -n "${STATUS:-}" ]; then
-    echo "HTTP/1.1 $STATUS No" >"$head"; echo "curl: (22) The requested URL returned error: $STATUS" >&2; exit 22
+    echo "HTTP/1.1 $STATUS No" >"$head"; said 0; echo "curl: (22) The requested URL returned error: $STATUS" >&2; exit 22
 fi
 if [ -n "${PLAIN:-}" ]; then echo "HTTP/1.1 200 OK" >"$head"; from=0 to=$((all - 1)); else echo "HTTP/1.1 206 Partial" >"$head"; fi
 want=$((to - from + 1))
 if [ -n "${BREAK:-}" ] && [ "$want" -gt "$BREAK" ]; then
-    tail -c "+$((from + 1))" "$CROWBAR_ROOT/image" | head -c "$BREAK"
+    tail -c "+$((from + 1))" "$CROWBAR_ROOT/image" | head -c "$BREAK" >"$out" || exit 23
+    [ -z "${KILLED:-}" ] || kill -9 $$
+    said "$BREAK"
     echo "curl: (18) transfer closed with outstanding read data remaining" >&2
     exit 18
 fi
-tail -c "+$((from + 1))" "$CROWBAR_ROOT/image" | head -c "$want"
+tail -c "+$((from + 1))" "$CROWBAR_ROOT/image" | head -c "$want" >"$out" || { said 0; exit 23; }
+said "$want"
 """
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB engine@admin"
 SECRET = "c2VjcmV0.n1"
@@ -75,7 +83,8 @@ def chosen(disks: list[Any], volumes: list[Any] = [], named: str = "", blank: bo
     return {"label": LABEL, "blank": blank, **names(found.taken[0])}
 
 
-def image(*, os_release: str = "debian", more: tuple[str, ...] = ()) -> bytes:
+def image(*, os_release: str = "debian", more: tuple[str, ...] = (), large: bytes = b"") -> bytes:
+    """`large`: the content of one more file."""
     out = io.BytesIO()
     names = ("etc/ssh/ssh_host_rsa_key", "boot/vmlinuz-6.1.0-9", "boot/vmlinuz-6.1.0-10", "boot/initrd.img-6.1.0-10", *more)
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -84,6 +93,10 @@ def image(*, os_release: str = "debian", more: tuple[str, ...] = ()) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))
+        if large:
+            member = tarfile.TarInfo("usr/lib/large")
+            member.size = len(large)
+            tar.addfile(member, io.BytesIO(large))
     return out.getvalue()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import grp
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,17 @@ import nova_compute
 import pytest
 from cloud import Site
 from cloud_api import Fault
+from cloud_disks import OBJECTS, VOLUMES, share, wish
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def disk(path: str, **more: Any) -> dict[str, Any]:
     return {"path": path, "type": "disk", "size": 2 << 30, "ro": False, "fstype": None, "pttype": None, "mountpoints": [None], **more}
+
+
+def blank(*names: str) -> list[dict[str, Any]]:
+    return [dict(one) for one in cinder_volume.disks([disk(f"/dev/{name}") for name in names])]
 
 
 def test_a_disk_that_holds_anything_is_not_blank() -> None:
@@ -29,28 +38,75 @@ def test_a_disk_that_holds_anything_is_not_blank() -> None:
         disk("/dev/sr0", type="rom"),
         disk("/dev/sdh", ro=True),
         disk("/dev/sdi", fstype="linux_raid_member"),
+        disk("/dev/sdj", tran="usb"),
+        disk("/dev/sdk", tran="iscsi"),
+        disk("/dev/sdl", children=[{"path": "/dev/sdl1"}]),
     ]
-    assert cinder_volume.blank(found) == ["/dev/sdc", "/dev/sdd"]
+    assert share(cinder_volume.disks(found), [], None, []) == {"sdc": VOLUMES}
+    assert share(cinder_volume.disks(found), None, [], []) == {"sdc": OBJECTS, "sdd": OBJECTS, "sdg": OBJECTS}
 
 
 @pytest.mark.parametrize(
     ("wanted", "members", "free", "due"),
     [
-        ([], [], ["/dev/sdb", "/dev/sdc"], ["/dev/sdb"]),
-        ([], ["/dev/sdb"], ["/dev/sdc"], []),
-        ([], ["/dev/sdb"], [], []),
-        (["sdb", "/dev/sdc"], ["/dev/sdb"], ["/dev/sdc"], ["/dev/sdc"]),
-        (["sdb"], ["/dev/sdb", "/dev/sdc"], [], []),
+        ([], [], ["sdb", "sdc"], ["sdb"]),
+        ([], ["sdb"], ["sdc"], []),
+        ([], ["sdb"], [], []),
+        (["sdb", "/dev/sdc"], ["sdb"], ["sdb", "sdc"], ["sdc"]),
+        (["sdb"], ["sdb", "sdc"], ["sdb"], []),
     ],
 )
 def test_the_group_gets_what_it_lacks(wanted: list[str], members: list[str], free: list[str], due: list[str]) -> None:
-    assert cinder_volume.due(wanted, members, free) == due
+    assert cinder_volume.due(blank(*free), wanted, None, members) == due
 
 
-@pytest.mark.parametrize(("wanted", "word"), [([], "no blank disk"), (["sdb"], "wipefs --all /dev/sdb")])
+@pytest.mark.parametrize(("wanted", "word"), [([], "no blank disk"), (["sdb"], "sdb is not a blank disk: clear it with wipefs --all")])
 def test_a_disk_that_is_not_there_says_what_to_do(wanted: list[str], word: str) -> None:
     with pytest.raises(Fault, match=word):
-        cinder_volume.due(wanted, [], [])
+        cinder_volume.due([], wanted, None, [])
+
+
+@given(
+    sizes=st.lists(st.sampled_from([100 << 20, 2 << 30]), max_size=6),
+    volumes=st.one_of(st.none(), st.lists(st.sampled_from(["sda", "/dev/sdb", "WWN-c", "gone"]), unique=True)),
+    objects=st.one_of(st.none(), st.lists(st.sampled_from(["sdb", "SERIAL-c", "sdd", "gone"]), unique=True)),
+    order=st.randoms(),
+)
+def test_no_disk_is_for_two_roles(sizes: list[int], volumes: list[str] | None, objects: list[str] | None, order: Any) -> None:
+    """Both roles ask with the same facts, in any order of the disks, before and after either has run."""
+    found = [
+        {**one, "size": size, "wwn": f"WWN-{one['name'][-1]}", "serial": f"SERIAL-{one['name'][-1]}"}
+        for one, size in zip(blank(*(f"sd{letter}" for letter in "abcdef")), sizes, strict=False)
+    ]
+    mixed = list(found)
+    order.shuffle(mixed)
+    try:
+        mine = share(found, volumes, objects, [])
+    except Fault as wrong:
+        assert "is in cinder-disks and in swift-disks" in str(wrong)  # noqa: PT017
+        return
+    assert share(mixed, volumes, objects, []) == mine
+    taken = {role: [name for name, whose in mine.items() if whose == role] for role in (VOLUMES, OBJECTS)}
+    assert volumes is not None or not taken[VOLUMES]
+    assert objects is not None or not taken[OBJECTS]
+    if volumes == []:
+        assert len(taken[VOLUMES]) <= 1
+    # One of them has run: its disks hold something. What is left for the other is what it was, and no disk changes hands.
+    for first, mark, other in ((VOLUMES, "LVM2_member", OBJECTS), (OBJECTS, "xfs", VOLUMES)):
+        after = [{**one, "signature": mark if one["name"] in taken[first] else one["signature"]} for one in found]
+        again = share(after, volumes, objects, taken[VOLUMES] if first == VOLUMES else [])
+        assert [name for name, whose in again.items() if whose == other] == taken[other]
+
+
+def test_the_other_role_counts_only_on_its_own_node() -> None:
+    def site(*values: tuple[str, Any]) -> Site:
+        return Site({"disks": {"objects": [{"node": node, "role": OBJECTS, "value": value} for node, value in values]}})
+
+    me = socket.gethostname().split(".")[0]
+    assert wish(site(("other.test", ["sdb"])), "disks/objects") is None
+    assert wish(site((f"{me}.test", [])), "disks/objects") == []
+    assert wish(site((f"{me}.test", ["sdb"]), ("other.test", [])), "disks/objects") == ["sdb"]
+    assert wish(Site({}), "disks/objects") is None
 
 
 def test_kvm_is_taken_where_it_is(tmp_path: Path) -> None:
@@ -59,6 +115,22 @@ def test_kvm_is_taken_where_it_is(tmp_path: Path) -> None:
     assert [nova_compute.virt_type(wanted, missing) for wanted in ("auto", "qemu")] == ["qemu", "qemu"]
     with pytest.raises(Fault, match="BIOS"):
         nova_compute.virt_type("kvm", missing)
+
+
+def test_only_nova_gets_the_socket_of_the_switch(tmp_path: Path) -> None:
+    there, group = tmp_path / "db.sock", grp.getgrgid(tmp_path.stat().st_gid).gr_name
+    with pytest.raises(Fault, match="does ovsdb-server run"):
+        nova_compute.shut(there, group)
+    there.write_text("")
+    with pytest.raises(Fault, match="no socket"):
+        nova_compute.shut(there, group)
+    there.unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(there))
+        for mode, word in ((0o750, "mode 750"), (0o777, "mode 777"), (0o770, "")):
+            there.chmod(mode)
+            assert word in nova_compute.shut(there, group)
+            assert bool(nova_compute.shut(there, group)) == bool(word)
 
 
 def test_the_bridge_outside_gets_the_port_only_if_there_is_one() -> None:

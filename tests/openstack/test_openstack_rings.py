@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cloud_api import Fault
+from cloud_disks import share
 from cloud_rings import Device, changes, pack, ring_files, unpack, wanted
 from hypothesis import given
 from hypothesis import strategies as st
@@ -125,20 +126,20 @@ def test_spare_disks_are_blank_local_and_large_enough() -> None:
         disk("sdg", signature="xfs", serial="OURS"),
         disk("sdh", signature="unknown"),
     ]
-    found = storage.choose(disks, [], lambda one: one["serial"] == "OURS")
+    found = storage.choose(disks, [], share(disks, None, [], []), lambda one: one["serial"] == "OURS")
     assert [one["name"] for one in found] == ["sdb", "sdg"]
 
 
 @pytest.mark.parametrize("name", ["sdb", "SDB", "pci-sdb"])
 def test_a_disk_is_named_by_any_of_its_names(name: str) -> None:
-    assert [one["name"] for one in storage.choose([disk("sda"), disk("sdb")], [name], lambda one: False)] == ["sdb"]
+    assert [one["name"] for one in storage.choose([disk("sda"), disk("sdb")], [name], {}, lambda one: False)] == ["sdb"]
 
 
 def test_a_named_disk_with_content_is_refused() -> None:
     with pytest.raises(Fault, match=r"the disk sdb .SDB. is not blank .ext4., and only blank disks are formatted"):
-        storage.choose([disk("sdb", signature="ext4")], ["SDB"], lambda one: False)
+        storage.choose([disk("sdb", signature="ext4")], ["SDB"], {}, lambda one: False)
     with pytest.raises(Fault, match="this node has no such disk"):
-        storage.choose([disk("sdb")], ["SDC"], lambda one: False)
+        storage.choose([disk("sdb")], ["SDC"], {}, lambda one: False)
 
 
 def test_a_device_has_the_name_of_its_disk_wherever_that_is() -> None:

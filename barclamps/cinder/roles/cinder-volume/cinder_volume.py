@@ -7,20 +7,19 @@ from typing import Any
 
 from cloud import PORTS, Check, File, Service, Site, Step
 from cloud_api import Fault, Keystone
+from cloud_disks import VOLUMES, Disk, find, share, wish
 
 CONF = "/etc/cinder/cinder-volume.conf.d/crowbar.conf"
 GROUP = "cinder-volumes"
-LEAST = 1 << 30
-"""Bytes of the smallest disk that is taken."""
 
 
 def service(site: Site) -> Service:
     return Service(
         files={CONF: File(_configuration(site), group="cinder"), **site.daemon("cinder-volume", "cinder")},
-        steps=_disks(site("cinder-disks")),
+        steps=_disks(site),
         units=["tgt", "cinder-volume"],
         checks=[
-            Check("the volume group", lambda: _group(site("cinder-disks"))),
+            Check("the volume group", lambda: _group(site)),
             Check("Cinder knows the node's volumes", lambda: _proof(site)),
         ],
     )
@@ -52,33 +51,60 @@ def _configuration(site: Site) -> dict[str, dict[str, object]]:
     }
 
 
-def blank(devices: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Paths of the disks that hold nothing, by what `lsblk --json` says: no partition, no file system, no member of anything."""
-    return sorted(
-        str(one["path"])
-        for one in devices
-        if one["type"] == "disk" and not one["ro"] and int(one["size"]) >= LEAST
-        if not any(one.get(key) for key in ("children", "fstype", "pttype")) and not any(one.get("mountpoints") or ())
-    )
+def disks(devices: Iterable[Mapping[str, Any]]) -> list[Disk]:
+    """What `lsblk --json` says, as `disks list` would say it. What has partitions or is mounted is not blank."""
+    out = []
+    for one in devices:
+        if one["type"] != "disk":
+            continue
+        holds = [str(one.get(key) or "") for key in ("fstype", "pttype")]
+        holds += ["partitions"] if one.get("children") else []
+        holds += ["mounted"] if any(one.get("mountpoints") or ()) else []
+        transport = str(one.get("tran") or "")
+        known = {key: str(one.get(key) or "") for key in ("wwn", "serial")}
+        out.append(
+            {
+                "name": str(one["path"]).removeprefix("/dev/").replace("/", "!"),
+                "size": int(one["size"]),
+                "signature": next(filter(None, holds), ""),
+                "transport": transport,
+                "remote": transport in ("iscsi", "fc", "fcoe", "nbd"),
+                "read_only": bool(one["ro"]),
+                **known,
+            }
+        )
+    return out
 
 
-def due(wanted: Sequence[str], members: Sequence[str], free: Sequence[str]) -> list[str]:
-    """Disks that the group lacks. Without a wish it has the first blank one. Raises Fault for a disk that holds something."""
-    names = [name if name.startswith("/") else f"/dev/{name}" for name in wanted]
-    if not names:
-        if not members and not free:
+def due(found: Sequence[Disk], wanted: Sequence[str], objects: Sequence[str] | None, members: Sequence[str]) -> list[str]:
+    """Names of the disks that the group lacks. `wanted`: `cinder-disks`. `objects`: `swift-disks`, or None on a node without Swift.
+    `members`: names of disks in the group. Raises Fault for a disk that holds something."""
+    mine = [name for name, role in share(found, wanted, objects, members).items() if role == VOLUMES]
+    if not wanted:
+        if not members and not mine:
             raise Fault("the node has no blank disk for volumes: add one, or clear one with wipefs --all DISK")
-        return [] if members else list(free[:1])
-    lacks = [name for name in names if name not in members]
-    for name in lacks:
-        if name not in free:
-            raise Fault(f"{name} is not a blank disk: clear it with wipefs --all {name}, or take it out of cinder-disks")
-    return lacks
+        return mine
+    out = []
+    for name in wanted:
+        disk = find(found, name)
+        if disk is not None and disk["name"] in members:
+            continue
+        if disk is None or disk["signature"] or disk["read_only"]:
+            raise Fault(f"{name} is not a blank disk: clear it with wipefs --all, or take it out of cinder-disks")
+        out.append(str(disk["name"]))
+    return out
 
 
-def _disks(wanted: Sequence[str]) -> list[Step]:
+def _lacks(site: Site) -> tuple[list[str], list[str]]:
+    """Paths of the group's disks, and of those that it lacks."""
     members = _members()
-    lacks = due(wanted, members, _blank())
+    short = [one.removeprefix("/dev/").replace("/", "!") for one in members]
+    lacks = due(_found(), site("cinder-disks"), wish(site, "disks/objects"), short)
+    return members, ["/dev/" + name.replace("!", "/") for name in lacks]
+
+
+def _disks(site: Site) -> list[Step]:
+    members, lacks = _lacks(site)
     words = ["vgextend" if members else "vgcreate", "--yes", GROUP]
     return [Step(f"{', '.join(lacks)} for volumes", [*words, *lacks])] if lacks else []
 
@@ -90,9 +116,9 @@ def _said(*words: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _blank() -> list[str]:
-    columns = "PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS"
-    return blank(_said("lsblk", "--json", "--bytes", "--output", columns)["blockdevices"])
+def _found() -> list[Disk]:
+    columns = "PATH,TYPE,SIZE,RO,FSTYPE,PTTYPE,MOUNTPOINTS,WWN,SERIAL,TRAN"
+    return disks(_said("lsblk", "--json", "--bytes", "--output", columns)["blockdevices"])
 
 
 def _members() -> list[str]:
@@ -100,8 +126,8 @@ def _members() -> list[str]:
     return sorted(one["pv_name"] for one in report if one["vg_name"] == GROUP)
 
 
-def _group(wanted: Sequence[str]) -> None:
-    lacks = due(wanted, _members(), _blank())
+def _group(site: Site) -> None:
+    lacks = _lacks(site)[1]
     if lacks:
         raise Fault(f"the volume group {GROUP} lacks {', '.join(lacks)}")
 

@@ -11,8 +11,6 @@ CONF = f"/etc/neutron/{AGENT}.conf.d/crowbar.conf"
 SB = 6642
 EXTERNAL = "br-ex"
 """The bridge to the external network. It is there without a port, too: floating addresses then end on the node."""
-MANAGER = "ptcp:6640:127.0.0.1"
-"""Where Nova plugs its servers' ports in: the account nova may not open Open vSwitch's own socket."""
 UNITS = ("ovsdb-server", "ovs-vswitchd", "openvswitch-switch", "ovn-controller", "ovn-host", AGENT)
 
 
@@ -23,7 +21,8 @@ def service(site: Site) -> Service:
         units=UNITS,
         after=[
             Step("what OVN reads", ["ovs-vsctl", *_set(wanted(site))], unless=lambda: not differs(wanted(site), external_ids())),
-            Step("a way for Nova", ["ovs-vsctl", "set-manager", MANAGER], unless=lambda: _ovs("get-manager").split() == [MANAGER]),
+            # Whoever reaches a manager's port commands the switch without a password. Nova uses the socket (nova-compute).
+            Step("no port for managers", ["ovs-vsctl", "del-manager"], unless=lambda: not _ovs("get-manager").split()),
             Step("the external bridge", ["ovs-vsctl", *bridge(port, site("neutron-datapath"))], unless=lambda: _has_bridge(port)),
         ],
         checks=[
@@ -101,8 +100,8 @@ def _settings(site: Site, port: str) -> None:
     wrong = differs(wanted(site), external_ids())
     if wrong:
         raise Fault(f"Open vSwitch has another value of {', '.join(wrong)}")
-    if _ovs("get-manager").split() != [MANAGER]:
-        raise Fault(f"Open vSwitch does not listen on {MANAGER} for Nova")
+    if managers := _ovs("get-manager").split():
+        raise Fault(f"Open vSwitch takes commands without a password: it has the manager {managers[0]}")
     if not _has_bridge(port):
         raise Fault(f"there is no bridge {EXTERNAL} with the port {port}" if port else f"there is no bridge {EXTERNAL}")
 

@@ -1,19 +1,67 @@
-"""Nova's agent on a compute node, with libvirt. What it writes is read after the controller's file, if one node is both."""
+"""Nova's agent on a compute node, with libvirt. What it writes is read after the controller's file, if one node is both.
 
+Nova plugs the ports of its servers into Open vSwitch's database. ovsdb-server makes its socket for root, with the mode 0750. A connection
+needs the right to write. So the group nova gets it, after each start of ovsdb-server. A port of TCP would take commands of everybody on the
+node.
+"""
+
+import grp
+import os
+import stat
 from pathlib import Path
 
-from cloud import PORTS, Check, File, Service, Site
+from cloud import PORTS, Act, Check, File, Service, Site
 from cloud_api import REGION, Fault, Keystone
 
 CONF = "/etc/nova/nova-compute.conf.d/crowbar.conf"
+SOCKET = Path("/run/openvswitch/db.sock")
+SOCKET_MODE = 0o770
 
 
 def service(site: Site) -> Service:
     return Service(
-        files={CONF: File(_configuration(site), group="nova"), **site.daemon("nova-compute", "nova")},
+        files={
+            CONF: File(_configuration(site), group="nova"),
+            **site.daemon("nova-compute", "nova"),
+            "/etc/systemd/system/ovsdb-server.service.d/crowbar.conf": File(_after_start(), mode=0o644),
+        },
+        steps=[Act("Open vSwitch's socket", _open)],
         units=["libvirtd", "nova-compute"],
-        checks=[Check("Nova and Placement know the node", lambda: _proof(site))],
+        checks=[
+            Check("Nova may open Open vSwitch's socket", _is_open),
+            Check("Nova and Placement know the node", lambda: _proof(site)),
+        ],
     )
+
+
+def _after_start() -> str:
+    # A switch that Nova cannot open is better than none.
+    return f"[Service]\nExecStartPost=-/usr/bin/chgrp nova {SOCKET}\nExecStartPost=-/usr/bin/chmod {SOCKET_MODE:o} {SOCKET}\n"
+
+
+def _open() -> None:
+    if shut():
+        os.chown(SOCKET, -1, grp.getgrnam("nova").gr_gid)
+        os.chmod(SOCKET, SOCKET_MODE)
+
+
+def _is_open() -> None:
+    wrong = shut()
+    if wrong:
+        raise Fault(wrong)
+
+
+def shut(socket: Path = SOCKET, group: str = "nova") -> str:
+    """Why the group cannot open the socket, or others can. Empty: it is as it must be. Raises Fault if there is no socket."""
+    try:
+        found = socket.stat()
+    except OSError:
+        raise Fault(f"{socket} is not there: does ovsdb-server run?") from None
+    if not stat.S_ISSOCK(found.st_mode):
+        raise Fault(f"{socket} is no socket")
+    if (found.st_gid, stat.S_IMODE(found.st_mode)) == (grp.getgrnam(group).gr_gid, SOCKET_MODE):
+        return ""
+    return f"{socket} has the group {found.st_gid} and the mode {stat.S_IMODE(found.st_mode):o}: it must be {group}'s, with {SOCKET_MODE:o}"
 
 
 def virt_type(wanted: str, kvm: Path = Path("/dev/kvm")) -> str:
@@ -44,6 +92,7 @@ def _configuration(site: Site) -> dict[str, dict[str, object]]:
         "placement": account,
         "neutron": account,
         "cinder": {**account, "os_region_name": REGION, "catalog_info": "volumev3::internalURL"},
+        "os_vif_ovs": {"ovsdb_connection": f"unix:{SOCKET}"},
         "libvirt": {"virt_type": virt, "cpu_mode": "host-model" if virt == "kvm" else "none"},
         "vnc": {"enabled": False},
         "spice": {"enabled": False},

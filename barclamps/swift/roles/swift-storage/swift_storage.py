@@ -20,6 +20,7 @@ from typing import Any
 
 from cloud import Act, Check, File, Service, Site
 from cloud_api import Fault
+from cloud_disks import OBJECTS, find, share, wish
 from cloud_rings import DEVICES, MODULE, SERVERS, SHARED, swift_conf
 from cloud_run import with_systemd
 
@@ -77,7 +78,9 @@ def _places(site: Site) -> list[Place]:
     if done.returncode != 0:
         raise Fault(f"the disks of this node cannot be listed: {done.stderr.strip()[:300]}")
     salt = site("swift-hash-suffix")
-    spare = choose(json.loads(done.stdout)["disks"], site("swift-disks", []), lambda disk: _uuid_of(disk) == uuid_for(disk, salt))
+    disks, named = json.loads(done.stdout)["disks"], site("swift-disks", [])
+    mine = share(disks, wish(site, "disks/volumes"), named, _members())
+    spare = choose(disks, named, mine, lambda disk: _uuid_of(disk) == uuid_for(disk, salt))
     if spare:
         return [Place(name_for(disk), int(disk["size"]), uuid_for(disk, salt), disk) for disk in spare]
     machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
@@ -85,11 +88,25 @@ def _places(site: Site) -> list[Place]:
     return [Place("f" + hashlib.sha256(f"swift {machine}".encode()).hexdigest()[:10], root.f_blocks * root.f_frsize)]
 
 
-def choose(disks: Sequence[Mapping[str, Any]], named: Sequence[str], ours: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
-    """The disks for Swift: those that were named, or all spare ones. Raises Fault if a named one is missing, or has content."""
+def _members() -> list[str]:
+    """Disks of the volume group of Cinder. Before `cinder-volume` has run there may be no LVM on the node."""
+    try:
+        done = subprocess.run(
+            ["pvs", "--noheadings", "-o", "pv_name", "-S", "vg_name=cinder-volumes"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return []
+    return done.stdout.split()
+
+
+def choose(
+    disks: Sequence[Mapping[str, Any]], named: Sequence[str], mine: Mapping[str, str], ours: Callable[[Mapping[str, Any]], bool]
+) -> list[Mapping[str, Any]]:
+    """The disks for Swift: those that were named, or all spare ones. `mine`: what `share` says. Raises Fault if a named one is missing,
+    or has content."""
     out = []
     for name in named:
-        disk = next((one for one in disks if name in (one["name"], one.get("wwn"), one["serial"], one.get("path")) and name), None)
+        disk = find(disks, name)
         if disk is None:
             raise Fault(f"swift-disks names {name}, and this node has no such disk")
         if disk["signature"] and not ours(disk):
@@ -101,7 +118,8 @@ def choose(disks: Sequence[Mapping[str, Any]], named: Sequence[str], ours: Calla
     if named:
         return out
     local = [one for one in disks if not one.get("remote") and one["transport"] != "usb" and not one.get("read_only")]
-    return [one for one in local if (int(one["size"]) >= SMALLEST and not one["signature"]) or (one["signature"] == "xfs" and ours(one))]
+    spare = [one["name"] for one in local if int(one["size"]) >= SMALLEST and mine.get(one["name"]) == OBJECTS]
+    return [one for one in local if one["name"] in spare or (one["signature"] == "xfs" and ours(one))]
 
 
 def identity(disk: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import lzma
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ HELLO = "hello from the guest of Tempest"
 NAME = "tempest-guest"
 MODULES = ("virtio_pci", "virtio_net", "af_packet")
 BUSYBOX = ("/usr/bin/busybox", "/bin/busybox")
+_LIBRARY = re.compile(r"(/\S+) \(0x[0-9a-f]+\)$", re.M)
+"""In what ldd prints: `NAME => PATH (ADDRESS)`, and `PATH (ADDRESS)` for the loader."""
 FLAVORS = {"flavor": ("tempest-small", 192), "flavor-alt": ("tempest-medium", 256)}
 """Name in the configuration -> name and MiB of memory."""
 _INIT = f"""\
@@ -96,9 +99,12 @@ def unpacked(file: Path) -> bytes:
             return data
 
 
-def ramdisk(folder: Path, busybox: bytes) -> bytes:
-    """The same kernel and busybox give the same bytes."""
+def ramdisk(folder: Path, busybox: bytes, libraries: Mapping[str, bytes]) -> bytes:
+    """The same kernel and busybox give the same bytes. `libraries`: what busybox loads, by path."""
     entries: list[tuple[str, int, bytes]] = [(one, stat.S_IFDIR | 0o755, b"") for one in ("bin", "dev", "modules", "proc", "sys", "tmp")]
+    above = {str(parent) for path in libraries for parent in Path(path.lstrip("/")).parents} - {"."}
+    entries += [(one, stat.S_IFDIR | 0o755, b"") for one in sorted(above)]
+    entries += [(path.lstrip("/"), stat.S_IFREG | 0o755, libraries[path]) for path in sorted(libraries)]
     entries += [("bin/busybox", stat.S_IFREG | 0o755, busybox)]
     entries += [("init", stat.S_IFREG | 0o755, _INIT.encode()), ("lease", stat.S_IFREG | 0o755, _LEASE.encode())]
     entries += [("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
@@ -118,11 +124,17 @@ def _cpio(entries: Iterable[tuple[str, int, bytes]]) -> bytes:
     return bytes(out)
 
 
-def busybox() -> bytes:
+def busybox() -> Path:
     for name in BUSYBOX:
         if Path(name).is_file():
-            return Path(name).read_bytes()
-    raise Fault("this node has no busybox: its package busybox-static is missing")
+            return Path(name)
+    raise Fault("this node has no busybox: its package busybox is missing")
+
+
+def libraries(program: Path) -> dict[str, bytes]:
+    """What the program loads at its start, by path. Empty for a static one, at which ldd fails."""
+    done = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
+    return {path: Path(path).read_bytes() for path in _LIBRARY.findall(done.stdout)}
 
 
 # -- into the cloud --------------------------------------------------------------------------------------------------
@@ -131,7 +143,7 @@ def busybox() -> bytes:
 def publish(keystone: Keystone) -> dict[str, str]:
     """Image and flavours, made if they are not there. Name in the configuration -> id. Raises Fault, Http."""
     image, modules = kernel()
-    parts = {"kernel": image.read_bytes(), "ramdisk": ramdisk(modules, busybox())}
+    parts = {"kernel": image.read_bytes(), "ramdisk": ramdisk(modules, busybox().read_bytes(), libraries(busybox()))}
     ids = {name: _image(keystone, f"{NAME}-{name}", {"kernel": "aki", "ramdisk": "ari"}[name], data, {}) for name, data in parts.items()}
     more = {"kernel_id": ids["kernel"], "ramdisk_id": ids["ramdisk"], "os_shutdown_timeout": "1", "hw_rng_model": "virtio"}
     found = {"image": _image(keystone, NAME, "raw", bytes(1 << 20), more)}

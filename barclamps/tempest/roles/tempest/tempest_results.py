@@ -11,8 +11,9 @@ from typing import Any
 from tempest_suites import Chosen, parts, plain
 
 LINE, NAME = 300, 200
-MOST_GROUPS, MOST_BYTES = 500, 200_000
-"""Of a report. All gives of a task may have 262,144."""
+MOST_GROUPS, MOST_TESTS, MOST_BYTES = 500, 2000, 200_000
+MOST_S = 1e7
+"""Of a report; tests of one group. All gives of a task may have 262,144."""
 _RESULT = {"success": "passed", "xfail": "passed", "skip": "skipped", "fail": "failed", "uxsuccess": "failed"}
 _FIXTURE = re.compile(r"(setUp|tearDown)Class \((.+)\)")
 
@@ -130,24 +131,37 @@ class Results:
         for name, result, took, line in self._all():
             group, method = parts(name)
             totals[result] += 1
-            one: dict[str, Any] = {"name": method[:NAME], "result": result, "seconds": round(took, 3)}
+            one: dict[str, Any] = {"name": _name(method), "result": result, "seconds": _seconds(took)}
             groups.setdefault(group, []).append(one | ({"line": line} if line else {}))
         rows = []
         for group, tests in sorted(groups.items()):
             begun, end = self.spans.get(group, [0.0, 0.0])
-            rows.append({"name": group[:NAME], "seconds": round(max(end - begun, 0.0), 3), "tests": tests})
-        return {**totals, "seconds": round(seconds, 3), "groups": _bounded(rows)}
+            rows.append({"name": _name(group), "seconds": _seconds(end - begun), "tests": tests})
+        return {**totals, "seconds": _seconds(seconds), "groups": _bounded(rows)}
+
+
+def _name(text: str) -> str:
+    """A name that a report may have, whatever the runner says."""
+    return "".join(one if one.isprintable() else "?" for one in text[:NAME]) or "?"
+
+
+def _seconds(took: float) -> float:
+    return round(min(max(took, 0.0), MOST_S), 3)
 
 
 def _bounded(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """As many tests as fit, failed ones first. The totals count all of them."""
     room, groups = MOST_BYTES, set[int]()
     keep: set[tuple[int, int]] = set()
+    kept = [0] * len(rows)
     places = [(i, j) for i, row in enumerate(rows) for j in range(len(row["tests"]))]
     for i, j in sorted(places, key=lambda at: rows[at[0]]["tests"][at[1]]["result"] != "failed"):
+        if kept[i] == MOST_TESTS:
+            continue
         room -= len(json.dumps(rows[i]["tests"][j])) + 2 + (0 if i in groups else len(rows[i]["name"]) + 60)
         if room < 0 or (i not in groups and len(groups) == MOST_GROUPS):
             break
         groups.add(i)
+        kept[i] += 1
         keep.add((i, j))
     return [{**rows[i], "tests": [test for j, test in enumerate(rows[i]["tests"]) if (i, j) in keep]} for i in sorted(groups)]

@@ -37,6 +37,10 @@ PACKAGES = Path("/usr/lib/python3/dist-packages")
 RUNNER = ["-m", "stestr.subunit_runner.run", "discover", "-t", str(PACKAGES), str(PACKAGES / "tempest/test_discover")]
 """What `tempest run` starts, too, without asking twice for the list of all tests."""
 MOST_TEXTS = 20
+MOST_TOLD = 200
+"""Failed tests whose line is in the log. All of them count."""
+TELL_S = 1.0
+"""Seconds between two calls for progress: each counts all tests."""
 AGAIN = 128
 PATIENT_LEGS = 60
 """So many times, 10 s or more apart, compute nodes that are not up are waited for. Then the tests show what is wrong."""
@@ -131,7 +135,7 @@ class Workers:
 def run(results: Results, tests: Sequence[str], workers: int, servers: bool) -> None:
     if not tests:
         return
-    at_work, todo = Workers(shares(tests, workers), servers), len(results.chosen.run)
+    at_work, todo, told = Workers(shares(tests, workers), servers), len(results.chosen.run), -TELL_S
     while at_work.left:
         number, one = at_work.news.get()
         if one is None:
@@ -139,6 +143,9 @@ def run(results: Results, tests: Sequence[str], workers: int, servers: bool) -> 
             results.next_worker(number)
             continue
         results.take(number, one)
+        if time.monotonic() < told + TELL_S:
+            continue
+        told = time.monotonic()
         done, bad = results.done, results.bad
         progress(5 + 94 * done // todo, f"{done} of {todo} tests{f', {bad} failed' if bad else ''}")
 
@@ -210,7 +217,7 @@ def tell(results: Results, report: dict[str, Any]) -> int:
     short = ".".join(name.split(".")[-2:])
     print(f"tempest: {len(failed)} failed: {short}: {line}", flush=True)
     print(f"tempest: {counts} in {report['seconds']:.0f} s")
-    for name, line in failed:
+    for name, line in failed[:MOST_TOLD]:
         print(f"- {name}: {line}")
     for name, text in results.texts()[:MOST_TEXTS]:
         print(f"| {name}")
