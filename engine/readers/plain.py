@@ -24,6 +24,10 @@ _BINARY = _UNITS | {f"{letter}b": 1024**power for power, letter in enumerate("km
 _DECIMAL = _UNITS | {f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)}
 _SIZE = re.compile(r"([0-9][0-9,' _]{0,30}(?:\.[0-9]{1,12})?)\s*([a-z]{1,6})?", re.IGNORECASE)
 _MAC = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}|[0-9a-f]{12}", re.IGNORECASE)
+_COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\([A-B0])")
+"""What a terminal takes as an order: colours, mostly."""
+MOST_BYTES = 2**60
+"""Of one drive. Devices without a medium tell sizes beyond it."""
 _DATES = ("%m/%d/%Y", "%Y-%m-%d", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d %Y", "%m/%d/%y")
 
 
@@ -32,6 +36,8 @@ def bounded(text: str) -> str:
     if len(text) > MOST_CHARACTERS:
         raise Refused(f"the report has {len(text)} characters; at most {MOST_CHARACTERS} are read")
     bare = text.lstrip("\ufeff")
+    if "\x1b" in bare:
+        bare = _COLOURS.sub("", bare)
     if not bare.strip():
         raise Refused("the report is empty")
     return bare.replace("\r\n", "\n").replace("\r", "\n") if "\r" in bare else bare
@@ -48,6 +54,11 @@ def whole_lines(text: str) -> list[str]:
     """As `lines`, without a last line that has no end: what a cut left of a value may be another value. Raises Refused."""
     rows = lines(text)
     return rows if text.endswith(("\n", "\r")) else rows[:-1]
+
+
+def printable(text: str) -> bool:
+    """Whether all of it is ASCII text. What ATA drives say of themselves is."""
+    return text.isascii() and not re.search(r"[\0-\x08\x0e-\x1f\x7f]", text)
 
 
 def first(rows: list[str], most: int = 100) -> str:
