@@ -16,18 +16,19 @@ _STATES: dict[str, Health] = {"ok": "ok", "nc": "warning", "cr": "failed", "nr":
 _STATES |= {"lcr": "failed", "ucr": "failed", "lnr": "failed", "unr": "failed", "nominal": "ok", "warning": "warning", "critical": "failed"}
 _WORDS = re.compile(r"ok|ns|nc|cr|nr|lnc|unc|lcr|ucr|lnr|unr|na")
 _VALUE = re.compile(r"(-?\d{1,9}(?:\.\d{1,6})?) (degrees [CFK]|RPM|Volts|Watts|Amps|percent|unspecified|[A-Za-z/%^0-9 ]{1,20})")
+_HEAD_LINES = 30
+"""In which a table begins: a login and ipmitool itself may have said something first."""
 _ENTRY = re.compile(r"\s*([0-9a-f]{1,4})\s*[|,]")
 _BAD = re.compile(r"non-recoverable|uncorrectable|(?<!non-)critical|failure detected|fault|failed|fatal|AC lost|IERR|Thermal Trip", re.I)
 _POOR = re.compile(r"predictive|non-critical|correctable|degraded|redundancy lost|limit exceeded", re.I)
 
 
 def looks_sdr(text: str) -> bool:
-    rows = [row for row in text[:6000].splitlines() if row.strip()][:3]
-    return bool(rows) and any(_sdr_cells(row) for row in rows)
+    return any(_sdr_cells(row) for row in text[:6000].splitlines()[:_HEAD_LINES])
 
 
 def looks_sel(text: str) -> bool:
-    return any(_sel_cells(row) for row in [row for row in text[:6000].splitlines() if row.strip()][:3])
+    return any(_sel_cells(row) for row in text[:6000].splitlines()[:_HEAD_LINES])
 
 
 def looks_freeipmi(text: str) -> bool:

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"^Interface:\s+(\S+?), via: (\w+)", re.MULTILINE)
 
 
 def looks_json(text: str) -> bool:
-    return bool(re.search(r'^\s*\{\s*"lldp"\s*:\s*[\[{]', text[:4000]))
+    return bool(re.search(r'^\s*\{\s*"lldp"\s*:\s*[\[{]', text[:4000], re.MULTILINE))
 
 
 def looks_xml(text: str) -> bool:

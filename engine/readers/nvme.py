@@ -18,7 +18,7 @@ _ZERO_CELSIUS = 273
 
 
 def looks_json(text: str) -> bool:
-    if re.match(r'\s*\{\s*"Devices"\s*:', text[:4000]):
+    if re.search(r'^\s*\{\s*"Devices"\s*:', text[:4000], re.MULTILINE):
         return bool(re.search(r'"Devices"\s*:\s*\[\s*\]', text)) or any(
             f'"{key}"' in text for key in ("DevicePath", "HostNQN", "SubsystemNQN")
         )
