@@ -34,6 +34,8 @@ from . import (
     BootDevice,
     Device,
     Identity,
+    InventoryRead,
+    InventoryResult,
     NoteRead,
     NoteResult,
     Owner,
@@ -50,6 +52,7 @@ from . import (
 from .call import call, cycled, light_disobeyed, look_until, obeyed, started
 from .gate import Gates
 from .ipmi_identity import guid, note, serials
+from .ipmi_inventory import parts
 from .ipmi_session import BAD_PACKET, IpmiSession
 
 _CHASSIS, _STORAGE = 0x00, 0x0A
@@ -125,6 +128,10 @@ class IpmiPower:
 
     def sensors(self) -> SensorResult:
         return self._call(_sensors, self.pace.sensors_s)
+
+    def inventory(self) -> InventoryResult:
+        """What stands on the machine's label, and the BMC's firmware: IPMI tells little more, and Redfish all."""
+        return self._call(lambda session: InventoryRead(parts=parts(session), by="ipmi"), self.pace.sensors_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         def work(session: IpmiSession) -> NoteResult:
