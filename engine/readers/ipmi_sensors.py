@@ -97,16 +97,23 @@ def read_sel(text: str) -> Parts:
 
 
 def _sel_cells(row: str) -> list[str] | None:
-    """The cells of `id | date | time | sensor | event | Asserted`; a log before the clock was set has `Pre-Init` and seconds."""
+    """The cells of `id | date | time | sensor | event | Asserted`, or of `id | OEM record e0 | octets`, which has no time.
+
+    A log before the clock was set has `Pre-Init` and seconds.
+    """
     if not _ENTRY.match(row):
         return None
     cells = [cell.strip() for cell in (row.split("|") if "|" in row else row.split(","))]
+    if len(cells) >= 3 and cells[1].startswith("OEM record"):
+        return cells
     if len(cells) >= 4 and re.fullmatch(r"\d{2}/\d{2}/\d{2,4}|Pre-Init.*|Unknown|Unspecified", cells[1]):
         return cells
     return None
 
 
 def _event(cells: list[str]) -> LogEntry:
+    if cells[1].startswith("OEM record"):
+        return LogEntry(id=cells[0], sensor=cells[1][:200], text=told(" ".join(cells[2:])))
     dated = bool(re.fullmatch(r"\d{2}/\d{2}/\d{2,4}", cells[1]))
     rest = cells[3:] if re.fullmatch(r"[\d:]+(?: [A-Z]{2,5})?|Time.*|", cells[2]) else cells[2:]
     asserted = next((way for word, way in (("Asserted", True), ("Deasserted", False)) if word in rest[2:]), None)

@@ -189,7 +189,9 @@ def _yes(value: object) -> bool:
 def _heard(nic: str, tree: dict[str, Any]) -> Heard:
     chassis, name = _one(tree.get("chassis")), ""
     if isinstance(chassis, dict) and "id" not in chassis and len(chassis) == 1:
-        name, chassis = next((key, _one(value)) for key, value in chassis.items())
+        key, value = next((key, _one(value)) for key, value in chassis.items())
+        if isinstance(value, dict) and "value" not in value:
+            name, chassis = key, value
     chassis = chassis if isinstance(chassis, dict) else {}
     port = _one(tree.get("port"))
     port = port if isinstance(port, dict) else {}

@@ -107,13 +107,13 @@ def _drive(page: str) -> Drive:
 
 
 def _whole(text: str, unit: str = "") -> int | None:
-    found = re.fullmatch(rf"(\d[\d,.' ]{{0,25}}?)\s*{unit}", text.strip())
-    return plain.maybe(re.sub(r"[,' ]", "", found[1])) if found else None
+    found = re.fullmatch(rf"(\d[\d,.' \u2019\u202f\xa0]{{0,25}}?)\s*{unit}", text.strip())
+    return plain.maybe(re.sub(r"[,' \u2019\u202f\xa0]", "", found[1])) if found else None
 
 
 def _size(one: dict[str, str]) -> int:
     for key in ("User Capacity", "Total NVM Capacity", "Namespace 1 Size/Capacity"):
-        if found := re.match(r"([\d,.' \u202f\xa0]{1,30})(?: bytes)?(?: \[|$)", one.get(key, "")):
+        if found := re.match(r"([\d,.' \u2019\u202f\xa0]{1,30})(?: bytes)?(?: \[|$)", one.get(key, "")):
             return plain.integer(re.sub(r"\D", "", found[1]), plain.MOST_BYTES)
     return 0
 
