@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from engine.parts import BmcLine, Card, Dimm, Firmware, Parts, PowerSupply, Processor, Product
 from engine.readers import plain
@@ -55,7 +56,13 @@ def read_fru(text: str) -> Parts:
                 chassis or _product(one, "Chassis"),
             )
         elif (found := _product(one, "Product") or _product(one, "Board")) is not None:
-            same = {"place": place, "vendor": found.vendor, "model": found.model, "number": found.number, "serial": found.serial}
+            same: dict[str, Any] = {
+                "place": place,
+                "vendor": found.vendor,
+                "model": found.model,
+                "number": found.number,
+                "serial": found.serial,
+            }
             if _DIMM.search(place):
                 dimms.append(Dimm(**same))
             elif _CPU.fullmatch(place):

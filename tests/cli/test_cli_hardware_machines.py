@@ -111,3 +111,27 @@ def test_nobody_has_looked_yet(verb: str, crowbar: Run, store: Path) -> None:
     assert code == 1
     assert f"crowbar node {name} rediscover" in err
     assert crowbar("hardware", verb, "nobody")[0] in (1, 2)
+
+
+def test_a_look_names_its_nodes_or_all(crowbar: Run, store: Path) -> None:
+    one = nodes(store)[0].name
+    for words in ([], [one, "--all"]):
+        code, _, err = crowbar("hardware", "look", *words)
+        assert code == 2
+        assert "give --all" in err
+    code, _, err = crowbar("hardware", "look", one, "nobody")
+    assert (code, err) == (2, "crowbar: there is no node nobody\n")
+    code, _, err = crowbar("hardware", "look", one)
+    assert code != 0
+    assert "no engine runs" in err
+
+
+def test_a_look_at_several_tells_each_one_s_answer(crowbar: Run, engine: Engine, store: Path) -> None:
+    known = [node.name for node in nodes(store)]
+    code, out, err = crowbar("hardware", "look", *known)
+    assert code == 1
+    assert out.endswith(f"0 of {len(known)} machines were looked at\n")
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == [name.split(".")[0] for name in known]
+    code, out, _ = crowbar("hardware", "look", *known, "--json")
+    assert code == 1
+    assert [(one["node"], "refused" in one) for one in objects(out)] == [(name, True) for name in known]
