@@ -5,7 +5,7 @@ one is the engine's side, for each number a new one: of each BMC it knows the ad
 that, it finds out the protocol, keeps the certificate, logs in, asks whose BMC it is, reads what the machine is made of, and keeps the
 record in the store (`PowerOrders.inventory`, `HardwareReports.keep`).
 
-A machine by Redfish has 2 processors, 16 DIMMs, 8 drives, 4 ports, 2 power supplies, 12 versions of firmware and 20 sensors in some 70
+A machine by Redfish has 2 processors, 16 DIMMs, 8 drives, 4 ports, 2 power supplies, 12 versions of firmware and 20 sensors in some 55
 resources. IPMI tells its label and the BMC's firmware.
 
 The last lines are the ratio of the cost of a BMC at the largest number to that at the one before it: by the engine's processor time.
@@ -52,6 +52,8 @@ from engine.wire.reach import IPMI_PORT, Reach
 LIMIT_S = 5400.0
 LANE = os.getpid() % 200 + 20
 THIRD = 3
+ROUNDS = 3
+"""In which a BMC is asked that did not answer in time: on a busy machine the simulated ones do not all get to greet."""
 
 
 def address(number: int) -> str:
@@ -185,8 +187,15 @@ def take(count: int, lane: int, all_redfish: bool, simulator: int, folder: Path)
         return "" if not result.left_out else f"left out: {result.left_out[0]}"
 
     cpu, theirs, began = time.process_time(), cpu_of(simulator), time.monotonic()
-    with ThreadPoolExecutor(POOL) as pool:
-        said = [word for word in pool.map(one, nodes.values()) if word]
+    waiting, again, said = list(nodes.values()), 0, [""]
+    for _ in range(ROUNDS):
+        with ThreadPoolExecutor(POOL) as pool:
+            said = list(pool.map(one, waiting))
+        waiting = [node for node, word in zip(waiting, said, strict=True) if word]
+        said = [word for word in said if word]
+        if not waiting:
+            break
+        again += len(waiting)
     seconds, cpu, theirs = time.monotonic() - began, time.process_time() - cpu, cpu_of(simulator) - theirs
     if said:
         raise SystemExit(f"{len(said)} of {count} were not inventoried: {said[0]}")
@@ -197,6 +206,7 @@ def take(count: int, lane: int, all_redfish: bool, simulator: int, folder: Path)
     return {
         "seconds": seconds,
         "cpu": cpu,
+        "again": again,
         "simulator": theirs,
         "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "disk": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1024,
@@ -232,15 +242,17 @@ def main(words: list[str]) -> None:
     all_redfish = "--redfish" in words
     numbers = [int(word) for word in words if word.isdecimal()] or [200, 1000]
     print(f"load before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {POOL} calls at a time, {'Redfish' if all_redfish else 'mixed'}")
-    print("| BMCs | seconds | BMCs a minute | engine's CPU, ms a BMC | simulator's | engine's memory, MB | on disk, KiB a BMC |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| BMCs | seconds | BMCs a minute | engine's CPU, ms a BMC | simulator's | engine's memory, MB | on disk, KiB a BMC | asked again |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     costs: list[float] = []
     for count in numbers:
         found = measure(count, all_redfish)
         costs.append(found["cpu"] / count * 1000)
         print(
             f"| {count:,} | {found['seconds']:.1f} | {count / found['seconds'] * 60:.0f} | {costs[-1]:.1f} "
-            f"| {found['simulator'] / count * 1000:.1f} | {found['rss']:.0f} | {found['disk'] / count:.1f} |",
+            f"| {found['simulator'] / count * 1000:.1f} | {found['rss']:.0f} | {found['disk'] / count:.1f} | {found['again']:.0f} |",
             flush=True,
         )
         figure(f"{count} BMCs, engine's CPU a BMC", costs[-1], "ms")
