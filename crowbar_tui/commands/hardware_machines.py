@@ -1,7 +1,7 @@
 """`crowbar hardware show|look|diff|check|expect`: what the machines of a store are made of, and how they differ.
 
 crowbar hardware show NODE                 everything that its reports told
-crowbar hardware look NODE                 ask its BMC by Redfish what it is made of, whether it runs or not, and keep that
+crowbar hardware look NODE...              ask their BMCs what they are made of, whether they run or not, and keep that; --all: every node
 crowbar hardware diff NODE                 what changed between its last two different looks; --since 2026-11-24, or 3d
 crowbar hardware diff NODE OTHER           the facts in which two machines differ
 crowbar hardware check                     machines that differ from their family, or from what is expected of it; exit code 1: there is one
@@ -15,6 +15,7 @@ import json
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 420.0
 """Seconds for a whole walk of a BMC: a large server has a thousand resources."""
+AT_A_TIME = 12
+"""Looks at BMCs. The engine lets one user have 16 connections; the others are for consoles."""
 _UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -34,8 +37,9 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show = verbs.add_parser("show", help="print what a machine is made of")
     show.add_argument("node")
     show.add_argument("--raw", metavar="FILE", type=path, default=None, help="write the reports as they came into this file (tar.gz)")
-    look = verbs.add_parser("look", help="ask a machine's BMC by Redfish what it is made of, also before its first boot")
-    look.add_argument("node")
+    look = verbs.add_parser("look", help="ask machines' BMCs what they are made of, also before their first boot")
+    look.add_argument("nodes", nargs="*", metavar="NODE")
+    look.add_argument("--all", action="store_true", help="every node that has a BMC")
     diff = verbs.add_parser("diff", help="print what changed at a machine, or in what two machines differ")
     diff.add_argument("node")
     diff.add_argument("other", nargs="?", default="")
@@ -83,37 +87,66 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _look(arguments: argparse.Namespace) -> int:
-    from engine.api.control import Attached, AttachError, Reader, Reason
+    from engine.api.control import AttachError, Reader
 
     from .. import answers
 
-    with Reader(arguments.store) as reader:
-        node = reader.world.node_named(arguments.node)
-    if node is None:
-        print(f"crowbar: there is no node {arguments.node}", file=sys.stderr)
+    if bool(arguments.nodes) == arguments.all:
+        print("crowbar: name the nodes to look at, or give --all", file=sys.stderr)
         return 2
-    try:
-        with Attached(arguments.store, timeout_s=LOOK_S) as engine:
-            answer = engine.bmc(node.id, inventory=True)
-    except AttachError as error:
-        return answers.no_engine(error)
+    with Reader(arguments.store) as reader:
+        found = [(name, reader.world.node_named(name)) for name in arguments.nodes]
+        every = sorted((one for one in reader.world.nodes.values() if one.bmc is not None), key=lambda one: one.name)
+    if unknown := [name for name, node in found if node is None]:
+        print(f"crowbar: there is no node {unknown[0]}", file=sys.stderr)
+        return 2
+    wanted = every if arguments.all else [node for _, node in found if node is not None]
+    refused = 0
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        looks = [(node, pool.submit(_looked, arguments.store, node.id)) for node in wanted]
+        try:
+            for node, look in looks:
+                refused += not _tell_look(node.name, look.result(), arguments.json)
+        except AttachError as error:
+            pool.shutdown(cancel_futures=True)
+            return answers.no_engine(error)
+    if len(wanted) != 1 and not arguments.json:
+        print(f"{len(wanted) - refused} of {len(wanted)} machines were looked at")
+    return 1 if refused else 0
+
+
+def _looked(store: Path, node: str) -> Any:
+    """What the engine says. Raises AttachError."""
+    from engine.api.control import Attached
+
+    with Attached(store, timeout_s=LOOK_S) as engine:
+        return engine.bmc(node, inventory=True)
+
+
+def _tell_look(name: str, answer: Any, as_json: bool) -> bool:
+    """False: the BMC told nothing."""
+    from engine.api.control import Reason
+
+    from .. import answers
+
     if isinstance(answer, Reason):
-        return answers.tell(node.name, "look", answer, arguments.json)
+        answers.tell(name, "look", answer, as_json)
+        return False
     told = answer.result if isinstance(answer.result, dict) else {}
-    if arguments.json:
-        print(json.dumps({"node": node.name, **told}))
+    if as_json:
+        print(json.dumps({"node": name, **told}))
     elif "refused" in told:
-        print(f"crowbar: {told['refused']}", file=sys.stderr)
+        print(f"crowbar: {_short(name)}: {told['refused']}", file=sys.stderr)
     else:
         summary = told.get("hardware") or {}
-        print(f"{_short(node.name)}, by its BMC")
-        for name, value in summary.get("facts", {}).items():
-            print(f"  {name:<14} {value}")
+        print(f"{_short(name)}, by its BMC")
+        for fact, value in summary.get("facts", {}).items():
+            print(f"  {fact:<14} {value}")
         for line in summary.get("changes", []):
             print(f"  changed: {line}")
         for line in told.get("left_out", []):
             print(f"  left out: {line}")
-    return 1 if "refused" in told else 0
+    return "refused" not in told
 
 
 def _diff(arguments: argparse.Namespace) -> int:

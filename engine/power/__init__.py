@@ -174,6 +174,7 @@ class InventoryRead(Struct, frozen=True, kw_only=True, gc=False, tag="inventory"
     """What a BMC says of the parts of its machine."""
 
     parts: Parts
+    by: Literal["redfish", "ipmi"] = "redfish"
     resources: int = 0
     """From how many answers the record was made."""
     requests: int = 0

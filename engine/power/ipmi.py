@@ -30,6 +30,8 @@ from . import (
     BootDevice,
     Device,
     Identity,
+    InventoryRead,
+    InventoryResult,
     LogPlace,
     NoteRead,
     NoteResult,
@@ -47,6 +49,7 @@ from .call import call, cycled, light_disobeyed, look_until, obeyed, opened, sta
 from .gate import Gates, Turn
 from .ipmi_console import SolConsole
 from .ipmi_identity import guid, note, serials
+from .ipmi_inventory import parts
 from .ipmi_sensors import read_sensors
 from .ipmi_session import IpmiSession
 from .ipmi_vitals import read_vitals
@@ -145,6 +148,10 @@ class IpmiPower:
         if wrong is not None:
             return wrong
         return opened(self._gates, (target.address, target.port), self._credential, self.pace.total_s, self._login(turn), work, turn)
+
+    def inventory(self) -> InventoryResult:
+        """What stands on the machine's label, and the BMC's firmware: IPMI tells little more, and Redfish all."""
+        return self._call(lambda session: InventoryRead(parts=parts(session), by="ipmi"), self.pace.sensors_s)
 
     def note(self, record: int, good: Callable[[str], bool]) -> NoteResult:
         def work(session: IpmiSession) -> NoteResult:

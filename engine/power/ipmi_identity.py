@@ -37,21 +37,27 @@ def guid(session: IpmiSession) -> Identity:
 
 def serials(session: IpmiSession) -> tuple[str, ...]:
     """Serials of product and chassis in the FRU. Empty: it has none, or none that can be read."""
+    areas = fru_areas(session, 4, 2)
+    found = (field(area, 3, number) for area, number in zip(areas, (PRODUCT_SERIAL, CHASSIS_SERIAL), strict=True))
+    return tuple(one for one in found if one)
+
+
+def fru_areas(session: IpmiSession, *places: int) -> tuple[bytes, ...]:
+    """The areas of the first FRU, where these octets of its header say. Empty octets: it has none, or none that can be read."""
     try:
         size = session.command(_STORAGE, _FRU_SIZE, [0])
-        if len(size) < 2:
-            return ()
         most = min(size[0] | size[1] << 8, _LARGEST)
         header = _octets(session, 0, min(8, most))
-        out = []
-        for place, first, number in ((4, 3, PRODUCT_SERIAL), (2, 3, CHASSIS_SERIAL)):
-            at = header[place] * 8 if len(header) > place else 0
-            if at and at + 2 <= most:
-                length = _octets(session, at, 2)[1] * 8
-                out.append(field(_octets(session, at, min(length, most - at)), first, number))
+        return tuple(_area(session, header[place] * 8, most) for place in places)
     except (SessionFailed, IndexError):
-        return ()
-    return tuple(one for one in out if one)
+        return (b"",) * len(places)
+
+
+def _area(session: IpmiSession, at: int, most: int) -> bytes:
+    if not at or at + 2 > most:
+        return b""
+    length = _octets(session, at, 2)[1] * 8
+    return _octets(session, at, min(length, most - at))
 
 
 def field(area: bytes, at: int, number: int) -> str:

@@ -170,7 +170,7 @@ class RedfishPower:
         return self._call(work, self.pace.sensors_s, Turn())
 
     def inventory(self) -> InventoryResult:
-        """The parts of the machine, as its BMC knows them, whether it is on or off. Only by Redfish: IPMI knows too little."""
+        """The parts of the machine, as its BMC knows them, whether it is on or off."""
 
         def work(session: RedfishSession) -> InventoryResult:
             system = self._system(session)

@@ -15,7 +15,8 @@ MOST_SOCKETS = 256
 
 
 def looks_lscpu(text: str) -> bool:
-    return bool(re.search(r"^(?:Architecture|CPU op-mode\(s\)|CPU\(s\)):\s", text[:4000], re.MULTILINE)) or looks_lscpu_json(text)
+    """`Architecture` is also a line of package managers."""
+    return bool(re.search(r"^(?:CPU op-mode\(s\)|CPU\(s\)):\s", text[:4000], re.MULTILINE)) or looks_lscpu_json(text)
 
 
 def looks_lscpu_json(text: str) -> bool:

@@ -21,6 +21,9 @@ _HEAD = re.compile(r"\s*Handle (0x[0-9A-Fa-f]{1,8})(?:,\s*DMI type (\d{1,3}))?")
 _STARTS = re.compile(r"^Handle 0x[0-9A-Fa-f]+(?:, DMI type \d+|\r?$)", re.MULTILINE)
 _OLD_TYPE = re.compile(r"\s+DMI type (\d{1,3}), \d+ bytes\.?$")
 """dmidecode before 2.7: the type has a line of its own, and all is one tab deeper."""
+_FASTEST_MEMORY = 20_000
+_NO_WATTS = 0x8000
+"""DSP0134 7.40: the power is not known. Some firmware has 0xFFFF."""
 _NOT_TOLD = re.compile(r"<BAD INDEX>|<OUT OF SPEC>|(?:BAD|Invalid) INDEX|Other|NO DIMM|Not Available|No", re.IGNORECASE)
 
 
@@ -119,15 +122,15 @@ def _product(one: Structure | None) -> Product | None:
     if one is None:
         return None
     found = Product(
-        vendor=one.get("Manufacturer"),
-        model=one.get("Product Name"),
+        vendor=one.get("Manufacturer", "Vendor"),
+        model=one.get("Product Name", "Product"),
         serial=one.get("Serial Number"),
         family=one.get("Family"),
         sku=one.get("SKU Number"),
         uuid=plain.uuid(one.get("UUID")),
         version=one.get("Version"),
         asset=one.get("Asset Tag"),
-        kind=one.get("Type") if one.type == 3 else "",
+        kind=one.get("Type", "Chassis Type") if one.type == 3 else "",
     )
     return found if found != Product() else None
 
@@ -136,7 +139,7 @@ def _firmware(by_type: dict[int, list[Structure]]) -> tuple[Firmware, ...]:
     out = []
     for one in by_type.get(0, ()):
         if version := one.get("Version"):
-            out.append(Firmware(part="bios", version=version, name=one.get("Vendor"), date=plain.date(one.get("Release Date"))))
+            out.append(Firmware(part="bios", version=version, name=one.get("Vendor"), date=plain.date(one.get("Release Date", "Release"))))
         if (version := one.get("Firmware Revision")) and version != "0.0":
             out.append(Firmware(part="embedded controller", version=version))
     for one in by_type.get(43, ()):
@@ -154,10 +157,13 @@ def _firmware(by_type: dict[int, list[Structure]]) -> tuple[Firmware, ...]:
 
 
 def _ports(by_type: dict[int, list[Structure]]) -> tuple[NetPort, ...]:
-    """HPE's own structures: `NIC 1: PCI device 02:00.0, MAC address 02:00:00:00:00:01`."""
+    """HPE's own structures: `NIC 1: PCI device 02:00.0, MAC address 02:00:00:00:00:01`.
+
+    Those of iSCSI are other addresses of the same ports.
+    """
     out = []
     for one in (one for kind in (209, 221, 233) for one in by_type.get(kind, ())):
-        for place, value in one.values.items() if "NIC PCI and MAC" in one.title else ():
+        for place, value in one.values.items() if "NIC PCI and MAC" in one.title and "iSCSI" not in one.title else ():
             found = re.fullmatch(r"PCI device ([0-9a-f]{2}:[01][0-9a-f]\.[0-7]), MAC address (\S{17})", value, re.IGNORECASE)
             if found and (address := plain.mac(found[2])):
                 out.append(NetPort(place=place, pci=found[1].lower(), mac=address, kind="ethernet"))
@@ -165,18 +171,25 @@ def _ports(by_type: dict[int, list[Structure]]) -> tuple[NetPort, ...]:
 
 
 def _processor(one: Structure) -> Processor:
-    """No `mhz`: `Max Speed` is what the socket allows (DSP0134 7.5), and half of all firmware prints 4000 MHz there."""
+    """No `mhz`: `Max Speed` is what the socket allows (DSP0134 7.5), and half of all firmware prints 4000 MHz there.
+
+    Threads are those of all cores. Firmware that counts those of one core instead is not believed.
+    """
     place = one.get("Socket Designation")
     if one.values["Status"].startswith("Unpopulated"):
         return Processor(place=place, present=False)
+    cores, threads = (plain.integer(one.get(key), 65536) for key in ("Core Count", "Thread Count"))
+    disabled = "Disabled By BIOS" in one.values["Status"]
     return Processor(
         place=place,
+        health="warning" if disabled else "",
+        note=told(one.values["Status"]) if disabled else "",
         vendor=one.get("Manufacturer"),
         model=one.get("Version"),
         number=one.get("Part Number"),
         serial=one.get("Serial Number"),
-        cores=plain.integer(one.get("Core Count"), 65536),
-        threads=plain.integer(one.get("Thread Count"), 65536),
+        cores=cores,
+        threads=threads if threads >= cores else 0,
     )
 
 
@@ -206,12 +219,18 @@ def _dimm(one: Structure, ambiguous: bool) -> Dimm:
         serial=one.get("Serial Number"),
         size=plain.size(said),
         type=one.get("Type"),
-        speed=plain.leading(one.get("Configured Memory Speed", "Configured Clock Speed"), "MT/s|MHz"),
-        rated=plain.leading(one.get("Speed"), r"MT/s|MHz(?: \([0-9.]+ ns\))?"),
+        speed=_rate(one.get("Configured Memory Speed", "Configured Clock Speed")),
+        rated=_rate(one.get("Speed")),
         ranks=plain.integer(one.get("Rank"), 64),
         ecc=ecc,
         model=one.get("Memory Technology") if "persistent" in one.get("Memory Technology").lower() else "",
     )
+
+
+def _rate(text: str) -> int:
+    """MT/s; 0 for what no memory has."""
+    rate = plain.leading(text, r"MT/s|MHz(?: \([0-9.]+ ns\))?")
+    return rate if rate <= _FASTEST_MEMORY else 0
 
 
 def _cards(by_type: dict[int, list[Structure]]) -> tuple[Card, ...]:
@@ -243,7 +262,7 @@ def _supply(one: Structure) -> PowerSupply | None:
         model=one.get("Name"),
         number=one.get("Model Part Number"),
         serial=one.get("Serial Number"),
-        watts=plain.leading(one.get("Max Power Capacity"), "W"),
+        watts=watts if (watts := plain.leading(one.get("Max Power Capacity"), "W")) < _NO_WATTS else 0,
         health="ok" if word == "ok" else "failed" if word == "critical" else "warning" if word == "non-critical" else "",
         note="" if word in ("ok", "unknown", "present", "") else status,
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.parts import Parts
 from engine.readers import (
@@ -37,7 +38,7 @@ from engine.readers import (
     smart_text,
     smbios,
 )
-from engine.readers.report import Refused
+from engine.readers.report import Refused, told
 
 
 class ReportFormat(Struct, frozen=True):
@@ -96,7 +97,21 @@ def read(text: str, format: str = "") -> Parts:
     if name not in FORMATS:
         raise Refused(f"there is no format {name!r:.60}; `crowbar hardware formats` lists them")
     one = FORMATS[name]
-    return one.read(text if one.octets else plain.bounded(text))
+    return one.read(text) if one.octets else _whole(one, plain.bounded(text))
+
+
+def _whole(one: ReportFormat, text: str) -> Parts:
+    """Also says of a last line without an end that it is not read, where it would tell something."""
+    parts = one.read(text)
+    if text.endswith(("\n", "}", "]", ">")):
+        return parts
+    try:
+        more = one.read(f"{text}\n")
+    except Refused:
+        return parts
+    if more == parts:
+        return parts
+    return replace(parts, odd=(*parts.odd[:49], f"the last line has no end and is not read: {told(text.rpartition(chr(10))[2], 60)}"))
 
 
 def recognise(text: str) -> str:
@@ -109,7 +124,7 @@ def recognise(text: str) -> str:
 
 
 def read_octets(data: bytes, format: str = "") -> tuple[str, Parts]:
-    """(format, what it says) of a report as a file has it: UTF-8, UTF-16 with a mark, latin-1, or octets. Raises Refused."""
+    """(format, what it says) of a report as a file has it: UTF-8, UTF-16, latin-1, or octets. Raises Refused."""
     raw = data.decode("latin-1")
     for name, one in FORMATS.items():
         if one.octets and (name == format or (not format and one.looks(raw))):
@@ -123,6 +138,8 @@ def as_text(data: bytes) -> str:
     """Text as a file has it. Octets that are no UTF-8 are taken as latin-1, as the tools copy them from the hardware."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace")
+    if len(data) > 3 and not any(data[1:200:2]) and all(data[0:200:2]):
+        return data.decode("utf-16-le", "replace")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

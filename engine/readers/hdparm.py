@@ -26,12 +26,14 @@ def read(text: str) -> Parts:
     pages = [(head[1], body[head.end() : end]) for head, end in zip(heads, ends, strict=False)] or [("", body)]
     drives, odd = [], []
     for path, page in pages[:256]:
-        if _START.search(page):
+        if not plain.printable(page):
+            odd.append(f"{path} sent no identity of an ATA drive".strip())
+        elif _START.search(page):
             drives.append(_drive(path, page))
         else:
             odd.append(f"{path}: {plain.first(page.splitlines())}")
     if not drives:
-        raise Refused(f"hdparm identified no drive; it said: {plain.first(body.splitlines())}")
+        raise Refused(f"hdparm identified no drive; it said: {odd[0] if odd else plain.first(body.splitlines())}")
     return Parts(drives=tuple(drives), odd=tuple(odd[:50]))
 
 

@@ -16,18 +16,19 @@ _STATES: dict[str, Health] = {"ok": "ok", "nc": "warning", "cr": "failed", "nr":
 _STATES |= {"lcr": "failed", "ucr": "failed", "lnr": "failed", "unr": "failed", "nominal": "ok", "warning": "warning", "critical": "failed"}
 _WORDS = re.compile(r"ok|ns|nc|cr|nr|lnc|unc|lcr|ucr|lnr|unr|na")
 _VALUE = re.compile(r"(-?\d{1,9}(?:\.\d{1,6})?) (degrees [CFK]|RPM|Volts|Watts|Amps|percent|unspecified|[A-Za-z/%^0-9 ]{1,20})")
+_HEAD_LINES = 30
+"""In which a table begins: a login and ipmitool itself may have said something first."""
 _ENTRY = re.compile(r"\s*([0-9a-f]{1,4})\s*[|,]")
 _BAD = re.compile(r"non-recoverable|uncorrectable|(?<!non-)critical|failure detected|fault|failed|fatal|AC lost|IERR|Thermal Trip", re.I)
 _POOR = re.compile(r"predictive|non-critical|correctable|degraded|redundancy lost|limit exceeded", re.I)
 
 
 def looks_sdr(text: str) -> bool:
-    rows = [row for row in text[:6000].splitlines() if row.strip()][:3]
-    return bool(rows) and any(_sdr_cells(row) for row in rows)
+    return any(_sdr_cells(row) for row in text[:6000].splitlines()[:_HEAD_LINES])
 
 
 def looks_sel(text: str) -> bool:
-    return any(_sel_cells(row) for row in [row for row in text[:6000].splitlines() if row.strip()][:3])
+    return any(_sel_cells(row) for row in text[:6000].splitlines()[:_HEAD_LINES])
 
 
 def looks_freeipmi(text: str) -> bool:
@@ -96,16 +97,23 @@ def read_sel(text: str) -> Parts:
 
 
 def _sel_cells(row: str) -> list[str] | None:
-    """The cells of `id | date | time | sensor | event | Asserted`; a log before the clock was set has `Pre-Init` and seconds."""
+    """The cells of `id | date | time | sensor | event | Asserted`, or of `id | OEM record e0 | octets`, which has no time.
+
+    A log before the clock was set has `Pre-Init` and seconds.
+    """
     if not _ENTRY.match(row):
         return None
     cells = [cell.strip() for cell in (row.split("|") if "|" in row else row.split(","))]
+    if len(cells) >= 3 and cells[1].startswith("OEM record"):
+        return cells
     if len(cells) >= 4 and re.fullmatch(r"\d{2}/\d{2}/\d{2,4}|Pre-Init.*|Unknown|Unspecified", cells[1]):
         return cells
     return None
 
 
 def _event(cells: list[str]) -> LogEntry:
+    if cells[1].startswith("OEM record"):
+        return LogEntry(id=cells[0], sensor=cells[1][:200], text=told(" ".join(cells[2:])))
     dated = bool(re.fullmatch(r"\d{2}/\d{2}/\d{2,4}", cells[1]))
     rest = cells[3:] if re.fullmatch(r"[\d:]+(?: [A-Z]{2,5})?|Time.*|", cells[2]) else cells[2:]
     asserted = next((way for word, way in (("Asserted", True), ("Deasserted", False)) if word in rest[2:]), None)

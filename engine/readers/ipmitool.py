@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from engine.parts import BmcLine, Card, Firmware, Parts, PowerSupply, Product
+from engine.parts import BmcLine, Card, Dimm, Firmware, Parts, PowerSupply, Processor, Product
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
 
 _FRU = re.compile(r"^[ \t]*FRU Device Description : (.*?) \(ID (\d{1,3})\)[ \t]*$", re.MULTILINE)
 _SUPPLY = re.compile(r"\b(?:PS|PSU|PWR|Power ?Supply|Pwr Supply)[ _-]?\d*\b|^(?:PS|PSU)\d", re.IGNORECASE)
+_DIMM = re.compile(r"DIMM|^P\d+[ /._-]?D\d+", re.IGNORECASE)
+_CPU = re.compile(r"(?:CPU|PROC|P|Processor)[ _-]?\d{1,2}(?: FRU)?", re.IGNORECASE)
 _ABSENT = re.compile(r"Device not present|Unknown FRU header|No data|FRU Read failed", re.IGNORECASE)
 
 
@@ -38,7 +41,7 @@ def read_fru(text: str) -> Parts:
     if not heads:
         raise Refused(f"ipmitool printed no FRU; it said: {plain.first(body.splitlines())}")
     system = board = chassis = None
-    supplies, cards, odd = [], [], []
+    supplies, dimms, processors, cards, odd = [], [], [], [], []
     for head, following in zip(heads[:MOST_ITEMS], [*heads[1:], None], strict=False):
         page = body[head.end() : following.start() if following else len(body)]
         one, place = plain.pairs(page.splitlines()), told(head[1])
@@ -52,9 +55,30 @@ def read_fru(text: str) -> Parts:
                 board or _product(one, "Board"),
                 chassis or _product(one, "Chassis"),
             )
-        elif (card := _card(one, place)) is not None:
-            cards.append(card)
-    return Parts(system=system, board=board, chassis=chassis, supplies=tuple(supplies), cards=tuple(cards), odd=tuple(odd[:50]))
+        elif (found := _product(one, "Product") or _product(one, "Board")) is not None:
+            same: dict[str, Any] = {
+                "place": place,
+                "vendor": found.vendor,
+                "model": found.model,
+                "number": found.number,
+                "serial": found.serial,
+            }
+            if _DIMM.search(place):
+                dimms.append(Dimm(**same))
+            elif _CPU.fullmatch(place):
+                processors.append(Processor(**same))
+            else:
+                cards.append(Card(**same))
+    return Parts(
+        system=system,
+        board=board,
+        chassis=chassis,
+        supplies=tuple(supplies),
+        dimms=tuple(dimms),
+        processors=tuple(processors),
+        cards=tuple(cards),
+        odd=tuple(odd[:50]),
+    )
 
 
 def _product(one: dict[str, str], area: str) -> Product | None:
@@ -76,11 +100,6 @@ def _supply(one: dict[str, str], place: str, page: str) -> PowerSupply:
     found = _product(one, "Product") or _product(one, "Board") or Product()
     capacity = plain.leading(one.get("Max Power Capacity") or one.get("Capacity"), r"W(?:atts)?|")
     return PowerSupply(place=place, vendor=found.vendor, model=found.model, number=found.number, serial=found.serial, watts=capacity)
-
-
-def _card(one: dict[str, str], place: str) -> Card | None:
-    found = _product(one, "Product") or _product(one, "Board")
-    return Card(place=place, vendor=found.vendor, model=found.model, number=found.number, serial=found.serial) if found else None
 
 
 def read_lan(text: str) -> Parts:

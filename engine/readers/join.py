@@ -23,7 +23,7 @@ from engine.parts import Parts
 from engine.readers.report import MOST_ITEMS
 
 MOST_ODD = 50
-OUT_OF_BAND = ("redfish", "ipmitool", "freeipmi", "dcmi", "racadm", "ilorest")
+OUT_OF_BAND = ("redfish", "ipmi", "ipmitool", "freeipmi", "dcmi", "racadm", "ilorest")
 """First words of the names of formats that come from the BMC."""
 _WHOLE = ("lshw", "cardiff")
 """Reports of everything: the least near to each part."""

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"^Interface:\s+(\S+?), via: (\w+)", re.MULTILINE)
 
 
 def looks_json(text: str) -> bool:
-    return bool(re.search(r'^\s*\{\s*"lldp"\s*:\s*[\[{]', text[:4000]))
+    return bool(re.search(r'^\s*\{\s*"lldp"\s*:\s*[\[{]', text[:4000], re.MULTILINE))
 
 
 def looks_xml(text: str) -> bool:
@@ -73,7 +73,10 @@ def _element(one: ElementTree.Element) -> dict[str, Any]:
 
 
 def read_keyvalue(text: str) -> Parts:
-    """A neighbour begins with its `via`. Lines without a key go on with the text above. Raises Refused where there is no key."""
+    """A neighbour begins with its `via`; the lines of two ports may be mixed. Lines without a key go on with the text above.
+
+    Raises Refused where there is no key.
+    """
     found: list[tuple[str, dict[str, Any]]] = []
     told_lines: list[tuple[str, list[str], str]] = []
     for row in plain.whole_lines(text):
@@ -81,10 +84,12 @@ def read_keyvalue(text: str) -> Parts:
             told_lines.append((match[1], match[2].split("."), match[3].strip()))
         elif told_lines and row.strip() and len(told_lines[-1][2]) < 1000:
             told_lines[-1] = (*told_lines[-1][:2], f"{told_lines[-1][2]} {row.strip()}")
+    last: dict[str, dict[str, Any]] = {}
     for nic, key, value in told_lines:
-        if key == ["via"] or not found or found[-1][0] != nic:
-            found.append((nic, {}))
-        _put(found[-1][1], key, value)
+        if key == ["via"] or nic not in last:
+            last[nic] = {}
+            found.append((nic, last[nic]))
+        _put(last[nic], key, value)
     if not told_lines:
         raise Refused(f"lldpcli printed no keys; it said: {plain.first(plain.lines(text))}")
     return _made(found)
@@ -184,7 +189,9 @@ def _yes(value: object) -> bool:
 def _heard(nic: str, tree: dict[str, Any]) -> Heard:
     chassis, name = _one(tree.get("chassis")), ""
     if isinstance(chassis, dict) and "id" not in chassis and len(chassis) == 1:
-        name, chassis = next((key, _one(value)) for key, value in chassis.items())
+        key, value = next((key, _one(value)) for key, value in chassis.items())
+        if isinstance(value, dict) and "value" not in value:
+            name, chassis = key, value
     chassis = chassis if isinstance(chassis, dict) else {}
     port = _one(tree.get("port"))
     port = port if isinstance(port, dict) else {}

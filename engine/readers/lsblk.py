@@ -31,7 +31,12 @@ _LEVELS: dict[str, Level] = {f"raid{n}": f"raid{n}" for n in ("0", "1", "4", "5"
 
 
 def looks_pairs(text: str) -> bool:
-    return bool(re.search(r'^(?:[A-Z][A-Z0-9_:%-]*="[^"]*"\s*)*(?:K?NAME|PKNAME)="[^"]*"', text[:4000], re.MULTILINE))
+    """`NAME` is also a variable of shell files, with a line for each."""
+    for row in text[:8000].splitlines()[:100]:
+        keys = {key for key, _ in _PAIR.findall(row)}
+        if keys & {"KNAME", "PKNAME"} or ("NAME" in keys and len(keys) > 1):
+            return True
+    return False
 
 
 def looks_json(text: str) -> bool:

@@ -145,10 +145,12 @@ def _repeats(node: Node, before: list[Processor]) -> bool:
 
 def _product(node: Node) -> Product | None:
     """lshw writes the SKU in parentheses behind the product of the system."""
-    sku = _setting(node, "sku")
+    sku, model = _setting(node, "sku"), _word(node, "product")
+    if (cut := re.fullmatch(r"(.+) \((.+)\)", model)) and not told(cut[2]):
+        model = cut[1]
     found = Product(
         vendor=_word(node, "vendor"),
-        model=_word(node, "product").removesuffix(f" ({sku})") if sku else _word(node, "product"),
+        model=model.removesuffix(f" ({sku})") if sku else model,
         serial=_word(node, "serial"),
         version=_word(node, "version"),
         family=_setting(node, "family"),
@@ -167,7 +169,7 @@ def _bios(node: Node) -> list[Firmware]:
 
 def _dimm(node: Node, parent: Node) -> Dimm:
     said, size = _word(node, "description"), plain.integer(node.get("size"))
-    if not size:
+    if not size and not (_word(node, "product") and _word(node, "serial")):  # sizes of 32 GiB and more are 0 in old versions
         return Dimm(place=_word(node, "slot"), present=not _is_empty(node))
     kind = re.search(r"\b(?:LP)?DDR\d?[A-Z]?\b", said)
     rate = re.search(r"\b(\d{3,5}) MHz", said)

@@ -45,10 +45,11 @@ def of_json(text: str) -> Node:
         tree = plain.tree(text)
     except Refused as refused:
         bare = re.sub(r"\}\s*,?\s*\n\s*\{", "},{", plain.bounded(text).strip().rstrip(","))
-        if not bare.startswith("{"):
+        begin = re.search(r"^[ \t]*\{", bare, re.MULTILINE)
+        if begin is None:
             raise
         try:
-            tree = plain.tree(f"[{bare}]")
+            tree = plain.tree(f"[{bare[begin.start() :]}]")
         except Refused:
             raise refused from None
     return _one([node for node in plain.many(tree) if isinstance(node, dict)])

@@ -15,10 +15,12 @@ from engine.readers.report import MOST_ITEMS, Refused, told
 from engine.readers.smart import NVME_WARNINGS
 
 _ZERO_CELSIUS = 273
+MOST_CONTROLLERS = 64
+"""Of one subsystem."""
 
 
 def looks_json(text: str) -> bool:
-    if re.match(r'\s*\{\s*"Devices"\s*:', text[:4000]):
+    if re.search(r'^\s*\{\s*"Devices"\s*:', text[:4000], re.MULTILINE):
         return bool(re.search(r'"Devices"\s*:\s*\[\s*\]', text)) or any(
             f'"{key}"' in text for key in ("DevicePath", "HostNQN", "SubsystemNQN")
         )
@@ -48,18 +50,23 @@ def read_json(text: str) -> Parts:
 
 
 def _listed(devices: list[Any]) -> list[Drive]:
-    """A drive for each namespace, as version 1 has it; version 2 nests them in subsystems and controllers."""
-    out = []
+    """A drive for each namespace, as version 1 has it; version 2 nests them in subsystems and controllers.
+
+    A namespace that several controllers lead to is one drive.
+    """
+    out: list[Drive] = []
     for one in plain.many(devices):
         if item(one, "DevicePath"):
             out.append(_namespace(one, one, told(one.get("DevicePath"))))
         for system in plain.many(item(one, "Subsystems")):
             shared = plain.many(item(system, "Namespaces"))
-            for controller in plain.many(item(system, "Controllers")):
+            for controller in plain.many(item(system, "Controllers"))[:MOST_CONTROLLERS]:
                 spaces = plain.many(item(controller, "Namespaces")) or shared
                 found = [_namespace(controller, space, told(item(space, "NameSpace"))) for space in spaces]
                 out += found or [_namespace(controller, {}, told(item(controller, "Controller")))]
-    return out
+            if len(out) > MOST_ITEMS:
+                break
+    return list({(one.name, one.serial): one for one in out}.values())
 
 
 def _namespace(owner: Any, space: Any, path: str) -> Drive:

@@ -24,6 +24,11 @@ _BINARY = _UNITS | {f"{letter}b": 1024**power for power, letter in enumerate("km
 _DECIMAL = _UNITS | {f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)}
 _SIZE = re.compile(r"([0-9][0-9,' _]{0,30}(?:\.[0-9]{1,12})?)\s*([a-z]{1,6})?", re.IGNORECASE)
 _MAC = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2})(?:\1[0-9a-f]{2}){4}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}|[0-9a-f]{12}", re.IGNORECASE)
+_MORE_JSON = re.compile(rb"^[ \t,]*(?:\{|\[\s*(?:[\[{\"\d]|$))", re.MULTILINE)
+_COLOURS = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\([A-B0])")
+"""What a terminal takes as an order: colours, mostly."""
+MOST_BYTES = 2**60
+"""Of one drive. Devices without a medium tell sizes beyond it."""
 _DATES = ("%m/%d/%Y", "%Y-%m-%d", "%m-%d-%Y", "%Y/%m/%d", "%d %b %Y", "%b %d %Y", "%m/%d/%y")
 
 
@@ -31,7 +36,9 @@ def bounded(text: str) -> str:
     """The text without a byte order mark and with plain line ends, if it is of a size that readers take. Raises Refused."""
     if len(text) > MOST_CHARACTERS:
         raise Refused(f"the report has {len(text)} characters; at most {MOST_CHARACTERS} are read")
-    bare = text.lstrip("\ufeff")
+    bare = text.lstrip("\ufeff").rstrip("\0")
+    if "\x1b" in bare:
+        bare = _COLOURS.sub("", bare)
     if not bare.strip():
         raise Refused("the report is empty")
     return bare.replace("\r\n", "\n").replace("\r", "\n") if "\r" in bare else bare
@@ -48,6 +55,11 @@ def whole_lines(text: str) -> list[str]:
     """As `lines`, without a last line that has no end: what a cut left of a value may be another value. Raises Refused."""
     rows = lines(text)
     return rows if text.endswith(("\n", "\r")) else rows[:-1]
+
+
+def printable(text: str) -> bool:
+    """Whether all of it is ASCII text. What ATA drives say of themselves is."""
+    return text.isascii() and not re.search(r"[\0-\x08\x0e-\x1f\x7f]", text)
 
 
 def first(rows: list[str], most: int = 100) -> str:
@@ -144,13 +156,24 @@ def pairs(rows: Iterable[str], separator: str = ":") -> dict[str, str]:
 
 
 def tree(text: str) -> Any:
-    """The JSON value of a report. Lines of warnings before it are skipped. Raises Refused with the place of the mistake."""
+    """The JSON value of a report. Lines of warnings before it and behind it are skipped; a second value is not.
+
+    Raises Refused with the place of the mistake.
+    """
     bare = bounded(text)
     start = re.search(r"^[ \t]*[\[{]", bare, re.MULTILINE)
     if not start:
         raise Refused(f"the report is no JSON; it begins with: {first(bare[:2000].splitlines(), 80)}")
+    octets = bare[start.start() :].encode("utf-8", "replace")
     try:
-        return msgspec.json.decode(bare[start.start() :])
+        try:
+            return msgspec.json.decode(octets)
+        except msgspec.DecodeError as error:
+            behind = re.search(r"trailing characters \(byte (\d{1,9})\)", str(error))
+            end = int(behind[1]) - 1 if behind else 0
+            if not end or _MORE_JSON.search(octets[end:]):
+                raise
+            return msgspec.json.decode(octets[:end])
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise Refused(f"the report is no whole JSON: {str(error)[:120]}") from None
 

@@ -15,10 +15,14 @@ class Refused(Exception):
 
 
 _NOTHING = re.compile(
-    r"(?:not (?:specified|available|provided|present|applicable|set|known|installed)|none|unknown|n/?a|null|undefined|unspecified"
-    r"|default string|to be filled by o\.?e\.?m\.?|system (?:manufacturer|product name|serial number|version)"
-    r"|(?:base ?board|chassis|asset)[ -]?(?:serial number|tag|asset tag)"
-    r"|no (?:dimm|asset (?:tag|information)|module installed)|empty|<out of spec>|\[?empty\]?|0x0+|x+|\.+|-+|0123456789|123456789|f{8,})",
+    r"(?:not (?:specified|available|provided|present|applicable|set|known|installed|defined)|\(?none\)?|unknown|n/?a|null|undefined"
+    r"|unspecified|invalid|default string|(?:to be )?(?:filled|defined|fill|tbd) by (?:o\.?e\.?m\.?|odm)|to be (?:filled|determined).*|tbd"
+    r"|system (?:manufacturer|product name|serial number|version)|(?:system|chassis|base ?board)? ?sku ?(?:number)?"
+    r"|(?:base ?board|(?:oem )?chassis|asset)[ -]?(?:serial number|version|tag|asset tag|manufacturer)|family"
+    r"|type\d ?-? ?[a-z]+\d?(?: version)?"
+    r"|(?:a\d_|array\d_|dimm\d_?)?(?:manufacturer|(?:module)?part ?num(?:ber)?|ser(?:ial)?num(?:ber)?|assettag(?:num(?:ber)?)?)_?\d{1,2}"
+    r"|no (?:dimm|asset (?:tag|information)|module installed|enclosure)|empty|<out of spec>|\[?empty\]?|0x0+|x+|\.+|-+|0{4,}|f{8,}"
+    r"|01234567|0?12345678(?:9[0-9a-f]{0,20})?)",
     re.IGNORECASE,
 )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.parts import Drive, Health, Parts, Protocol
+from engine.parts import Drive, DriveMedium, Health, Parts, Protocol
 from engine.readers import plain
 from engine.readers.plain import item
 from engine.readers.report import Refused, told
@@ -24,6 +24,19 @@ NVME_WARNINGS = (
     "persistent memory unreliable",
 )
 """Bits of the critical warning (NVMe base specification, SMART / Health log)."""
+_MEDIA: dict[str, DriveMedium] = {"tape": "tape", "CD/DVD": "optical", "optical disk(4)": "optical", "optical disk(7)": "optical"}
+_NO_DRIVES = (
+    "enclosure",
+    "processor",
+    "printer",
+    "scanner",
+    "medium changer",
+    "storage array",
+    "communications",
+    "well known logical unit",
+)
+"""Types of SCSI devices, as smartctl's `scsiprint.cpp` spells them."""
+MOST_BLOCK = 65536
 _LEFT = {
     "Media_Wearout_Indicator": ("INTEL",),
     "Wear_Leveling_Count": ("SAMSUNG",),
@@ -45,7 +58,19 @@ def read(text: str) -> Parts:
         return Parts(drives=tuple(_found(one) for one in plain.many(top["devices"]) if told(item(one, "name"))))
     if not any(item(top, key) for key in ("model_name", "serial_number", "scsi_product", "user_capacity", "wwn")):
         raise Refused(f"smartctl read no drive; it said: {'; '.join(said)[:160] or 'nothing'}")
+    refuse_no_drive(told(item(top, "device_type", "name")))
     return Parts(drives=(_drive(top),), odd=tuple(said[:50]))
+
+
+def refuse_no_drive(type: str) -> None:
+    """Raises Refused for the type of a SCSI device that has no medium."""
+    if type in _NO_DRIVES:
+        raise Refused(f"the device is no drive: {type}")
+
+
+def medium_of(type: str, protocol: Protocol, rotation: int | None) -> DriveMedium:
+    """By the type of a SCSI device, or by the rotation rate; 0 is what solid state drives say."""
+    return _MEDIA.get(type) or ("ssd" if protocol == "nvme" or rotation == 0 else "hdd" if rotation else "")
 
 
 def device_name(path: str) -> str:
@@ -94,9 +119,10 @@ def _drive(top: dict[str, Any]) -> Drive:
         model=told(item(top, "model_name") or item(top, "scsi_product") or item(top, "product")),
         serial=told(item(top, "serial_number")),
         wwn=_wwn(top),
-        size=plain.size(item(top, "user_capacity", "bytes")) or plain.size(item(top, "nvme_total_capacity")),
-        block=plain.integer(item(top, "logical_block_size") or item(spare, "formatted_lba_size"), 2**20),
-        medium="ssd" if protocol == "nvme" or rotation == 0 else "hdd" if rotation else "",
+        size=plain.integer(item(top, "user_capacity", "bytes"), plain.MOST_BYTES)
+        or plain.integer(item(top, "nvme_total_capacity"), plain.MOST_BYTES),
+        block=plain.integer(item(top, "logical_block_size") or item(spare, "formatted_lba_size"), MOST_BLOCK),
+        medium=medium_of(told(item(top, "device_type", "name")), protocol, rotation),
         protocol=protocol,
         rpm=rotation or 0,
         firmware=told(item(top, "firmware_version") or item(top, "scsi_revision") or item(top, "revision")),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from engine.parts import Drive, DriveMedium, Health, Parts, Protocol
+from engine.parts import Drive, Health, Parts, Protocol
 from engine.readers import plain
 from engine.readers.report import MOST_ITEMS, Refused, told
-from engine.readers.smart import NVME_WARNINGS, device_name, matters, scsi_transport, wear_of
+from engine.readers.smart import MOST_BLOCK, NVME_WARNINGS, device_name, matters, medium_of, refuse_no_drive, scsi_transport, wear_of
 
 _BANNER = re.compile(r"^smartctl (?:version )?\d+\.\d+", re.MULTILINE)
 _SCAN = re.compile(r"^(/dev/\S+) -d (\S+) # (/dev/\S+.*?), (ATA|SCSI|NVMe) device", re.MULTILINE)
@@ -19,6 +19,8 @@ _ATTRIBUTE = re.compile(
     r"(?:\d{3}|---)\s+(?:(?P<type>Pre-fail|Old_age)\s+(?:Always|Offline)\s+)?(?P<failed>\S+)\s+(?P<raw>.*)"
 )
 _MODELS = ("Device Model", "Model Number", "Product", "Device")
+_OLD_SCSI = re.compile(r"(.{1,8}?) (?: *)(\S.*?) +Version: *(\S*)")
+"""`Device: IBM-ESXS ST3300655SS      Version: BA23`, before smartmontools 5.41."""
 _HEALTHS = ("SMART overall-health self-assessment test result", "SMART Health Status")
 
 
@@ -40,7 +42,11 @@ def read(text: str) -> Parts:
     pages = [body[a:b] for a, b in zip(starts, [*starts[1:], len(body)], strict=True)]
     drives, odd = [], []
     for page in pages[:MOST_ITEMS]:
-        drive = _drive(page)
+        try:
+            drive = _drive(page)
+        except Refused as refused:
+            odd.append(str(refused))
+            continue
         if drive != Drive():
             drives.append(drive)
         else:
@@ -69,8 +75,12 @@ def _drive(page: str) -> Drive:
     rate = lowered.get("rotation rate", "")
     rpm = plain.leading(rate, "rpm")
     protocol = _protocol(one)
-    medium: DriveMedium = "ssd" if protocol == "nvme" or rate == "Solid State Device" else "hdd" if rpm else ""
+    type = one.get("Device type", "")
+    refuse_no_drive(type)
+    medium = medium_of(type, protocol, 0 if rate == "Solid State Device" else rpm or None)
     health, note = _health(one, attributes)
+    if old := _OLD_SCSI.fullmatch(one.get("Device", "")):
+        one |= {"Vendor": old[1], "Device": old[2], "Revision": old[3]}
     return Drive(
         vendor=told(one.get("Vendor", "")),
         model=next((told(one[key]) for key in _MODELS if told(one.get(key, ""))), ""),
@@ -97,14 +107,14 @@ def _drive(page: str) -> Drive:
 
 
 def _whole(text: str, unit: str = "") -> int | None:
-    found = re.fullmatch(rf"(\d[\d,.' ]{{0,25}}?)\s*{unit}", text.strip())
-    return plain.maybe(re.sub(r"[,' ]", "", found[1])) if found else None
+    found = re.fullmatch(rf"(\d[\d,.' \u2019\u202f\xa0]{{0,25}}?)\s*{unit}", text.strip())
+    return plain.maybe(re.sub(r"[,' \u2019\u202f\xa0]", "", found[1])) if found else None
 
 
 def _size(one: dict[str, str]) -> int:
     for key in ("User Capacity", "Total NVM Capacity", "Namespace 1 Size/Capacity"):
-        if found := re.match(r"([\d,.' \u202f\xa0]{1,30})(?: bytes)?(?: \[|$)", one.get(key, "")):
-            return plain.integer(re.sub(r"\D", "", found[1]))
+        if found := re.match(r"([\d,.' \u2019\u202f\xa0]{1,30})(?: bytes)?(?: \[|$)", one.get(key, "")):
+            return plain.integer(re.sub(r"\D", "", found[1]), plain.MOST_BYTES)
     return 0
 
 
@@ -113,7 +123,7 @@ def _block(one: dict[str, str]) -> int:
         one.get("Sector Size") or one.get("Sector Sizes") or one.get("Logical block size") or one.get("Namespace 1 Formatted LBA Size", "")
     )
     found = re.match(r"(\d{3,6})(?: bytes\b|$)", text)
-    return int(found[1]) if found else 0
+    return int(found[1]) if found and int(found[1]) <= MOST_BLOCK else 0
 
 
 def _protocol(one: dict[str, str]) -> Protocol:

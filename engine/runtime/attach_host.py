@@ -209,8 +209,8 @@ class EngineHost:
         if inventory:
             result, failed = adapters.power.inventory(found)
             if isinstance(result, InventoryRead):
-                report = ReportRead(name="redfish", format="redfish-tree", octets=0)
-                out["hardware"] = adapters.hardware.keep(found.id, HardwareLook(parts=result.parts, reports=(report,)), "redfish")
+                report = ReportRead(name=result.by, format="redfish-tree" if result.by == "redfish" else "ipmitool-fru", octets=0)
+                out["hardware"] = adapters.hardware.keep(found.id, HardwareLook(parts=result.parts, reports=(report,)), result.by)
                 out["left_out"] = [f"{one.name}: {one.why}"[:200] for one in result.left_out[:20]]
             else:
                 out["refused"] = reasons.sentence(failed) if failed is not None else result.message

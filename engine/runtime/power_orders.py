@@ -211,12 +211,12 @@ class PowerOrders:
         return result if failed is None or result.message else replace(result, message=reasons.sentence(failed))
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
-        """What the node's BMC says of the machine's parts. Only Redfish tells it."""
+        """What the node's BMC says of the machine's parts: all of them by Redfish, what stands on the label by IPMI."""
 
         def work(power: Power) -> InventoryResult:
-            if isinstance(power, RedfishPower):
+            if isinstance(power, RedfishPower | IpmiPower):
                 return power.inventory()
-            return PowerFailed(kind="unsupported", message="IPMI does not tell what a machine is made of; Redfish does")
+            return PowerFailed(kind="unsupported", message="an outlet does not tell what a machine is made of")
 
         result, failed, _ = self._ask(node, work, reading=True)
         return result, failed

@@ -1,6 +1,6 @@
 """What machines are made of, as files beside the database: the record of each, the reports it came from, and its earlier records.
 
-    STORE/hardware/NODE/in-band.json       the record by the machine's own tools; redfish.json: by its BMC
+    STORE/hardware/NODE/in-band.json       the record by the machine's own tools; redfish.json, ipmi.json: by its BMC
     STORE/hardware/NODE/in-band.tar.gz     the reports of the last look, as they came
     STORE/hardware/NODE/in-band-AT.json    an earlier record, kept when the next one differed in something that lasts; AT: whole seconds
 
@@ -38,9 +38,9 @@ MOST_EARLIER = 50
 """Earlier records that are kept of one machine."""
 MOST_BYTES = 16 << 20
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_EARLIER = re.compile(r"(in-band|redfish)-([0-9]{1,12})\.json")
-Source = Literal["in-band", "redfish"]
-SOURCES: tuple[Source, ...] = ("in-band", "redfish")
+_EARLIER = re.compile(r"(in-band|redfish|ipmi)-([0-9]{1,12})\.json")
+Source = Literal["in-band", "redfish", "ipmi"]
+SOURCES: tuple[Source, ...] = ("in-band", "redfish", "ipmi")
 """The first one is believed first."""
 
 

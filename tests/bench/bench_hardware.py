@@ -1,4 +1,5 @@
-"""What hardware records cost: the reports of a machine read and kept, a second look compared, all machines checked, one shown.
+"""What hardware records cost: the reports of a machine read and kept, a second look compared, all machines checked, one shown; and the commands
+`crowbar hardware check`, `show` and `diff` on a store with all of them.
 `python tests/bench/bench_hardware.py [MACHINES]`
 
 The machines are servers with 32 DIMMs, 24 drives and 4 ports, in four families; one of each family has an older BIOS. Times are of the
@@ -8,6 +9,8 @@ processor. The reports have the forms of dmidecode and smartctl, as a simulated 
 from __future__ import annotations
 
 import base64
+import resource
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "bench")]
 
+from bench_console import make
 from limits import figure, run
 
 from engine.core.hardware.parts_diff import differences, facts, outliers
@@ -71,6 +75,26 @@ def bundle(number: int, out: int = 0) -> bytes:
     return base64.b64decode(packed(found))
 
 
+def commands(store: Path, machines: int) -> dict[str, float]:
+    """Command -> seconds of the processor, of a process of its own."""
+    make(store, machines)
+    out = {}
+    for words in ("nodes", "hardware check", "hardware show node-7", "hardware diff node-7"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), *words.split()],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode not in (0, 1) or not done.stdout or (words == "hardware diff node-7" and "is gone" not in done.stdout):
+            raise SystemExit(f"crowbar {words}: exit code {done.returncode}: {done.stdout[-300:]}{done.stderr[-500:]}")
+        out[words] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return out
+
+
 def main(machines: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shelf = HardwareShelf(Path(folder))
@@ -92,6 +116,7 @@ def main(machines: int) -> None:
         assert record is not None
         differences(record.parts, record.parts)
         shown = process_time()
+        times = commands(Path(folder), machines)
         disk = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     if not all("is gone" in one[0] for one in changes) or odd != {f"n{n}" for n in range(4)}:
         raise SystemExit(f"the comparison is wrong: {changes[:1]}, {sorted(odd)}")
@@ -103,6 +128,9 @@ def main(machines: int) -> None:
     ):
         print(f"{what}: {seconds / many * 1e3:.2f} ms a machine, {seconds:.2f} s for {many:,}")
         figure(f"{what}, a machine", seconds / many * 1e3, "ms")
+    for words, seconds in times.items():
+        print(f"crowbar {words}: {seconds:.2f} s of the processor, with its start")
+        figure(words, seconds, "s")
     print(f"on the disk: {disk / machines / 1024:.1f} KiB a machine, with its reports and one earlier record")
     figure("on the disk, a machine", disk / machines / 1024, "KiB")
 

@@ -10,6 +10,7 @@ from cli_store import Run, objects, plan_of
 from msgspec.structs import replace
 
 from engine.api.control import Reader
+from engine.attach.server import AttachService
 from engine.events import Commit, Happened
 from engine.parts import Dimm, Firmware, Parts, Product
 from engine.runtime.engine import Engine
@@ -111,3 +112,50 @@ def test_nobody_has_looked_yet(verb: str, crowbar: Run, store: Path) -> None:
     assert code == 1
     assert f"crowbar node {name} rediscover" in err
     assert crowbar("hardware", verb, "nobody")[0] in (1, 2)
+
+
+def test_a_look_names_its_nodes_or_all(crowbar: Run, store: Path) -> None:
+    one = nodes(store)[0].name
+    for words in ([], [one, "--all"]):
+        code, _, err = crowbar("hardware", "look", *words)
+        assert code == 2
+        assert "give --all" in err
+    code, _, err = crowbar("hardware", "look", one, "nobody")
+    assert (code, err) == (2, "crowbar: there is no node nobody\n")
+    code, _, err = crowbar("hardware", "look", one)
+    assert code != 0
+    assert "no engine runs" in err
+
+
+class Bmcs:
+    """An engine, as far as its BMCs are asked: one of them tells nothing."""
+
+    def __init__(self, silent: str) -> None:
+        self.silent = silent
+
+    def bmc(self, node: str, inventory: bool) -> dict[str, Any]:
+        assert inventory
+        if node == self.silent:
+            return {"refused": "its BMC does not answer"}
+        return {"hardware": {"facts": {"system": f"Maker {node}"}, "changes": ["DIMM A1 is gone"]}, "left_out": []}
+
+
+def test_a_look_at_several_tells_each_one_s_answer(crowbar: Run, store: Path) -> None:
+    known = nodes(store)
+    service = AttachService(store, Bmcs(known[-1].id))  # type: ignore[arg-type]
+    service.start()
+    try:
+        code, out, err = crowbar("hardware", "look", *(node.name for node in known))
+        assert code == 1
+        assert err == f"crowbar: {known[-1].name.split('.')[0]}: its BMC does not answer\n"
+        assert [f"Maker {node.id}" in out for node in known] == [True] * (len(known) - 1) + [False]
+        assert out.count("  changed: DIMM A1 is gone\n") == len(known) - 1
+        assert out.endswith(f"{len(known) - 1} of {len(known)} machines were looked at\n")
+        code, out, _ = crowbar("hardware", "look", "--all", "--json")
+        asked = sorted(node.name for node in known if node.bmc is not None)
+        assert [one["node"] for one in objects(out)] == asked
+        code, out, err = crowbar("hardware", "look", known[0].name)
+        assert (code, err) == (0, "")
+        assert "were looked at" not in out
+    finally:
+        service.stop()

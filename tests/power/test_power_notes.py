@@ -10,7 +10,8 @@ import pytest
 from ipmi_rig import QUICK
 from msgspec.structs import replace
 
-from engine.power import Identity, NoteRead, Owner, PowerDone, PowerFailed
+from engine.parts import Product
+from engine.power import Identity, InventoryRead, NoteRead, Owner, PowerDone, PowerFailed
 from engine.power.certificates import Certificates
 from engine.power.gate import Gates
 from engine.power.ipmi import IpmiPower, IpmiTarget
@@ -175,3 +176,46 @@ def test_a_fru_that_is_none(rig: Any, label: bytes) -> None:
     read = one.power(lambda said: told.append(said) or ("" if len(told) > 1 else "look again")).read()
     assert isinstance(read, PowerDone)
     assert len(told) == 2
+
+
+def test_ipmi_tells_the_label_and_the_firmware_of_the_bmc(rig: Any) -> None:
+    found = rig("ipmi").power().inventory()
+    assert isinstance(found, InventoryRead)
+    assert found.by == "ipmi"
+    assert found.parts.system is not None
+    assert (found.parts.system.vendor, found.parts.system.model, found.parts.system.serial) == ("Dell", "R650", "SN7")
+    assert found.parts.system.uuid in SPELLINGS
+    assert [one.part for one in found.parts.firmware] == ["bmc"]
+    assert found.parts.dimms == found.parts.drives == ()
+
+
+def area(*fields: bytes, head: bytes = b"\x01\x00\x00") -> bytes:
+    octets = head + b"".join(bytes((0xC0 | len(one),)) + one for one in fields) + b"\xc1"
+    size = -(-(len(octets) + 1) // 8)
+    return (octets[:1] + bytes((size,)) + octets[2:]).ljust(size * 8, b"\0")
+
+
+def test_board_and_chassis_of_a_fru(rig: Any) -> None:
+    one = rig("ipmi")
+    chassis = area(b"CH-1", b"CS7", head=b"\x01\x00\x17")
+    board = area(b"Maker", b"Board 9", b"BS7", b"BP-3", head=b"\x01\x00\x00\x00\x00\x00")
+    one.sim.commands.fru = bytes((1, 0, 1, 1 + len(chassis) // 8, 0, 0, 0, 0)) + chassis + board
+    found = one.power().inventory()
+    assert isinstance(found, InventoryRead)
+    assert found.parts.system is None
+    assert found.parts.chassis == Product(number="CH-1", serial="CS7", kind="Rack Mount Chassis")
+    assert found.parts.board == Product(vendor="Maker", model="Board 9", serial="BS7", number="BP-3")
+
+
+@pytest.mark.parametrize("label", [b"", b"\x01", b"\x01\0\0\0\xff\0\0\0", b"\x01\0\x01\x01\x01\0\0\xfe\x01\xff", b"\xff" * 64, b"\0" * 300])
+def test_a_fru_that_is_none_tells_no_machine(rig: Any, label: bytes) -> None:
+    one = rig("ipmi")
+    one.sim.commands.fru = label
+    found = one.power().inventory()
+    assert isinstance(found, InventoryRead)
+    assert (found.parts.board, found.parts.system) == (None, None)
+    assert found.parts.firmware
+
+
+def test_another_s_ipmi_inventory_is_not_read(rig: Any) -> None:
+    assert rig("ipmi").power(lambda _said: "it is another's").inventory() == PowerFailed(kind="not_own", message="it is another's")

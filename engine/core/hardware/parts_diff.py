@@ -5,11 +5,14 @@ Two ideas:
 * **Facts** are a few lines that any two machines of one kind share: `memory: 256 GiB`, `dimms: 16 x 16 GiB DDR4`. Machines of a family, and
   a machine and its expectation, are compared by them. The expectation is such a map, so a person can read and edit it.
 
-What changes by itself (temperatures, hours, link speeds, sensor values, the event log) is no difference. Health is one.
+What changes by itself (temperatures, hours, link speeds, sensor values, the event log) is no difference. Health is one. What only a report
+decides is none either: the order of pieces, the kernel's names, another spelling of a version, a rounded size. Media that come and go are
+not compared: USB drives, and those that a BMC pretends.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -25,6 +28,11 @@ ENOUGH = 3
 """Machines of a family from which on a minority is told."""
 _TRUST = ("serial", "wwn", "mac", "pci", "place", "name")
 """What tells pieces apart, the most trusted first."""
+_ALL = "all"
+"""Comes first, for pieces that are as they were: makers give several of them one serial number."""
+_ROUNDED = 0.01
+"""Of a drive's or volume's size: by so much controllers round it, or keep back of it."""
+_PRETENDED = re.compile(r"(?i)\b(?:virtual|vKVM|LCDRIVE|remote)[ _-]?(?:cd|dvd|floppy|fd|hdisk|hd|disk|media|usb|image)")
 
 
 class PartChange(Struct, frozen=True, kw_only=True):
@@ -69,6 +77,7 @@ KINDS: dict[str, _Kind] = {
     "bmcs": _Kind("BMC channel", ("address", "mac", "source", "vlan")),
 }
 """Field of `Parts` -> its pieces."""
+_COMPARED = tuple(sorted({field for kind in KINDS.values() for field in kind.fields}))
 
 
 # -- two looks at one machine ------------------------------------------------------------------------------------------
@@ -78,7 +87,7 @@ def differences(was: Parts, now: Parts) -> tuple[PartChange, ...]:
     """What changed between two looks at one machine. A list that one of the looks does not tell at all is not compared."""
     out: list[PartChange] = []
     for field, kind in KINDS.items():
-        before, after = present(getattr(was, field)), present(getattr(now, field))
+        before, after = staying(getattr(was, field)), staying(getattr(now, field))
         if before and after:
             out += _pieces(kind, before, after)
     out += _heads(was, now)
@@ -89,6 +98,11 @@ def differences(was: Parts, now: Parts) -> tuple[PartChange, ...]:
 def present(pieces: Iterable[Any]) -> list[Any]:
     """Those that are there: an empty slot is none."""
     return [piece for piece in pieces if getattr(piece, "present", True)]
+
+
+def staying(pieces: Iterable[Any]) -> list[Any]:
+    """Those that are there and do not come and go by themselves."""
+    return [one for one in present(pieces) if not (isinstance(one, Drive) and (one.protocol == "usb" or _PRETENDED.search(one.model)))]
 
 
 def _pieces(kind: _Kind, before: Sequence[Any], after: Sequence[Any]) -> list[PartChange]:
@@ -105,19 +119,27 @@ def _paired(before: Sequence[Any], after: Sequence[Any]) -> tuple[list[tuple[Any
     """Pairs of the same piece, or of the same place; those that are gone; those that are new."""
     pairs: list[tuple[Any, Any]] = []
     left, right = list(before), list(after)
-    for trust in (*_TRUST, ""):
+    for trust in (_ALL, *_TRUST, ""):
         # "": pieces that nothing tells apart are paired in their order, each only with its like
-        for old in list(left):
+        waiting: dict[str, list[int]] = {}
+        for at in reversed(range(len(right))):
+            waiting.setdefault(_told(right[at], trust), []).append(at)
+        taken: set[int] = set()
+        rest = []
+        for old in left:
             mine = _told(old, trust)
-            one = next((one for one in right if mine and _told(one, trust) == mine), None)
-            if one is not None:
-                pairs.append((old, one))
-                left.remove(old)
-                right.remove(one)
+            if mine and waiting.get(mine):
+                taken.add(at := waiting[mine].pop())
+                pairs.append((old, right[at]))
+            else:
+                rest.append(old)
+        left, right = rest, [one for at, one in enumerate(right) if at not in taken]
     return pairs, left, right
 
 
 def _told(piece: Any, trust: str) -> str:
+    if trust == _ALL:
+        return repr([getattr(piece, name, "") for name in (*_TRUST[:-1], *_COMPARED)])
     if trust:
         return str(getattr(piece, trust, "") or "")
     return "" if any(getattr(piece, name, "") for name in _TRUST) else f"like:{getattr(piece, 'model', '')}"
@@ -125,16 +147,34 @@ def _told(piece: Any, trust: str) -> str:
 
 def _changes(kind: _Kind, old: Any, one: Any) -> list[PartChange]:
     name = label(one)
-    if old.serial and one.serial and old.serial != one.serial:
+    if old.serial and one.serial and not same("serial", old.serial, one.serial):
         return [PartChange(what="replaced", kind=kind.word, name=name, was=old.serial, now=one.serial)]
     out = []
     if old.place and one.place and old.place != one.place and old.serial:
         out.append(PartChange(what="moved", kind=kind.word, name=name, was=old.place, now=one.place))
     for field in kind.fields:
         was, now = getattr(old, field, None), getattr(one, field, None)
-        if was and now and was != now:
+        if was and now and not (same(field, was, now) or (field == "size" and kind.word in ("drive", "volume") and _nearly(was, now))):
             out.append(PartChange(what="changed", kind=kind.word, name=name, field=field, was=shown(field, was), now=shown(field, now)))
     return out
+
+
+def same(field: str, was: object, now: object) -> bool:
+    """Whether two values say the same. Reports differ in how they write letters, and of versions in the letter v, zeros and a date."""
+    if not isinstance(was, str) or not isinstance(now, str):
+        return was == now
+    return _version(was) == _version(now) if field in ("firmware", "version") else was.casefold() == now.casefold()
+
+
+def _version(text: str) -> list[str]:
+    """`U30 v2.36 (07/16/2020)` and `u30 2.36` are one. 2.10 is not 2.1."""
+    bare = re.sub(r"\(\d\d/\d\d/\d{4}\)", "", text.casefold()).strip()
+    words = re.findall(r"[0-9]+|[a-z]+", re.sub(r"\b(?:version|ver|rev|v)[ .:]?(?=[0-9])", "", bare))
+    return [word.lstrip("0") or "0" if word.isdecimal() else word for word in words]
+
+
+def _nearly(was: int, now: int) -> bool:
+    return abs(was - now) <= _ROUNDED * max(was, now)
 
 
 def _heads(was: Parts, now: Parts) -> list[PartChange]:
@@ -143,7 +183,7 @@ def _heads(was: Parts, now: Parts) -> list[PartChange]:
         old, one = getattr(was, field), getattr(now, field)
         for name in ("vendor", "model", "serial") if old is not None and one is not None else ():
             before, after = getattr(old, name), getattr(one, name)
-            if before and after and before != after:
+            if before and after and not same(name, before, after):
                 out.append(PartChange(what="changed", kind=word, name="", field=name, was=before, now=after))
     if was.memory and now.memory and was.memory != now.memory:
         out.append(
@@ -161,7 +201,7 @@ def _firmware(was: Sequence[Firmware], now: Sequence[Firmware]) -> list[PartChan
     out = []
     for one in now:
         old = before.get((one.part, one.place, one.name))
-        if old and old != one.version:
+        if old and not same("version", old, one.version):
             name = " ".join(word for word in (one.part, one.place or one.name) if word)
             out.append(PartChange(what="changed", kind="firmware", name=name, field="version", was=old, now=one.version))
     return out
@@ -170,14 +210,26 @@ def _firmware(was: Sequence[Firmware], now: Sequence[Firmware]) -> list[PartChan
 def lasting(parts: Parts) -> Parts:
     """The record without what changes by itself, and without what was odd: two of one machine are equal until something changes."""
     drives = tuple(
-        replace(one, wear=None, hours=None, temperature=None, reallocated=None, pending=None, media_errors=None, link=0, note="")
-        for one in parts.drives
+        replace(
+            one,
+            wear=None,
+            hours=None,
+            temperature=None,
+            reallocated=None,
+            pending=None,
+            media_errors=None,
+            link=0,
+            note="",
+            name="" if one.serial or one.wwn else one.name,
+        )
+        for one in staying(parts.drives)
     )
-    ports = tuple(replace(one, speed=0, link=None, optic=None, note="") for one in parts.ports)
+    ports = tuple(replace(one, speed=0, link=None, optic=None, note="", name="" if one.mac else one.name) for one in parts.ports)
     supplies = tuple(replace(one, output=None, note="") for one in parts.supplies)
     volumes = tuple(replace(one, progress=None, note="") for one in parts.volumes)
     plain = replace(parts, drives=drives, ports=ports, supplies=supplies, volumes=volumes)
-    return replace(plain, readings=(), log=(), heard=(), odd=(), power="")
+    ordered = {field: tuple(sorted(getattr(plain, field), key=repr)) for field in (*KINDS, "firmware")}
+    return replace(plain, **ordered, readings=(), log=(), heard=(), odd=(), power="")
 
 
 # -- facts -------------------------------------------------------------------------------------------------------------
@@ -194,7 +246,7 @@ def facts(parts: Parts) -> dict[str, str]:
         "processors": counted(present(parts.processors), _processor),
         "memory": shown("size", parts.memory or sum(one.size for one in present(parts.dimms))),
         "dimms": counted(present(parts.dimms), _dimm),
-        "drives": counted([one for one in parts.drives if one.state != "missing"], _drive),
+        "drives": counted([one for one in staying(parts.drives) if one.state != "missing"], _drive),
         "controllers": counted(parts.controllers, _controller),
         "ports": counted([one for one in parts.ports if one.kind in ("", "ethernet", "infiniband")], _port),
         "gpus": counted([one for one in parts.cards if one.kind == "GPU"], _card),

@@ -63,6 +63,8 @@ class Tree:
         self.chassis = chassis
         self.about = about
         self.lying = self.locked = False
+        self.more: Callable[[str], dict[str, Json] | None] = lambda _path: None
+        """What the service tells beyond its own resources, by path: members of one of those, or a resource."""
         self.logins = self.refused = 0
         self.sessions: dict[str, _Session] = {}
         """By token."""
@@ -198,9 +200,11 @@ class Tree:
     # -- what is told ----------------------------------------------------------------------------------------------
 
     def _resource(self, path: str) -> Json:
-        make = self._RESOURCES.get(path)
+        make, more = self._RESOURCES.get(path), self.more(path)
         if make is not None:
-            return make(self)
+            return {**made, **more} if more is not None and isinstance(made := make(self), dict) else make(self)
+        if more is not None:
+            return more
         if path.startswith(SESSIONS + "/"):
             return next((self._session(one) for one in self.sessions.values() if f"{SESSIONS}/{one.number}" == path), None)
         return None
