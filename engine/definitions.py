@@ -44,10 +44,13 @@ class On(enum.Enum):
     DEPLOYMENT = "deployment"
     ADMIN = "admin"
     LINKED = "linked"
+    DELEGATE = "delegate"
 
 
-LINKED_KINDS = ("switch",)
+LINKED_KINDS = ("switch", "san")
 """Kinds of devices that a server can be linked to (`on: linked:KIND`)."""
+DEVICE_KINDS = ("switch", "san", "chassis")
+"""Kinds of devices that roles can be for (`device: KIND`)."""
 
 
 class JigKind(Struct, frozen=True, kw_only=True):
@@ -97,7 +100,9 @@ JIGS = {
             name="device",
             runs="admin node",
             serves="device",
-            does="on the admin node, for a switch. The script reads `device/name`, `device/id` and `device/address` among its attributes",
+            does="on the admin node, or on the node that carries the device's delegate, for a device of the kind `device`. The script "
+            "reads `device/name`, `device/id` and `device/address` among its attributes",
+            detached=True,
         ),
         JigKind(
             name="ansible",
@@ -213,6 +218,8 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     barclamp: str
     stage: str
     jig: str
+    device: str = "switch"
+    """Kind of the devices that a role with the jig `device` is for (DEVICE_KINDS). Other roles do not read it."""
     description: str = ""
     requires: tuple[Requirement, ...] = ()
     precedes: tuple[str, ...] = ()
@@ -291,7 +298,7 @@ FLAGS = frozenset(
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
 
-TOOLS = ("cloud", "disks", "from-source", "raid", "results", "service")
+TOOLS = ("cloud", "disks", "from-source", "raid", "results", "san", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")
