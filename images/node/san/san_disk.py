@@ -53,10 +53,11 @@ class Node:
 
     def log_in(self, row, secret):
         file = self.record_of(row["target"], row["portal"])
-        if not file.exists():
+        fresh = not file.exists()
+        if fresh:
             self._iscsiadm(row, "-o", "new")
         changed = self._settle(file, row["user"], secret, row["initiator"])
-        if changed:
+        if changed and not fresh:
             self._iscsiadm(row, "--logout", good=(0, NO_OBJECTS))
         self._iscsiadm(row, "--login", good=(0, SESSION_EXISTS))
         self._iscsiadm(row, "-R")
