@@ -21,7 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import racks as rehearsal
-from ..core.hardware.devices import ACCESS
+from ..core.hardware.delegates import ACCESS
 from ..core.hardware.port_table import ROLE as SWITCH_PORTS
 from ..core.plan.links import ports_of
 from ..core.world.load import load_world
@@ -150,6 +150,7 @@ class Rehearsal:
             bmc=access,
             machines=msgspec.convert(self._machines.get("machines", {}), dict[str, Own]),
             switches=_managed(self.plan),
+            sans=_sans(self.plan),
             barclamps=self._folders,
         )
 
@@ -214,9 +215,16 @@ def _managed(plan: Plan) -> dict[str, str]:
     """The switches that the plan's roles set up -> their addresses."""
     if not any(SWITCH_PORTS in one.roles for one in plan.deployments.values()):
         return {}
-    access = plan.attributes.get(ACCESS)
+    access = plan.attributes.get(ACCESS["switch"])
     own = {name: one.get("address") for name, one in access.items() if isinstance(one, dict)} if isinstance(access, dict) else {}
     return {name: address for name, address in own.items() if name != "*" and isinstance(address, str)}
+
+
+def _sans(plan: Plan) -> dict[str, str]:
+    """The SANs of the plan -> their addresses, as far as they have one and no machine of the rack carries them."""
+    access = plan.attributes.get(ACCESS["san"])
+    named = {name: one for name, one in access.items() if name != "*" and isinstance(one, dict)} if isinstance(access, dict) else {}
+    return {name: "" if one.get("delegate", "admin") != "admin" else str(one.get("address") or "") for name, one in named.items()}
 
 
 def _with_behaviours(catalog: Catalog) -> tuple[str, ...]:

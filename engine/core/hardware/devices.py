@@ -21,7 +21,6 @@ from ...model import Kind, Node
 from ..roles.attributes import admin_network
 from ..world.view import View
 from ..world.work import Work
-from .delegates import ACCESS as ACCESSES
 from .delegates import carrier, entry, label, place, planned
 from .device_ids import device_id
 from .inventory import inventory_of
@@ -29,8 +28,6 @@ from .neighbours import Neighbour, heard_switches
 from .san import sans_of
 
 DEVICES = 1024
-ACCESS = ACCESSES["switch"]
-"""The attribute that says how a switch is reached."""
 PLANNED = ("san", "chassis")
 """Kinds of devices that speak no LLDP: they are nodes because the site's attributes name them."""
 

@@ -34,6 +34,7 @@ from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
 from .power_on import MachineRunner
 from .rogue import Rogue, SharedPort
+from .san_side import SanSide
 from .spec import Faults, Hardware, SimulatedRackSpec, faults_of, hardware
 from .ssh_side import FarmSide
 from .switch import Switches
@@ -94,6 +95,7 @@ class SimulatedRack:
         self._switches = Switches()
         self._wiring: Wiring | None = None
         self._managed: SwitchSide | None = None
+        self._sans: SanSide | None = None
         self._runners: dict[str, MachineRunner] = {}
         self._bmcs: dict[str, AnyBmc] = {}
         self._found: list[Hardware] = []
@@ -112,6 +114,8 @@ class SimulatedRack:
         self._ssh.start(loop, wiring, spec.engine_key)
         self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
         await managed.start(spec.switches)
+        self._sans = sans = SanSide(self._folder, wiring, self.counters)
+        await sans.start(spec.sans)
         self._found = hardware(spec)
         for one in self._found:
             file = NonVolatileFile(files / f"{one.name}.json")
@@ -119,6 +123,7 @@ class SimulatedRack:
             machine = Machine(one, spec, faults, file, self._switches.frames_for, self.counters)
             machine.on_milestone = self._director.milestone
             machine.carried = managed.carried
+            machine.sans = sans
             machine.save()
             self._runners[one.name] = runner = MachineRunner(machine, wiring, self._shared, known, self._pace, self._ssh)
             if one.bmc_port:
@@ -165,6 +170,8 @@ class SimulatedRack:
         await asyncio.to_thread(self._ssh.close)
         if self._managed is not None:
             await self._managed.close()
+        if self._sans is not None:
+            await self._sans.close()
         if self._wiring is not None:
             self._wiring.close()
 

@@ -156,6 +156,8 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key from their install. Empty: only the latter."""
     switches: dict[str, str] = {}
     """Switch -> its management address (`switch_side`). Other switches can only be heard."""
+    sans: dict[str, str] = {}
+    """SAN -> its management address (`san_side`). Empty: a machine of the rack carries it."""
     powered: bool = False
     """The machines have power on when the rack is first started."""
     barclamps: tuple[str, ...] = ()
