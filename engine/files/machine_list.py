@@ -6,8 +6,8 @@
     SN7,52:54:00:aa:bb:cc,,r07,10,store-1,storage,
     SN8,,,r07,12,store-2,storage,pdu1/8 pdu2/8
 
-A machine has a serial or a place. A serial, a BMC's MAC and address, a place, a name and an outlet belong to one machine. Every mistake names
-its line and column.
+A machine has a serial or a place. A serial, a BMC's MAC and address, a place, a name and an outlet belong to one machine. Every mistake
+names its line and column.
 """
 
 from __future__ import annotations

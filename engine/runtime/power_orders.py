@@ -46,7 +46,7 @@ from ..power import (
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
-from ..power.outlets import REDFISH, OutletPower, OutletTarget
+from ..power.outlets import BY_WEB, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
@@ -248,11 +248,11 @@ class PowerOrders:
 
     def _outlet(self, outlet: Outlet) -> OutletTarget:
         access = outlet.access
-        by_web = access.table == REDFISH
+        by_web = access.table in BY_WEB
         host, port = self._reach(access.address, access.port or (PORT if by_web else SNMP_PORT))
         if by_web:
             web = RedfishTarget(address=host, port=port, user=access.user, password=self._secret(access.password))
-            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, redfish=web)
+            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, table=access.table, redfish=web)
         third = access.version == "3"
         snmp = SnmpTarget(
             address=host,

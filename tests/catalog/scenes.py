@@ -18,6 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "install"))
 
 import burn_lab
 import daemons
+import device_lab
 import names
 import ports_folder
 import test_catalog_discovery as discovery
@@ -276,6 +277,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "about-page": about_page,
     "disk-wipe": wiping.scene,
     **burn_lab.SCENES,
+    **device_lab.SCENES,
 }
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
@@ -284,16 +286,12 @@ ON_DEBIAN = (
     "horizon",
 )
 """Roles whose scripts are descriptions of services, which only real daemons can try."""
-DELEGATES = ("switch-ports", "switch-addresses")
-"""Roles whose scripts start a part of the engine that talks to a device. tests/switches runs them on command lines, with errors and cuts at
-each step."""
 NOT_HERE: dict[str, str] = {
     "ready": "a milestone: there is no script",
     "etcd-ready": "a milestone: there is no script",
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
-    **dict.fromkeys(DELEGATES, "they start a part of the engine, which tests/switches runs on command lines"),
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }

@@ -71,6 +71,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "switch-ports",
         "switch-addresses",
         *("san-target", "san-luns", "san-remove", "san-disk"),
+        "chassis-slots",
         "about-page",
         "disk-wipe",
         "burn-in-load",

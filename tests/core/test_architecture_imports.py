@@ -34,7 +34,7 @@ LAYERS = (
     ("process",),
     ("store", "attach", "packets"),
     ("files", "views"),
-    ("trust", "power", "jigs", "racks", "switches"),
+    ("trust", "power", "jigs", "racks", "switches", "chassis"),
     ("serve",),
     ("netboot", "images", "rest", "sources"),
     ("doctor", "bundles"),

@@ -57,7 +57,7 @@ def turned(run: Ended, role: str, state: str) -> dict[str, int]:
     out: dict[str, int] = {}
     for i, line in enumerate(run.out.splitlines()):
         one = json.loads(line)
-        for part in str(one.get("text") or "").split("; "):
+        for part in str(one.get("text") or "").split("; ") if one["type"] == "outcome" else ():
             name, _, now = part.rpartition(" ")
             what, _, node = name.partition(" on ")
             if (what, now) == (role, state):

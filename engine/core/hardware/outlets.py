@@ -55,8 +55,8 @@ def place_def(plan: Plan | None, node: Node) -> PlaceDef | None:
 
 
 def outlets_of(view: View, node: Node) -> tuple[Outlet, ...]:
-    """The outlets of the machine: those of its place, or else those that the plan's list of machines has for its serial number. Empty: none is
-    known, or one of its PDUs has no address, so that not all could be switched."""
+    """The outlets of the machine: those of its place, or else those that the plan's list of machines has for its serial number. Empty: none
+    is known, or one of its PDUs has no address, so that not all could be switched."""
     place = place_def(view.plan, node)
     known = place.outlets if place is not None else ()
     if not known and node.kind is Kind.SERVER and view.plan is not None and view.plan.machines:

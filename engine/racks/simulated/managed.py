@@ -51,6 +51,9 @@ class Managed:
         except (ValueError, TypeError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             self._counters.add(self.counter)
             status, told = "400 Bad Request", None
+        except ConnectionError:
+            writer.close()
+            return
         body = b"" if told is None else json.dumps(told).encode()
         with contextlib.suppress(ConnectionError):
             head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
