@@ -293,6 +293,7 @@ NOT_HERE: dict[str, str] = {
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
+    "chassis-slots": "it starts a part of the engine, which only reads: tests/power/test_power_chassis.py runs it on real sessions",
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""
