@@ -31,7 +31,9 @@ class Managed:
     counter = "device-refused"
     """What counts invalid requests."""
 
-    def __init__(self, file: Path, counters: Counters) -> None:
+    def __init__(self, file: Path, counters: Counters, silent: int = 0) -> None:
+        """`silent`: so many first requests get no answer."""
+        self._silent = silent
         self._file = file
         self._counters = counters
         self.settings: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
@@ -62,6 +64,10 @@ class Managed:
         writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader) -> Answer:
+        if self._silent:
+            self._silent -= 1
+            self._counters.add("device-silent")
+            raise ConnectionResetError("it is silent")
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         verb, _, rest = head.partition(" ")
         path = rest.partition(" ")[0]

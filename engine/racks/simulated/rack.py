@@ -112,9 +112,10 @@ class SimulatedRack:
         self._shared.rogue = self._kept.server(self.scenario.rogue, Rogue)
         self._farm.start()
         self._ssh.start(loop, wiring, spec.engine_key)
-        self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
+        silent = spec.faults.get("all", Faults()).silent_devices
+        self._managed = managed = SwitchSide(self._folder, wiring, self.counters, silent)
         await managed.start(spec.switches)
-        self._sans = sans = SanSide(self._folder, wiring, self.counters)
+        self._sans = sans = SanSide(self._folder, wiring, self.counters, silent)
         await sans.start(spec.sans)
         self._found = hardware(spec)
         for one in self._found:

@@ -94,10 +94,11 @@ def _open(told: dict[str, Any]) -> dict[str, Any]:
 class SanSide:
     """All SANs of a rack. Those without an address are carried by machines."""
 
-    def __init__(self, folder: Path, wiring: Wiring, counters: Counters) -> None:
+    def __init__(self, folder: Path, wiring: Wiring, counters: Counters, silent: int = 0) -> None:
         self._folder = folder / "sans"
         self._wiring = wiring
         self._counters = counters
+        self._silent = silent
         self.sans: dict[str, ManagedSan] = {}
         self._servers: list[asyncio.Server] = []
 
@@ -106,7 +107,7 @@ class SanSide:
         if sans:
             self._folder.mkdir(parents=True, exist_ok=True)
         for name, address in sans.items():
-            self.sans[name] = one = ManagedSan(self._folder / f"{name}.json", self._counters)
+            self.sans[name] = one = ManagedSan(self._folder / f"{name}.json", self._counters, self._silent)
             if address:
                 self._wiring.attach(address)
                 host, port = self._wiring.local(address, PORT)

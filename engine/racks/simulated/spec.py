@@ -96,6 +96,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A telephone stands between its first NIC and the switch. LLDP hears both."""
     no_lacp: bool = False
     """The switch does not speak LACP on its ports."""
+    silent_devices: int = 0
+    """Of `all` only: so many first requests to the management of each switch and SAN get no answer."""
     no_vlan: int = 0
     """This VLAN does not pass on its ports; 0: all do."""
     frame_most: int = 0

@@ -73,10 +73,11 @@ def _vlan(value: object, least: int) -> int:
 class SwitchSide:
     """All switches of a rack that have an address."""
 
-    def __init__(self, folder: Path, wiring: Wiring, counters: Counters) -> None:
+    def __init__(self, folder: Path, wiring: Wiring, counters: Counters, silent: int = 0) -> None:
         self._folder = folder / "switches"
         self._wiring = wiring
         self._counters = counters
+        self._silent = silent
         self.switches: dict[str, ManagedSwitch] = {}
         self._servers: list[asyncio.Server] = []
 
@@ -86,7 +87,7 @@ class SwitchSide:
             self._folder.mkdir(parents=True, exist_ok=True)
         for name, address in addresses.items():
             self._wiring.attach(address)
-            self.switches[name] = one = ManagedSwitch(self._folder / f"{name}.json", self._counters)
+            self.switches[name] = one = ManagedSwitch(self._folder / f"{name}.json", self._counters, self._silent)
             host, port = self._wiring.local(address, PORT)
             self._servers.append(await asyncio.start_server(one.serve, host, port, limit=LIMIT))
 
