@@ -32,6 +32,7 @@ from . import behaviours
 from .machine import Machine, Pace
 from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
+from .pdu_side import PduSide, fed_machines
 from .power_on import MachineRunner
 from .rogue import Rogue, SharedPort
 from .san_side import SanSide
@@ -96,6 +97,7 @@ class SimulatedRack:
         self._wiring: Wiring | None = None
         self._managed: SwitchSide | None = None
         self._sans: SanSide | None = None
+        self._pdus: PduSide | None = None
         self._runners: dict[str, MachineRunner] = {}
         self._bmcs: dict[str, AnyBmc] = {}
         self._found: list[Hardware] = []
@@ -117,7 +119,10 @@ class SimulatedRack:
         await managed.start(spec.switches)
         self._sans = sans = SanSide(self._folder, wiring, self.counters, silent)
         await sans.start(spec.sans)
-        self._found = hardware(spec)
+        fed = fed_machines(spec.pdus)
+        self._found = [msgspec.structs.replace(one, bmc_port="") if one.name in fed else one for one in hardware(spec)]
+        self._pdus = PduSide(wiring, self.counters, self._fed)
+        await self._pdus.start(spec.pdus)
         for one in self._found:
             file = NonVolatileFile(files / f"{one.name}.json")
             faults = faults_of(spec, one.name)
@@ -173,8 +178,15 @@ class SimulatedRack:
             await self._managed.close()
         if self._sans is not None:
             await self._sans.close()
+        if self._pdus is not None:
+            self._pdus.close()
         if self._wiring is not None:
             self._wiring.close()
+
+    def _fed(self, machine: str, action: str) -> None:
+        """A PDU switched the outlets of a machine."""
+        if machine in self._runners:
+            self._runners[machine].power(action)
 
     # -- what may be asked of it ----------------------------------------------------------------------------------
 

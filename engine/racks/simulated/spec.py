@@ -131,6 +131,14 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes in MiB."""
 
 
+class PduDef(Struct, frozen=True, kw_only=True):
+    """One PDU: its address, the vendor's table of outlets (`engine.power.outlet_tables`), and outlet -> machine."""
+
+    address: str
+    table: str = "apc"
+    feeds: dict[str, str] = {}
+
+
 class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The file `rack.yml`."""
 
@@ -158,6 +166,8 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key from their install. Empty: only the latter."""
     switches: dict[str, str] = {}
     """Switch -> its management address (`switch_side`). Other switches can only be heard."""
+    pdus: dict[str, PduDef] = {}
+    """PDU -> its address, and which machine each outlet feeds. Such a machine has no BMC."""
     sans: dict[str, str] = {}
     """SAN -> its management address (`san_side`). Empty: a machine of the rack carries it."""
     powered: bool = False
