@@ -119,7 +119,8 @@ async def san_disk(machine: Machine, task: Task) -> Result:
     if system is None or machine.sans is None:
         return Result(exit=2, message="no system is installed")
     await task.work(WORK_S)
-    files, gives = {}, []
+    files: dict[str, str] = {}
+    gives: list[dict[str, Any]] = []
     for row in rows:
         seen = machine.sans.log_in(row["target"], row["initiator"], row["user"], str(task.get("san-account") or ""))
         if seen is None:

@@ -64,9 +64,9 @@ def _table(view: View) -> dict[str, tuple[str, ...]]:
     roles = [view.node_roles[key] for key in view.bound.get(ROLE) or ()]
     told_now = [(role.gave.get(ROLE), view.nodes.get(role.node)) for role in roles]
     before = view.memo.get("slots")
-    same = before is not None and len(before[0]) == len(told_now)
-    if same and all(a[0] is b[0] and a[1] is b[1] for a, b in zip(before[0], told_now, strict=True)):
-        return dict(before[1])
+    if before is not None and len(before[0]) == len(told_now):
+        if all(a[0] is b[0] and a[1] is b[1] for a, b in zip(before[0], told_now, strict=True)):
+            return dict(before[1])
     out: dict[str, tuple[str, ...]] = {}
     for told, device in told_now:
         for item in told[:MOST] if isinstance(told, list) and device is not None else ():
