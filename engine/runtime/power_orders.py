@@ -120,8 +120,11 @@ class PowerOrders:
 
     def _power(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
         if usable(self._world(), node) is None:
-            obeyed = self._command(node.id, order.generation, Reboot())
-            if not obeyed and by_outlet(self._world(), node):
+            fed = bool(by_outlet(self._world(), node))
+            # An installed system has no agent: a command would wait in vain for it, and the outlets are certain.
+            asks = not fed or (order.tries == 1 and not self._world().catalog.in_system(node.stage))
+            obeyed = asks and self._command(node.id, order.generation, Reboot())
+            if not obeyed and fed:
                 return self._ask(node, lambda power: power.boot("network", False, None))[1:]
             return (None if obeyed else why_not(self._world(), node) or reasons.no_power(node=node.name)), ""
         device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"

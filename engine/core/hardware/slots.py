@@ -59,14 +59,17 @@ def slots_of(view: View, node: Node) -> tuple[str, ...]:
     return tuple(sorted({slot for name in names for slot in table.get(name, ())}))
 
 
+def _is_same(one: list[tuple[Json, Node | None]], other: list[tuple[Json, Node | None]]) -> bool:
+    return len(one) == len(other) and all(a[0] is b[0] and a[1] is b[1] for a, b in zip(one, other, strict=True))
+
+
 def _table(view: View) -> dict[str, tuple[str, ...]]:
     """`serial S` or `uuid U` -> slots. Kept until a chassis tells something else."""
     roles = [view.node_roles[key] for key in view.bound.get(ROLE) or ()]
     told_now = [(role.gave.get(ROLE), view.nodes.get(role.node)) for role in roles]
     before = view.memo.get("slots")
-    if before is not None and len(before[0]) == len(told_now):
-        if all(a[0] is b[0] and a[1] is b[1] for a, b in zip(before[0], told_now, strict=True)):
-            return dict(before[1])
+    if before is not None and _is_same(before[0], told_now):
+        return dict(before[1])
     out: dict[str, tuple[str, ...]] = {}
     for told, device in told_now:
         for item in told[:MOST] if isinstance(told, list) and device is not None else ():
