@@ -65,34 +65,3 @@ def test_the_vlan_is_there_before_the_nodes_role_runs(ran: tuple[Path, Ended]) -
     ]
     assert starts
     assert set_up <= min(starts)
-
-
-SILENT = """\
-scenario: 1
-patience: 0.1
-faults:
-  all: {silent_devices: 4}
-"""
-
-
-def test_a_switch_that_is_silent_at_first_keeps_the_order(tmp_path: Path) -> None:
-    """Its role is tried again until it answers, for more than an hour on a real rack; the node's role waits so long."""
-    plan, scenario, store = tmp_path / "plan.yml", tmp_path / "silent.yml", tmp_path / "store"
-    plan.write_text(PLAN, encoding="utf-8")
-    scenario.write_text(SILENT, encoding="utf-8")
-    words = ["--plan", str(plan), "--scenario", str(scenario), "--nodes", "1", "--speed", "max", "--headless", "--json"]
-    try:
-        run = crowbar(store, "rehearse", *words)
-        ports = json.loads((rack_folder(store) / "switches" / "tor2.json").read_text(encoding="utf-8"))
-    finally:
-        stop_rack(store)
-    assert run.code == 0, run
-    assert run.summary["ready"] == 1
-    assert [one["tagged"] for one in ports.values()] == [[200]]
-    texts = [str(json.loads(line).get("text") or "") for line in run.out.splitlines()]
-    begun = next(
-        i for i, text in enumerate(texts) if "network-storage transition" in text or "network-storage on node-1 transition" in text
-    )
-    made = [i for i, text in enumerate(texts) if "switch-ports active" in text]
-    assert len(made) == 2, "both switches answered in the end"
-    assert max(made) <= begun
