@@ -133,6 +133,11 @@ def test_a_node_that_names_no_known_san_waits_with_a_reason() -> None:
     assert [one.code for one in found] == ["not_linked"]
 
 
+def test_a_node_that_wants_no_lun_needs_no_san() -> None:
+    d = rack({}, [])
+    assert {(one.node, one.role) for one in d.all(Start)} == {("n1", "san-disk")}
+
+
 # -- where the delegate runs -----------------------------------------------------------------------------------------
 
 

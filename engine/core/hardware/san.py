@@ -27,6 +27,11 @@ def sans_of(view: View, node: Node) -> set[str]:
     return {known[name] for name in names if name in known}
 
 
+def wants_luns(view: View, node: Node) -> bool:
+    """True if the node wants a LUN, of whatever SAN."""
+    return any(_values(view, node))
+
+
 def _values(view: View, node: Node) -> Iterator[list[Json]]:
     """The strongest value of the node itself; without one, those of the deployments whose role the node may have."""
     own = (("operator", f"{node.id}/{DISK_ROLE}"), ("operator", node.id), ("role", f"{node.id}/{DISK_ROLE}"), ("rule", node.id))

@@ -22,6 +22,7 @@ from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
 from ..hardware.own_path import is_this_machine
+from ..hardware.san import wants_luns
 from ..hardware.wipe_choice import WANTED, wipe_choice
 from ..plan.network_roles import network_of
 from ..world.view import View
@@ -130,6 +131,8 @@ def _absent_parents(view: View, role: NodeRole, node: Node, definition: RoleDef)
         if any(one.role == name and one.on is On.DELEGATE for one in definition.requires):
             continue  # it may stand on no node: the delegate's own machine is then set up by people
         kind = next((one.kind for one in definition.requires if one.role == name and one.on is On.LINKED), "")
+        if kind == "san" and not wants_luns(view, node):
+            continue  # it needs no SAN
         yield reasons.not_linked(role=name, kind=kind, node=node.name) if kind else reasons.parent_elsewhere(role=name)
 
 
