@@ -50,7 +50,6 @@ class On(enum.Enum):
 LINKED_KINDS = ("switch", "san")
 """Kinds of devices that a server can be linked to (`on: linked:KIND`)."""
 DEVICE_KINDS = ("switch", "san", "chassis")
-"""Kinds of devices that roles can be for (`device: KIND`)."""
 
 
 class JigKind(Struct, frozen=True, kw_only=True):
@@ -219,7 +218,6 @@ class RoleDef(Struct, frozen=True, kw_only=True, dict=True):
     stage: str
     jig: str
     device: str = "switch"
-    """Kind of the devices that a role with the jig `device` is for (DEVICE_KINDS). Other roles do not read it."""
     description: str = ""
     requires: tuple[Requirement, ...] = ()
     precedes: tuple[str, ...] = ()

@@ -439,8 +439,6 @@ class BarclampFile:
         if role.destructive and not role.jig_kind.detached:
             fit = " or ".join(kind.name for kind in JIGS.values() if kind.detached)
             keys["jig"].fail(f"a destructive role needs a jig that keeps attempts apart: {fit}")
-        if role.jig != "device" and any(one.on is On.DELEGATE for one in role.requires):
-            keys["requires"].fail("only a role with the jig device has a delegate, on whose node another role can be required")
         if "discovery" in role.flags and self.stages and role.stage != self.stages[0].name:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
         if "joined" in role.flags and "discovery" not in role.flags:

@@ -40,7 +40,8 @@ from ..racks.kinds import parse
 from ..racks.qemu import needs
 from ..racks.qemu.spec import Own as QemuOwn
 from ..racks.scenario import read as read_scenario
-from ..racks.simulated.spec import PORTS, BmcAccess, Own, PduDef, home_ports
+from ..racks.simulated.reached import PduDef
+from ..racks.simulated.spec import PORTS, BmcAccess, Own, home_ports
 from ..reasons import sentence
 from ..runtime.config import Config
 from ..runtime.engine import Engine

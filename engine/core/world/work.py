@@ -35,9 +35,7 @@ from ...model import (
 )
 from ...plan import Plan
 from ..hardware.conduits import TELLERS
-from ..hardware.delegates import devices_at
 from ..hardware.port_table import ROLE as PORTS
-from ..hardware.san import ROLE as SAN
 from ..roles.attributes import hash_of_start, is_stale, readers, reads_the_same
 from ..roles.derive import committed, done, holds_limits, resources
 from ..roles.transitions import in_transition
@@ -114,17 +112,10 @@ class Work(Draft):
         index(self.bmcs, bmcs(old), bmcs(new), new.id)
         if old is None or matters(old) != matters(new):
             self.touch_node(new.id)
-            self._touch_devices(new)
         if old is not None and (old.name, old.place, old.boot_mac, old.here) != (new.name, new.place, new.boot_mac, new.here):
             self.restale((*(self.roles_of.get(new.id) or ()), *switches_of(self, new.id)))
         if old is None or old.name != new.name:
             self._weigh_node(new.id)
-            self._touch_devices(new)
-
-    def _touch_devices(self, node: Node) -> None:
-        """What waits for the node that carries its delegate."""
-        for device in devices_at(self, node.id) if self.bound.get(SAN) and not self.loading else ():
-            self.touch_node(device)
 
     def put_role(self, new: NodeRole, fresh: bool = False) -> None:
         """`fresh`: its `try_hash` was made of the inputs as they are now."""

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from ...power.outlet_tables import TABLES
 from ..counters import Counters
-from .spec import PduDef
+from .reached import PduDef
 from .wiring import Wiring
 
 PORT = 161

@@ -22,6 +22,8 @@ import yaml
 from msgspec import Struct, field
 
 from ...plan import SPEEDS
+from .reached import BmcAccess as BmcAccess
+from .reached import PduDef
 
 PORTS = 8
 """Most ports of one speed: the functions of a PCI device."""
@@ -97,30 +99,10 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     no_lacp: bool = False
     """The switch does not speak LACP on its ports."""
     silent_devices: int = 0
-    """Of `all` only: so many first requests to the management of each switch and SAN get no answer."""
     no_vlan: int = 0
     """This VLAN does not pass on its ports; 0: all do."""
     frame_most: int = 0
     """Octets of the largest packet that its ports pass; 0: any."""
-
-
-class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Addresses of the BMCs: machine i has `first` + i - 1."""
-
-    first: str = "192.168.125.21"
-    user: str = "admin"
-    password: str = "rehearsal"
-    protocol: Literal["mixed", "ipmi", "redfish"] = "mixed"
-    """`mixed`: every third machine's BMC speaks Redfish, the others' IPMI."""
-
-    def spoken(self, number: int) -> Literal["ipmi", "redfish"]:
-        """By the BMC of that machine."""
-        if self.protocol == "mixed":
-            return "ipmi" if number % 3 else "redfish"
-        return self.protocol
-
-    def __repr__(self) -> str:
-        return f"BmcAccess(first={self.first!r}, user={self.user!r})"
 
 
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,14 +111,6 @@ class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     memory_mb: int | None = None
     disks_mb: tuple[int, ...] | None = None
     """Sizes in MiB."""
-
-
-class PduDef(Struct, frozen=True, kw_only=True):
-    """One PDU: its address, the vendor's table of outlets (`engine.power.outlet_tables`), and outlet -> machine."""
-
-    address: str
-    table: str = "apc"
-    feeds: dict[str, str] = {}
 
 
 class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,9 +141,7 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     switches: dict[str, str] = {}
     """Switch -> its management address (`switch_side`). Other switches can only be heard."""
     pdus: dict[str, PduDef] = {}
-    """PDU -> its address, and which machine each outlet feeds. Such a machine has no BMC."""
     sans: dict[str, str] = {}
-    """SAN -> its management address (`san_side`). Empty: a machine of the rack carries it."""
     powered: bool = False
     """The machines have power on when the rack is first started."""
     barclamps: tuple[str, ...] = ()
