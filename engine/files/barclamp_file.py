@@ -16,6 +16,7 @@ from ..core.plan.network_roles import PREFIX, TEMPLATE, network_of
 from ..core.roles.sealed import generated
 from ..core.roles.wishes import OF_NODES
 from ..definitions import (
+    DEVICE_KINDS,
     FAMILIES,
     FLAGS,
     HARDWARE,
@@ -88,6 +89,7 @@ ROLE_KEYS = (
     "name",
     "stage",
     "jig",
+    "device",
     "description",
     "requires",
     "precedes",
@@ -285,6 +287,7 @@ class BarclampFile:
             barclamp=self.name,
             stage=self._stage(keys["stage"]),
             jig=self._jig(keys["jig"]),
+            device=keys["device"].choice(DEVICE_KINDS) if "device" in keys else DEVICE_KINDS[0],
             description=keys.describe(),
             requires=(*requires, *self._networks(hardware, requires)),
             precedes=names("precedes", words),
@@ -471,6 +474,8 @@ class BarclampFile:
                 keys[key].fail(f"jig {role.jig} runs no script, so {key} would do nothing")
             if "once" in role.flags:
                 keys["flags"].fail(f"jig {role.jig} runs no script, so once would do nothing")
+        if "device" in keys and role.jig != "device":
+            keys["device"].fail(f"jig {role.jig} acts on no device: only a role with the jig device is for a kind of devices")
         if "retry" in keys and role.attempts == 1:
             keys["retry"].fail("expected attempts of 2 or more: a role with one attempt is not tried again")
         if "abstract" in role.flags and role.name != TEMPLATE:

@@ -2,11 +2,12 @@
 
     - {serial: SN7, bmc-mac: "52:54:00:aa:bb:cc", rack: r07, place: 10, name: store-1, group: storage}
 
-    serial,bmc-mac,bmc-address,rack,place,name,group
-    SN7,52:54:00:aa:bb:cc,,r07,10,store-1,storage
+    serial,bmc-mac,bmc-address,rack,place,name,group,outlets
+    SN7,52:54:00:aa:bb:cc,,r07,10,store-1,storage,
+    SN8,,,r07,12,store-2,storage,pdu1/8 pdu2/8
 
-A machine has a serial or a place. A serial, a BMC's MAC and address, a place and a name belong to one machine. Every mistake names its line
-and column.
+A machine has a serial or a place. A serial, a BMC's MAC and address, a place, a name and an outlet belong to one machine. Every mistake
+names its line and column.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..core.boot.junk import clean_serial
+from ..core.hardware.outlets import OUTLET
 from ..core.plan.known import KnownMachine
 from ..plan import Plan
 from .csv_source import Cell, parse
@@ -28,7 +31,10 @@ from .plan_machines import MAC
 from .spelling import NAME
 from .yaml_source import Listing, Mapping, Tree, Word, load
 
-COLUMNS = ("serial", "bmc-mac", "bmc-address", "rack", "place", "name", "group")
+COLUMNS = ("serial", "bmc-mac", "bmc-address", "rack", "place", "name", "group", "outlets")
+ALSO = {"outlet": "outlets"}
+"""Other names of columns."""
+MAX_OUTLETS = 8
 MAX_ROWS = 10_000
 MAX_BYTES = 4 << 20
 """Of a CSV file. A YAML file has the limits of every YAML file (`yaml_source`)."""
@@ -83,7 +89,8 @@ def _yaml_row(item: Tree, name: str, mistakes: Mistakes) -> _ListRow | None:
         _fail(mistakes, name, item, f"expected a machine: a map with {listed(COLUMNS)}")
         return None
     cells = {}
-    for key, value in item.items.items():
+    for word, value in item.items.items():
+        key = ALSO.get(word, word)
         if key not in COLUMNS:
             _fail(mistakes, name, value, f"unknown key {shown(key)}; known: {listed(COLUMNS)}", nearest(key, COLUMNS))
         elif not isinstance(value, Word):
@@ -108,6 +115,7 @@ def _csv_rows(path: Path, mistakes: Mistakes) -> list[_ListRow]:
     names: list[str] = []
     for cell in rows[0]:
         name = re.sub(r"[ _]", "-", cell.text.strip().lower())
+        name = ALSO.get(name, name)
         if name not in COLUMNS or name in names:
             what = "is there twice" if name in names else f"is unknown; known: {listed(COLUMNS)}"
             near = "" if name in names else nearest(name, COLUMNS)
@@ -155,9 +163,12 @@ class _Checker:
         self._owner = {
             **{("bmc-mac", one.bmc.mac): one.serial for one in plan.machines if one.bmc.mac},
             **{("bmc-address", one.bmc.address): one.serial for one in plan.machines if one.bmc.address},
+            **{("outlet", outlet): one.serial for one in plan.machines if one.serial for outlet in one.outlets},
             **{("name", rule.name): str(rule.match["serial"]) for rule in plan.rules if rule.name and rule.match.keys() == {"serial"}},
         }
         """Kind and value -> serial of the machine that has it in the plan."""
+        self._fed = {outlet: (rack.name, place.unit) for rack in plan.racks for place in rack.places for outlet in place.outlets}
+        """Outlet -> the place that it feeds in the plan."""
         self._racks = {rack.name: rack for rack in plan.racks}
         self._inside = {
             (rack.name, unit): place.unit
@@ -167,7 +178,8 @@ class _Checker:
         }
 
     def read(self, rows: list[_ListRow]) -> Iterator[KnownMachine]:
-        listed_again = {(kind, row.cells["serial"].text) for row in rows if "serial" in row.cells for kind in row.cells}
+        kinds = {"outlets": "outlet"}
+        listed_again = {(kinds.get(key, key), row.cells["serial"].text) for row in rows if "serial" in row.cells for key in row.cells}
         self._owner = {key: serial for key, serial in self._owner.items() if (key[0], serial) not in listed_again}
         for row in rows:
             if (found := self._machine(row)) is not None:
@@ -186,13 +198,35 @@ class _Checker:
         rack, place = self._place(cells)
         name = self._pattern(cells, "name", LABEL, 63, "a host name of a-z, 0-9 and -")
         group = self._pattern(cells, "group", NAME, 63, "a group's name")
+        outlets = self._outlets(cells["outlets"], rack, place, serial) if "outlets" in cells else ()
         for kind, value in (("serial", serial), ("bmc-mac", mac), ("bmc-address", address), ("name", name)):
             self._once(cells.get(kind), kind, value, serial)
         if place:
             self._once(cells["place"], "place", f"{rack}:{place}", serial)
         if len(self._mistakes.found) + self._mistakes.left_out > before:
             return None
-        return KnownMachine(serial=serial, bmc_mac=mac, bmc_address=address, rack=rack, place=place, name=name, group=group)
+        found = KnownMachine(serial=serial, bmc_mac=mac, bmc_address=address, rack=rack, place=place, name=name, group=group)
+        return replace(found, outlets=outlets)
+
+    def _outlets(self, cell: Cell, rack: str, place: int, serial: str) -> tuple[str, ...]:
+        """`pdu1/7 pdu2/7`: one for each power supply."""
+        found = tuple(dict.fromkeys(re.split(r"[\s;]+", cell.text.lower())))
+        if len(found) > MAX_OUTLETS:
+            self._fail(cell, f"expected at most {MAX_OUTLETS} outlets, not {len(found)}")
+            return ()
+        for outlet in found:
+            if len(outlet) > 127 or not OUTLET.fullmatch(outlet):
+                self._fail(cell, f"expected outlets like pdu1/7 with spaces between them, not {shown(outlet[:40])}")
+                return ()
+            first = self._taken.setdefault(("outlet", outlet), f"{cell.line}:{cell.column}")
+            there = self._fed.get(outlet)
+            if first != f"{cell.line}:{cell.column}":
+                self._fail(cell, f"outlet {outlet} is there twice, first at {first}")
+            elif place and there is not None and there != (rack, place):
+                self._fail(cell, f"outlet {outlet} feeds {there[0]} unit {there[1]} in the plan")
+            elif self._owner.get(("outlet", outlet), serial) != serial:
+                self._fail(cell, f"outlet {outlet} is that of machine {shown(self._owner['outlet', outlet])} in the plan")
+        return found
 
     def _serial(self, cell: Cell) -> str:
         if len(cell.text) > 64 or not cell.text.isprintable():

@@ -2,7 +2,9 @@
 
 Sources: APC PowerNet-MIB (sPDUOutletCtl; rPDUOutletControlOutletCommand; rPDU2OutletSwitchedStatusState and -ControlCommand); Raritan
 PDU2-MIB (switchingOperation, outletSwitchingState); Server Technology Sentry3-MIB (outletStatus, outletControlAction) and Sentry4-MIB
-(st4OutletState, st4OutletControlAction); Eaton EATON-EPDU-MIB (outletControlStatus, -OffCmd, -OnCmd).
+(st4OutletState, st4OutletControlAction);
+Eaton EATON-EPDU-MIB (outletControlStatus, -OffCmd, -OnCmd). A bay of IBM's
+BladeCenter is an outlet too: BLADE-MIB (bladePowerState, powerOnOffBlade).
 
 An outlet is named by its number, or by the whole index behind the column: `7`, or `2.1.7` of a daisy chain. A number alone gets the index
 of the first unit.
@@ -36,6 +38,7 @@ class OutletTable(Struct, frozen=True, kw_only=True):
         return outlet if "." in outlet else f"{self.first}{outlet}"
 
 
+_BLADE = "1.3.6.1.4.1.2.3.51.2.22.1"
 _APC, _RARITAN, _SENTRY, _EATON = "1.3.6.1.4.1.318.1.1", "1.3.6.1.4.1.13742.6", "1.3.6.1.4.1.1718", "1.3.6.1.4.1.534.6.6.7.6.6.1"
 
 
@@ -62,6 +65,7 @@ TABLES = {
         _one("raritan", f"{_RARITAN}.4.1.2.1.3", {7}, {8}, f"{_RARITAN}.4.1.2.1.2", (1, 0), "1."),
         _one("servertech-sentry3", f"{_SENTRY}.3.2.3.1.5", {1}, {0}, f"{_SENTRY}.3.2.3.1.11", (1, 2), "1.1."),
         _one("servertech-sentry4", f"{_SENTRY}.4.1.8.3.1.1", {2}, {1}, f"{_SENTRY}.4.1.8.5.1.2", (1, 2), "1.1."),
+        _one("ibm-bladecenter", f"{_BLADE}.5.1.1.4", {1}, {0}, f"{_BLADE}.6.1.1.7", (1, 0)),
         OutletTable(
             name="eaton",
             state=f"{_EATON}.2",

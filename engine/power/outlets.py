@@ -37,10 +37,11 @@ from .certificates import Certificates
 from .gate import Gates
 from .outlet_tables import TABLES
 from .redfish import RedfishTarget
-from .redfish_outlets import RedfishOutlets
+from .redfish_outlets import RedfishOutlets, RedfishSlots
 from .snmp import SnmpAgent, SnmpTarget
 
-REDFISH = "redfish"
+REDFISH, SLOTS = "redfish", "redfish-chassis"
+BY_WEB = (REDFISH, SLOTS)
 
 
 class OutletTarget(Struct, frozen=True, kw_only=True, gc=False):
@@ -49,10 +50,10 @@ class OutletTarget(Struct, frozen=True, kw_only=True, gc=False):
     pdu: str
     outlet: str
     table: str = REDFISH
-    """Name in TABLES, or REDFISH."""
+    """Name in TABLES, or one of BY_WEB."""
     snmp: SnmpTarget | None = None
     redfish: RedfishTarget | None = None
-    """Set for REDFISH."""
+    """Set for BY_WEB."""
 
     @property
     def where(self) -> tuple[str, int]:
@@ -169,8 +170,9 @@ class OutletPower:
         if known is not None:
             return known
         if target.redfish is not None and self._certificates is not None:
+            kind = RedfishSlots if target.table == SLOTS else RedfishOutlets
             opened: Outlets = self._stack.enter_context(
-                RedfishOutlets(target.redfish, self._certificates, self._deadline, self.pace.greet_s, self._sleep)
+                kind(target.redfish, self._certificates, self._deadline, self.pace.greet_s, self._sleep)
             )
         elif target.snmp is not None:
             opened = SnmpOutlets(target.table, target.snmp, self.pace.greet_s / 3)

@@ -41,8 +41,8 @@ from .certificates import Certificates
 from .redfish_body import LARGEST, BodyWrong, Json, parsed, path_of, unpacked
 
 ROOT = "/redfish/v1/"
-HOLDERS = ("Systems", "PowerEquipment", "RackPDUs")
-"""What a service is about: machines, or the outlets of a PDU. Its root names one of them."""
+HOLDERS = ("Systems", "PowerEquipment", "RackPDUs", "Chassis")
+"""What a service is about: machines, the outlets of a PDU, or the slots of a chassis. Its root names one of them."""
 _PAUSE_S = 0.25
 _SLICE_S = 0.5
 """Seconds for which a call that gives way does not look whether it must."""

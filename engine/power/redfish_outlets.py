@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from ..core.hardware.slots import slot_name
 from ..definitions import Json
 from . import SessionFailed
 from .certificates import Certificates
@@ -82,3 +83,30 @@ class RedfishOutlets:
             for name in (body.get("Id"), body.get("Name")):
                 if isinstance(name, str) and name:
                     self._paths.setdefault(name.lower(), path)
+
+
+class RedfishSlots(RedfishOutlets):
+    """The slots of a chassis as outlets (schema Chassis): `PowerState`, and the action `#Chassis.Reset`."""
+
+    def switch(self, outlets: Sequence[str], on: bool) -> None:
+        for outlet in outlets:
+            path = self._path(outlet)
+            if not path:
+                raise SessionFailed("unsupported", f"the chassis has no slot {outlet}")
+            actions = self._session.get(path).body.get("Actions")
+            reset = actions.get("#Chassis.Reset") if isinstance(actions, dict) else None
+            target = reset.get("target") if isinstance(reset, dict) else None
+            if not isinstance(target, str):
+                raise SessionFailed("unsupported", f"slot {outlet} of the chassis cannot be switched: it has no action Chassis.Reset")
+            self._session.post(target, {"ResetType": "On" if on else "ForceOff"})
+
+    def _path(self, outlet: str) -> str:
+        if not self._paths:
+            for one in self._session.members(self._session.root.get("Chassis"), _OUTLETS):
+                body = self._session.get(one).body
+                actions = body.get("Actions")
+                if isinstance(actions, dict) and "#Chassis.Reset" in actions:
+                    for name in (slot_name(body), body.get("Id"), body.get("Name")):
+                        if isinstance(name, str) and name:
+                            self._paths.setdefault(name.lower(), self._session.path(one))
+        return self._paths.get(outlet.lower(), "")

@@ -249,6 +249,7 @@ _WHOLE = {
     "boot_nic": (0, 7),
     "bmc_channel": (1, 11),
     "clock_s": (-2_000_000_000, 2_000_000_000),
+    "silent_devices": (0, 1000),
     "no_vlan": (0, 4094),
     "frame_most": (0, 65535),
 }

@@ -99,6 +99,13 @@ not_linked = kind(
     "connect the machine's cables, then discover it again; crowbar topology shows the connections",
     who=Who.TECHNICIAN,
 )
+delegate_waits = kind(
+    "delegate_waits",
+    "the delegate of {device} runs on {node}, and cannot now: {message}",
+    "bring {node} to its installed system, or name another node as `delegate` of the device",
+    who=Who.OPERATOR,
+    elsewhere=True,
+)
 parent_missing = kind(
     "parent_missing",
     "the role requires {role}, which no node has",

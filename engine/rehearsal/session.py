@@ -21,7 +21,8 @@ import msgspec
 from msgspec.structs import replace
 
 from .. import racks as rehearsal
-from ..core.hardware.devices import ACCESS
+from ..core.hardware.delegates import ACCESS
+from ..core.hardware.outlets import ATTRIBUTE as PDU_ACCESS
 from ..core.hardware.port_table import ROLE as SWITCH_PORTS
 from ..core.plan.links import ports_of
 from ..core.world.load import load_world
@@ -33,12 +34,14 @@ from ..files.clamps.site import site_catalog
 from ..files.paths import images_folder, keys_beside
 from ..images import wanted as wanted_images
 from ..plan import Plan
+from ..power.outlet_tables import TABLES
 from ..racks import AnyRackSpec, QemuRackSpec, RackError, RackFileWrong, RehearsalRack, SimulatedRackSpec, namespace, qemu
 from ..racks.kinds import parse
 from ..racks.qemu import needs
 from ..racks.qemu.spec import Own as QemuOwn
 from ..racks.scenario import read as read_scenario
-from ..racks.simulated.spec import PORTS, BmcAccess, Own
+from ..racks.simulated.reached import PduDef
+from ..racks.simulated.spec import PORTS, BmcAccess, Own, home_ports
 from ..reasons import sentence
 from ..runtime.config import Config
 from ..runtime.engine import Engine
@@ -137,7 +140,7 @@ class Rehearsal:
             raise RackError(why_not)
         real = not why_not
         relay = admin.router or _free_host(admin.subnet, self.plan.site.admin.address)
-        return SimulatedRackSpec(
+        made = SimulatedRackSpec(
             nodes=nodes,
             seed=seed,
             speed="max" if speed == "max" else float(speed),
@@ -150,8 +153,10 @@ class Rehearsal:
             bmc=access,
             machines=msgspec.convert(self._machines.get("machines", {}), dict[str, Own]),
             switches=_managed(self.plan),
+            sans=_sans(self.plan),
             barclamps=self._folders,
         )
+        return replace(made, pdus=_pdus(self.plan, made))
 
     def _of_qemu(self, nodes: int, seed: int, networks: dict[str, str], access: BmcAccess) -> QemuRackSpec:
         """A rack of QEMU machines. Raises RackError if the system lacks a package, an image, or memory."""
@@ -214,9 +219,35 @@ def _managed(plan: Plan) -> dict[str, str]:
     """The switches that the plan's roles set up -> their addresses."""
     if not any(SWITCH_PORTS in one.roles for one in plan.deployments.values()):
         return {}
-    access = plan.attributes.get(ACCESS)
+    access = plan.attributes.get(ACCESS["switch"])
     own = {name: one.get("address") for name, one in access.items() if isinstance(one, dict)} if isinstance(access, dict) else {}
     return {name: address for name, address in own.items() if name != "*" and isinstance(address, str)}
+
+
+def _sans(plan: Plan) -> dict[str, str]:
+    """The SANs of the plan -> their addresses, as far as they have one and no machine of the rack carries them."""
+    access = plan.attributes.get(ACCESS["san"])
+    named = {name: one for name, one in access.items() if name != "*" and isinstance(one, dict)} if isinstance(access, dict) else {}
+    return {name: "" if one.get("delegate", "admin") != "admin" else str(one.get("address") or "") for name, one in named.items()}
+
+
+def _pdus(plan: Plan, spec: SimulatedRackSpec) -> dict[str, PduDef]:
+    """The PDUs of the plan that speak SNMP. An outlet feeds the machine whose first cable ends where that of the outlet's place does."""
+    access = plan.attributes.get(PDU_ACCESS)
+    every = access if isinstance(access, dict) else {}
+    homes = {home_ports(spec, number).get("1g0"): f"m{number}" for number in range(1, spec.nodes + 1)}
+    feeds: dict[str, dict[str, str]] = {}
+    for one in (place for rack in plan.racks for place in rack.places):
+        machine = homes.get(one.cables.get("1g0", "-"))
+        for outlet in one.outlets if machine is not None else ():
+            pdu, _, number = outlet.partition("/")
+            feeds.setdefault(pdu, {})[number] = str(machine)
+    out = {}
+    for name, fed in feeds.items():
+        own = {**(every.get("*") or {}), **(every.get(name) or {})}
+        if own.get("address") and own.get("table", "apc") in TABLES:
+            out[name] = PduDef(address=str(own["address"]), table=str(own.get("table", "apc")), feeds=fed)
+    return out
 
 
 def _with_behaviours(catalog: Catalog) -> tuple[str, ...]:

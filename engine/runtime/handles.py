@@ -2,6 +2,8 @@
 
 {"$secret": "credential"}    the credential of the node's installation that is being made
 {"$secret": "bmc-account"}   the password of the engine's account in the node's BMC
+{"$secret": "san-account"}   the secret by which the node logs in to its iSCSI targets
+{"$secret": "san-accounts"}  those of all nodes that have LUNs of a SAN
 {"$secret": "certificate"}   the node's key and certificate
 {"$secret": "made/..."}      a secret that the engine makes
 {"$secret": NAME}            a secret of the plan
@@ -15,7 +17,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec import json
+
 from .. import reasons
+from ..core.hardware.san import DISK_ROLE as SAN_DISK
+from ..core.hardware.san import ROLE as SAN_LUNS
 from ..core.roles.sealed import GENERATED
 from ..core.world.world import World
 from ..definitions import Json
@@ -24,7 +30,7 @@ from ..model import Node
 from ..trust.authority import site_authority
 from ..trust.node_certificates import node_certificate
 from ..trust.tokens import Keys
-from ..trust.vault import Vault, bmc_account
+from ..trust.vault import Vault, bmc_account, san_account
 
 
 class NotOpened(LookupError):
@@ -47,6 +53,8 @@ class Handles:
         ((kind, name),) = handle.items()
         match kind:
             case "$secret":
+                if name == "san-accounts":
+                    return self._san_accounts(world, node)
                 return self._certificate(world, node) if name == "certificate" else self._secret(node, str(name))
             case "$engine":
                 return site_authority(self._folder).pem.decode() if name == "authority" else self._public_key
@@ -60,7 +68,15 @@ class Handles:
                 return self._keys.credential(node.id, node.installing)
             case "bmc-account":
                 return self._vault.made(bmc_account(node.id))
+            case "san-account":
+                return self._vault.made(san_account(node.id))
         return self._vault.made(name) if name.startswith(GENERATED) else self._vault.needed(name)
+
+    def _san_accounts(self, world: World, device: Node) -> str:
+        """The secrets of the nodes that have LUNs of the SAN, as JSON: first label of a node's name -> secret."""
+        keys = [*(world.children.get((device.id, SAN_LUNS)) or ()), *(world.bound.get(SAN_DISK) or ())]
+        nodes = {key[0]: there for key in keys if (there := world.nodes.get(key[0])) is not None}
+        return json.encode({one.name.split(".")[0]: self._vault.made(san_account(one.id)) for one in nodes.values()}).decode()
 
     def _certificate(self, world: World, node: Node) -> str:
         addresses = [address for (of, _network), address in world.address_of.items() if of == node.id]

@@ -49,7 +49,7 @@ from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
 from ..power.ipmi_console import SolConsole
-from ..power.outlets import REDFISH, OutletPower, OutletTarget
+from ..power.outlets import BY_WEB, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
@@ -125,8 +125,11 @@ class PowerOrders:
 
     def _power(self, order: BootNode, node: Node) -> tuple[reasons.Reason | None, Spoken]:
         if usable(self._world(), node) is None:
-            obeyed = self._command(node.id, order.generation, Reboot())
-            if not obeyed and by_outlet(self._world(), node):
+            fed = bool(by_outlet(self._world(), node))
+            # An installed system has no agent: a command would wait in vain for it, and the outlets are certain.
+            asks = not fed or (order.tries == 1 and not self._world().catalog.in_system(node.stage))
+            obeyed = asks and self._command(node.id, order.generation, Reboot())
+            if not obeyed and fed:
                 return self._ask(node, lambda power: power.boot("network", False, None))[1:]
             return (None if obeyed else why_not(self._world(), node) or reasons.no_power(node=node.name)), ""
         device: Literal["disk", "network"] = "disk" if order.way is Way.DISK else "network"
@@ -301,11 +304,11 @@ class PowerOrders:
 
     def _outlet(self, outlet: Outlet) -> OutletTarget:
         access = outlet.access
-        by_web = access.table == REDFISH
+        by_web = access.table in BY_WEB
         host, port = self._reach(access.address, access.port or (PORT if by_web else SNMP_PORT))
         if by_web:
             web = RedfishTarget(address=host, port=port, user=access.user, password=self._secret(access.password))
-            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, redfish=web)
+            return OutletTarget(pdu=outlet.pdu, outlet=outlet.number, table=access.table, redfish=web)
         third = access.version == "3"
         snmp = SnmpTarget(
             address=host,

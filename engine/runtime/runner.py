@@ -17,6 +17,7 @@ from msgspec import Struct
 from .. import reasons
 from ..core.boot.loaders import discovery_image
 from ..core.boot.patience import limit_s
+from ..core.hardware.delegates import carrier, place
 from ..core.hardware.devices import about
 from ..core.hardware.inventory import inventory_of
 from ..core.plan.joined import jig_of
@@ -59,7 +60,9 @@ from .proofs import Proofs
 log = logging.getLogger(__name__)
 
 SIMULATED_PORT = 80
-"""Where a simulated switch has its management (`racks.simulated.switch_side`)."""
+"""Where a simulated device has its management (`racks.simulated.switch_side`, `san_side`)."""
+DELEGATED = "script"
+"""The jig that carries out a device's roles on another node than the admin node."""
 POOL = 32
 """Threads for blocking work: power orders and probes, twenty seconds each at most."""
 
@@ -154,7 +157,7 @@ class Runner:
         definition = world.catalog.roles.get(effect.role)
         if node is None or role is None or definition is None:
             return  # deleted since, so its outcome does not matter
-        name = jig_of(node, definition)
+        name = DELEGATED if place(world, node) else jig_of(node, definition)
         jig = self._ports.jigs.get(name)
         if jig is None:
             self._failed(effect, reasons.no_jig(jig=name, role=definition.name))
@@ -186,7 +189,7 @@ class Runner:
             secrets=(*secrets, *self._ports.secrets()),
             sealed=secret_names(world, definition, closed),
             timeout_s=limit_s(world, definition.timeout_s),
-            target=self.target(world, node),
+            target=self.target(world, carrier(world, node) or node),
         )
 
     def _about(self, world: World, node: Node) -> dict[str, Json]:
@@ -213,9 +216,11 @@ class Runner:
         if node is None:
             return
         self._ports.last_values.finished(node.id)
-        there = node.kind.value if node.kind in (Kind.ADMIN, Kind.DEVICE) else "memory" if over_network(world, node.runs) else "installed"
+        there = {node.kind.value if node.kind in (Kind.ADMIN, Kind.DEVICE) else "memory" if over_network(world, node.runs) else "installed"}
+        if place(world, node):
+            there.add(JIGS[DELEGATED].serves)
         for kind in JIGS.values():
-            jig = self._ports.jigs.get(kind.name) if kind.serves == there else None
+            jig = self._ports.jigs.get(kind.name) if kind.serves in there else None
             if jig is not None:
                 jig.acknowledge(effect.attempt, effect.node)
 

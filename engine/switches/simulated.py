@@ -16,6 +16,10 @@ SECONDS = 20.0
 MOST = 1024 * 1024
 
 
+GROUP = "lag:"
+"""Before the name of a group, whose description is kept as that of a port."""
+
+
 class SimulatedSwitch:
     """At `host:port`. Every call raises SwitchError."""
 
@@ -28,13 +32,20 @@ class SimulatedSwitch:
         told = json.loads(self._call("GET", "/ports"))
         ports = {name: PortHave(name=name, untagged=1) for name in wanted}
         try:
+            texts = {name.removeprefix(GROUP): str(one.get("description") or "") for name, one in told.items() if name.startswith(GROUP)}
             for name, one in told.items():
+                if name.startswith(GROUP):
+                    continue
                 own: dict[str, Any] = {"untagged": one["vlan"]} if set(one) == {"vlan"} else one
                 ports[name] = convert({**own, "name": name}, PortHave)
         except (ValidationError, AttributeError, TypeError) as error:
             raise SwitchError("garbled", f"the simulated switch has ports that nobody understands ({error})") from None
         lags = {port.lag: LagHave(id=port.lag) for port in ports.values() if port.lag}
-        groups = {port.lag: PortHave(name=port.lag, untagged=port.untagged, tagged=port.tagged) for port in ports.values() if port.lag}
+        groups = {
+            port.lag: PortHave(name=port.lag, untagged=port.untagged, tagged=port.tagged, description=texts.get(port.lag, ""))
+            for port in ports.values()
+            if port.lag
+        }
         return SwitchHave(ports=ports, lags=lags, groups=groups, vlans=frozenset(VLANS))
 
     def tell(self, changes: Changes, have: SwitchHave) -> None:
@@ -52,6 +63,9 @@ class SimulatedSwitch:
             elif port.lag and port.lag in have.groups:
                 there = have.groups[port.lag]
                 ports[name] = PortHave(name=name, untagged=there.untagged, tagged=there.tagged, lag=port.lag, description=port.description)
+        for name, group in groups.items():
+            if group.description is not None:
+                self._call("PUT", f"/ports/{GROUP}{name}", json.dumps({"description": group.description}))
         for name, port in ports.items():
             if port != have.ports[name]:
                 body = {key: value for key, value in to_builtins(port).items() if key not in ("name", "routed")}

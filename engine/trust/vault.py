@@ -43,6 +43,11 @@ def bmc_account(node: str) -> str:
     return f"bmc-account/{node}"
 
 
+def san_account(node: str) -> str:
+    """Name of the secret by which that node logs in to its iSCSI targets."""
+    return f"san-account/{node}"
+
+
 BMC_USER = "crowbar"
 """Name of that account (role bmc-account)."""
 

@@ -126,7 +126,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("flags: [destructive]", jig="local"),
         ("x/run",),
-        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or puppet or chef-solo",
+        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or puppet or chef-solo",
     ),
     (_role("flags: [discovery]"), (), "a/barclamp.yml:4: roles.0.stage: a discovery role belongs in the first stage, 'discovery'"),
     (
@@ -175,7 +175,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("requires: [{role: ready, on: sme}]"),
         (),
-        "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?",
+        "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, delegate, linked:switch, linked:san, not 'sme'; did you mean 'same'?",
     ),
     (
         _role("requires: [ready]", stage="hardware"),

@@ -19,6 +19,7 @@ from engine.runtime.hardware import HardwareReports, read_bundle
 from engine.store.hardware import HardwareShelf
 
 REPO = Path(__file__).resolve().parents[2]
+TOOLS = REPO / "images" / "node"
 BASE = (
     "sh dash od awk sed grep tr head tail cut cat sort readlink mktemp rm rmdir mkdir mv cp cmp sleep wc find ln uname mkfifo tee "
     "sha256sum stat comm tar chmod dirname basename env touch ls kill true false sync gzip base64 timeout"
@@ -91,7 +92,8 @@ class Machine:
         for name, value in (attributes or {}).items():
             collected = any(one.into == name for one in definition.collects)
             want = next((one for one in definition.wants if one.name == name), None)
-            assert collected or want is not None, f"{role} does not want {name}"
+            of_device = name == "device" and definition.jig == "device"
+            assert collected or of_device or want is not None, f"{role} does not want {name}"
             place = document
             *folders, last = (name if want is None else want.at or catalog.attributes[name].path).split("/")
             for part in folders:
@@ -112,6 +114,9 @@ class Machine:
             **self.environment,
         }
         script = Path(catalog.folders[definition.barclamp]) / "roles" / role / action
+        folders = [TOOLS / tool for tool in definition.tools if (TOOLS / tool).is_dir()]
+        if folders:
+            script = with_tools(self.folder / "task", script, folders)
         command = [shutil.which(self.shell) or "/bin/sh", str(script)]
         process = subprocess.run(
             command, env=environment, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False, start_new_session=True
@@ -123,6 +128,17 @@ class Machine:
         if tidy and done.gives is not None and done.code in (0, 64):
             check_gives(role, done.gives)
         return done
+
+
+def with_tools(there: Path, script: Path, tools: list[Path]) -> Path:
+    """The role's folder with the tools that travel with its task. Returns its script there."""
+    shutil.rmtree(there, ignore_errors=True)
+    shutil.copytree(script.parent, there, ignore=shutil.ignore_patterns("__pycache__"))
+    for tool in tools:
+        for one in tool.iterdir():
+            if one.is_file():
+                shutil.copy(one, there)
+    return there / script.name
 
 
 def summed_up(reports: str) -> Json:

@@ -18,6 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "install"))
 
 import burn_lab
 import daemons
+import device_lab
 import names
 import ports_folder
 import test_catalog_discovery as discovery
@@ -296,6 +297,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "about-page": about_page,
     "disk-wipe": wiping.scene,
     **burn_lab.SCENES,
+    **device_lab.SCENES,
 }
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
@@ -304,9 +306,6 @@ ON_DEBIAN = (
     "horizon",
 )
 """Roles whose scripts are descriptions of services, which only real daemons can try."""
-DELEGATES = ("switch-ports", "switch-addresses")
-"""Roles whose scripts start a part of the engine that talks to a device. tests/switches runs them on command lines, with errors and cuts at
-each step."""
 BY_BMC = ("bios-bmc", "firmware-bmc", "raid-discover-bmc", "raid-bmc")
 """Roles of the jig `bmc`, which have no scripts."""
 NOT_HERE: dict[str, str] = {
@@ -316,8 +315,8 @@ NOT_HERE: dict[str, str] = {
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(BY_BMC, "the engine talks to the BMC: tests/faults/test_faults_bmc_roles.py"),
-    **dict.fromkeys(DELEGATES, "they start a part of the engine, which tests/switches runs on command lines"),
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
+    "chassis-slots": "it starts a part of the engine, which only reads: tests/power/test_power_chassis.py runs it on real sessions",
     "banner": "a cookbook: tests/jigs/test_jigs_shipped.py converges it with a stand-in for Chef",
 }
 """Roles whose scripts are not run in a folder, and why."""

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from calls import KILLED, Counted, contents
+from device_lab import BY_DEVICE, CountedDevice
 from node_folder import Machine, check_gives, shipped
-from scenes import DELEGATES, LENIENT, MAY_DIFFER, NOT_HERE, ON_DEBIAN, SCENES
+from scenes import LENIENT, MAY_DIFFER, NOT_HERE, ON_DEBIAN, SCENES
 
 SOME = 6
 """Steps of each role that are taken in `make test`."""
@@ -41,6 +42,11 @@ def there(machine: Machine, role: str) -> dict[str, str]:
     return {name: text for name, text in contents(machine).items() if not any(part in name for part in odd)}
 
 
+def counter(machine: Machine, role: str) -> Counted | CountedDevice:
+    """What counts the steps of the role: calls of commands, or exchanges of a delegate with its device."""
+    return CountedDevice(machine) if role in BY_DEVICE else Counted(machine)
+
+
 class Clean:
     """What one run without any fault comes to."""
 
@@ -49,7 +55,7 @@ class Clean:
         (folder / "counted").mkdir()
         machine = Machine(folder / "counted")
         attributes = SCENES[role](machine)
-        counted = Counted(machine)
+        counted = counter(machine, role)
         assert counted.run(role, attributes).code in GOOD
         self.calls = counted.calls
         (folder / "plain").mkdir()
@@ -100,7 +106,7 @@ def test_each_role_has_a_scene_or_a_cause() -> None:
     assert set(SCENES) | set(NOT_HERE) == roles, "a role has neither scene nor cause, or one is of a role that is no more"
     assert not set(SCENES) & set(NOT_HERE)
     assert all(scripts(role) for role in SCENES)
-    assert not any(scripts(role) for role in set(NOT_HERE) - set(ON_DEBIAN) - set(DELEGATES)), "it has scripts now: make a scene of it"
+    assert not any(scripts(role) for role in set(NOT_HERE) - set(ON_DEBIAN) - {"chassis-slots"}), "it has scripts now: make a scene of it"
     assert set(MAY_DIFFER) | set(LENIENT) <= set(SCENES)
 
 
@@ -134,7 +140,7 @@ def test_an_error_at_each_step(role: str, every: bool, tmp_path: Path) -> None:
         folder.mkdir()
         machine = Machine(folder)
         attributes = SCENES[role](machine)
-        done = Counted(machine).run(role, attributes, fail=step)
+        done = counter(machine, role).run(role, attributes, fail=step)
         what = f"call {step} of {len(clean.calls)} failed ({clean.calls[step - 1][:80]})"
         if done.code in GOOD and role in LENIENT:
             check_gives(role, done.gives)
@@ -162,7 +168,7 @@ def test_power_off_at_each_step(role: str, every: bool, tmp_path: Path) -> None:
         folder.mkdir()
         machine = Machine(folder)
         attributes = SCENES[role](machine)
-        done = Counted(machine).run(role, attributes, die=step)
+        done = counter(machine, role).run(role, attributes, die=step)
         what = f"killed at call {step} of {len(clean.calls)} ({clean.calls[step - 1][:80]})"
         assert done.code == KILLED, f"{what}: {done.code} {done.err}"
         if clean.verifies:

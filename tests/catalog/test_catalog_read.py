@@ -71,6 +71,8 @@ def test_shipped_roles(whole: Catalog) -> None:
         "gunicorn-wheels",
         "switch-ports",
         "switch-addresses",
+        *("san-target", "san-luns", "san-remove", "san-disk"),
+        "chassis-slots",
         "about-page",
         "disk-wipe",
         "burn-in-load",
@@ -193,7 +195,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ),
         (
             HEAD + "roles:\n  - name: x\n    stage: system\n    jig: noop\n    requires: [{role: ready, on: sme}]\n",
-            "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, linked:switch, not 'sme'; did you mean 'same'?",
+            "a/barclamp.yml:6: roles.0.requires.0.on: expected one of same, peers, deployment, admin, delegate, linked:switch, linked:san, not 'sme'; did you mean 'same'?",
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: noop, wants: [disk]}\n",
@@ -205,7 +207,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destructive]}\n",
-            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or puppet or chef-solo",
+            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or puppet or chef-solo",
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",

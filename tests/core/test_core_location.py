@@ -26,6 +26,7 @@ LOCATION = {
 CATALOG = catalog(
     role("lldp", "discovery", flags=["discovery"], gives=("neighbours",)),
     role("switch-addresses", "system", "device", gives=("switch-addresses",)),
+    role("chassis-slots", "system", "device", device="chassis", gives=("chassis-slots",)),
 )
 CATALOG = replace(CATALOG, attributes=CATALOG.attributes | {"location": AttributeDef(name="location", path="location", schema=LOCATION)})
 RACK = RackDef(
@@ -134,6 +135,71 @@ def test_by_a_switchs_table_of_addresses() -> None:
     d.feed(Outcome(attempt="i5-9.1", node=switch.id, what="done", gives={"switch-addresses": [row, {"mac": 7}, "x"]}))
     assert d.node().place == NINE
     assert sources(d) == [("table", NINE, "tor2:swp9")]
+
+
+ENCLOSURE = replace(
+    RACK,
+    places=(*RACK.places[:1], PlaceDef(unit=8, outlets=("enc1/2",)), PlaceDef(unit=9, outlets=("enc1/3",))),
+)
+
+
+def enclosed(*ports: str) -> WorldRig:
+    body = replace(
+        plan({"chassis-slots": ("all",)}, allocate="ask"),
+        racks=(ENCLOSURE,),
+        attributes={"chassis-access": {"enc1": {"address": "10.0.1.9"}}},
+    )
+    d = WorldRig(CATALOG, body)
+    d.server(allocated=True)
+    listens(d, *ports)
+    return d
+
+
+def slots(d: WorldRig, *rows: Any) -> None:
+    one = d.at("chassis-slots", "chassis-enc1")
+    if one.state is not State.TRANSITION:
+        d.put(replace(one, state=State.TRANSITION, leg=1, attempt=f"{one.attempt}x"))
+        one = d.at("chassis-slots", "chassis-enc1")
+    d.feed(Outcome(attempt=f"{one.attempt}.{one.leg}", node="chassis-enc1", what="done", gives={"chassis-slots": list(rows)}))
+
+
+def slot(slot: str, serial: str = "", uuid: str = "") -> dict[str, str]:
+    return {"slot": slot, "serial": serial, "uuid": uuid, "power": ""}
+
+
+def test_by_the_slot_of_its_chassis() -> None:
+    d = enclosed()
+    slots(d, slot("2", "SN1"), slot("3", "SN9"), slot("4"), {"slot": 7}, "x", None)
+    assert sources(d) == [("slot", EIGHT, "enc1/2")]
+    assert d.node().place == EIGHT
+    assert d.reload().nodes == d.world.nodes
+    slots(d, slot("3", uuid=d.node().uuid.upper()))
+    assert sources(d) == [("slot", NINE, "enc1/3")], "by its UUID, too"
+
+
+def test_a_slot_and_a_cable_that_differ_are_a_problem() -> None:
+    d = enclosed("tor1:swp7")
+    slots(d, slot("2", "SN1"))
+    assert d.node().place == SEVEN, "the cable is stronger"
+    found = contradiction(d.world, d.node())
+    assert found is not None
+    assert (found.fields["first"], found.fields["second"]) == ("r1 unit 7 by port tor1:swp7", "r1 unit 8 by slot enc1/2")
+
+
+def test_a_machine_in_two_slots_is_a_problem() -> None:
+    d = enclosed()
+    slots(d, slot("2", "SN1"), slot("3", "SN1"))
+    found = contradiction(d.world, d.node())
+    assert found is not None
+    assert (found.fields["first"], found.fields["second"]) == ("r1 unit 8 by slot enc1/2", "r1 unit 9 by slot enc1/3")
+
+
+@pytest.mark.parametrize("serial", ["", "0123456789", "To Be Filled By O.E.M.", "N/A"])
+def test_a_makers_default_is_no_machine(serial: str) -> None:
+    d = enclosed()
+    d.put(replace(d.node(), serial=serial))
+    slots(d, slot("2", serial))
+    assert sources(d) == []
 
 
 @pytest.mark.parametrize("value", [{"rack": 7}, "r1", None, {"rack": "r1", "unit": "x"}, []])

@@ -204,6 +204,7 @@ SAYS: dict[str, dict[str, str]] = {
         "bmc_channel": "LAN channel (1 to 11) on which its BMC has its address. The channels before it have none.",
         "phone": "A telephone stands between its first NIC and the switch. LLDP hears both.",
         "no_lacp": "The switch does not speak LACP on the machine's ports.",
+        "silent_devices": "Of `all` only: so many first requests to the management of each switch and SAN get no answer.",
         "no_vlan": "This VLAN (1 to 4094) does not pass on the machine's ports. 0: all do.",
         "frame_most": "The largest packet in octets that passes on the machine's ports. 0: any size.",
     },

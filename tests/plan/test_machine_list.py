@@ -250,3 +250,35 @@ def test_cells_come_back_as_they_were_written(rows: list[list[str]]) -> None:
         for cell in row:
             line = text.split("\n")[cell.line - 1]
             assert line[cell.column - 1 :].startswith(('"', "head"))
+
+
+OUTLETS = "serial,rack,place,outlet\n"
+PDUS = replace(PLAN, racks=(replace(PLAN.racks[0], places=(*PLAN.racks[0].places, PlaceDef(unit=7, outlets=("pdu1/7",)))),))
+
+
+def test_outlets_are_those_of_the_place_and_of_the_machine(tmp_path: Path) -> None:
+    known = listed(tmp_path, OUTLETS + "SN7,r1,10,pdu1/1 PDU2/1\nSN8,,,pdu1/2;pdu2/2.1.4\n,r1,12,pdu1/3\n")
+    assert [one.outlets for one in known] == [("pdu1/1", "pdu2/1"), ("pdu1/2", "pdu2/2.1.4"), ("pdu1/3",)]
+    made = read(write(with_machines(PLAN, known)), "plan.yml", shipped())
+    assert {place.unit: place.outlets for place in made.racks[0].places} == {4: (), 10: ("pdu1/1", "pdu2/1"), 12: ("pdu1/3",)}
+    assert {one.serial: one.outlets for one in made.machines if one.serial != "SN1"} == {
+        "SN7": ("pdu1/1", "pdu2/1"),
+        "SN8": ("pdu1/2", "pdu2/2.1.4"),
+    }
+    again = with_machines(made, listed(tmp_path, "serial,group\nSN7,new\n", plan=made))
+    assert next(one for one in again.machines if one.serial == "SN7").outlets == ("pdu1/1", "pdu2/1"), "what is left out stays"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("SN7,r1,10,pdu1\n", "expected outlets like pdu1/7"),
+        ("SN7,r1,10,../etc/7\n", "expected outlets like pdu1/7"),
+        ("SN7,r1,10,pdu1/1\nSN8,r1,12,pdu1/1\n", "outlet pdu1/1 is there twice, first at 2:"),
+        ("SN7,r1,10,pdu1/7\n", "outlet pdu1/7 feeds r1 unit 7 in the plan"),
+        ("SN7,r1,10," + " ".join(f"p/{n}" for n in range(9)) + "\n", "expected at most 8 outlets"),
+    ],
+)
+def test_outlets_that_cannot_be(tmp_path: Path, rows: str, said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        listed(tmp_path, OUTLETS + rows, plan=PDUS)

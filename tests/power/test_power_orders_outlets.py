@@ -107,6 +107,15 @@ def test_a_boot_switches_the_outlets_where_no_agent_listens(site: Site) -> None:
     sets = len(site.one.sets)
     assert boot(site.orders()).failure is None
     assert len(site.one.sets) == sets, "its agent rebooted it"
+    again = BootNode(node="n1", generation=1, environment="sledgehammer", way=Way.NETWORK, tries=2)
+    assert site.orders().carry_out(again, NODE).failure is None
+    assert len(site.one.sets) == sets + 2, "it did not obey the first time"
+    installed = structs.replace(NODE, stage="system")
+    assert (
+        site.orders(installed).carry_out(BootNode(node="n1", generation=2, environment="debian-12", way=Way.DISK), installed).failure
+        is None
+    )
+    assert len(site.one.sets) == sets + 4, "an installed system has no agent"
 
 
 def test_a_failure_names_the_outlets_and_no_secret(site: Site) -> None:

@@ -18,15 +18,18 @@ from msgspec.structs import replace
 
 from ...definitions import Json
 from ...model import Kind, Node
+from ..roles.attributes import admin_network
 from ..world.view import View
 from ..world.work import Work
+from .delegates import carrier, entry, label, place, planned
 from .device_ids import device_id
 from .inventory import inventory_of
 from .neighbours import Neighbour, heard_switches
+from .san import sans_of
 
 DEVICES = 1024
-ACCESS = "switch-access"
-"""The attribute that says how a switch is reached."""
+PLANNED = ("san", "chassis")
+"""Kinds of devices that speak no LLDP: they are nodes because the site's attributes name them."""
 
 
 def meet(w: Work, neighbours: Iterable[Neighbour]) -> None:
@@ -42,7 +45,20 @@ def meet(w: Work, neighbours: Iterable[Neighbour]) -> None:
             w.put_node(replace(known, name=_named(w, known.id, label), since=w.at))
 
 
-def _appear(w: Work, device: str, label: str) -> None:
+def meet_planned(w: Work) -> None:
+    """Makes nodes of the SANs and chassis that the site's attributes name. Those that are named no longer go, if nothing runs there."""
+    wanted = {device: (name, kind) for kind in PLANNED for name, device in planned(w, kind).items()}
+    for device, (name, kind) in wanted.items():
+        if device not in w.nodes:
+            _appear(w, device, name, kind)
+    for node in [one for one in w.all(Node) if one.kind is Kind.DEVICE and one.family in PLANNED and one.id not in wanted]:
+        if w.holders.get(node.id) is None:
+            for key in reversed(w.roles_of.get(node.id) or ()):
+                w.drop_role(key)
+            w.drop("nodes", node.id)
+
+
+def _appear(w: Work, device: str, label: str, family: str = "switch") -> None:
     if sum(n.kind is Kind.DEVICE for n in w.all(Node)) >= DEVICES:
         return
     w.put_node(
@@ -50,7 +66,7 @@ def _appear(w: Work, device: str, label: str) -> None:
             id=device,
             name=_named(w, device, label),
             kind=Kind.DEVICE,
-            family="switch",
+            family=family,
             stage=w.catalog.stages[-1].name,
             runs="device",
             alive=True,
@@ -67,7 +83,11 @@ def _named(w: Work, device: str, label: str) -> str:
 
 
 def linked(view: View, node: Node, kind: str) -> list[Node]:
-    """Devices of a kind (`switch`) that the node heard when it last listened, and those in which the plan has a cable of its place."""
+    """Devices of a kind: switches that the node heard when it last listened, and those in which the plan has a cable of its place;
+    SANs from which it wants LUNs."""
+    if kind == "san":
+        sans = [view.nodes.get(one) for one in sorted(sans_of(view, node))]
+        return [one for one in sans if one is not None]
     heard = heard_switches(view.plan, inventory_of(view, node.id).neighbours)
     known = {device_id(chassis) for chassis in heard}
     for switch in _planned(view, node):
@@ -89,22 +109,29 @@ def _planned(view: View, node: Node) -> set[str]:
 
 
 def about(view: View, node: Node) -> dict[str, Json]:
-    """What a delegate learns about its device: `device: {name, id, address}`. The address is the one of `switch-access` in the plan, or
-    the last one from DHCP under its chassis MAC; empty: unknown. Nothing for other nodes."""
+    """What a delegate learns about its device: `device: {name, id, address}`. The address of a switch is the one of `switch-access` in the
+    plan, or the last one from DHCP under its chassis MAC; empty: unknown. Nothing for other nodes."""
     if node.kind is not Kind.DEVICE:
         return {}
-    digits = node.id.removeprefix("sw-")
-    seen = view.sightings.get(":".join(digits[i : i + 2] for i in range(0, 12, 2)))
-    address = node.address or _set_address(view, node) or (seen.address if seen is not None else "")
-    return {"device": {"name": node.name.split(".")[0], "id": node.id, "address": address}}
+    if node.family == "switch":
+        digits = node.id.removeprefix("sw-")
+        seen = view.sightings.get(":".join(digits[i : i + 2] for i in range(0, 12, 2)))
+        address = node.address or _set_address(view, node) or (seen.address if seen is not None else "")
+    else:
+        address = _set_address(view, node) or (_at_carrier(view, node) if node.family == "san" else "")
+    return {"device": {"name": label(node), "id": node.id, "address": address}}
 
 
 def _set_address(view: View, node: Node) -> str:
     """The address that the site's attributes give the device."""
-    for layer in ("setting", "deployment"):
-        value = view.attributes.get((layer, "system", ACCESS))
-        every = value.value if value is not None else None
-        own = every.get(node.name.split(".")[0]) if isinstance(every, dict) else None
-        if isinstance(own, dict) and isinstance(own.get("address"), str):
-            return str(own["address"])
-    return ""
+    found = entry(view, node).get("address")
+    return found if isinstance(found, str) else ""
+
+
+def _at_carrier(view: View, device: Node) -> str:
+    """Where nodes reach a SAN that has no address of its own: the node that carries it, in the network that its entry names."""
+    network = entry(view, device).get("network") or admin_network(view)
+    if place(view, device):
+        node = carrier(view, device)
+        return (view.address_of.get((node.id, str(network))) or "") if node is not None else ""
+    return view.plan.site.admin.address if view.plan is not None and network == admin_network(view) else ""

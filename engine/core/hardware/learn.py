@@ -13,10 +13,11 @@ from .bmc import take_up
 from .devices import meet
 from .found_values import put_found
 from .inventory import Inventory
-from .location import placed, seen_by_switch
+from .location import placed, seen_by_chassis, seen_by_switch
 from .port_table import FDB_ROLE
+from .slots import ROLE as SLOTS
 
-_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours", FDB_ROLE})
+_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours", FDB_ROLE, SLOTS})
 """What roles give that is taken over."""
 CLOCK_S = 60
 """Seconds by which a BMC's clock may differ before that is shown."""
@@ -74,6 +75,8 @@ def learn(w: Work, role: NodeRole) -> None:
         take_up(w, new)
     if told.told("neighbours"):
         meet(w, told.neighbours)
+    if role.role == SLOTS:
+        seen_by_chassis(w, role.gave[SLOTS])
     if role.role == FDB_ROLE:
         seen_by_switch(w, (one["mac"] for one in role.gave[FDB_ROLE] if isinstance(one, dict) and isinstance(one.get("mac"), str)))
 

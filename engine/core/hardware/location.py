@@ -5,8 +5,9 @@
 | `label`, `person` | the attribute `location` (`crowbar node place`) | 1 |
 | `port` | LLDP: the plan's cables that end in the switch ports that the machine hears | 2 |
 | `relay` | the port of its BMC, by DHCP option 82 | 3 |
-| `table` | the switch's table of addresses, where LLDP is silent | 4 |
-| `outlet` | the plan's machine has the outlets of a place | 5 |
+| `slot` | its chassis says in which slot it is, and the plan's place has that slot among its outlets | 4 |
+| `table` | the switch's table of addresses, where LLDP is silent | 5 |
+| `outlet` | the plan's machine has the outlets of a place | 6 |
 
 The strongest one counts. Another one that says another place is a contradiction, which a person must look at: the label, the cable or the
 plan is wrong.
@@ -23,6 +24,7 @@ from ... import reasons
 from ...model import Kind, Node, Place
 from ...plan import Plan
 from ...reasons import Reason
+from ..boot.junk import swapped
 from ..roles.attributes import of_node
 from ..world.view import View
 from ..world.work import Work
@@ -31,6 +33,7 @@ from .inventory import inventory_of, lenient
 from .neighbours import Cables, Neighbour, spelt
 from .port_names import natural
 from .port_table import FDB_ROLE
+from .slots import serials_and_uuids, slots_of
 from .switch_tables import ports_of_macs
 
 ATTRIBUTE = "location"
@@ -88,6 +91,15 @@ def seen_by_switch(w: Work, macs: Iterable[str]) -> None:
         take_up(w, w.nodes[name])
 
 
+def seen_by_chassis(w: Work, told: object) -> None:
+    """A chassis told which machines are in its slots."""
+    serials, uuids = serials_and_uuids(told)
+    both = {one for uuid in uuids for one in (uuid, swapped(uuid))}
+    known = {one for serial in serials for one in w.serials.get(serial) or ()} | {one for uuid in both for one in w.uuids.get(uuid) or ()}
+    for name in sorted(known):
+        take_up(w, w.nodes[name])
+
+
 def _sources(view: View, node: Node, neighbours: Iterable[Neighbour] | None) -> Iterator[Placed]:
     entered = lenient(of_node(view, node, ATTRIBUTE), _Entered)
     if entered is not None and entered.rack and entered.unit:
@@ -104,6 +116,8 @@ def _sources(view: View, node: Node, neighbours: Iterable[Neighbour] | None) -> 
     if seen is not None and seen.port:
         switch, _, port = seen.port.partition(":")
         yield from _by_ports(owners, [owners.spelling(switch, port)], "relay")
+    for slot in slots_of(view, node):
+        yield from _by_feed(plan, [slot], "slot")
     if view.bound.get(FDB_ROLE):
         tables = ports_of_macs(view)
         known = (tables[mac] for mac in node.macs if mac in tables)
@@ -126,8 +140,15 @@ def _by_ports(owners: Cables, cables: Iterable[str], source: str) -> Iterator[Pl
 
 def _by_outlet(view: View, node: Node, plan: Plan) -> Iterator[Placed]:
     machine = expected(view, node)
-    for rack in plan.racks if machine is not None and machine.outlets else ():
-        for one in rack.places:
-            both = [outlet for outlet in one.outlets if machine is not None and outlet in machine.outlets]
-            if both:
-                yield Placed(place=Place(rack=rack.name, unit=one.unit), source="outlet", shown=both[0])
+    if machine is not None and machine.outlets:
+        yield from _by_feed(plan, machine.outlets, "outlet")
+
+
+def _by_feed(plan: Plan, outlets: Iterable[str], source: str) -> Iterator[Placed]:
+    """The places that these outlets, or slots of a chassis, feed."""
+    fed = {outlet: Place(rack=rack.name, unit=one.unit) for rack in plan.racks for one in rack.places for outlet in one.outlets}
+    found: dict[Place, str] = {}
+    for outlet in outlets:
+        if outlet in fed:
+            found.setdefault(fed[outlet], outlet)
+    yield from (Placed(place=place, source=source, shown=outlet) for place, outlet in found.items())

@@ -14,6 +14,7 @@ from ...model import Kind, Node
 from ...plan import PlaceDef, Plan
 from ..roles.attributes import of_node
 from ..world.view import View
+from .bmc import expected
 from .inventory import lenient
 
 ATTRIBUTE = "pdu-access"
@@ -54,14 +55,19 @@ def place_def(plan: Plan | None, node: Node) -> PlaceDef | None:
 
 
 def outlets_of(view: View, node: Node) -> tuple[Outlet, ...]:
-    """The outlets of the machine. Empty: none is known, or one of its PDUs has no address, so that not all could be switched."""
+    """The outlets of the machine: those of its place, or else those that the plan's list of machines has for its serial number. Empty: none
+    is known, or one of its PDUs has no address, so that not all could be switched."""
     place = place_def(view.plan, node)
-    if place is None or not place.outlets or node.kind is not Kind.SERVER:
+    known = place.outlets if place is not None else ()
+    if not known and node.kind is Kind.SERVER and view.plan is not None and view.plan.machines:
+        machine = expected(view, node)
+        known = machine.outlets if machine is not None else ()
+    if not known or node.kind is not Kind.SERVER:
         return ()
     told = of_node(view, node, ATTRIBUTE)
     every = told if isinstance(told, dict) else {}
     out = []
-    for text in place.outlets:
+    for text in known:
         pdu, _, number = text.partition("/")
         own = {**(every.get("*") or {}), **(every.get(pdu) or {})}
         access = lenient(own, PduAccess)

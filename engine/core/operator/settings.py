@@ -13,9 +13,13 @@ from msgspec import json
 from ... import reasons
 from ...definitions import AttributeDef, Json
 from ...events import SetAttribute
-from ...model import Deployment, NodeRole, Value
+from ...model import Deployment, Kind, Node, NodeRole, Value
 from ...reasons import Reason
 from ..hardware import bmc, location
+from ..hardware.delegates import ACCESS
+from ..hardware.devices import meet_planned
+from ..hardware.san import WANTED
+from ..plan.rebind import rebind
 from ..plan.systems import no_image
 from ..roles import pointer
 from ..roles.attributes import KEPT, Layer, below, drift, is_handle, readers
@@ -139,6 +143,20 @@ def _take_up(w: Work, name: str, scope: str) -> None:
     node = w.nodes.get(scope) if name == bmc.ATTRIBUTE else None
     if node is not None:
         bmc.take_up(w, node)
+    if name in [*ACCESS.values(), WANTED]:
+        _relink(w)
+
+
+def _relink(w: Work) -> None:
+    """Other devices are there now, nodes are linked to others, or another node carries their delegates."""
+    meet_planned(w)
+    linkers = {key[0] for role in w.catalog.linkers for key in w.bound.get(role) or ()}
+    concerned = [one for one in w.all(Node) if one.kind is Kind.DEVICE or one.id in linkers]
+    before = w.checkpoint()
+    if rebind(w, sorted(concerned, key=lambda one: one.id)) is not None:
+        w.rollback(before)  # the plan's next commit is refused, and says why
+    for one in concerned:
+        w.touch_node(one.id)
 
 
 def _not_set(w: Work, event: SetAttribute, scope: str, shown: str) -> Reason:

@@ -12,6 +12,7 @@ from ...plan import Plan
 from ...reasons import Reason
 from ..hardware import bmc, own_path
 from ..hardware.approvals import approve_by_plan
+from ..hardware.devices import meet_planned
 from ..roles.change import change_node
 from ..roles.node_moves import NodeMove
 from ..world.work import Work
@@ -94,6 +95,7 @@ def adopt(w: Work, plan: Plan, who: str) -> dict[NodeId, Choice]:
         w.put(Revision(number=last + 1, who=who, at=w.at, plan=body))
     number_networks(w, plan)
     _put_deployments(w, plan)
+    meet_planned(w)
     for proposal in w.all(Proposal):
         if proposal.wanted == as_wanted(definition(plan, proposal.deployment)):
             w.drop("proposals", proposal.deployment)  # what it wanted is the plan now

@@ -3,7 +3,7 @@
 Rules
 * A machine with a serial is matched by its serial, another one by its place. Its rule stands before the plan's other rules.
 * A rule with the same match and no settings is replaced, so the same list twice makes the same plan. What the list leaves out stays.
-* A place in the list is a place of the rack. Which machine stands there, the engine still learns from the cables.
+* A place in the list is a place of the rack. Which machine stands there, the engine still learns from the cables, or from the outlets.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class KnownMachine(Struct, frozen=True, kw_only=True):
     """The unit in the rack. 0: not given."""
     name: str = ""
     group: str = ""
+    outlets: tuple[str, ...] = ()
+    """`PDU/OUTLET` of its power supplies. Empty: not given."""
 
     @property
     def match(self) -> dict[str, Json]:
@@ -70,7 +72,8 @@ def _machines(old: tuple[ExpectedMachine, ...], known: Sequence[KnownMachine]) -
         if one.serial:
             bmc = found[one.serial].bmc if one.serial in found else FactoryBmc()
             bmc = replace(bmc, mac=one.bmc_mac or bmc.mac, address=one.bmc_address or bmc.address)
-            found[one.serial] = ExpectedMachine(serial=one.serial, bmc=bmc)
+            outlets = one.outlets or (found[one.serial].outlets if one.serial in found else ())
+            found[one.serial] = ExpectedMachine(serial=one.serial, bmc=bmc, outlets=outlets)
     return tuple(found.values())
 
 
@@ -91,6 +94,8 @@ def _key(match: dict[str, Json]) -> str:
 
 
 def _rack(rack: RackDef, known: Sequence[KnownMachine]) -> RackDef:
-    there = {place.unit for place in rack.places}
-    new = sorted({one.place for one in known if one.place and one.rack == rack.name} - there)
-    return replace(rack, places=(*rack.places, *(PlaceDef(unit=unit) for unit in new))) if new else rack
+    here = [one for one in known if one.place and one.rack == rack.name]
+    fed = {one.place: one.outlets for one in here if one.outlets}
+    old = tuple(replace(place, outlets=fed.get(place.unit, place.outlets)) for place in rack.places)
+    new = sorted({one.place for one in here} - {place.unit for place in rack.places})
+    return replace(rack, places=(*old, *(PlaceDef(unit=unit, outlets=fed.get(unit, ())) for unit in new))) if here else rack

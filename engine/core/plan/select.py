@@ -7,9 +7,9 @@ from ...model import Kind, Node
 
 
 def places(role: RoleDef | None, selector: str, node: Node) -> bool:
-    """True if the selector places the role on the node. `all` of a role for devices means all devices, and no server."""
+    """True if the selector places the role on the node. `all` of a role for devices means all devices of its kind, and no server."""
     if role is not None and role.jig == "device":
-        return node.kind is Kind.DEVICE and (selector == "all" or selects(selector, node))
+        return node.kind is Kind.DEVICE and node.family == role.device and (selector == "all" or selects(selector, node))
     return selects(selector, node)
 
 

@@ -30,6 +30,7 @@ from ... import reasons
 from ...definitions import On, Requirement, RoleDef
 from ...model import Key, Kind, Node, NodeId
 from ...reasons import Reason
+from ..hardware.delegates import carrier
 from ..hardware.devices import linked
 from ..hardware.port_table import ROLE as SWITCH_PORTS
 from ..roles.attributes import upwards
@@ -228,7 +229,7 @@ class Wanted:
         if not names:
             return reasons.no_provider(role=definition.name, requires=requirement.role)
         on = requirement.on
-        if on in (On.ADMIN, On.LINKED):
+        if on in (On.ADMIN, On.LINKED, On.DELEGATE):
             one = self._one(definition, requirement, names)
             if isinstance(one, Reason):
                 return one
@@ -354,6 +355,10 @@ class Wanted:
             return [(ADMIN, need.names[0])] if ADMIN in self._view.nodes else []
         if on is On.LINKED:
             return [(device.id, need.names[0]) for device in linked(self._view, node, need.requirement.kind)]
+        if on is On.DELEGATE:
+            there = carrier(self._view, node)
+            key = (there.id, need.names[0]) if there is not None else None
+            return [key] if key is not None and key in self._view.node_roles else []
         if need.whole:
             tree = upwards(self._view, deployment)
             own = node.id if on is On.PEERS else ""

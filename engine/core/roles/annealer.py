@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from ...definitions import RoleDef
 from ...effects import Start
 from ...events import RoleDue
-from ...model import ACTIVE, ERROR, Key, NodeRole
+from ...model import ACTIVE, ERROR, Key, Kind, NodeRole
 from ..boot.patience import limit_s, pause_s
 from ..world.ordered import EMPTY
 from ..world.work import Work
@@ -35,6 +35,7 @@ from .attributes import inputs_hash
 from .change import change
 from .claims import begins, not_confirmed
 from .death import order_probe
+from .delegate_ready import not_ready
 from .derive import done, leg_id, resources, size
 from .guards import blockers, next_action, order
 from .outcomes import ASK
@@ -136,7 +137,7 @@ def _resume(w: Work, role: NodeRole, definition: RoleDef) -> int:
         return 0
     if definition.jig_kind.alive and node.runs != environment_of(w, node, definition.stage):
         return 0
-    if not_confirmed(w, node, definition) is not None:
+    if not_confirmed(w, node, definition) is not None or (node.kind is Kind.DEVICE and not_ready(w, node, definition) is not None):
         return 0
     ask = w.now + pause_s(w, ASK)
     change(w, role, Move.RESUME, deadline=ask)

@@ -22,7 +22,7 @@ from msgspec.structs import asdict
 from ...definitions import AttributeDef, Json
 from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
-from ..hardware import switch_ports
+from ..hardware import san, switch_ports
 from ..hardware.bios_ways import way_taken
 from ..hardware.burn_pairs import burn_in_peers
 from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
@@ -46,6 +46,8 @@ KEPT: dict[str, Json] = {
     "bmc-account": {"$secret": "bmc-account"},
     "node-certificate": {"$secret": "certificate"},
     "site-authority": {"$engine": "authority"},
+    "san-account": {"$secret": "san-account"},
+    "san-accounts": {"$secret": "san-accounts"},
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
@@ -387,6 +389,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
     "bios-by": lambda of: way_taken(of.view, of.node.id),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
+    "san-disks-wanted": lambda of: san.disks_wanted(of.view, of.node, of.role),
     "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
     "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),
 }

@@ -10,8 +10,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from ...effects import Probe
-from ...model import Node, State
+from ...model import Kind, Node, State
 from ..boot.patience import limit_s
+from ..hardware.delegates import carrier, devices_at
 from ..world.view import open_roles
 from ..world.work import Work
 from .change import change
@@ -43,7 +44,13 @@ def unresolved(w: Work, node: Node) -> float | None:
 
 
 def order_probe(w: Work, node: Node) -> None:
-    """Asks whether the node is there, unless a probe is open. Leaves an unavailable node alone."""
+    """Asks whether the node is there, unless a probe is open. Leaves an unavailable node alone. Of a device, the node that carries its
+    delegate is asked: the device has no agent."""
+    if node.kind is Kind.DEVICE:
+        there = carrier(w, node)
+        if there is None:
+            return
+        node = there
     if node.probe or not node.available or node.boot is not None or node.off is not None or not node.runs:
         return
     number = node.probes + 1
@@ -66,3 +73,7 @@ def suspend(w: Work, node_id: str) -> None:
                 change(w, role, Move.DOUBT)
             else:
                 change(w, role, Move.RERUN, since=w.at)
+    for device in devices_at(w, node_id):
+        for role in open_roles(w, device):
+            if runs(role):
+                change(w, role, Move.SUSPEND, since=w.at)

@@ -22,12 +22,14 @@ from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
 from ..hardware.own_path import is_this_machine
+from ..hardware.san import wants_luns
 from ..hardware.wipe_choice import WANTED, wipe_choice
 from ..plan.network_roles import network_of
 from ..world.view import View
 from .attributes import effective
 from .claims import not_confirmed
 from .death import MISSES
+from .delegate_ready import not_ready
 from .derive import done, resources, size
 from .stages import environment_of, install_method, install_role, may_enter, wanted_stage
 from .transitions import claims, doubtful, suspended
@@ -127,7 +129,11 @@ def _absent_parents(view: View, role: NodeRole, node: Node, definition: RoleDef)
         meet = {name, *view.catalog.providers.get(name, ())}
         if any(key[1] in meet for key in role.parents) or any((role.node, one) in view.node_roles for one in meet):
             continue
+        if any(one.role == name and one.on is On.DELEGATE for one in definition.requires):
+            continue  # it may stand on no node: the delegate's own machine is then set up by people
         kind = next((one.kind for one in definition.requires if one.role == name and one.on is On.LINKED), "")
+        if kind == "san" and not wants_luns(view, node):
+            continue  # it needs no SAN
         yield reasons.not_linked(role=name, kind=kind, node=node.name) if kind else reasons.parent_elsewhere(role=name)
 
 
@@ -177,6 +183,8 @@ def _node_guards(view: View, node: Node, definition: RoleDef) -> Iterator[Reason
         yield reasons.powered_off(node=node.name, who=node.off.who)
     if node.problem is not None:
         yield reasons.problem(node=node.name, message=reasons.sentence(node.problem))
+    if node.kind is Kind.DEVICE and (waits := not_ready(view, node, definition)) is not None:
+        yield waits
     elsewhere = definition.stage != node.stage and node.stage and node.kind is Kind.SERVER
     wanted = wanted_stage(view, node) if elsewhere else None
     barred = may_enter(view, node, wanted) if wanted else None

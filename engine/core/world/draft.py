@@ -18,6 +18,8 @@ from ...events import Due, Wake
 from ...last_values import Quiet, behind, differs_in_last_values, same_but_last
 from ...model import TABLES, Journalled, Key, Lease, Meta, NodeId, Row, Sighting
 from ...plan import Plan
+from ..hardware.delegates import devices_at
+from ..hardware.san import ROLE as SAN
 from .share import Share, spent
 from .view import MAPS, Changing, View
 from .world import World
@@ -219,6 +221,9 @@ class Draft(View, Changing):
         for these is touched when they let it go."""
         self.looked[node] = None
         self.touch_ready(node)
+        for device in devices_at(self, node) if self.bound.get(SAN) else ():  # what waits for the node that carries its delegate
+            self.looked[device] = None
+            self.touch_ready(device)
 
     def touch_ready(self, node: str) -> None:
         holder = self.holders.get(node)

@@ -28,6 +28,7 @@ from msgspec import Struct, structs
 from ..counters import Counters
 from .families import BIOS_VERSIONS, VERSIONS
 from .nonvolatile import Disk, NonVolatile, NonVolatileFile, System, Volume
+from .san_side import SanSide
 from .spec import DiskDef, Faults, Hardware, Nic, SimulatedRackSpec, another_board, home_ports
 from .switch import telephone
 
@@ -192,6 +193,8 @@ class Machine:
         """Where an address and port of the plan are reached."""
         self.carried: Callable[[str, str], frozenset[int] | None] = lambda _switch, _port: None
         """Switch and port -> the tagged VLANs that pass there. None: all do, because the switch is not managed."""
+        self.sans: SanSide | None = None
+        """The SANs of the rack. None: it has none."""
         self.on_milestone: Callable[[str, tuple[str, ...], int], bool] | None = None
         """Called with name, reached words, and percent. True: something was done to the machine."""
         self.nonvolatile = file.load() or self._new()

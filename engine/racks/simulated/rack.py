@@ -33,8 +33,10 @@ from .insides import MachineInsides
 from .machine import Machine, Pace
 from .nonvolatile import NonVolatileFile
 from .packet_loss import lossy
+from .pdu_side import PduSide, fed_machines
 from .power_on import MachineRunner
 from .rogue import Rogue, SharedPort
+from .san_side import SanSide
 from .spec import Faults, Hardware, SimulatedRackSpec, faults_of, hardware
 from .ssh_side import FarmSide
 from .switch import Switches
@@ -95,6 +97,8 @@ class SimulatedRack:
         self._switches = Switches()
         self._wiring: Wiring | None = None
         self._managed: SwitchSide | None = None
+        self._sans: SanSide | None = None
+        self._pdus: PduSide | None = None
         self._runners: dict[str, MachineRunner] = {}
         self._bmcs: dict[str, AnyBmc] = {}
         self._found: list[Hardware] = []
@@ -111,15 +115,22 @@ class SimulatedRack:
         self._shared.rogue = self._kept.server(self.scenario.rogue, Rogue)
         self._farm.start()
         self._ssh.start(loop, wiring, spec.engine_key)
-        self._managed = managed = SwitchSide(self._folder, wiring, self.counters)
+        silent = spec.faults.get("all", Faults()).silent_devices
+        self._managed = managed = SwitchSide(self._folder, wiring, self.counters, silent)
         await managed.start(spec.switches)
-        self._found = hardware(spec)
+        self._sans = sans = SanSide(self._folder, wiring, self.counters, silent)
+        await sans.start(spec.sans)
+        fed = fed_machines(spec.pdus)
+        self._found = [msgspec.structs.replace(one, bmc_port="") if one.name in fed else one for one in hardware(spec)]
+        self._pdus = PduSide(wiring, self.counters, self._fed)
+        await self._pdus.start(spec.pdus)
         for one in self._found:
             file = NonVolatileFile(files / f"{one.name}.json")
             faults = faults_of(spec, one.name)
             machine = Machine(one, spec, faults, file, self._switches.frames_for, self.counters)
             machine.on_milestone = self._director.milestone
             machine.carried = managed.carried
+            machine.sans = sans
             machine.save()
             self._runners[one.name] = runner = MachineRunner(machine, wiring, self._shared, known, self._pace, self._ssh)
             if one.bmc_port:
@@ -167,8 +178,17 @@ class SimulatedRack:
         await asyncio.to_thread(self._ssh.close)
         if self._managed is not None:
             await self._managed.close()
+        if self._sans is not None:
+            await self._sans.close()
+        if self._pdus is not None:
+            self._pdus.close()
         if self._wiring is not None:
             self._wiring.close()
+
+    def _fed(self, machine: str, action: str) -> None:
+        """A PDU switched the outlets of a machine."""
+        if machine in self._runners:
+            self._runners[machine].power(action)
 
     # -- what may be asked of it ----------------------------------------------------------------------------------
 

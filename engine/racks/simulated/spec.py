@@ -23,6 +23,8 @@ from msgspec import Struct, field
 
 from ...plan import SPEEDS
 from .families import BIOS, FAMILIES, Family
+from .reached import BmcAccess as BmcAccess
+from .reached import PduDef
 
 PORTS = 8
 """Most ports of one speed: the functions of a PCI device."""
@@ -103,29 +105,11 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A telephone stands between its first NIC and the switch. LLDP hears both."""
     no_lacp: bool = False
     """The switch does not speak LACP on its ports."""
+    silent_devices: int = 0
     no_vlan: int = 0
     """This VLAN does not pass on its ports; 0: all do."""
     frame_most: int = 0
     """Octets of the largest packet that its ports pass; 0: any."""
-
-
-class BmcAccess(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Addresses of the BMCs: machine i has `first` + i - 1."""
-
-    first: str = "192.168.125.21"
-    user: str = "admin"
-    password: str = "rehearsal"
-    protocol: Literal["mixed", "ipmi", "redfish"] = "mixed"
-    """`mixed`: every third machine's BMC speaks Redfish, the others' IPMI."""
-
-    def spoken(self, number: int) -> Literal["ipmi", "redfish"]:
-        """By the BMC of that machine."""
-        if self.protocol == "mixed":
-            return "ipmi" if number % 3 else "redfish"
-        return self.protocol
-
-    def __repr__(self) -> str:
-        return f"BmcAccess(first={self.first!r}, user={self.user!r})"
 
 
 class Own(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,6 +148,8 @@ class SimulatedRackSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """`ssh-ed25519 AAAA...`: may log in to installed systems besides the key from their install. Empty: only the latter."""
     switches: dict[str, str] = {}
     """Switch -> its management address (`switch_side`). Other switches can only be heard."""
+    pdus: dict[str, PduDef] = {}
+    sans: dict[str, str] = {}
     powered: bool = False
     """The machines have power on when the rack is first started."""
     barclamps: tuple[str, ...] = ()

@@ -1,72 +1,44 @@
-"""The management side of a rack's switches, for a delegate (jig `device`), because nothing of the engine runs on a switch.
+"""The management side of a rack's switches (`managed`):
 
-A small HTTP server at the switch's own address, port 80, which stores its ports as machines store their disks:
-
-    GET /ports              {"swp3": {"vlan": 12}, ...}: all ports that were ever set
-    PUT /ports/NAME         {"vlan": 1 to 4094}, or {"untagged": 0 to 4094, "tagged": [1 to 4094, ...], "lag": "", "description": ""}; 204
-
-One exchange per connection. A request over 8 KiB, or an invalid one, is answered with 400 and counted.
+GET /ports              {"swp3": {"vlan": 12}, ...}: all ports that were ever set
+PUT /ports/NAME         {"vlan": 1 to 4094}, or {"untagged": 0 to 4094, "tagged": [1 to 4094, ...], "lag": "", "description": ""}; 204
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from ..counters import Counters
+from .managed import DONE, LIMIT, NOT_FOUND, PORT, Answer, Managed
 from .wiring import Wiring
 
-PORT = 80
-_LIMIT = 8 * 1024
-_PATIENCE_S = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,63}")
 _TEXT = 80
 """Most characters of a group's name and of a description."""
 _PORTS = 1024
 
 
-class ManagedSwitch:
-    """One switch. `ports` has the settings, saved before the answer."""
+class ManagedSwitch(Managed):
+    """One switch."""
 
-    def __init__(self, file: Path, counters: Counters) -> None:
-        self._file = file
-        self._counters = counters
-        self.ports: dict[str, dict[str, Any]] = json.loads(file.read_text()) if file.exists() else {}
+    counter = "switch-refused"
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            status, body = await asyncio.wait_for(self._exchange(reader), _PATIENCE_S)
-        except (ValueError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            self._counters.add("switch-refused")
-            status, body = "400 Bad Request", b""
-        with contextlib.suppress(ConnectionError):
-            head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            writer.write(head.encode() + body)
-            await writer.drain()
-        writer.close()
+    @property
+    def ports(self) -> dict[str, dict[str, Any]]:
+        return self.settings
 
-    async def _exchange(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
-        """Raises ValueError for what is no request."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        verb, _, rest = head.partition(" ")
-        path = rest.partition(" ")[0]
-        found = re.search(r"(?im)^content-length: *(\d{1,6})\r$", head)
-        size = int(found[1]) if found else 0
-        if size > _LIMIT:
-            raise ValueError("too large")
-        body = await reader.readexactly(size)
+    def answer(self, verb: str, path: str, body: bytes) -> Answer:
         if (verb, path) == ("GET", "/ports"):
-            return "200 OK", json.dumps(self.ports).encode()
+            return "200 OK", self.ports
         name = path.removeprefix("/ports/")
         if verb != "PUT" or name == path:
-            return "404 Not Found", b""
+            return NOT_FOUND
         self._set(name, json.loads(body))
-        return "204 No Content", b""
+        return DONE
 
     def _set(self, name: str, wanted: object) -> None:
         if not _NAME.fullmatch(name):
@@ -74,9 +46,7 @@ class ManagedSwitch:
         if name not in self.ports and len(self.ports) >= _PORTS:
             raise ValueError("too many ports")
         self.ports[name] = _settings(wanted)
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self.ports))
-        os.replace(fresh, self._file)
+        self.save()
 
 
 def _settings(wanted: object) -> dict[str, Any]:
@@ -103,10 +73,11 @@ def _vlan(value: object, least: int) -> int:
 class SwitchSide:
     """All switches of a rack that have an address."""
 
-    def __init__(self, folder: Path, wiring: Wiring, counters: Counters) -> None:
+    def __init__(self, folder: Path, wiring: Wiring, counters: Counters, silent: int = 0) -> None:
         self._folder = folder / "switches"
         self._wiring = wiring
         self._counters = counters
+        self._silent = silent
         self.switches: dict[str, ManagedSwitch] = {}
         self._servers: list[asyncio.Server] = []
 
@@ -116,9 +87,9 @@ class SwitchSide:
             self._folder.mkdir(parents=True, exist_ok=True)
         for name, address in addresses.items():
             self._wiring.attach(address)
-            self.switches[name] = one = ManagedSwitch(self._folder / f"{name}.json", self._counters)
+            self.switches[name] = one = ManagedSwitch(self._folder / f"{name}.json", self._counters, self._silent)
             host, port = self._wiring.local(address, PORT)
-            self._servers.append(await asyncio.start_server(one.serve, host, port, limit=_LIMIT))
+            self._servers.append(await asyncio.start_server(one.serve, host, port, limit=LIMIT))
 
     def carried(self, switch: str, port: str) -> frozenset[int] | None:
         """The tagged VLANs of a port of a managed switch. None: nobody manages that switch, and it passes everything."""

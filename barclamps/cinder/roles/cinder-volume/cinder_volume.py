@@ -53,7 +53,7 @@ def _configuration(site: Site) -> dict[str, dict[str, object]]:
 
 def disks(devices: Iterable[Mapping[str, Any]]) -> list[Disk]:
     """What `lsblk --json` says, as `disks list` would say it. What has partitions or is mounted is not blank."""
-    out = []
+    out: list[Disk] = []
     for one in devices:
         if one["type"] != "disk":
             continue
