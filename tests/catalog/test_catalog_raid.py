@@ -332,8 +332,8 @@ FOUR = pytest.mark.parametrize(
 TESTS = {
     "run-twice": generic.test_run_twice,
     "redeployed-twice": generic.test_redeployed_twice,
-    "error": lambda role, folder: generic.test_an_error_at_each_step(role, False, folder),
-    "power-off": lambda role, folder: generic.test_power_off_at_each_step(role, False, folder),
+    "error": lambda role, folder: generic.test_an_error_at_each_step(role, "some", folder),
+    "power-off": lambda role, folder: generic.test_power_off_at_each_step(role, "some", folder),
 }
 
 
