@@ -1,0 +1,21 @@
+"""Which parameters of a test stay in `make test`, and which ones only CI runs (`make long`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def thinned(values: Iterable[Any], each: int, ids: Iterable[str] = ()) -> list[Any]:
+    """Parameters for `parametrize`: the first of each so many stays, the others are `long`. `ids`: theirs, in the same order."""
+    names = dict(enumerate(ids))
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=pytest.mark.long if number % each else (),
+            **({"id": names[number]} if number in names else {}),
+        )
+        for number, value in enumerate(values)
+    ]
