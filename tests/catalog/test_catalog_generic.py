@@ -1,7 +1,7 @@
 """Four tests for every role of every barclamp, over the catalogue: run it twice, an error at each step, redeploy it twice, power off at each step.
 
 Here they are about the real scripts, on machines that are folders (`scenes`): a step is a call of a command. `tests/sim/test_sim_roles.py` asks the
-same of the engine. `make test` takes few of the steps, `make long` more, and the slow suite all of them.
+same of the engine. `make test` takes one of the steps, `make long` more, and the slow suite all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from calls import KILLED, Counted, contents
 from node_folder import Machine, check_gives, shipped
 from scenes import DELEGATES, LENIENT, MAY_DIFFER, NOT_HERE, ON_DEBIAN, SCENES
 
-SOME, FEW = 6, 2
+SOME, FEW = 6, 1
 """Steps of each role that are taken in CI, and those of them that `make test` takes."""
 LONGEST_NAME = 42
 """More characters than pytest gives to the name of a test's folder, and the longest name of a machine's."""
@@ -31,7 +31,7 @@ def scripts(role: str) -> bool:
 
 
 def steps(role: str, calls: int, which: str, begin: int) -> list[int]:
-    """Numbers of calls. `some` are the first, the last, and those between. `few` are two of them, which depend on the role and on where the
+    """Numbers of calls. `some` are the first, the last, and those between. `few` is one of them, which depends on the role and on where the
     test begins; `more` are the others."""
     if which == "every":
         return list(range(1, calls + 1))

@@ -337,8 +337,12 @@ TESTS = {
 }
 
 
-EACH = ["run-twice", "redeployed-twice", *(pytest.param(name, marks=pytest.mark.slow) for name in ("error", "power-off"))]
-"""The last two take half a minute each. The role's usual scene has them among the generic tests."""
+EACH = [
+    pytest.param("run-twice"),
+    pytest.param("redeployed-twice", marks=pytest.mark.long),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("error", "power-off")),
+]
+"""All but the first take up to half a minute each. The role's usual scene has them among the generic tests."""
 
 
 @FOUR
