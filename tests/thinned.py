@@ -9,7 +9,9 @@ import pytest
 
 
 def thinned(values: Iterable[Any], each: int, ids: Iterable[str] = ()) -> list[Any]:
-    """Parameters for `parametrize`: the first of each so many stays, the others are `long`. `ids`: theirs, in the same order."""
+    """Parameters for `parametrize`: the first of each so many stays, the others are `long`. `ids`: theirs, in the same order.
+
+    A test that does one thing for even seeds and another for odd ones needs an odd `each`: else only one of them stays."""
     names = dict(enumerate(ids))
     return [
         pytest.param(
