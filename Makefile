@@ -27,7 +27,7 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 	$(PYTEST) tests/core/test_architecture.py
 
-# Hundreds of processes start from this tree. An environment that forbids to keep compiled modules costs each of them two seconds.
+# Hundreds of processes start from this tree. Without compiled modules each of them needs a second more.
 test long: export PYTHONDONTWRITEBYTECODE :=
 # Four at a time, a file to a worker, the longest first: most of the time is waiting for real time-outs. A test that hangs fails, and says where.
 AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder --timeout 300
