@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# tests that take minutes are in `slow`; benchmarks in `bench`
+# what a cheaper test of `test` would most likely find too is in `long`; what takes minutes to hours in `slow`; benchmarks in `bench`
 PYTEST := $(BIN)/python -m pytest
 
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCKS := requirements.lock requirements-dev.lock
 
-.PHONY: rehearse test check newest lock slow qemu qemu-images qemu-rack openstack bench bench-against wheel deb docs reference pictures clean
+.PHONY: rehearse test check newest lock long slow qemu qemu-images qemu-rack openstack bench bench-against wheel deb docs reference pictures clean
 
 # From the locks only. The first one brings the build tools, so that nothing is built with tools that no lock names.
 $(VENV)/ready: pyproject.toml $(LOCKS)
@@ -27,9 +27,18 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 	$(PYTEST) tests/core/test_architecture.py
 
+# Hundreds of processes start from this tree. Without compiled modules each of them needs a second more.
+test long: export PYTHONDONTWRITEBYTECODE :=
 # Four at a time, a file to a worker, the longest first: most of the time is waiting for real time-outs. A test that hangs fails, and says where.
+AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder --timeout 300
+
+# Less than ten minutes. `check` has run the shape of the code already.
 test: check
-	$(PYTEST) -m 'not slow and not qemu' -n 4 --dist loadfile --no-loadscope-reorder --timeout 300 $(ARGS)
+	$(PYTEST) -m 'not long and not slow and not qemu' $(AT_ONCE) --ignore tests/core/test_architecture.py $(ARGS)
+
+# More seeds, more steps, more places, and more rehearsals. CI runs them after `test`.
+long: $(VENV)/ready
+	$(PYTEST) -m 'long and not slow and not qemu' $(AT_ONCE) $(ARGS)
 
 # Meant for a weekly run: the tests against the newest version of everything that pyproject.toml allows.
 newest: NEWEST := .venv-newest

@@ -30,13 +30,26 @@ from .image_file import read_image
 from .mistakes import CatalogError, Mistakes, shown
 from .paths import shipped_folder
 from .stage_file import check_roles, read_stages
+from .stamp import shipped_stamp
 
 SHIPPED = "shipped"
 """Origin of the barclamps that travel with the program."""
 
 
+_last: tuple[str, Catalog] | None = None
+"""The stamp of the files, and what was read from them."""
+
+
 def shipped() -> Catalog:
-    """The catalogue that is shipped with the program. Raises CatalogError."""
+    """The catalogue that is shipped with the program. A process reads it again only if a file has changed. Raises CatalogError."""
+    global _last
+    now = shipped_stamp()
+    if _last is None or _last[0] != now:
+        _last = (now, _shipped())
+    return _last[1]
+
+
+def _shipped() -> Catalog:
     found = read([shipped_folder("barclamps")], [shipped_folder("images")], shipped_stages())
     return structs.replace(found, barclamps={name: structs.replace(one, origin=SHIPPED) for name, one in found.barclamps.items()})
 

@@ -12,15 +12,13 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from ..definitions import Catalog
-from .paths import shipped_folder
+from .stamp import shipped_stamp
 
 NAME = "catalogue.kept"
 MOST_BYTES = 16 << 20
@@ -36,7 +34,7 @@ _decoder = msgspec.msgpack.Decoder(Kept)
 
 def shipped(store: Path) -> Catalog:
     """The catalogue that is shipped with the program. Raises CatalogError."""
-    now = stamp(_followed_from())
+    now = shipped_stamp()
     if (found := _read(store / NAME)) is not None and found.stamp == now:
         return found.catalog
     from . import catalog as reading  # with YAML and all its checks, which a kept catalogue does not need
@@ -44,34 +42,6 @@ def shipped(store: Path) -> Catalog:
     catalog = reading.shipped()
     _write(store / NAME, Kept(stamp=now, catalog=catalog))
     return catalog
-
-
-def stamp(folders: Iterable[Path]) -> str:
-    """Another one after every change of a file below these folders. SHA-256, hexadecimal."""
-    told = sha256()
-    for folder in folders:
-        for line in _files(folder):
-            told.update(line)
-    return told.hexdigest()
-
-
-def _followed_from() -> Iterator[Path]:
-    """Whatever the catalogue follows from."""
-    yield from (shipped_folder(name) for name in ("barclamps", "images", "engine"))
-
-
-def _files(top: Path) -> Iterator[bytes]:
-    with os.scandir(top) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name != "__pycache__":
-                yield os.fsencode(entry.path)
-                yield from _files(Path(entry.path))
-            continue
-        with contextlib.suppress(OSError):
-            at = entry.stat()
-            yield os.fsencode(f"{entry.path} {at.st_mode} {at.st_size} {at.st_ino} {at.st_mtime_ns} {at.st_ctime_ns}\n")
 
 
 def _read(file: Path) -> Kept | None:

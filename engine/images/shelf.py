@@ -220,9 +220,10 @@ def _make(image: ImageDef, directory: Path, before: _Known, known: _Known) -> di
         kept = before.get(str(path))
         if found is None or kept is None or kept[1:] != (found.size, found.sha256) or found.size != size:
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(path, synthetic_bytes(image.name, file, size))
-            known.pop(str(path), None)
-            found = _checked(image, use, path, {}, known)
+            content = synthetic_bytes(image.name, file, size)
+            _replace(path, content)
+            known[str(path)] = (path.stat().st_mtime_ns, size, hashlib.sha256(content).hexdigest())
+            found = _checked(image, use, path, known, known)
         out[file] = found
     return out
 

@@ -13,11 +13,14 @@ from typing import Any
 
 from node_folder import REPO, Done, Machine
 
-# The number of a call is the first folder that nobody has made yet: a pipeline makes several calls at once.
+# The number of a call is the first file that nobody has made yet: a pipeline makes several calls at once. With noclobber a shell makes a
+# file by O_EXCL (dash and bash do), and needs no other program for it.
 SHIM = """#!/bin/sh
 i=1
 [ ! -s '{tickets}/last' ] || read -r i <'{tickets}/last'
-until '{mkdir}' '{tickets}/'$i 2>/dev/null; do i=$((i + 1)); done
+set -C
+until true 2>/dev/null >'{tickets}/'$i; do i=$((i + 1)); done
+set +C
 echo $i >'{tickets}/last'
 echo "$i {name} $*" >>'{tickets}/log'
 if [ "$i" = "${{FAIL_AT:-}}" ]; then echo "{name}: it does not work now" >&2; exit 1; fi
@@ -42,7 +45,6 @@ class Counted:
         self.path = f"{machine.tools}:{REPO / 'images' / 'node'}:{machine.folder / 'base'}"
         self.shims = machine.folder / "shims"
         self.shims.mkdir()
-        mkdir = shutil.which("mkdir") or "/bin/mkdir"
         for folder in reversed(self.path.split(":")):  # the first one wins
             for tool in Path(folder).iterdir():
                 if tool.name in AS_THEY_ARE:
@@ -50,7 +52,7 @@ class Counted:
                     (self.shims / tool.name).symlink_to(tool)
                 elif tool.is_file():
                     shim = self.shims / tool.name
-                    shim.write_text(SHIM.format(tickets=self.tickets, mkdir=mkdir, name=tool.name, path=self.path, there=tool))
+                    shim.write_text(SHIM.format(tickets=self.tickets, name=tool.name, path=self.path, there=tool))
                     shim.chmod(0o755)
 
     def run(self, role: str, attributes: dict[str, Any], action: str = "run", fail: int = 0, die: int = 0) -> Done:

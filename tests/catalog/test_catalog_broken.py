@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from broken import BROKEN
+from thinned import thinned
 
 from crowbar_tui.cli import main
 
@@ -25,6 +26,14 @@ def test_a_broken_barclamp(tmp_path: Path, capsys: pytest.CaptureFixture[str], t
     folder = write(tmp_path / "clamps", text, scripts)
     assert main(["--store", str(tmp_path / "store"), "barclamp", "check", str(folder)]) == 2
     assert capsys.readouterr().err.replace(f"{folder}/", "").splitlines() == [line]
+
+
+@pytest.mark.parametrize(("text", "scripts", "line"), thinned(BROKEN, each=6, ids=map(str, range(len(BROKEN)))))
+def test_a_broken_barclamp_is_not_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, scripts: tuple[str, ...], line: str
+) -> None:
+    """For the same mistakes, all of which `check` has found."""
+    folder = write(tmp_path / "clamps", text, scripts)
     assert main(["--store", str(tmp_path / "store"), "barclamp", "import", str(folder)]) == 2
     assert capsys.readouterr().err.replace(f"{folder}/", "").splitlines() == [line]
     assert sorted(path.name for path in (tmp_path / "store/barclamps").iterdir()) == [".lock"]

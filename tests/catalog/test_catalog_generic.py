@@ -1,15 +1,15 @@
 """Four tests for every role of every barclamp, over the catalogue: run it twice, an error at each step, redeploy it twice, power off at each step.
 
 Here they are about the real scripts, on machines that are folders (`scenes`): a step is a call of a command. `tests/sim/test_sim_roles.py` asks the
-same of the engine. `make test` takes some of the steps, the slow suite all of them.
+same of the engine. `make test` takes one of the steps, `make long` more, and the slow suite all of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from calls import KILLED, Counted, contents
@@ -17,8 +17,10 @@ from device_lab import BY_DEVICE, CountedDevice
 from node_folder import Machine, check_gives, shipped
 from scenes import LENIENT, MAY_DIFFER, NOT_HERE, ON_DEBIAN, SCENES
 
-SOME = 6
-"""Steps of each role that are taken in `make test`."""
+SOME, FEW = 6, 1
+"""Steps of each role that are taken in CI, and those of them that `make test` takes."""
+LONGEST_NAME = 42
+"""More characters than pytest gives to the name of a test's folder, and the longest name of a machine's."""
 GOOD = (0, 64)
 _SHORT = re.compile(r"/(run|tmp)/crowbar-[0-9a-f]{16}")
 """A folder for sockets whose own would have too long a path. Its name comes from that path (`barclamps/monitoring`)."""
@@ -29,12 +31,15 @@ def scripts(role: str) -> bool:
     return (Path(shipped().folders[definition.barclamp]) / "roles" / role / "run").exists()
 
 
-def steps(calls: int, whole: bool) -> Iterator[int]:
-    """Numbers of calls: the first, the last, and those between."""
-    if whole or calls <= SOME:
-        yield from range(1, calls + 1)
-        return
-    yield from sorted({1 + i * (calls - 1) // (SOME - 1) for i in range(SOME)})
+def steps(role: str, calls: int, which: str, begin: int) -> list[int]:
+    """Numbers of calls. `some` are the first, the last, and those between. `few` is one of them, which depends on the role and on where the
+    test begins; `more` are the others."""
+    if which == "every":
+        return list(range(1, calls + 1))
+    some = sorted({1 + i * (calls - 1) // (SOME - 1) for i in range(SOME)}) if calls > SOME else list(range(1, calls + 1))
+    first = zlib.crc32(role.encode()) + begin
+    few = {some[(first + i * len(some) // FEW) % len(some)] for i in range(FEW)} if some else set()
+    return {"some": some, "few": sorted(few), "more": [step for step in some if step not in few]}[which]
 
 
 def there(machine: Machine, role: str) -> dict[str, str]:
@@ -47,57 +52,74 @@ def counter(machine: Machine, role: str) -> Counted | CountedDevice:
     return CountedDevice(machine) if role in BY_DEVICE else Counted(machine)
 
 
-class Clean:
-    """What one run without any fault comes to."""
+class Clean(NamedTuple):
+    """What a run without any fault comes to."""
 
-    def __init__(self, folder: Path, role: str) -> None:
-        folder.mkdir()
-        (folder / "counted").mkdir()
-        machine = Machine(folder / "counted")
-        attributes = SCENES[role](machine)
+    calls: list[str]
+    gives: str
+    disks: list[dict[str, Any]]
+    """What it gives of the machine's disks."""
+    there: dict[str, str]
+
+
+_CLEAN: dict[tuple[str, object], Clean] = {}
+"""By role and scene: the tests of a role ask for the same."""
+
+
+def clean_run(role: str, folder: Path) -> Clean:
+    found = _CLEAN.get((role, SCENES[role]))
+    if found is None:
+        machine, attributes = fresh(role, folder, "counted")
         counted = counter(machine, role)
         assert counted.run(role, attributes).code in GOOD
-        self.calls = counted.calls
-        (folder / "plain").mkdir()
-        folder = folder / "plain"
-        self.machine = Machine(folder)
-        self.attributes = SCENES[role](self.machine)
-        done = self.machine.run(role, self.attributes)
+        machine, attributes = fresh(role, folder, "plain")
+        done = machine.run(role, attributes)
         assert done.code in GOOD, done.err
-        self.gives = done.gives
-        self.there = relative(there(self.machine, role), folder)
-        self.verifies = shipped().roles[role].verify
+        disks = done.gives.get("disks", []) if isinstance(done.gives, dict) else []
+        found = Clean(counted.calls, same(done.gives, machine.folder), disks, relative(there(machine, role), machine.folder))
+        _CLEAN[role, SCENES[role]] = found
+    return found
+
+
+def fresh(role: str, folder: Path, name: str) -> tuple[Machine, dict[str, Any]]:
+    """A machine of the role's scene, and the role's attributes. The paths of all are equally long: a role may look at the length of a path."""
+    place = folder / name.rjust(LONGEST_NAME - len(folder.name), "_")
+    place.mkdir()
+    machine = Machine(place)
+    return machine, SCENES[role](machine)
 
 
 def relative(found: dict[str, str], folder: Path) -> dict[str, str]:
-    """Without the name of the folder, which is another one for each test. All are equally long: a role may look at the length of a path."""
+    """Without the name of the folder, which is another one for each machine."""
     return {name: _SHORT.sub("SHORT", text.replace(str(folder), "FOLDER")) for name, text in found.items()}
 
 
-def same(value: Any, folder: Path) -> Any:
+def same(value: Any, folder: Path) -> str:
     """Without what the machine's own tools report of its parts: one that fails costs its report, and not the role."""
     kept = {name: given for name, given in value.items() if name != "hardware"} if isinstance(value, dict) else value
     return repr(kept).replace(str(folder), "FOLDER")
+
+
+def verifies(role: str) -> bool:
+    return shipped().roles[role].verify
 
 
 def ends_well(machine: Machine, role: str, attributes: dict[str, Any], clean: Clean, what: str) -> None:
     """Run again without a fault, it comes to the same as one clean run."""
     again = machine.run(role, attributes, tidy=False)
     assert again.code in GOOD, f"{what}, and the next run fails: {again.err}"
-    assert same(again.gives, machine.folder) == same(clean.gives, clean.machine.folder), what
-    if clean.verifies:
+    assert same(again.gives, machine.folder) == clean.gives, what
+    if verifies(role):
         looked = machine.run(role, attributes, "verify", tidy=False)
         assert looked.code == 0, f"{what}, it was run again, and verify says: {looked.err}"
-        assert same(looked.gives, machine.folder) == same(clean.gives, clean.machine.folder), what
+        assert same(looked.gives, machine.folder) == clean.gives, what
     found = relative(there(machine, role), machine.folder)
     assert found == clean.there, what
 
 
-def whole(slow: bool) -> Any:
-    return pytest.param(slow, marks=pytest.mark.slow) if slow else False
-
-
-EACH = pytest.mark.parametrize("every", [whole(False), whole(True)], ids=["some", "every"])
+EACH = pytest.mark.parametrize(
+    "which", ["few", pytest.param("more", marks=pytest.mark.long), pytest.param("every", marks=pytest.mark.slow)]
+)
 ROLES = pytest.mark.parametrize("role", sorted(SCENES))
 
 
@@ -112,45 +134,48 @@ def test_each_role_has_a_scene_or_a_cause() -> None:
 
 @ROLES
 def test_run_twice(role: str, tmp_path: Path) -> None:
-    clean = Clean(tmp_path / "clean000", role)
-    again = clean.machine.run(role, clean.attributes)
+    machine, attributes = fresh(role, tmp_path, "twice")
+    once = machine.run(role, attributes)
+    assert once.code in GOOD, once.err
+    before = there(machine, role)
+    again = machine.run(role, attributes)
     assert again.code in GOOD, again.err
-    assert again.gives == clean.gives
-    assert relative(there(clean.machine, role), clean.machine.folder) == clean.there
+    assert again.gives == once.gives
+    assert there(machine, role) == before
 
 
 @ROLES
 def test_redeployed_twice(role: str, tmp_path: Path) -> None:
     """As the engine does it: a look whether it is so, a run, a look, and all of that again."""
-    clean = Clean(tmp_path / "clean000", role)
+    clean = clean_run(role, tmp_path)
+    machine, attributes = fresh(role, tmp_path, "again")
+    once = machine.run(role, attributes)
+    assert once.code in GOOD, once.err
     for _ in range(2):
-        if clean.verifies:
-            looked = clean.machine.run(role, clean.attributes, "verify")
-            assert (looked.code, looked.gives) == (0, clean.gives), looked.err
-        ends_well(clean.machine, role, clean.attributes, clean, "redeployed")
+        if verifies(role):
+            looked = machine.run(role, attributes, "verify")
+            assert (looked.code, looked.gives) == (0, once.gives), looked.err
+        ends_well(machine, role, attributes, clean, "redeployed")
 
 
 @EACH
 @ROLES
-def test_an_error_at_each_step(role: str, every: bool, tmp_path: Path) -> None:
+def test_an_error_at_each_step(role: str, which: str, tmp_path: Path) -> None:
     """A command that fails is told by a role that fails, or does not matter: a success has the gives and the state of one."""
-    clean = Clean(tmp_path / "clean000", role)
-    for step in steps(len(clean.calls), every):
-        folder = tmp_path / f"step{step:04}"
-        folder.mkdir()
-        machine = Machine(folder)
-        attributes = SCENES[role](machine)
+    clean = clean_run(role, tmp_path)
+    for step in steps(role, len(clean.calls), which, begin=0):
+        machine, attributes = fresh(role, tmp_path, f"step{step}")
         done = counter(machine, role).run(role, attributes, fail=step)
         what = f"call {step} of {len(clean.calls)} failed ({clean.calls[step - 1][:80]})"
         if done.code in GOOD and role in LENIENT:
             check_gives(role, done.gives)
-            told = {one["name"]: one["signature"] for one in clean.gives.get("disks", ())}
+            told = {one["name"]: one["signature"] for one in clean.disks}
             assert not [one for one in done.gives.get("disks", ()) if not one["signature"] and told.get(one["name"])], (
                 f"{what}: called blank"
             )
         elif done.code in GOOD:
-            assert same(done.gives, folder) == same(clean.gives, clean.machine.folder), f"{what}, and the role says that it is done"
-            if clean.verifies:
+            assert same(done.gives, machine.folder) == clean.gives, f"{what}, and the role says that it is done"
+            if verifies(role):
                 looked = machine.run(role, attributes, "verify", tidy=False)
                 assert looked.code == 0, f"{what}, the role says that it is done, and verify says: {looked.err}"
         else:
@@ -160,21 +185,18 @@ def test_an_error_at_each_step(role: str, every: bool, tmp_path: Path) -> None:
 
 @EACH
 @ROLES
-def test_power_off_at_each_step(role: str, every: bool, tmp_path: Path) -> None:
+def test_power_off_at_each_step(role: str, which: str, tmp_path: Path) -> None:
     """Killed before any of its calls, and run again."""
-    clean = Clean(tmp_path / "clean000", role)
-    for step in steps(len(clean.calls), every):
-        folder = tmp_path / f"step{step:04}"
-        folder.mkdir()
-        machine = Machine(folder)
-        attributes = SCENES[role](machine)
+    clean = clean_run(role, tmp_path)
+    for step in steps(role, len(clean.calls), which, begin=1):
+        machine, attributes = fresh(role, tmp_path, f"step{step}")
         done = counter(machine, role).run(role, attributes, die=step)
         what = f"killed at call {step} of {len(clean.calls)} ({clean.calls[step - 1][:80]})"
         assert done.code == KILLED, f"{what}: {done.code} {done.err}"
-        if clean.verifies:
+        if verifies(role):
             looked = machine.run(role, attributes, "verify", tidy=False)
             if looked.code == 0:
-                assert same(looked.gives, folder) == same(clean.gives, clean.machine.folder), f"{what}, and verify says that it is so"
+                assert same(looked.gives, machine.folder) == clean.gives, f"{what}, and verify says that it is so"
         ends_well(machine, role, attributes, clean, what)
 
 

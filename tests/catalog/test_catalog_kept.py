@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files import catalog, kept_catalog
+from engine.files import catalog, kept_catalog, stamp
 from engine.files.kept_catalog import NAME
 
 
@@ -23,7 +23,7 @@ def test_the_kept_one_is_the_read_one(tmp_path: Path) -> None:
 def test_what_is_kept_is_what_comes_back(tmp_path: Path) -> None:
     whole = kept_catalog.shipped(tmp_path)
     other = type(whole)(roles={}, attributes={}, stages=())
-    kept = kept_catalog.Kept(stamp=kept_catalog.stamp(kept_catalog._followed_from()), catalog=other)
+    kept = kept_catalog.Kept(stamp=stamp.shipped_stamp(), catalog=other)
     (tmp_path / NAME).write_bytes(kept_catalog.msgspec.msgpack.encode(kept))
     assert kept_catalog.shipped(tmp_path) == other
 
@@ -75,19 +75,28 @@ def test_every_change_below_a_folder_shows(change: Callable[[Path], None], tmp_p
     folder.mkdir(parents=True)
     (folder / "run").write_text("#!/bin/sh\nexit 0\n")
     (folder / "run").chmod(0o644)
-    before = kept_catalog.stamp([tmp_path])
-    assert kept_catalog.stamp([tmp_path]) == before
+    before = stamp.stamp([tmp_path])
+    assert stamp.stamp([tmp_path]) == before
     change(folder)
-    assert kept_catalog.stamp([tmp_path]) != before
+    assert stamp.stamp([tmp_path]) != before
 
 
 def test_compiled_modules_do_not_count(tmp_path: Path) -> None:
-    before = kept_catalog.stamp([tmp_path])
+    before = stamp.stamp([tmp_path])
     (tmp_path / "__pycache__").mkdir()
     (tmp_path / "__pycache__" / "a.pyc").touch()
-    assert kept_catalog.stamp([tmp_path]) == before
+    assert stamp.stamp([tmp_path]) == before
 
 
 def test_a_store_that_is_not_there_keeps_none(tmp_path: Path) -> None:
     assert kept_catalog.shipped(tmp_path / "none") == catalog.shipped()
     assert not (tmp_path / "none").exists()
+
+
+def test_a_process_reads_it_again_only_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = catalog.shipped()
+    assert catalog.shipped() is first
+    monkeypatch.setattr(catalog, "shipped_stamp", lambda: "of other files")
+    again = catalog.shipped()
+    assert again is not first
+    assert again == first

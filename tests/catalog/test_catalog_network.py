@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ports_folder import IP, bond, network, on, ports
+from thinned import thinned
 
 GOLDEN = Path(__file__).parent / "golden" / "network"
 ADMIN = "[Match]\nMACAddress=f4:02:70:aa:bb:01\nType=ether\n[Network]\nAddress=192.168.124.81/24\nGateway=192.168.124.1\n"
@@ -113,7 +114,7 @@ def test_the_files_of_each_tool(node: Any, tool: str, shape: str) -> None:
     assert not [call for call in node.calls[before:] if call.startswith("ip link") or " replace " in call or " append " in call]
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", thinned(TOOLS, each=3))
 def test_the_order_of_networks_does_not_matter(tmp_path: Path, tool: str) -> None:
     from node_folder import Machine
 

@@ -332,13 +332,17 @@ FOUR = pytest.mark.parametrize(
 TESTS = {
     "run-twice": generic.test_run_twice,
     "redeployed-twice": generic.test_redeployed_twice,
-    "error": lambda role, folder: generic.test_an_error_at_each_step(role, False, folder),
-    "power-off": lambda role, folder: generic.test_power_off_at_each_step(role, False, folder),
+    "error": lambda role, folder: generic.test_an_error_at_each_step(role, "some", folder),
+    "power-off": lambda role, folder: generic.test_power_off_at_each_step(role, "some", folder),
 }
 
 
-EACH = ["run-twice", "redeployed-twice", *(pytest.param(name, marks=pytest.mark.slow) for name in ("error", "power-off"))]
-"""The last two take half a minute each. The role's usual scene has them among the generic tests."""
+EACH = [
+    pytest.param("run-twice"),
+    pytest.param("redeployed-twice", marks=pytest.mark.long),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("error", "power-off")),
+]
+"""All but the first take up to half a minute each. The role's usual scene has them among the generic tests."""
 
 
 @FOUR

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import pytest
 
@@ -36,19 +38,53 @@ def sources(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
 
 
-def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Full dotted names that a file imports, with lines; those for types only are counted too."""
+class Shape(NamedTuple):
+    """What the tests below look at in one file. All of it comes from one walk over its syntax tree."""
+
+    imports: tuple[tuple[str, int], ...]
+    """Full dotted names, with lines; those for types only are counted too."""
+    functions: tuple[tuple[str, int, int], ...]
+    """Name, first line, number of lines."""
+    calls: tuple[tuple[str, int], ...]
+    """Bare names that are called, with lines."""
+    classes: frozenset[str]
+    """Names of classes, and of aliases of a type (`State = Literal[...]`)."""
+    says_what_it_is: bool
+
+
+@cache
+def shape(path: Path) -> Shape:
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            whole = [*base, *([node.module] if node.module else [])]
-            if node.module and not (not node.level and node.module == "engine"):
-                yield ".".join(whole), node.lineno
-            else:
-                yield from ((".".join([*whole, alias.name]), node.lineno) for alias in node.names)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found, functions, calls, classes = [], [], [], set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += _imports(node, package)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            functions.append((node.name, node.lineno, (node.end_lineno or node.lineno) - node.lineno + 1))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            calls.append((node.func.id, node.lineno))
+        elif isinstance(node, ast.ClassDef):
+            classes.add(node.name)
+        elif isinstance(node, ast.Assign):
+            classes |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return Shape(tuple(found), tuple(functions), tuple(calls), frozenset(classes), ast.get_docstring(tree) is not None)
+
+
+def _imports(node: ast.Import | ast.ImportFrom, package: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    if isinstance(node, ast.Import):
+        yield from ((alias.name, node.lineno) for alias in node.names)
+        return
+    base = list(package[: len(package) - node.level + 1]) if node.level else []
+    whole = [*base, *([node.module] if node.module else [])]
+    if node.module and not (not node.level and node.module == "engine"):
+        yield ".".join(whole), node.lineno
+    else:
+        yield from ((".".join([*whole, alias.name]), node.lineno) for alias in node.names)
+
+
+def imports(path: Path) -> tuple[tuple[str, int], ...]:
+    return shape(path).imports
 
 
 def imported_modules(path: Path) -> Iterator[tuple[str, int]]:
@@ -90,13 +126,9 @@ def test_the_pure_core_opens_and_prints_nothing() -> None:
     for path in CORE:
         if path.stem in ("__main__", "verbs", "transitions"):  # print their tables as programs
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in ("open", "print", "input", "exec", "eval")
-            ):
-                bad.append(f"{path.name}:{node.lineno} calls {node.func.id}")
+        bad += [
+            f"{path.name}:{line} calls {name}" for name, line in shape(path).calls if name in ("open", "print", "input", "exec", "eval")
+        ]
     assert not bad
 
 
@@ -140,11 +172,12 @@ def test_the_median_file_is_short() -> None:
 
 
 def test_functions_are_short() -> None:
-    bad = []
-    for path in whole_tree():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := node.end_lineno - node.lineno + 1) > FUNCTION:
-                bad.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name} has {lines} lines")
+    bad = [
+        f"{path.relative_to(ROOT)}:{line} {name} has {lines} lines"
+        for path in whole_tree()
+        for name, line, lines in shape(path).functions
+        if lines > FUNCTION
+    ]
     assert not bad
 
 
@@ -173,24 +206,11 @@ WORDS = {
 @pytest.mark.parametrize("word", WORDS)
 def test_a_bare_word_names_one_thing(word: str) -> None:
     files = [path for folder in (ENGINE, ROOT / "crowbar_tui") for path in sources(folder)]
-    trees = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    defined = {name for name, tree in trees.items() for one in ast.walk(tree) if _defines(one, word)}
-    assert defined == WORDS[word]
-
-
-def _defines(node: ast.AST, word: str) -> bool:
-    """A class of this name, or an alias of a type (`State = Literal[...]`)."""
-    if isinstance(node, ast.Assign):
-        return any(isinstance(target, ast.Name) and target.id == word for target in node.targets)
-    return isinstance(node, ast.ClassDef) and node.name == word
+    assert {str(path.relative_to(ROOT)) for path in files if word in shape(path).classes} == WORDS[word]
 
 
 def test_every_file_says_what_it_is() -> None:
-    bad = [
-        str(path.relative_to(ROOT))
-        for path in sources(ENGINE)
-        if path.name != "__init__.py" and not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    bad = [str(path.relative_to(ROOT)) for path in sources(ENGINE) if path.name != "__init__.py" and not shape(path).says_what_it_is]
     assert not bad
 
 

@@ -99,9 +99,16 @@ def test_a_restart_at_any_event_changes_nothing_in_the_end_many_times(seed: int)
     restarted(seed)
 
 
-@settings(CORE, max_examples=75)
+@settings(CORE, max_examples=25)
 @given(SEEDS)
 def test_with_finite_faults_all_become_done(seed: int) -> None:
+    disturbed(seed)
+
+
+@pytest.mark.long
+@settings(CORE, max_examples=75)
+@given(SEEDS)
+def test_with_finite_faults_all_become_done_more_often(seed: int) -> None:
     disturbed(seed)
 
 

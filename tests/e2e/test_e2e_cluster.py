@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crowbar_process import crowbar, saved_machines
+import pytest
+from crowbar_process import crowbar, here, saved_machines
 
 MEMBERS = ("control-10", "control-11", "control-15")
 
 
+@pytest.mark.long
 def test_the_default_plans_cluster(store: Path) -> None:
     run = crowbar(store, "rehearse", "--nodes", "6", "--network", "loopback", "--headless", "--json")
     assert run.code == 0, run
     assert (run.summary["ready"], run.summary["waiting"]) == (6, {})
-    rows = crowbar(store, "roles", "--json").lines
+    rows = here(store, "roles", "--json").lines
     for role in ("etcd-member", "etcd-ready"):
         assert sorted(row["node"].split(".")[0] for row in rows if row["role"] == role) == list(MEMBERS)
     files = [
@@ -34,7 +36,7 @@ def test_the_default_plans_cluster(store: Path) -> None:
     known: set[str] = set()
     active: set[str] = set()
     begun: set[str] = set()
-    for line in crowbar(store, "events").out.splitlines():
+    for line in here(store, "events").out.splitlines():
         _number, _kind, name, *_did = [*line.split(), "", "", ""]
         known |= {name} if "etcd-member waiting" in line else set()
         active |= {name} if "etcd-member active" in line else set()

@@ -38,6 +38,7 @@ def everywhere(seed: int, nodes: int) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_a_kill_at_every_event_and_effect() -> None:
     """Three nodes; half of what is under way is lost."""
     found = everywhere(seed=1, nodes=3)
@@ -82,14 +83,19 @@ def test_many_kills_in_one_life_with_other_seeds(memory: Path, seed: int) -> Non
     killed_often(memory, seed, percent=Random(seed).choice([3.0, 10.0, 20.0]))
 
 
-def killed(store: Path, kills: int, seed: int, rack_kills: int = 0, network: str = "loopback") -> None:
-    run = Run(store, nodes=20, kills=kills, seed=seed, rack_kills=rack_kills, network=network)
+def killed(store: Path, kills: int, seed: int, rack_kills: int = 0, network: str = "loopback", nodes: int = 20) -> None:
+    run = Run(store, nodes=nodes, kills=kills, seed=seed, rack_kills=rack_kills, network=network)
     wrong = run.go()
     if wrong:
         pytest.fail("\n".join(wrong)[:8000])
     assert run.kills == kills
 
 
+def test_the_process_is_killed_twice(store: Path) -> None:
+    killed(store, kills=2, seed=3, nodes=6)
+
+
+@pytest.mark.long
 def test_the_process_is_killed_four_times(store: Path) -> None:
     killed(store, kills=4, seed=1)
 

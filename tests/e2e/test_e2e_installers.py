@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from crowbar_process import crowbar, saved_machines
+from crowbar_process import crowbar, here, saved_machines
 
 METHODS = {
     10: ("preseed", "debian-12", "debian-12-installer"),
@@ -59,9 +59,9 @@ def test_each_machine_is_installed_by_its_own_method(store: Path) -> None:
     )
     assert run.code == 0, run
     assert (run.summary["ready"], run.summary["waiting"]) == (6, {})
-    rows = {int(row["place"].split(":")[1]): row for row in crowbar(store, "nodes", "--json").lines}
+    rows = {int(row["place"].split(":")[1]): row for row in here(store, "nodes", "--json").lines}
     assert {place: row["runs"] for place, row in rows.items()} == {place: METHODS.get(place, ("", "debian-12", ""))[1] for place in rows}
-    events = crowbar(store, "events").out
+    events = here(store, "events").out
     for place, (_, _, installer) in METHODS.items():
         name = str(rows[place]["name"]).split(".")[0]
         seen = [line for line in events.splitlines() if f" {name} " in line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crowbar_process import crowbar
+from crowbar_process import crowbar, here
 
 PLAN = """\
 crowbar: 1
@@ -29,7 +29,7 @@ def test_roles_of_other_tools_are_rehearsed(store: Path, tmp_path: Path) -> None
     words = ("rehearse", "--nodes", "2", "--plan", str(tmp_path / "plan.yml"), "--headless", "--speed", "max", "--fresh", "--json")
     done = crowbar(store, *words)
     assert done.code == 0, done
-    found = {(row["node"], row["role"]): row["state"] for row in crowbar(store, "roles", "--json").lines if "role" in row}
+    found = {(row["node"], row["role"]): row["state"] for row in here(store, "roles", "--json").lines if "role" in row}
     mine = {role for _, role in found} & {"sysctl", "accounts", "banner", "ansible-python"}
     assert mine == {"sysctl", "accounts", "banner", "ansible-python"}
     assert {state for (_, role), state in found.items() if role in mine} == {"active"}

@@ -291,6 +291,7 @@ def test_a_port_in_use(store: Path) -> None:
     assert again.code == 0, again
 
 
+@pytest.mark.long
 def test_the_socket_of_a_killed_engine_bars_nobody(store: Path) -> None:
     """What a killed engine leaves behind (lock file, sockets) is no obstacle for the next one."""
     out = store.with_name("out")
@@ -364,6 +365,7 @@ def full_after(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
+@pytest.mark.long
 def test_no_file_can_grow(store: Path) -> None:
     """The engine stops with a sentence when the store cannot be written; what was recorded is whole, and the next start goes on."""
     first = crowbar(store, *RUN)

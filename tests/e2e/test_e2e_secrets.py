@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crowbar_process import crowbar, rack_folder, saved_machines
+from crowbar_process import crowbar, here, rack_folder, saved_machines
 from fake_machine import FakeMachine, plan, running
 
 from engine.files import plan_file
@@ -110,7 +110,7 @@ def test_nothing_is_written_down_in_a_whole_run(store: Path) -> None:
     assert {found[0] for s in systems if (found := keys.check_credential(s["credential"])) and found[1]} == {"n1", "n2"}
     shown = {}
     for words in (("events", "--json"), ("events",), ("roles", "--json"), ("explain", "control-10", "os-install", "credential", "--json")):
-        found = crowbar(store, *words)
+        found = here(store, *words)
         assert found.code == 0, found
         shown[Path("/".join(words))] = (found.out + found.err).encode()
     told = {Path("output"): run.out.encode(), Path("errors"): run.err.encode(), Path("command lines"): b"\n".join(seen.lines)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from crowbar_process import crowbar
+import pytest
+from crowbar_process import crowbar, here
 
 PLAN = """\
 crowbar: 1
@@ -52,13 +53,14 @@ secrets: {bmc-password: {env: CROWBAR_BMC_PASSWORD}}
 CONTROL = ["openstack-database", "openstack-cache", "openstack-front", "keystone", "swift-rings", "swift-proxy", "retriever"]
 
 
+@pytest.mark.long
 def test_storage_then_rings_then_servers(store: Path, tmp_path: Path) -> None:
     (tmp_path / "plan.yml").write_text(PLAN)
     words = ("rehearse", "--nodes", "4", "--plan", str(tmp_path / "plan.yml"), "--network", "loopback", "--headless", "--json")
     done = crowbar(store, *words)
     assert done.code == 0, done
     assert (done.summary["ready"], done.summary["waiting"]) == (4, {})
-    found = {(row["node"].split(".")[0], row["role"]): row["state"] for row in crowbar(store, "roles", "--json").lines if "role" in row}
+    found = {(row["node"].split(".")[0], row["role"]): row["state"] for row in here(store, "roles", "--json").lines if "role" in row}
     for role in CONTROL:
         assert [(node, state) for (node, name), state in found.items() if name == role] == [("control-10", "active")], role
     for role in ("swift-storage", "swift-servers", "raid-configure"):
@@ -70,7 +72,7 @@ def test_storage_then_rings_then_servers(store: Path, tmp_path: Path) -> None:
 
     last: dict[str, int] = {}
     first: dict[str, int] = {}
-    for number, line in enumerate(crowbar(store, "events").out.splitlines()):
+    for number, line in enumerate(here(store, "events").out.splitlines()):
         for role in re.findall(r"(swift-\w+)(?: on \S+)? active", line):
             last[role] = number
         for role in re.findall(r"(swift-\w+)(?: on \S+)? transition", line):

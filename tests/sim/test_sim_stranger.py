@@ -3,6 +3,7 @@ order, and it takes at most twice the time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -19,6 +20,9 @@ from .simulation import Simulation
 from .stranger import Stranger
 
 SEEDS = range(6_000_000, 6_000_040)
+FEW = SEEDS[9:17]
+"""Racks of which most become ready by themselves."""
+PARTS = [FEW, pytest.param([seed for seed in SEEDS if seed not in FEW], marks=pytest.mark.long)]
 LONGEST_S = 40_000.0
 
 
@@ -77,11 +81,12 @@ def course(seed: int, every_s: float = 0.0, first: bool = False) -> Ended | None
     )
 
 
+@pytest.mark.parametrize("seeds", PARTS, ids=["few", "more"])
 @pytest.mark.parametrize("every_s", [3.0, 20.0])
-def test_a_stranger_changes_nothing(every_s: float) -> None:
+def test_a_stranger_changes_nothing(every_s: float, seeds: Sequence[int]) -> None:
     seen: set[str] = set()
     sent = racks = 0
-    for seed in SEEDS:
+    for seed in seeds:
         alone = course(seed)
         beside = course(seed, every_s) if alone is not None else None
         if alone is None or beside is None:
@@ -93,20 +98,21 @@ def test_a_stranger_changes_nothing(every_s: float) -> None:
         assert beside.after_s <= 2 * alone.after_s, f"seed {seed}: ready after {beside.after_s:.0f} s instead of {alone.after_s:.0f}"
         seen |= beside.notices
         sent += beside.sent
-    assert racks > len(SEEDS) / 2
-    assert sent > 1000
+    assert racks > len(seeds) / 2
+    assert sent > 30 * len(seeds)
     assert "not_its_boot" in seen
 
 
-def test_a_stranger_that_says_hello_first_is_found_out() -> None:
+@pytest.mark.parametrize("seeds", PARTS, ids=["few", "more"])
+def test_a_stranger_that_says_hello_first_is_found_out(seeds: Sequence[int]) -> None:
     """It holds a claim until the BMC refutes it, or until it is found to answer nothing. The machine's own hello takes its place, and nothing
     secret went to the stranger (`Invariants.hands_over`)."""
     welcome = racks = 0
-    for seed in range(SEEDS.start, SEEDS.start + 3 * len(SEEDS)):
+    for seed in (SEEDS.start + 3 * (seed - SEEDS.start) + more for seed in seeds for more in range(3)):
         # Of random roles, one that nobody can verify may be handed to the stranger: only a person can tell then that it did not run.
         if rack(seed).catalog is read() and course(seed) is not None:
             beside = course(seed, 5.0, first=True)
             assert beside is not None
             racks, welcome = racks + 1, welcome + len(beside.took)
-    assert racks > len(SEEDS) / 2
-    assert welcome > 10
+    assert racks > len(seeds) / 2
+    assert welcome > len(seeds) / 4
