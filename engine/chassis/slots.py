@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from typing import Any, Protocol
 
-from ..core.hardware.slots import MOST, SLOT, Slot, slot_name
+from ..core.hardware.slots import MOST, Slot
 from ..definitions import Json
 from ..power.snmp import SnmpAgent
+from ..readers.redfish_slots import SLOT, slot_name
 
 _CMC, _RACK, _BLADE = "1.3.6.1.4.1.674.10892.2.5.1.1", "1.3.6.1.4.1.232.22.2.4.1.1.1", "1.3.6.1.4.1.2.3.51.2"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from ..core.hardware.slots import slot_name
 from ..definitions import Json
+from ..readers.redfish_slots import slot_name
 from . import SessionFailed
 from .certificates import Certificates
 from .redfish import RedfishTarget

@@ -126,7 +126,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("flags: [destructive]", jig="local"),
         ("x/run",),
-        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or puppet or chef-solo",
+        "a/barclamp.yml:5: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or bmc or puppet or chef-solo",
     ),
     (_role("flags: [discovery]"), (), "a/barclamp.yml:4: roles.0.stage: a discovery role belongs in the first stage, 'discovery'"),
     (

@@ -83,6 +83,9 @@ def test_shipped_roles(whole: Catalog) -> None:
         "burn-in-errors",
         *CLOUD,
     }
+
+
+def test_shipped_stages_and_images(whole: Catalog) -> None:
     assert [stage.name for stage in whole.stages] == ["discovery", "hardware", "install", "system"]
     assert [stage.gate for stage in whole.stages] == [False, True, False, False]
     assert [stage.power_cycle for stage in whole.stages] == [True, True, True, False]
@@ -97,7 +100,9 @@ def test_shipped_roles(whole: Catalog) -> None:
         "debian-13-storage": "system",
         "loader": "loader",
     }
-    assert {name for name, role in whole.roles.items() if role.destructive} == {"disk-wipe", "raid-bmc", "raid-configure", "os-install"}
+    assert {name for name, role in whole.roles.items() if role.destructive} == {
+        *("disk-wipe", "raid-bmc", "raid-configure", "os-install", "san-remove")
+    }
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3
     assert whole.attributes["credential"].secret
@@ -207,7 +212,7 @@ def mistakes(tmp_path: Path, text: str, *scripts: str, stages: Path = STAGES, **
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: noop, flags: [destructive]}\n",
-            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or puppet or chef-solo",
+            "a/barclamp.yml:3: roles.0.jig: a destructive role needs a jig that keeps attempts apart: agent or script or device or bmc or puppet or chef-solo",
         ),
         (
             HEAD + "roles:\n  - {name: x, stage: system, jig: script}\n",

@@ -17,7 +17,9 @@ from engine import reasons
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "engine"
 
-VOCABULARY = "model last_values here lights events effects requests reasons checks definitions plan quirks validation parts vitals".split()
+VOCABULARY = (
+    "model last_values here lights events effects requests reasons checks definitions jig_kinds plan quirks validation parts vitals".split()
+)
 """What every part may speak of."""
 CORE = sorted(path for name in VOCABULARY for path in (ENGINE / f"{name}.py", *(ENGINE / name).glob("*.py")) if path.exists())
 CORE += sorted((ENGINE / "core").rglob("*.py"))

@@ -6,9 +6,6 @@ An answer that names one machine in two slots is two sources, so the contradicti
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from msgspec import Struct
 
 from ...definitions import Json
@@ -21,7 +18,6 @@ from .inventory import lenient
 ROLE = "chassis-slots"
 """The role that reads a chassis (barclamp `chassis`), and what it gives."""
 MOST = 256
-SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 
 class Slot(Struct, frozen=True, kw_only=True):
@@ -32,19 +28,6 @@ class Slot(Struct, frozen=True, kw_only=True):
     uuid: str = ""
     power: str = ""
     """`on`, `off`, or empty: not told."""
-
-
-def slot_name(body: Mapping[str, Json]) -> str:
-    """The slot of a Redfish Chassis (DSP0266, schema Chassis): its ordinal in the enclosure, or the number at the end of its label, or its
-    Id. Empty: it has none that a plan could name."""
-    location = body.get("Location")
-    part = location.get("PartLocation") if isinstance(location, dict) else None
-    ordinal, label = (part.get("LocationOrdinalValue"), part.get("ServiceLabel")) if isinstance(part, dict) else (None, None)
-    if type(ordinal) is int and 0 <= ordinal < 10_000:
-        return str(ordinal)
-    number = re.search(r"(\d{1,4})$", label.strip()) if isinstance(label, str) else None
-    found = number[1] if number is not None else str(body.get("Id") or "")
-    return found if SLOT.fullmatch(found) else ""
 
 
 def slots_of(view: View, node: Node) -> tuple[str, ...]:
