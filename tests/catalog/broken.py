@@ -221,7 +221,7 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         _role("flags: [discovery]", jig="device", stage="discovery"),
         ("x/run",),
-        "a/barclamp.yml:5: roles.0.jig: a role with the flag discovery is bound to each server, where jig device cannot run: use agent or local or noop",
+        "a/barclamp.yml:5: roles.0.jig: a role with the flag discovery is bound to each server, where jig device cannot run: use agent or local or noop or bmc",
     ),
     (_role("requires: [x]"), (), "a/barclamp.yml:3: roles.0: these roles would wait for each other: x -> x"),
     (_role("wants: [disk]"), (), "a/barclamp.yml:6: roles.0.wants.0: unknown attribute 'disk'; did you mean 'disks'?"),
