@@ -443,8 +443,8 @@ class BarclampFile:
             keys["stage"].fail(f"a discovery role belongs in the first stage, {self.stages[0].name!r}")
         if "joined" in role.flags and "discovery" not in role.flags:
             keys["flags"].fail("the flag joined goes with discovery: such a role looks at joined machines too, over SSH")
-        if role.packages and "packages" in keys and role.jig_kind.runs == "node in memory":
-            keys["packages"].fail(f"jig {role.jig} runs in sledgehammer, which installs nothing: name the package in the image's recipe")
+        if role.packages and "packages" in keys and role.jig_kind.serves == "memory":
+            keys["packages"].fail(f"jig {role.jig} serves sledgehammer, which installs nothing: name the package in the image's recipe")
         if role.packages and "packages" in keys and role.jig_kind.batches:
             keys["packages"].fail(f"jig {role.jig} installs nothing on a node: require a role of the jig script that has these packages")
         if role.source and role.jig != "script":
@@ -464,7 +464,7 @@ class BarclampFile:
             element.fail("a role with watch needs verify: true")
         if role.watch_s < LEAST_WATCH_S:
             element.fail(f"expected {LEAST_WATCH_S:.0f}s or more: each look costs the node some work")
-        if role.destructive or role.jig_kind.runs == "node in memory":
+        if role.destructive or role.jig_kind.serves == "memory":
             element.fail("a role that destroys data, or that runs in sledgehammer, is not watched")
 
     def _idle(self, role: RoleDef, keys: dict[str, Element]) -> None:

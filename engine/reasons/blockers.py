@@ -104,7 +104,6 @@ delegate_waits = kind(
     "the delegate of {device} runs on {node}, and cannot now: {message}",
     "bring {node} to its installed system, or name another node as `delegate` of the device",
     who=Who.OPERATOR,
-    elsewhere=True,
 )
 parent_missing = kind(
     "parent_missing",

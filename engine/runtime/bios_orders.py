@@ -30,7 +30,7 @@ from ..jigs.outcome import DONE, DONE_REBOOT
 from ..power import BiosRead, PowerFailed
 from ..reasons import Reason
 from ..wire.agent import Ended
-from .power_orders import PowerOrders
+from .power_orders import NO_BMC, PowerOrders
 
 MOST_TOLD = 200
 """Settings in a report."""
@@ -38,8 +38,6 @@ LOOKS = 4
 """How often a BIOS is looked at that shows other values than the wanted ones."""
 LOOK_AGAIN_S = 20.0
 """Seconds between two such looks."""
-NO_REDFISH = ("no_power", "bmc_outside", "bmc_not_expected")
-"""Reasons that say that a node has no BMC that could be asked."""
 Word = Literal["accepted", "applied", "read back"]
 
 
@@ -144,7 +142,7 @@ class BiosOrders:
         """Have and want. Raises _NotOffered: the machine has no BIOS by Redfish."""
         read, failed = self._orders.by_redfish(task.node, lambda power: power.bios())
         if failed is not None:
-            if failed.code in NO_REDFISH or (isinstance(read, PowerFailed) and read.kind == "unsupported"):
+            if failed.code in NO_BMC or (isinstance(read, PowerFailed) and read.kind == "unsupported"):
                 raise _NotOffered(failed)
             return failed
         assert isinstance(read, BiosRead)

@@ -60,6 +60,8 @@ from .config import Config
 
 Account = Callable[[Node], tuple[str, str]]
 """User and password of a node's BMC."""
+NO_BMC = {kind.code for kind in (reasons.no_power, reasons.bmc_outside, reasons.bmc_not_expected)}
+"""Reasons that say that a node has no BMC that could be asked."""
 _Result = TypeVar("_Result")
 Command = Callable[[str, int, Reboot | Kexec], bool]
 """Gives the node's agent a command for the boot of this generation. False: the agent is not listening."""

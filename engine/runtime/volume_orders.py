@@ -23,7 +23,7 @@ from ..readers.redfish_raid import RaidStorage, read_storage
 from ..readers.report import Refused
 from ..reasons import Reason
 from ..wire.agent import Ended
-from .power_orders import PowerOrders
+from .power_orders import NO_BMC, PowerOrders
 
 MAKE_S = 600.0
 """Seconds for the volumes of one controller."""
@@ -31,7 +31,6 @@ LONGEST = 200_000
 """Characters of a report."""
 MOST_STARTS = 1
 """Starts of the machine that a service may ask for until its volumes are there."""
-NO_BMC = ("no_power", "bmc_outside", "bmc_not_expected")
 
 
 class RaidReports:

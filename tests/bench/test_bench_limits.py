@@ -98,7 +98,7 @@ def test_a_revision_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_benchmark_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert against.main(["HEAD", "cores"]) == 2
-    assert "there is no benchmark 'cores'; there are commit, console, core, " in capsys.readouterr().err
+    assert "there is no benchmark 'cores'; there are bmcs, commands, commit, console, core, " in capsys.readouterr().err
 
 
 def test_a_name_that_has_moved_is_imported_from_where_the_other_revision_has_it() -> None:

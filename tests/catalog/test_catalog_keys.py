@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "packages": ("{debian: [chrony]}", lambda r: r.packages == {"debian": ("chrony",)}),
     "validate": ("true", lambda r: r.validates),
     "batch": ("3", lambda r: r.batch == 3),
+    "device": ("san", lambda r: r.device == "san"),
     "source": ("s", lambda r: (r.source, "from-source" in r.tools) == ("s", True)),
 }
 """Key -> a value, and what the role then is."""
@@ -57,7 +58,7 @@ def read(folder: Path, text: str, *scripts: str) -> RoleDef:
     for script in ("z/run", *scripts):
         file = place / "roles" / script
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("#!/bin/sh\n")
+        file.write_text("bios\n" if file.name == "bmc" else "#!/bin/sh\n")
     place.mkdir(exist_ok=True)
     (place / "barclamp.yml").write_text(text)
     return catalog.read([folder], [], shipped_stages()).roles["x"]
@@ -71,8 +72,9 @@ def test_the_table_is_whole() -> None:
 @pytest.mark.parametrize("key", [one for one in ROLE_KEYS if one not in ("name", "stage", "jig")])
 def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str) -> None:
     value, holds = CHANGES[key]
-    stage = "hardware" if jig == "agent" else "system"
-    if key in ("requires", "precedes") and jig == "agent":
+    memory = JIGS[jig].serves == "memory"
+    stage = "hardware" if memory else "system"
+    if key in ("requires", "precedes") and memory:
         value = value.replace("y", "z")
     role = f"  - {{name: x, stage: {stage}, jig: {jig}, {key}: {value}}}\n"
     role += "sources: [{name: s}]\n" if key == "source" else ""
@@ -90,7 +92,11 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         with pytest.raises(CatalogError, match=rf"jig noop runs no script, so (verify|{key}) would do nothing"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
-    if key == "watch" and jig == "agent":
+    if key == "device" and jig != "device":
+        with pytest.raises(CatalogError, match=f"jig {jig} acts on no device"):
+            read(tmp_path, HEAD + OTHER + role, *scripts)
+        return
+    if key == "watch" and memory:
         with pytest.raises(CatalogError, match="that runs in sledgehammer, is not watched"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
@@ -98,11 +104,7 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         with pytest.raises(CatalogError, match=rf"jig {jig} runs once for each node, so batch would do nothing"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
-    if key == "watch" and jig == "agent":
-        with pytest.raises(CatalogError, match="that runs in sledgehammer, is not watched"):
-            read(tmp_path, HEAD + OTHER + role, *scripts)
-        return
-    if key == "packages" and jig == "agent":
+    if key == "packages" and memory:
         with pytest.raises(CatalogError, match="which installs nothing: name the package in the image's recipe"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
@@ -110,7 +112,7 @@ def test_a_key_changes_the_role_or_is_refused(tmp_path: Path, key: str, jig: str
         with pytest.raises(CatalogError, match="require a role of the jig script that has these packages"):
             read(tmp_path, HEAD + OTHER + role, *scripts)
         return
-    if key in ("requires", "precedes") and jig == "agent":
+    if key in ("requires", "precedes") and memory:
         assert getattr(read(tmp_path, HEAD + OTHER + role, *scripts), key)
         return
     found = read(tmp_path, HEAD + OTHER + role, *scripts)

@@ -58,7 +58,7 @@ def wish(machine: Machine, wanted: Any, disks: list[Any] | None = None, blank: b
 
 def wants(machine: Machine, wanted: Any, disks: list[Any] | None = None) -> dict[str, Any]:
     """What the engine gives to raid-configure, of the report of this machine as it is now."""
-    return {"raid-wanted": wanted, "disks": disks or [], "raid-disks": _orders(wish(machine, wanted, disks), False), "raid-report": []}
+    return {"raid-wanted": wanted, "disks": disks or [], "raid-disks": _orders(wish(machine, wanted, disks), False, {}), "raid-report": []}
 
 
 def volumes(state: Path) -> list[tuple[str, list[str], list[str]]]:

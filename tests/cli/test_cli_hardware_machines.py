@@ -133,8 +133,8 @@ class Bmcs:
     def __init__(self, silent: str) -> None:
         self.silent = silent
 
-    def bmc(self, node: str, inventory: bool) -> dict[str, Any]:
-        assert inventory
+    def bmc(self, node: str, inventory: bool, interop: bool) -> dict[str, Any]:
+        assert (inventory, interop) == (True, False)
         if node == self.silent:
             return {"refused": "its BMC does not answer"}
         return {"hardware": {"facts": {"system": f"Maker {node}"}, "changes": ["DIMM A1 is gone"]}, "left_out": []}

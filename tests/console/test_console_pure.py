@@ -192,6 +192,7 @@ def test_the_console_uses_the_public_interface_only() -> None:
             "engine.api.control",
             "engine.api.process",
             "engine.api.rehearsals",
+            "engine.api.running",
             "engine.api.documents",
         }, path
 

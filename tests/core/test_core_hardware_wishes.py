@@ -252,7 +252,7 @@ def test_a_barclamp_says_what_its_role_wishes(tmp_path: Path, hardware: str, wis
         ("{raid: 5}", "attribute raid-wanted"),
         ("{fans: loud}", "fans"),
         ("[raid]", "hardware"),
-        ("{bios: {a: 1}}", "bios-wanted.a"),
+        ("{bios: {a: [1]}}", "bios-wanted.a"),
         ("{networks: storage}", "hardware.networks: expected a list of networks"),
         ("{networks: [Storage]}", "hardware.networks.0: expected a network's name"),
         ("{disks: 4}", "hardware.disks: expected a map with count, size"),

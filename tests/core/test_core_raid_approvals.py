@@ -58,6 +58,7 @@ def test_the_drives_behind_a_controller_are_shown_before_they_are_written() -> N
         "controller": "1",
         "line": "raid1 252:0,252:1",
         "boot": True,
+        "wwn": "",
         "members": [],
         "spares": [],
         "stripe": 0,

@@ -13,7 +13,7 @@ from redfish_rig import Service
 
 from engine.chassis import __main__ as delegate
 from engine.chassis.slots import by_redfish, by_snmp
-from engine.core.hardware.slots import Slot, slot_name
+from engine.core.hardware.slots import Slot
 from engine.power import Pace, PowerDone, PowerFailed, PowerState
 from engine.power.certificates import Certificates
 from engine.power.gate import Gates, Limits
@@ -22,6 +22,7 @@ from engine.power.redfish import RedfishTarget
 from engine.power.redfish_line import Line
 from engine.power.redfish_session import RedfishSession
 from engine.power.snmp import SnmpAgent, SnmpTarget
+from engine.readers.redfish_slots import slot_name
 
 UUID = "4c4c4544-0001-1002-8003-b2c04f4d3432"
 QUICK = Pace(web_s=5.0, greet_s=5.0, poll_s=0.02, rest_s=0.0)

@@ -194,7 +194,7 @@ def test_sensors(tmp_path: Path) -> None:
     with Service(tmp_path, replies) as service:
         assert redfish(service.port).sensors() == SensorsRead(
             sensors=(
-                Sensor(name="CPU1", kind="Temperature", value=91.0, units="°C", states=("Critical",), ok=False),
+                Sensor(name="CPU1", kind="Temperature", value=91.0, units="°C", states=("Critical",), ok=False, health="failed"),
                 Sensor(name="Fan 1", kind="Fan", value=4200.0, units="RPM"),
                 Sensor(name="Inlet", kind="Temperature", value=21.5, units="°C"),
             ),

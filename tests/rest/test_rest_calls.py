@@ -156,7 +156,7 @@ def test_one_place_of_an_attribute_is_set_and_cleared(client: HttpClient, engine
     assert value() == {"Virtual": "On"}
     for code, call in {
         "no_place": lambda: client.set_attribute(NODE, "bios-wanted", 1, "/Virtual/Order"),
-        "bad_value": lambda: client.set_attribute(NODE, "bios-wanted", 5, "/Boot"),
+        "bad_value": lambda: client.set_attribute(NODE, "bios-wanted", [5], "/Boot"),
         "unknown_thing": lambda: client.set_attribute(NODE, "target-os", "debian-99"),
     }.items():
         with pytest.raises(Refusal) as error:
