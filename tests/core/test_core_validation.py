@@ -136,7 +136,11 @@ def test_a_role_without_tests_fails_with_its_reason() -> None:
 
 TEXT = st.text(min_size=1, max_size=20).filter(str.isprintable)
 TESTS = st.builds(
-    validation.Case, name=TEXT, result=st.sampled_from(validation.RESULTS), seconds=st.floats(0, 100), line=st.text(max_size=30).filter(str.isprintable)
+    validation.Case,
+    name=TEXT,
+    result=st.sampled_from(validation.RESULTS),
+    seconds=st.floats(0, 100),
+    line=st.text(max_size=30).filter(str.isprintable),
 )
 GROUPS = st.builds(validation.Group, name=TEXT, seconds=st.floats(0, 100), tests=st.lists(TESTS, max_size=3).map(tuple))
 COUNTS = st.integers(0, 1000)
