@@ -98,7 +98,7 @@ def test_a_stranger_changes_nothing(every_s: float, seeds: Sequence[int]) -> Non
         assert beside.after_s <= 2 * alone.after_s, f"seed {seed}: ready after {beside.after_s:.0f} s instead of {alone.after_s:.0f}"
         seen |= beside.notices
         sent += beside.sent
-    assert racks > len(seeds) / 2
+    assert racks > len(seeds) / 3, "too few racks come up alone to say anything"
     assert sent > 30 * len(seeds)
     assert "not_its_boot" in seen
 
@@ -114,5 +114,5 @@ def test_a_stranger_that_says_hello_first_is_found_out(seeds: Sequence[int]) -> 
             beside = course(seed, 5.0, first=True)
             assert beside is not None
             racks, welcome = racks + 1, welcome + len(beside.took)
-    assert racks > len(seeds) / 2
+    assert racks > len(seeds) / 3, "too few racks come up alone to say anything"
     assert welcome > len(seeds) / 4
