@@ -201,6 +201,7 @@ class HttpService:
             self._agents.release()
             guard.pre_shutdown()
             await guard.shutdown(2.0)
+            self._gate.senders.close()
             await self._packages.close()
             self._loop = None
             self._agents.close()

@@ -100,7 +100,7 @@ class BootCalls:
             raise Refusal(404, "no_image", "there is no such file of an image")
         address = self._gate.address(call)
         try:
-            response, whole = await send(call.request, image, self._gate.counters)
+            response, whole = await send(call.request, image, self._gate.senders)
         except FileNotFoundError:
             log.error("file %s of image %s is not at %s", file, name, image.path)
             raise Refusal(503, "image_missing", reasons.sentence(reasons.image_missing(image=name))) from None

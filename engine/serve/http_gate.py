@@ -24,10 +24,10 @@ from .backend import Backend
 from .bodies import BadBody, Body, parse
 from .http_answers import Answers, TooMany
 from .http_guard import Guard, Limits, peer_of
-from .http_images import Cut
 from .image_file import ImageFile
 from .rates import Rate, Rates
 from .routes import ROUTES, Route, Who, find
+from .senders import Cut, Senders
 from .standing import Standing
 
 OF_PEER = {Standing.STRANGER: Rate(128, 16.0), Standing.SEEN: Rate(512, 64.0)}
@@ -83,6 +83,7 @@ class Gate:
         self.limits = limits
         self.answers = answers
         self.counters = counters
+        self.senders = Senders(counters)
         self.handlers: dict[str, Handler] = {}
         self.guard: Guard | None = None
         self._rates = {standing: Rates[str](rate, PEERS) for standing, rate in OF_PEER.items()}

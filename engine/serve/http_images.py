@@ -1,35 +1,27 @@
-"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), by sendfile, with the file's SHA-256 as ETag.
+"""Image files by HTTP: whole or one range (RFC 9110 sections 13 and 14), with the file's SHA-256 as ETag. `senders` send the octets.
 
 No path of a request touches the file system: names are looked up in the catalogue, which answers with the path. The file must have the
 size in the catalogue, otherwise nothing of it is sent (`image_damaged`).
 
 * One range: 206. Several: the whole file, which RFC 9110 14.2 allows, and no loader asks for. Beyond the end: 416 with the size.
 * `If-None-Match` with the ETag: 304. `If-Range` with another ETag: the whole file, so that a download never joins two versions.
-* Sent in pieces of PIECE bytes, each with a deadline: a client that reads slower than PIECE / PIECE_S is cut off.
+* A client that reads slower than PIECE octets in PIECE_S seconds is cut off.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
-from collections import Counter
 from http import HTTPStatus
 from typing import Literal
 
 from aiohttp import web
 
 from .image_file import ImageFile
-
-PIECE = 2 * 1024 * 1024
-PIECE_S = 60.0
+from .senders import Cut, Senders
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
-
-
-class Cut(Exception):
-    """The client went away, or took too long, in the middle of a file."""
 
 
 def ranged(header: str, size: int) -> tuple[int, int] | Literal["beyond"] | None:
@@ -55,8 +47,8 @@ def names_tag(header: str, sha256: str) -> bool:
     return header.strip() == "*" or sha256 in _TAG.findall(header)
 
 
-async def send(request: web.BaseRequest, image: ImageFile, counters: Counter[str]) -> tuple[web.StreamResponse, bool]:
-    """Answers GET or HEAD. Returns the response, and whether the file was sent to its end. `counters` gets `octets`. Raises Cut, and
+async def send(request: web.BaseRequest, image: ImageFile, senders: Senders) -> tuple[web.StreamResponse, bool]:
+    """Answers GET or HEAD. Returns the response, and whether the file was sent to its end. Raises Cut, and
     OSError or ValueError for a file that differs from the catalogue, before anything was sent."""
     tag = f'"{image.sha256}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream", "Cache-Control": "no-cache"}
@@ -84,21 +76,10 @@ async def send(request: web.BaseRequest, image: ImageFile, counters: Counter[str
             if request.method == "HEAD":
                 await response.write_eof()
                 return response, False
-            at, end = first, first + count
-            while at < end:
-                transport = request.transport
-                if transport is None or transport.is_closing():
-                    raise Cut
-                piece = min(PIECE, end - at)
-                async with asyncio.timeout(PIECE_S):
-                    sent = await asyncio.get_running_loop().sendfile(transport, file, at, piece)
-                if not sent:
-                    raise Cut
-                counters["octets"] += sent
-                at += sent
+            await senders.send(request.transport, file, first, count)
             await response.write_eof()
-        except (TimeoutError, OSError, RuntimeError) as error:
-            # RuntimeError is the loop's word for a transport that is closing.
+        except (Cut, OSError, RuntimeError) as error:
+            # aiohttp raises RuntimeError if the client went away before the head was written.
             if request.transport is not None:
                 request.transport.abort()
             raise Cut from error

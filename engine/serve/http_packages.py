@@ -23,9 +23,11 @@ from aiohttp import web
 from ..definitions import Json
 from .http_gate import Call, Gate, Refusal
 from .http_guard import peer_of
-from .http_images import PIECE_S, Cut, send
+from .http_images import send
 from .image_file import ImageFile
 from .package_cache import Fetch, PackageCache, Unavailable
+from .sender_process import PIECE_S
+from .senders import Cut
 from .standing import Standing
 
 OPEN = 32
@@ -47,7 +49,7 @@ class PackageCalls:
     def __init__(self, gate: Gate, folder: Path | None, mirror: Path | None, upstream: Callable[[str, str], str | None]) -> None:
         proxy = gate.backend.package_proxy
         self._cache = PackageCache(folder, gate.counters, mirror=mirror, proxy=proxy) if folder is not None else None
-        self._counters = gate.counters
+        self._counters, self._senders = gate.counters, gate.senders
         self._upstream = upstream
         self._clients: dict[str, _Client] = {}
         self._standings, self._record = gate.backend.standings, gate.backend.record
@@ -123,7 +125,7 @@ class PackageCalls:
 
     async def _send(self, call: Call, url: str, path: Path, size: int) -> web.StreamResponse:
         try:
-            response, _ = await send(call.request, _as_image(url, path, size), self._counters)
+            response, _ = await send(call.request, _as_image(url, path, size), self._senders)
         except (OSError, ValueError) as error:  # it was removed just now
             raise Refusal(503, "packages_busy", "ask again") from error
         return response

@@ -32,7 +32,7 @@ def no_wheels(key: str, name: str) -> None:  # noqa: ARG001
 class WheelCalls:
     def __init__(self, gate: Gate, shelf: WheelShelf) -> None:
         self._shelf = shelf
-        self._standings, self._counters = gate.backend.standings, gate.counters
+        self._standings, self._senders = gate.backend.standings, gate.senders
         gate.handlers |= {"wheels": self.wheels}
 
     async def wheels(self, call: Call) -> web.StreamResponse:
@@ -44,7 +44,7 @@ class WheelCalls:
             raise Refusal(404, "no_wheel", "there is no such file of a build")
         path, size, sha256 = found
         try:
-            response, _ = await send(call.request, ImageFile(path=str(path), size=size, sha256=sha256, kind="installer"), self._counters)
+            response, _ = await send(call.request, ImageFile(path=str(path), size=size, sha256=sha256, kind="installer"), self._senders)
         except (OSError, ValueError) as error:  # it was removed just now
             raise Refusal(503, "wheels_busy", "ask again") from error
         return response
