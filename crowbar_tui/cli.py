@@ -51,6 +51,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "bundle": ("bundle",),
     "doctor": ("doctor",),
     "api": ("api",),
+    "halls": ("halls",),
     "shell": ("shell",),
 }
 """Module of `commands` -> the commands that it adds, in the order of the help."""

@@ -10,7 +10,9 @@ Not for two threads at once.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
 import time
 from pathlib import Path
@@ -28,6 +30,8 @@ PATIENCE_S = POWER_S + 10.0
 """Seconds. Longer than the engine takes for the slowest order."""
 
 
+ANSWER = 256 * 1024 * 1024
+"""Most octets of an answer. The nodes and roles of 16,000 machines have about 50 MB."""
 IDLE_S = 15.0
 """A connection that was idle for so many seconds is not used again, because the engine may be closing it (after 30 s)."""
 
@@ -91,6 +95,11 @@ class HttpClient:
     def close(self) -> None:
         self._connection.close()
 
+    def cut(self) -> None:
+        """From another thread: ends the request under way, however slowly its answer comes. It raises HttpApiError."""
+        with contextlib.suppress(OSError, AttributeError):  # it ends just now
+            self._connection.sock.shutdown(socket.SHUT_RDWR)
+
     def request(self, method: str, path: str, body: Json = None, query: dict[str, Any] | None = None) -> Any:
         """Any request. `path` is without `/api/v1`; `body` is plain data. An order is never sent a second time."""
         target = BASE + path + (f"?{urlencode(query)}" if query else "")
@@ -103,11 +112,14 @@ class HttpClient:
         try:
             self._connection.request(method, target, data, headers)
             response = self._connection.getresponse()
-            status, found = response.status, msgspec.json.decode(response.read())
+            data = response.read(ANSWER + 1)
+            if len(data) > ANSWER:
+                raise ValueError(f"its answer has more than {ANSWER} octets")
+            status, found = response.status, msgspec.json.decode(data)
             self._used = time.monotonic()
             if status != 200:
                 raise Refusal(status, msgspec.convert(found, Refused))
-        except (OSError, ValueError, http.client.HTTPException, msgspec.MsgspecError) as error:
+        except (OSError, ValueError, RecursionError, http.client.HTTPException, msgspec.MsgspecError) as error:
             self.close()
             what = str(error) or type(error).__name__
             if self._certified and isinstance(error, (http.client.RemoteDisconnected, ConnectionError, ssl.SSLError)):
