@@ -5,11 +5,15 @@ A rack that a test starts ends with the test's process at the latest, however th
 
 Temporary folders are in memory where there is room: an engine syncs each commit, and tests kill processes, not disks. Several workers begin
 with the longest files, so that no worker is left alone with one of them (xdist's `--no-loadscope-reorder` keeps this order).
+
+All collected tests stay until the end, in each worker. The garbage collector does not look at them: that took seconds of each worker's start,
+and half a second whenever a test brought it to look at everything.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import stat
@@ -82,6 +86,14 @@ if not os.environ.get("XDG_STATE_HOME", "").startswith(os.path.join(tempfile.get
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="crowbar-state-")
     atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 """Where `crowbar` notes which stores it opened: those of a test concern nobody else."""
+
+
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
