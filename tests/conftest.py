@@ -5,11 +5,15 @@ A rack that a test starts ends with the test's process at the latest, however th
 
 Temporary folders are in memory where there is room: an engine syncs each commit, and tests kill processes, not disks. Several workers begin
 with the longest files, so that no worker is left alone with one of them (xdist's `--no-loadscope-reorder` keeps this order).
+
+All collected tests stay until the end, in each worker. The garbage collector does not look at them: that took seconds of each worker's start,
+and half a second whenever a test brought it to look at everything.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import stat
@@ -37,30 +41,40 @@ IN_MEMORY = Path("/dev/shm")
 ROOM = 8 << 30
 """Bytes that must be free there, and in the memory of the machine."""
 LONGEST_FILES = (
+    "switches/test_switches_cli.py",
+    "console/test_console_aside.py",
     "faults/test_faults_bmc_roles.py",
     "catalog/test_catalog_generic.py",
+    "console/test_console_terminal.py",
     "e2e/test_e2e_refusals.py",
     "faults/test_faults_machines.py",
-    "join/test_join_real.py",
-    "e2e/test_e2e_rehearse.py",
-    "net/test_net_interface.py",
     "catalog/test_catalog_raid.py",
+    "e2e/test_e2e_rehearse.py",
+    "cli/test_cli_long_task.py",
+    "join/test_join_real.py",
+    "net/test_net_interface.py",
     "faults/test_faults_identity.py",
     "faults/test_faults_bmc.py",
     "faults/test_faults_scenario.py",
     "e2e/test_e2e_daemons.py",
     "abuse/test_abuse_become_root_by_the_engine.py",
     "abuse/test_abuse_get_a_shell_by_ssh.py",
+    "catalog/test_catalog_network.py",
+    "catalog/test_catalog_site.py",
+    "catalog/test_catalog_hardware.py",
     "e2e/test_e2e_barclamp.py",
     "e2e/test_e2e_crash.py",
     "abuse/test_abuse_crowd_out_new_machines.py",
     "sim/test_sim_roles.py",
-    "sim/test_sim_catches.py",
     "sim/test_sim.py",
-    "switches/test_switches_cli.py",
-    "catalog/test_catalog_network.py",
+    "core/test_core_transitions.py",
+    "console/test_console_setup.py",
     "catalog/test_catalog_broken.py",
+    "catalog/test_catalog_disks.py",
+    "catalog/test_catalog_discovery.py",
+    "console/test_console_past_terminal.py",
     "core/test_core_properties.py",
+    "abuse/test_abuse_command_the_engine_by_http.py",
     "abuse/test_abuse_flood.py",
     "abuse/test_abuse_fill_the_http_server.py",
     "abuse/test_abuse_ipmi.py",
@@ -73,7 +87,6 @@ LONGEST_FILES = (
     "rehearsal/test_rehearsal_rack.py",
     "store/test_store_second_process.py",
     "core/test_core_twins.py",
-    "console/test_console_aside.py",
 )
 """The longest first, by what they took on a machine with two cores. A file that is missing here only starts later."""
 
@@ -82,6 +95,14 @@ if not os.environ.get("XDG_STATE_HOME", "").startswith(os.path.join(tempfile.get
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="crowbar-state-")
     atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 """Where `crowbar` notes which stores it opened: those of a test concern nobody else."""
+
+
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -36,7 +36,8 @@ __all__ = [
     "start",
 ]
 
-START_S = 30.0
+START_S = 120.0
+"""A busy machine needs a minute to start one. A process that cannot start the rack ends, and that is seen at once."""
 
 
 class RackError(Exception):

@@ -163,12 +163,12 @@ def test_a_log_that_is_followed_shows_marks_and_controls(store: Path, log: Path)
                 file.write(octets[i : i + 1])
             wait_for(lambda: shows("new "))
             file.write(b"then\n")
-        wait_for(lambda: shows("begun"))
+        wait_for(lambda: shows("then"))
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
-        if process.poll() is None:
-            process.kill()
+        process.kill()
+        process.wait()
     text = said.read_text(encoding="utf-8")
     assert not obeyed(text)
     assert text.splitlines() == ["old red?2J??evil???", "new red?2J??evil???", "begun ?then"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from disk_folder import Sysfs
 
 from engine.parts import Parts
 from engine.racks.qemu.smbios import host_interface
@@ -128,7 +129,7 @@ def test_a_disk_that_cannot_be_looked_at_is_not_blank(machine: Any) -> None:
 def test_signatures(machine: Any, tool: str, script: str, signature: str) -> None:
     server(machine)
     machine.tool(tool, script)
-    assert {disk["signature"] for disk in machine.run("inventory").gives["disks"]} == {signature}
+    assert {disk["signature"] for disk in Sysfs(machine).listed()["disks"]} == {signature}
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_without_a_tool_a_disk_is_blank_whose_ends_are_zeros(machine: Any, at: i
     disk[at] = 0x55
     (machine.root / "dev/sda").write_bytes(disk)
     machine.tool("blkid", "exit 1")
-    told = {disk["name"]: disk["signature"] for disk in machine.run("inventory").gives["disks"]}
+    told = {disk["name"]: disk["signature"] for disk in Sysfs(machine).listed()["disks"]}
     assert told["sda"] == signature
 
 
@@ -156,28 +157,28 @@ def test_partitions_in_sysfs_are_a_signature(machine: Any) -> None:
 INFINIBAND = "80:00:02:08:fe:80:00:00:00:00:00:00:f4:52:14:03:00:7b:cb:a1"
 
 
-@pytest.mark.parametrize(
-    ("address", "kind", "expected"),
-    [
-        (INFINIBAND, 32, "infiniband"),
-        (INFINIBAND.upper(), 32, "infiniband"),
-        (INFINIBAND[:47], 32, "infiniband"),
-        ("01:02:03:04:05:06:07:08", 24, "other"),
-        ("52:54:00:00:00:07", 65534, "other"),
-        ("52:54:00:00:00:07", 1, None),
-        ("00:00:00:00:00:00", 1, ""),
-        ("", 65534, ""),
-        ("none", 1, ""),
-    ],
-)
-def test_a_port_that_is_no_ethernet_is_kept_and_typed(machine: Any, address: str, kind: int, expected: str | None) -> None:
-    """`None`: Ethernet, without a type; empty: not listed."""
+PORTS = {
+    "ib0": (INFINIBAND, 32, "infiniband"),
+    "ib1": (INFINIBAND.upper(), 32, "infiniband"),
+    "ib2": (INFINIBAND[:47], 32, "infiniband"),
+    "ib3": ("01:02:03:04:05:06:07:08", 24, "other"),
+    "ib4": ("52:54:00:00:00:07", 65534, "other"),
+    "ib5": ("52:54:00:00:00:08", 1, None),
+    "ib6": ("00:00:00:00:00:00", 1, ""),
+    "ib7": ("", 65534, ""),
+    "ib8": ("none", 1, ""),
+}
+"""Name -> address, type of the kernel, type that is told. `None`: Ethernet, without a type; empty: the port is not listed."""
+
+
+def test_a_port_that_is_no_ethernet_is_kept_and_typed(machine: Any) -> None:
     server(machine)
-    machine.write("sys/class/net/ib0/address", address + "\n")
-    machine.write("sys/class/net/ib0/type", f"{kind}\n")
-    machine.link("sys/class/net/ib0/device", "../../../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.1")
-    found = [n for n in machine.run("inventory").gives["nics"] if n["name"] == "ib0"]
-    assert [(n["mac"], n.get("type")) for n in found] == ([] if expected == "" else [(address.lower(), expected)])
+    for name, (address, kind, _) in PORTS.items():
+        machine.write(f"sys/class/net/{name}/address", address + "\n")
+        machine.write(f"sys/class/net/{name}/type", f"{kind}\n")
+        machine.link(f"sys/class/net/{name}/device", "../../../devices/pci0000:3a/0000:3a:00.0/0000:3b:00.1")
+    found = {n["name"]: (n["mac"], n.get("type")) for n in machine.run("inventory").gives["nics"] if n["name"] in PORTS}
+    assert found == {name: (address.lower(), told) for name, (address, _, told) in PORTS.items() if told != ""}
 
 
 HARDLY = digest(Parts(boot_mode="bios"))

@@ -25,6 +25,7 @@ PARTS = ("--without", "packages", "--without", "wheels")
 
 
 def shelf(store: Path, octets: int) -> None:
+    digest = hashlib.sha256(bytes(octets)).hexdigest()
     for name in ("loader", "sledgehammer", "debian-12"):
         folder = store / "images" / name
         folder.mkdir(parents=True)
@@ -32,15 +33,15 @@ def shelf(store: Path, octets: int) -> None:
         for file in shipped().images[name].files.values():
             with (folder / file).open("wb") as out:
                 out.truncate(octets)
-            digest = hashlib.sha256(bytes(octets)).hexdigest()
             lines.append(f"{digest}  {file}\n")
         (folder / "SHA256SUMS").write_text("".join(lines))
 
 
 def crowbar(store: Path, *words: object, **more: Any) -> subprocess.Popen[bytes]:
-    """The process comes last on a busy machine: else it may be done before the test, which saw it begin, can cancel it."""
+    """The process comes after the tests on a busy machine: else it may be done before the test, which saw it begin, can cancel it. It still
+    has seconds of work then, so it need not come last: it would get no time at all beside other tests."""
     environment = {k: v for k, v in os.environ.items() if k != "CROWBAR_IMAGES"} | {"PYTHONPATH": str(ROOT)}
-    command = ["nice", "-n", "19", sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), *map(str, words)]
+    command = ["nice", "-n", "5", sys.executable, "-m", "crowbar_tui.cli", "--store", str(store), *map(str, words)]
     return subprocess.Popen(command, env=environment, **more)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 
 needs_tmux = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is missing")
 ROOT = Path(__file__).parents[2]
-CROWBAR = ROOT / ".venv" / "bin" / "crowbar"
+CROWBAR = Path(sys.executable).with_name("crowbar")
+"""Of the environment that runs the tests, which `make newest` has in another folder."""
 
 
 class Terminal:

@@ -20,7 +20,7 @@ from engine.api.views import Attached, AttachError
 __all__ = ["store"]
 
 
-@pytest.fixture(params=["sh", "bash"])
+@pytest.fixture(params=["sh", pytest.param("bash", marks=pytest.mark.long)])
 def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
     one = Terminal(tmp_path)
     if request.param == "bash":

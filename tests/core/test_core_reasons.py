@@ -56,7 +56,8 @@ def test_no_list_of_reasons_says_who_must_act() -> None:
     found = []
     for folder in ("engine", "crowbar_tui"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = path.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(text)) if sum(word in text for word in words) >= 3 else ():
                 told: set[str] = set()
                 if isinstance(node, ast.Tuple | ast.List | ast.Set):
                     told = {one.value for one in node.elts if isinstance(one, ast.Constant) and isinstance(one.value, str)}

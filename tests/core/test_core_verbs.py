@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -22,10 +22,13 @@ SHOWN = ("engine", "crowbar_tui", "barclamps", "images")
 NAMES = {verb.name for verb in verbs.VERBS}
 
 
-def files() -> Iterator[tuple[str, ast.Module]]:
+def files(words: Iterable[str]) -> Iterator[tuple[str, ast.Module]]:
+    """Name and syntax of each file in which three of these words are."""
     for folder in SHOWN:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            if sum(word in text for word in words) >= 3:
+                yield str(path.relative_to(ROOT)), ast.parse(text)
 
 
 def lists(tree: ast.Module) -> Iterator[tuple[int, set[str]]]:
@@ -49,13 +52,13 @@ def lists(tree: ast.Module) -> Iterator[tuple[int, set[str]]]:
 
 def test_no_second_list_of_verbs() -> None:
     assert [
-        f"{where}:{line} {sorted(words & NAMES)}" for where, tree in files() for line, words in lists(tree) if len(words & NAMES) >= 3
+        f"{where}:{line} {sorted(words & NAMES)}" for where, tree in files(NAMES) for line, words in lists(tree) if len(words & NAMES) >= 3
     ] == []
 
 
 def test_no_second_list_of_jigs() -> None:
     """The engine makes the adapters, so it names them; each of them is a jig of the table."""
-    found = {where: words for where, tree in files() for _, words in lists(tree) if len(words & JIGS.keys()) >= 3}
+    found = {where: words for where, tree in files(JIGS) for _, words in lists(tree) if len(words & JIGS.keys()) >= 3}
     assert list(found) == ["engine/runtime/adapters.py"]
     assert found["engine/runtime/adapters.py"] <= JIGS.keys()
 

@@ -177,6 +177,7 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
         wait(lambda: not running(pid) and not running(keeper), "the daemon outlives its owner")
     finally:
         owner.kill()
+        owner.wait()
         daemon.call("down", "d")
 
 
@@ -206,8 +207,9 @@ def test_the_next_owner_takes_over_what_still_runs(tmp_path: Path, verb: str) ->
         second.wait()
         wait(lambda: not running(pid) and not running(int(taken.split()[0])), "the daemon outlives its second owner")
     finally:
-        first.kill()
-        second.kill()
+        for one in (first, second):
+            one.kill()
+            one.wait()
         daemon.call("down", "d")
 
 
@@ -234,6 +236,7 @@ def test_it_ends_with_its_owner_though_its_folder_is_gone(tmp_path: Path) -> Non
         wait(lambda: not running(pid) and not running(keeper), "the daemon outlives its owner")
     finally:
         owner.kill()
+        owner.wait()
 
 
 def has_tail(keeper: int) -> bool:

@@ -19,7 +19,7 @@ from .faults import EFFECTS, KINDS
 from .faults import TWINS as TWINS_OF
 from .run import BASE, many, one, told
 
-FEW, COUNT, THOUSAND = 80, 400, 1000
+FEW, COUNT, THOUSAND = 40, 400, 1000
 """In `make test`, in CI, and in the slow suite."""
 SLOW = int(os.environ.get("CROWBAR_SIM_COUNT", "100000"))
 FRESH = bool(os.environ.get("CROWBAR_SIM_FRESH"))

@@ -90,7 +90,9 @@ class CliServer:
         transport.add_server_key(self._key)
         with suppress(paramiko.SSHException, EOFError, OSError):
             transport.start_server(server=_Gate(self._user, self._password))
-            channel = transport.accept(20)
+            channel = None
+            while channel is None and transport.is_active() and not self._closed.is_set():
+                channel = transport.accept(0.1)  # does not end by itself when the client is gone
             if channel is not None:
                 self._talk(channel)
         transport.close()

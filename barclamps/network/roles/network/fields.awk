@@ -1,5 +1,7 @@
 # Reads the lines of `layout` for the writers: sets `kind` and `f[KEY]`, and calls `interface()` for each line and `last()` at the end.
 # A writer prints files: a line ">MODE PATH", then the content.
+#
+# Trap: gawk 5.2.1 (Debian 12) may free an element twice that is passed to a function before it was ever set. `f[KEY] ""` passes a text.
 
 function has(key) { return f[key] != "" }
 function file(path, mode) { print ">" (mode == "" ? "644" : mode) " " path }

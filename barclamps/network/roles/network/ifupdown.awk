@@ -8,7 +8,7 @@ function made(text) { before("[ -e /sys/class/net/" f["name"] " ] || ip link add
 function interface(   n, k, j, first) {
     n = f["name"]
     print "auto " n
-    k = items(f["addresses"])
+    k = items(f["addresses"] "")
     print "iface " n " inet " (k ? "static" : "manual")
     if (kind == "bond") {
         made(n " address " f["mac"] " type bond mode " f["mode"] " miimon " f["miimon"] \
@@ -31,14 +31,14 @@ function interface(   n, k, j, first) {
     for (j = 1; j <= k; j++) {
         if (j > 1) print "iface " n " inet static"
         print "    address " item[j]
-        if (j == 1) gateways(f["routes"], "inet")
-        items(f["addresses"])
+        if (j == 1) gateways(f["routes"] "", "inet")
+        items(f["addresses"] "")
     }
-    k = items(f["addresses6"])
+    k = items(f["addresses6"] "")
     for (j = 1; j <= k; j++) {
         print "iface " n " inet6 static\n    address " item[j] "\n    accept_ra 0"
-        if (j == 1) gateways(f["routes6"], "inet6")
-        items(f["addresses6"])
+        if (j == 1) gateways(f["routes6"] "", "inet6")
+        items(f["addresses6"] "")
     }
 }
 # interfaces(5) allows one gateway; another one is a route with its metric.

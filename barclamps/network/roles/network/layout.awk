@@ -5,6 +5,7 @@
 #   addresses=.. routes=ROUTER@METRIC,.. addresses6=.. routes6=..
 # Several networks may share a port or a bond. The result does not depend on their order, nor on which of them came first.
 # Networks that contradict each other: exit 3, with a line that says how.
+# Trap: see fields.awk for the `""` behind elements that are passed on.
 
 function bad(why) {
     print "network: " why >"/dev/stderr"
@@ -60,7 +61,7 @@ END {
                 begin("port", port[list[i]])
                 macof[port[list[i]]] = list[i]
                 masters[port[list[i]]] = b
-                members[b] = more(members[b], list[i])
+                members[b] = more(members[b] "", list[i])
             }
             if (net[r, "bond"] != "") {
                 macof[b] = list[1]
@@ -82,7 +83,7 @@ END {
             begin("vlan", top)
             ids[top] = net[r, "vlan"]
             unders[top] = base
-            vlans[base] = more(vlans[base], top)
+            vlans[base] = more(vlans[base] "", top)
             larger(top, net[r, "mtu"])
         }
         if (net[r, "bridge"] != "") {
@@ -100,12 +101,12 @@ END {
     for (r = 1; r <= n; r++) if (r in tops) {
         top = tops[r]
         if (top in masters) top = masters[top]
-        on[top] = more(on[top], net[r, "name"])
-        addresses[top] = more(addresses[top], net[r, "address"])
+        on[top] = more(on[top] "", net[r, "name"])
+        addresses[top] = more(addresses[top] "", net[r, "address"])
         metric = net[r, "preference"] + 0 ? "@" net[r, "preference"] : "@"
-        if (net[r, "router"] != "") routes[top] = more(routes[top], net[r, "router"] metric)
-        if (net[r, "address6"] != "") addresses6[top] = more(addresses6[top], net[r, "address6"])
-        if (net[r, "router6"] != "") routes6[top] = more(routes6[top], net[r, "router6"] metric)
+        if (net[r, "router"] != "") routes[top] = more(routes[top] "", net[r, "router"] metric)
+        if (net[r, "address6"] != "") addresses6[top] = more(addresses6[top] "", net[r, "address6"])
+        if (net[r, "router6"] != "") routes6[top] = more(routes6[top] "", net[r, "router6"] metric)
     }
     split("port bond vlan bridge", order, " ")
     for (o = 1; o <= 4; o++) for (i = 1; i <= count[order[o]]; i++) {

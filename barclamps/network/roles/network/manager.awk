@@ -22,8 +22,8 @@ function interface(   n, types, k, j, m, i) {
     if (kind == "vlan") print "[vlan]\nid=" f["id"] "\nparent=" f["under"]
     if (kind == "bridge") print "[bridge]\nstp=false"
     if (has("bond") || has("bridge")) return
-    family("[ipv4]", f["addresses"], f["routes"], "disabled", "0.0.0.0/0")
-    family("[ipv6]", f["addresses6"], f["routes6"], has("addresses") ? "auto" : "disabled", "::/0")
+    family("[ipv4]", f["addresses"] "", f["routes"] "", "disabled", "0.0.0.0/0")
+    family("[ipv6]", f["addresses6"] "", f["routes6"] "", has("addresses") ? "auto" : "disabled", "::/0")
 }
 function family(head, list, via, none, all,   k, j) {
     print head

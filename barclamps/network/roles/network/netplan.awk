@@ -33,8 +33,8 @@ function interface(   n, k, j, out) {
     if (k != "") say("addresses: " quoted(k))
     else say("link-local: []")
     if (k == "" || has("addresses6")) say("accept-ra: false")
-    out = routes(f["routes"], "0.0.0.0/0", "")
-    out = routes(f["routes6"], "::/0", out)
+    out = routes(f["routes"] "", "0.0.0.0/0", "")
+    out = routes(f["routes6"] "", "::/0", out)
     if (out != "") say("routes: [" out "]")
 }
 function routes(list, all, out,   k, j) {

@@ -24,11 +24,11 @@ function interface(   n, k, j) {
     print "[Network]"
     if (has("bond")) print "Bond=" f["bond"]
     if (has("bridge")) print "Bridge=" f["bridge"]
-    k = items(f["vlans"])
+    k = items(f["vlans"] "")
     for (j = 1; j <= k; j++) print "VLAN=" item[j]
-    k = items(f["addresses"])
+    k = items(f["addresses"] "")
     for (j = 1; j <= k; j++) print "Address=" item[j]
-    k = items(f["addresses6"])
+    k = items(f["addresses6"] "")
     for (j = 1; j <= k; j++) print "Address=" item[j]
     if (!has("addresses") && !k) print "LinkLocalAddressing=no"
     if (!has("addresses") || k) print "IPv6AcceptRA=no"
