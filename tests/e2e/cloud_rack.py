@@ -12,6 +12,7 @@ from crowbar_process import PATIENCE_S, stop_rack, wait_until
 
 from engine.api.rehearsals import beside, plan_path, rehearsed
 from engine.core.operator.verbs import Verb
+from engine.core.roles.annealer import blockers
 from engine.core.roles.derive import done
 from engine.effects import Accept
 from engine.events import Operate
@@ -41,6 +42,11 @@ class Cloud:
         """By the short name of the node."""
         found = next((one for one in self.here.engine.world.nodes.values() if one.name.split(".")[0] == node), None)
         return None if found is None else self.here.engine.world.node_roles.get((found.id, role))
+
+    def reasons(self, node: str, role: str) -> set[str]:
+        """Codes of what a role waits for."""
+        found = self.role(node, role)
+        return {one.code for one in blockers(self.here.engine.world, found)} if found is not None else set()
 
     def node(self, name: str) -> Node:
         return next(one for one in self.here.engine.world.nodes.values() if one.name.split(".")[0] == name)

@@ -1,4 +1,5 @@
-"""Nodes of a simulated cloud that come and go while it serves: a storage node is replaced, and keeps no object from its users."""
+"""Nodes of a simulated cloud that come and go while it serves: a storage node is replaced and no object is lost; a compute node leaves Nova and
+comes back."""
 
 from __future__ import annotations
 
@@ -20,13 +21,14 @@ from engine.core.roles.stages import wanted_stage
 from engine.definitions import Catalog
 from engine.files import plan_file
 from engine.files.catalog import shipped
-from engine.model import Kind, Node
+from engine.model import Kind, Node, State
 from engine.plan import Plan
+from engine.reasons import sentence
 from engine.rehearsal import session
 
 OBJECTS = 200
 LOOK_S = 2.0
-PROXY, OBJECT_SERVER = 8080, 6200
+PROXY, OBJECT_SERVER, NOVA = 8080, 6200, 8774
 STORES = ("storage-13", "storage-14", "storage-15")
 
 
@@ -124,3 +126,47 @@ def test_a_storage_node_is_replaced_while_the_cloud_serves_and_no_object_is_lost
         assert copies(here) == dict.fromkeys(contents, 3), "the new node has what the old one had"
         found = {name: here.http("GET", "control-10", PROXY, f"/v1/{name}") for name in contents}
         assert found == {name: (200, data) for name, data in contents.items()}
+
+
+def known(here: Cloud) -> dict[str, tuple[str, str]]:
+    """Nova's compute services: host -> status and state."""
+    status, text = here.http("GET", "control-10", NOVA, "/services")
+    assert status == 200
+    return {one["host"]: (one["status"], one["state"]) for one in json.loads(text)}
+
+
+@pytest.mark.long
+def test_a_compute_node_is_taken_away_and_given_back(store: Path) -> None:
+    both = {"compute-11": ("enabled", "up"), "compute-12": ("enabled", "up")}
+    with cloud(store) as here:
+        here.ready()
+        assert known(here) == both
+        assert here.here.rack is not None
+
+        # Away: its power first. Nova forgets it, and the rest of the cloud is as it was.
+        machine = here.machine("compute-11")
+        here.here.rack.off(machine)
+        here.order(verbs.DELETE, here.node("compute-11"))
+        here.until(lambda: list(known(here)) == ["compute-12"] and here.done("nova-hosts", "control-10"))
+        assert here.done("ready", "control-10", "compute-12")
+
+        # Back: the same machine is discovered, and its place gives it the same name. Its disk holds a system, so a person approves the wipe.
+        here.here.rack.press(machine)
+        here.until(lambda: "approval" in here.reasons("compute-11", "raid-configure"))
+        here.order(verbs.APPROVE, here.node("compute-11"))
+        here.until(lambda: here.state("compute-11", "ready") is not None and here.done("ready", "compute-11"))
+        here.until(lambda: known(here) == both and here.done("nova-hosts", "control-10"))
+        here.ready()
+
+        # Away while it runs: nothing new comes to it, and the role says what a person has to do.
+        machine = here.machine("compute-12")
+        here.order(verbs.DELETE, here.node("compute-12"))
+        here.until(lambda: here.state("control-10", "nova-hosts") is State.ERROR)
+        assert known(here)["compute-12"] == ("disabled", "up")
+        role = here.role("control-10", "nova-hosts")
+        assert role is not None
+        assert role.failure is not None
+        assert "power the machine off, and retry nova-hosts" in sentence(role.failure)
+        here.here.rack.off(machine)
+        here.order(verbs.RETRY, here.node("control-10"))
+        here.until(lambda: list(known(here)) == ["compute-11"] and here.done("ready", "control-10"))
