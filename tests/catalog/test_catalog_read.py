@@ -31,7 +31,7 @@ def whole() -> Catalog:
 CLOUD = frozenset(
     (
         "openstack-database openstack-messages openstack-cache openstack-front keystone glance placement "
-        "nova-controller nova-compute neutron-server neutron-compute cinder cinder-volume horizon swift-storage swift-rings "
+        "nova-controller nova-compute nova-hosts neutron-server neutron-compute cinder cinder-volume horizon swift-storage swift-rings "
         "swift-servers swift-proxy retriever tempest"
     ).split()
 )

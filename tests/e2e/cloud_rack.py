@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 from crowbar_process import PATIENCE_S, stop_rack, wait_until
 
 from engine.api.rehearsals import beside, plan_path, rehearsed
+from engine.core.operator.verbs import Verb
+from engine.core.roles.annealer import blockers
+from engine.core.roles.derive import done
+from engine.effects import Accept
+from engine.events import Operate
 from engine.files import plan_file
 from engine.files.catalog import shipped
 from engine.model import Kind, Node, NodeRole, State
@@ -17,6 +23,7 @@ from engine.plan import Plan
 from engine.rehearsal.session import Rehearsal
 from engine.store.store import Store
 from engine.views.summary import settled
+from engine.wire.reach import Reach
 
 SEED = 1
 DONE = ("active", "skipped")
@@ -36,6 +43,11 @@ class Cloud:
         found = next((one for one in self.here.engine.world.nodes.values() if one.name.split(".")[0] == node), None)
         return None if found is None else self.here.engine.world.node_roles.get((found.id, role))
 
+    def reasons(self, node: str, role: str) -> set[str]:
+        """Codes of what a role waits for."""
+        found = self.role(node, role)
+        return {one.code for one in blockers(self.here.engine.world, found)} if found is not None else set()
+
     def node(self, name: str) -> Node:
         return next(one for one in self.here.engine.world.nodes.values() if one.name.split(".")[0] == name)
 
@@ -45,12 +57,38 @@ class Cloud:
 
     def machine(self, node: str) -> str:
         """The rack's name of a node's machine."""
+        return self.machine_of(self.node(node))
+
+    def machine_of(self, node: Node) -> str:
         assert self.here.rack is not None
-        serial = self.node(node).serial
+        serial = node.serial
         return str(next(one["name"] for one in self.here.rack.machines() if one["serial"] == serial))
 
     def until(self, so: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         wait_until(so, lambda: "\n".join(self._waits()), timeout_s)
+
+    def order(self, verb: Verb, node: Node, value: str = "") -> None:
+        """An operator's verb, which the engine accepts."""
+        said = self.here.engine.ask(Operate(request=None, who="test", verb=verb.name, node=node.id, value=value or None))
+        assert isinstance(said, Accept), said
+
+    def http(self, verb: str, node: str, port: int, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """What a service of that node answers: status and body. Status 0: nothing answers."""
+        found = self.node(node).address
+        link = HTTPConnection(*Reach(self.here.spec.lane)(found, port), timeout=60)
+        try:
+            link.request(verb, path, body)
+            said = link.getresponse()
+            return said.status, said.read()
+        except OSError:
+            return 0, b""
+        finally:
+            link.close()
+
+    def done(self, role: str, *nodes: str) -> bool:
+        """True if the role is done on these nodes."""
+        found = [self.role(node, role) for node in nodes]
+        return all(one is not None and done(self.here.engine.world, one) for one in found)
 
     def ready(self) -> None:
         self.until(lambda: settled(self.here.engine.world, self.nodes) == "ready")
@@ -62,11 +100,12 @@ class Cloud:
 
 
 @contextmanager
-def cloud(store: Path, name: str = "openstack-six", nodes: int = 6, speed: float | str = "max", leave: bool = False) -> Iterator[Cloud]:
-    """`leave`: the rack runs on afterwards."""
-    plan = plan_of(name)
+def cloud(
+    store: Path, name: str = "openstack-six", nodes: int = 6, speed: float | str = "max", leave: bool = False, plan: Plan | None = None
+) -> Iterator[Cloud]:
+    """`leave`: the rack runs on afterwards. `plan`: another one than that of the name."""
     sizes: dict[str, Any] = beside(plan_path(Path(name))).sizes()
-    here = Rehearsal(store, plan, nodes, SEED, speed, "test", network="loopback", machines={"machines": sizes})
+    here = Rehearsal(store, plan or plan_of(name), nodes, SEED, speed, "test", network="loopback", machines={"machines": sizes})
     with here:
         here.leave = leave
         try:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from cloud_rack import attempts, cloud, out_of_order, revisions, servers
-from crowbar_process import crowbar, here, saved_machines
+from crowbar_process import Ended, crowbar, here, saved_machines
+
+from engine.model import NodeRole
+from engine.store.store import Store
+from engine.views.steps import STEPS
 
 ORDER = [
     ("openstack-database", "keystone"),
@@ -18,6 +23,8 @@ ORDER = [
     ("placement", "nova-controller"),
     ("openstack-messages", "nova-controller"),
     ("nova-controller", "nova-compute"),
+    ("nova-controller", "nova-hosts"),
+    ("neutron-server", "nova-hosts"),
     ("swift-storage", "swift-rings"),
     ("swift-rings", "swift-servers"),
     ("swift-servers", "swift-proxy"),
@@ -35,6 +42,34 @@ def test_a_shipped_cloud_becomes_validated(store: Path, name: str, nodes: int) -
     assert out_of_order(store, ORDER) == []
     states = [row for row in here(store, "deployment", "list", "--json").lines if row.get("name") == "cloud"]
     assert [row["state"] for row in states] == ["validated"]
+    tells_what_took_how_long(store, run, nodes)
+
+
+def tells_what_took_how_long(store: Path, run: Ended, nodes: int) -> None:
+    """The summary has each step of the original's list, the timeline a life of each machine, and its path leads to the proofs."""
+    found = run.summary["steps"]
+    assert list(found) == list(STEPS)
+    with Store.read(store) as reader:
+        roles = [one for one in reader.load()["node_roles"].values() if isinstance(one, NodeRole)]
+    for step, names in (("os", ["os-install"]), ("topology", ["lldp"]), ("application", ["retriever"]), ("validation", ["tempest"])):
+        times = [(one.started, one.ended) for one in roles if one.role in names]
+        assert found[step] == pytest.approx(max(end for _, end in times) - min(begin for begin, _ in times), abs=0.2), step
+    ran = [one for one in roles if 0 < one.started <= one.ended]
+    whole = max(one.ended for one in ran) - min(one.started for one in ran)
+    assert max(found.values()) <= whole + 0.1
+
+    *path, sums = here(store, "timeline", "--path", "--json").lines
+    assert sums["roles"] == len(ran)
+    assert sums["total"] == pytest.approx(sum(one.ended - one.started for one in ran), abs=0.1)
+    assert sums["busy"] <= sums["seconds"] <= whole + 0.1
+    assert path[-1]["role"] in ("tempest", "retriever", "ready")
+    assert {"os-install"} < {one["role"] for one in path}
+
+    picture = store.with_name("bring-up.svg")
+    assert here(store, "timeline", "--svg", str(picture)).code == 0
+    text = "".join(ElementTree.parse(picture).getroot().itertext())
+    assert all(one.name.split(".")[0] in text for one in servers(store))
+    assert len(servers(store)) == nodes
 
 
 def test_a_second_replay_changes_nothing(store: Path) -> None:

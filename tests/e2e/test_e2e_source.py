@@ -77,3 +77,41 @@ def test_a_revision_that_is_not_there_is_said_on_the_admin_node(store: Path, tmp
     assert rows["gunicorn-wheels"]["state"] == "error"
     said = f"gunicorn-wheels did not find a revision: {upstream.url} v9: there is no such tag, branch or commit"
     assert said in str(rows["gunicorn-wheels"])
+
+
+CLOUD = """\
+crowbar: 1
+site: {name: r07, domain: r07.example.net, trust: network, admin: {address: 192.168.124.10}}
+approve: {wipe: all}
+networks:
+  admin:
+    subnet: 192.168.124.0/24
+    ranges: {dhcp: 192.168.124.21-192.168.124.80, host: 192.168.124.81-192.168.124.160}
+rules:
+  - {match: {}, group: control, name: "control-{serial}"}
+deployments:
+  cloud:
+    parent: system
+    attributes: {target-os: debian-13, source-index: "", keystone-requirements: [], keystone-source: SOURCE}
+    roles: {openstack-database: all, openstack-cache: all, openstack-front: all, keystone: all, ready: all}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not apart_is_possible(), reason="git is missing, or this system allows no namespaces")
+def test_keystone_of_a_cloud_comes_from_source_and_from_packages_again(store: Path, tmp_path: Path) -> None:
+    upstream = Upstream(tmp_path / "upstream")
+    commit = upstream.release("1.0", evil__py='NAME, PROGRAM = "keystone", "keystone-manage"\n')
+    said: list[str] = []
+    for source in (f"{{repository: {upstream.url!r}, revision: v1.0}}", "{}"):
+        (tmp_path / "plan.yml").write_text(CLOUD.replace("SOURCE", source))
+        words = ("rehearse", "--nodes", "1", "--plan", str(tmp_path / "plan.yml"), "--headless", "--speed", "max", "--json")
+        done = crowbar(store, *words)
+        assert done.code == 0, done
+        rows = {row["role"]: row for row in crowbar(store, "roles", "--json").lines if "role" in row}
+        assert rows["keystone"]["state"] == rows["keystone-wheels"]["state"] == "active"
+        said += [
+            line for line in crowbar(store, "log", rows["keystone"]["node"], "keystone").out.splitlines() if line.startswith("keystone: ")
+        ]
+    assert said == ["keystone: 1.0", "keystone: from packages"]
+    assert commit in crowbar(store, "explain", "admin", "keystone-wheels").out

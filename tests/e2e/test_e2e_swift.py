@@ -77,4 +77,5 @@ def test_storage_then_rings_then_servers(store: Path, tmp_path: Path) -> None:
             last[role] = number
         for role in re.findall(r"(swift-\w+)(?: on \S+)? transition", line):
             first.setdefault(role, number)
-    assert last["swift-storage"] < first["swift-rings"] < first["swift-servers"] < first["swift-proxy"]
+    # One row of the journal may end the last of one role and begin the next.
+    assert last["swift-storage"] <= first["swift-rings"] < first["swift-servers"] < first["swift-proxy"]

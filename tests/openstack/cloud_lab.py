@@ -61,9 +61,10 @@ class Done:
 
 
 class CloudLab:
-    """`values`: attribute -> value for every role. Secrets that the engine would make have one each."""
+    """`values`: attribute -> value for every role. Secrets that the engine would make have one each. `tree`: what nodes are an overlay of,
+    if not of the image."""
 
-    def __init__(self, folder: Path, values: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, values: Mapping[str, Any], tree: Path | None = None) -> None:
         self.folder = folder
         self.catalog: Catalog = shipped()
         self.values = {"cloud-profile": "rehearsal", **values}
@@ -78,7 +79,7 @@ class CloudLab:
         _call("ip", "netns", "add", self.net)
         self._end.callback(_call, "ip", "netns", "del", self.net)
         _call("ip", "-n", self.net, "link", "set", "lo", "up")
-        self.tree = _tree() or self._mounted()
+        self.tree = tree or _tree() or self._mounted()
 
     def _mounted(self) -> Path:
         image = _image()
@@ -97,10 +98,13 @@ class CloudLab:
 
     def node(self, name: str, address: str, *roles: str) -> CloudNode:
         """A running node. `roles`: those that the plan gives it."""
+        return self.keep(CloudNode(self, name, address), *roles)
+
+    def keep(self, node: CloudNode, *roles: str) -> CloudNode:
         for role in roles:
-            self.placed.setdefault(role, []).append(name)
-        self.nodes[name] = CloudNode(self, name, address)
-        return self.nodes[name]
+            self.placed.setdefault(role, []).append(node.name)
+        self.nodes[node.name] = node
+        return node
 
     def attributes(self, node: CloudNode, role: str) -> dict[str, Any]:
         """What the engine would write into attributes.json: only what the role wants and collects."""
@@ -198,8 +202,12 @@ class CloudNode:
         if not init:
             return subprocess.CompletedProcess(words, 1, "", "it has not started yet")
         argv = ["nsenter", "-t", init, "-m", "-p", "-u", "-i", "-n", "-r", "-w", "--", *words]
-        path = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
-        return subprocess.run(argv, input=data, capture_output=True, text=True, timeout=RUN_S, check=False, env=path)
+        return subprocess.run(argv, input=data, capture_output=True, text=True, timeout=RUN_S, check=False, env=self.environment)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the programs of the node."""
+        return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": "/root"}
 
     def run(self, role: str, action: str = "run") -> Done:
         """The role's script on this node, with the tools that travel with it."""

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "images/node/cloud"))
 # Roles whose decisions are tested without a node.
 sys.path.extend(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/*/roles/*-compute")))
+sys.path.extend(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/nova/roles/*-hosts")))
 sys.path.extend(str(one) for one in sorted(Path(__file__).parents[2].glob("barclamps/cinder/roles/*-volume")))
 
 from cloud_lab import CloudLab, why_not

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import grp
+import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import cinder_volume
 import neutron_compute
 import nova_compute
+import nova_hosts
 import pytest
 from cloud import Site
 from cloud_api import Fault
@@ -145,3 +149,107 @@ def test_ovn_is_told_what_differs() -> None:
     assert (wanted["ovn-remote"], wanted["ovn-encap-ip"]) == ("tcp:10.0.0.1:6642", "10.0.0.7")
     assert neutron_compute.differs(wanted, {**wanted, "more": "kept"}) == []
     assert neutron_compute.differs(wanted, {**wanted, "ovn-encap-ip": "10.0.0.8"}) == ["ovn-encap-ip"]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "why", "here", "gone"),
+    [
+        ("enabled", "up", None, [], ["disable", "wait"]),
+        ("enabled", "down", None, [], ["disable", "delete"]),
+        ("disabled", "up", nova_hosts.OURS, ["enable"], ["wait"]),
+        ("disabled", "down", nova_hosts.OURS, ["enable"], ["delete"]),
+        ("disabled", "down", "a person replaces its fan", [], ["delete"]),
+    ],
+)
+def test_a_compute_node_that_left_the_plan_leaves_nova(status: str, state: str, why: str | None, here: list[str], gone: list[str]) -> None:
+    found = [{"id": "7", "host": "compute-1", "status": status, "state": state, "disabled_reason": why}]
+    assert [one.verb for one in nova_hosts.due(found, {"compute-1"})] == here
+    assert [one.verb for one in nova_hosts.due(found, {"compute-2"})] == gone
+    assert nova_hosts.due([], {"compute-1"}) == []
+
+
+class Api(BaseHTTPRequestHandler):
+    """Keystone, Nova and Neutron in one: compute nodes a (of the plan), b (down), c (up until it has been looked at thrice, with a server)."""
+
+    def log_message(self, *_: object) -> None: ...
+
+    def _answer(self, body: object, status: int = 200, **headers: str) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(text)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer({"token": {"catalog": []}}, 201, X_Subject_Token="t")
+
+    def do_GET(self) -> None:
+        cloud = self.server.cloud  # type: ignore[attr-defined]
+        path = self.path.partition("?")[0]
+        if path == "/v2.1/os-services":
+            cloud["looks"] += 1
+            if cloud["looks"] > 2 and "c" in cloud["services"]:
+                cloud["services"]["c"]["state"] = "down"
+            self._answer({"services": [{"id": name, "host": name, **one} for name, one in cloud["services"].items()]})
+        elif path == "/v2.1/servers":
+            self._answer({"servers": [{}] * cloud["servers"]})
+        else:
+            self._answer(
+                {
+                    "agents": [
+                        {"id": f"agent-{name}", "host": name, "alive": False} for name in "abc" if f"agent-{name}" not in cloud["deleted"]
+                    ]
+                }
+            )
+
+    def do_PUT(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.cloud["services"][self.path.rpartition("/")[2]] |= body  # type: ignore[attr-defined]
+        self._answer({})
+
+    def do_DELETE(self) -> None:
+        cloud, name = self.server.cloud, self.path.rpartition("/")[2]  # type: ignore[attr-defined]
+        if name == "c" and cloud["servers"]:
+            self._answer({"conflictingRequest": {"message": "Unable to delete compute service that is hosting instances."}}, 409)
+            return
+        cloud["deleted"].append(name)
+        cloud["services"].pop(name, None)
+        self._answer({}, 204)
+
+
+def test_the_script_disables_waits_deletes_and_says_what_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against HTTP servers at the services' own ports."""
+    up = {"status": "enabled", "state": "up", "disabled_reason": None}
+    cloud: dict[str, Any] = {"looks": 0, "servers": 1, "deleted": [], "services": {"a": up, "b": {**up, "state": "down"}, "c": {**up}}}
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Api) for _ in range(3)]
+    for one in servers:
+        one.cloud = cloud  # type: ignore[attr-defined]
+        threading.Thread(target=one.serve_forever, daemon=True).start()
+    for name, one in zip(("keystone", "nova", "neutron"), servers, strict=True):
+        monkeypatch.setitem(nova_hosts.PORTS, name, one.server_address[1])
+    monkeypatch.setattr(nova_hosts, "PAUSE_S", 0.01)
+    there = [{"node": "control.test", "role": "x", "value": {"address": "127.0.0.1"}}]
+    nodes = [{"node": "a.test", "role": "nova-compute", "value": {"address": "10.0.0.1"}}]
+    site = Site({"nova-password": "secret", "cloud": {"compute": nodes, **dict.fromkeys(("keystone", "nova", "neutron"), there)}})
+    try:
+        with pytest.raises(Fault, match="Nova has b, which is not in the plan"):
+            nova_hosts.Nova(site).proof()
+        with pytest.raises(Fault, match="1 servers are on c, which is not in the plan: move them away or delete them"):
+            nova_hosts.Nova(site).follow()
+        assert cloud["services"]["c"]["status"] == "disabled"
+        assert cloud["deleted"] == ["b", "agent-b"]
+        cloud["servers"] = 0
+        nova_hosts.Nova(site).follow()
+        nova_hosts.Nova(site).proof()
+        assert cloud["services"] == {"a": up}
+        assert cloud["deleted"] == ["b", "agent-b", "c", "agent-c"]
+        # It is given back before it was deleted.
+        cloud["services"]["a"] = {**up, "status": "disabled", "disabled_reason": nova_hosts.OURS}
+        nova_hosts.Nova(site).follow()
+        assert cloud["services"]["a"]["status"] == "enabled"
+    finally:
+        for one in servers:
+            one.shutdown()
+            one.server_close()

@@ -1,4 +1,7 @@
-"""Swift's roles with the real Swift: three storage nodes and a proxy, and a storage node that is replaced by another."""
+"""Swift's roles with the real Swift: three storage nodes and a proxy, and a storage node that is replaced by another.
+
+The nodes are containers of the image, or namespaces with Swift from PyPI where there is no image.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cloud_lab
 import pytest
-from cloud_lab import CloudLab, CloudNode, why_not
+import wheel_lab
+from cloud_lab import CloudLab, CloudNode
 
 from engine.jigs.node_tools import TOOLS
 
@@ -29,13 +35,16 @@ CLIENT = Path(__file__).with_name("swift_client.py")
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[CloudLab]:
-    """One for each test: the nodes differ."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    made = CloudLab(tmp_path, {"swift-part-power": 8})
-    yield made
-    made.close()
+    """One for each test: the nodes differ. In a folder of a disk: the upper layer of an overlay wants extended attributes."""
+    reason = cloud_lab.why_not()
+    if reason and (also := wheel_lab.why_not()):
+        pytest.skip(f"{reason}; {also}")
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        made = (wheel_lab.WheelLab if reason else CloudLab)(Path(folder), {"swift-part-power": 8})
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 def store(lab: CloudLab, number: int) -> CloudNode:

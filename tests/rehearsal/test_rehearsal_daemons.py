@@ -68,7 +68,7 @@ def test_real_plugins_understand_them() -> None:
     async def talk() -> None:
         system, wiring = a_system(), Here()
         machine: Any = type("M", (), {"counters": Counts()})()
-        daemons = Daemons(machine, system, wiring)  # type: ignore[arg-type]
+        daemons = Daemons(machine, system, wiring, {})  # type: ignore[arg-type]
         system.listens = {"5666": "nrpe", "9100": "tcp"}
         await daemons.follow()
         nrpe, tcp = str(wiring.ports[5666]), str(wiring.ports[9100])

@@ -31,6 +31,7 @@ def main():
 """
 TAG = "py3-none-any"
 EXTRA = ""
+PROGRAM = NAME
 exec(open("evil.py").read()) if os.path.exists("evil.py") else None
 
 
@@ -42,7 +43,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         f"{NAME}.py": CODE,
         f"{info}/METADATA": f"Metadata-Version: 2.1\\nName: {NAME}\\nVersion: {VERSION}\\n{EXTRA}",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: {pure}\\nTag: {TAG}\\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\\n{NAME} = {NAME}:main\\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\\n{PROGRAM} = {NAME}:main\\n",
     }
     record = "".join(f"{one},,\\n" for one in files) + f"{info}/RECORD,,\\n"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as out:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from .http_side import Server
 from .machine import Behaviour, Fetcher, Pace, Task
 
 MAX_TAR = 16 * 1024 * 1024
@@ -26,9 +27,10 @@ class BehaviourWrong(Exception):
 
 
 class Behaviours:
-    def __init__(self, roles: dict[str, dict[str, Behaviour]]) -> None:
-        """`roles`: barclamp -> role -> behaviour."""
+    def __init__(self, roles: dict[str, dict[str, Behaviour]], servers: dict[str, Server]) -> None:
+        """`roles`: barclamp -> role -> behaviour. `servers`: what a system may listen with (`http_side`), by name."""
         self._roles = roles
+        self.servers = servers
 
     def find(self, barclamp: str, role: str) -> Behaviour | None:
         if barclamp:
@@ -58,14 +60,16 @@ def load(folders: Sequence[str] = ()) -> Behaviours:
         shipped = Path(str(files("barclamps")))
         found = sorted(path for path in shipped.iterdir() if path.is_dir())
     roles: dict[str, dict[str, Behaviour]] = {}
+    servers: dict[str, Server] = {}
     for folder in found:
         path = folder / "rehearsal.py"
         if path.exists():
-            roles[folder.name] = _read(folder.name, path)
-    return Behaviours(roles)
+            roles[folder.name], more = _read(folder.name, path)
+            servers |= more
+    return Behaviours(roles, servers)
 
 
-def _read(barclamp: str, path: Path) -> dict[str, Behaviour]:
+def _read(barclamp: str, path: Path) -> tuple[dict[str, Behaviour], dict[str, Server]]:
     name = f"crowbar_rehearsal_{barclamp.replace('-', '_')}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -74,7 +78,7 @@ def _read(barclamp: str, path: Path) -> dict[str, Behaviour]:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-        return dict(module.ROLES)
+        return dict(module.ROLES), dict(getattr(module, "SERVERS", {}))
     except Exception as wrong:
         raise BehaviourWrong(f"{path}: {type(wrong).__name__}: {wrong}") from wrong
 

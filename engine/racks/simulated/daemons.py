@@ -1,4 +1,5 @@
-"""Services of an installed system besides SSH, as far as others see them from the network: a port that accepts connections, or NRPE.
+"""Services of an installed system besides SSH, as far as others see them from the network: a port that accepts connections, NRPE, or what a
+barclamp's `rehearsal.py` serves (`http_side`).
 
 A role's behaviour puts them into `System.listens`, so they survive a reboot. NRPE speaks packets of version 4 over TLS, as NRPE 4.1 does:
 version, type, CRC-32 over the packet with a zero in its place, result, alignment, length, then a buffer, 1,036 bytes together. It answers
@@ -14,15 +15,16 @@ import ssl
 import struct
 import tempfile
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from .http_side import Server, serving
 from .machine import Machine
 from .nonvolatile import System
 from .wiring import Wiring
@@ -39,8 +41,9 @@ _PROCESS = re.compile(r"-C (\S+)")
 class Daemons:
     """The listening sockets of one boot of a system. All methods run in the rack's loop."""
 
-    def __init__(self, machine: Machine, system: System, wiring: Wiring) -> None:
-        self._machine, self._system, self._wiring = machine, system, wiring
+    def __init__(self, machine: Machine, system: System, wiring: Wiring, servers: Mapping[str, Server]) -> None:
+        """`servers`: what may listen besides `tcp` and `nrpe`, by name."""
+        self._machine, self._system, self._wiring, self._servers = machine, system, wiring, servers
         self._open: dict[str, asyncio.Server] = {}
 
     async def follow(self) -> None:
@@ -57,11 +60,12 @@ class Daemons:
             except OSError:
                 self._machine.counters.add("daemon-port-in-use")
 
-    async def _listen(self, port: int, kind: Literal["tcp", "nrpe"]) -> asyncio.Server:
+    async def _listen(self, port: int, kind: str) -> asyncio.Server:
         host, port = self._wiring.local(self._system.address, port)
         if kind == "nrpe":
             return await asyncio.start_server(self._nrpe, host, port, ssl=_tls())
-        return await asyncio.start_server(_accept, host, port)
+        server = self._servers.get(kind)
+        return await asyncio.start_server(_accept if server is None else serving(self._machine, server), host, port)
 
     def close(self) -> None:
         for server in self._open.values():

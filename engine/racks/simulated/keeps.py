@@ -5,9 +5,9 @@ from __future__ import annotations
 from .machine import Behaviour, Machine, Result, Task
 
 
-def keeps(process: str, file: str, port: int, seconds: float, *reads: str) -> Behaviour:
+def keeps(process: str, file: str, port: int, seconds: float, *reads: str, kind: str = "tcp") -> Behaviour:
     """`reads`: paths of attributes that are in the file, besides the node's address. `port` 0: it listens on none. `seconds`: what a run
-    takes."""
+    takes. `kind`: what answers at the port (`System.listens`)."""
 
     async def behaviour(machine: Machine, task: Task) -> Result:
         system = machine.system
@@ -23,7 +23,7 @@ def keeps(process: str, file: str, port: int, seconds: float, *reads: str) -> Be
         machine.start_process(process)
         machine.save()
         if port:
-            await machine.listen(port, "tcp", process)
+            await machine.listen(port, kind, process)
         task.print(f"wrote {file}")
         return Result()
 

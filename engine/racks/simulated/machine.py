@@ -216,8 +216,9 @@ class Machine:
         """Saves `nonvolatile`. From now on it survives a `kill -9` of the rack."""
         self._file.save(self.nonvolatile)
 
-    async def listen(self, port: int, kind: Literal["tcp", "nrpe"], process: str = "") -> None:
-        """A service of the installed system listens from now on, also after a reboot; while `process` runs, if it is named."""
+    async def listen(self, port: int, kind: str, process: str = "") -> None:
+        """A service of the installed system listens from now on, also after a reboot; while `process` runs, if it is named. `kind`:
+        see `System.listens`."""
         system = self.system
         if system is not None and (system.listens.get(str(port)) != kind or system.serves.get(str(port), "") != process):
             system.listens[str(port)] = kind

@@ -62,8 +62,8 @@ class System(Struct, kw_only=True):
     """Installed because roles need them, sorted."""
     files: dict[str, Json] = {}
     """What roles wrote: `network/admin` -> its configuration, `ntp` -> servers, ..."""
-    listens: dict[str, Literal["tcp", "nrpe"]] = {}
-    """Port -> what answers there, besides SSH (`daemons`)."""
+    listens: dict[str, str] = {}
+    """Port -> what answers there, besides SSH (`daemons`): `tcp`, `nrpe`, or the name of a barclamp's server."""
     serves: dict[str, str] = {}
     """Port -> the process that listens there. Without it, the port is closed."""
     killed: list[str] = []

@@ -371,7 +371,7 @@ class MachineRunner:
 
         installed = Installed(machine, system, http, self._behaviours, self._pace, str(uuid.uuid4()), leave)
         self.installed, self._leaving = installed, leaving
-        daemons = Daemons(machine, system, self._wiring)
+        daemons = Daemons(machine, system, self._wiring, self._behaviours.servers)
         machine.on_listens, machine.remote = daemons.follow, self._wiring.remote
         silence: Callable[[], None] | None = None
         hello: asyncio.Task[None] | None = None

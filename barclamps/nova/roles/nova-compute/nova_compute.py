@@ -9,9 +9,11 @@ import grp
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from cloud import PORTS, Act, Check, File, Service, Site
 from cloud_api import REGION, Fault, Keystone
+from cloud_run import active, systemctl, with_systemd
 
 CONF = "/etc/nova/nova-compute.conf.d/crowbar.conf"
 SOCKET = Path("/run/openvswitch/db.sock")
@@ -25,7 +27,7 @@ def service(site: Site) -> Service:
             **site.daemon("nova-compute", "nova"),
             "/etc/systemd/system/ovsdb-server.service.d/crowbar.conf": File(_after_start(), mode=0o644),
         },
-        steps=[Act("Open vSwitch's socket", _open)],
+        steps=[Act("Open vSwitch's socket", _open), Act("Nova knows the service", lambda: _known(site))],
         units=["libvirtd", "nova-compute"],
         checks=[
             Check("Nova may open Open vSwitch's socket", _is_open),
@@ -62,6 +64,20 @@ def shut(socket: Path = SOCKET, group: str = "nova") -> str:
     if (found.st_gid, stat.S_IMODE(found.st_mode)) == (grp.getgrnam(group).gr_gid, SOCKET_MODE):
         return ""
     return f"{socket} has the group {found.st_gid} and the mode {stat.S_IMODE(found.st_mode):o}: it must be {group}'s, with {SOCKET_MODE:o}"
+
+
+def _known(site: Site) -> None:
+    """A service enters itself into Nova when it starts. One that runs, and that Nova has deleted since, is started again."""
+    if with_systemd() and active("nova-compute") and not _services(site):
+        systemctl("restart", "nova-compute")
+
+
+def _services(site: Site) -> list[Any]:
+    """As Nova lists them: this node's, or none."""
+    nova = f"http://{site.one('cloud/nova')}:{PORTS['nova']}/v2.1"
+    keystone = Keystone(site.keystone_url(), site("nova-password"), "nova", "service")
+    found: list[Any] = keystone.call("GET", f"{nova}/os-services?binary=nova-compute&host={site.name}")["services"]
+    return found
 
 
 def virt_type(wanted: str, kvm: Path = Path("/dev/kvm")) -> str:
@@ -103,8 +119,7 @@ def _proof(site: Site) -> None:
     """The node's agent reports, and Placement has its processors with the ratio of this file."""
     nova = f"http://{site.one('cloud/nova')}:{PORTS['nova']}/v2.1"
     keystone = Keystone(site.keystone_url(), site("nova-password"), "nova", "service")
-    found = keystone.call("GET", f"{nova}/os-services?binary=nova-compute&host={site.name}")["services"]
-    if [one["state"] for one in found] != ["up"]:
+    if [one["state"] for one in _services(site)] != ["up"]:
         raise Fault(f"nova-compute of {site.name} does not report to Nova")
     known = keystone.call("GET", f"{nova}/os-hypervisors/detail", headers={"OpenStack-API-Version": "compute 2.53"})["hypervisors"]
     mine = [one["id"] for one in known if one["service"]["host"] == site.name]
