@@ -3,7 +3,7 @@
 {"$secret": "credential"}    the credential of the node's installation that is being made
 {"$secret": "bmc-account"}   the password of the engine's account in the node's BMC
 {"$secret": "san-account"}   the secret by which the node logs in to its iSCSI targets
-{"$secret": "san-accounts"}  those of all nodes that have LUNs of a SAN
+{"$secret": "san-accounts"}  those of the nodes that have LUNs of this SAN
 {"$secret": "certificate"}   the node's key and certificate
 {"$secret": "made/..."}      a secret that the engine makes
 {"$secret": NAME}            a secret of the plan
@@ -20,8 +20,8 @@ from pathlib import Path
 from msgspec import json
 
 from .. import reasons
-from ..core.hardware.san import DISK_ROLE as SAN_DISK
-from ..core.hardware.san import ROLE as SAN_LUNS
+from ..core.hardware.bmc_network import bmc_network
+from ..core.hardware.san import served
 from ..core.roles.sealed import GENERATED
 from ..core.world.world import World
 from ..definitions import Json
@@ -73,13 +73,13 @@ class Handles:
         return self._vault.made(name) if name.startswith(GENERATED) else self._vault.needed(name)
 
     def _san_accounts(self, world: World, device: Node) -> str:
-        """The secrets of the nodes that have LUNs of the SAN, as JSON: first label of a node's name -> secret."""
-        keys = [*(world.children.get((device.id, SAN_LUNS)) or ()), *(world.bound.get(SAN_DISK) or ())]
-        nodes = {key[0]: there for key in keys if (there := world.nodes.get(key[0])) is not None}
-        return json.encode({one.name.split(".")[0]: self._vault.made(san_account(one.id)) for one in nodes.values()}).decode()
+        """The secrets of the nodes that this SAN serves, as JSON: first label of a node's name -> secret."""
+        found = {one.name.split(".")[0]: self._vault.made(san_account(one.id)) for one in served(world, device)}
+        return json.encode(found).decode()
 
     def _certificate(self, world: World, node: Node) -> str:
-        addresses = [address for (of, _network), address in world.address_of.items() if of == node.id]
+        of_bmcs = found.name if (found := bmc_network(world.plan)) is not None else ""  # another machine answers there
+        addresses = [address for (of, network), address in world.address_of.items() if of == node.id and network != of_bmcs]
         names = dict.fromkeys((node.name, node.name.split(".")[0]))
         return node_certificate(self._vault, site_authority(self._folder), node.id, [*names], sorted(addresses))
 

@@ -62,7 +62,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "example-motd",
         "etcd-member",
         "etcd-ready",
-        *("bmc-account", "bmc-clock"),
+        *("bmc-account", "bmc-address", "bmc-clock"),
         "ansible-python",
         "sysctl",
         "accounts",

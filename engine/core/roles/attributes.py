@@ -24,6 +24,7 @@ from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
 from ..hardware import san, switch_ports
 from ..hardware.bios_ways import way_taken
+from ..hardware.bmc_network import bmc_network_value
 from ..hardware.burn_pairs import burn_in_peers
 from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
 from ..hardware.wipe_choice import WANTED, wipe_disks
@@ -387,6 +388,7 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
     "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
+    "bmc-network": lambda of: bmc_network_value(of.view, of.node),
     "bios-by": lambda of: way_taken(of.view, of.node.id),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
     "san-disks-wanted": lambda of: san.disks_wanted(of.view, of.node, of.role),
