@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "install"))
 import burn_lab
 import daemons
 import device_lab
+import fwupd_lab
 import names
 import ports_folder
 import test_catalog_discovery as discovery
@@ -331,6 +332,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "about-page": about_page,
     "disk-wipe": wiping.scene,
     **burn_lab.SCENES,
+    **fwupd_lab.SCENES,
     **device_lab.SCENES,
 }
 ON_DEBIAN = (

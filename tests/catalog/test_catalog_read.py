@@ -63,6 +63,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "etcd-member",
         "etcd-ready",
         *("bmc-account", "bmc-address", "bmc-clock"),
+        *("firmware-fwupd", "fwupd-discover"),
         "ansible-python",
         "sysctl",
         "accounts",
