@@ -42,6 +42,7 @@ from .commands import Commands
 from .ipmi import OBEDIENT, Chassis, Counters, Mood
 from .label import About
 from .lan import Lan
+from .redfish_health import health
 from .redfish_insides import PUSH, Inside, Insides
 from .redfish_moods import ODDITIES, Odd, Tasks
 from .redfish_reply import ROOT, Reply, Request
@@ -130,6 +131,7 @@ class RedfishFarm:
         commands = Commands(chassis, about, host, mac or b"\x02" + seed[16:21], accounts, lan)
         inside = Inside(insides) if insides is not None else None
         tree = Tree(chassis, about, lambda: commands.system_name.decode("ascii", "replace"), accounts, inside)
+        tree.more = health(commands)
         bmc = RedfishBmc(listener, tree, commands, mood)
         self.bmcs.add(bmc)
         self._loop.call_soon_threadsafe(self._begin, bmc)
