@@ -47,6 +47,7 @@ from ..power import (
     SensorsRead,
     VitalsResult,
 )
+from ..power.call import opened
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
@@ -55,6 +56,7 @@ from ..power.outlets import BY_WEB, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
+from ..power.ssh_console import ConsoleWay, SshConsole
 from ..quirks import BmcProtocol, BmcUse, bmc_way
 from ..store.vitals import VitalRecord, place_of
 from ..wire.agent import Kexec, Reboot
@@ -73,6 +75,8 @@ KNOWN = "known_bmcs"
 """File of the BMCs' certificates, among the keys."""
 DOUBTS = frozenset({"bmc_unproven", "bmc_is_anothers"})
 """Reasons why a BMC gets no order, although it answers. The node's own agent may obey instead."""
+ABSENT = frozenset({"unreachable", "unsupported"})
+"""Failures that say that a BMC does not do it this way."""
 _NAMES = {"ipmi": "IPMI", "redfish": "Redfish"}
 
 
@@ -201,22 +205,55 @@ class PowerOrders:
         """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
         return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True, use="health")
 
-    def console(self, node: Node, take: bool) -> SolConsole | PowerFailed:
-        """The serial console of the node's machine, by IPMI, also where power goes by Redfish: BMCs with both have serial over LAN."""
-        opened: list[SolConsole] = []
+    def console(self, node: Node, take: bool) -> SolConsole | SshConsole | PowerFailed:
+        """The serial console of the node's machine: by IPMI, also where power goes by Redfish; or by SSH, where the product's BMC does that
+        better or gives none by IPMI, and its Redfish service says how."""
+        wanted = self._wanted(node) or self._better(node, "console")
+        if wanted == "redfish":
+            found = self._console_by_ssh(node)
+            other = isinstance(found, PowerFailed) and found.kind in ABSENT and not self._wanted(node)
+            return self._console_by_ipmi(node, take) if other else found
+        by_ipmi = self._console_by_ipmi(node, take)
+        if not isinstance(by_ipmi, PowerFailed) or by_ipmi.kind not in ABSENT or wanted:
+            return by_ipmi
+        by_ssh = self._console_by_ssh(node)
+        return by_ipmi if isinstance(by_ssh, PowerFailed) and by_ssh.kind in ABSENT else by_ssh
+
+    def _console_by_ipmi(self, node: Node, take: bool) -> SolConsole | PowerFailed:
+        opened_: list[SolConsole] = []
 
         def work(power: Power) -> NoteRead | PowerFailed:
             found = power.console(take) if isinstance(power, IpmiPower) else PowerFailed(kind="unsupported", message="it is no IPMI BMC")
             if isinstance(found, PowerFailed):
                 return found
-            opened.append(found)
+            opened_.append(found)
             return NoteRead(text="")
 
         result, failed, _ = self._ask(node, work, by="ipmi", reading=True)
-        if opened:
-            return opened[0]
+        if opened_:
+            return opened_[0]
         assert isinstance(result, PowerFailed)
         return result if failed is None or result.message else replace(result, message=reasons.sentence(failed))
+
+    def _console_by_ssh(self, node: Node) -> SshConsole | PowerFailed:
+        """The BMC says by Redfish how, and proves there that it is the node's."""
+
+        def ask(power: Power) -> ConsoleWay | PowerFailed:
+            return power.console_way() if isinstance(power, RedfishPower) else PowerFailed(kind="unsupported", message="it has no Redfish")
+
+        way, _, _ = self._ask(node, ask, by="redfish", reading=True)
+        if isinstance(way, PowerFailed):
+            return way
+        bmc = usable(self._world(), node)
+        if bmc is None:
+            return PowerFailed(kind="not_own", message="its BMC may not be used any more")
+        account, pace = self._account(node), self._pace()
+        where = self._reach(bmc.address, way.port)
+
+        def log_in(_deadline: float) -> SshConsole:
+            return SshConsole(*where, account, way, self._certificates, pace.greet_s * 2)
+
+        return opened(self._gates, where, repr(account).encode(), pace.total_s, log_in, lambda console: console)
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
         """What the node's BMC says of the machine's parts: all of them by Redfish, what stands on the label by IPMI."""
