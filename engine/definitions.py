@@ -210,7 +210,7 @@ FLAGS = frozenset(
 )
 MAX_BATCH = 50
 """Most nodes of one run (`batch`)."""
-TOOLS = ("cloud", "disks", "from-source", "raid", "results", "san", "service")
+TOOLS = ("cloud", "disks", "from-source", "fwupd", "raid", "results", "san", "service")
 FAMILIES = ("debian", "redhat")
 """Families of distributions, by their package manager: apt (Debian, Ubuntu), and dnf (AlmaLinux, Rocky Linux, Fedora)."""
 PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,99}")

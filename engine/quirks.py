@@ -9,6 +9,9 @@ serials that identify nothing (`core.boot.junk`).
 
 from __future__ import annotations
 
+import fnmatch
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -129,3 +132,91 @@ HEALTH_LOGS = Quirk(
     value=("sel", "iml", "platformlog", "log1", "activelog", "eventlog", "redfishlog", "bios"),
 )
 """`value`: names of the logs that are read, in lower case, the best first."""
+
+# -- IPMI or Redfish -----------------------------------------------------------------------------------------------
+
+BmcUse = Literal["power", "health", "console"]
+"""What the engine wants of a BMC: switch and boot the machine, read sensors and the event log, read the serial console."""
+BmcProtocol = Literal["redfish", "ipmi"]
+
+
+class BmcWay(Struct, frozen=True, kw_only=True):
+    """The protocol that a family of BMCs does better. Elsewhere Redfish is better where the BMC has it."""
+
+    products: tuple[str, ...]
+    """Patterns of maker and model, `Dell* PowerEdge *`; upper and lower case are the same."""
+    better: dict[BmcUse, BmcProtocol]
+    """For the uses that differ from the rule. The other protocol is tried if the BMC does not answer by this one."""
+    does: str
+    seen: str
+    """Evidence: the recorded trees are those of `tests/power/test_power_ways.py`."""
+
+
+BMC_WAYS: tuple[BmcWay, ...] = (
+    BmcWay(
+        products=("HP* ProLiant * Gen1? Plus*", "Hewlett* ProLiant * Gen1? Plus*"),
+        better={"power": "redfish", "health": "redfish", "console": "redfish"},
+        does="may come with IPMI over LAN turned off; its serial console is reached by SSH",
+        seen="recorded tree of a DL385 Gen10 Plus v2, iLO 5 2.72: IPMI.ProtocolEnabled is false, SSH is true",
+    ),
+    BmcWay(
+        products=("Lenovo ThinkSystem *",),
+        better={"power": "redfish", "health": "redfish", "console": "redfish"},
+        does="comes with IPMI over LAN turned off; its serial console is reached by SSH",
+        seen="recorded tree of a ThinkSystem SR670 V2, XCC 2.83: IPMI.ProtocolEnabled is false, SSH is true",
+    ),
+    BmcWay(
+        products=("*BlueField-*",),
+        better={"power": "redfish", "console": "redfish"},
+        does="gives its serial console by SSH on a port of its own, to fifteen sessions at a time",
+        seen="recorded tree of a BlueField-3, BF-24.10: SerialConsole.SSH has port 2200",
+    ),
+    BmcWay(
+        products=("GIGABYTE H262-*",),
+        better={"health": "ipmi"},
+        does="shows temperatures by Redfish and no fan; its serial console is reached by IPMI only",
+        seen="recorded tree of an H262-Z63, AMI MegaRAC 12.84: Thermal has 20 temperatures and no fan",
+    ),
+    BmcWay(
+        products=("Intel* S2600*",),
+        better={"health": "ipmi"},
+        does="lists chassis by Redfish and answers 404 for them, so it has no sensors there",
+        seen="recorded tree of an S2600BPB, BMC 1.93: Chassis/RackMount answers ResourceMissingAtURI",
+    ),
+    BmcWay(
+        products=("Dell* PowerEdge ?[1-9]30*", "Dell* PowerEdge FC[1-9]30*"),
+        better={"power": "ipmi", "health": "ipmi"},
+        does="iDRAC 8: its web server stopped answering many clients of Redfish with firmware 2.83",
+        seen="dell/iDRAC-Redfish-Scripting#214, a PowerEdge R430",
+    ),
+)
+"""The first row that fits counts. A machine's maker and model are those of its inventory."""
+
+
+def bmc_way(vendor: str, product: str, use: BmcUse) -> BmcProtocol | None:
+    """The protocol that this machine's BMC does better for this use. None: no row says so, and the BMC is asked."""
+    name = f"{vendor} {product}".strip().lower()
+    for row in BMC_WAYS:
+        if any(fnmatch.fnmatchcase(name, one.lower()) for one in row.products):
+            return row.better.get(use)
+    return None
+
+
+class SshConsole(Struct, frozen=True, kw_only=True):
+    """How a BMC whose Redfish service does not say it gives the serial console by SSH."""
+
+    makers: tuple[str, ...]
+    """Beginnings of the system's Manufacturer, in lower case."""
+    enter: str
+    """The command at the BMC's prompt that shows the console."""
+    leave: bytes
+    """What ends it and returns to the prompt."""
+    seen: str
+
+
+SSH_CONSOLES: tuple[SshConsole, ...] = (
+    SshConsole(makers=("hp",), enter="vsp", leave=b"\x1b(", seen="HPE iLO 5 scripting and command line guide: virtual serial port"),
+    SshConsole(makers=("dell",), enter="console com2", leave=b"\x1c", seen="iDRAC9 user's guide: serial console by SSH"),
+    SshConsole(makers=("lenovo",), enter="console 1", leave=b"\x1b(", seen="XClarity Controller user's guide: console command"),
+)
+"""Only for services that have `SerialConsole` with SSH and no `ConsoleEntryCommand` (DSP0268, ComputerSystem 1.13)."""

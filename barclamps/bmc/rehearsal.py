@@ -1,9 +1,10 @@
-"""What the roles do to a simulated machine: commands over its own bus to its BMC, for users (IPMI 2.0, 22.26 to 22.30) and for the clock
-(31.10, 31.11)."""
+"""What the roles do to a simulated machine: commands over its own bus to its BMC, for users (IPMI 2.0, 22.26 to 22.30), for the clock
+(31.10, 31.11) and for its address (23.1, 23.2)."""
 
 from __future__ import annotations
 
 import time
+from ipaddress import IPv4Address
 
 from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
@@ -14,6 +15,9 @@ ENABLE, SET, TEST = 1, 2, 3
 FIRST = 3
 """Users 1 and 2 are the BMC's own."""
 STORAGE, GET_TIME, SET_TIME = 0x0A, 0x48, 0x49
+TRANSPORT, SET_LAN, GET_LAN = 0x0C, 0x01, 0x02
+ADDRESS, SOURCE, MASK, ROUTER = 3, 4, 6, 12
+STATIC = 1
 NEAR_S = 5.0
 ACCESS_S = 1.0
 
@@ -87,4 +91,39 @@ async def bmc_clock(machine: Machine, task: Task) -> Result:
     return Result()
 
 
-ROLES: dict[str, Behaviour] = {"bmc-account": bmc_account, "bmc-clock": bmc_clock}
+def _lan(machine: Machine, parameter: int) -> bytes:
+    answer = machine.bmc(TRANSPORT, GET_LAN, bytes((CHANNEL, parameter, 0, 0)))
+    if answer is None or answer[0]:
+        raise Silent(f"it does not tell parameter {parameter} of its channel")
+    return answer[1][1:]
+
+
+def _set_lan(machine: Machine, parameter: int, octets: bytes) -> None:
+    answer = machine.bmc(TRANSPORT, SET_LAN, bytes((CHANNEL, parameter)) + octets)
+    if answer is None or answer[0]:
+        raise Silent(f"it does not take parameter {parameter} of its channel")
+
+
+async def bmc_address(machine: Machine, task: Task) -> Result:
+    await task.work(ACCESS_S)
+    if why := task.get("bmc-network/refused"):
+        return Result(exit=2, message=str(why))
+    wanted = {SOURCE: bytes((STATIC,))}
+    for parameter, name in ((ADDRESS, "address"), (MASK, "mask"), (ROUTER, "router")):
+        text = str(task.get(f"bmc-network/{name}") or "")
+        wanted |= {parameter: IPv4Address(text).packed} if text else {}
+    try:
+        wrong = {one: octets for one, octets in wanted.items() if _lan(machine, one)[: len(octets)] != octets}
+        if wrong and task.action == "verify":
+            return Result(exit=1, message="the BMC has another address")
+        for parameter, octets in wrong.items():
+            _set_lan(machine, parameter, octets)
+        if any(_lan(machine, one)[: len(octets)] != octets for one, octets in wanted.items()):
+            return Result(exit=2, message="the BMC took its address, and has another one all the same")
+    except Silent as silent:
+        return Result(exit=2, message=f"the BMC's address cannot be set: {silent}")
+    task.print(f"the BMC has {machine.bmc_address()}")
+    return Result(gives={"bmc-address-set": {"address": machine.bmc_address(), "mac": machine.hardware.bmc_mac, "channel": CHANNEL}})
+
+
+ROLES: dict[str, Behaviour] = {"bmc-account": bmc_account, "bmc-address": bmc_address, "bmc-clock": bmc_clock}

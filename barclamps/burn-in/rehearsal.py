@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.racks.simulated.machine import Behaviour, Machine, Result, Task
 
-LOOK_S = 3.0
+LOOK_S, WRITE_S = 3.0, 6.0
+"""Seconds of a look, and of one percent of the disks."""
 _SPEED = {True: 180, False: 450}
 """MB/s of a disk that turns, and of another."""
 SLOW = 3
@@ -73,6 +74,36 @@ async def disk(machine: Machine, task: Task) -> Result:
     return _result("burn-in-disk-report", "disks", seconds, found or [("skipped", "disks", "the machine has no disk of its own")])
 
 
+async def write(machine: Machine, task: Task) -> Result:
+    """The disk that reads slowly writes slowly, too. What is written stays blank."""
+    if why := task.get("burn-in-write-disks/refused"):
+        return Result(exit=66, message=str(why))
+    limits = task.get("burn-in-write-limits", {})
+    asked = {one["serial"]: one for one in task.get("burn-in-write-disks/disks") or ()}
+    own = [one for one in machine.hardware.disks if one.transport != "fc"]
+    for serial in asked:
+        disk = machine.nonvolatile.disks.get(serial)
+        if disk is None:
+            return Result(exit=1, message=f"the disk with serial number {serial} is not written: discover the machine again")
+        if disk.signature:
+            return Result(exit=66, message=f"disk {serial} holds {disk.signature}, so nothing is written: wipe the machine first")
+    seconds = WRITE_S * float(task.get("burn-in-write-percent", 5))
+    await task.work(seconds)
+    speeds = {one.serial: _SPEED[one.rotational] / (SLOW if number == machine.faults.slow_disk else 1) for number, one in enumerate(own)}
+    found: list[Found] = []
+    for one in own:
+        if one.serial not in asked:
+            continue
+        machine.nonvolatile.disks[one.serial].wipes += 1
+        siblings = [speeds[each.serial] for each in own if each.size == one.size and each is not one]
+        mine, usual = speeds[one.serial], median(siblings) if siblings else 0.0
+        slow = mine < usual * (1 - limits.get("slower", 40) / 100)
+        line = f"it writes {mine:.0f} MB/s, and its siblings {usual:.0f} MB/s" if slow else ""
+        found.append(("failed" if slow else "passed", f"disk {one.serial} at {one.path} ({one.name})", line))
+    machine.save()
+    return _result("burn-in-write-report", "disks", seconds, found or [("skipped", "disks", "the machine has no disk of its own")])
+
+
 async def server(machine: Machine, task: Task) -> Result:
     """Its servers end with the boot."""
     await task.work(LOOK_S)
@@ -114,6 +145,7 @@ ROLES: dict[str, Behaviour] = {
     "burn-in-load": load,
     "burn-in-memory": memory,
     "burn-in-disk": disk,
+    "burn-in-write": write,
     "burn-in-server": server,
     "burn-in-network": network,
     "burn-in-errors": errors,

@@ -80,7 +80,7 @@ async def lldp(machine: Machine, task: Task) -> Result:
 async def bmc_discover(machine: Machine, task: Task) -> Result:
     await task.work(ASK_BMC_S)
     one = machine.hardware
-    found: dict[str, Any] = {"address": one.bmc_address, "mac": one.bmc_mac} if one.bmc_port else {}
+    found: dict[str, Any] = {"address": machine.bmc_address(), "mac": one.bmc_mac} if one.bmc_port else {}
     last = machine.faults.bmc_channel
     if found and last > 1:
         empty = [{"channel": n, "address": "", "mac": f"{one.bmc_mac[:-2]}{n:02x}"} for n in range(1, last)]

@@ -45,6 +45,7 @@ def _of_verbs() -> dict[str, NamedKey]:
 KEYS: dict[str, NamedKey] = {
     "why": NamedKey("w", "the chain of reasons"),
     "log": NamedKey("l", "the logs of the node"),
+    "health": NamedKey("H", "the health of the machine: sensors, their history, the event log"),
     "packets": NamedKey("P", "the packets of the machine"),
     "settings": NamedKey("A", "what the roles read"),
     "problems": NamedKey("!", "the queue of problems"),

@@ -14,6 +14,7 @@ from .overlays import AskedPath, Filter, Help, Sure
 from .pages.attributes import AttributesScreen
 from .pages.commit import preview_file
 from .pages.log import LogScreen
+from .pages.machine_health import MachineHealthScreen
 from .pages.node import NodeScreen
 from .pages.notes import Notes
 from .pages.packets import PacketsScreen
@@ -36,6 +37,7 @@ EVERYWHERE = (
     ("w", "why does it wait, or why did it fail"),
     ("l", "logs of the node: attempts of its roles, serial console"),
     ("P", "packets of the machine, and why one got no answer"),
+    ("H", "health of the machine by its BMC: sensors with history, event log"),
     ("A", "settings of the node: values that its roles read, and their source"),
     ("/", "only lines with these words or expressions; !word: without it"),
     ("s S", "sort by the next column; reverse the order"),
@@ -165,6 +167,12 @@ def open_log(session: Session) -> None:
         session.push(LogScreen(session, subject.nodes[0], subject.role))
 
 
+def open_health(session: Session) -> None:
+    subject = session.page.subject()
+    if subject.nodes and session.node(subject.nodes[0]) is not None:
+        session.push(MachineHealthScreen(session, subject.nodes[0]))
+
+
 def open_packets(session: Session) -> None:
     session.push(PacketsScreen(session, session.page.machine()))
 
@@ -226,6 +234,7 @@ def commands(session: Session) -> list[Command]:
         if repair.offered(session):
             out.append(Command(f"repair {who}", "virtual rack: repair the machine by hand", lambda: repair.mend(session)))
         out += [Command(f"log {who}", "of its roles' attempts", lambda: open_log(session))]
+        out += [Command(f"health {who}", "sensors and event log, by its BMC", lambda: open_health(session))]
         out += [Command(f"packets {who}", "what it sent, and the answers", lambda: open_packets(session))]
         out += [Command(f"settings {who}", "attributes: show, set, clear", lambda: open_settings(session))]
         if subject.role:
@@ -312,6 +321,7 @@ COMMON: dict[str, Callable[[Session], object]] = {
     "l": open_log,
     "A": open_settings,
     "P": open_packets,
+    "H": open_health,
     "!": open_problems,
     "[": lambda session: go_to.turn(session, -1),
     "]": lambda session: go_to.turn(session, 1),

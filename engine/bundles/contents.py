@@ -1,4 +1,5 @@
-"""Collects the parts of a bundle on this machine: the plan, images from the shelf, imported barclamps, packages, sources and wheels."""
+"""Collects the parts of a bundle on this machine: the plan, images from the shelf, imported barclamps, firmware,
+packages, sources and wheels."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from msgspec import Struct
 from ..definitions import Catalog
 from ..files.clamps.index import active, imports
 from ..files.clamps.sources import from_path
+from ..files.firmware_shelf import FOLDER as FIRMWARE
+from ..files.firmware_shelf import FirmwareShelf
 from ..files.paths import images_folder, shipped_folder
 from ..images.shelf import SUMS
 from ..images.wanted import missing as missing_images
@@ -27,7 +30,7 @@ from .private_apt import PrivateApt
 from .recorder import Recorder
 from .sources import from_source
 
-LEAVE_OUT = ("images", "packages", "sources", "wheels")
+LEAVE_OUT = ("firmware", "images", "packages", "sources", "wheels")
 """What `--without` may name."""
 CACHE = "bundle-packages"
 """Folder of the store that keeps packages between two bundles."""
@@ -69,6 +72,10 @@ def collect(wish: Wish, work: Path, tell: Tell) -> tuple[Found, list[str], list[
     if "images" not in wish.without:
         found |= _images(wish)
     found |= _barclamps(wish)
+    if "firmware" not in wish.without:
+        files, lacking = _firmware(wish)
+        found |= files
+        left_out += lacking
     systems: list[str] = []
     if "packages" not in wish.without:
         for system in needs.systems(wish.plan, wish.catalog):
@@ -99,6 +106,18 @@ def _images(wish: Wish) -> Found:
             if file.is_file() and not file.name.startswith("."):
                 out[f"images/{name}/{file.name}"] = file
     return out
+
+
+def _firmware(wish: Wish) -> tuple[Found, list[str]]:
+    """The makers' files that the plan names in `firmware-wanted`, from the store's folder; and what is not there."""
+    plan = wish.plan
+    places = [plan.attributes, *(one.attributes for one in plan.deployments.values()), *(one.attributes for one in plan.rules)]
+    wishes = [one for place in places if isinstance(told := place.get("firmware-wanted"), list) for one in told]
+    names = {str(one["file"]) for one in wishes if isinstance(one, dict) and one.get("file")}
+    shelf = FirmwareShelf(wish.store)
+    there = {name: found.path for name in sorted(names) if (found := shelf.file(name)) is not None}
+    out: Found = {f"{FIRMWARE}/{name}": path for name, path in there.items()}
+    return out, [f"firmware: {name} is not in {shelf.folder}" for name in sorted(names - set(there))]
 
 
 def _barclamps(wish: Wish) -> Found:

@@ -31,7 +31,7 @@ MOST_PARTS = 100_000
 LARGEST_PART = 16 << 30
 LARGEST = 1 << 40
 """Bytes of all parts together."""
-KINDS = ("barclamps", "images", "packages", "sources", "wheels")
+KINDS = ("barclamps", "firmware", "images", "packages", "sources", "wheels")
 """Folders of a bundle."""
 PLAN, BARCLAMPS = "plan.yml", "barclamps/imported.tar"
 _PIECE = r"[A-Za-z0-9_][A-Za-z0-9._+~^:@%=,-]{0,199}"

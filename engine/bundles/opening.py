@@ -152,7 +152,7 @@ def _finish(store: Path, tell: Callable[[str], None] = lambda _text: None) -> No
         _mirror(store, ready)
     if (archive := ready / BARCLAMPS).is_file():
         _import(store, archive)
-    for kind in ("wheels", "sources"):
+    for kind in ("wheels", "sources", "firmware"):
         for path in sorted((ready / kind).glob("*")):
             _replace(path, store / kind / path.name, aside)
     kept = store / KEPT
@@ -212,6 +212,9 @@ def _judge(store: Path, fresh: Path, name: str) -> None:
     for path in (fresh / "sources").glob("*"):
         if not SOURCES.fullmatch(path.name):
             raise BundleError(f"{name} holds sources/{path.name[:60]}, which is no repository and no build: do not use it")
+    for path in (fresh / "firmware").glob("*"):
+        if not path.is_file():
+            raise BundleError(f"{name} holds firmware/{path.name[:60]}, which is no file: do not use it")
     if (archive := fresh / BARCLAMPS).is_file():
         try:
             check_barclamps(store, from_path(archive))

@@ -62,6 +62,7 @@ from .redfish_session import RedfishSession
 from .redfish_system import System
 from .redfish_vitals import read_vitals
 from .redfish_volumes import SeenVolume, StorageRead, StorageVolume, VolumesDone, make_volumes, read_storages, seen_volumes
+from .ssh_console import ConsoleWay, console_way
 
 PORT = 443
 _MUTE_POLLS = 5
@@ -246,6 +247,15 @@ class RedfishPower:
             return make_volumes(session, storage, wanted, self.pace, self._sleep)
 
         return self._call(work, total_s)
+
+    def console_way(self) -> ConsoleWay | PowerFailed:
+        """How the BMC gives the machine's serial console by SSH."""
+
+        def work(session: RedfishSession) -> ConsoleWay:
+            system = self._system(session)
+            return console_way(session, system.see())
+
+        return self._call(work, self.pace.web_s)
 
     def storages(self) -> tuple[StorageRead, ...] | PowerFailed:
         """Its storage resources that make volumes."""

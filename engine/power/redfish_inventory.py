@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..readers import redfish_tree
 from ..readers.redfish_json import kind_of, path_in, state_of
@@ -214,20 +214,34 @@ class Walk:
         if not name or self._spent():
             return
         try:
-            for one in self.session.members(self.session.root.get("Registries") or {"@odata.id": ""}, MOST_MEMBERS):
-                own = path_in(one).rpartition("/")[2]
-                if own and (own == name or name.startswith(own) or own.startswith(name)):
-                    places = rows(self._get(path_in(one)).get("Location"))
-                    english = [place for place in places if str(place.get("Language", "")).lower().startswith("en")]
-                    for place in (english or places)[:1]:
-                        uri = place.get("Uri") or place.get("PublicationUri")
-                        self.tree[path_in(uri) or f"/redfish/v1/Registries/{name}"] = self._counted(self.session.get_registry(uri).body)
-                    return
-            self._leave(name, "the service lists no such registry")
+            listed = [path_in(one) for one in self.session.members(self.session.root.get("Registries") or {"@odata.id": ""}, MOST_MEMBERS)]
+            path, sure = _of_bios(listed, name)
+            if not path:
+                self._leave(name, "the service lists no such registry")
+                return
+            places = rows(self._get(path).get("Location"))
+            english = [place for place in places if str(place.get("Language", "")).lower().startswith("en")]
+            for place in (english or places)[:1]:
+                uri = place.get("Uri") or place.get("PublicationUri")
+                found = self._counted(self.session.get_registry(uri).body)
+                if sure or found.get("Id") == name:
+                    self.tree[path_in(uri) or f"/redfish/v1/Registries/{name}"] = found
+                else:
+                    self._leave(name, "the service lists another registry")
         except SessionFailed as error:
             if error.failed.kind == "authentication":
                 raise
             self._leave(f"the registry {name}", error.failed.message)
+
+
+def _of_bios(listed: Sequence[str], name: str) -> tuple[str, bool]:
+    """The registry file of this name, and whether it is sure to be it: else the only one for a BIOS. Empty: there is none."""
+    last = {path: path.rpartition("/")[2] for path in listed}
+    same = [path for path, own in last.items() if own and (own == name or name.startswith(own) or own.startswith(name))]
+    if same:
+        return same[0], True
+    others = [path for path, own in last.items() if own.lower().startswith("biosattributeregistry")]
+    return (others[0], False) if len(others) == 1 else ("", False)
 
 
 def named(link: Json) -> Json:

@@ -149,7 +149,7 @@ def _members(session: RedfishSession, entries: Json) -> tuple[list[Json], int, b
     found = rows(body.get("Members"))
     said = body.get("Members@odata.count")
     many = max(said, len(found)) if isinstance(said, int) and 0 <= said < 10**9 else len(found)
-    backward = len(found) > 1 and _order(found[0]) > _order(found[-1])
+    backward = _backward(found)
     onward = body.get("Members@odata.nextLink")
     if isinstance(onward, str) and not backward and many > MOST_ENTRIES and _SKIP.search(onward):
         onward, found = _SKIP.sub(rf"\g<1>{many - MOST_ENTRIES}", onward), []  # oldest first: its end is what we want
@@ -163,6 +163,13 @@ def _members(session: RedfishSession, entries: Json) -> tuple[list[Json], int, b
         found = found + rows(body.get("Members"))
         onward = body.get("Members@odata.nextLink")
     return found, many, backward
+
+
+def _backward(found: Sequence[Json]) -> bool:
+    """True if the newest entries come first. An entry without a time says nothing of that where others have one."""
+    dated = [one for one in found if isinstance(one, dict) and isinstance(one.get("Created"), str)]
+    ends = dated if len(dated) > 1 else found
+    return len(ends) > 1 and _order(ends[0]) > _order(ends[-1])
 
 
 def _order(said: Json) -> tuple[str, int, str]:

@@ -174,6 +174,11 @@ class _Reader:
             kind, _, seconds = text.partition(":")
             if kind and (kind not in MOODS or (seconds and not (kind == "slow" and seconds.replace(".", "", 1).isdecimal()))):
                 element.fail("expected one of " + ", ".join(MOODS) + " or slow:SECONDS", nearest(kind, MOODS))
+        elif name == "bmc_address":
+            try:
+                IPv4Address(text or "0.0.0.0")
+            except AddressValueError:
+                element.fail("expected an IPv4 address")
         elif name == "updates":
             if text and text not in UPDATES:
                 element.fail("expected one of " + ", ".join(UPDATES), nearest(text, UPDATES))

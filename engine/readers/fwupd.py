@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from ..parts import Firmware, Parts
 from .redfish_firmware import part_of
@@ -58,8 +59,13 @@ def devices(said: str) -> list[Body]:
 
 
 def read(said: str) -> Parts:
+    return Parts(firmware=firmware(devices(said)))
+
+
+def firmware(listed: Sequence[Body]) -> tuple[Firmware, ...]:
+    """The firmware of devices, in fwupd's own words (FwupdDevice). Those without a version are left out."""
     found = []
-    for one in devices(said)[:MOST_ITEMS]:
+    for one in listed[:MOST_ITEMS]:
         version, name = text(one, "Version"), text(one, "Name")
         flags = [told(flag) for flag in words(one.get("Flags"))]
         if not version:
@@ -74,4 +80,4 @@ def read(said: str) -> Parts:
                 updateable="updatable" in flags or ("supported" in flags and "updatable-hidden" not in flags),
             )
         )
-    return Parts(firmware=tuple(found))
+    return tuple(found)

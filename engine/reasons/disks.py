@@ -80,6 +80,12 @@ wipe_unknown = kind(
     who=Who.OPERATOR,
 )
 wipe_none = kind("wipe_none", "nothing on {node} is wiped: {why}", "change wipe-wanted, or discover the machine again", who=Who.OPERATOR)
+burn_in_data = kind(
+    "burn_in_data",
+    "burn-in-write writes nothing on {node}: {disk} is not blank ({what})",
+    "if nothing there is needed, wipe the machine first (role disk-wipe); otherwise take burn-in-write out of the plan for it",
+    who=Who.OPERATOR,
+)
 
 raid_set_unknown = kind(
     "raid_set_unknown",

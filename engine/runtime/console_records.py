@@ -32,7 +32,7 @@ BUSY_S, FIRST_S, LONGEST_S = 5.0, 30.0, 1800.0
 
 
 class Console(Protocol):
-    """`power.ipmi_console.SolConsole`."""
+    """`power.ipmi_console.SolConsole`, `power.ssh_console.SshConsole`."""
 
     def read(self, wait_s: float) -> bytes: ...
 

@@ -165,7 +165,14 @@ class Engine:
     def _ports(self) -> Ports:
         """What the runner carries out effects with."""
         to, services = self.adapters, self.services
-        handles = Handles(keys=to.keys, vault=to.vault, public_key=to.ssh_key.public, images=services.images, folder=self.config.keys)
+        handles = Handles(
+            keys=to.keys,
+            vault=to.vault,
+            public_key=to.ssh_key.public,
+            images=services.images,
+            folder=self.config.keys,
+            firmware=services.firmware,
+        )
         return Ports(
             submit=self.loop.submit,
             world=lambda: self.world,

@@ -3,12 +3,13 @@
 {"$secret": "credential"}    the credential of the node's installation that is being made
 {"$secret": "bmc-account"}   the password of the engine's account in the node's BMC
 {"$secret": "san-account"}   the secret by which the node logs in to its iSCSI targets
-{"$secret": "san-accounts"}  those of all nodes that have LUNs of a SAN
+{"$secret": "san-accounts"}  those of the nodes that have LUNs of this SAN
 {"$secret": "certificate"}   the node's key and certificate
 {"$secret": "made/..."}      a secret that the engine makes
 {"$secret": NAME}            a secret of the plan
 {"$engine": "key"}           the public key by which the engine logs in
 {"$engine": "authority"}     the certificate of the site's authority
+{"$firmware": "cabinets"}    where fwupd's files are, with their sums and a ticket for this boot
 {"$image": NAME}             where an installer fetches an image, with a ticket for this boot
 """
 
@@ -20,11 +21,13 @@ from pathlib import Path
 from msgspec import json
 
 from .. import reasons
-from ..core.hardware.san import DISK_ROLE as SAN_DISK
-from ..core.hardware.san import ROLE as SAN_LUNS
+from ..core.hardware.bmc_network import bmc_network
+from ..core.hardware.san import served
 from ..core.roles.sealed import GENERATED
 from ..core.world.world import World
 from ..definitions import Json
+from ..files.firmware_shelf import FOLDER as FIRMWARE
+from ..files.firmware_shelf import FirmwareShelf
 from ..images.shelf import Images
 from ..model import Node
 from ..trust.authority import site_authority
@@ -44,8 +47,18 @@ class NotOpened(LookupError):
 class Handles:
     """`images` are those that can be served now; None before the services are started."""
 
-    def __init__(self, *, keys: Keys, vault: Vault, public_key: str, images: Callable[[], Images | None], folder: Path) -> None:
-        """`folder`: of the keys."""
+    def __init__(
+        self,
+        *,
+        keys: Keys,
+        vault: Vault,
+        public_key: str,
+        images: Callable[[], Images | None],
+        folder: Path,
+        firmware: FirmwareShelf | None = None,
+    ) -> None:
+        """`folder`: of the keys. `firmware`: the makers' files; None: there are none."""
+        self._firmware = firmware
         self._keys, self._vault, self._public_key, self._images, self._folder = keys, vault, public_key, images, folder
 
     def open(self, world: World, node: Node, handle: Json) -> Json:
@@ -58,6 +71,8 @@ class Handles:
                 return self._certificate(world, node) if name == "certificate" else self._secret(node, str(name))
             case "$engine":
                 return site_authority(self._folder).pem.decode() if name == "authority" else self._public_key
+            case "$firmware":
+                return self._cabinets(world, node)
             case "$image":
                 return self._image(world, node, str(name))
         raise LookupError(f"there is no handle {kind}")
@@ -73,15 +88,24 @@ class Handles:
         return self._vault.made(name) if name.startswith(GENERATED) else self._vault.needed(name)
 
     def _san_accounts(self, world: World, device: Node) -> str:
-        """The secrets of the nodes that have LUNs of the SAN, as JSON: first label of a node's name -> secret."""
-        keys = [*(world.children.get((device.id, SAN_LUNS)) or ()), *(world.bound.get(SAN_DISK) or ())]
-        nodes = {key[0]: there for key in keys if (there := world.nodes.get(key[0])) is not None}
-        return json.encode({one.name.split(".")[0]: self._vault.made(san_account(one.id)) for one in nodes.values()}).decode()
+        """The secrets of the nodes that this SAN serves, as JSON: first label of a node's name -> secret."""
+        found = {one.name.split(".")[0]: self._vault.made(san_account(one.id)) for one in served(world, device)}
+        return json.encode(found).decode()
 
     def _certificate(self, world: World, node: Node) -> str:
-        addresses = [address for (of, _network), address in world.address_of.items() if of == node.id]
+        of_bmcs = found.name if (found := bmc_network(world.plan)) is not None else ""  # another machine answers there
+        addresses = [address for (of, network), address in world.address_of.items() if of == node.id and network != of_bmcs]
         names = dict.fromkeys((node.name, node.name.split(".")[0]))
         return node_certificate(self._vault, site_authority(self._folder), node.id, [*names], sorted(addresses))
+
+    def _cabinets(self, world: World, node: Node) -> Json:
+        address = world.plan.site.admin.address if world.plan is not None else ""
+        files = self._firmware.cabinets() if self._firmware is not None else {}
+        return {
+            "url": f"http://{address}/image/{FIRMWARE}",
+            "ticket": self._keys.ticket(node.id, node.boot_id, FIRMWARE),
+            "files": {name: {"sha256": one.sha256, "size": one.size} for name, one in files.items()},
+        }
 
     def _image(self, world: World, node: Node, name: str) -> Json:
         images = self._images()

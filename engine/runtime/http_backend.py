@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..core.world.world import World
+from ..files.firmware_shelf import FOLDER as FIRMWARE
+from ..files.firmware_shelf import FirmwareShelf
 from ..images.shelf import Shelf
 from ..model import NodeId
 from ..netboot.answers import BootAnswers
@@ -30,6 +32,7 @@ class HttpBackend:
         reach: Reach,
         record: PacketRecord,
         standings: Standings,
+        firmware: FirmwareShelf,
     ) -> None:
         self.keys = adapters.keys
         self.mailbox = adapters.agent
@@ -41,12 +44,15 @@ class HttpBackend:
         self.contact = last_values.contact
         self.progress = last_values.progress
         self.log = adapters.logs.write
-        self._loop, self._images = loop, images
+        self._loop, self._images, self._firmware = loop, images, firmware
 
     def boot_id_of(self, node: NodeId) -> str | None:
         return found.boot_id if (found := self._loop.world.nodes.get(node)) is not None else None
 
     def image(self, name: str, file: str) -> ImageFile | None:
+        if name == FIRMWARE:  # no image has this name: a system needs a token, and so do the makers' files
+            found = self._firmware.file(file) if file.endswith(".cab") else None
+            return ImageFile(path=str(found.path), size=found.size, sha256=found.sha256, kind="system") if found is not None else None
         return self._images.current().file(name, file)
 
     def upstream(self, mirror: str, path: str) -> str | None:

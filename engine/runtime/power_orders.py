@@ -3,9 +3,10 @@
 If the node has no BMC that may be used but runs sledgehammer, its agent reboots it; an installed system is entered by kexec the same way.
 The result of an order is always one `Powered` event; for an operator's own order (`set_power`), one `PowerSet`.
 
-Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report).
-Otherwise the BMC is asked for a Redfish service, which it answers without a login; without one the engine uses IPMI. A BMC that does not
-answer at all is asked again next time, because it may have been replaced.
+Redfish or IPMI: as attribute `bmc-protocol` says, or else the protocol that worked last (`Bmc.protocol`, which the events above report),
+or else what this product's BMC does better (`quirks.BMC_WAYS`); for health and console that row counts before the last one. Otherwise the
+BMC is asked for a Redfish service, which it answers without a login; without one the engine uses IPMI. A BMC that does not answer at all
+is asked again next time, because it may have been replaced. One that does not answer by its row's protocol is asked by the other one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .. import reasons
 from ..core.boot.patience import LEAST, of_plan
 from ..core.boot.signals import SIGNALS
 from ..core.hardware.bmc import theirs, usable, why_not
+from ..core.hardware.inventory import inventory_of
 from ..core.hardware.outlets import Outlet, by_outlet
 from ..core.roles.attributes import of_node
 from ..core.world.view import View
@@ -45,6 +47,7 @@ from ..power import (
     SensorsRead,
     VitalsResult,
 )
+from ..power.call import opened
 from ..power.certificates import Certificates
 from ..power.gate import Gates
 from ..power.ipmi import IpmiPower, IpmiTarget
@@ -53,6 +56,8 @@ from ..power.outlets import BY_WEB, OutletPower, OutletTarget
 from ..power.redfish import PORT, RedfishPower, RedfishTarget, speaks_redfish
 from ..power.snmp import PORT as SNMP_PORT
 from ..power.snmp import SnmpTarget
+from ..power.ssh_console import ConsoleWay, SshConsole
+from ..quirks import BmcProtocol, BmcUse, bmc_way
 from ..store.vitals import VitalRecord, place_of
 from ..wire.agent import Kexec, Reboot
 from ..wire.reach import IPMI_PORT
@@ -70,6 +75,8 @@ KNOWN = "known_bmcs"
 """File of the BMCs' certificates, among the keys."""
 DOUBTS = frozenset({"bmc_unproven", "bmc_is_anothers"})
 """Reasons why a BMC gets no order, although it answers. The node's own agent may obey instead."""
+ABSENT = frozenset({"unreachable", "unsupported"})
+"""Failures that say that a BMC does not do it this way."""
 _NAMES = {"ipmi": "IPMI", "redfish": "Redfish"}
 
 
@@ -166,7 +173,7 @@ class PowerOrders:
         if not isinstance(read, PowerDone):
             return BmcSaid(protocol=spoken, failure=failed, read_s=first_s)
         begun = time.monotonic()
-        sensors, wrong, _ = self._ask(node, lambda power: power.sensors(), reading=True)
+        sensors, wrong, _ = self._ask(node, lambda power: power.sensors(), reading=True, use="health")
         told = sensors if isinstance(sensors, SensorsRead) else SensorsRead()
         clock = read.clock or told.clock
         return BmcSaid(
@@ -196,24 +203,57 @@ class PowerOrders:
 
     def vitals(self, node: Node, before: VitalRecord | None) -> tuple[VitalsResult, reasons.Reason | None, Spoken]:
         """The health of the node's machine: what is new since the look `before`. Gives way to orders."""
-        return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True)
+        return self._ask(node, lambda power: power.vitals(place_of(before)), reading=True, use="health")
 
-    def console(self, node: Node, take: bool) -> SolConsole | PowerFailed:
-        """The serial console of the node's machine, by IPMI, also where power goes by Redfish: BMCs with both have serial over LAN."""
-        opened: list[SolConsole] = []
+    def console(self, node: Node, take: bool) -> SolConsole | SshConsole | PowerFailed:
+        """The serial console of the node's machine: by IPMI, also where power goes by Redfish; or by SSH, where the product's BMC does that
+        better or gives none by IPMI, and its Redfish service says how."""
+        wanted = self._wanted(node) or self._better(node, "console")
+        if wanted == "redfish":
+            found = self._console_by_ssh(node)
+            other = isinstance(found, PowerFailed) and found.kind in ABSENT and not self._wanted(node)
+            return self._console_by_ipmi(node, take) if other else found
+        by_ipmi = self._console_by_ipmi(node, take)
+        if not isinstance(by_ipmi, PowerFailed) or by_ipmi.kind not in ABSENT or wanted:
+            return by_ipmi
+        by_ssh = self._console_by_ssh(node)
+        return by_ipmi if isinstance(by_ssh, PowerFailed) and by_ssh.kind in ABSENT else by_ssh
+
+    def _console_by_ipmi(self, node: Node, take: bool) -> SolConsole | PowerFailed:
+        opened_: list[SolConsole] = []
 
         def work(power: Power) -> NoteRead | PowerFailed:
             found = power.console(take) if isinstance(power, IpmiPower) else PowerFailed(kind="unsupported", message="it is no IPMI BMC")
             if isinstance(found, PowerFailed):
                 return found
-            opened.append(found)
+            opened_.append(found)
             return NoteRead(text="")
 
         result, failed, _ = self._ask(node, work, by="ipmi", reading=True)
-        if opened:
-            return opened[0]
+        if opened_:
+            return opened_[0]
         assert isinstance(result, PowerFailed)
         return result if failed is None or result.message else replace(result, message=reasons.sentence(failed))
+
+    def _console_by_ssh(self, node: Node) -> SshConsole | PowerFailed:
+        """The BMC says by Redfish how, and proves there that it is the node's."""
+
+        def ask(power: Power) -> ConsoleWay | PowerFailed:
+            return power.console_way() if isinstance(power, RedfishPower) else PowerFailed(kind="unsupported", message="it has no Redfish")
+
+        way, _, _ = self._ask(node, ask, by="redfish", reading=True)
+        if isinstance(way, PowerFailed):
+            return way
+        bmc = usable(self._world(), node)
+        if bmc is None:
+            return PowerFailed(kind="not_own", message="its BMC may not be used any more")
+        account, pace = self._account(node), self._pace()
+        where = self._reach(bmc.address, way.port)
+
+        def log_in(_deadline: float) -> SshConsole:
+            return SshConsole(*where, account, way, self._certificates, pace.greet_s * 2)
+
+        return opened(self._gates, where, repr(account).encode(), pace.total_s, log_in, lambda console: console)
 
     def inventory(self, node: Node) -> tuple[InventoryResult, reasons.Reason | None]:
         """What the node's BMC says of the machine's parts: all of them by Redfish, what stands on the label by IPMI."""
@@ -252,7 +292,7 @@ class PowerOrders:
         return reasons.not_shown(node=node.name, address=address, message=shown), spoken
 
     def _ask(
-        self, node: Node, work: Callable[[Power], _Result], by: Protocol = "", reading: bool = False
+        self, node: Node, work: Callable[[Power], _Result], by: Protocol = "", reading: bool = False, use: BmcUse = "power"
     ) -> tuple[_Result | PowerFailed, reasons.Reason | None, Spoken]:
         """The result of `work` with the node's BMC, what is wrong, and its protocol. No packet leaves while the BMC may not be used,
         and no order before it has said that it is the node's."""
@@ -264,29 +304,42 @@ class PowerOrders:
         if bmc is None:
             why = why_not(world, node) or reasons.no_power(node=node.name)
             return PowerFailed(kind="not_own", message=reasons.sentence(why)), why, ""
-        pace, known = self._pace(), by or self._wanted(node) or bmc.protocol
+        pace, known = self._pace(), by or self._wanted(node)
+        better = None if known else self._better(node, use)
+        known = known or ((bmc.protocol or better or "") if use == "power" else (better or bmc.protocol))
         tried = _NAMES[known] if known else "Redfish or IPMI"
         if not known:
             began = time.monotonic()
             known = "redfish" if speaks_redfish(*self._reach(bmc.address, PORT), within_s=pace.greet_s) else "ipmi"
             asked_s = time.monotonic() - began
             pace = replace(pace, total_s=max(pace.total_s / 4, pace.total_s - asked_s), web_s=max(pace.web_s / 4, pace.web_s - asked_s))
+        result, doubt = self._work(known, node, bmc, pace, work, reading)
+        if isinstance(result, PowerFailed) and result.kind == "unreachable" and known == better:
+            known, tried = ("ipmi" if known == "redfish" else "redfish"), "Redfish or IPMI"
+            result, doubt = self._work(known, node, bmc, pace, work, reading)
+        if not isinstance(result, PowerFailed):
+            return result, None, known
+        if doubt is not None:
+            return result, doubt, known
+        silent = result.kind == "unreachable"
+        message = f"{result.kind} by {tried if silent else _NAMES[known]}: {result.message}"
+        if known == "redfish" and result.kind in ("not_obeyed", "unsupported"):
+            message += " (attribute bmc-protocol: ipmi has it tried by IPMI)"
+        return result, reasons.power_failed(node=node.name, address=bmc.address, message=message), "unknown" if silent else known
+
+    def _work(
+        self, known: Protocol, node: Node, bmc: Bmc, pace: Pace, work: Callable[[Power], _Result], reading: bool
+    ) -> tuple[_Result | PowerFailed, reasons.Reason | None]:
+        """The result of `work` by this protocol, and why the BMC is not the node's."""
         doubts: list[reasons.Reason] = []
+        world = self._world()
 
         def owner(said: Identity) -> str:
             doubts[:] = [doubt] if (doubt := theirs(world, node, bmc, said.uuids, said.serials, reading=reading)) is not None else []
             return reasons.sentence(doubts[0]) if doubts else ""
 
         result = work(self._driver(known, node, bmc, pace, owner))
-        if not isinstance(result, PowerFailed):
-            return result, None, known
-        if result.kind == "not_own" and doubts:
-            return result, doubts[0], known
-        silent = result.kind == "unreachable"
-        message = f"{result.kind} by {tried if silent else _NAMES[known]}: {result.message}"
-        if known == "redfish" and result.kind in ("not_obeyed", "unsupported"):
-            message += " (attribute bmc-protocol: ipmi has it tried by IPMI)"
-        return result, reasons.power_failed(node=node.name, address=bmc.address, message=message), "unknown" if silent else known
+        return result, doubts[0] if isinstance(result, PowerFailed) and result.kind == "not_own" and doubts else None
 
     def _by_outlet(
         self, node: Node, outlets: tuple[Outlet, ...], work: Callable[[Power], _Result]
@@ -327,6 +380,11 @@ class PowerOrders:
         """The configured protocol. Empty: any."""
         found = of_node(self._world(), node, "bmc-protocol")
         return found if found in ("ipmi", "redfish") else ""
+
+    def _better(self, node: Node, use: BmcUse) -> BmcProtocol | None:
+        """What the BMC of this node's product does better. None: nothing is known, and it is asked."""
+        about = inventory_of(self._world(), node.id)
+        return bmc_way(about.vendor, about.product, use)
 
     def _driver(self, protocol: Protocol, node: Node, bmc: Bmc, pace: Pace, owner: Owner) -> Power:
         user, password = self._account(node)

@@ -16,6 +16,7 @@ from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..doctor.interfaces import addresses
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
+from ..files.firmware_shelf import FirmwareShelf
 from ..files.paths import images_folder
 from ..here import Here
 from ..images.shelf import Images, Shelf
@@ -58,6 +59,7 @@ class Services:
         self._config, self._catalog, self._loop = config, catalog, loop
         self._adapters, self._last_values, self._record = adapters, last_values, record
         self._shelf: Shelf | None = None
+        self.firmware = FirmwareShelf(config.store)
         self.running: list[Service] = []
         self.link: Link | None = None
         self._probe: AddressProbe | None = None
@@ -97,6 +99,7 @@ class Services:
                 reach=reach,
                 record=self._record,
                 standings=standings,
+                firmware=self.firmware,
             ),
         )
         lldp = self._lldp(plan)

@@ -84,6 +84,45 @@ def disk(machine: Machine) -> dict[str, Any]:
     return {"burn-in-disk-seconds": 2, "burn-in-disk-limits": limits}
 
 
+FIO_WRITES = r"""
+for word; do case $word in --output=*) out=${word#*=} ;; */job) job=$word ;; esac; done
+awk -v bad="$(cat "$CROWBAR_ROOT/bad" 2>/dev/null)" '
+    function tell() {
+        if (job != "") printf "%s{\"jobname\":\"%s\",\"error\":%d,\"write\":{\"bw_bytes\":%d}}", n++ ? "," : "", job, file == bad ? 84 : 0, 180e6
+    }
+    BEGIN { printf "{\"jobs\":[" }
+    /^\[disk-/ { tell(); job = substr($0, 2, length($0) - 2) }
+    /^filename=/ { sub(/.*\//, ""); file = $0 }
+    END { tell(); print "]}" }' "$job" >"$out"
+[ ! -s "$CROWBAR_ROOT/bad" ]
+"""
+SIZE = 8 << 20
+
+
+def written(name: str, number: int, **more: Any) -> dict[str, Any]:
+    wwn = f"naa.5000c500{number:08x}"
+    where = f"pci-0000:00:17.0-ata-{number}"
+    return {"name": name, "wwn": wwn, "serial": f"S-{number}", "path": where, "size": SIZE, "model": "M", "kind": "hdd", **more}
+
+
+def write(machine: Machine) -> dict[str, Any]:
+    """Three blank disks, which are files."""
+    tools(machine)
+    machine.tool("blkid", "exit 2")
+    machine.tool("fio", FIO_WRITES)
+    (machine.folder / "base/dd").symlink_to(shutil.which("dd") or "/bin/false")
+    sysfs = Sysfs(machine)
+    for number, name in enumerate(("sda", "sdb", "sdc"), 1):
+        sysfs.sata(name, number, size=SIZE, wwn=f"naa.5000c500{number:08x}", serial=f"S-{number}")
+        machine.write(f"dev/{name}").write_bytes(bytes(SIZE))
+    return {
+        "burn-in-write-wanted": [],
+        "burn-in-write-percent": 50,
+        "burn-in-write-limits": {"slower": 40, "hdd": 40},
+        "burn-in-write-disks": {"who": "ada", "disks": [written(name, n) for n, name in enumerate(("sda", "sdb", "sdc"), 1)]},
+    }
+
+
 SLOT = "pci0000:00/0000:00:17.0/ata2/host2/target2:0:0/2:0:0:0"
 
 
@@ -133,6 +172,7 @@ SCENES = {
     "burn-in-load": load,
     "burn-in-memory": memory,
     "burn-in-disk": disk,
+    "burn-in-write": write,
     "burn-in-server": server,
     "burn-in-network": network,
     "burn-in-errors": errors,

@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[1] / "install"))
 import burn_lab
 import daemons
 import device_lab
+import fwupd_lab
 import names
 import ports_folder
 import test_catalog_discovery as discovery
@@ -109,6 +110,39 @@ def bmc_account(machine: Machine) -> Attributes:
     machine.write("bmc/name2", "ADMIN\n")
     machine.tool("ipmitool", BMC_USERS)
     return {"bmc-account": "aB3-xxxx_yyyyZZ9"}
+
+
+BMC_LAN = r"""
+lan="$CROWBAR_ROOT/lan"
+value() { sed -n 1p "$lan/$1"; }
+case "$*" in
+"lan print 1")
+    echo "Set in Progress         : Set Complete"
+    echo "IP Address Source       : $(value source)"
+    echo "IP Address              : $(value address)"
+    echo "Subnet Mask             : $(value mask)"
+    echo "MAC Address             : 00:30:48:F4:4D:83"
+    echo "Default Gateway IP      : $(value router)"
+    echo "Default Gateway MAC     : 00:00:00:00:00:00"
+    ;;
+"lan set 1 ipsrc static") echo "Static Address" >"$lan/source" ;;
+"lan set 1 ipaddr "*) [ "$(value source)" = "Static Address" ] && echo "$5" >"$lan/address" ;;
+"lan set 1 netmask "*) echo "$5" >"$lan/mask" ;;
+"lan set 1 defgw ipaddr "*) echo "$6" >"$lan/router" ;;
+*) exit 1 ;;
+esac
+"""
+"""What ipmitool does to the LAN channel of a BMC, which is files here."""
+
+
+def bmc_address(machine: Machine) -> Attributes:
+    machine.write("dev/ipmi0")
+    lan = {"source": "DHCP Address", "address": "10.9.9.9", "mask": "255.0.0.0", "router": "0.0.0.0"}
+    for name, value in lan.items():
+        machine.write(f"lan/{name}", f"{value}\n")
+    machine.tool("ipmitool", BMC_LAN)
+    machine.tool("sleep", "")
+    return {"bmc-network": {"address": "192.168.125.21", "mask": "255.255.255.0", "router": "192.168.125.1"}}
 
 
 def raid_configure(machine: Machine) -> Attributes:
@@ -276,6 +310,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "bios-configure": bios_configure,
     "bmc-account": bmc_account,
     "bmc-clock": bmc_clock,
+    "bmc-address": bmc_address,
     "raid-discover": raid_discover,
     "raid-configure": raid_configure,
     "os-install": os_install,
@@ -297,6 +332,7 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
     "about-page": about_page,
     "disk-wipe": wiping.scene,
     **burn_lab.SCENES,
+    **fwupd_lab.SCENES,
     **device_lab.SCENES,
 }
 ON_DEBIAN = (

@@ -16,6 +16,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from bmc_machine import Machine as Chassis
 
 from engine.racks.bmc.ipmi import LIES, BmcFarm, SimBmc
+from engine.racks.bmc.lan import DHCP, Lan, LanValues
 
 PASSWORD = "aB3-xxxx_yyyyZZ9"
 WANTED = {"bmc-account": PASSWORD}
@@ -123,3 +124,73 @@ def test_a_clock_that_takes_no_time_is_told(machine: Any, bmc: SimBmc) -> None:
     done = machine.run("bmc-clock", {})
     assert done.code == 2
     assert "took the time, and is" in done.err
+
+
+NETWORK = {"bmc-network": {"address": "192.168.125.21", "mask": "255.255.255.0", "router": "192.168.125.1"}}
+
+
+@pytest.fixture
+def with_dhcp(tmp_path: Path) -> Iterator[SimBmc]:
+    """A BMC whose address comes by DHCP. It refuses another one as long as it does."""
+    lan = Lan(LanValues(address="10.9.9.9", mask="255.0.0.0", source=DHCP), tmp_path / "lan.json")
+    with BmcFarm() as farm:
+        yield farm.add("127.0.0.1", 0, Chassis(), lan=lan)
+
+
+def test_the_address_is_set_once(machine: Any, with_dhcp: SimBmc, tmp_path: Path) -> None:
+    plug(machine, with_dhcp)
+    machine.tool("sleep", "")
+    assert machine.run("bmc-address", NETWORK, "verify").code == 1
+    done = machine.run("bmc-address", NETWORK)
+    assert (done.code, done.err) == (0, "")
+    told = done.gives["bmc-address-set"]
+    assert (told["address"], told["channel"]) == ("192.168.125.21", 1)
+    assert with_dhcp.commands.lan.now == LanValues(address="192.168.125.21", mask="255.255.255.0", router="192.168.125.1")
+    kept = Lan(LanValues(address="10.9.9.9"), tmp_path / "lan.json")
+    assert kept.now == with_dhcp.commands.lan.now, "it outlives the rack"
+    assert machine.run("bmc-address", NETWORK, "verify").gives == done.gives
+    before = len(machine.calls)
+    assert machine.run("bmc-address", NETWORK).gives == done.gives
+    assert not any(" lan set" in call for call in machine.calls[before:]), "nothing is written again"
+
+
+def test_a_bmc_that_takes_the_address_and_drops_it(machine: Any, with_dhcp: SimBmc) -> None:
+    plug(machine, with_dhcp)
+    machine.tool("sleep", "")
+    with_dhcp.mood = LIES
+    done = machine.run("bmc-address", NETWORK)
+    assert done.code == 2
+    assert "does not take ipsrc static" in done.err
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"refused": "the plan has no network bmc with a range host"}, "no network bmc"),
+        ({}, "no address for the BMC"),
+        ({"address": "10.0.0.1; reboot", "mask": "255.0.0.0", "router": ""}, "is no address"),
+    ],
+)
+def test_an_address_that_is_none(machine: Any, network: dict[str, str], words: str) -> None:
+    done = machine.run("bmc-address", {"bmc-network": network})
+    assert done.code == 2
+    assert words in done.err
+    assert not machine.calls
+
+
+SECOND = """
+case "$*" in
+"lan print 3") echo "MAC Address : 00:30:48:00:00:03"; echo "IP Address : 10.9.9.9"; echo "Subnet Mask : 255.0.0.0" ;;
+"lan print 1") echo "MAC Address : 00:30:48:00:00:01"; echo "IP Address : 0.0.0.0" ;;
+"lan set 3 "*) exit 0 ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_the_channel_that_has_an_address_is_the_one(machine: Any) -> None:
+    machine.write("dev/ipmi0")
+    machine.tool("ipmitool", SECOND)
+    machine.tool("sleep", "")
+    assert machine.run("bmc-address", NETWORK).code == 2
+    assert [call for call in machine.calls if " set " in call][0] == "ipmitool lan set 3 ipsrc static"

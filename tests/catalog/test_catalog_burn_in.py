@@ -34,6 +34,89 @@ def wrong(found: list[tuple[str, str, str]]) -> dict[str, str]:
     return {name: line for result, name, line in found if result == "failed"}
 
 
+# -- disks that are written --------------------------------------------------------------------------------------------
+
+
+def output(name: str, speed: float, error: int = 0, kind: str = "hdd", model: str = "M") -> str:
+    return f"{name}\tS-{name}\tat port {name[-1]}\t{kind}\t4000\t{model}\t{speed}\t{error}"
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([output("sda", 180), output("sdb", 175)], {}),
+        (
+            [output("sda", 180), output("sdb", 90), output("sdc", 182)],
+            {"sdb": "it writes 90 MB/s, and its 2 siblings 181 MB/s: 50 % slower"},
+        ),
+        ([output("sda", 180), output("sdb", 90, model="X")], {}),
+        ([output("sda", 30)], {"sda": "it writes 30 MB/s, and at least 40 MB/s are expected"}),
+        ([output("sda", 0, error=84), output("sdb", 180)], {"sda": "it gives back other data than were written"}),
+        ([output("sda", 0, error=5)], {"sda": "error 5 (I/O error)"}),
+    ],
+)
+def test_which_written_disk_is_named(lines: list[str], says: dict[str, str]) -> None:
+    found = wrong(verdict("burn-in-write", "slower=40", "hdd=40", lines=lines))
+    assert set(found) == {f"disk S-{name} at port {name[-1]} ({name})" for name in says}
+    assert all(any(words in line for line in found.values()) for words in says.values())
+
+
+def test_a_disk_that_gives_back_other_data_is_named_and_the_others_pass(machine: Machine) -> None:
+    wanted = burn_lab.write(machine)
+    machine.write("bad", "sdb")
+    done = machine.run("burn-in-write", wanted)
+    assert done.code == 1
+    assert list(failed(done.gives, "burn-in-write-report")) == ["disk S-2 at pci-0000:00:17.0-ata-2 (sdb)"]
+    assert "disk S-2" in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"serial": "S-9"}, "serial number S-9 is not written"),
+        ({"size": 1 << 20}, "is not written"),
+        ({"wwn": "naa.5000c50000000009"}, "is not written"),
+        ({"serial": ""}, "without a serial number"),
+    ],
+)
+def test_nothing_is_written_if_one_disk_is_another(machine: Machine, change: dict[str, Any], words: str) -> None:
+    wanted = burn_lab.write(machine)
+    wanted["burn-in-write-disks"]["disks"][2] |= change
+    done = machine.run("burn-in-write", wanted)
+    assert done.code != 0
+    assert words in done.err
+    assert not any(call.startswith("fio") for call in machine.calls)
+
+
+def test_nothing_is_written_if_one_disk_holds_anything(machine: Machine) -> None:
+    wanted = burn_lab.write(machine)
+    machine.tool("blkid", 'case "$*" in *sdc) echo ext4 ;; *) exit 2 ;; esac')
+    done = machine.run("burn-in-write", wanted)
+    assert done.code == 66
+    assert "holds ext4, so nothing is written" in done.err
+    assert not any(call.startswith("fio") for call in machine.calls)
+    refused = machine.run("burn-in-write", wanted | {"burn-in-write-disks": {"refused": "sda is not blank", "disks": []}})
+    assert refused.code == 66
+    assert "is not blank" in refused.err
+
+
+@pytest.mark.client
+def test_the_real_fio_writes_and_leaves_blank_disks(machine: Machine) -> None:
+    program = shutil.which("fio")
+    if program is None:
+        pytest.skip("fio is not installed")
+    wanted = burn_lab.write(machine)
+    machine.tool("fio", f'exec {program} "$@"')
+    wanted["burn-in-write-limits"] = {"slower": 99}
+    done = machine.run("burn-in-write", wanted)
+    assert (done.code, done.err) == (0, "")
+    content = (machine.root / "dev/sda").read_bytes()
+    assert content[: 1 << 20] == bytes(1 << 20), "it counts as blank"
+    assert content[1 << 20 : 4 << 20] != bytes(3 << 20), "it was written"
+    assert content[4 << 20 :] == bytes(4 << 20), "and no further than asked for"
+    assert len(content) == burn_lab.SIZE
+
+
 # -- disks -------------------------------------------------------------------------------------------------------------
 
 

@@ -151,7 +151,7 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
 GATED = INSTALL.replace("}", ", gate: true}")
 WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
 BURN_IN_ROLES = {f"burn-in-{part}" for part in ("load", "memory", "disk", "server", "network", "errors")}
-OF_HARDWARE = {"raid-discover", "raid-configure", "bios-configure", "bmc-account", "bmc-clock"}
+OF_HARDWARE = {"raid-discover", "raid-configure", "bios-configure", "bmc-account", "bmc-address", "bmc-clock"}
 
 
 def rack_of(store: Path, roles: dict[str, tuple[str, ...]] | None = None, nodes: int = 2, check: bool = True) -> Rack:
@@ -221,7 +221,7 @@ def test_a_running_rack_goes_on_when_its_stage_is_left_out_and_comes_back(store:
     assert max(rack.machines[0].wipes.values()) == 1
     file.unlink()
     again(rack, store)
-    assert {key[1] for key in rack.world.node_roles} >= OF_HARDWARE - {"bmc-account", "bmc-clock"}
+    assert {key[1] for key in rack.world.node_roles} >= OF_HARDWARE - {"bmc-account", "bmc-address", "bmc-clock"}
     for node in [one for one in rack.world.nodes.values() if one.kind is Kind.SERVER]:
         why = node_why(rack.world, node)
         assert node_state(rack.world, node) == "ready" or (why is not None and why.code in ("backward", "approval")), why

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +20,11 @@ from engine.core.roles.wishes import task_document
 from engine.definitions import Collect, On, Requirement
 from engine.effects import Probe, Start
 from engine.events import Commit, Outcome, Probed, SetAttribute
-from engine.model import Kind, State
+from engine.model import Kind, State, Value
 from engine.plan import Plan
+from engine.runtime.handles import Handles
+from engine.trust.tokens import Keys
+from engine.trust.vault import Vault
 
 CATALOG = catalog(
     role("inventory", "discovery", flags=["discovery"]),
@@ -211,3 +216,22 @@ def test_a_server_with_the_name_of_a_san_keeps_it() -> None:
     san = d.world.nodes["san-n2"]
     assert san.name.split(".")[0] == "n2-san-n2"
     assert about(d.world, san)["device"]["name"] == "n2", "the entry is found all the same"
+
+
+def test_a_delegate_learns_the_secrets_of_the_nodes_that_it_serves_only(tmp_path: Path) -> None:
+    """n1 wants a LUN of san1, n2 one of san2. Neither SAN's delegate, which may be on a node, gets the other one's secret."""
+    d = rack({"san1": {"delegate": "n2"}, "san2": {}}, **{"san-disk": ("all",)})
+    d.put(Value(layer="operator", scope="n2", name="san-wanted", value=[{"name": "logs", "size": 1 << 30, "san": "san2"}], who="op"))
+    (tmp_path / "store").mkdir()
+    vault = Vault(tmp_path / "store", tmp_path / "keys")
+    handles = Handles(keys=Keys(b"k" * 32), vault=vault, public_key="", images=lambda: None, folder=tmp_path / "keys")
+
+    def told(san: str) -> Any:
+        return json.loads(str(handles.open(d.world, d.node(san), {"$secret": "san-accounts"})))
+
+    names = {node: d.node(node).name.split(".")[0] for node in ("n1", "n2")}
+    assert set(told(SAN)) == {names["n1"]}
+    assert set(told("san-san2")) == {names["n2"]}
+    assert told(SAN)[names["n1"]] == handles.open(d.world, d.node("n1"), {"$secret": "san-account"})
+    d.put(Value(layer="operator", scope="n1", name="san-wanted", value=[], who="op"))
+    assert told(SAN) == {}, "who wants nothing any more is not served"

@@ -201,6 +201,7 @@ SAYS: dict[str, dict[str, str]] = {
         "work_s": "Seconds that each piece of a role's work takes besides, at any speed.",
         "boot_nic": "Number of the NIC that it boots from, 0 to 7.",
         "clock_s": "Seconds by which its clock is ahead until sledgehammer sets it. Negative: behind.",
+        "bmc_address": "Address that its BMC has from the factory. Empty: one of the rack's network of BMCs.",
         "bmc_channel": "LAN channel (1 to 11) on which its BMC has its address. The channels before it have none.",
         "phone": "A telephone stands between its first NIC and the switch. LLDP hears both.",
         "no_lacp": "The switch does not speak LACP on the machine's ports.",

@@ -201,3 +201,25 @@ def test_volumes_wait_for_an_approval(tmp_path: Path) -> None:
     with rack_of(tmp_path, VOLUMES, BY_BMC) as rack:
         rack.until(lambda: rack.why("m3") in ("failed", "approval", "raid_not_blank"))
         assert not [row for row in rack.rack.disks() if row["machine"] == "m3" and row["wipes"]]
+
+
+# -- firmware by fwupd ---------------------------------------------------------------------------------------------
+
+BY_FWUPD = "      firmware-wanted: [{part: bios, version: 3.0.0, file: bios.cab}]\n"
+
+
+def test_firmware_by_fwupd_on_the_machine_itself(tmp_path: Path) -> None:
+    """The machine fetches the file from the engine, starts once, and the version reads back. A replay changes nothing."""
+    folder = tmp_path / "store" / "firmware"
+    folder.mkdir(parents=True)
+    (folder / "bios.cab").write_bytes(image("bios", "3.0.0"))
+    with faulty(tmp_path, "faults: {}", nodes=1, wanted=wanted(BY_FWUPD, "firmware-fwupd: all")) as rack:
+        rack.all_ready()
+        [told] = gave(rack, "m1", "firmware-fwupd", "fwupd-report")
+        assert (told["version"], told["state"]) == ("3.0.0", "applied")
+        assert told["had"] != "3.0.0"
+        attempt = role(rack, "m1", "firmware-fwupd").attempt
+        before = boots(rack)
+        rack.engine.submit(Commit(who="again", plan=rack.engine.world.plan))  # type: ignore[arg-type]
+        rack.all_ready()
+        assert (boots(rack), role(rack, "m1", "firmware-fwupd").attempt) == (before, attempt)

@@ -18,13 +18,33 @@ import pytest
 from msgspec import structs
 from redfish_rig import QUICK, redfish
 
-from engine.power import InventoryRead, PowerDone, PowerFailed, PowerState, SensorsRead
+from engine.power import BiosRead, BiosWritten, InventoryRead, PowerDone, PowerFailed, PowerState, SensorsRead
 from engine.power.redfish import speaks_redfish
+from engine.power.redfish_volumes import StorageVolume, WantedDrive
 from engine.racks.bmc.redfish import certificate
 
 pytestmark = pytest.mark.client
 ONE, TWO = "11111111-9e44-4fa7-8e91-f3527a1ef094", "22222222-9e44-4fa7-8e91-f3527a1ef094"
-_PROGRAM = "import random, sys; random.randint = lambda least, most: least; from sushy_tools.emulator import main; sys.exit(main.main())"
+_PROGRAM = """
+import random, sys
+from sushy_tools.emulator import main
+from sushy_tools.emulator.resources.systems.fakedriver import FakeDriver
+
+FACTORY = {"ProcTurboMode": "Enabled", "QuietBoot": "true", "NumCores": 10}
+random.randint = lambda least, most: least
+
+def get_bios(self, identity):
+    return {**FACTORY, **self._get(identity).get("bios", {})}
+
+def set_bios(self, identity, attributes):
+    system = self._get(identity)
+    self._update(system, bios={**system.get("bios", {}), **attributes})
+
+FakeDriver.get_bios, FakeDriver.set_bios = get_bios, set_bios
+FakeDriver.find_or_create_storage_volume = lambda self, volume: volume["Id"]
+sys.exit(main.main())
+"""
+"""Its machines have no BIOS and no volumes, which its web service knows: they hold the state, and the service asks for it."""
 _CONFIG = """
 SUSHY_EMULATOR_LISTEN_IP = "127.0.0.1"
 SUSHY_EMULATOR_LISTEN_PORT = {port}
@@ -36,6 +56,11 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [
     {{"uuid": uuid, "name": name, "power_state": "Off", "external_notifier": False, "nics": []}}
     for name, uuid in (("one", "{one}"), ("two", "{two}"))
 ]
+SUSHY_EMULATOR_STORAGE = {{"{one}": [{{"Id": "1", "Name": "RAID", "StorageControllers": [{{"MemberId": "0", "Name": "RAID", "SpeedGbps": 12}}],
+    "Drives": ["A1", "A2"]}}]}}
+SUSHY_EMULATOR_DRIVES = {{("{one}", "1"): [{{"Id": one, "Name": one, "CapacityBytes": 899527000000, "Protocol": "SAS"}} for one in ("A1", "A2")]}}
+SUSHY_EMULATOR_VOLUMES = {{("{one}", "1"): [{{"libvirtPoolName": "p", "libvirtVolName": "v", "Id": "1", "Name": "old", "VolumeType": "Mirrored",
+    "CapacityBytes": 23748}}]}}
 """
 
 
@@ -72,18 +97,55 @@ def test_inventory(emulator: int) -> None:
     assert found.parts.system.uuid == ONE
     assert found.parts.power in ("on", "off")
     assert found.parts.chassis is not None
-    assert [one.part for one in found.parts.firmware] == ["bmc"]
+    assert [one.part for one in found.parts.firmware] == ["bmc", "controller", "drive", "drive"]
 
 
-def test_firmware_and_bios(emulator: int) -> None:
-    """Its fake machines have neither. The update service reads the request, and says so in its words."""
+def test_firmware(emulator: int) -> None:
+    """Its fake machines take none. The update service reads the request, and says so in its words."""
     failed = redfish(emulator, uuid=ONE).stage_firmware("bios.bin", b"x", "https://192.0.2.1/bios.bin", [f"/redfish/v1/Systems/{ONE}"])
     assert isinstance(failed, PowerFailed), failed
     assert "HTTP 5" in failed.message or "BIOS" in failed.message
     none = redfish(emulator, uuid=ONE).stage_firmware("bios.bin", b"x", "https://192.0.2.1/bios.bin")
     assert isinstance(none, PowerFailed), none
     assert "HTTP 400" in none.message  # without targets
-    assert isinstance(redfish(emulator, uuid=ONE).set_bios({"BootMode": "Uefi"}), PowerFailed)
+
+
+def test_bios(emulator: int) -> None:
+    """The settings with what its registry allows; a change is accepted, and reads back. The service has no apply time."""
+    power = redfish(emulator, uuid=ONE)
+    read = power.bios()
+    assert isinstance(read, BiosRead), read
+    have = {one.name: one for one in read.settings}
+    assert have["ProcTurboMode"].value == "Enabled"
+    assert {"Enabled", "Disabled"} <= set(have["ProcTurboMode"].allowed)
+    done = power.set_bios({"ProcTurboMode": "Disabled"})
+    assert isinstance(done, BiosWritten), done
+    assert done.accepted == ("ProcTurboMode",)
+    again = power.bios()
+    assert isinstance(again, BiosRead)
+    assert {one.name: one.value for one in again.settings}["ProcTurboMode"] == "Disabled"
+    other = redfish(emulator, uuid=TWO).bios()
+    assert isinstance(other, BiosRead)
+    assert {one.name: one.value for one in other.settings}["ProcTurboMode"] == "Enabled", "the other machine has its own"
+    assert isinstance(power.set_bios({"AdminPassword": "x"}), PowerFailed), "a password is no setting"
+
+
+def test_storage(emulator: int) -> None:
+    """Drives and volumes are read. It makes a volume of no drives, so nothing counts as made."""
+    power = redfish(emulator, uuid=ONE)
+    found = power.storages()
+    assert not isinstance(found, PowerFailed), found
+    [storage] = found
+    drives = [path for path in storage.resources if "/Drives/" in path]
+    assert len(drives) == 2
+    seen = power.seen_volumes(storage.path)
+    assert not isinstance(seen, PowerFailed), seen
+    assert [one.name for one in seen] == ["old"]
+    volume = StorageVolume(name="os", level="raid1", drives=tuple(WantedDrive(path=one, serial="1234570") for one in drives))
+    made = power.volumes(storage.path, [volume], 20.0)
+    assert isinstance(made, PowerFailed) or made.volumes == (), made
+    none = redfish(emulator, uuid=TWO).storages()
+    assert isinstance(none, PowerFailed) or none == ()
 
 
 def test_power(emulator: int) -> None:

@@ -17,6 +17,7 @@ from engine.power import GaveWay, Pace, PowerDone, PowerFailed, VitalSigns
 from engine.power.gate import Gates, Limits
 from engine.power.ipmi_vitals import BACKLOG, MOST_ENTRIES
 from engine.racks.bmc.ipmi import BmcFarm, SimBmc, slow
+from engine.racks.bmc.redfish import RedfishFarm
 from engine.racks.bmc.sim_vitals import FAN, SUPPLY, TEMPERATURE, SimSensor
 from engine.vitals import LogPlace
 
@@ -248,3 +249,38 @@ def test_nonsense_costs_no_more_than_itself(entries: dict[str, Any], tmp_path: P
     for one in read.log:
         assert all(part.isprintable() and len(part) <= 200 for part in (one.id, one.at, one.sensor, one.text))
     assert all(part.isprintable() for part in read.left_out)
+
+
+def test_the_same_machine_tells_the_same_by_redfish_and_by_ipmi(bmc: SimBmc, redfish_farm: RedfishFarm, machines: Any) -> None:
+    """One set of sensors and events, read over both protocols by the engine's own drivers."""
+    other = redfish_farm.add("127.0.0.1", 0, machines())
+    assert redfish(other.port, pace=PACE).vitals(()).sensors == (), "a machine without sensors shows none"  # type: ignore[union-attr]
+    for commands in (bmc.commands, other.commands):
+        commands.vitals.clock_off_s = -3600.0
+        commands.vitals.sensors = [
+            SimSensor(name="CPU1 Temp", type=TEMPERATURE, value=98, beyond="upper critical"),
+            SimSensor(name="Inlet", type=TEMPERATURE, value=36, beyond="upper non-critical"),
+            SimSensor(name="FAN 1", type=FAN, value=100),
+            SimSensor(name="PS1", type=SUPPLY, states=0x09),
+        ]
+        commands.events += [entry(2, 9, at=1_700_000_000), entry(2, 9, ended=True, at=1_700_000_060), b"\xe0" + bytes(13)]
+    by_ipmi, by_redfish = signs(bmc), redfish(other.port, pace=PACE).vitals(())
+    assert isinstance(by_redfish, VitalSigns), by_redfish
+
+    def told(found: VitalSigns) -> set[tuple[str, str, str]]:
+        return {(one.name, one.kind.split(" /")[0], one.health) for one in found.sensors}
+
+    assert told(by_redfish) == told(by_ipmi)
+    values = {one.name: one.value for one in by_redfish.sensors}
+    assert (values["CPU1 Temp"], values["FAN 1"]) == (98.0, 6000.0)
+    assert [(one.health, one.asserted) for one in by_redfish.log][:2] == [(one.health, one.asserted) for one in by_ipmi.log][:2]
+    assert [one.at[:19] for one in by_redfish.log][:2] == [one.at[:19] for one in by_ipmi.log][:2]
+    assert by_redfish.clock_off_s is not None
+    assert abs(by_redfish.clock_off_s + 3600) < 60
+    again = redfish(other.port, pace=PACE).vitals(by_redfish.places)
+    assert isinstance(again, VitalSigns)
+    assert again.places == by_redfish.places
+    other.commands.events.clear()
+    cleared = redfish(other.port, pace=PACE).vitals(by_redfish.places)
+    assert isinstance(cleared, VitalSigns)
+    assert cleared.log == ()

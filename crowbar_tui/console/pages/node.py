@@ -53,7 +53,7 @@ def _ailments(page: NodePage, columns: int, rows: int) -> list[Line]:
     out: list[Line] = []
     for number, (told, _) in enumerate(page.ailments[:room], 1):
         left = len(page.ailments) - number if number == room else 0
-        words = f"{told} (+{left}: crowbar health {short(page.row.name)})" if left else told
+        words = f"{told} (+{left}: press H)" if left else told
         out += labelled("" if number > 1 else "health", words, columns, "bad")
     return out
 

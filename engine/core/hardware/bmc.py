@@ -6,7 +6,8 @@ powers another machine off, and a password goes there. So:
 * A reported address counts only inside a BMC network of the plan. One that an operator or the plan entered counts anywhere.
 * If the plan expects this machine (`machines`), its BMC is the one on the label, whatever the machine reports.
 * One node holds an address. A second one that reports it gets none; an entered address wins over a reported one.
-* A claim that nothing has confirmed does not move the BMC of a node whose BMC is proven or entered.
+* A claim that nothing has confirmed does not move the BMC of a node whose BMC is proven or entered, except to the address that the engine
+  itself reserved for it.
 * The engine sends no password to a BMC before its node is allocated.
 * Before each use the BMC itself says whose it is, by UUID or serial (`theirs`). A value that several nodes show proves nothing. Where
   nothing tells, a challenge (`roles.confirm`) proves it: the machine wrote it, and the engine read it there.
@@ -27,14 +28,14 @@ from ..boot.identity import clean_serial, clean_uuid, identify, swapped
 from ..roles.attributes import of_node
 from ..world.view import View
 from ..world.work import Work
+from .bmc_network import NAME, bmc_network
 from .inventory import FoundBmc, inventory_of, lenient
 
 ATTRIBUTE = "bmc"
 ACCOUNT_ROLE = "bmc-account"
 """The role that makes the engine's account in a BMC."""
-NETWORK = "bmc"
-"""Name of the plan's network of BMCs. A network with this conduit is one too."""
-
+ADDRESS_ROLE, ADDRESS_SET = "bmc-address", "bmc-address-set"
+"""The role that sets the address of a BMC in band, and what it gives."""
 
 # -- where it may be -----------------------------------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ def in_bmc_network(plan: Plan | None, address: str) -> bool:
     if plan is None or address == plan.site.admin.address:
         return False
     for network in plan.networks.values():
-        if NETWORK not in (network.name, network.conduit):
+        if NAME not in (network.name, network.conduit):
             continue
         if where.version == 4 and where in _subnet(network.subnet):
             return True
@@ -72,6 +73,9 @@ def entered(view: View, node: Node) -> Bmc | None:
     if known is None:
         return None
     leased = (view.lease_of.get(known.bmc.mac) or "") if known.bmc.mac else ""
+    ours = set_by_role(view, node)
+    if ours is not None and known.bmc.mac and ours.mac == known.bmc.mac:
+        leased = ours.address
     address = known.bmc.address or (leased if in_bmc_network(view.plan, leased) else "")
     return Bmc(address=address, mac=known.bmc.mac, entered=True) if address else None
 
@@ -113,13 +117,32 @@ def refused(view: View, node: Node, bmc: Bmc) -> Reason | None:
     if not in_bmc_network(view.plan, bmc.address):
         return reasons.bmc_outside(node=node.name, address=bmc.address[:64])
     held = node.bmc
-    if held is not None and held.address != bmc.address and (held.proven or held.entered) and not node.confirmed:
+    moved = held is not None and held.address != bmc.address and bmc.address != reserved(view, node)
+    if held is not None and moved and (held.proven or held.entered) and not node.confirmed:
         return reasons.bmc_moved(node=node.name, address=held.address, reported=bmc.address[:64])
     return None
 
 
+def reserved(view: View, node: Node) -> str:
+    """The address that the engine keeps for the node's BMC. Empty: none."""
+    network = bmc_network(view.plan)
+    return (view.address_of.get((node.id, network.name)) or "") if network is not None else ""
+
+
+def set_by_role(view: View, node: Node) -> Bmc | None:
+    """The address that role `bmc-address` has set in the node's BMC. None: it did not, or the plan gives the BMC another one since."""
+    role = view.node_roles.get((node.id, ADDRESS_ROLE))
+    told = lenient(role.gave[ADDRESS_SET], FoundBmc) if role is not None and ADDRESS_SET in role.gave else None
+    if told is None or not told.address or told.address != reserved(view, node):
+        return None
+    return Bmc(address=told.address, mac=told.mac)
+
+
 def reported(view: View, node: Node) -> Bmc | None:
-    """The BMC that the machine itself reports. None: it has none, or no address."""
+    """The BMC that the machine itself reports, or the address that the engine had set there. None: it has none, or no address."""
+    ours = set_by_role(view, node)
+    if ours is not None:
+        return ours
     told = inventory_of(view, node.id).bmc
     return Bmc(address=told.address, mac=told.mac) if told.address else None
 

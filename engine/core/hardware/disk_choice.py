@@ -27,6 +27,9 @@ from ...definitions import Json
 from ...model import Node, NodeId, NodeRole
 from ...reasons import Reason, sentence
 from ..world.view import View
+from .burn_choice import ROLE as BURNS
+from .burn_choice import WANTED as BURN_WANTED
+from .burn_choice import burn_choice
 from .choices import Choice, Left
 from .disks import Disk, twins
 from .inventory import inventory_of
@@ -176,7 +179,7 @@ def must_be_blank(view: View, role: NodeRole) -> bool:
 
 def wanted_by(role: str) -> str:
     """The attribute that says which disks this role takes, besides `root-disk`."""
-    return WIPE_WANTED if role == WIPES else "raid-wanted"
+    return {WIPES: WIPE_WANTED, BURNS: BURN_WANTED}.get(role, "raid-wanted")
 
 
 def choice_for(view: View, node: Node, role: str, named: Json, wanted: Json) -> Choice | None:
@@ -190,6 +193,8 @@ def choice_for(view: View, node: Node, role: str, named: Json, wanted: Json) -> 
             return member_choice(view, node, wanted) if other or level in _LEVELS else Choice()
         case "disk-wipe":
             return wipe_choice(view, node, wanted)
+        case "burn-in-write":
+            return burn_choice(view, node, wanted)
     return None
 
 

@@ -9,7 +9,7 @@ from ...events import Spoken
 from ...model import Node, NodeRole, Place
 from ...vitals import Ailing
 from ..world.work import Work
-from .bmc import take_up
+from .bmc import ADDRESS_SET, take_up
 from .devices import meet
 from .found_values import put_found
 from .inventory import Inventory
@@ -17,7 +17,7 @@ from .location import placed, seen_by_chassis, seen_by_switch
 from .port_table import FDB_ROLE
 from .slots import ROLE as SLOTS
 
-_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours", FDB_ROLE, SLOTS})
+_LEARNT = frozenset({"bmc", "product", "firmware", "kexec", "ssh-host-key", "neighbours", ADDRESS_SET, FDB_ROLE, SLOTS})
 """What roles give that is taken over."""
 CLOCK_S = 60
 """Seconds by which a BMC's clock may differ before that is shown."""
@@ -71,7 +71,7 @@ def learn(w: Work, role: NodeRole) -> None:
         new = replace(new, place=_place(w, new, told))
     if new is not node:
         w.put_node(new)
-    if told.told("bmc"):
+    if told.told("bmc") or ADDRESS_SET in role.gave:
         take_up(w, new)
     if told.told("neighbours"):
         meet(w, told.neighbours)

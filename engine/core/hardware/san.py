@@ -27,6 +27,12 @@ def sans_of(view: View, node: Node) -> set[str]:
     return {known[name] for name in names if name in known}
 
 
+def served(view: View, san: Node) -> tuple[Node, ...]:
+    """The nodes that have role `san-disk` and want a LUN of this SAN. Its delegate may be on a node, which must learn no more."""
+    nodes = (view.nodes.get(key[0]) for key in view.bound.get(DISK_ROLE) or ())
+    return tuple(one for one in nodes if one is not None and san.id in sans_of(view, one))
+
+
 def wants_luns(view: View, node: Node) -> bool:
     """True if the node wants a LUN, of whatever SAN."""
     return any(_values(view, node))

@@ -56,7 +56,7 @@ def wipe_choice(view: View, node: Node, wanted: Json) -> Choice:
     asked = wanted if isinstance(wanted, dict) else {}
     names = asked.get("disks")
     disks = list(inventory_of(view, node.id).disks)
-    kept = {} if asked.get("system") is True else _kept(view, node, disks)
+    kept = {} if asked.get("system") is True else needed(view, node, disks)
     return targets(node.name, disks, [one for one in names if isinstance(one, str)] if isinstance(names, list) else (), kept)
 
 
@@ -75,7 +75,7 @@ def wipe_disks(view: View, node: Node, role: NodeRole, wanted: Json, blank: bool
     return machine | {"disks": listed}
 
 
-def _kept(view: View, node: Node, disks: list[Disk]) -> dict[str, Reason]:
+def needed(view: View, node: Node, disks: list[Disk]) -> dict[str, Reason]:
     """Disks that a finished role of the node wrote and that it still needs."""
     out: dict[str, Reason] = {}
     raid, install = (view.node_roles.get((node.id, name)) for name in ("raid-configure", "os-install"))

@@ -34,7 +34,7 @@ def allocate_addresses(w: Work, node: Node) -> Reason | None:
         kind = "admin" if node.kind is Kind.ADMIN and "admin" in network.ranges else "host"
         if name == "bmc" or kind not in network.ranges or (node.id, name) in w.address_of or not uses_network(w, node, network.deployment):
             continue
-        address = _choose(w, node, network, kind, first)
+        address = choose(w, node, network, kind, first)
         if address is None:
             return reasons.pool_empty(range=kind, network=name, size=len(network.ranges[kind]))
         w.put(Allocation(address=address, network=name, range=kind, node=node.id))
@@ -81,24 +81,27 @@ def _is_in(pool: Range, address: str) -> bool:
         return False
 
 
-def _is_free(w: Work, address: str) -> bool:
-    """No node has it, and no other machine was found to use it."""
-    lease = w.leases.get(address)
-    return address not in w.allocations and (lease is None or lease.state != "declined" or lease.expires <= w.now)
+def is_free(w: Work, node: Node, address: str) -> bool:
+    """No other node and no other node's BMC has it, and no other machine was found to use it."""
+    lease, holder = w.leases.get(address), w.bmcs.get(address)
+    used = lease is not None and lease.state == "declined" and lease.expires > w.now
+    return address not in w.allocations and not used and holder in (None, node.id)
 
 
-def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str | None:
+def choose(w: Work, node: Node, network: Network, kind: str, first: str, now: str = "") -> str | None:
+    """The address that the node gets in this range. `now`: the one that it has, which is kept if nothing better is wished. None: the range
+    is used up."""
     pool = network.ranges[kind]
     hint = w.attributes.get(("hint", node.id, f"{network.name}-address"))
-    for wish in (str(hint.value) if hint is not None else "", _pinned(w, node, network.name)):
-        if wish and _is_in(pool, wish) and _is_free(w, wish):
+    for wish in (str(hint.value) if hint is not None else "", _pinned(w, node, network.name), now):
+        if wish and _is_in(pool, wish) and is_free(w, node, wish):
             return wish
     reserved = _reserved(w, network.name)
     admin = w.address_of.get((node.id, first))
     if admin is not None and w.plan is not None:
         part = int(IPv4Address(admin)) - int(IPv4Network(w.plan.networks[first].subnet).network_address)
         same = str(IPv4Network(network.subnet).network_address + part)
-        if same in pool and _is_free(w, same) and same not in reserved:
+        if same in pool and is_free(w, node, same) and same not in reserved:
             return same
     ours = {network.router, w.plan.site.admin.address if w.plan is not None else "", *reserved}
     number, last = int(IPv4Address(pool.first)), int(IPv4Address(pool.last))
@@ -107,7 +110,7 @@ def _choose(w: Work, node: Node, network: Network, kind: str, first: str) -> str
         if address in w.allocations or address in ours:
             continue
         lease = w.leases.get(address)
-        if _is_free(w, address) and (lease is None or lease.state == "declined"):
+        if is_free(w, node, address) and (lease is None or lease.state == "declined"):
             w.free_from[network.name] = n
             return address
     return None

@@ -21,6 +21,7 @@ from ..roles.graph import Walk, find_cycle, rank, ranks_alone
 from ..roles.transitions import bound
 from ..world.view import View
 from ..world.work import Work
+from .bmc_address import give_bmc_address
 from .dropped import in_plan, sweep
 from .hardware_wishes import put_wishes
 from .owned import SYSTEM
@@ -126,7 +127,7 @@ class _Rebinding:
             refused = self._ask(target, role, deployment)
             if refused is not None:
                 return refused
-        return put_wishes(w, node, own.roles)
+        return put_wishes(w, node, own.roles) or give_bmc_address(w, w.nodes[node.id], own.roles)
 
     def _bind(self, node: Node, own: Own, new: list[str]) -> None:
         """Binds new roles, with the edges and the rank that follow from their node alone. `settle` adds what follows from others."""

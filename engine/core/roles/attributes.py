@@ -24,8 +24,12 @@ from ...model import ACTIVE, TRANSITION, Key, Node, NodeRole, Value
 from ...plan import Plan
 from ..hardware import san, switch_ports
 from ..hardware.bios_ways import way_taken
+from ..hardware.bmc_network import bmc_network_value
+from ..hardware.burn_choice import WANTED as BURN_WANTED
+from ..hardware.burn_choice import burn_disks
 from ..hardware.burn_pairs import burn_in_peers
 from ..hardware.disk_choice import install_disk, must_be_blank, raid_disks
+from ..hardware.fwupd_steps import fwupd_steps
 from ..hardware.wipe_choice import WANTED, wipe_disks
 from ..monitor.commands import node_commands
 from ..plan.network_roles import network_of
@@ -38,7 +42,7 @@ LAYERS = ("default", "discovery", "hint", "parent", "deployment", "setting", "wi
 OF_DEPLOYMENTS = ("deployment", "setting")
 """Layers whose scope is a deployment. All others have a node or a node role as scope."""
 
-HANDLES = frozenset({"$secret", "$image", "$engine"})
+HANDLES = frozenset({"$secret", "$image", "$engine", "$firmware"})
 
 KEPT: dict[str, Json] = {
     "engine-key": {"$engine": "key"},
@@ -47,11 +51,14 @@ KEPT: dict[str, Json] = {
     "node-certificate": {"$secret": "certificate"},
     "site-authority": {"$engine": "authority"},
     "san-account": {"$secret": "san-account"},
+    "firmware-source": {"$firmware": "cabinets"},
     "san-accounts": {"$secret": "san-accounts"},
 }
 """Attribute -> the handle of what the engine itself keeps under this name."""
 
-DERIVED = frozenset({"bios-by", "install-disk", "raid-disks", "wipe-disks", "network-targets", "burn-in-peers"})
+DERIVED = frozenset(
+    ("bios-by", "burn-in-peers", "burn-in-write-disks", "fwupd-steps", "install-disk", "network-targets", "raid-disks", "wipe-disks")
+)
 """Attributes that the engine computes and that add nothing to the hash: they follow from other inputs of the same role, or only help to
 verify it."""
 
@@ -387,9 +394,12 @@ _COMPUTE: dict[str, Callable[[_Of], Json]] = {
     "node-checks": lambda of: node_commands(of.view.catalog),
     "install-disk": lambda of: install_disk(of.view, of.node, of.role, effective(of.view, of.role, "root-disk")),
     "switch-ports-wanted": lambda of: switch_ports.as_json(of.view, of.node, effective(of.view, of.role, "switch-untagged")),
+    "bmc-network": lambda of: bmc_network_value(of.view, of.node),
     "bios-by": lambda of: way_taken(of.view, of.node.id),
+    "fwupd-steps": lambda of: fwupd_steps(of.view, of.node, effective(of.view, of.role, "firmware-wanted")),
     "raid-disks": lambda of: raid_disks(of.view, of.node, of.role, effective(of.view, of.role, "raid-wanted")),
     "san-disks-wanted": lambda of: san.disks_wanted(of.view, of.node, of.role),
+    "burn-in-write-disks": lambda of: burn_disks(of.view, of.node, of.role, effective(of.view, of.role, BURN_WANTED)),
     "burn-in-peers": lambda of: burn_in_peers(of.view, of.node),
     "wipe-disks": lambda of: wipe_disks(of.view, of.node, of.role, effective(of.view, of.role, WANTED), must_be_blank(of.view, of.role)),
 }

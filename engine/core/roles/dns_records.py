@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from ...definitions import Json
 from ...model import Node
 from ...plan import Plan
+from ..hardware.bmc_network import NAME as BMC
 from ..plan.v6 import prefix, v6_address
 from ..world.view import View
 
@@ -74,7 +75,8 @@ def host_records(view: View, node: Node, admin_network: str) -> list[str] | None
         address = view.address_of.get((node.id, network))
         name = host_name(label, "" if network == admin_network else network, plan.site.domain)
         if address is not None and name:
-            v6 = v6_address(view, node, network)
+            of_bmc = BMC in (network, plan.networks[network].conduit)  # a BMC is given no address of IPv6
+            v6 = "" if of_bmc else v6_address(view, node, network)
             out += [*records(name, address), *(records(name, v6) if v6 else ())]
     return out or None
 

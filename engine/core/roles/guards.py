@@ -18,6 +18,8 @@ from ...model import ACTIVE, BEGUN, ERROR, PROPOSED, TRANSITION, Kind, Node, Nod
 from ...reasons import Reason
 from ..boot.patience import pause_s
 from ..boot.signals import waits_for
+from ..hardware.burn_choice import WANTED as BURN_WANTED
+from ..hardware.burn_choice import burn_choice
 from ..hardware.conduits import of_network
 from ..hardware.disk_choice import member_choice, root_choice
 from ..hardware.inventory import inventory_of
@@ -168,6 +170,8 @@ def _no_disk(view: View, node: Node, role: NodeRole, definition: RoleDef) -> Rea
     if "raid-disks" in wants and (refused := member_choice(view, node, effective(view, role, "raid-wanted")).refused) is not None:
         return refused
     if "wipe-disks" in wants and (refused := wipe_choice(view, node, effective(view, role, WANTED)).refused) is not None:
+        return refused
+    if "burn-in-write-disks" in wants and (refused := burn_choice(view, node, effective(view, role, BURN_WANTED)).refused) is not None:
         return refused
     return None if inventory.disks else reasons.no_disk(node=node.name)
 

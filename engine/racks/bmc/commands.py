@@ -23,6 +23,7 @@ from typing import ClassVar, Protocol
 
 from .accounts import MOST, Accounts
 from .label import About, fru
+from .lan import Lan, LanValues
 from .light import Light
 from .session import ADMINISTRATOR, OPERATOR, SUITE_RECORDS, SUITES
 from .sim_vitals import SimVitals
@@ -76,7 +77,10 @@ class Chassis(Protocol):
 class Commands:
     """The commands of one BMC. Its mood sets `lying` before each call."""
 
-    def __init__(self, chassis: Chassis, about: About, address: str, mac: bytes, accounts: Accounts | None = None) -> None:
+    def __init__(
+        self, chassis: Chassis, about: About, address: str, mac: bytes, accounts: Accounts | None = None, lan: Lan | None = None
+    ) -> None:
+        """`lan`: its LAN channel; None: a fixed one with `address`."""
         self.chassis = chassis
         self.accounts = accounts or Accounts(chassis)
         self.guid = about.guid
@@ -86,7 +90,7 @@ class Commands:
         """Entries of its event log, each without its record's number."""
         self.vitals = SimVitals()
         self.mac = mac
-        self.address = ipaddress.ip_address(address)
+        self.lan = lan or Lan(LanValues(address=str(ipaddress.ip_address(address))))
         self.lying = False
         self.persistent = self.uefi = False
         self.broken = 0
@@ -337,24 +341,29 @@ class Commands:
     def _lan(self, data: bytes) -> Answer:
         if data[0] & 0xF not in (1, 0xE):
             return BAD_FIELD, b""
-        address = self.address.packed if self.address.version == 4 else bytes(4)
-        value = {
-            0: b"\x00",
-            1: b"\x00",
-            2: bytes(5),
-            3: address,
-            4: b"\x01",
-            5: self.mac,
-            6: b"\xff\xff\xff\x00" if self.address.version == 4 else bytes(4),
-            12: bytes(4),
-            13: bytes(6),
-            20: b"\x00\x00",
-            21: b"\x00",
-            22: bytes((len(SUITES),)),
-            23: bytes((0, *(suite.id for suite in SUITES))).ljust(17, b"\x00"),
-            24: b"\x00\x44".ljust(9, b"\x00"),
-        }.get(data[1])
+        value = self.lan.parameter(data[1])
+        if value is None:
+            value = {
+                0: b"\x00",
+                1: b"\x00",
+                2: bytes(5),
+                5: self.mac,
+                13: bytes(6),
+                20: b"\x00\x00",
+                21: b"\x00",
+                22: bytes((len(SUITES),)),
+                23: bytes((0, *(suite.id for suite in SUITES))).ljust(17, b"\x00"),
+                24: b"\x00\x44".ljust(9, b"\x00"),
+            }.get(data[1])
         return (NO_PARAMETER, b"") if value is None else (OK, b"\x11" + value)
+
+    def _set_lan(self, data: bytes) -> Answer:
+        if data[0] & 0xF not in (1, 0xE):
+            return BAD_FIELD, b""
+        if self.lying or data[1] == 0:  # set in progress: nothing depends on it
+            return OK, b""
+        taken = self.lan.set(data[1], data[2:])
+        return (NO_PARAMETER, b"") if taken is None else (OK if taken else BAD_STATE, b"")
 
     _TABLE: ClassVar[dict[tuple[int, int], tuple[Callable[[Commands, bytes], Answer], int, int]]] = {
         (0x00, 0x00): (_capabilities, 0, 0),
@@ -388,6 +397,7 @@ class Commands:
         (0x0A, 0x47): (_clear_sel, 6, OPERATOR),
         (0x0A, 0x48): (_sel_time, 0, 0),
         (0x0A, 0x49): (_set_sel_time, 4, OPERATOR),
+        (0x0C, 0x01): (_set_lan, 3, ADMINISTRATOR),
         (0x0C, 0x02): (_lan, 4, OPERATOR),
     }
     """(netfn, command) -> (method, least bytes of data, least privilege)"""

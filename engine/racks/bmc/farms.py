@@ -12,6 +12,7 @@ from typing import Literal
 from .commands import Chassis
 from .ipmi import BmcFarm, Mood, SimBmc
 from .label import About
+from .lan import Lan
 from .redfish import RedfishBmc, RedfishFarm, certificate
 from .redfish_insides import Insides
 from .session import ADMINISTRATOR
@@ -56,16 +57,29 @@ class Bmcs:
         about: About,
         mac: str,
         insides: Insides | None = None,
+        lan: Lan | None = None,
     ) -> AnyBmc:
-        """`local`: where to bind for a port. `insides`: what a BMC that speaks Redfish shows of them. Raises OSError if that is in use."""
-        users = self._folder / "bmcs" / f"{mac.replace(':', '')}.json"
+        """`local`: where to bind for a port. `insides`: what a BMC that speaks Redfish shows of them. `lan`: None means that its address
+        stays. Raises OSError if it is in use."""
+        users = self.kept(mac)
         where, octets = local(PORTS[protocol]), bytes.fromhex(mac.replace(":", ""))
         if protocol == "ipmi":
-            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets, users=users)
+            return self._ipmi.add(*where, chassis, mood=mood, about=about, mac=octets, users=users, lan=lan)
         if self._redfish is None:
             self._redfish = RedfishFarm(certificate(self._folder))
             self._redfish.start()
-        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users, insides=insides)
+        return self._redfish.add(*where, chassis, mood=mood, about=about, mac=octets, users=users, insides=insides, lan=lan)
+
+    def move(self, bmc: AnyBmc, local: Callable[[int], tuple[str, int]]) -> None:
+        """The BMC is reached elsewhere. Raises OSError if that is in use."""
+        if isinstance(bmc, SimBmc):
+            self._ipmi.move(bmc, *local(PORTS["ipmi"]))
+        elif self._redfish is not None:
+            self._redfish.move(bmc, *local(PORTS["redfish"]))
+
+    def kept(self, mac: str, what: str = "") -> Path:
+        """The file that keeps what was changed in a BMC."""
+        return self._folder / "bmcs" / f"{mac.replace(':', '')}{what}.json"
 
     def close(self) -> None:
         self._ipmi.close()

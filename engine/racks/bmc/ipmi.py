@@ -38,6 +38,7 @@ from ..simulated.packet_loss import Copies, lossless
 from .accounts import Accounts
 from .commands import NOT_ALLOWED, Chassis, Commands
 from .label import About
+from .lan import Lan
 from .session import BAD_PACKET, NO_RESOURCES, NO_SUITE, BmcSession, Malformed, suite_of
 
 __all__ = ["DEAD", "LIES", "LOCKED", "OBEDIENT", "BmcFarm", "Chassis", "Counters", "Mood", "SimBmc", "odd", "slow"]
@@ -96,7 +97,15 @@ class SimBmc:
     """One BMC at (host, port). Made by `BmcFarm.add`."""
 
     def __init__(
-        self, sock: socket.socket, chassis: Chassis, mood: Mood, about: About, mac: bytes, counters: Counters, users: Path | None = None
+        self,
+        sock: socket.socket,
+        chassis: Chassis,
+        mood: Mood,
+        about: About,
+        mac: bytes,
+        counters: Counters,
+        users: Path | None = None,
+        lan: Lan | None = None,
     ) -> None:
         name = sock.getsockname()
         self.host: str = name[0]
@@ -106,7 +115,7 @@ class SimBmc:
         self.mood = mood
         self.copies: Copies = lossless
         """The fate of a packet on its way, in either direction. Late packets are lost."""
-        self.commands = Commands(chassis, about, self.host, mac, Accounts(chassis, users))
+        self.commands = Commands(chassis, about, self.host, mac, Accounts(chassis, users), lan)
         self.guid = about.guid
         self.sessions: dict[int, BmcSession] = {}
         self.delayed = 0
@@ -259,6 +268,7 @@ class BmcFarm:
         about: About | None = None,
         mac: bytes = b"",
         users: Path | None = None,
+        lan: Lan | None = None,
     ) -> SimBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
@@ -267,7 +277,7 @@ class BmcFarm:
         sock = _bound(host, port)
         seed = hashlib.sha256(repr(sock.getsockname()[:2]).encode()).digest()
         about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
-        bmc = SimBmc(sock, chassis, mood, about, mac or b"\x02" + seed[16:21], self.counters, users)
+        bmc = SimBmc(sock, chassis, mood, about, mac or b"\x02" + seed[16:21], self.counters, users, lan)
         self.bmcs.add(bmc)
         self._do(lambda: self._register(bmc))
         return bmc
@@ -275,6 +285,23 @@ class BmcFarm:
     def remove(self, bmc: SimBmc) -> None:
         """Closes its socket; its sessions are gone."""
         self._do(lambda: self._unregister(bmc))
+
+    def move(self, bmc: SimBmc, host: str, port: int) -> None:
+        """It is reached there from now on, and no longer where it was; its sessions are gone. Raises OSError if that is in use."""
+        sock = _bound(host, port)
+
+        def move() -> None:
+            if bmc not in self.bmcs:
+                sock.close()
+                return
+            self._selector.unregister(bmc.socket)
+            bmc.socket.close()
+            bmc.sessions.clear()
+            bmc.socket = sock
+            bmc.host, bmc.port = sock.getsockname()[:2]
+            self._register(bmc)
+
+        self._do(move)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="bmc-farm", daemon=True)

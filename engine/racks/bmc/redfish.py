@@ -41,6 +41,8 @@ from .accounts import Accounts
 from .commands import Commands
 from .ipmi import OBEDIENT, Chassis, Counters, Mood
 from .label import About
+from .lan import Lan
+from .redfish_health import health
 from .redfish_insides import PUSH, Inside, Insides
 from .redfish_moods import ODDITIES, Odd, Tasks
 from .redfish_reply import ROOT, Reply, Request
@@ -117,19 +119,19 @@ class RedfishFarm:
         mac: bytes = b"",
         users: Path | None = None,
         insides: Insides | None = None,
+        lan: Lan | None = None,
     ) -> RedfishBmc:
         """A BMC at this numeric address; port 0 takes a free one (`bmc.port`). Raises OSError if it is in use.
 
         Without a given GUID and MAC, both follow from address and port, so that they stay the same after a restart."""
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
-        listener.setblocking(False)
+        listener = _listener(host, port)
         seed = hashlib.sha256(repr(listener.getsockname()[:2]).encode()).digest()
         about = about or About(guid=uuid.UUID(bytes=seed[:16], version=4))
         accounts = Accounts(chassis, users)
-        commands = Commands(chassis, about, host, mac or b"\x02" + seed[16:21], accounts)
+        commands = Commands(chassis, about, host, mac or b"\x02" + seed[16:21], accounts, lan)
         inside = Inside(insides) if insides is not None else None
         tree = Tree(chassis, about, lambda: commands.system_name.decode("ascii", "replace"), accounts, inside)
+        tree.more = health(commands)
         bmc = RedfishBmc(listener, tree, commands, mood)
         self.bmcs.add(bmc)
         self._loop.call_soon_threadsafe(self._begin, bmc)
@@ -138,6 +140,18 @@ class RedfishFarm:
     def remove(self, bmc: RedfishBmc) -> None:
         """Closes its sockets; its sessions are gone."""
         asyncio.run_coroutine_threadsafe(self._end(bmc), self._loop).result()
+
+    def move(self, bmc: RedfishBmc, host: str, port: int) -> None:
+        """It is reached there from now on, and no longer where it was; its sessions are gone. Raises OSError if that is in use."""
+        asyncio.run_coroutine_threadsafe(self._move(bmc, _listener(host, port)), self._loop).result()
+
+    async def _move(self, bmc: RedfishBmc, listener: socket.socket) -> None:
+        await self._end(bmc)
+        bmc.tree.sessions.clear()
+        bmc.listener = listener
+        bmc.host, bmc.port = listener.getsockname()[:2]
+        self.bmcs.add(bmc)
+        self._begin(bmc)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._loop.run_forever, name="redfish-farm", daemon=True)
@@ -267,6 +281,14 @@ class RedfishFarm:
         finally:
             self.counters.logins += tree.logins - logins
             self.counters.refused += tree.refused - refused
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """Raises OSError."""
+    family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+    listener.setblocking(False)
+    return listener
 
 
 def _tree_s(odd: Odd, request: Request, tree: Tree) -> Reply:

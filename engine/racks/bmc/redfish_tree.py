@@ -6,7 +6,7 @@ Rules
 * The machine decides, as with IPMI (`bmc.commands`): power, boot device and light go to its `Chassis`. Kept here are the flags of the
   boot order, the last order to the light, and the sessions.
 * A lying BMC answers 200 or 204 and forwards nothing; a GET shows the true state.
-* It reports nothing that does not exist: no sensors, no logs, no accounts.
+* It reports nothing that does not exist: no accounts, and sensors and a log only if the machine has some (`redfish_health`).
 * Bounded: 16 sessions; those idle for longest are dropped.
 
 Sections of DMTF DSP0266 are named at the functions; resources and property names are those of DSP2046 (DSP8010 schemas).
@@ -361,6 +361,12 @@ _SCHEMAS = (
     "Drive",
     "VolumeCollection",
     "Volume",
+    "Thermal",
+    "Power",
+    "LogServiceCollection",
+    "LogService",
+    "LogEntryCollection",
+    "LogEntry",
 )
 
 

@@ -187,6 +187,8 @@ class Machine:
         self._neighbours = neighbours
         self.bmc: Callable[[int, int, bytes], tuple[int, bytes] | None] = lambda *_asked: None
         """Its BMC over the bus: network function, command, data -> completion code and data. None: nothing answers."""
+        self.bmc_address: Callable[[], str] = lambda: hardware.bmc_address
+        """The address that its BMC has now."""
         self.on_listens: Callable[[], Awaitable[None]] | None = None
         """Called when the services of the running system are others (`System.listens`)."""
         self.remote: Callable[[str, int], tuple[str, int]] = lambda address, port: (address, port)

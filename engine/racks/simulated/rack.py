@@ -20,6 +20,7 @@ import msgspec
 from ..bmc.farms import AnyBmc, Bmcs, in_band
 from ..bmc.ipmi import DEAD
 from ..bmc.label import About
+from ..bmc.lan import DHCP, Lan, LanValues
 from ..bmc.light import Light
 from ..counters import Counters
 from ..director import Director
@@ -101,6 +102,8 @@ class SimulatedRack:
         self._pdus: PduSide | None = None
         self._runners: dict[str, MachineRunner] = {}
         self._bmcs: dict[str, AnyBmc] = {}
+        self._bmc_at: dict[str, str] = {}
+        """Where each BMC is reached."""
         self._found: list[Hardware] = []
 
     async def start(self) -> None:
@@ -155,21 +158,48 @@ class SimulatedRack:
     def _bmc(self, runner: MachineRunner, one: Hardware, faults: Faults, loop: asyncio.AbstractEventLoop) -> AnyBmc:
         assert self._wiring is not None
         wiring = self._wiring
-        wiring.attach(one.bmc_address)
+        factory = LanValues(address=one.bmc_address, source=DHCP)
+        lan = Lan(factory, self._farm.kept(one.bmc_mac, "-lan"), lambda new: self._move_bmc(loop, one.name, new))
+        address = lan.now.address
+        wiring.attach(address)
+        self._bmc_at[one.name] = address
         access = self.spec.bmc
         bmc = self._farm.add(
             one.bmc_protocol,
-            lambda port: wiring.local(one.bmc_address, port),
+            lambda port: wiring.local(address, port),
             _Chassis(runner, loop, access.user, access.password),
             mood=mood(faults.bmc),
             about=About(guid=uuid.UUID(one.uuid), vendor=one.vendor, product=one.product, serial=one.serial),
             mac=one.bmc_mac,
             insides=MachineInsides(runner.machine, loop),
+            lan=lan,
         )
         machine = runner.machine
+        machine.bmc_address = lambda: lan.now.address
         machine.bmc = lambda *asked: in_band(bmc)(*asked) if bmc.mood.kind != "dead" else None
         bmc.copies = lossy(random.Random(f"{one.uuid}/bmc"), lambda: (machine.faults.drop_bmc, 0.0, 0.0))
         return bmc
+
+    def _move_bmc(self, loop: asyncio.AbstractEventLoop, name: str, address: str) -> None:
+        """A machine gave its BMC another address. One that another BMC has leads to that one, as on a real network."""
+
+        def move() -> None:
+            assert self._wiring is not None
+            wiring, bmc, before = self._wiring, self._bmcs[name], self._bmc_at[name]
+            if before == address:
+                return
+            wiring.attach(address)
+            try:
+                self._farm.move(bmc, lambda port: wiring.local(address, port))
+            except OSError as error:
+                log.warning("the BMC of %s cannot move to %s: %s", name, address, error)
+                wiring.detach(address)
+                self.counters.add("bmc-not-moved")
+                return
+            wiring.detach(before)
+            self._bmc_at[name] = address
+
+        loop.call_soon_threadsafe(move)
 
     async def close(self) -> None:
         self._director.close()
@@ -340,7 +370,7 @@ class SimulatedRack:
             "uuid": one.uuid,
             "serial": one.serial,
             "product": one.product,
-            "bmc": one.bmc_address,
+            "bmc": machine.bmc_address(),
             "bmc_protocol": one.bmc_protocol,
             "bios": nonvolatile.bios,
             "installed": machine.system.os if machine.system is not None else "",

@@ -99,6 +99,8 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Number of the NIC that it boots from."""
     clock_s: int = 0
     """Seconds by which its clock is ahead until something sets it; negative: behind."""
+    bmc_address: str = ""
+    """Address that its BMC has from the factory; empty: one of the rack's network of BMCs."""
     bmc_channel: int = 1
     """LAN channel on which its BMC has its address; those before it have none."""
     phone: bool = False
@@ -244,6 +246,8 @@ def parse(text: str) -> SimulatedRackSpec:
     for name, faults in found.faults.items():
         if faults.updates not in ("", *UPDATES):
             raise RackFileWrong(f"updates must be {', '.join(UPDATES)} or empty, not {faults.updates[:40]!r} - at `$.faults.{name}`")
+        if faults.bmc_address and not _is_ipv4(faults.bmc_address):
+            raise RackFileWrong(f"bmc_address must be an IPv4 address, not {faults.bmc_address[:40]!r} - at `$.faults.{name}`")
         if not 1 <= faults.bmc_channel <= 11:
             raise RackFileWrong(f"bmc_channel must be 1 to 11, not {faults.bmc_channel} - at `$.faults.{name}`")
     names = {f"m{i}" for i in range(1, found.nodes + 1)}
@@ -253,6 +257,14 @@ def parse(text: str) -> SimulatedRackSpec:
             if one not in names and one != "all":
                 raise RackFileWrong(f"no machine {one!r} in a rack of {found.nodes} - at `$.faults.{name}`")
     return found
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def render(spec: SimulatedRackSpec) -> str:
@@ -402,5 +414,6 @@ def _spoil(one: Hardware, faults: Faults, by_name: dict[str, Hardware]) -> Hardw
         serial=by_name[faults.serial_of].serial if faults.serial_of else one.serial,
         uuid=by_name[faults.uuid_of].uuid if faults.uuid_of else one.uuid,
         bmc_port=faults.cables.get("bmc", one.bmc_port),
+        bmc_address=faults.bmc_address or one.bmc_address,
         firmware_s=faults.firmware_s or one.firmware_s,
     )
