@@ -132,7 +132,7 @@ class Guest:
         number: int,
         more: tuple[str, ...] = (),
         memory_mb: int = 256,
-        arguments: str = "console=ttyS0 quiet panic=1 ipv6.disable=0",
+        arguments: str = "console=ttyS0 quiet panic=1 no_timer_check ipv6.disable=0",
         folder: Path | None = None,
     ) -> None:
         """`more`: further words for QEMU; `arguments`: of the kernel; `folder`: where the process runs."""
@@ -172,6 +172,9 @@ class Guest:
             with self._new:
                 self._said += data.decode("utf-8", "replace").replace("\r", "")
                 self._new.notify_all()
+        self._process.wait()
+        with self._new:
+            self._new.notify_all()  # who waits sees that it has ended
 
     def boot(self, timeout_s: float = 200.0) -> None:
         """Waits for its shell. What is typed before is lost."""
