@@ -15,6 +15,7 @@ Pure. `director` carries it out.
 
 from __future__ import annotations
 
+import re
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, get_type_hints
 
@@ -26,8 +27,8 @@ from engine.files.mistakes import Mistakes, nearest
 from engine.files.yaml_source import parse as parse_yaml
 
 from .bmc.redfish_moods import ODDITIES
+from .qemu.spec import CHANNEL, NICS, fits
 from .qemu.spec import Faults as QemuFaults
-from .qemu.spec import fits
 from .repair import doubled
 from .simulated.rogue import Rogue
 from .simulated.spec import UPDATES, Faults
@@ -156,11 +157,19 @@ class _Reader:
                 out[name] = {link: power.number(-99.0, 99.0) for link, power in element.entries().items()}
             elif name == "lossy":
                 out[name] = {link: percent.number(0.0, 100.0) for link, percent in element.entries().items()}
+                self._known(element, NICS, "the links of QEMU machines are 1g0 and 1g1")
             elif name == "ecc":
                 out[name] = {label: count.integer(0, 1_000_000) for label, count in element.entries().items()}
+                self._known(element, CHANNEL, "a QEMU machine has memory channels, 0 to 14")
             else:
                 out[name] = {link: self._cable(cable, link) for link, cable in element.entries().items()}
         return out
+
+    def _known(self, element: Element, pattern: re.Pattern[str], what: str) -> None:
+        if self._real:
+            for name, one in element.entries().items():
+                if not pattern.fullmatch(name):
+                    one.fail(f"{what}, not {name[:40]!r}")
 
     def _cable(self, element: Element, link: str) -> str:
         text = element.text("switch:port", blank=True)

@@ -274,11 +274,45 @@ def test_what_the_hardware_counted_names_its_part(machine: Any) -> None:
     assert "not corrected" in told["DIMM CPU1_DIMM_A1"]
     assert "512 corrected PCI errors" in told["PCI device 0000:3b:00.0 (ens1f0)"]
     assert "1 PCI errors that were not corrected" in told["PCI device 0000:5e:00.0"]
-    assert "CPU 4: Machine Check" in told["processor, CPU 4 Bank 7"]
+    assert "CPU 4: Machine Check" in told["memory channel 1 of CPU 4 Bank 7"]
     assert told["disk S-2 (sdb) at pci-0000:00:17.0-ata-2"].startswith("2 times in the kernel log")
     assert len(told) == 6
     attributes["burn-in-error-limits"] = {"memory": 3, "pci": 512}
-    assert len(failed(machine.run("burn-in-errors", attributes).gives, "burn-in-errors-report")) == 4
+    told = failed(machine.run("burn-in-errors", attributes).gives, "burn-in-errors-report")
+    assert sorted(told) == ["DIMM CPU1_DIMM_A1", "PCI device 0000:5e:00.0", "disk S-2 (sdb) at pci-0000:00:17.0-ata-2"]
+
+
+@pytest.mark.parametrize(
+    ("status", "part"),
+    [
+        ("8c00004000010091", "memory channel 1 of CPU 4 Bank 7"),
+        ("cc0000800001009f", "memory of CPU 4 Bank 7"),
+        ("8c000040000110c3", "memory channel 3 of CPU 4 Bank 7"),
+        ("bd80000000100094", "memory channel 4 of CPU 4 Bank 7"),
+        ("9000004000010135", "processor, CPU 4 Bank 7"),
+        ("8c0000400001", "processor, CPU 4 Bank 7"),
+        ("9400000000000e0b", "processor, CPU 4 Bank 7"),
+    ],
+)
+def test_a_machine_check_names_memory_or_the_processor(machine: Any, status: str, part: str) -> None:
+    """The low 16 bits of a bank's status tell what failed (Intel SDM volume 3B, Compound Error Codes)."""
+    attributes = burn_lab.errors(machine)
+    machine.write("kernel.log", f"[    9.5] mce: [Hardware Error]: CPU 4: Machine Check: 0 Bank 7: {status}\n" * 2)
+    told = failed(machine.run("burn-in-errors", attributes).gives, "burn-in-errors-report")
+    assert list(told) == [part]
+    assert told[part].startswith("2 ")
+    attributes["burn-in-error-limits"] = {"memory": 2, "pci": 0}
+    corrected = part.startswith("memory") and status[0] in "8c"
+    assert list(failed(machine.run("burn-in-errors", attributes).gives, "burn-in-errors-report")) == ([] if corrected else [part])
+
+
+def test_the_kernel_asks_for_machine_checks_while_a_machine_is_burnt_in(machine: Any) -> None:
+    interval = "sys/devices/system/machinecheck/machinecheck0/check_interval"
+    for scene, role in ((burn_lab.load, "burn-in-load"), (burn_lab.errors, "burn-in-errors")):
+        attributes = scene(machine)
+        machine.write(interval, "300\n")
+        assert machine.run(role, attributes).code == 0
+        assert (machine.root / interval).read_text() == "10\n"
 
 
 def test_old_drivers_count_by_rows(machine: Any) -> None:

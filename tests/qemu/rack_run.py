@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import racks as rehearsal
+from engine.files.paths import images_folder
+from engine.images.build import locked
+from engine.images.build.recipe import BuildError
 from engine.images.shelf import image_states
 from engine.racks import RackError
 from engine.racks.process import ENDS_WITH
@@ -86,3 +89,11 @@ def logs(store: Path, said: str, errors: str, code: int) -> str:
         if file.is_file() and file.stat().st_size:
             out += [f"== {file.relative_to(store.parent)}", file.read_bytes()[-3000:].decode("utf-8", "replace")]
     return "\n".join(out)
+
+
+def variant_of(image: str) -> str:
+    """The variant of a built image; empty: none is known."""
+    try:
+        return locked.parse((images_folder(ROOT / "no-store") / image / locked.FILE).read_text(encoding="utf-8")).variant
+    except (OSError, UnicodeDecodeError, BuildError):
+        return ""

@@ -6,6 +6,7 @@ sockets, so that no bond, VLAN or bridge of this machine's kernel takes part.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 import re
@@ -13,6 +14,8 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("dash", "mawk", "ip", "bridge", "ping", "arping", "sed", "grep", "cmp")
@@ -24,11 +27,13 @@ export PATH=/sbin:/bin:/usr/bin:/work HOME=/
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 for one in MODULES; do modprobe $one 2>/dev/null; done
 ip link set lo up
-stty -echo </dev/ttyS0
+exec </dev/ttyS0 >/dev/ttyS0 2>&1  # a terminal that is closed in between drops what was typed
+stty -echo
 export PS1= PS2=
-echo READY >/dev/ttyS0
-exec setsid sh -c 'exec sh </dev/ttyS0 >/dev/ttyS0 2>&1'
+echo READY
+exec setsid sh
 """
+LINE = 3000
 MARK, READY = "end-of-answer", "the-guest-is-ready"
 
 
@@ -65,14 +70,16 @@ def lacking() -> str:
     return ""
 
 
-def build(folder: Path, kernel: Path, files: dict[str, Path]) -> tuple[Path, Path]:
-    """Kernel and initramfs. `files`: path in the machine -> file or folder of this one."""
+def build(
+    folder: Path, kernel: Path, files: dict[str, Path], programs: tuple[str, ...] = (), modules: tuple[str, ...] = ()
+) -> tuple[Path, Path]:
+    """Kernel and initramfs. `files`: path in the machine -> file or folder of this one; `programs`, `modules`: besides the usual ones."""
     tree = folder / "tree"
     for name in ("bin", "sbin", "usr/bin", "proc", "sys", "dev", "tmp", "root", "lib64", "work"):
         (tree / name).mkdir(parents=True, exist_ok=True)
-    for name in ("busybox", *PROGRAMS):
+    for name in ("busybox", *PROGRAMS, *programs):
         there = Path(str(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"))).resolve()
-        shutil.copy(there, tree / ("bin" if name == "busybox" else "sbin") / name)
+        shutil.copy(there, tree / ("bin" if name == "busybox" else "sbin") / Path(name).name)
         said = subprocess.run(["ldd", str(there)], capture_output=True, text=True, check=False).stdout
         for library in re.findall(r"(/\S+\.so[^\s]*)", said):
             target = tree / library.lstrip("/")
@@ -80,12 +87,12 @@ def build(folder: Path, kernel: Path, files: dict[str, Path]) -> tuple[Path, Pat
             shutil.copy(Path(library).resolve(), target)
     for link, to in (("sbin/sh", "dash"), ("sbin/awk", "mawk")):
         (tree / link).symlink_to(to)
-    _modules(tree, kernel)
+    _modules(tree, kernel, (*MODULES, *modules))
     for path, source in files.items():
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
-    (tree / "init").write_text(INIT.replace("MODULES", " ".join(MODULES)).replace("READY", READY))
+    (tree / "init").write_text(INIT.replace("MODULES", " ".join((*MODULES, *modules))).replace("READY", READY))
     (tree / "init").chmod(0o755)
     names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
     packed = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=tree, input=names.encode(), capture_output=True, check=True).stdout
@@ -94,7 +101,7 @@ def build(folder: Path, kernel: Path, files: dict[str, Path]) -> tuple[Path, Pat
     return next(iter(sorted((kernel / "boot").glob("vmlinuz-*")))), initrd
 
 
-def _modules(tree: Path, kernel: Path) -> None:
+def _modules(tree: Path, kernel: Path, modules_wanted: tuple[str, ...]) -> None:
     """The modules with those that they need, by the index that depmod makes."""
     (modules,) = sorted((kernel / "lib/modules").iterdir())
     if not (modules / "modules.dep").exists():
@@ -104,7 +111,7 @@ def _modules(tree: Path, kernel: Path) -> None:
         path, _, rest = line.partition(":")
         needs[re.sub(r"\.ko.*", "", Path(path).name).replace("-", "_")] = [path, *rest.split()]
     target = tree / "lib/modules" / modules.name
-    for name in MODULES:
+    for name in modules_wanted:
         for path in needs.get(name, ()):
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(modules / path, target / path)
@@ -116,17 +123,32 @@ def _modules(tree: Path, kernel: Path) -> None:
 class Guest:
     """One machine, and its shell. `ports`: for each one this side's socket and the other's."""
 
-    def __init__(self, name: str, kernel: Path, initrd: Path, ports: list[tuple[Path, Path]], number: int) -> None:
-        words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nographic", "-no-reboot", "-nodefaults"]
+    def __init__(
+        self,
+        name: str,
+        kernel: Path,
+        initrd: Path,
+        ports: list[tuple[Path, Path]],
+        number: int,
+        more: tuple[str, ...] = (),
+        memory_mb: int = 256,
+        arguments: str = "console=ttyS0 quiet panic=1 no_timer_check ipv6.disable=0",
+        folder: Path | None = None,
+    ) -> None:
+        """`more`: further words for QEMU; `arguments`: of the kernel; `folder`: where the process runs."""
+        words = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", str(memory_mb), "-nographic", "-no-reboot", "-nodefaults"]
+        words += more
         words += [
             "-kernel",
             str(kernel),
             "-initrd",
             str(initrd),
             "-append",
-            "console=ttyS0 quiet panic=1 ipv6.disable=0",
+            arguments,
             "-serial",
             "stdio",
+            "-serial",
+            f"file:{folder / 'console.log'}" if folder else "null",
         ]
         for i, (here, there) in enumerate(ports):
             mac = f"52:54:00:00:{number:02x}:{i + 1:02x}"
@@ -138,7 +160,7 @@ class Guest:
                 f"virtio-net-pci,netdev=p{i},mac={mac},romfile=,speed=10000,duplex=full",
             ]
         self.name = name
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder)
         self._said = ""
         self._new = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -150,6 +172,9 @@ class Guest:
             with self._new:
                 self._said += data.decode("utf-8", "replace").replace("\r", "")
                 self._new.notify_all()
+        self._process.wait()
+        with self._new:
+            self._new.notify_all()  # who waits sees that it has ended
 
     def boot(self, timeout_s: float = 200.0) -> None:
         """Waits for its shell. What is typed before is lost."""
@@ -179,8 +204,16 @@ class Guest:
             said, self._said = self._said[: found.start()], self._said[found.end() :]
         return int(found[1]), said
 
-    def must(self, command: str) -> str:
-        code, said = self.run(command)
+    def write(self, path: str, text: str) -> None:
+        """A file on the machine. A line of a terminal has at most 4,095 characters (N_TTY_BUF_SIZE)."""
+        coded = base64.b64encode(text.encode()).decode()
+        self.must(f": >{path}.coded")
+        for i in range(0, len(coded), LINE):
+            self.must(f"echo {coded[i : i + LINE]} >>{path}.coded")
+        self.must(f"base64 -d <{path}.coded >{path} && rm {path}.coded")
+
+    def must(self, command: str, timeout_s: float = 120.0) -> str:
+        code, said = self.run(command, timeout_s)
         assert code == 0, (self.name, command, said)
         return said
 
@@ -190,3 +223,23 @@ class Guest:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+@contextmanager
+def star(
+    folder: Path, files: dict[str, Path], programs: tuple[str, ...] = (), modules: tuple[str, ...] = ()
+) -> Iterator[tuple[Guest, Guest, Guest]]:
+    """Two nodes and the switch between them: port eth0 of node N leads to port eth(N-1) of the switch. All run, and nothing is set up."""
+    kernel = kernel_folder(folder)
+    assert kernel is not None
+    vmlinuz, initrd = build(folder, kernel, files, programs, modules)
+    cables = [(folder / f"n{i}", folder / f"s{i}") for i in (0, 1)]
+    one, two = (Guest(f"node-{i + 1}", vmlinuz, initrd, [cable], i + 1) for i, cable in enumerate(cables))
+    switch = Guest("tor1", vmlinuz, initrd, [(there, here) for here, there in cables], 9)
+    try:
+        for guest in (one, two, switch):
+            guest.boot()
+        yield one, two, switch
+    finally:
+        for guest in (one, two, switch):
+            guest.close()

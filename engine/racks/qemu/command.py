@@ -33,8 +33,13 @@ SECURE_CODE, SECURE_VARS = "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/shar
 QEMU = "qemu-system-x86_64"
 NICS = {"virtio": "virtio-net-pci,speed=1000,duplex=full", "e1000e": "e1000e"}
 """Device of a port. Linux speaks LACP only on ports that report full duplex, and virtio-net reports nothing by itself."""
-DISKS = {"virtio": "virtio-blk-pci", "nvme": "nvme", "ahci": "ide-hd,bus=ide.{}", "megasas": "scsi-hd,bus=raid.0,scsi-id={}"}
-"""Device of a disk, with its number put in."""
+DISKS = {
+    "virtio": {"driver": "virtio-blk-pci", "bus": "slot{}"},
+    "nvme": {"driver": "nvme", "bus": "slot{}"},
+    "ahci": {"driver": "ide-hd", "bus": "ide.{}"},
+    "megasas": {"driver": "scsi-hd", "bus": "raid.0", "scsi-id": "{}"},
+}
+"""Device of a disk, with its number put in. A disk in a slot of its own can be pulled while the machine runs, one at AHCI cannot."""
 ROM = "efi-virtio.rom"
 """QEMU's own choice for virtio-net; for both kinds of firmware."""
 
@@ -48,6 +53,18 @@ class Sockets(Struct, frozen=True, kw_only=True):
     """Listens."""
 
 
+class Inside(Struct, frozen=True, kw_only=True):
+    """What a machine's BMC can change in it."""
+
+    features_off: list[str] = []
+    """Features that the processor lacks, in QEMU's words."""
+    bios: str = ""
+    """Version of the BIOS in SMBIOS; empty: what the firmware says of itself."""
+
+
+_FACTORY = Inside()
+
+
 def bound_to(parent: int, nice: int = 10) -> list[str]:
     """Prefix of a command that must not outlive process `parent`, whose child it is, however the parent dies.
 
@@ -55,14 +72,15 @@ def bound_to(parent: int, nice: int = 10) -> list[str]:
     return ["nice", "-n", str(nice), "setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(parent)]
 
 
-def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faults = _SOUND) -> list[str]:
+def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faults = _SOUND, inside: Inside = _FACTORY) -> list[str]:
     """QEMU and its arguments."""
     out, secure = faults.disks_out, is_secure(guest, faults)
     words = [QEMU, "-name", guest.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-    words += ["-machine", f"q35,graphics=off{',smm=on' if secure else ''}", *accelerated(accel)]
+    words += ["-machine", f"q35,graphics=off{',smm=on' if secure else ''}", *accelerated(accel, inside.features_off)]
     words += ["-m", str(guest.memory_mb), "-smp", str(guest.cpus), "-rtc", "base=utc"]
     words += _firmware(guest, secure)
     words += _identity(guest)
+    words += ["-smbios", f"type=0,vendor={guest.vendor},version={inside.bios}"] if inside.bios else []
     words += [*_socket("qmp", sockets.qmp), "-mon", "chardev=qmp,mode=control"]
     words += [*_socket("serial", sockets.serial), "-serial", "chardev:serial"]
     words += ["-chardev", f"socket,id=ipmi,fd={sockets.ipmi},server=on,wait=off"]
@@ -73,20 +91,28 @@ def command(guest: Guest, boot: Boot, accel: str, sockets: Sockets, faults: Faul
         words += ["-netdev", f"tap,id=net{i},ifname={nic.tap},script=no,downscript=no"]
         rom = "" if i == 0 and (guest.firmware == "seabios" or guest.nic != "virtio") else ",romfile="
         words += ["-device", f"{NICS[guest.nic]},id=nic{i},netdev=net{i},mac={nic.mac}{rom}{_index(order, f'nic{i}')}"]
-    words += ["-device", "megasas,id=raid"] if guest.bus == "megasas" else []
-    for i, disk in enumerate(guest.disks):
-        if i in out:
-            continue
-        words += ["-blockdev", f"driver=file,node-name=file{i},filename={disk.file},cache.no-flush=on,discard=unmap"]
-        words += ["-blockdev", f"driver=qcow2,node-name=disk{i},file=file{i},cache.no-flush=on,discard=unmap,detect-zeroes=unmap"]
-        device = DISKS[guest.bus].format(i)
-        words += ["-device", f"{device},id=drive{i},drive=disk{i},serial={disk.serial}{_index(order, f'drive{i}')}"]
+    words += disks(guest, faults, order)
     return words
 
 
-def accelerated(accel: str) -> list[str]:
-    """`tcg` or `kvm`."""
-    return ["-accel", "kvm", "-cpu", "host"] if accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", "max"]
+def disks(guest: Guest, faults: Faults = _SOUND, order: Sequence[str] = ()) -> list[str]:
+    """The words for a machine's disks and their slots. `order`: devices in the order in which firmware tries them."""
+    words = ["-device", "megasas,id=raid"] if guest.bus == "megasas" else []
+    for i in range(len(guest.disks)):
+        if DISKS[guest.bus]["bus"].startswith("slot"):
+            words += ["-device", f"pcie-root-port,id=slot{i},chassis={i + 1},slot={i + 1}"]
+        if i in faults.disks_out:
+            continue
+        name, serial = disk_of(guest, i, faults)
+        words += ["-blockdev", _joined(file(i, name)), "-blockdev", _joined(image(i, f"file{i}"))]
+        words += ["-device", f"{_joined(device(guest, i, serial), 'driver')}{_index(order, f'drive{i}')}"]
+    return words
+
+
+def accelerated(accel: str, off: Sequence[str] = ()) -> list[str]:
+    """`tcg` or `kvm`; `off`: features that the processor lacks."""
+    lacks = "".join(f",{feature}=off" for feature in off)
+    return ["-accel", "kvm", "-cpu", f"host{lacks}"] if accel == "kvm" else ["-accel", "tcg,thread=multi", "-cpu", f"max{lacks}"]
 
 
 def boot_order(guest: Guest, boot: Boot, out: Sequence[int] = ()) -> list[str]:
@@ -98,6 +124,23 @@ def boot_order(guest: Guest, boot: Boot, out: Sequence[int] = ()) -> list[str]:
 def disk_command(file: str, size_mb: int) -> list[str]:
     """Makes an empty disk."""
     return ["qemu-img", "create", "-q", "-f", "qcow2", "-o", "preallocation=off,lazy_refcounts=off", file, f"{size_mb}M"]
+
+
+def disk_of(guest: Guest, disk: int, faults: Faults) -> tuple[str, str]:
+    """File and serial number of what is in the place of a disk."""
+    one = guest.disks[disk]
+    return (f"new-{one.file}", f"N{one.serial}"[:20]) if disk in faults.disks_new else (one.file, one.serial)
+
+
+def file(disk: int, name: str) -> dict[str, Any]:
+    """A disk's file, as QMP's `blockdev-add` wants it."""
+    return {"driver": "file", "node-name": f"file{disk}", "filename": name, "cache": {"no-flush": True}, "discard": "unmap"}
+
+
+def device(guest: Guest, disk: int, serial: str) -> dict[str, Any]:
+    """A disk, as QMP's `device_add` wants it."""
+    kind = {name: value.format(disk) for name, value in DISKS[guest.bus].items()}
+    return {**kind, "id": f"drive{disk}", "drive": f"disk{disk}", "serial": serial}
 
 
 def image(disk: int, file: str) -> dict[str, Any]:
@@ -114,6 +157,15 @@ def failing(disk: int) -> dict[str, Any]:
         "image": f"file{disk}",
         "inject-error": [{"event": "none", "iotype": "write", "errno": 5}],
     }
+
+
+def _joined(options: dict[str, Any], bare: str = "") -> str:
+    """Options as one word of the command line. The value of `bare` stands without its name."""
+    flat: list[str] = []
+    for name, value in options.items():
+        inner = {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, dict) else {name: value}
+        flat += [str(one) if key == bare else f"{key}={'on' if one is True else one}" for key, one in inner.items()]
+    return ",".join(flat)
 
 
 def _index(order: Sequence[str], device: str) -> str:

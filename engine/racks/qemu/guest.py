@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..counters import Counters
-from . import command, nonvolatile, smbios
+from . import command, insides, live, nonvolatile, smbios
 from .ipmi_bus import Bus, Execute
 from .qmp import Event, Qmp, QmpError
 from .serial_log import Recorder
@@ -45,6 +45,9 @@ class Run:
         """Why the guest ended, in QMP's words."""
         self.killed = False
         self.tasks: list[asyncio.Task[None]] = []
+        self.gone = live.Gone()
+        self.errors: asyncio.Task[None] | None = None
+        """Plants memory errors."""
 
 
 class Machine:
@@ -81,6 +84,8 @@ class Machine:
             if not (self.folder / disk.file).exists():
                 await self._make(command.disk_command(f"{disk.file}.new", disk.size_mb))
                 (self.folder / f"{disk.file}.new").replace(self.folder / disk.file)
+        for number in self.faults.disks_new:
+            await self._make_new(number)
         table = smbios.host_interface(self.guest.uuid, self.guest.bmc_mac, self.guest.bmc_address)
         (self.folder / "host-interface.bin").write_bytes(table)
         self._task = asyncio.create_task(self._obey())
@@ -106,7 +111,7 @@ class Machine:
         chosen: command.Boot | str = device if device in ("network", "disk") else ""
         self.nonvolatile.boot_next = "" if persistent else chosen  # type: ignore[assignment]  # narrowed by the line above
         self.nonvolatile.boot_always = chosen if persistent else ""  # type: ignore[assignment]
-        self._save()
+        self.save()
 
     async def close(self) -> None:
         """Ends the process. The power stays as it is, so that the machine starts again with the rack."""
@@ -135,6 +140,30 @@ class Machine:
                     await qmp.execute("blockdev-del", **{"node-name": f"bad{i}"})
             except QmpError as wrong:  # it was pulled, or the machine ends
                 log.warning("%s: disk %d is left as it is: %s", self.guest.name, i, wrong)
+
+    async def change(self, before: Faults, after: Faults) -> None:
+        """The running machine has other faults of its disks and its memory from now on."""
+        for disk in set(after.disks_new) - set(before.disks_new):
+            await self._make_new(disk)
+        if self._run is not None:
+            await live.changed(self._run.qmp, self._run.gone, self.guest, before, after)
+            if before.ecc != after.ecc:
+                self._plant(self._run)
+
+    async def _make_new(self, disk: int) -> None:
+        """A blank disk for that place. Raises OSError."""
+        name, _ = command.disk_of(self.guest, disk, Faults(disks_new=(disk,)))
+        if not (self.folder / name).exists():
+            await self._make(command.disk_command(f"{name}.new", self.guest.disks[disk].size_mb))
+            (self.folder / f"{name}.new").replace(self.folder / name)
+
+    def _plant(self, run: Run) -> None:
+        """The memory errors of this moment, and no earlier ones."""
+        if run.errors is not None:
+            run.errors.cancel()
+        if channels := [int(channel) for channel, count in self.faults.ecc.items() if count]:
+            run.errors = asyncio.create_task(live.memory_errors(run.qmp, channels))
+            run.tasks.append(run.errors)
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -187,12 +216,16 @@ class Machine:
                 await self.link(nic, False)
         if self.faults.disk_fails:
             await self.fail_disks(True)
+        if self.faults.slow_disk >= 0 and self.faults.slow_disk not in self.faults.disks_out:
+            await live.throttle(run.qmp, self.faults.slow_disk, True)
+        self._plant(run)
 
     async def _start(self) -> Run:
         boot = nonvolatile.next_boot(self.nonvolatile)
         self.nonvolatile.boots += 1
         self.nonvolatile.boot_next = ""
-        self._save()
+        insides.at_self_test(self.nonvolatile)
+        self.save()
         near, far = zip(*(socket.socketpair() for _ in range(2)), strict=True)
         bus = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         bus.bind("")  # a free abstract name (unix(7)), known in this network namespace only
@@ -201,7 +234,7 @@ class Machine:
         address = bus.getsockname()
         sockets = command.Sockets(qmp=far[0].fileno(), serial=far[1].fileno(), ipmi=far[2].fileno())
         self._variables()
-        words = [*command.bound_to(os.getpid()), *command.command(self.guest, boot, self.accel, sockets, self.faults)]
+        words = [*command.bound_to(os.getpid()), *command.command(self.guest, boot, self.accel, sockets, self.faults, self._inside())]
         recorder = Recorder(self.folder, self.nonvolatile.boots)
         process: asyncio.subprocess.Process | None = None
         tasks: list[asyncio.Task[None]] = []
@@ -242,6 +275,12 @@ class Machine:
         log.info("%s: start %d from %s, process %d", self.guest.name, self.nonvolatile.boots, boot, process.pid)
         self.on_start()
         return run
+
+    def _inside(self) -> command.Inside:
+        """Settings and version of the firmware, of a machine whose BMC speaks of them."""
+        if self.guest.bmc_protocol != "redfish":
+            return command.Inside()
+        return command.Inside(features_off=insides.switched_off(self.nonvolatile), bios=insides.versions(self.nonvolatile)["bios"])
 
     def _variables(self) -> None:
         """The variables of UEFI, from the factory if there are none yet. Raises OSError."""
@@ -300,8 +339,12 @@ class Machine:
         return False
 
     def _event(self, event: Event) -> None:
-        if event.name == "SHUTDOWN" and self._run is not None:
+        if self._run is None:
+            return
+        if event.name == "SHUTDOWN":
             self._run.why = str(event.data.get("reason", ""))
+        elif event.name == "DEVICE_DELETED":
+            self._run.gone.tell(str(event.data.get("device", "")))
 
     async def _record(self, sock: socket.socket, recorder: Recorder) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=sock)
@@ -344,9 +387,9 @@ class Machine:
     def _set_power(self, on: bool) -> None:
         if self.nonvolatile.power != on:
             self.nonvolatile.power = on
-            self._save()
+            self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
         try:
             nonvolatile.save(self._file, self.nonvolatile)
         except OSError as wrong:

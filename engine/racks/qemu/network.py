@@ -85,11 +85,13 @@ def moved_to(interface: str, switch: str) -> Command:
     return ("link", "set", interface, "master", switch)
 
 
-def rules(spec: QemuRackSpec, ports: dict[str, Ports]) -> str:
-    """What the switches do not forward, as input of `nft -f -`. It replaces what was there. `ports`: machine -> its ports. Empty: nothing
-    was ever said about any, so that a rack without such needs no nft."""
-    lines = [line for guest in guests(spec) for line in _rules(guest, ports.get(guest.name, Ports()))]
-    if not lines and not ports:
+def rules(spec: QemuRackSpec, ports: dict[str, Ports], lossy: dict[str, dict[str, float]] | None = None) -> str:
+    """What the switches do not forward, as input of `nft -f -`. It replaces what was there. Empty: nothing was ever said about any port, so
+    that a rack without such needs no nft. `ports`: machine -> its ports; `lossy`: machine -> link -> percent of frames that are lost."""
+    lossy = lossy or {}
+    lines = [line for guest in guests(spec) for line in _loss(guest, lossy.get(guest.name, {}))]
+    lines += [line for guest in guests(spec) for line in _rules(guest, ports.get(guest.name, Ports()))]
+    if not lines and not ports and not lossy:
         return ""
     table = "table bridge crowbar"
     head = "type filter hook forward priority 0; policy accept;"
@@ -110,6 +112,11 @@ def channels(spec: QemuRackSpec, ports: dict[str, Ports]) -> dict[str, tuple[int
         if ports.get(guest.name, Ports()).channel
         for i, nic in enumerate(guest.nics)
     }
+
+
+def _loss(guest: Guest, lossy: dict[str, float]) -> list[str]:
+    lost = {nic.tap: round(lossy.get(nic.link, 0.0) * 100) for nic in guest.nics}
+    return [f'{way} "{tap}" numgen random mod 10000 < {n} drop' for tap, n in lost.items() if n for way in ("iifname", "oifname")]
 
 
 def _rules(guest: Guest, ports: Ports) -> list[str]:

@@ -19,6 +19,12 @@ class NonVolatile(Struct, kw_only=True):
     boot_always: Literal["", "network", "disk"] = ""
     boots: int = 0
     """Starts through firmware."""
+    bios: dict[str, str] = {}
+    """Settings of the firmware that were changed, and below those for the next start."""
+    bios_pending: dict[str, str] = {}
+    firmware: dict[str, str] = {}
+    """Part -> version of its firmware, if it is not the factory's; below those for the next start."""
+    firmware_pending: dict[str, str] = {}
 
 
 def next_boot(nonvolatile: NonVolatile) -> Boot:

@@ -33,9 +33,11 @@ from ..scenario import Action, Power, Scenario, SetFault
 from ..simulated.spec import RackFileWrong
 from . import accel, network
 from .guest import Machine
+from .insides import GuestInsides, settings
+from .nonvolatile import NonVolatile
 from .serial_log import serial_logs
 from .speaker import Speaker
-from .spec import Faults, Ports, QemuRackSpec, check_ports, faults_of, fits, guests, spoiled, wiring
+from .spec import Faults, Ports, QemuRackSpec, check_faults, check_ports, faults_of, guests, spoiled, wiring
 
 log = logging.getLogger("rack")
 WIRED_S = 15.0
@@ -85,6 +87,8 @@ class QemuRack:
         self._accel = "tcg"
         self._ports = network.ports_as_built(self.spec)
         """Machine -> how its switch ports are set up now."""
+        self._lossy: dict[str, dict[str, float]] = {}
+        """Machine -> link -> percent of frames that its cable loses, of those that ever lost any."""
 
     async def start(self) -> None:
         """Raises OSError, msgspec.DecodeError."""
@@ -92,7 +96,7 @@ class QemuRack:
         spec = self.spec
         self._accel = await asyncio.to_thread(accel.choose, spec, self._folder)
         await asyncio.to_thread(_wire, spec)
-        await asyncio.to_thread(_filter, network.rules(spec, self._ports))
+        await asyncio.to_thread(_filter, self._rules())
         self._speaker = Speaker(network.ports(spec), network.channels(spec, self._ports))
         self._speaking = asyncio.create_task(self._speaker.run())
         self._farm.start()
@@ -106,7 +110,8 @@ class QemuRack:
             chassis = self._chassis[guest.name] = _Chassis(machine, loop, access.user, access.password)
             about = About(guid=uuid.UUID(guest.uuid), vendor=guest.vendor, product=guest.product, serial=guest.serial)
             where = functools.partial(_at, guest.bmc_address)
-            bmc = self._farm.add(guest.bmc_protocol, where, chassis, mood=_mood(faults), about=about, mac=guest.bmc_mac)
+            inside = GuestInsides(functools.partial(_record_of, machine), functools.partial(loop.call_soon_threadsafe, machine.save))
+            bmc = self._farm.add(guest.bmc_protocol, where, chassis, mood=_mood(faults), about=about, mac=guest.bmc_mac, insides=inside)
             self._bmcs[guest.name] = bmc
             machine.execute = in_band(bmc)
         for machine in self._machines.values():
@@ -205,7 +210,7 @@ class QemuRack:
             raise WrongOrder(f"not how switch ports can be set up: {wrong}") from wrong
         assert self._speaker is not None
         self._ports |= {one.guest.name: ports for one in chosen}
-        await asyncio.to_thread(_filter, network.rules(self.spec, self._ports))
+        await asyncio.to_thread(_filter, self._rules())
         self._speaker.channels = network.channels(self.spec, self._ports)
         return {"set": [one.guest.name for one in chosen]}
 
@@ -217,8 +222,18 @@ class QemuRack:
         for i, (old, new) in enumerate(zip(wiring(one.guest, before), wiring(one.guest, faults), strict=True)):
             if old != new:
                 await self._plug(one, i, new)
+        if before.lossy != faults.lossy:
+            await asyncio.to_thread(_filter, self._rules())
         if before.disk_fails != faults.disk_fails:
             await one.fail_disks(faults.disk_fails)
+        await one.change(before, faults)
+
+    def _rules(self) -> str:
+        """What the switches do not forward now."""
+        now = {guest.name: faults_of(self.spec, guest.name) for guest in guests(self.spec)}
+        now |= {name: one.faults for name, one in self._machines.items()}
+        self._lossy |= {name: faults.lossy for name, faults in now.items() if faults.lossy or name in self._lossy}
+        return network.rules(self.spec, self._ports, self._lossy)
 
     async def _plug(self, one: Machine, number: int, into: tuple[str, str]) -> None:
         """Another cable: another switch with another LLDP name. Without a cable the machine sees no link."""
@@ -288,7 +303,7 @@ class QemuRack:
             "firmware": guest.firmware,
             "bmc": guest.bmc_address,
             "bmc_protocol": guest.bmc_protocol,
-            "bios": {},
+            "bios": settings(nonvolatile) if guest.bmc_protocol == "redfish" else {},
             "installed": "",
             "hostname": "",
             "pid": one.pid,
@@ -317,6 +332,10 @@ class QemuRack:
         return out
 
 
+def _record_of(one: Machine) -> NonVolatile:
+    return one.nonvolatile
+
+
 def _identity(one: Machine) -> dict[str, Any]:
     guest = one.guest
     return {"name": guest.name, "mac": guest.nics[0].mac, "uuid": guest.uuid, "serial": guest.serial}
@@ -336,8 +355,10 @@ def _changed(one: Machine, given: dict[str, Any]) -> Faults:
     faults = msgspec.convert(msgspec.to_builtins(one.faults) | given, Faults)
     if faults.disks_mb != one.faults.disks_mb:
         raise WrongOrder("disks are what they are from the start of a rack on")
-    if wrong := [link for link, cable in faults.cables.items() if not fits(link, cable)]:
-        raise WrongOrder(f"{one.guest.name} cannot have that cable in {wrong[0][:20]!r}")
+    try:
+        check_faults(one.guest, faults)
+    except RackFileWrong as wrong:
+        raise WrongOrder(str(wrong)) from wrong
     _mood(faults)
     return faults
 

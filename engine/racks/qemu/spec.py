@@ -23,6 +23,8 @@ Firmware = Literal["seabios", "ovmf"]
 Nic = Literal["virtio", "e1000e"]
 Bus = Literal["virtio", "nvme", "ahci", "megasas"]
 """Disk controllers. OVMF does not start from megasas, a RAID controller. Debian's cloud kernel knows only virtio and nvme."""
+NICS = re.compile(r"1g[01]")
+CHANNEL = re.compile(r"[0-9]|1[0-4]")
 _PORT = re.compile(r"(tor[12]):([A-Za-z0-9][A-Za-z0-9/._-]{0,30})")
 
 
@@ -38,7 +40,15 @@ class Faults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cables: dict[str, str] = {}
     """Link (`1g0`, `1g1`, `bmc`) -> `switch:port` of tor1 or tor2, or empty for no cable."""
     disks_out: tuple[int, ...] = ()
-    """Numbers of the pulled disks: from the next start."""
+    """Numbers of the pulled disks. A running machine loses a disk at once, if its guest lets go of it."""
+    disks_new: tuple[int, ...] = ()
+    """Numbers of the disks in whose place is a new, blank one: from the moment it is plugged, or from the next start."""
+    slow_disk: int = -1
+    """Number of the disk that moves 4 MB/s; -1: none."""
+    lossy: dict[str, float] = {}
+    """Link (`1g1`) -> percent of frames that its cable loses, in each direction."""
+    ecc: dict[str, int] = {}
+    """Memory channel (`0` to `14`) -> 0: none. Else the processor reports corrected errors of it, one after the other."""
     secure_boot: bool = False
     """Secure Boot is switched on in the firmware of a UEFI machine, with Microsoft's keys: from the next start."""
 
@@ -165,8 +175,7 @@ def parse(text: str) -> QemuRackSpec:
     for one in guests(found):
         if not 256 <= one.memory_mb <= 1 << 20 or not 1 <= one.cpus <= 64:
             raise RackFileWrong(f"{one.name} has {one.memory_mb} MB and {one.cpus} processors - at `$`")
-        if odd := [link for link, cable in faults_of(found, one.name).cables.items() if not fits(link, cable)]:
-            raise RackFileWrong(f"{one.name} cannot have that cable in {odd[0][:20]!r} - at `$.faults`")
+        check_faults(one, faults_of(found, one.name))
         if len(one.disks) > 8 or any(not 1 <= disk.size_mb <= 1 << 24 for disk in one.disks):
             raise RackFileWrong(f"disks of {one.name} are not 0 to 8 of 1 MiB to 16 TiB - at `$.disks_mb`")
     return found
@@ -214,6 +223,19 @@ def spoiled(spec: QemuRackSpec, faults: Mapping[str, Struct]) -> QemuRackSpec:
 def fits(link: str, cable: str) -> bool:
     """True if a machine of this rack can have that cable in this link. Its BMC's cable can only be missing."""
     return (link in ("1g0", "1g1", "bmc") and not cable) or (link in ("1g0", "1g1") and _PORT.fullmatch(cable) is not None)
+
+
+def check_faults(guest: Guest, faults: Faults) -> None:
+    """Raises RackFileWrong."""
+    if odd := [link for link, cable in faults.cables.items() if not fits(link, cable)]:
+        raise RackFileWrong(f"{guest.name} cannot have that cable in {odd[0][:20]!r} - at `$.faults`")
+    if odd := [link for link, percent in faults.lossy.items() if not NICS.fullmatch(link) or not 0 <= percent <= 100]:
+        raise RackFileWrong(f"{guest.name} has no link {odd[0][:20]!r} that loses 0 to 100 percent - at `$.faults`")
+    if odd := [label for label, count in faults.ecc.items() if not CHANNEL.fullmatch(label) or count < 0]:
+        raise RackFileWrong(f"{guest.name} has no memory channel {odd[0][:20]!r}: expected 0 to 14 - at `$.faults`")
+    there = range(-1, len(guest.disks))
+    if wrong := [disk for disk in (*faults.disks_out, *faults.disks_new, faults.slow_disk) if disk not in there]:
+        raise RackFileWrong(f"{guest.name} has no disk {wrong[0]} - at `$.faults`")
 
 
 def wiring(guest: Guest, faults: Faults) -> list[tuple[str, str]]:
