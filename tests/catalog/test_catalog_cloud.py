@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cloud_run import PULLED, mask_pulled
+from cloud_run import PULLED, mask_pulled, unmask
 from node_folder import shipped
 from scenes import ON_DEBIAN
 
@@ -61,6 +61,16 @@ def test_what_the_units_pull_in_is_masked_until_its_role_comes(tmp_path: Path) -
     assert not mask_pulled(("keystone",), tmp_path), "a second run changes nothing"
     assert mask_pulled(("nova-api",), tmp_path), "on a node without its role, Keystone too"
     assert os.readlink(own / "keystone.service") == "/dev/null"
+
+
+def test_a_unit_is_unmasked_when_its_role_comes(tmp_path: Path) -> None:
+    own = a_node(tmp_path, "rabbitmq-server", "keystone")
+    mask_pulled((), tmp_path)
+    assert unmask(("epmd.socket", "rabbitmq-server"), tmp_path)
+    assert [path.name for path in own.iterdir() if path.is_symlink()] == ["keystone.service"]
+    assert not unmask(("epmd.socket", "rabbitmq-server"), tmp_path), "nothing to read again"
+    (own / "nova-api.service").symlink_to("/usr/lib/systemd/system/other.service")
+    assert not unmask(("nova-api",), tmp_path), "an alias is no mask"
 
 
 def test_a_unit_that_somebody_wrote_stays(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 """Stands for systemd on a node that has the daemons of Swift from PyPI: the words of systemctl that roles say, and the node's first process.
 
     systemctl_stand_in.py init         the first process: reaps what ends
-    systemctl restart|start|stop|kill|is-active|is-failed|show UNIT...   all other verbs do nothing
+    systemctl restart|start|stop|kill|is-active|show UNIT...   all other verbs do nothing
 
 A unit is one process, with its PID and the time of its start in /run/units."""
 
@@ -81,9 +81,10 @@ def main(words: list[str]) -> int:
     verb, *units = [word for word in words if not word.startswith("-") and word != "ActiveEnterTimestampMonotonic"]
     if verb == "init":
         init()
-    if verb in ("is-system-running", "is-active", "is-failed"):
-        so = {"is-system-running": lambda: "running", "is-active": lambda: "active" if runs(units[0]) else "inactive"}
-        print(so.get(verb, lambda: "failed" if known(units[0]) and not runs(units[0]) else "inactive")())
+    if verb == "is-system-running":
+        print("running")
+    for unit in units if verb == "is-active" else ():
+        print("active" if runs(unit) else "failed" if known(unit) else "inactive")
     for unit in units if verb == "show" else ():
         print(known(unit).get("at", 0))
     for unit in units if verb in ("stop", "restart") else ():

@@ -36,6 +36,9 @@ from cloud import WITHIN_S, Act, Answer, Check, Database, File, Service, Site, S
 from cloud_api import Fault, Http, http
 
 ROOT = os.environ.get("CROWBAR_ROOT", "")
+RUNS = ("active", "reloading")
+LOOK_S = 0.3
+"""Least seconds between two looks at something that starts."""
 PULLED = ("rabbitmq-server", "mariadb", "postgresql", "keystone", "ntp")
 """What Debian's units of OpenStack want on their own node."""
 
@@ -145,11 +148,19 @@ def do(step: Step | Act) -> None:
 
 
 def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
+    # Beside units, Debian has init scripts that nothing runs. To keep their links in step costs a Perl and a reload for each unit.
+    environment = {**os.environ, "SYSTEMCTL_SKIP_SYSV": "1"}
+    return subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False, env=environment)
 
 
-def active(unit: str) -> bool:
-    return systemctl("is-active", unit).stdout.strip() in ("active", "reloading")
+def states(units: Sequence[str]) -> dict[str, str]:
+    """Unit -> its state, by one question: `active`, `activating`, `inactive`, `failed`."""
+    return dict(zip(units, systemctl("is-active", *units).stdout.split(), strict=True)) if units else {}
+
+
+def active(*units: str) -> bool:
+    """True if all run."""
+    return all(state in RUNS for state in states(units).values())
 
 
 def mask_pulled(units: Sequence[str], root: Path = Path("/")) -> bool:
@@ -166,40 +177,62 @@ def mask_pulled(units: Sequence[str], root: Path = Path("/")) -> bool:
     return made
 
 
+def unmask(units: Sequence[str], root: Path = Path("/")) -> bool:
+    """True: one was masked, and systemd has to read its units again."""
+    made = False
+    for unit in units:
+        own = root / "etc/systemd/system" / (unit if "." in unit else f"{unit}.service")
+        if own.is_symlink() and os.readlink(own) == "/dev/null":
+            own.unlink()
+            made = True
+    return made
+
+
 def start(units: Sequence[str], restart: bool) -> None:
     """All are asked at once, because a start under load takes minutes; then each is waited for."""
     if not with_systemd() or not units:
         return
-    systemctl("unmask", *units)
-    enabled = systemctl("--quiet", "enable", *units)
+    enabled = systemctl("--quiet", "--no-reload", "enable", *units)
     if enabled.returncode != 0:
         raise Fault(f"{' '.join(units)} cannot be enabled: {enabled.stderr.strip()[:300]}")
-    due = [unit for unit in units if restart or not active(unit)]
+    due = [unit for unit, state in states(units).items() if restart or state not in RUNS]
     if not due:
         return
     systemctl("reset-failed", *due)
     systemctl("--no-block", "restart", *due)
     until = time.monotonic() + WITHIN_S
-    while waits := [unit for unit in due if not active(unit)]:
-        alive(waits)
-        if time.monotonic() > until:
+    while True:
+        begun = time.monotonic()
+        now = alive(due)
+        waits = [unit for unit, state in now.items() if state not in RUNS]
+        if not waits:
+            return
+        if begun > until:
             raise Fault(f"{waits[0]} does not start: see journalctl -u {waits[0]} on the node")
-        time.sleep(0.3)
+        pause(begun)
 
 
-def alive(units: Sequence[str]) -> None:
-    """Raises Fault for one that systemd has given up, after its last words."""
-    for unit in units if with_systemd() else ():
-        if systemctl("is-failed", unit).stdout.strip() == "failed":
+def pause(begun: float) -> None:
+    """Until the next look. A look takes processor time from what it waits for: at most a fifth, however slow the machine is."""
+    time.sleep(max(LOOK_S, 4 * (time.monotonic() - begun)))
+
+
+def alive(units: Sequence[str]) -> dict[str, str]:
+    """The states of units. Raises Fault for one that systemd has given up, after its last words."""
+    found = states(units) if with_systemd() else {}
+    for unit, state in found.items():
+        if state == "failed":
             words = ["journalctl", "-u", unit, "-n", "30", "--no-pager", "-o", "cat"]
             print(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
             raise Fault(f"{unit} does not start: see journalctl -u {unit} on the node")
+    return found
 
 
 def answers(answer: Answer, units: Sequence[str] | None = None) -> None:
     """`units`: waits for the answer as long as none of them has failed. None: looks once."""
     until = time.monotonic() + (0 if units is None else answer.within)
     while True:
+        begun = time.monotonic()
         try:
             http("GET", answer.url, timeout=30)
             status, said = 200, ""
@@ -212,7 +245,7 @@ def answers(answer: Answer, units: Sequence[str] | None = None) -> None:
         alive(units or ())
         if time.monotonic() > until:
             raise Fault(f"{answer.url} does not answer: {said}")
-        time.sleep(1)
+        pause(begun)
 
 
 def proven(check: Check, wait: bool) -> None:
@@ -245,9 +278,13 @@ def run(service: Service) -> None:
         progress(45, f"Keystone's entry of {entry.user}")
         assert service.keystone is not None
         service.keystone.enter(entry)
-    masked = with_systemd() and bool(service.units) and mask_pulled(service.units)
-    if masked or (changed and with_systemd() and any(path.startswith("/etc/systemd/") for path in service.files)):
-        systemctl("daemon-reload")
+    if with_systemd():
+        stale = changed and any(path.startswith("/etc/systemd/") for path in service.files)
+        if service.units:
+            masked, unmasked = mask_pulled(service.units), unmask(service.units)
+            stale = stale or masked or unmasked
+        if stale:  # once, because each takes seconds
+            systemctl("daemon-reload")
     if service.units:
         progress(50, f"starting {', '.join(service.units)}")
         start(service.units, changed)
@@ -267,8 +304,8 @@ def verify(service: Service) -> None:
         wrong = differs(path, file)
         if wrong:
             raise Fault(wrong)
-    for unit in service.units if with_systemd() else ():
-        if not active(unit):
+    for unit, state in states(service.units).items() if with_systemd() else ():
+        if state not in RUNS:
             raise Fault(f"{unit} does not run")
     for answer in service.answers:
         answers(answer)

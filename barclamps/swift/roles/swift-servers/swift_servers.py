@@ -42,7 +42,6 @@ def _daemons(site: Site, kind: str) -> list[str]:
 
 
 def _server(site: Site, kind: str) -> dict[str, dict[str, object]]:
-    often = {"interval": 5} if site.small else {}
     sections: dict[str, dict[str, object]] = {
         "DEFAULT": {
             "bind_ip": site.address,
@@ -59,7 +58,7 @@ def _server(site: Site, kind: str) -> dict[str, dict[str, object]]:
         **{f"filter:{name}": {"use": f"egg:swift#{name}"} for name in ("healthcheck", "recon", "backend_ratelimit")},
     }
     for daemon in DAEMONS[kind]:
-        sections[f"{kind}-{daemon}"] = dict(often) if daemon != "auditor" else {}
+        sections[f"{kind}-{daemon}"] = {}
     return sections
 
 
