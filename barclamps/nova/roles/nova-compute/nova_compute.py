@@ -16,6 +16,8 @@ from cloud_api import REGION, Fault, Keystone
 from cloud_run import active, systemctl, with_systemd
 
 CONF = "/etc/nova/nova-compute.conf.d/crowbar.conf"
+STAYS = '[Service]\nEnvironment="LIBVIRTD_ARGS="\n'
+"""Debian's libvirtd ends after 120 s without a client, and nova-compute may take longer than that to become one."""
 SOCKET = Path("/run/openvswitch/db.sock")
 SOCKET_MODE = 0o770
 
@@ -25,6 +27,7 @@ def service(site: Site) -> Service:
         files={
             CONF: File(_configuration(site), group="nova"),
             **site.daemon("nova-compute", "nova"),
+            "/etc/systemd/system/libvirtd.service.d/crowbar.conf": File(STAYS, mode=0o644),
             "/etc/systemd/system/ovsdb-server.service.d/crowbar.conf": File(_after_start(), mode=0o644),
         },
         steps=[Act("Open vSwitch's socket", _open), Act("Nova knows the service", lambda: _known(site))],
