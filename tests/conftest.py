@@ -1,4 +1,5 @@
-"""For all tests: property tests have no deadline, since a loaded machine is no mistake of the code, and are the same in each CI run.
+"""For all tests: property tests have no deadline, since a loaded machine is no mistake of the code, and are the same in each CI run. One that
+does not say how many examples it needs has 60.
 
 A test's id is short: a terminal, a report and a shell must be able to hold it. Long texts among the parameters are cut in the id.
 A rack that a test starts ends with the test's process at the latest, however that is ended.
@@ -28,7 +29,7 @@ from engine.racks.process import ENDS_WITH
 
 os.environ[ENDS_WITH] = str(os.getpid())
 
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("here", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 

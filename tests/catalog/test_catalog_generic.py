@@ -7,6 +7,7 @@ same of the engine. `make test` takes one of the steps, `make long` more, and th
 from __future__ import annotations
 
 import re
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -198,6 +199,18 @@ def test_power_off_at_each_step(role: str, which: str, tmp_path: Path) -> None:
             if looked.code == 0:
                 assert same(looked.gives, machine.folder) == clean.gives, f"{what}, and verify says that it is so"
         ends_well(machine, role, attributes, clean, what)
+
+
+def test_every_awk_makes_the_same_files(tmp_path: Path) -> None:
+    """A node has whichever its distribution, its image or its operator chose. gawk 5.2.1 ended with a double free."""
+    ends, awks = set(), [one for one in ("mawk", "gawk", "busybox") if shutil.which(one)]
+    for awk in awks:
+        machine, attributes = fresh("network", tmp_path, awk)
+        machine.tool("awk", f'exec {shutil.which(awk)} {"awk" if awk == "busybox" else ""} "$@"')
+        done = machine.run("network", attributes)
+        assert done.code in GOOD, f"{awk}: {done.err}"
+        ends.add(repr(relative(there(machine, "network"), machine.folder)))
+    assert len(ends) == 1, awks
 
 
 @pytest.mark.parametrize("name", sorted(shipped().barclamps))

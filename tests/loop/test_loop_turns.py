@@ -161,7 +161,7 @@ def test_stamps() -> None:
 @pytest.mark.parametrize(("last", "monotonic"), [(0.1, 1000.3), (1234.5678, 98765.4321), (7.1, 3.3), (1e6 + 0.7, 0.1)])
 def test_time_never_goes_back_over_a_start(last: float, monotonic: float) -> None:
     """A difference that is added to what it was taken from may be an ulp less."""
-    for i in range(200):
+    for i in range(0, 200, 5):
         store = Store.memory()
         before = last + i * 0.0137
         store.commit([(Happened(1.0, before, outcome("z")), [("deployments", "z", Deployment(name="z"))])])

@@ -66,7 +66,10 @@ def test_without_a_call_the_old_network_comes_back(lab: RoleLab) -> None:
 
 
 def test_a_change_of_another_network_is_kept_when_the_next_role_runs(lab: RoleLab) -> None:
+    soon = lab.environment["CROWBAR_NETWORK_WAIT_S"]
+    lab.environment["CROWBAR_NETWORK_WAIT_S"] = "600"
     assert lab.role("run", storage()).returncode == 0
+    lab.environment["CROWBAR_NETWORK_WAIT_S"] = soon
     other = admin(bridge="br-admin")
     done = lab.role("run", other)
     assert done.returncode == 0, done.stderr
@@ -132,7 +135,8 @@ def test_a_start_takes_back_what_no_call_made_final(lab: RoleLab) -> None:
 
 @pytest.mark.parametrize("at", ["link set dev c1 up", "addr replace 10.1.0.81/20 dev c1", "route append"])
 def test_a_script_that_is_killed_leaves_the_old_network(lab: RoleLab, at: str) -> None:
-    """The power of the script goes away at one of its calls; the timer, or the next order of the engine, puts everything back."""
+    """The power of the script goes away at one of its calls, and the next order of the engine puts everything back."""
+    lab.environment["CROWBAR_NETWORK_WAIT_S"] = "600"
     before, files = lab.live(), lab.files()
     tool = lab.folder / "tools" / "ip"
     tool.write_text(f'#!/bin/sh\ncase "$*" in *"{at}"*) kill -9 $PPID; exit 1 ;; esac\nexec /usr/sbin/ip "$@"\n')

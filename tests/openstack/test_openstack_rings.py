@@ -13,7 +13,7 @@ import pytest
 from cloud_api import Fault
 from cloud_disks import share
 from cloud_rings import Device, changes, pack, ring_files, unpack, wanted
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 HERE = Path(__file__).parents[2]
@@ -94,6 +94,7 @@ def test_a_new_node_that_is_silent_is_waited_for() -> None:
         wanted([Device("d1", "10.0.0.1", 4.0)], {"10.0.0.1": [Device("d1", "10.0.0.1", 4.0)], "10.0.0.2": None})
 
 
+@settings(max_examples=20)
 @given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=300))
 def test_rings_are_packed_and_unpacked(account: bytes, container: bytes, thing: bytes) -> None:
     rings = {"account": account, "container": container, "object": thing}

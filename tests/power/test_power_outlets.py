@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pdu_agent import PduAgent
 from redfish_rig import Service
+from thinned import thinned
 
 from engine.power import Pace, PowerDone, PowerFailed, PowerResult, PowerState
 from engine.power.certificates import Certificates
@@ -72,6 +73,12 @@ def test_off_is_all_outlets_off(table: str, agent: Callable[..., PduAgent]) -> N
     assert state(one.read()) is PowerState.ON, "the other supply still feeds it"
     assert state(one.set("off")) is PowerState.OFF
     assert not any(pdu.on.values())
+
+
+@pytest.mark.parametrize("table", thinned(sorted(TABLES), each=5))
+def test_a_machine_that_is_off_is_cycled_and_booted(table: str, agent: Callable[..., PduAgent]) -> None:
+    """No more than the orders above, in a row."""
+    one = power(targets(table, agent(table).port, "3", "7"))
     assert state(one.set("cycle")) is PowerState.ON
     assert state(one.boot("network", persistent=False, uefi=None)) is PowerState.ON
 

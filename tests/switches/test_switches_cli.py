@@ -11,6 +11,7 @@ from cli_server import CliServer
 from sim_ios import AosCxSim, ComwareSim, IosSim, SimSwitch
 from sim_linux import LinuxSim
 from sim_others import JunosSim, NvueSim, ProcurveSim
+from thinned import thinned
 
 from engine.core.hardware.port_table import OwnPath, PortWish, WantedPorts
 from engine.switches.apply import SwitchByLine, apply, look
@@ -133,6 +134,7 @@ def test_what_the_plan_no_longer_wants_goes(bench: Bench) -> None:
     assert five == (31, [], "")
 
 
+@pytest.mark.parametrize("bench", thinned(sorted(VENDORS), each=4), indirect=True)
 def test_the_own_way_is_never_cut(bench: Bench) -> None:
     want = wish(bench.names, OwnPath(port=bench.names[0]))
     before = bench.truth[0]
