@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cloud_run import PULLED, mask_pulled, unmask
+from cloud_api import Fault
+from cloud_run import PULLED, alive, mask_pulled, unmask
 from node_folder import shipped
 from scenes import ON_DEBIAN
 
@@ -79,3 +80,38 @@ def test_a_unit_that_somebody_wrote_stays(tmp_path: Path) -> None:
         (own / f"{name}.service").write_text("the site's own")
     assert not mask_pulled((), tmp_path)
     assert {(own / f"{name}.service").read_text() for name in PULLED} == {"the site's own"}
+
+
+SYSTEMCTL = """#!/bin/sh
+case $1 in
+is-active) shift; for unit; do cat "$STATES/$unit"; done ;;
+show) cat "$STATES/$4.job" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("states", "job", "given_up"),
+    [
+        (("active", "activating"), "", False),
+        (("active", "failed"), "", True),
+        (("active", "failed"), "7458", False),  # it did not end in time, was killed, and its restart comes to the second half
+    ],
+)
+def test_a_unit_is_given_up_when_systemd_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, states: tuple[str, str], job: str, given_up: bool
+) -> None:
+    program = tmp_path / "systemctl"
+    program.write_text(SYSTEMCTL)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("STATES", str(tmp_path))
+    monkeypatch.setattr("cloud_run.with_systemd", lambda: True)
+    for unit, state in zip(("libvirtd", "nova-compute"), states, strict=True):
+        (tmp_path / unit).write_text(f"{state}\n")
+        (tmp_path / f"{unit}.job").write_text(f"{job}\n")
+    if given_up:
+        with pytest.raises(Fault, match="nova-compute does not start"):
+            alive(("libvirtd", "nova-compute"))
+    else:
+        assert alive(("libvirtd", "nova-compute")) == dict(zip(("libvirtd", "nova-compute"), states, strict=True))

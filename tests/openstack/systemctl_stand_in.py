@@ -86,7 +86,7 @@ def main(words: list[str]) -> int:
     for unit in units if verb == "is-active" else ():
         print("active" if runs(unit) else "failed" if known(unit) else "inactive")
     for unit in units if verb == "show" else ():
-        print(known(unit).get("at", 0))
+        print("" if "--property=Job" in words else known(unit).get("at", 0))
     for unit in units if verb in ("stop", "restart") else ():
         stop(unit)
     for unit in units if verb in ("start", "restart") else ():
