@@ -83,6 +83,7 @@ CLOUD = """\
 crowbar: 1
 site: {name: r07, domain: r07.example.net, trust: network, admin: {address: 192.168.124.10}}
 approve: {wipe: all}
+attributes: {source-index: "", keystone-requirements: []}
 networks:
   admin:
     subnet: 192.168.124.0/24
@@ -92,7 +93,7 @@ rules:
 deployments:
   cloud:
     parent: system
-    attributes: {target-os: debian-13, source-index: "", keystone-requirements: [], keystone-source: SOURCE}
+    attributes: {target-os: debian-13, keystone-source: SOURCE}
     roles: {openstack-database: all, openstack-cache: all, openstack-front: all, keystone: all, ready: all}
 """
 
