@@ -302,7 +302,17 @@ SCENES: dict[str, Callable[[Machine], Attributes]] = {
 ON_DEBIAN = (
     *("swift-storage", "swift-rings", "swift-servers", "swift-proxy", "retriever"),
     *("openstack-database", "openstack-messages", "openstack-cache", "openstack-front", "keystone", "tempest"),
-    *("glance", "placement", "nova-controller", "nova-compute", "nova-hosts", "neutron-server", "neutron-compute", "cinder", "cinder-volume"),
+    *(
+        "glance",
+        "placement",
+        "nova-controller",
+        "nova-compute",
+        "nova-hosts",
+        "neutron-server",
+        "neutron-compute",
+        "cinder",
+        "cinder-volume",
+    ),
     "horizon",
 )
 """Roles whose scripts are descriptions of services, which only real daemons can try."""
