@@ -360,6 +360,7 @@ NOT_HERE: dict[str, str] = {
     "sysctl": "a playbook: tests/jigs/test_jigs_shipped.py runs it with Ansible",
     "accounts": "a manifest: tests/jigs/test_jigs_shipped.py applies it with Puppet",
     "gunicorn-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
+    "keystone-wheels": "it starts a part of the engine, which tests/sources runs on real repositories",
     **dict.fromkeys(BY_BMC, "the engine talks to the BMC: tests/faults/test_faults_bmc_roles.py"),
     **dict.fromkeys(ON_DEBIAN, "tests/openstack runs it on Debian with the real daemons"),
     "chassis-slots": "it starts a part of the engine, which only reads: tests/power/test_power_chassis.py runs it on real sessions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -30,10 +31,11 @@ def test_a_role_without_attributes_says_what_it_lacks(tmp_path: Path, role: str,
     definition = shipped().roles[role]
     task = tmp_path / "task"
     shutil.copytree(Path(shipped().folders[definition.barclamp]) / "roles" / role, task)
-    for tool in definition.tools:
+    for tool in ("attribute", *definition.tools):
         for file in tool_files(TOOLS / tool):
             shutil.copy(file, task)
-    (task / "attributes.json").write_text("{}")
+    # Without a wish for a source a role would not come to its description.
+    (task / "attributes.json").write_text(json.dumps({f"{definition.source}-source": {}} if definition.source else {}))
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "CROWBAR_ROOT": str(tmp_path / "root"), "CROWBAR_ATTRIBUTES": "attributes.json"}
     environment |= {"CROWBAR_GIVES": str(tmp_path / "gives"), "CROWBAR_PROGRESS": str(tmp_path / "progress")}
     done = subprocess.run([f"./{action}"], cwd=task, env=environment, capture_output=True, text=True, timeout=60, check=False)

@@ -70,6 +70,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "banner",
         "package-sources",
         "gunicorn-wheels",
+        "keystone-wheels",
         "switch-ports",
         "switch-addresses",
         *("san-target", "san-luns", "san-remove", "san-disk"),

@@ -156,7 +156,11 @@ class CloudNode:
         _call("mount", "-t", "overlay", "overlay", "-o", overlay, str(self.root))
         (self.root / "etc/hostname").write_text(f"{name}\n")
         _call("ip", "-n", lab.net, "address", "add", f"{address}/32", "dev", "lo")
-        self._boot()
+        try:
+            self._boot()
+        except BaseException:
+            self.stop()  # no lab knows it yet
+            raise
 
     def _boot(self) -> None:
         masked = [f"systemd.mask={unit}" for unit in ("systemd-networkd.service", "ssh.service", "ssh.socket")]

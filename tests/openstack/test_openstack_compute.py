@@ -174,6 +174,40 @@ def test_cinder_makes_a_volume_of_an_image_and_hands_it_out(api: Api, compute: C
     until(lambda: volume not in compute.call("ls", "/dev/cinder-volumes").stdout)
 
 
+def test_a_compute_node_that_left_the_plan_leaves_nova_and_comes_back(
+    lab: CloudLab, api: Api, controller: CloudNode, compute: CloudNode
+) -> None:
+    def services() -> dict[str, tuple[str, str]]:
+        found = api.ask("GET", 8774, "/v2.1/os-services?binary=nova-compute")["services"]
+        return {one["host"]: (one["status"], one["state"]) for one in found}
+
+    def providers() -> list[str]:
+        return [one["name"] for one in api.ask("GET", 8778, "/resource_providers")["resource_providers"]]
+
+    here = {"compute-1": ("enabled", "up")}
+    controller.bring("nova-hosts")
+    assert services() == here
+    compute.call("systemctl", "stop", "nova-compute")
+    lab.placed["nova-compute"].remove("compute-1")
+    assert controller.run("nova-hosts", "verify").code == 1
+    controller.bring("nova-hosts")
+    assert (services(), providers(), api.ask("GET", 8774, "/v2.1/os-hypervisors")["hypervisors"]) == ({}, [], [])
+
+    lab.placed["nova-compute"].append("compute-1")
+    controller.bring("nova-hosts")
+    compute.bring("nova-compute")
+    assert services() == here
+    assert len(providers()) == 1
+
+    # Nova forgets a service that runs: verify sees it, and the next run starts the service anew.
+    (known,) = api.ask("GET", 8774, "/v2.1/os-services?binary=nova-compute")["services"]
+    api.ask("DELETE", 8774, f"/v2.1/os-services/{known['id']}")
+    told = compute.run("nova-compute", "verify")
+    assert (told.code, "does not report to Nova" in told.out) == (1, True), told
+    compute.bring("nova-compute")
+    assert services() == here
+
+
 def test_users_reach_the_services_by_tls(lab: CloudLab, api: Api) -> None:
     ca = lab.folder / "ca.pem"
     ca.write_bytes(lab.site.pem)
