@@ -50,10 +50,11 @@ class HttpBackend:
         return found.boot_id if (found := self._loop.world.nodes.get(node)) is not None else None
 
     def image(self, name: str, file: str) -> ImageFile | None:
-        if name == FIRMWARE:  # no image has this name: a system needs a token, and so do the makers' files
-            found = self._firmware.file(file) if file.endswith(".cab") else None
-            return ImageFile(path=str(found.path), size=found.size, sha256=found.sha256, kind="system") if found is not None else None
-        return self._images.current().file(name, file)
+        found = self._images.current().file(name, file)
+        if found is None and name == FIRMWARE and file.endswith(".cab"):  # as a system: only for a node with its token or ticket
+            kept = self._firmware.file(file)
+            return ImageFile(path=str(kept.path), size=kept.size, sha256=kept.sha256, kind="system") if kept is not None else None
+        return found
 
     def upstream(self, mirror: str, path: str) -> str | None:
         return mirrored(self._loop.world.base, mirror, path)

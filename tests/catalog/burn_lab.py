@@ -110,6 +110,7 @@ def write(machine: Machine) -> dict[str, Any]:
     tools(machine)
     machine.tool("blkid", "exit 2")
     machine.tool("fio", FIO_WRITES)
+    machine.tool("date", "echo 1790000000")  # the report tells how long it took
     (machine.folder / "base/dd").symlink_to(shutil.which("dd") or "/bin/false")
     sysfs = Sysfs(machine)
     for number, name in enumerate(("sda", "sdb", "sdc"), 1):

@@ -16,6 +16,9 @@ from engine.core.world.load import load_world
 from engine.files.catalog import shipped
 from engine.files.firmware_shelf import MOST, FirmwareShelf
 from engine.model import Node, NodeRole
+from engine.runtime.handles import Handles
+from engine.trust.tokens import Keys
+from engine.trust.vault import Vault
 
 BIOS = {"part": "bios", "version": "1.1.0", "file": "bios.cab"}
 
@@ -171,6 +174,24 @@ def test_the_shelf_serves_plain_files_only(tmp_path: Path) -> None:
     for name in ("../keys", "..", "", "a/b", ".hidden", "x" * 200):
         assert shelf.file(name) is None
     assert MOST >= 100
+
+
+def test_a_machine_gets_a_ticket_for_the_files_and_for_its_boot_only(tmp_path: Path) -> None:
+    shelf = FirmwareShelf(tmp_path)
+    shelf.folder.mkdir()
+    (shelf.folder / "bios.cab").write_text("cab of 1.1.0\n")
+    (shelf.folder / "bios.bin").write_text("for the BMC")
+    keys, node = Keys(b"k" * 32), Node(id="n1", name="n1", boot_id="b1")
+    handles = Handles(
+        keys=keys, vault=Vault(tmp_path, tmp_path / "keys"), public_key="", images=lambda: None, folder=tmp_path / "keys", firmware=shelf
+    )
+    told = handles.open(load_world(shipped(), {}), node, {"$firmware": "cabinets"})
+    assert isinstance(told, dict)
+    assert set(told["files"]) == {"bios.cab"}
+    ticket = str(told["ticket"])
+    assert keys.check_ticket(ticket, "firmware", lambda _node: "b1") == "n1"
+    assert keys.check_ticket(ticket, "firmware", lambda _node: "b2") is None
+    assert keys.check_ticket(ticket, "debian-12", lambda _node: "b1") is None
 
 
 # -- the real one --------------------------------------------------------------------------------------------------

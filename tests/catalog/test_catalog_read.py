@@ -80,6 +80,7 @@ def test_shipped_roles(whole: Catalog) -> None:
         "burn-in-load",
         "burn-in-memory",
         "burn-in-disk",
+        "burn-in-write",
         "burn-in-server",
         "burn-in-network",
         "burn-in-errors",
@@ -103,7 +104,7 @@ def test_shipped_stages_and_images(whole: Catalog) -> None:
         "loader": "loader",
     }
     assert {name for name, role in whole.roles.items() if role.destructive} == {
-        *("disk-wipe", "raid-bmc", "raid-configure", "os-install", "san-remove")
+        *("burn-in-write", "disk-wipe", "raid-bmc", "raid-configure", "os-install", "san-remove")
     }
     assert whole.roles["bios-configure"].reverify
     assert whole.roles["bios-configure"].attempts == 3

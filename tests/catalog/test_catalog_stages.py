@@ -92,7 +92,7 @@ def stages(store: Path, *lines: str) -> Path:
         ),
         (
             (DISCOVERY, HARDWARE.replace(", gate: true", ""), INSTALL.replace("}", ", gate: true}"), SYSTEM),
-            "3: stages.1: stage 'hardware' comes before the gate, and its role 'disk-wipe' destroys data",
+            "3: stages.1: stage 'hardware' comes before the gate, and its role 'burn-in-write' destroys data",
         ),
         (
             (
@@ -150,7 +150,7 @@ def test_hardware_cannot_follow_install(store: Path) -> None:
 
 GATED = INSTALL.replace("}", ", gate: true}")
 WITHOUT_HARDWARE = (DISCOVERY, GATED, SYSTEM)
-BURN_IN_ROLES = {f"burn-in-{part}" for part in ("load", "memory", "disk", "server", "network", "errors")}
+BURN_IN_ROLES = {f"burn-in-{part}" for part in ("load", "memory", "disk", "write", "server", "network", "errors")}
 OF_HARDWARE = {"raid-discover", "raid-configure", "bios-configure", "bmc-account", "bmc-address", "bmc-clock"}
 
 
@@ -179,7 +179,7 @@ def test_a_rack_without_the_hardware_stage_becomes_ready(store: Path) -> None:
     bound = {key[1] for key in rack.world.node_roles}
     assert "os-install" in bound
     assert not bound & OF_HARDWARE
-    by_bmc = {"bios-bmc", "firmware-bmc", "raid-discover-bmc", "raid-bmc"}
+    by_bmc = {"bios-bmc", "firmware-bmc", "raid-discover-bmc", "raid-bmc", "fwupd-discover", "firmware-fwupd"}
     assert rack.catalog.left_out.keys() == {*OF_HARDWARE, "disk-wipe", *BURN_IN_ROLES, *by_bmc}
     assert rack.machines[0].wipes == {"os-install": 1}
 

@@ -194,6 +194,7 @@ def test_the_console_uses_the_public_interface_only() -> None:
             "engine.api.rehearsals",
             "engine.api.running",
             "engine.api.documents",
+            "engine.api.machine_health",
         }, path
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import pytest
 from faulty_rack import PLAN, FaultyRack, faulty
 
 from engine.core.hardware.bmc import own_account
@@ -19,6 +20,7 @@ from engine.plan import Plan
 from engine.reasons import sentence
 from engine.requests import Asker, Request
 
+pytestmark = pytest.mark.long
 FACTORY = {"m1": "192.168.96.121", "m3": "192.168.96.123"}
 FAULTS = "{" + ", ".join(f"{name}: {{bmc_address: {address}}}" for name, address in FACTORY.items()) + "}"
 ROLES = "bmc-clock: all, bmc-address: all, bmc-account: all"

@@ -208,6 +208,7 @@ def test_volumes_wait_for_an_approval(tmp_path: Path) -> None:
 BY_FWUPD = "      firmware-wanted: [{part: bios, version: 3.0.0, file: bios.cab}]\n"
 
 
+@pytest.mark.long
 def test_firmware_by_fwupd_on_the_machine_itself(tmp_path: Path) -> None:
     """The machine fetches the file from the engine, starts once, and the version reads back. A replay changes nothing."""
     folder = tmp_path / "store" / "firmware"
@@ -223,3 +224,21 @@ def test_firmware_by_fwupd_on_the_machine_itself(tmp_path: Path) -> None:
         rack.engine.submit(Commit(who="again", plan=rack.engine.world.plan))  # type: ignore[arg-type]
         rack.all_ready()
         assert (boots(rack), role(rack, "m1", "firmware-fwupd").attempt) == (before, attempt)
+
+
+# -- disks that are written -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_new_disks_are_written_and_a_slow_one_is_named(tmp_path: Path) -> None:
+    """m1 is good and becomes ready: written disks still count as blank. m2 has a slow disk, and is put on hold."""
+    with faulty(tmp_path, "faults: {m2: {slow_disk: 0}}", nodes=2, wanted=wanted("", "burn-in-write: all")) as rack:
+        rack.until(lambda: rack.ready() == {"m1"} and rack.why("m2") not in ("", "-"))
+        rack.until(lambda: role(rack, "m2", "burn-in-write").failure is not None)
+        assert gave(rack, "m1", "burn-in-write", "burn-in-write-report")["failed"] == 0
+        report = gave(rack, "m2", "burn-in-write", "burn-in-write-report")
+        assert report["failed"] == 1
+        assert "it writes" in sentence(role(rack, "m2", "burn-in-write").failure)
+        assert "os-install" not in {
+            name for (node, name), one in rack.engine.world.node_roles.items() if one.succeeded and node == rack.node("m2").id
+        }  # type: ignore[union-attr]
