@@ -38,7 +38,7 @@ from ..events import Happened
 from ..last_values import same_but_last
 from ..model import Row
 from . import check, place
-from .database import Database, still_leads, take_over, transaction
+from .database import Database, insert, still_leads, take_over, transaction
 from .errors import StoreError, Unstorable
 from .file import LOCK, Promised, Watch, held, memory, path_of, promised, take_lock
 from .journal import JournalRow, base, fold, following, replayed, verify
@@ -52,6 +52,7 @@ EVERY = 64
 does."""
 STAMP_S = 600.0
 """Most seconds of engine time that a kill loses on a rack where nothing happens."""
+_JOURNAL = insert("journal", check.JOURNAL)
 _STAMP = "INSERT INTO info VALUES ('now', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 IDLE_S = 1.0
 """An engine whose loop is idle asks at most so often, in seconds, whether it still leads."""
@@ -335,9 +336,12 @@ class SqlStore:
         conn = self._conn
         try:
             with transaction(conn, self.epoch):
-                for sql, values in orders:
-                    conn.executemany(sql, values)
-                conn.executemany(f"INSERT INTO journal ({check.EVENTS}) VALUES (?, ?, ?, ?, ?, ?, ?)", journal)
+                for what, values in orders:
+                    if isinstance(what, str):
+                        conn.executemany(what, values)
+                    else:
+                        conn.insert(what, values)
+                conn.insert(_JOURNAL, journal)
                 if not journal:  # otherwise the last row has it
                     conn.execute(_STAMP, (ceil(batch[-1][0].now * 1000),))
         except conn.of_the_rows as error:
