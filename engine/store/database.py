@@ -15,6 +15,8 @@ The fence
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -139,8 +141,9 @@ class transaction:
             self.db.execute("ROLLBACK")
 
 
-def take_over(db: Database, holder: str) -> int:
-    """Makes this engine the one that may write. Returns its epoch. `holder`: host and process, for people."""
+def take_over(db: Database) -> int:
+    """Makes this process the one that may write. Returns its epoch."""
+    holder = f"{platform.node()}, pid {os.getpid()}"
     with transaction(db):
         sql = "UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? RETURNING epoch"
         return int(db.execute(sql, (holder,)).fetchall()[0][0])

@@ -17,7 +17,7 @@ Rules
 * A leader connects only where writes are taken (`target_session_attrs`).
 
 Traps
-* Text in PostgreSQL cannot hold NUL, and strangers may send it. `_plain` writes it as MARK and `0`, and MARK itself as MARK and `1`.
+* Text in PostgreSQL cannot hold NUL, and strangers may send it. `plain` writes it as MARK and `0`, and MARK itself as MARK and `1`.
 * psycopg would send 3.7 as a number, and PostgreSQL would round it into an integer column. All values go as text of unknown type or as
   JSON, so a column refuses what it cannot hold, as SQLite's STRICT tables do.
 * `COMMIT` of a failed transaction rolls back and reports success; so an error must reach `transaction`, which sends ROLLBACK.
@@ -124,7 +124,7 @@ class PostgresDatabase:
     def insert(self, what: Insert, rows: Iterable[Values], /) -> None:
         """One statement with all rows as JSON: a third less time than a statement for each, and half of this process's."""
         columns = what.columns
-        objects = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
+        objects = [dict(zip(columns, map(plain, row), strict=True)) for row in rows]
         if objects:
             self._connection.execute(self._set(what), (_encode(objects).decode(),))
 
@@ -195,26 +195,26 @@ class PostgresRows:
         self._rows = rows
 
     def fetchone(self) -> Any:
-        return _shown(self._rows[0]) if self._rows else None
+        return shown(self._rows[0]) if self._rows else None
 
     def fetchall(self) -> list[Any]:
-        return [_shown(row) for row in self._rows]
+        return [shown(row) for row in self._rows]
 
     def __iter__(self) -> Iterator[Any]:
-        return map(_shown, self._rows)
+        return map(shown, self._rows)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     if type(value) is str:
         return value.replace(MARK, MARK + "1").replace("\0", MARK + "0") if "\0" in value or MARK in value else value
     return int(value) if type(value) is bool else value
 
 
 def _hidden(values: Values) -> Values:
-    return [_plain(value) for value in values]
+    return [plain(value) for value in values]
 
 
-def _shown(row: Sequence[Any]) -> Sequence[Any]:
+def shown(row: Sequence[Any]) -> Sequence[Any]:
     for value in row:
         if type(value) is str and MARK in value:
             return tuple(v.replace(MARK + "0", "\0").replace(MARK + "1", MARK) if type(v) is str else v for v in row)
@@ -237,18 +237,17 @@ def _without_types(connection: psycopg.Connection[Any]) -> None:
 
 
 def sentence(name: object, state: str, said: str) -> StoreError:
-    """For an error with this SQLSTATE (PostgreSQL's appendix A; empty: no server answered)."""
+    """For an error with this SQLSTATE (PostgreSQL's appendix A). Empty: there is no connection; libpq then gives only text."""
     match state[:2], state:
-        case "28", _:
-            return StoreError(f"{name} refuses this user ({said}): check the user, and the password in ~/.pgpass or PGPASSFILE")
-        case _, "3D000":
-            return StoreError(f"{name} does not exist ({said}): create it with createdb, or correct its name")
         case _, "42501" | "25006":
             return StoreError(f"this user may not write {name} ({said}): make it the owner of the database")
         case _, "53100":
             return StoreError(f"the disk of {name} is full: free some space, then start again; no confirmed change is lost")
         case "", _:
-            return StoreError(f"{name} cannot be reached ({said}): check that PostgreSQL runs and takes writes there, then start again")
+            return StoreError(
+                f"cannot connect to {name} ({said}): check the name, that PostgreSQL runs and takes writes there, and the password in "
+                "~/.pgpass or the file that PGPASSFILE names"
+            )
         case "XX", _:
             return StoreError(f"{name} is damaged ({said}): put back a copy of the database, or fail over to a standby")
     return StoreError(f"cannot use the store {name} ({said}): put that right, then start again")
@@ -274,7 +273,7 @@ def lead(name: str, directory: Path, told: Promised) -> PostgresDatabase:
     db = connect(name, target_session_attrs="read-write")
     try:
         with check.telling(db):
-            _fit(db)
+            check_fit(db)
             if db.version():
                 check.at_start(db, directory, promised(directory))
             else:
@@ -302,7 +301,7 @@ def read(name: str) -> PostgresDatabase:
     return db
 
 
-def _fit(db: PostgresDatabase) -> None:
+def check_fit(db: PostgresDatabase) -> None:
     """Raises StoreError for a cluster that cannot keep a promise."""
     names = ("server_version_num", "server_encoding", "fsync", "synchronous_commit")
     version, encoding, fsync, synchronous = (db.execute("SELECT current_setting(?)", (name,)).fetchone()[0] for name in names)

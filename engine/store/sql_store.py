@@ -23,7 +23,6 @@ Traps
 from __future__ import annotations
 
 import os
-import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -98,6 +97,15 @@ class SqlStore:
         return store
 
     @classmethod
+    def on(cls, db: Database) -> SqlStore:
+        """Of an open database, for reading. It is closed with the store."""
+        return cls(db)._loaded()
+
+    @property
+    def database(self) -> Database:
+        return self._conn
+
+    @classmethod
     def memory(cls) -> SqlStore:
         return cls(memory())._leading()
 
@@ -112,7 +120,7 @@ class SqlStore:
             beside = held(directory)  # an engine has checked it at its start
             if not beside:
                 check.at_start(db, directory, until)
-            store = cls(db)._loaded()
+            store = cls.on(db)
             store._compares = not beside
             check.reaches(store.seq, until, db, directory)
         except BaseException:
@@ -124,7 +132,7 @@ class SqlStore:
         """Takes the store over. The changes of earlier engines end before it, so their number is asked after it."""
         try:
             with check.telling(self._conn):
-                self.epoch = take_over(self._conn, f"{platform.node()}, pid {os.getpid()}")
+                self.epoch = take_over(self._conn)
         except BaseException:
             self._conn.close()
             raise
