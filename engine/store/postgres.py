@@ -262,7 +262,7 @@ def connect(name: str, **settings: str) -> PostgresDatabase:
     except ImportError as error:
         raise StoreError(f"the store is in {name}, and psycopg is missing ({error}): pip install 'crowbar-tui[postgres]'") from error
     try:
-        wanted = {**DEFAULTS, **{key: str(value) for key, value in conninfo_to_dict(name).items()}, **settings}
+        wanted = {**DEFAULTS, **{key: str(value) for key, value in conninfo_to_dict(name).items()}, "client_encoding": "UTF8", **settings}
         return PostgresDatabase(name, psycopg.connect("", autocommit=True, prepare_threshold=0, **wanted))  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise sentence(name, error.sqlstate or "", " ".join(str(error).split())) from error
