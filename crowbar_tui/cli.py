@@ -49,6 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "catalogue": ("barclamp",),
     "image": ("image",),
     "bundle": ("bundle",),
+    "store": ("store",),
     "doctor": ("doctor",),
     "api": ("api",),
     "halls": ("halls",),
@@ -196,6 +197,7 @@ def _command(given: Sequence[str]) -> int:
             BarclampError,
             BundleError,
             CatalogError,
+            Deposed,
             KeyFileError,
             PlanError,
             ServiceError,
@@ -226,6 +228,10 @@ def _command(given: Sequence[str]) -> int:
         return 2
     except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError, BundleError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
+        if isinstance(error, Deposed):
+            from .commands.run import DEPOSED
+
+            return DEPOSED
         return 2
     except BrokenPipeError:
         # The reader of our output has closed it.

@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 KINDS = "simulated: programs that act like machines; qemu: virtual machines with real firmware, images and disks"
 SCENARIO = "the faults of the virtual rack: a scenario file, or the name of a shipped scenario (docs/rehearsal.md)"
+DEPOSED = 3
+"""Exit code of an engine whose store another engine has taken over. Its service (`crowbar.service`) does not start it again."""
 STUCK_S = 5.0
 """Seconds without progress after which a run is over, if only a person can help."""
 STOP_S = 30.0
@@ -463,7 +465,7 @@ def _served(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: d
         while not stop.wait(0.5) and not engine.stop_asked.is_set():
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)
-                return 1
+                return DEPOSED if engine.deposed else 1
     finally:
         engine.stop()
     return 0

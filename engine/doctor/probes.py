@@ -25,6 +25,7 @@ from ..images.shelf import image_states
 from ..packets.decoding import environment
 from ..process.capabilities import NET_RAW, lent
 from ..store import file as store_file
+from ..store.place import there
 from ..store.store import Store, StoreError
 from .admin_packages import missing
 from .checks import Clock, Interface, Privilege
@@ -135,7 +136,7 @@ class RealProbes:
             return [str(error)], []
 
     def store(self) -> list[str]:
-        if not (self._store / store_file.FILE).exists():
+        if not there(self._store):
             return []
         try:
             with Store.read(self._store) as reader:

@@ -21,7 +21,8 @@ from ..model import Revision
 from ..plan import Plan, from_stored
 from ..racks import RackFileWrong
 from ..racks.kinds import parse
-from ..store.file import FILE, held
+from ..store.file import held
+from ..store.place import there
 from ..store.store import Store, StoreError
 from .repair import rack_beside
 
@@ -93,12 +94,9 @@ def remembered() -> list[Path]:
 def _there(store: Path) -> bool:
     """False if the store is gone. A store that may not be looked at is there."""
     try:
-        (store / FILE).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return rack_beside(store).is_dir()
+        return there(store) or rack_beside(store).is_dir()
     except OSError:
         return True
-    return True
 
 
 def find(usual: Path) -> list[Crowbar]:

@@ -48,6 +48,7 @@ from ..runtime.engine import Engine
 from ..runtime.loop import Clock
 from ..serve import ServiceError
 from ..store.file import held
+from ..store.place import named
 from ..store.store import Store, StoreError
 from ..views.summary import settled
 from ..wire.reach import Reach
@@ -292,6 +293,8 @@ def begin_anew(store: Path) -> None:
     engine runs on it."""
     if held(store):
         raise StoreError(f"an engine runs on {store}: stop it first, with crowbar --store {shlex.quote(str(store))} engine stop")
+    if name := named(store):
+        raise StoreError(f"the tables of {store} are in {name}, which a rehearsal does not delete: choose another --store")
     folder = store.with_name(store.name + ".rack")
     if folder.exists():
         with suppress(RackError):  # it was not running

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..attach.protocol import DoJoin
 from ..attach.server import AttachService, terminal_of
@@ -34,7 +35,7 @@ from ..images.shelf import with_loaders_there
 from ..plan import Plan
 from ..reasons import advice, sentence
 from ..serve import ServiceError
-from ..store.errors import files_of
+from ..store.errors import Deposed, files_of
 from ..store.store import Store
 from ..store.vitals import VitalsShelf
 from ..trust.vault import at_hand
@@ -87,7 +88,7 @@ class Engine:
         self.catalog = with_loaders_there(self.catalog, images_folder(self.config.store), self.config.synthetic)
         self._store = Store.open(self.config.store)
         try:
-            self._make(_loaded(self.catalog, self._store))
+            self._make(_loaded(self.catalog, self._store, self.config.store))
             self._begin()
         except BaseException:
             self._store.close()
@@ -156,7 +157,7 @@ class Engine:
                 self.services.start(self.world.plan)
             self.loop.begin(Started(installation=secrets.token_hex(4), v6=secrets.token_hex(5), admin=self.config.admin))
             if self.failure:
-                raise ServiceError(self.failure)
+                raise Deposed(self.failure) if self.deposed else ServiceError(self.failure)
             self.sealing.sweep()
         except BaseException:
             self.services.stop()
@@ -217,6 +218,11 @@ class Engine:
     def failure(self) -> str:
         """Why the engine stopped by itself, as a sentence; empty while it works."""
         return self.loop.failure
+
+    @property
+    def deposed(self) -> bool:
+        """True if it stopped because another engine has taken its store over."""
+        return self.loop.deposed
 
     @property
     def seq(self) -> int:
@@ -293,14 +299,14 @@ class Engine:
         return self.ask(Commit(who=who, plan=plan, expects=expects))
 
 
-def _loaded(catalog: Catalog, store: Store) -> World:
+def _loaded(catalog: Catalog, store: Store, folder: Path) -> World:
     """The world of the store. The collector would walk all of it again and again while it grows, and finds nothing: that is a fifth of
     the time; the loop freezes what is there as it starts."""
     collects = gc.isenabled()
     gc.disable()
     try:
         world = load_world(catalog, store.load())
-        own = stages_of(store.path.parent)
+        own = stages_of(folder)
         if own is not None and (why := unfit(catalog, world)) is not None:
             told = f"{sentence(why)}: {advice(why)}"
             raise CatalogError([PlanMistake(file=str(own), line=1, path="", expected=told)])

@@ -35,6 +35,10 @@ class StoreError(Exception):
     """The store cannot be used. The message is one sentence with advice, for people."""
 
 
+class Deposed(StoreError):
+    """Another engine has taken the store over. Nothing of the batch is recorded, and nothing of it may be done."""
+
+
 class Unstorable(Exception):
     """An event of a batch, or a row that it changed, cannot be stored. `index` is its position in the batch; None if only the batch
     is known to hold such an event."""

@@ -23,12 +23,13 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from . import schema
+from . import check, schema
 from .errors import StoreError, from_os, from_sqlite
+from .sqlite import SqliteDatabase
 
 FILE = "store.db"
 LOCK = "engine.lock"
@@ -63,22 +64,40 @@ def is_of_a_store(path: Path) -> bool:
     return os.path.basename(os.path.realpath(path)) in (FILE, f"{FILE}-wal", f"{FILE}-shm")
 
 
-def begin(path: Path) -> None:
-    """Makes an empty store, completely or not at all. Raises StoreError."""
+def begin(path: Path, fill: Callable[[SqliteDatabase], None] = lambda _db: None) -> None:
+    """Makes a store, empty or with what `fill` writes, completely or not at all. Raises StoreError."""
     new = path.with_name(f"{path.name}.new")
     try:
         for end in ("", "-journal", "-wal", "-shm"):
             Path(f"{new}{end}").unlink(missing_ok=True)
         os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with connection(str(new), path, uri=False) as conn:
-            prepare(conn)
+        with connection(str(new), path, uri=False) as db:
+            prepare(db)
+            fill(db)
         os.rename(new, path)
         sync(path.parent)
     except OSError as error:
         raise from_os(error, path) from error
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+def path_of(directory: Path) -> Path:
+    """The store's file. SQLite puts its other files beside the target of a link."""
+    return Path(os.path.realpath(directory / FILE))
+
+
+def lead(directory: Path, told: Promised) -> SqliteDatabase:
+    """Opens the store for the engine that has its lock, checked and migrated. Makes a missing one. Raises StoreError."""
+    path = path_of(directory)
+    if is_begun(path):
+        with contextlib.closing(open_for_reading(path)) as db:
+            check.at_start(db, directory, promised(directory))
+    else:
+        told.write(0)
+        begin(path)
+    return open_for_writing(path)
+
+
+def open_for_writing(path: Path) -> SqliteDatabase:
     """Opens an existing store, migrated to this program's version. Raises StoreError."""
     with unfit(path, connect(str(path), path, uri=False)) as conn:
         if conn.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
@@ -89,7 +108,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return conn
 
 
-def open_for_reading(path: Path) -> sqlite3.Connection:
+def open_for_reading(path: Path) -> SqliteDatabase:
     """Opens it read-only beside an engine that writes. Raises StoreError."""
     if not is_begun(path):
         raise StoreError(f"there is no store in {path.parent}: start the engine first, or correct --store")
@@ -99,13 +118,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return conn
 
 
-def check_not_older(conn: sqlite3.Connection, path: Path) -> None:
-    if schema.version(conn) < len(schema.MIGRATIONS):
-        raise StoreError(f"an older version of this program wrote {path}: start the engine on it once")
-
-
 @contextlib.contextmanager
-def unfit(path: Path, conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def unfit(path: Path, conn: SqliteDatabase) -> Iterator[SqliteDatabase]:
     """The connection stays open, unless something goes wrong with it. Raises StoreError."""
     try:
         yield conn
@@ -118,7 +132,7 @@ def unfit(path: Path, conn: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def connection(name: str, path: Path, *, uri: bool) -> Iterator[sqlite3.Connection]:
+def connection(name: str, path: Path, *, uri: bool) -> Iterator[SqliteDatabase]:
     """One that is closed afterwards. Raises StoreError."""
     with unfit(path, connect(name, path, uri=uri)) as conn:
         yield conn
@@ -138,15 +152,18 @@ class Promised:
     """The last promised sequence number, for the engine that holds the store's lock. Raises StoreError."""
 
     def __init__(self, directory: Path) -> None:
-        path = directory / PROMISED
+        self._path = path = directory / PROMISED
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise from_os(error, path) from error
 
     def write(self, seq: int) -> None:
-        """Raises OSError. Fewer bytes than a sector, at one place, so a power loss never tears it. Written twice, so that damage shows."""
-        os.pwrite(self._handle, b"%020d %020d\n" % (seq, seq), 0)
+        """Fewer bytes than a sector, at one place: a power loss never tears it. Written twice, so that damage shows. Raises StoreError."""
+        try:
+            os.pwrite(self._handle, b"%020d %020d\n" % (seq, seq), 0)
+        except OSError as error:
+            raise from_os(error, self._path) from error
 
     def close(self) -> None:
         os.close(self._handle)
@@ -229,15 +246,26 @@ def take_lock(directory: Path) -> int:
     return lock
 
 
-def connect(name: str, path: Path, *, uri: bool) -> sqlite3.Connection:
+def connect(name: str, path: Path, *, uri: bool) -> SqliteDatabase:
     try:
         # The engine opens in the main thread and writes in the loop's, never in both at once.
-        return sqlite3.connect(name, uri=uri, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=64)
+        db = sqlite3.connect(
+            name, uri=uri, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=64, factory=SqliteDatabase
+        )
     except sqlite3.Error as error:
         raise from_sqlite(error, path) from error
+    db.path = path
+    return db
 
 
-def prepare(conn: sqlite3.Connection) -> None:
+def memory() -> SqliteDatabase:
+    """A store for tests that is gone when it is closed."""
+    db = connect(":memory:", Path(":memory:"), uri=False)
+    prepare(db)
+    return db
+
+
+def prepare(conn: SqliteDatabase) -> None:
     conn.execute("PRAGMA synchronous = FULL")
     conn.execute("PRAGMA temp_store = MEMORY")
     conn.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")

@@ -10,16 +10,15 @@ Rules
 
 * Each row has a sum (`sums`). A migration that changes rows of a table sets their `crc` to NULL.
 
-Traps: SQLite knows no booleans (they come back as 0 and 1), and turns NaN into NULL. A fresh file has user_version 0, so making all
-tables is the first migration.
+Traps: SQLite knows no booleans (they come back as 0 and 1), and turns NaN into NULL. A fresh database has version 0, so making all tables
+is the first migration.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -27,27 +26,21 @@ from msgspec import inspect, structs
 
 from ..definitions import Json
 from ..model import KEYS, TABLES, Row
+from .database import Database, Insert, Values, insert, transaction
+from .database import quote as _quote
 from .errors import StoreError
 from .sums import CRC, seed
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 Key = Hashable
 Change = tuple[str, Key, Row | None]
 """Table, key and record; None: the row is deleted."""
 Tables = dict[str, dict[Key, Row]]
-Values = Sequence[Any]
 Encode = Callable[[Any], Any]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 ONE = "one"
 """Key column of a table that has no key fields (`meta`): its only row is number 1."""
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _no_key(_record: Row) -> Hashable:
@@ -133,13 +126,7 @@ class Codec:
         if not keys:
             names.append(ONE)
         names.append(CRC)
-        places = ", ".join("?" * len(names))
-        set_ = ", ".join(f"{_quote(n)} = excluded.{_quote(n)}" for n in names if n not in key_columns)
-        # `ON CONFLICT DO UPDATE` keeps the row and its index entry; REPLACE would delete and insert both.
-        self.upsert = (
-            f"INSERT INTO {_quote(table)} ({', '.join(map(_quote, names))}) VALUES ({places}) "
-            f"ON CONFLICT ({', '.join(map(_quote, key_columns))}) DO UPDATE SET {set_}"
-        )
+        self.upsert = insert(table, names, key_columns)
         self.seal = f"UPDATE {_quote(table)} SET {CRC} = ? WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
         self.delete = f"DELETE FROM {_quote(table)} WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
 
@@ -183,17 +170,17 @@ class Codec:
         """The record of a journal row. Raises msgspec.ValidationError."""
         return msgspec.convert(row, self.record)
 
-    def rows(self, conn: sqlite3.Connection, odd: list[Odd] | None = None) -> Iterator[tuple[Hashable, Row]]:
+    def rows(self, db: Database, odd: list[Odd] | None = None) -> Iterator[tuple[Hashable, Row]]:
         """All records of the table, strictly decoded. Adds those without their sum to `odd`. A missing column (a store opened
         read-only before an engine of this version reconciled it) leaves the field at its default. Raises msgspec.MsgspecError,
-        sqlite3.Error."""
-        there = set(column_names(conn, self.table))
+        the database's errors."""
+        there = set(db.columns(self.table))
         columns = [c for c in self.columns if c.name in there]
         names = [c.name for c in columns]
         decoders = [(c.name, c.decode) for c in columns if c.decode is not None]
         start = self.seed
         summed = CRC if CRC in there else "NULL"
-        for *values, crc in conn.execute(f"SELECT {', '.join(map(_quote, names))}, {summed} FROM {_quote(self.table)}"):
+        for *values, crc in db.execute(f"SELECT {', '.join(map(_quote, names))}, {summed} FROM {_quote(self.table)}"):
             fields = dict(zip(names, values, strict=True))
             for name, decode in decoders:
                 value = fields[name]
@@ -209,77 +196,69 @@ class Codec:
 CODECS: dict[str, Codec] = {table: Codec(table, record, KEYS[table]) for table, record in TABLES.items()}
 
 
-def column_names(conn: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in conn.execute(f"PRAGMA table_info({_quote(table)})")]
-
-
 # -- migrations ---------------------------------------------------------------------------------------------------
-# Each runs in one transaction with the step of user_version. They use sqlite-utils for the SQL alone, because its
-# own methods commit where they see fit.
+# Each runs in one transaction with the step of the version, and on both databases.
 
 
-def _create(db: sqlite_utils.Database, table: str, columns: dict[str, Any], pk: Any, nullable: set[str]) -> None:
-    not_null = set(columns) - nullable
-    db.conn.execute(db.create_table_sql(table, columns, pk=pk, not_null=not_null, strict=db.supports_strict))
-
-
-def _create_all(db: sqlite_utils.Database) -> None:
+def _create_all(db: Database) -> None:
     for codec in CODECS.values():
         _create_table(db, codec)
     journal = {"seq": int, "at": float, "now": float, "event": str, "fields": str, "rows": str}
-    _create(db, "journal", journal, "seq", set())
+    db.create("journal", journal, ("seq",), set())
     # State before the oldest row of the journal: what `prune` folded.
-    _create(db, "journal_base", {"of": str, "key": str, "row": str}, ("of", "key"), set())
-    _create(db, "info", {"name": str, "value": int}, "name", set())
-    db.conn.execute("INSERT INTO info VALUES ('folded', 0)")
+    db.create("journal_base", {"of": str, "key": str, "row": str}, ("of", "key"), set())
+    db.create("info", {"name": str, "value": int}, ("name",), set())
+    db.execute("INSERT INTO info VALUES ('folded', 0)")
 
 
-def _create_table(db: sqlite_utils.Database, codec: Codec) -> None:
-    columns: dict[str, Any] = {c.name: c.type for c in codec.columns}
+def _create_table(db: Database, codec: Codec) -> None:
+    columns: dict[str, type] = {c.name: c.type for c in codec.columns}
     if not codec.keys:
         columns[ONE] = int
-    pk = codec.keys if len(codec.keys) > 1 else (codec.keys or (ONE,))[0]
-    _create(db, codec.table, columns, pk, {c.name for c in codec.columns if c.nullable})
+    db.create(codec.table, columns, codec.keys or (ONE,), {c.name for c in codec.columns if c.nullable})
 
 
-def _add_sums(db: sqlite_utils.Database) -> None:
+def _add_sum(db: Database, table: str) -> None:
+    db.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {CRC} {db.type_of(int)}")
+
+
+def _add_sums(db: Database) -> None:
     for table in (*CODECS, "journal", "journal_base"):
-        if column_names(db.conn, table):  # not one that came with a later version
-            db.conn.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {CRC} INTEGER")
+        if db.columns(table):  # not one that came with a later version
+            _add_sum(db, table)
 
 
-def _add_tables(db: sqlite_utils.Database) -> None:
+def _add_tables(db: Database) -> None:
     """Tables that came after the first version (`proposals`, then `watches`)."""
     for codec in CODECS.values():
-        if not column_names(db.conn, codec.table):
+        if not db.columns(codec.table):
             _create_table(db, codec)
-            db.conn.execute(f"ALTER TABLE {_quote(codec.table)} ADD COLUMN {CRC} INTEGER")
+            _add_sum(db, codec.table)
 
 
-MIGRATIONS: list[Callable[[sqlite_utils.Database], None]] = [_create_all, _add_sums, _add_tables, _add_tables]
-"""Number n takes a store from user_version n to n + 1."""
+def _add_engine(db: Database) -> None:
+    """The fence (`database`)."""
+    db.create("engine", {ONE: int, "epoch": int, "holder": str, "renewed": int}, (ONE,), set())
+    db.execute("INSERT INTO engine VALUES (1, 0, '', 0)")
 
 
-def version(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+MIGRATIONS: list[Callable[[Database], None]] = [_create_all, _add_sums, _add_tables, _add_tables, _add_engine]
+"""Number n takes a store from version n to n + 1."""
 
 
-def migrate(conn: sqlite3.Connection) -> None:
-    """Migrates the store to this program's version. Raises StoreError for a newer store, sqlite3.Error. A failed migration leaves
-    the store as it was before it."""
-    check_not_newer(conn)
-    import sqlite_utils  # 60 ms, which a console that only reads does not need
-
-    db = sqlite_utils.Database(conn, execute_plugins=False)
-    for number in range(version(conn), len(MIGRATIONS)):
-        with transaction(conn):
+def migrate(db: Database) -> None:
+    """Migrates the store to this program's version. Raises StoreError for a newer store, and the database's errors. A failed migration
+    leaves the store as it was before it."""
+    check_not_newer(db)
+    for number in range(db.version(), len(MIGRATIONS)):
+        with transaction(db):
             MIGRATIONS[number](db)
-            conn.execute(f"PRAGMA user_version = {number + 1}")
-    reconcile(conn)
+            db.set_version(number + 1)
+    reconcile(db)
 
 
-def check_not_newer(conn: sqlite3.Connection) -> None:
-    found = version(conn)
+def check_not_newer(db: Database) -> None:
+    found = db.version()
     if found > len(MIGRATIONS):
         raise StoreError(
             f"the store has version {found}, and this program knows versions up to {len(MIGRATIONS)}: use the newer program, or "
@@ -287,32 +266,35 @@ def check_not_newer(conn: sqlite3.Connection) -> None:
         )
 
 
-def reconcile(conn: sqlite3.Connection) -> None:
+def check_not_older(db: Database) -> None:
+    if db.version() < len(MIGRATIONS):
+        raise StoreError(f"an older version of this program wrote {db.path}: start the engine on it once")
+
+
+def reconcile(db: Database) -> None:
     """Adds the columns of new fields with a default. Raises StoreError if a migration is missing."""
     for codec in CODECS.values():
-        there = set(column_names(conn, codec.table)) - ({ONE, CRC} if not codec.keys else {CRC})
+        there = set(db.columns(codec.table)) - ({ONE, CRC} if not codec.keys else {CRC})
         for column in codec.columns:
             if column.name in there:
                 continue
             if column.default is msgspec.NODEFAULT:
                 raise _other_version(codec.table, column.name)
-            with transaction(conn):
-                _add_column(conn, codec.table, column)
-                conn.execute(f"UPDATE {_quote(codec.table)} SET {CRC} = NULL")
+            with transaction(db):
+                _add_column(db, codec.table, column)
+                db.execute(f"UPDATE {_quote(codec.table)} SET {CRC} = NULL")
         surplus = there - {c.name for c in codec.columns}
         if surplus:
             raise _other_version(codec.table, min(surplus))
 
 
-def _add_column(conn: sqlite3.Connection, table: str, column: Column) -> None:
-    sql = {int: "INTEGER", float: "REAL", str: "TEXT"}[column.type]
+def _add_column(db: Database, table: str, column: Column) -> None:
     value = column.to_sql(column.default)
-    clause = ""
+    clause = "" if column.nullable else " NOT NULL"
     if value is not None:
-        clause = f" DEFAULT {conn.execute('SELECT quote(?)', (value,)).fetchone()[0]}"
-    if not column.nullable:
-        clause = " NOT NULL" + clause
-    conn.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {_quote(column.name)} {sql}{clause}")
+        text = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else repr(value + 0)  # a boolean is 0 or 1
+        clause += f" DEFAULT {text}"
+    db.execute(f"ALTER TABLE {_quote(table)} ADD COLUMN {_quote(column.name)} {db.type_of(column.type)}{clause}")
 
 
 def _other_version(table: str, column: str) -> StoreError:
@@ -322,37 +304,9 @@ def _other_version(table: str, column: str) -> StoreError:
     )
 
 
-class transaction:
-    """`with transaction(conn):` one write transaction on a connection in autocommit mode. It is undone completely if anything is
-    raised, including an error of COMMIT itself (a full disk shows there)."""
-
-    __slots__ = ("conn",)
-
-    def __init__(self, conn: sqlite3.Connection) -> None:
-        self.conn = conn
-
-    def __enter__(self) -> None:
-        self.conn.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            try:
-                self.conn.execute("COMMIT")
-                return
-            except BaseException:
-                self._rollback()
-                raise
-        self._rollback()
-
-    def _rollback(self) -> None:
-        # After SQLITE_FULL or an I/O error SQLite has often undone it by itself already.
-        if self.conn.in_transaction:
-            self.conn.execute("ROLLBACK")
-
-
-def statements(pending: dict[str, dict[Key, tuple[Row, bytes] | None]]) -> list[tuple[str, Sequence[Values]]]:
+def statements(pending: dict[str, dict[Key, tuple[Row, bytes] | None]]) -> list[tuple[str | Insert, Sequence[Values]]]:
     """SQL and values for each table's deleted and changed rows. The bytes are the record's JSON."""
-    out: list[tuple[str, Sequence[Values]]] = []
+    out: list[tuple[str | Insert, Sequence[Values]]] = []
     for table, rows in pending.items():
         codec = CODECS[table]
         kept = codec.to_rows([row for row in rows.values() if row is not None])

@@ -120,8 +120,8 @@ def test_no_room_to_begin(tmp_path: Path) -> None:
         (("no_table", "a", Deployment(name="a")), None),
     ],
 )
-def test_what_cannot_be_written(tmp_path: Path, change: Change, index: int | None) -> None:
-    with Store.open(tmp_path) as store:
+def test_what_cannot_be_written(folder: Path, change: Change, index: int | None) -> None:
+    with Store.open(folder) as store:
         store.commit([event(1)])
         with pytest.raises(Unstorable) as error:
             store.commit([event(2), event(3), (happened(4), [change])])
@@ -132,8 +132,8 @@ def test_what_cannot_be_written(tmp_path: Path, change: Change, index: int | Non
         assert store.verify() == []
 
 
-def test_an_event_that_cannot_be_written(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_an_event_that_cannot_be_written(folder: Path) -> None:
+    with Store.open(folder) as store:
         bad = Happened(1.0, 3.0, Outcome(attempt="a.1", node="n", what="done", gives={"x": object()}))
         with pytest.raises(Unstorable, match="Outcome cannot be stored") as error:
             store.commit([event(1), (bad, event(2)[1])])
@@ -192,12 +192,12 @@ while True:
 """
 
 
-def test_killed(tmp_path: Path) -> None:
+def test_killed(folder: Path) -> None:
     """kill -9 at seeded moments: what was told to be committed is there, seq has no gap, tables and journal agree."""
     rng = random.Random(7)
     code = WRITER.format(root=str(ROOT), here=str(Path(__file__).parent))
     for _ in range(6):
-        child = subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, cwd=ROOT, bufsize=0)
+        child = subprocess.Popen([sys.executable, "-c", code, folder], stdout=subprocess.PIPE, cwd=ROOT, bufsize=0)
         assert child.stdout is not None
         told = b""
         wanted = rng.randrange(1, 200)
@@ -209,7 +209,7 @@ def test_killed(tmp_path: Path) -> None:
         told += child.stdout.read()
         child.stdout.close()
         child.wait()
-        with Store.open(tmp_path) as store:
+        with Store.open(folder) as store:
             assert store.verify() == []
             assert store.seq >= int(told.split(b"\n")[-2])
             assert len(store.load()["deployments"]) == store.seq

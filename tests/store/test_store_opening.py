@@ -12,13 +12,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlite_utils import Database
+import sqlite_utils
 
 from engine.events import Happened, Tick
 from engine.model import Deployment, Lease, Node
 from engine.store import schema as store_schema
-from engine.store.file import FILE, LOCK, PROMISED, held
-from engine.store.schema import CODECS, migrate, version
+from engine.store.database import Database
+from engine.store.file import FILE, LOCK, PROMISED, connect, held
+from engine.store.schema import CODECS, migrate
 from engine.store.store import Store, StoreError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,28 +55,28 @@ def test_settings(tmp_path: Path) -> None:
         assert store._conn.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-def test_one_engine_a_store(tmp_path: Path) -> None:
-    store = Store.open(tmp_path)
+def test_one_engine_a_store(folder: Path) -> None:
+    store = Store.open(folder)
     with pytest.raises(StoreError) as error:
-        Store.open(tmp_path)
+        Store.open(folder)
     assert one_sentence(error) == f"another engine (pid {os.getpid()}) holds this store: attach to it or stop it"
     put(store, "still mine")
     store.close()
     store.close()
-    with Store.open(tmp_path) as again:
+    with Store.open(folder) as again:
         assert again.load()["deployments"].keys() == {"still mine"}
 
 
-def test_second_engine_in_another_process(tmp_path: Path) -> None:
+def test_second_engine_in_another_process(folder: Path) -> None:
     code = (
         "import sys; from engine.store.store import Store, StoreError\n"
         "try: Store.open(sys.argv[1])\nexcept StoreError as e: print(e); sys.exit(7)\n"
     )
-    with Store.open(tmp_path):
-        ran = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    with Store.open(folder):
+        ran = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True)
         assert ran.returncode == 7, ran.stderr
         assert f"(pid {os.getpid()})" in ran.stdout
-    ran = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
 
 
@@ -117,10 +118,10 @@ def test_a_failed_open_gives_the_lock_back(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
 
 
-def test_reader_beside_the_writer(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_reader_beside_the_writer(folder: Path) -> None:
+    with Store.open(folder) as store:
         put(store, "a")
-        with Store.read(tmp_path) as reader:
+        with Store.read(folder) as reader:
             assert reader.snapshot()[1] == 1
             put(store, "b")
             assert reader.last_seq() == 2
@@ -141,8 +142,8 @@ def test_reader_without_an_engine(tmp_path: Path) -> None:
         Store.read(tmp_path / "nowhere")
 
 
-def test_closed(tmp_path: Path) -> None:
-    store = Store.open(tmp_path)
+def test_closed(folder: Path) -> None:
+    store = Store.open(folder)
     put(store, "x")
     put(store, "y")
     store.close()
@@ -214,11 +215,11 @@ def test_not_permitted(tmp_path: Path) -> None:
 
 
 def test_from_version_0(tmp_path: Path) -> None:
-    conn = sqlite3.connect(tmp_path / FILE, isolation_level=None)
-    assert version(conn) == 0
+    conn = connect(str(tmp_path / FILE), tmp_path / FILE, uri=False)
+    assert conn.version() == 0
     migrate(conn)
-    assert version(conn) == len(store_schema.MIGRATIONS)
-    db = Database(conn)
+    assert conn.version() == len(store_schema.MIGRATIONS)
+    db = sqlite_utils.Database(conn)
     for table, codec in CODECS.items():
         assert {c.name for c in codec.columns} <= db[table].columns_dict.keys()
     assert db["node_roles"].pks == ["node", "role"]
@@ -229,58 +230,58 @@ def test_from_version_0(tmp_path: Path) -> None:
         assert store.verify() == []
 
 
-def test_each_migration_runs_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store.open(tmp_path) as store:
+def test_each_migration_runs_once_and_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.open(folder) as store:
         put(store, "a")
 
     def second(db: Database) -> None:
-        db.conn.execute("UPDATE deployments SET parent = parent || 'x', crc = NULL")
+        db.execute("UPDATE deployments SET parent = parent || 'x', crc = NULL")
 
     def third(db: Database) -> None:
-        db.conn.execute("CREATE TABLE half (a)")
-        raise sqlite3.OperationalError("no more")
+        db.execute("CREATE TABLE half (a INTEGER)")
+        raise db.errors[0]("no more")
 
     known = list(store_schema.MIGRATIONS)
     monkeypatch.setattr(store_schema, "MIGRATIONS", [*known, second, third])
     with pytest.raises(StoreError, match="no more"):
-        Store.open(tmp_path)
+        Store.open(folder)
     monkeypatch.setattr(store_schema, "MIGRATIONS", [*known, second])
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         assert store.load()["deployments"]["a"].parent == "x"  # type: ignore[union-attr]
-        assert "half" not in Database(store._conn).table_names()
+        assert store._conn.columns("half") == []
     monkeypatch.setattr(store_schema, "MIGRATIONS", known)
     for opener in (Store.open, Store.read):
         with pytest.raises(
             StoreError, match=f"has version {len(known) + 1}, and this program knows versions up to {len(known)}: use the newer program"
         ):
-            opener(tmp_path)
+            opener(folder)
 
 
-def test_reader_of_an_older_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store.open(tmp_path).close()
+def test_reader_of_an_older_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store.open(folder).close()
     monkeypatch.setattr(store_schema, "MIGRATIONS", [*store_schema.MIGRATIONS, lambda db: None])
     with pytest.raises(StoreError, match="older version of this program wrote .*: start the engine on it once"):
-        Store.read(tmp_path)
+        Store.read(folder)
 
 
-def test_a_new_field_with_a_default_needs_no_migration(tmp_path: Path) -> None:
+def test_a_new_field_with_a_default_needs_no_migration(folder: Path) -> None:
     lease = Lease(address="10.0.0.5", mac="m", network="a", state="bound", expires=9.5)
     node = Node(id="n1", name="it's", boots=3)
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         store.commit([(Happened(1.0, 1.0, Tick(subjects=())), [("nodes", "n1", node), ("leases", "10.0.0.5", lease)])])
         for column in ("intent", "alive", "boot", "macs", "since"):  # as if they had not been there
             store._conn.execute(f"ALTER TABLE nodes DROP COLUMN {column}")
-    with Store.read(tmp_path) as reader:
+    with Store.read(folder) as reader:
         assert reader.load()["nodes"] == {"n1": node}
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         assert store.load()["nodes"] == {"n1": node}
         put(store, "x")
         assert store.verify() == []
 
 
 @pytest.mark.parametrize("sql", ["ALTER TABLE leases DROP COLUMN mac", "ALTER TABLE leases ADD COLUMN more TEXT"])
-def test_columns_that_need_a_migration(tmp_path: Path, sql: str) -> None:
-    with Store.open(tmp_path) as store:
+def test_columns_that_need_a_migration(folder: Path, sql: str) -> None:
+    with Store.open(folder) as store:
         store._conn.execute(sql)
     with pytest.raises(StoreError, match=r"another version of this program \(column leases\.(mac|more)\)"):
-        Store.open(tmp_path)
+        Store.open(folder)

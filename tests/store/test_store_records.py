@@ -121,10 +121,10 @@ def test_each_table_is_tried() -> None:
     assert {table for table, _, _ in FULL} == TABLES.keys() == KEYS.keys()
 
 
-def test_records_come_back_as_they_went(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_records_come_back_as_they_went(folder: Path) -> None:
+    with Store.open(folder) as store:
         assert store.commit([(happened(), FULL)]) == 1
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         tables = store.load()
         for table, key, record in FULL:
             assert tables[table][key] == record, table
@@ -134,9 +134,9 @@ def test_records_come_back_as_they_went(tmp_path: Path) -> None:
         assert store.verify() == []
 
 
-def test_types_are_strict(tmp_path: Path) -> None:
+def test_types_are_strict(folder: Path) -> None:
     """Booleans, enums and tuples are those of the record again, not what SQLite or JSON made of them."""
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         store.commit([(happened(), FULL)])
         tables = store.load()
     node = tables["nodes"]["n1"]
@@ -158,20 +158,20 @@ def test_columns_are_native(tmp_path: Path) -> None:
         assert store._conn.execute(sql).fetchall() == [("n1", "real", "integer", 0)]
 
 
-def test_a_renamed_field_keeps_its_column(tmp_path: Path) -> None:
+def test_a_renamed_field_keeps_its_column(folder: Path) -> None:
     """A store of an older version has the column `heard`."""
     node, sighting = Node(id="n1", name="n1", last_sign=3.0), Sighting(mac="52:54:00:00:00:01", kind="stranger", last_sign=4.0)
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         store.commit([(happened(), [("nodes", "n1", node), ("sightings", sighting.mac, sighting)])])
         sql = "SELECT heard FROM nodes UNION ALL SELECT heard FROM sightings"
         assert [heard for (heard,) in store._conn.execute(sql)] == [3.0, 4.0]
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         tables = store.load()
         assert (tables["nodes"]["n1"], tables["sightings"][sighting.mac]) == (node, sighting)
 
 
-def test_update_and_delete(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_update_and_delete(folder: Path) -> None:
+    with Store.open(folder) as store:
         store.commit([(happened(1), FULL)])
         changed = Deployment(name="cloud", parent="root")
         gone: list[Change] = [(table, key, None) for table, key, _ in FULL if table not in ("deployments", "meta")]
@@ -198,8 +198,8 @@ def test_rows_of_one_batch_are_written_once_and_journalled_each(tmp_path: Path) 
         assert store.verify() == []
 
 
-def test_put_then_deleted_in_one_batch_is_gone(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_put_then_deleted_in_one_batch_is_gone(folder: Path) -> None:
+    with Store.open(folder) as store:
         made = Deployment(name="x")
         store.commit([(happened(1), [("deployments", "x", made)]), (happened(2), [("deployments", "x", None)])])
         assert store.load()["deployments"] == {}
@@ -207,7 +207,7 @@ def test_put_then_deleted_in_one_batch_is_gone(tmp_path: Path) -> None:
         assert store.verify() == []
 
 
-def test_which_events_leave_a_row(tmp_path: Path) -> None:
+def test_which_events_leave_a_row(folder: Path) -> None:
     plan = Plan(site=Site(name="r07"))
     events = [
         Continue(),
@@ -220,7 +220,7 @@ def test_which_events_leave_a_row(tmp_path: Path) -> None:
         Recall(who="ann", deployment="x"),
         CommitProposals(who="ann", deployments=("x",)),
     ]
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         assert store.commit([(happened(1, Continue()), [])]) == 0
         assert store.commit([(happened(i, e), []) for i, e in enumerate(events)]) == 6
         rows = store.journal()
@@ -230,8 +230,8 @@ def test_which_events_leave_a_row(tmp_path: Path) -> None:
     assert msgspec.convert(rows[1].fields["plan"], Plan) == plan
 
 
-def test_journal_in_pieces_and_engine_time(tmp_path: Path) -> None:
-    with Store.open(tmp_path) as store:
+def test_journal_in_pieces_and_engine_time(folder: Path) -> None:
+    with Store.open(folder) as store:
         assert (store.seq, store.now(), store.journal()) == (0, 0.0, [])
         for i in range(1, 8):
             assert store.commit([(happened(i), [("deployments", f"d{i}", Deployment(name=f"d{i}"))])]) == i
@@ -239,7 +239,7 @@ def test_journal_in_pieces_and_engine_time(tmp_path: Path) -> None:
         assert store.journal(after=7) == []
         assert isinstance(store.journal(after=6)[0], JournalRow)
         assert store.now() == 7.0
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         assert (store.seq, store.rows, store.now()) == (7, 7, 7.0)
 
 
@@ -306,8 +306,8 @@ def test_tables_are_the_sum_of_base_and_journal(batches: list[list[list[Change]]
         ("DELETE FROM journal_base", "the journal None"),
     ],
 )
-def test_verify_finds(tmp_path: Path, sql: str, says: str) -> None:
-    with Store.open(tmp_path) as store:
+def test_verify_finds(folder: Path, sql: str, says: str) -> None:
+    with Store.open(folder) as store:
         store.commit([(happened(i), [("deployments", f"d{i}", Deployment(name=f"d{i}"))]) for i in range(1, 10)])
         assert store.prune(6) == 3
         assert store.verify() == []
@@ -315,15 +315,15 @@ def test_verify_finds(tmp_path: Path, sql: str, says: str) -> None:
         assert any(says in line for line in store.verify()), store.verify()
 
 
-def test_prune_keeps_at_least_one_row(tmp_path: Path) -> None:
+def test_prune_keeps_at_least_one_row(folder: Path) -> None:
     """Engine time and seq are those of the last row, so one must stay."""
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         store.commit([(happened(i), [("deployments", "d", Deployment(name="d", parent=str(i)))]) for i in range(1, 10)])
         assert store.prune(0, at_once=3) == 3
         assert store.prune(0) == 5
         assert store.prune(0) == 0
         assert [row.seq for row in store.journal()] == [9]
-    with Store.open(tmp_path) as store:
+    with Store.open(folder) as store:
         assert (store.seq, store.now()) == (9, 9.0)
         assert store.commit([(happened(10), [("deployments", "d", None)])]) == 10
         assert store.verify() == []

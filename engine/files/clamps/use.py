@@ -8,7 +8,7 @@ from ...core.world.load import load_world
 from ...core.world.world import World
 from ...definitions import Catalog
 from ...plan import Plan
-from ...store.file import FILE, is_begun
+from ...store.place import begun
 from ...store.store import Store
 from .. import plan_file
 from ..mistakes import PlanError
@@ -24,7 +24,7 @@ class InUse(BarclampError):
 def refuse_loss(store: Path, now: Catalog, after: Catalog, verb: str) -> None:
     """Raises InUse if the plan in force or a node needs something that only the catalogue `now` has. `verb`: what is refused. Raises
     StoreError for a store that cannot be read."""
-    if not is_begun(store / FILE):
+    if not begun(store):
         return
     with Store.read(store) as reader:
         world = load_world(now, reader.load())
