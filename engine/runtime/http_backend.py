@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.world.world import World
 from ..images.shelf import Shelf
 from ..model import NodeId
@@ -30,7 +32,9 @@ class HttpBackend:
         reach: Reach,
         record: PacketRecord,
         standings: Standings,
+        acts: Callable[[], bool],
     ) -> None:
+        self.acts = acts
         self.keys = adapters.keys
         self.mailbox = adapters.agent
         self.texts = texts

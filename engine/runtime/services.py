@@ -6,7 +6,7 @@ They start with the first plan, which says where. A plan with another address ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..core.boot.patience import held_s
@@ -44,6 +44,7 @@ from .loop import Loop
 from .own_port import OwnPortWatch
 from .packet_record import PacketRecord
 from .standings import WorldStandings
+from .tenure import always
 
 LOG_SERVER = "crowbar-logging"
 """Name in the certificate of the log server (barclamp `logging`)."""
@@ -53,8 +54,17 @@ class Services:
     """None run before `start`. Answers and replies to whoever asked a service that does not run are dropped."""
 
     def __init__(
-        self, config: Config, catalog: Catalog, loop: Loop[World], adapters: Adapters, last_values: LastValues, record: PacketRecord
+        self,
+        config: Config,
+        catalog: Catalog,
+        loop: Loop[World],
+        adapters: Adapters,
+        last_values: LastValues,
+        record: PacketRecord,
+        acts: Callable[[], bool] = always,
     ) -> None:
+        """`acts`: see `tenure.Tenure`."""
+        self._acts = acts
         self._config, self._catalog, self._loop = config, catalog, loop
         self._adapters, self._last_values, self._record = adapters, last_values, record
         self._shelf: Shelf | None = None
@@ -97,6 +107,7 @@ class Services:
                 reach=reach,
                 record=self._record,
                 standings=standings,
+                acts=self._acts,
             ),
         )
         lldp = self._lldp(plan)

@@ -111,6 +111,8 @@ class Gate:
             elif not self._in_turn(peer_of(request.transport)):
                 raise busy("too_many_requests")
             response = await self.handlers[name](Call(request, route, segments, caller))
+            if route.decided and not self.backend.acts():  # asked last: it may have waited for minutes
+                raise Refusal(503, "not_leading", "another admin node decides now: ask again")
         except Refusal as refusal:
             self.counters[f"refused_{refusal.code}"] += 1
             response = _refused(refusal)

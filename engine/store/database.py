@@ -112,11 +112,16 @@ class transaction:
             self.db.execute("ROLLBACK")
 
 
-def take_over(db: Database, holder: str) -> int:
-    """Makes this engine the one that may write. Returns its epoch. `holder`: host and process, for people."""
+def take_over(db: Database, holder: str, expects: tuple[int, int] | None = None) -> int:
+    """Makes this engine the one that may write. Returns its epoch. `holder`: host and process, for people. `expects`: epoch and `renewed`
+    that a standby saw; it raises Deposed if they have changed, because then the leader lives or another standby was first."""
+    where = "WHERE epoch = ? AND renewed = ? " if expects is not None else ""
     with transaction(db):
-        sql = "UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? RETURNING epoch"
-        return int(db.execute(sql, (holder,)).fetchall()[0][0])
+        sql = f"UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? {where}RETURNING epoch"
+        found = db.execute(sql, (holder, *(expects or ()))).fetchone()
+        if found is None:
+            raise Deposed(f"another engine leads {db.path} by now, so this one follows")
+        return int(found[0])
 
 
 def still_leads(db: Database, epoch: int) -> None:

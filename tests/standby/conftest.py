@@ -1,0 +1,33 @@
+"""A PostgreSQL cluster, and engines on a new database in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from members import One
+from postgres_cluster import Cluster, cluster, missing
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    if why := missing():
+        pytest.skip(why)
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture()
+def engines(postgres: Cluster, tmp_path: Path) -> Iterator[Callable[..., One]]:
+    """`engines(name, lane=..., take_over_s=..., plan=...)` makes one of a new database; it is not started."""
+    database = postgres.new()
+    made: list[One] = []
+
+    def make(name: str, lane: int, take_over_s: float = 3.0, plan: str = "") -> One:
+        made.append(One(tmp_path, name, database, lane, take_over_s, plan))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.end()
