@@ -30,7 +30,9 @@ def options(engine: argparse.ArgumentParser) -> None:
 
 
 def _name(text: str) -> str:
-    if not text.replace("-", "").replace(".", "").isalnum() or not text.isascii() or len(text) > 40:
+    if text and not text.replace("-", "").replace(".", "").isalnum():
+        raise argparse.ArgumentTypeError(f"{text} is not a name: use letters, digits, dots and hyphens")
+    if not text.isascii() or len(text) > 40:
         raise argparse.ArgumentTypeError("a name has at most 40 letters, digits, dots and hyphens")
     return text
 

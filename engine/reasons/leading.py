@@ -28,6 +28,12 @@ not_a_standby = kind(
     "name one of these: {known}",
     who=Who.OPERATOR,
 )
+not_a_member = kind(
+    "not_a_member",
+    "this engine runs inside a console or a replay, so it cannot become a standby",
+    "to let another engine decide, stop this one (crowbar engine stop); to hand over, run it with crowbar engine",
+    who=Who.OPERATOR,
+)
 one_engine = kind(
     "one_engine",
     "this store is in a file of this machine, so no other engine can take it over",

@@ -82,7 +82,7 @@ class Engine:
         """User and wall time, while this process has a console open itself."""
         self.tenure: Tenure | None = None
         """How long it may act, on a store that several engines share. None: nobody else can lead."""
-        self.hands_over: Callable[[str], Accept | Refuse] = lambda _to: Refuse(request=None, reason=reasons.one_engine())
+        self.hands_over: Callable[[str], Accept | Refuse] = self._cannot_hand_over
         """Carries out `crowbar engine hand-over`; whoever runs this engine beside standbys sets it (`member`)."""
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
@@ -245,11 +245,14 @@ class Engine:
     @property
     def failure(self) -> str:
         """Why the engine stopped by itself, as a sentence; empty while it works."""
-        return self.loop.failure or (self.tenure.lost if self.tenure is not None else "")
+        return self.loop.failure or ("" if self.acts() or self.tenure is None else self.tenure.lost)
 
     def leading(self) -> dict[str, Json]:
         """What it is among the engines that share the store (`lead.shown`). Empty: the store is not shared."""
         return shown(self.config, self.tenure) if self.tenure is not None else {}
+
+    def _cannot_hand_over(self, _to: str) -> Refuse:
+        return Refuse(request=None, reason=reasons.one_engine() if self.tenure is None else reasons.not_a_member())
 
     def hand_over(self, to: str) -> Accept | Refuse:
         """Lets a standby take over, the one called `to` if named."""

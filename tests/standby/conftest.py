@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from members import One
-from postgres_cluster import Cluster, cluster, missing
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))  # fake_machine
+from members import One  # noqa: E402
+from postgres_cluster import Cluster, cluster, missing  # noqa: E402
 
 
 @pytest.fixture(scope="session")
