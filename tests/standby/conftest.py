@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))  # fake_machine
-from members import One  # noqa: E402
-from postgres_cluster import Cluster, cluster, missing  # noqa: E402
+from members import One
+from postgres_cluster import Cluster, cluster, missing
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,11 @@ class One:
         return self
 
     def start(self) -> One:
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]), "CROWBAR_BMC_PASSWORD": "rehearsal"}
+        env = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+            "CROWBAR_BMC_PASSWORD": "rehearsal",
+        }
         with self.out.open("ab") as out, self.out.with_suffix(".err").open("ab") as err:
             self.process = subprocess.Popen([sys.executable, PROGRAM, *self._words], stdout=out, stderr=err, env=env)
         return self
