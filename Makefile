@@ -45,7 +45,7 @@ newest: NEWEST := .venv-newest
 newest:
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[build,dev,ansible]'
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager -e '.[build,dev,ansible,postgres]'
 	touch $(NEWEST)/ready
 	$(NEWEST)/bin/python -m pip freeze --exclude-editable
 	$(MAKE) test VENV=$(NEWEST)
@@ -58,7 +58,7 @@ lock:
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(COMPILE) $(UPGRADE) $(ARGS) --extra build pyproject.toml -o requirements.lock
-	$(COMPILE) $(UPGRADE) $(ARGS) --extra build --extra dev --extra docs --extra ansible --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) $(UPGRADE) $(ARGS) --extra build --extra dev --extra docs --extra ansible --extra postgres --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
 slow: $(VENV)/ready
 	$(PYTEST) -m slow $(ARGS)

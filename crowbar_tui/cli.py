@@ -49,6 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "catalogue": ("barclamp",),
     "image": ("image",),
     "bundle": ("bundle",),
+    "store": ("store",),
     "doctor": ("doctor",),
     "api": ("api",),
     "shell": ("shell",),

@@ -18,6 +18,10 @@ def path(text: str) -> Path:
     """An argument of the command line."""
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
+    if text.startswith(("postgresql:", "postgres:")):
+        raise argparse.ArgumentTypeError(
+            "a folder is wanted here: write the name of the database into its file `database` (docs/several-admin-nodes.md)"
+        )
     try:
         return absolute(Path(text))
     except (RuntimeError, OSError) as error:

@@ -123,9 +123,9 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
-    """One that runs. Its folder has a short name: the path of a socket has 107 octets at most."""
-    with tempfile.TemporaryDirectory(prefix="crowbar-pg-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+def cluster(parent: str | None = "/dev/shm") -> Iterator[Cluster]:
+    """One that runs, in a folder of `parent`. That has a short name: the path of a socket has 107 octets at most."""
+    with tempfile.TemporaryDirectory(prefix="crowbar-pg-", dir=parent if parent and os.access(parent, os.W_OK) else None) as folder:
         made = Cluster(Path(folder))
         made.start()
         try:

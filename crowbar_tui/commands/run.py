@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +61,8 @@ if TYPE_CHECKING:
 
 KINDS = "simulated: programs that act like machines; qemu: virtual machines with real firmware, images and disks"
 SCENARIO = "the faults of the virtual rack: a scenario file, or the name of a shipped scenario (docs/rehearsal.md)"
+DEPOSED = 3
+"""Exit code of an engine whose store another engine has taken over. Its service (`crowbar.service`) does not start it again."""
 STUCK_S = 5.0
 """Seconds without progress after which a run is over, if only a person can help."""
 STOP_S = 30.0
@@ -131,20 +132,14 @@ def _user(command: argparse.ArgumentParser) -> None:
 
 def _started(arguments: argparse.Namespace, engine: Engine) -> None:
     """Gives up root, or says why it cannot; then starts the engine. Raises RightsError, and what `Engine.start` raises."""
-    told = _rights_given_up(arguments)
+    why_root = give_up(arguments.store, keys_beside(arguments.store), arguments.user).why_root
     engine.start()
-    told()
+    _tell(why_root)
 
 
-def _rights_given_up(arguments: argparse.Namespace) -> Callable[[], None]:
-    """Gives up root. Call the result to tell why not. Raises RightsError."""
-    rights = give_up(arguments.store, keys_beside(arguments.store), arguments.user)
-
-    def told() -> None:
-        if rights.why_root:
-            print(f"crowbar: the engine runs as root: {rights.why_root}", file=sys.stderr, flush=True)
-
-    return told
+def _tell(why_root: str) -> None:
+    if why_root:
+        print(f"crowbar: the engine runs as root: {why_root}", file=sys.stderr, flush=True)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -466,7 +461,7 @@ def _engine(arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed ends nothing here: machines are at work
     with opened(arguments.store):
         if shared(arguments.store):
-            _rights_given_up(arguments)()
+            _tell(give_up(arguments.store, keys_beside(arguments.store), arguments.user).why_root)
             return members.run(config, lambda engine: _refused(arguments, engine, plan, secrets), stop)
         return _served(arguments, Engine(config), plan, secrets, stop)
 
@@ -491,7 +486,7 @@ def _served(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: d
         while not stop.wait(0.5) and not engine.stop_asked.is_set():
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)
-                return 1
+                return DEPOSED if engine.deposed else 1
     finally:
         engine.stop()
     return 0

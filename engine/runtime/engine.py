@@ -259,6 +259,11 @@ class Engine:
         return self.hands_over(to)
 
     @property
+    def deposed(self) -> bool:
+        """True if it stopped because another engine has taken its store over."""
+        return self.loop.deposed
+
+    @property
     def seq(self) -> int:
         """The newest row of the journal."""
         return self._broker.seq

@@ -34,7 +34,7 @@ from ..events import Commit, CommitProposals, Continue, Event, Happened, Tick, W
 from ..model import Row
 from ..reasons import engine_error
 from ..requests import Request
-from ..store.errors import StoreError, Unstorable
+from ..store.errors import Deposed, StoreError, Unstorable
 from .aside import Aside
 from .health import DeadLetter, Health
 from .inbox import Inbox
@@ -126,6 +126,8 @@ class Loop(Generic[W]):
         self.inbox = inbox or Inbox()
         self.failure = ""
         """Why the loop stopped by itself, as a sentence. Empty while it works."""
+        self.deposed = False
+        """It stopped because another engine took the store over. If it started again by itself, the two would depose each other for ever."""
         self.letters: tuple[DeadLetter, ...] = ()
         self.refused = 0
         self.events = 0
@@ -233,7 +235,7 @@ class Loop(Generic[W]):
                     return 1
                 many = poison.index or many // 2
             except StoreError as error:
-                self._fail(str(error))
+                self._lose(error)
                 return 0
         self._carried.extendleft(reversed(batch[done:]))
         return done
@@ -320,7 +322,7 @@ class Loop(Generic[W]):
             if not self.failure:
                 what()
         except StoreError as error:
-            self._fail(str(error))
+            self._lose(error)
 
     def _effects(self, effects: list[Any]) -> None:
         if effects:
@@ -356,6 +358,10 @@ class Loop(Generic[W]):
         text = "".join(traceback.format_exception(error))
         letter = DeadLetter(at=at, now=now, what=what, event=event, error=_short(error), traceback=text[-8192:])
         self.letters = (*self.letters, letter)[-LETTERS:]
+
+    def _lose(self, error: StoreError) -> None:
+        self.deposed = isinstance(error, Deposed)
+        self._fail(str(error))
 
     def _fail(self, sentence: str) -> None:
         log.error("the engine stops: %s", sentence)

@@ -35,7 +35,8 @@ MOST = 20
 _BACK = "restore a copy of the store, or move it away to start a new one"
 OWN = {*CODECS, "journal", "journal_base", "info", "engine"}
 
-EVENTS = "seq, at, now, event, fields, rows, crc"
+JOURNAL = ("seq", "at", "now", "event", "fields", "rows", "crc")
+EVENTS = ", ".join(JOURNAL)
 """What a row of the journal is read with."""
 
 

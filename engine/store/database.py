@@ -1,4 +1,4 @@
-"""What a store needs of the database under it. SQLite (`sqlite`) and PostgreSQL (`postgres`) stand behind it, and all SQL above is the same.
+"""What a store needs of the database under it. SQLite (`sqlite`) and PostgreSQL (`postgres`) stand behind it. The SQL above is the same.
 
 Both know `INSERT ... ON CONFLICT DO UPDATE SET x = excluded.x` and `RETURNING`, both change tables within transactions, and both refuse a
 value of another type than its column's. What differs is here: how a transaction begins, the names of types, the version's place, and
@@ -15,9 +15,11 @@ The fence
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .errors import Deposed, StoreError
 
@@ -31,6 +33,30 @@ class Rows(Protocol):
     def fetchone(self) -> Any: ...
     def fetchall(self) -> list[Any]: ...
     def __iter__(self) -> Iterator[Any]: ...
+
+
+class Insert(NamedTuple):
+    """Rows of a table, each with all of its columns. `otherwise`: ON CONFLICT and what then."""
+
+    table: str
+    columns: tuple[str, ...]
+    otherwise: str
+
+    @property
+    def names(self) -> str:
+        return ", ".join(map(quote, self.columns))
+
+    def sql(self) -> str:
+        return f"INSERT INTO {quote(self.table)} ({self.names}) VALUES ({', '.join('?' * len(self.columns))}) {self.otherwise}"
+
+
+def insert(table: str, columns: Sequence[str], keys: Sequence[str] = ()) -> Insert:
+    """A row whose `keys` are there changes that row. Without `keys` it is an error."""
+    if not keys:
+        return Insert(table, tuple(columns), "")
+    changes = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in columns if name not in keys)
+    # DO UPDATE keeps the row and its index entry; REPLACE would delete and insert both.
+    return Insert(table, tuple(columns), f"ON CONFLICT ({', '.join(map(quote, keys))}) DO UPDATE SET {changes}")
 
 
 class Database(Protocol):
@@ -53,6 +79,9 @@ class Database(Protocol):
     def in_transaction(self) -> bool: ...
     def execute(self, sql: str, values: Values = (), /) -> Rows: ...
     def executemany(self, sql: str, values: Iterable[Values], /) -> object: ...
+    def insert(self, what: Insert, rows: Iterable[Values], /) -> object:
+        """Many rows at once. No two of them have the same key."""
+
     def close(self) -> None: ...
 
     def sentence(self, error: Exception) -> StoreError: ...
@@ -112,9 +141,10 @@ class transaction:
             self.db.execute("ROLLBACK")
 
 
-def take_over(db: Database, holder: str, expects: tuple[int, int] | None = None) -> int:
-    """Makes this engine the one that may write. Returns its epoch. `holder`: host and process, for people. `expects`: epoch and `renewed`
-    that a standby saw; it raises Deposed if they have changed, because then the leader lives or another standby was first."""
+def take_over(db: Database, name: str = "", expects: tuple[int, int] | None = None) -> int:
+    """Makes this process the one that may write. Returns its epoch. `name`: of its engine (default: the host's). `expects`: epoch and
+    `renewed` that a standby saw; it raises Deposed if they have changed, because the leader lives or another standby was first."""
+    holder = f"{name or platform.node()}, pid {os.getpid()}"
     where = "WHERE epoch = ? AND renewed = ? " if expects is not None else ""
     with transaction(db):
         sql = f"UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? {where}RETURNING epoch"

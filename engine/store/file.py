@@ -159,7 +159,7 @@ class Promised:
             raise from_os(error, path) from error
 
     def write(self, seq: int) -> None:
-        """Raises StoreError. Fewer bytes than a sector, at one place, so a power loss never tears it. Written twice, so that damage shows."""
+        """Fewer bytes than a sector, at one place: a power loss never tears it. Written twice, so that damage shows. Raises StoreError."""
         try:
             os.pwrite(self._handle, b"%020d %020d\n" % (seq, seq), 0)
         except OSError as error:

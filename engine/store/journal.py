@@ -15,8 +15,10 @@ from msgspec import Struct
 from ..definitions import Json
 from ..last_values import same_but_last
 from . import check, sums
-from .database import Database
+from .database import Database, insert
 from .schema import CODECS, Change, Tables
+
+BASE = insert("journal_base", ("of", "key", "row", sums.CRC), ("of", "key"))
 
 _rows_decoder = msgspec.json.Decoder(list[tuple[str, Any, dict[str, Any] | None]])
 _raw_rows_decoder = msgspec.json.Decoder(list[tuple[str, msgspec.Raw, msgspec.Raw]])
@@ -115,9 +117,8 @@ def fold(db: Database, many: int) -> None:
             folded[(table, bytes(key).decode())] = None if text == "null" else text
     gone = [key for key, row in folded.items() if row is None]
     db.executemany('DELETE FROM journal_base WHERE "of" = ? AND "key" = ?', gone)
-    db.executemany(
-        'INSERT INTO journal_base ("of", "key", "row", crc) VALUES (?, ?, ?, ?) '
-        'ON CONFLICT ("of", "key") DO UPDATE SET "row" = excluded."row", crc = excluded.crc',
+    db.insert(
+        BASE,
         [(*key, row, sums.of_base(key[0], key[1].encode(), row.encode())) for key, row in folded.items() if row is not None],
     )
     db.execute("DELETE FROM journal WHERE seq <= ?", (last,))

@@ -1,4 +1,4 @@
-"""PostgreSQL as a store's database (`pip install crowbar-tui[postgres]`; PostgreSQL 15 or newer, UTF-8). Nothing here is loaded for another.
+"""PostgreSQL as a store's database (`pip install crowbar-tui[postgres]`; PostgreSQL 15 or newer, UTF-8). psycopg is loaded only for it.
 
 A name is a URI as libpq knows it (https://www.postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING), without a password:
 
@@ -9,16 +9,17 @@ A name is a URI as libpq knows it (https://www.postgresql.org/docs/15/libpq-conn
 libpq finds the password in PGPASSFILE, in ~/.pgpass, or in the file that `passfile=` names. All of them must be 0600.
 
 Rules
-* "Commit unknown" is a crash: a connection that is lost while a commit waits may have saved it or not. The connection is never made anew, so
-  the engine stops with that sentence, and the next start reads what is there. A waiting commit is never cancelled: PostgreSQL
-  would report it as committed, though no standby has it. So no statement has a time limit, and a dead host shows by its keepalives.
+* "Commit unknown" is a crash: a connection that is lost while a commit waits may have saved it or not. The connection is never made anew,
+  so the engine stops with that sentence, and the next start reads what is there.
+* A waiting commit is never cancelled: PostgreSQL would report it as committed, though no standby has it. So no statement has a time
+  limit, and a dead host shows by its keepalives.
 * `synchronous_commit` is at least `on` here, whatever the site's default is. A cluster without `fsync` is refused.
 * A leader connects only where writes are taken (`target_session_attrs`).
 
 Traps
-* Text in PostgreSQL cannot hold NUL, and strangers may send it. `_hidden` writes it as MARK and `0`, and MARK itself as MARK and `1`.
-* psycopg would send 3.7 as a number, and PostgreSQL would round it into an integer column. All values go as text of unknown type, so
-  a column refuses what it cannot hold, as SQLite's STRICT tables do.
+* Text in PostgreSQL cannot hold NUL, and strangers may send it. `plain` writes it as MARK and `0`, and MARK itself as MARK and `1`.
+* psycopg would send 3.7 as a number, and PostgreSQL would round it into an integer column. All values go as text of unknown type or as
+  JSON, so a column refuses what it cannot hold, as SQLite's STRICT tables do.
 * `COMMIT` of a failed transaction rolls back and reports success; so an error must reach `transaction`, which sends ROLLBACK.
 """
 
@@ -30,8 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
+
 from . import check, schema
-from .database import VERSION, Rows, Values, quote
+from .database import VERSION, Insert, Rows, Values, quote
 from .errors import StoreError
 from .file import Promised, promised
 
@@ -51,6 +54,7 @@ DEFAULTS = {
 """Unless the name says otherwise. Seconds, and milliseconds in `tcp_user_timeout`: a host that is gone shows after some 15 s."""
 MARK = "\ufdd0"
 """A code point that no text should have (Unicode, noncharacters)."""
+_encode = msgspec.json.Encoder().encode
 _TYPES = {int: "BIGINT", float: "DOUBLE PRECISION", str: "TEXT"}
 
 
@@ -98,6 +102,7 @@ class PostgresDatabase:
         )
         self._connection = connection
         self._texts: dict[str, bytes] = {}
+        self._sets: dict[Insert, bytes] = {}
         _without_types(connection)
 
     @property
@@ -115,6 +120,26 @@ class PostgresDatabase:
         if rows:
             with self._connection.cursor() as cursor:
                 cursor.executemany(self._text(sql), rows)
+
+    def insert(self, what: Insert, rows: Iterable[Values], /) -> None:
+        """One statement with all rows as JSON: a third less time than a statement for each, and half of this process's."""
+        columns = what.columns
+        objects = [dict(zip(columns, map(plain, row), strict=True)) for row in rows]
+        if objects:
+            self._connection.execute(self._set(what), (_encode(objects).decode(),))
+
+    def _set(self, what: Insert) -> bytes:
+        sql = self._sets.get(what)
+        if sql is None:
+            found = self.execute(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(?) AND attnum > 0",
+                (quote(what.table),),
+            )
+            types = {name: kind for name, kind in found if name in what.columns}
+            shape = ", ".join(f"{quote(name)} {types[name]}" for name in what.columns)
+            head = f"INSERT INTO {quote(what.table)} ({what.names}) SELECT {what.names} FROM json_to_recordset(%s) AS new({shape})"
+            sql = self._sets[what] = f"{head} {what.otherwise}".encode()
+        return sql
 
     def _text(self, sql: str) -> bytes:
         found = self._texts.get(sql)
@@ -135,8 +160,8 @@ class PostgresDatabase:
         said = " ".join(str(error).split())
         if self._connection.closed:
             return StoreError(
-                f"the connection to {self.path} was lost ({said}), and a change under way may be saved or not: start the engine again, which "
-                "reads what is there"
+                f"the connection to {self.path} was lost ({said}), and a change under way may be saved or not: start the engine again, and "
+                "it goes on from what is there"
             )
         return sentence(self.path, state, said)
 
@@ -160,7 +185,7 @@ class PostgresDatabase:
     def type_of(self, kind: type) -> str:
         return _TYPES[kind]
 
-    def structure(self, tables: Sequence[str]) -> Iterator[str]:
+    def structure(self, tables: Sequence[str]) -> Iterator[str]:  # noqa: ARG002  it checks pages as it reads them
         yield from ()
 
     def examined(self, own: set[str]) -> Iterator[str]:
@@ -175,23 +200,26 @@ class PostgresRows:
         self._rows = rows
 
     def fetchone(self) -> Any:
-        return _shown(self._rows[0]) if self._rows else None
+        return shown(self._rows[0]) if self._rows else None
 
     def fetchall(self) -> list[Any]:
-        return [_shown(row) for row in self._rows]
+        return [shown(row) for row in self._rows]
 
     def __iter__(self) -> Iterator[Any]:
-        return map(_shown, self._rows)
+        return map(shown, self._rows)
+
+
+def plain(value: Any) -> Any:
+    if type(value) is str:
+        return value.replace(MARK, MARK + "1").replace("\0", MARK + "0") if "\0" in value or MARK in value else value
+    return int(value) if type(value) is bool else value
 
 
 def _hidden(values: Values) -> Values:
-    return [
-        value.replace(MARK, MARK + "1").replace("\0", MARK + "0") if type(value) is str and ("\0" in value or MARK in value) else value
-        for value in values
-    ]
+    return [plain(value) for value in values]
 
 
-def _shown(row: Sequence[Any]) -> Sequence[Any]:
+def shown(row: Sequence[Any]) -> Sequence[Any]:
     for value in row:
         if type(value) is str and MARK in value:
             return tuple(v.replace(MARK + "0", "\0").replace(MARK + "1", MARK) if type(v) is str else v for v in row)
@@ -214,18 +242,17 @@ def _without_types(connection: psycopg.Connection[Any]) -> None:
 
 
 def sentence(name: object, state: str, said: str) -> StoreError:
-    """For an error with this SQLSTATE (PostgreSQL's appendix A; empty: no server answered)."""
+    """For an error with this SQLSTATE (PostgreSQL's appendix A). Empty: there is no connection; libpq then gives only text."""
     match state[:2], state:
-        case "28", _:
-            return StoreError(f"{name} refuses this user ({said}): check the user, and the password in ~/.pgpass or PGPASSFILE")
-        case _, "3D000":
-            return StoreError(f"{name} does not exist ({said}): create it with createdb, or correct its name")
         case _, "42501" | "25006":
             return StoreError(f"this user may not write {name} ({said}): make it the owner of the database")
         case _, "53100":
             return StoreError(f"the disk of {name} is full: free some space, then start again; no confirmed change is lost")
         case "", _:
-            return StoreError(f"{name} cannot be reached ({said}): check that PostgreSQL runs and takes writes there, then start again")
+            return StoreError(
+                f"cannot connect to {name} ({said}): check the name, that PostgreSQL runs and takes writes there, and the password in "
+                "~/.pgpass or the file that PGPASSFILE names"
+            )
         case "XX", _:
             return StoreError(f"{name} is damaged ({said}): put back a copy of the database, or fail over to a standby")
     return StoreError(f"cannot use the store {name} ({said}): put that right, then start again")
@@ -240,18 +267,18 @@ def connect(name: str, **settings: str) -> PostgresDatabase:
     except ImportError as error:
         raise StoreError(f"the store is in {name}, and psycopg is missing ({error}): pip install 'crowbar-tui[postgres]'") from error
     try:
-        wanted = {**DEFAULTS, **{key: str(value) for key, value in conninfo_to_dict(name).items()}, **settings}
+        wanted = {**DEFAULTS, **{key: str(value) for key, value in conninfo_to_dict(name).items()}, "client_encoding": "UTF8", **settings}
         return PostgresDatabase(name, psycopg.connect("", autocommit=True, prepare_threshold=0, **wanted))  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise sentence(name, error.sqlstate or "", " ".join(str(error).split())) from error
 
 
 def lead(name: str, directory: Path, told: Promised) -> PostgresDatabase:
-    """Opens it for the engine that has the folder's lock, checked and migrated. Makes the tables in an empty database. Raises StoreError."""
+    """Opens it for the engine that has the folder's lock, checked and migrated. Makes tables in an empty database. Raises StoreError."""
     db = connect(name, target_session_attrs="read-write")
     try:
         with check.telling(db):
-            _fit(db)
+            check_fit(db)
             if db.version():
                 check.at_start(db, directory, promised(directory))
             else:
@@ -279,7 +306,7 @@ def read(name: str) -> PostgresDatabase:
     return db
 
 
-def _fit(db: PostgresDatabase) -> None:
+def check_fit(db: PostgresDatabase) -> None:
     """Raises StoreError for a cluster that cannot keep a promise."""
     names = ("server_version_num", "server_encoding", "fsync", "synchronous_commit")
     version, encoding, fsync, synchronous = (db.execute("SELECT current_setting(?)", (name,)).fetchone()[0] for name in names)

@@ -26,7 +26,7 @@ from msgspec import inspect, structs
 
 from ..definitions import Json
 from ..model import KEYS, TABLES, Row
-from .database import Database, Values, transaction
+from .database import Database, Insert, Values, insert, transaction
 from .database import quote as _quote
 from .errors import StoreError
 from .sums import CRC, seed
@@ -126,13 +126,7 @@ class Codec:
         if not keys:
             names.append(ONE)
         names.append(CRC)
-        places = ", ".join("?" * len(names))
-        set_ = ", ".join(f"{_quote(n)} = excluded.{_quote(n)}" for n in names if n not in key_columns)
-        # `ON CONFLICT DO UPDATE` keeps the row and its index entry; REPLACE would delete and insert both.
-        self.upsert = (
-            f"INSERT INTO {_quote(table)} ({', '.join(map(_quote, names))}) VALUES ({places}) "
-            f"ON CONFLICT ({', '.join(map(_quote, key_columns))}) DO UPDATE SET {set_}"
-        )
+        self.upsert = insert(table, names, key_columns)
         self.seal = f"UPDATE {_quote(table)} SET {CRC} = ? WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
         self.delete = f"DELETE FROM {_quote(table)} WHERE " + " AND ".join(f"{_quote(k)} = ?" for k in key_columns)
 
@@ -310,9 +304,9 @@ def _other_version(table: str, column: str) -> StoreError:
     )
 
 
-def statements(pending: dict[str, dict[Key, tuple[Row, bytes] | None]]) -> list[tuple[str, Sequence[Values]]]:
+def statements(pending: dict[str, dict[Key, tuple[Row, bytes] | None]]) -> list[tuple[str | Insert, Sequence[Values]]]:
     """SQL and values for each table's deleted and changed rows. The bytes are the record's JSON."""
-    out: list[tuple[str, Sequence[Values]]] = []
+    out: list[tuple[str | Insert, Sequence[Values]]] = []
     for table, rows in pending.items():
         codec = CODECS[table]
         kept = codec.to_rows([row for row in rows.values() if row is not None])

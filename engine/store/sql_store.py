@@ -23,7 +23,6 @@ Traps
 from __future__ import annotations
 
 import os
-import platform
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,7 +37,7 @@ from ..events import Happened
 from ..last_values import same_but_last
 from ..model import Row
 from . import check, place
-from .database import Database, still_leads, take_over, transaction
+from .database import Database, insert, still_leads, take_over, transaction
 from .errors import StoreError, Unstorable
 from .file import LOCK, Promised, Watch, held, memory, path_of, promised, take_lock
 from .journal import JournalRow, base, fold, following, replayed, verify
@@ -52,6 +51,7 @@ EVERY = 64
 does."""
 STAMP_S = 600.0
 """Most seconds of engine time that a kill loses on a rack where nothing happens."""
+_JOURNAL = insert("journal", check.JOURNAL)
 _STAMP = "INSERT INTO info VALUES ('now', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 IDLE_S = 1.0
 """An engine whose loop is idle asks at most so often, in seconds, whether it still leads."""
@@ -97,6 +97,15 @@ class SqlStore:
         return store
 
     @classmethod
+    def on(cls, db: Database) -> SqlStore:
+        """Of an open database, for reading. It is closed with the store."""
+        return cls(db)._loaded()
+
+    @property
+    def database(self) -> Database:
+        return self._conn
+
+    @classmethod
     def memory(cls) -> SqlStore:
         return cls(memory())._leading()
 
@@ -111,7 +120,7 @@ class SqlStore:
             beside = held(directory)  # an engine has checked it at its start
             if not beside:
                 check.at_start(db, directory, until)
-            store = cls(db)._loaded()
+            store = cls.on(db)
             store._compares = not beside
             check.reaches(store.seq, until, db, directory)
         except BaseException:
@@ -123,7 +132,7 @@ class SqlStore:
         """Takes the store over. The changes of earlier engines end before it, so their number is asked after it."""
         try:
             with check.telling(self._conn):
-                self.epoch = take_over(self._conn, f"{holder or platform.node()}, pid {os.getpid()}", expects)
+                self.epoch = take_over(self._conn, holder, expects)
         except BaseException:
             self._conn.close()
             raise
@@ -335,9 +344,12 @@ class SqlStore:
         conn = self._conn
         try:
             with transaction(conn, self.epoch):
-                for sql, values in orders:
-                    conn.executemany(sql, values)
-                conn.executemany(f"INSERT INTO journal ({check.EVENTS}) VALUES (?, ?, ?, ?, ?, ?, ?)", journal)
+                for what, values in orders:
+                    if isinstance(what, str):
+                        conn.executemany(what, values)
+                    else:
+                        conn.insert(what, values)
+                conn.insert(_JOURNAL, journal)
                 if not journal:  # otherwise the last row has it
                     conn.execute(_STAMP, (ceil(batch[-1][0].now * 1000),))
         except conn.of_the_rows as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from .database import quote
+from .database import Insert, Values, quote
 from .errors import OF_THE_ROWS, StoreError, from_sqlite
 
 MOST = 20
@@ -23,6 +24,9 @@ class SqliteDatabase(sqlite3.Connection):
     READ = "BEGIN"
     LOST_END = "its end (store.db-wal) was damaged or removed"
     FENCE = "SELECT epoch FROM engine WHERE epoch = ?"
+
+    def insert(self, what: Insert, rows: Iterable[Values], /) -> object:
+        return self.executemany(_sql(what), rows)
 
     def sentence(self, error: Exception) -> StoreError:
         assert isinstance(error, sqlite3.Error)
@@ -64,3 +68,6 @@ class SqliteDatabase(sqlite3.Connection):
         # SQLite returns NULL if a bit flipped in the text of its own sentence's subject.
         rows = [str(row[0]) for row in self.execute(pragma).fetchmany(MOST)]
         return [" ".join(text.split()) for row in rows if row != "ok" for text in row.split("\n") if text and not text.startswith("***")]
+
+
+_sql = cache(Insert.sql)

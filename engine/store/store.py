@@ -103,8 +103,8 @@ class Store(Protocol):
 
     def commit(self, batch: Sequence[tuple[Happened, Sequence[Change]]]) -> int:
         """Records these events and their changes in one synced transaction, if this leader's epoch is still the newest. Returns the last
-        seq. Raises Deposed, StoreError, or Unstorable for an event that cannot be stored; then nothing of the batch is recorded. A connection
-        that is lost while it waits may have recorded it: that is a StoreError, and every later call fails too."""
+        seq. Raises Deposed, StoreError, or Unstorable for an event that cannot be stored; then nothing of the batch is recorded. Only a
+        connection that is lost while it waits may have recorded it: that is a StoreError too, and so is every later call."""
 
     def prune(self, keep: int, at_once: int = ...) -> int:
         """Folds the oldest rows of the journal into its base until `keep` (at least 1) are left, at most `at_once` in this call. Returns
