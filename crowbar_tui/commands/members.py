@@ -25,6 +25,7 @@ def options(engine: argparse.ArgumentParser) -> None:
     engine.add_argument(
         "--name", type=_name, default="", metavar="NAME", help="name of this engine on a shared store (default: the host's)"
     )
+    engine.add_argument("--address", default="", metavar="IP", help="address at which a standby serves images and packages (default: none)")
     text = "a standby takes over after so many seconds of the leader's silence (default 10); all engines of a store need the same number"
     engine.add_argument("--take-over", type=_seconds, default=10.0, metavar="SECONDS", help=text)
 

@@ -453,6 +453,7 @@ def _engine(arguments: argparse.Namespace) -> int:
         reach=Reach(),
         interface=_interface(arguments, plan) if plan else arguments.interface,
         name=arguments.name,
+        address=arguments.address,
         take_over_s=arguments.take_over,
     )
     stop = threading.Event()

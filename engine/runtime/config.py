@@ -21,6 +21,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """Folder of the keys, outside the store: seal key, site secret, SSH key."""
     interface: str | None = None
     """The interface that is served. None: all, by address."""
+    address: str = ""
+    """The address at which a standby serves bytes. Empty: it serves none."""
     name: str = ""
     """This engine among those that share a store. Empty: the host's name."""
     take_over_s: float = TAKE_OVER_S

@@ -29,6 +29,7 @@ from ..store.errors import StoreError
 from ..store.seat import Seat, name_of, shared
 from ..views.follow import Follower
 from .config import Config
+from .followed import Bytes
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Standby:
         self._config, self._catalog, self._clock = config, catalog, clock
         self._seat = Seat(shared(config.store), config.name, standby=True)
         self._attach = AttachService(config.store, StandbyHost(self))
+        self._bytes = Bytes(config, catalog, lambda: self.world)
         self._follower: Follower | None = None
         self._seen: Seen | None = None
         self._moved = threading.Condition()
@@ -59,6 +61,7 @@ class Standby:
 
     def stop(self) -> None:
         self._attach.stop()
+        self._bytes.stop()
         self._lose_follower()
         self._seat.close()
         with self._moved:
@@ -80,6 +83,7 @@ class Standby:
             self.say(str(error))
             return Verdict.FOLLOW
         self.say("")
+        self._bytes.look()
         assert self._seen is not None
         return judged(self._seen, now, self._config.name, self._config.times)
 
@@ -135,7 +139,7 @@ class Standby:
 
     def shown(self) -> dict[str, Json]:
         """`role`, `name`, `leader` (empty: none), `epoch`, `since` (wall time since which that leader is seen), `silent_s` (seconds since
-        its last renewal), `take_over_s`, and `trouble` with `trouble_since`."""
+        its last renewal), `take_over_s`, `serves_not` (why it serves no bytes; empty: it does), and `trouble` with `trouble_since`."""
         found = self._seen
         row = found.row if found is not None else None
         return {
@@ -146,6 +150,7 @@ class Standby:
             "since": self._since,
             "silent_s": round(self._clock() - found.since, 1) if found is not None else 0.0,
             "take_over_s": self._config.take_over_s,
+            "serves_not": self._bytes.trouble,
             "trouble": self.trouble,
             "trouble_since": self.trouble_since if self.trouble else 0.0,
         }
@@ -155,6 +160,7 @@ class Standby:
         return {
             "leading": self.shown(),
             "seq": self.seq,
+            "traffic": self._bytes.traffic(),
             "failure": "",
             "pid": os.getpid(),
             "process": to_builtins(rights.now()),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))  # fake_machine
-from members import One
+from members import One, own_lane
 from postgres_cluster import Cluster, cluster, missing
 
 
@@ -23,12 +23,12 @@ def postgres() -> Iterator[Cluster]:
 
 @pytest.fixture()
 def engines(postgres: Cluster, tmp_path: Path) -> Iterator[Callable[..., One]]:
-    """`engines(name, lane=..., take_over_s=..., plan=...)` makes one of a new database; it is not started."""
+    """`engines(name, lane=..., take_over_s=..., plan=..., address=...)` makes one of a new database; it is not started."""
     database = postgres.new()
     made: list[One] = []
 
-    def make(name: str, lane: int, take_over_s: float = 3.0, plan: str = "") -> One:
-        made.append(One(tmp_path, name, database, lane, take_over_s, plan))
+    def make(name: str, lane: int = 0, take_over_s: float = 3.0, plan: str = "", address: str = "") -> One:
+        made.append(One(tmp_path, name, database, lane or own_lane(tmp_path, name), take_over_s, plan, address))
         return made[-1]
 
     yield make

@@ -1,7 +1,7 @@
-"""One of several engines on a shared store, as a program of its own: `python member_process.py STORE NAME LANE TAKE_OVER_S [PLAN]`.
+"""One of several engines on a shared store, as a program of its own: `python member_process.py STORE NAME LANE TAKE_OVER_S [PLAN [ADDRESS]]`.
 
 It serves on a lane of loopback, and writes one JSON line for each batch of effects that it really carries out, and each time it leads:
-`{"led": epoch}`, `{"effect": class, ...}`. It ends in order at SIGTERM. A plan is committed when it leads first.
+`{"led": epoch}`, `{"effect": class, ...}`. It ends in order at SIGTERM. A plan is committed when it leads first. With ADDRESS it serves bytes there while it follows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def note(engine: Engine) -> None:
     runner.run = noted  # type: ignore[method-assign]
 
 
-def main(store: str, name: str, lane: str, take_over_s: str, plan: str = "") -> int:
+def main(store: str, name: str, lane: str, take_over_s: str, plan: str = "", address: str = "") -> int:
     path = Path(store)
     config = Config(
         store=path,
@@ -50,6 +50,7 @@ def main(store: str, name: str, lane: str, take_over_s: str, plan: str = "") -> 
         synthetic=True,
         bmc_rest_s=0.0,
         name=name,
+        address=address,
         take_over_s=float(take_over_s),
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from engine.attach.client import Attached, Receipt
 from engine.attach.place import AttachError
 from engine.files.paths import keys_beside
+from engine.rehearsal.session import _free_lane
 from engine.store.place import DATABASE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,14 +33,19 @@ def until(so: Callable[[], Any], what: Callable[[], str] = lambda: "", patience_
     return found
 
 
+def own_lane(folder: Path, name: str) -> int:
+    """A free lane for an engine, as for a machine of its own."""
+    return _free_lane("192.168.124.10", str(folder / name))
+
+
 class One:
     """An engine of its own folder. `lane`: where it serves."""
 
-    def __init__(self, folder: Path, name: str, database: str, lane: int, take_over_s: float, plan: str = "") -> None:
+    def __init__(self, folder: Path, name: str, database: str, lane: int, take_over_s: float, plan: str = "", address: str = "") -> None:
         self.store, self.name = folder / name / "store", name
         self.store.mkdir(parents=True)
         (self.store / DATABASE).write_text(database + "\n")
-        self._words = [str(self.store), name, str(lane), str(take_over_s), *([plan] if plan else [])]
+        self._words = [str(self.store), name, str(lane), str(take_over_s), plan, address]
         self.out = folder / name / "out"
         self.process: subprocess.Popen[bytes] | None = None
 

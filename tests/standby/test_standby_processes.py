@@ -12,24 +12,19 @@ from pathlib import Path
 
 import pytest
 from fake_machine import PLAN, ROM
-from members import One, until
+from members import One, own_lane, until
 from postgres_cluster import Cluster, cluster, missing
 
 from crowbar_tui.cli import main
 from engine.attach.client import Attached, Receipt
 from engine.attach.protocol import AskDisks, DoJoin, DoPropose, DoRecall, DoSetAttribute
 from engine.reasons import Reason
-from engine.rehearsal.session import _free_lane
 from engine.store.store import Store
 from engine.wire.dhcp import DhcpKind, DhcpRequest, decode_reply, encode_request
 from engine.wire.reach import Reach
 
-ADMIN, RELAY = "192.168.124.10", "192.168.124.1"
+ADMIN, OWN, RELAY = "192.168.124.10", "192.168.124.11", "192.168.124.1"
 pytestmark = [pytest.mark.long]
-
-
-def lane(name: str) -> int:
-    return _free_lane(ADMIN, name)
 
 
 @pytest.fixture()
@@ -42,9 +37,9 @@ def plan(tmp_path: Path) -> str:
 @pytest.fixture()
 def pair(engines: Callable[..., One], plan: str) -> Iterator[tuple[One, One]]:
     """One leads, the other follows. Each serves on its own lane, as on a machine of its own."""
-    a = engines("a", lane("a"), plan=plan).start()
+    a = engines("a", plan=plan).start()
     until(a.leads, a.words)
-    b = engines("b", lane("b"), plan=plan).with_keys_of(a).start()
+    b = engines("b", plan=plan, address=OWN).with_keys_of(a).start()
     until(lambda: b.follows("a") and a.leads().get("standbys") == ["b"], lambda: a.words() + b.words())
     return a, b
 
@@ -82,6 +77,29 @@ def test_a_standby_shows_and_refuses(pair: tuple[One, One], capsys: pytest.Captu
     assert "; b is a standby: give orders on a\n" in shown
     assert main(["--store", str(a.store), "status"]) == 0
     assert "; standbys: b\n" in capsys.readouterr().out
+
+
+def _get(one: One, address: str, path: str, method: str = "GET") -> tuple[int, bytes]:
+    host, port = Reach(int(one._words[2]), ["192.168.124.0/24"])(address, 80)
+    call = http.client.HTTPConnection(host, port, timeout=60)
+    call.request(method, path, body="{}" if method == "POST" else None)
+    answer = call.getresponse()
+    return answer.status, answer.read()
+
+
+def test_a_standby_serves_bytes_and_decides_nothing(pair: tuple[One, One]) -> None:
+    a, b = pair
+    until(lambda: b.leading()["serves_not"] == "", b.words)
+    for path in ("/image/sledgehammer/vmlinuz", "/image/loader/undionly.kpxe"):
+        status, data = _get(a, ADMIN, path)
+        assert (status, data) == _get(b, OWN, path)
+        assert (status, bool(data)) == (200, True), path
+    calls = (("GET", "/boot/script?mac=52:54:00:0a:01:01"), ("POST", "/agent/hello"), ("POST", "/agent/result"), ("GET", "/agent/next"))
+    for method, path in calls:
+        status, data = _get(b, OWN, path, method)
+        assert status in (503, 401), data  # a token of nobody is refused before
+    assert _get(b, OWN, "/boot/script?mac=52:54:00:0a:01:01")[1].startswith(b'{"code":"not_leading"')
+    assert _get(a, ADMIN, "/boot/script?mac=52:54:00:0a:01:01")[0] != 503
 
 
 def test_a_hand_over_by_the_command(pair: tuple[One, One], capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,8 +209,8 @@ def _quorum(made: Cluster, names: str) -> None:
 def test_without_a_quorum_nobody_decides(own_cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A synchronous standby that does not exist: each commit waits. The reads still work."""
     database = own_cluster.new()
-    a = One(tmp_path, "a", database, lane("a"), 2.0).start()
-    b = One(tmp_path, "b", database, lane("b"), 2.0)
+    a = One(tmp_path, "a", database, own_lane(tmp_path, "a"), 2.0).start()
+    b = One(tmp_path, "b", database, own_lane(tmp_path, "b"), 2.0)
     both = (a, b)
     try:
         until(a.leads, a.words)
@@ -220,8 +238,8 @@ def test_without_a_quorum_nobody_decides(own_cluster: Cluster, tmp_path: Path, c
 def test_a_database_that_is_away(own_cluster: Cluster, tmp_path: Path) -> None:
     """Its power fails. A commit that may be lost is a crash: the leader follows again, and somebody leads once the database is back."""
     database = own_cluster.new()
-    a = One(tmp_path, "a", database, lane("a"), 2.0).start()
-    b = One(tmp_path, "b", database, lane("b"), 2.0)
+    a = One(tmp_path, "a", database, own_lane(tmp_path, "a"), 2.0).start()
+    b = One(tmp_path, "b", database, own_lane(tmp_path, "b"), 2.0)
     both = (a, b)
     try:
         until(a.leads, a.words)
