@@ -196,6 +196,7 @@ def _command(given: Sequence[str]) -> int:
             BarclampError,
             BundleError,
             CatalogError,
+            Deposed,
             KeyFileError,
             PlanError,
             ServiceError,
@@ -226,6 +227,10 @@ def _command(given: Sequence[str]) -> int:
         return 2
     except (StoreError, ServiceError, VaultError, KeyFileError, AttachError, RightsError, BarclampError, BundleError) as error:
         print(f"crowbar: {error}", file=sys.stderr)
+        if isinstance(error, Deposed):
+            from .commands.run import DEPOSED
+
+            return DEPOSED
         return 2
     except BrokenPipeError:
         # The reader of our output has closed it.

@@ -9,7 +9,7 @@ from ..files.clamps.content import BarclampError
 from ..files.key_file import KeyFileError
 from ..files.mistakes import CatalogError, PlanError
 from ..serve import ServiceError
-from ..store.store import StoreError
+from ..store.store import Deposed, StoreError
 from ..trust.vault import VaultError
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "BarclampError",
     "BundleError",
     "CatalogError",
+    "Deposed",
     "KeyFileError",
     "PlanError",
     "ServiceError",

@@ -36,7 +36,7 @@ from ..images.shelf import with_loaders_there
 from ..plan import Plan
 from ..reasons import advice, sentence
 from ..serve import ServiceError
-from ..store.errors import files_of
+from ..store.errors import Deposed, files_of
 from ..store.store import Store
 from ..store.vitals import VitalsShelf
 from ..trust.vault import at_hand
@@ -166,7 +166,7 @@ class Engine:
                 self.services.start(self.world.plan)
             self.loop.begin(Started(installation=secrets.token_hex(4), v6=secrets.token_hex(5), admin=self.config.admin))
             if self.failure:
-                raise ServiceError(self.failure)
+                raise Deposed(self.failure) if self.deposed else ServiceError(self.failure)
             self.sealing.sweep()
         except BaseException:
             self.services.stop()

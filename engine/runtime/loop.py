@@ -127,7 +127,7 @@ class Loop(Generic[W]):
         self.failure = ""
         """Why the loop stopped by itself, as a sentence. Empty while it works."""
         self.deposed = False
-        """It stopped because another engine took the store over. If it started again by itself, the two would depose each other for ever."""
+        """It stopped because another engine took the store over. Started again by itself, the two would depose each other for ever."""
         self.letters: tuple[DeadLetter, ...] = ()
         self.refused = 0
         self.events = 0

@@ -17,6 +17,7 @@ from engine.requests import Asker, Request
 from engine.runtime.inbox import Inbox
 from engine.runtime.loop import LETTERS, Change, Clock, Loop
 from engine.runtime.wakes import AGAIN_S, TICK_SUBJECTS
+from engine.store.sql_store import SqlStore
 from engine.store.store import Store, StoreError, Unstorable
 
 World = dict[str, int]
@@ -358,7 +359,7 @@ def test_callbacks_that_raise_are_noted() -> None:
 # -- the store ----------------------------------------------------------------------------------------------------
 
 
-class Failing(Store):
+class Failing(SqlStore):
     """A store whose disk is full when it is told so."""
 
     full = False
@@ -390,7 +391,7 @@ def test_a_failed_commit_stops_the_loop_and_has_no_effect() -> None:
 
 
 def test_a_commit_is_tried_in_halves_when_nobody_knows_which_event_it_was() -> None:
-    class Picky(Store):
+    class Picky(SqlStore):
         def commit(self, batch: Sequence[tuple[Happened, Sequence[Change]]]) -> int:
             if any(h.event == outcome("bad") for h, _ in batch):
                 raise Unstorable(None, "one of them")
