@@ -120,7 +120,11 @@ class Member:
         engine = Engine(self._config, self._catalog, self._clock)
         engine.hands_over = self._hand_over
         self._hand_to = ""
-        engine.start(lead)
+        try:
+            engine.start(lead)
+        except Deposed as error:
+            log.warning("this engine follows again: %s", error)
+            return ""
         self.engine = engine
         why = ""
         try:
