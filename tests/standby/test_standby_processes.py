@@ -81,10 +81,10 @@ def test_a_standby_shows_and_refuses(pair: tuple[One, One], capsys: pytest.Captu
 
 def _get(one: One, address: str, path: str, method: str = "GET") -> tuple[int, bytes]:
     host, port = Reach(int(one._words[2]), ["192.168.124.0/24"])(address, 80)
-    call = http.client.HTTPConnection(host, port, timeout=60)
-    call.request(method, path, body="{}" if method == "POST" else None)
-    answer = call.getresponse()
-    return answer.status, answer.read()
+    with contextlib.closing(http.client.HTTPConnection(host, port, timeout=60)) as call:
+        call.request(method, path, body="{}" if method == "POST" else None)
+        answer = call.getresponse()
+        return answer.status, answer.read()
 
 
 def test_a_standby_serves_bytes_and_decides_nothing(pair: tuple[One, One]) -> None:
@@ -179,7 +179,7 @@ def test_a_paused_leader_does_nothing_after_it_continues(pair: tuple[One, One]) 
     before = len(a.said())
     a.send(signal.SIGCONT)
     until(lambda: a.follows("b"), a.words)
-    with contextlib.suppress(http.client.HTTPException, OSError):  # it may have closed the connection
+    with contextlib.closing(call), contextlib.suppress(http.client.HTTPException, OSError):  # it may have closed the connection
         assert call.getresponse().status in (503, 403, 404)
     assert wire.waiting() == 0
     assert [one for one in a.said()[before:] if "effect" in one] == []
