@@ -70,10 +70,8 @@ class Bytes:
         self._config, self._catalog, self._world = config, catalog, world
         self._services: Services | None = None
         self._tried = -config.take_over_s
-        self.trouble = ""
-        """Why nothing is served, as a sentence. Empty: it serves, or there is no plan yet."""
-        if not config.address:
-            self.trouble = "it has no address of its own: start it with --address"
+        self.trouble = "it knows no plan yet" if config.address else "it has no address of its own: start it with --address"
+        """Why nothing is served, as a sentence. Empty: it serves."""
 
     def look(self) -> None:
         """Starts what can be started."""
