@@ -3,7 +3,6 @@ all machines ready. The engines serve at one address, as a site does whose admin
 
 from __future__ import annotations
 
-import json
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -57,10 +56,6 @@ class Scene:
 
     def leader(self) -> One:
         return until(lambda: next((one for one in self.engines if one.leads()), None), self.words)
-
-    def ready(self) -> int:
-        with Store.read(self.engines[0].store) as reader:
-            return reader.seq
 
     def rows(self) -> int:
         with Store.read(self.engines[0].store) as reader:
@@ -130,4 +125,3 @@ def test_hand_overs_in_a_boot_storm(scene: Callable[[str], Scene]) -> None:
         until(other.leads, it.words)
     it.all_ready()
     assert it.wrong() == []
-    assert json.dumps(it.rack.status())
