@@ -57,6 +57,7 @@ class Examined(Struct, frozen=True, kw_only=True):
 
 def copy(source: str, target: str, moved: Moved = lambda _done, _all: None) -> int:
     """Copies all rows. Returns the number of the last change. Raises StoreError; then the target has nothing."""
+    _refuse_store(target)  # before an engine on the source is stopped
     with _leading(source) as db:
         with check.telling(db):
             db.execute(db.READ)
@@ -118,6 +119,28 @@ def _reading(name: str) -> Iterator[SqlStore]:
         yield store
 
 
+def _refuse_store(name: str) -> None:
+    if not postgres.is_name(name):
+        folder = Path(name)
+        name = place.named(folder)
+        if not name:
+            if file.is_begun(file.path_of(folder)):
+                raise _not_empty(str(folder))
+            return
+    with closing(postgres.connect(name, target_session_attrs="read-write")) as db, check.telling(db):
+        postgres.check_fit(db)
+        if db.columns("engine"):
+            _check_empty(db)
+
+
+def _check_empty(db: Database) -> None:
+    """Nobody has ever led it, and no copy has filled it."""
+    (epoch,) = db.execute("SELECT epoch FROM engine").fetchone()
+    (many,) = db.execute("SELECT count(*) FROM journal").fetchone()
+    if epoch or many:
+        raise _not_empty(str(db.path))
+
+
 def _fill(name: str, rows: Callable[[Database], None]) -> None:
     if postgres.is_name(name):
         return _fill_postgres(name, rows)
@@ -143,10 +166,7 @@ def _fill_postgres(name: str, rows: Callable[[Database], None]) -> None:
 
 def _in_one(db: Database, rows: Callable[[Database], None]) -> None:
     with transaction(db):
-        (epoch,) = db.execute("SELECT epoch FROM engine").fetchone()
-        (many,) = db.execute("SELECT count(*) FROM journal").fetchone()
-        if epoch or many:
-            raise _not_empty(str(db.path))
+        _check_empty(db)
         rows(db)
 
 

@@ -93,9 +93,14 @@ def test_an_engine_that_runs_on_the_source(full: Path, tmp_path: Path, postgres:
     (folder / DATABASE).write_text(postgres.new())
     with Store.open(folder) as store:
         store.commit([(happened(1), FULL)])
-        assert copy((folder / DATABASE).read_text(), str(tmp_path / "to")) == 1
+        with pytest.raises(StoreError, match="already holds a store"):
+            copy((folder / DATABASE).read_text(), str(full))
+        with pytest.raises(StoreError, match="cannot connect"):
+            copy((folder / DATABASE).read_text(), f"postgresql:///x?host={tmp_path}")
+        assert store.commit([(happened(2), [("deployments", "cloud", None)])]) == 2, "a copy that cannot be stops nobody"
+        assert copy((folder / DATABASE).read_text(), str(tmp_path / "to")) == 2
         with pytest.raises(StoreError, match="has taken .* over"):
-            store.commit([(happened(2), FULL)])
+            store.commit([(happened(3), FULL)])
 
 
 def test_a_difference_is_found(full: Path, tmp_path: Path) -> None:

@@ -119,8 +119,9 @@ def test_a_deposed_engine_runs_no_effect(place: Place) -> None:
             done.clear()
 
 
+@pytest.mark.parametrize("place", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)], indirect=True)
 def test_engines_that_take_over_from_each_other(place: Place) -> None:
-    """Four of them, at any moment. What was acknowledged is there, once, and the journal has no gap."""
+    """Three of them, at any moment. What was acknowledged is there, once, and the journal has no gap."""
     acknowledged: dict[int, str] = {}
     begun: list[str] = []
     stopped: list[StoreError] = []
@@ -134,7 +135,7 @@ def test_engines_that_take_over_from_each_other(place: Place) -> None:
             begun.append(who)
         with store:
             done = 0
-            while len(begun) < 12 or begun[-1] != who or done < 10:
+            while len(begun) < 6 or begun[-1] != who or done < 10:
                 done += 1
                 now = store.now() + 1
                 change = ("deployments", who, Deployment(name=who, parent=str(now)))
@@ -142,7 +143,7 @@ def test_engines_that_take_over_from_each_other(place: Place) -> None:
                 assert acknowledged.setdefault(seq, who) == who, "two engines have one number"
 
     def lives(number: int) -> None:
-        for again in range(3):
+        for again in range(2):
             try:
                 life(f"{number}.{again}")
             except StoreError as error:
@@ -150,13 +151,13 @@ def test_engines_that_take_over_from_each_other(place: Place) -> None:
             except BaseException as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=lives, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=lives, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(250)
     assert not failures
-    assert len(stopped) == len(begun) - 1 == 11
+    assert len(stopped) == len(begun) - 1 == 5
     with place.lead() as store:
         rows = {row.seq: row.rows[0][1] for row in store.journal(limit=1_000_000)}
         assert list(rows) == list(range(1, store.seq + 1))
