@@ -99,6 +99,27 @@ def process(interface: dict[str, Any], rights: dict[str, Any]) -> list[str]:
     return out
 
 
+def leading(shown: Mapping[str, Any], now: float) -> list[str]:
+    """Which engine decides, on a store that several engines share (`health()["leading"]`). Nothing on another."""
+    if not shown:
+        return []
+    name, leader, trouble = shown["name"], shown["leader"], shown["trouble"]
+    if shown["role"] == "leader":
+        others = ", ".join(shown["standbys"])
+        out = [f"  {name} decides, for {since(now, shown['since'])}; standbys: {others or 'none'}"]
+        out += [f"    {trouble}"] if trouble else []
+        return out
+    if trouble:
+        head = f"{name} is a standby, and for {since(now, shown['trouble_since'])} it cannot see who decides"
+        return [f"  {head}: {trouble}", "    try: check PostgreSQL and the network between the admin nodes; machines that work go on"]
+    if not leader:
+        return [f"  {name} is a standby, and no engine decides: a standby takes over within {shown['take_over_s']:g} s"]
+    out = [f"  {leader} decides, for {since(now, shown['since'])}; {name} is a standby: give orders on {leader}"]
+    if shown["silent_s"] > shown["take_over_s"] / 2:
+        out.append(f"    {leader} is silent for {shown['silent_s']:.0f} s; a standby takes over after {shown['take_over_s']:g} s")
+    return out
+
+
 def api(shown: dict[str, Any]) -> list[str]:
     """Where the HTTP API listens, or why it does not although somebody asked for it."""
     if shown.get("url"):

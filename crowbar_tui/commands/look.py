@@ -57,6 +57,7 @@ def status(arguments: argparse.Namespace) -> int:
         later = lines.other_catalogue(health, versions(reader.catalog), [stage.name for stage in reader.catalog.stages])
         if arguments.json:
             told = {
+                "leading": health.get("leading") or {},
                 "drops": drops,
                 "floods": floods,
                 "hushed": hushed,
@@ -72,6 +73,7 @@ def status(arguments: argparse.Namespace) -> int:
             print(json.dumps({"type": "status", "running": running, **to_json(summary), **told}))
         else:
             told_of = (
+                *lines.leading(health.get("leading") or {}, time.time()),
                 *lines.process(interface, process),
                 *lines.api(api),
                 *lines.monitoring(monitoring),

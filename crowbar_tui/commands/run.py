@@ -39,6 +39,7 @@ from engine.api.control import (
     proved,
     sentence,
     settled,
+    shared,
     site_catalog,
     summary,
     to_json,
@@ -53,6 +54,7 @@ from ..console import curtain
 from ..console.back import INSIDE
 from ..console.lifecycle import open_rehearsal, terminal
 from ..paths import path
+from . import members
 
 if TYPE_CHECKING:
     from engine.api.running import Engine
@@ -99,7 +101,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _common(replay)
     replay.set_defaults(run=_replay)
     engine = commands.add_parser("engine", help="run the engine without the console, for systemd; `engine stop` stops it")
-    engine.add_argument("verb", nargs="?", choices=["stop"], default=None, help="stop: stop the running engine of this store")
+    verbs = "stop: stop the running engine of this store; hand-over: let a standby decide from now on (docs/several-admin-nodes.md)"
+    engine.add_argument("verb", nargs="?", choices=["stop", "hand-over"], default=None, help=verbs)
+    members.options(engine)
     engine.add_argument("--plan", type=path, default=None, metavar="FILE")
     engine.add_argument("--interface", type=_of_this_machine, default=None, metavar="IF")
     text = (
@@ -128,10 +132,14 @@ def _user(command: argparse.ArgumentParser) -> None:
 
 def _started(arguments: argparse.Namespace, engine: Engine) -> None:
     """Gives up root, or says why it cannot; then starts the engine. Raises RightsError, and what `Engine.start` raises."""
-    rights = give_up(arguments.store, keys_beside(arguments.store), arguments.user)
+    why_root = give_up(arguments.store, keys_beside(arguments.store), arguments.user).why_root
     engine.start()
-    if rights.why_root:
-        print(f"crowbar: the engine runs as root: {rights.why_root}", file=sys.stderr, flush=True)
+    _tell(why_root)
+
+
+def _tell(why_root: str) -> None:
+    if why_root:
+        print(f"crowbar: the engine runs as root: {why_root}", file=sys.stderr, flush=True)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -430,38 +438,52 @@ def _stop(store: Path) -> int:
 def _engine(arguments: argparse.Namespace) -> int:
     if arguments.verb == "stop":
         return _stop(arguments.store)
+    if arguments.verb == "hand-over":
+        return members.hand_over(arguments.store, arguments.to)
     plan = plan_file.read_file(arguments.plan, site_catalog(arguments.store)) if arguments.plan else None
     secrets = at_hand(plan.secrets, os.environ) if plan is not None else {}  # before the right to read them is given up
     api = api_option(arguments.api, arguments.api_requires_both)
     from engine.api.running import Engine
 
-    engine = Engine(
-        Config(
-            store=arguments.store,
-            keys=keys_beside(arguments.store),
-            api=api.address,
-            api_requires_both=api.both,
-            reach=Reach(),
-            interface=_interface(arguments, plan) if plan else arguments.interface,
-        )
+    config = Config(
+        store=arguments.store,
+        keys=keys_beside(arguments.store),
+        api=api.address,
+        api_requires_both=api.both,
+        reach=Reach(),
+        interface=_interface(arguments, plan) if plan else arguments.interface,
+        name=arguments.name,
+        address=arguments.address,
+        take_over_s=arguments.take_over,
     )
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that is closed ends nothing here: machines are at work
     with opened(arguments.store):
-        return _served(arguments, engine, plan, secrets, stop)
+        if shared(arguments.store):
+            _tell(give_up(arguments.store, keys_beside(arguments.store), arguments.user).why_root)
+            return members.run(config, lambda engine: _refused(arguments, engine, plan, secrets), stop)
+        return _served(arguments, Engine(config), plan, secrets, stop)
+
+
+def _refused(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: dict[str, str]) -> str:
+    """Commits the plan, if there is one. Returns why the engine refused it."""
+    if plan is None:
+        return ""
+    answer = engine.commit(plan, getpass.getuser(), secrets)
+    if isinstance(answer, Refuse):
+        return f"the engine refused the plan: {sentence(answer.reason)}"
+    _remark(arguments.store, plan)
+    return ""
 
 
 def _served(arguments: argparse.Namespace, engine: Engine, plan: Any, secrets: dict[str, str], stop: threading.Event) -> int:
     _started(arguments, engine)
     try:
-        if plan is not None:
-            answer = engine.commit(plan, getpass.getuser(), secrets)
-            if isinstance(answer, Refuse):
-                print(f"crowbar: the engine refused the plan: {sentence(answer.reason)}", file=sys.stderr)
-                return 1
-            _remark(arguments.store, plan)
+        if why := _refused(arguments, engine, plan, secrets):
+            print(f"crowbar: {why}", file=sys.stderr)
+            return 1
         while not stop.wait(0.5) and not engine.stop_asked.is_set():
             if engine.failure:
                 print(f"crowbar: {engine.failure}", file=sys.stderr)

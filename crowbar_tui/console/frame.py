@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import glyphs as g
-from . import look_back, panes, repair
+from . import lead, look_back, panes, repair
 from .formats import clock, left
 from .overlays import Filter
 from .screen import Hint
@@ -64,8 +64,11 @@ def _part(session: Session, what: str, columns: int, make: Callable[[], list[Lin
 def title(session: Session, columns: int) -> Line:
     """Where we are, the state of the rack, clock and estimate. What this console may not do stands first, and stays."""
     if session.manner.read_only:
-        lead = line((" read-only", "ask"))
-        return (*lead, *_title(session, columns - width(lead)))
+        head = line((" read-only", "ask"))
+        return (*head, *_title(session, columns - width(head)))
+    told = lead.title(session.snapshot.health.get("leading") or {}, columns)
+    if told[0]:
+        return (told, *_title(session, columns - width((told,))))
     return _title(session, columns)
 
 
@@ -174,6 +177,8 @@ def following(session: Session, columns: int) -> list[Line]:
         if session.manner.captive:
             again = "ask somebody with a shell there to start the engine: crowbar"
         return _lines((" next  ", "ask"), f"{again} ({what})", columns, "")
+    if session.past is None and (told := lead.following(session.snapshot.health.get("leading") or {}, session.wall())):
+        return _lines((" next  ", "ask"), told, columns, "")
     step = session.page.step() or session.step()
     now = step.human and session.past is None
     return _lines(

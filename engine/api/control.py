@@ -68,6 +68,7 @@ from ..runtime.config import Config
 from ..serve import ServiceError
 from ..store.file import held
 from ..store.journal_file import Head, export
+from ..store.seat import shared
 from ..store.store import JournalRow, Store, StoreError
 from ..trust.vault import VaultError, at_hand, unfit
 from ..views.attribute_view import attribute_rows
@@ -191,6 +192,7 @@ __all__ = [
     "sentence",
     "serial_logs",
     "settled",
+    "shared",
     "shipped",
     "shipped_folder",
     "site_catalog",

@@ -5,5 +5,6 @@ from __future__ import annotations
 from ..rehearsal.session import Rehearsal, begin_anew, finished, rack_spec, with_nodes
 from ..runtime.attach_host import EngineHost
 from ..runtime.engine import Engine
+from ..runtime.member import Member
 
-__all__ = ["Engine", "EngineHost", "Rehearsal", "begin_anew", "finished", "rack_spec", "with_nodes"]
+__all__ = ["Engine", "EngineHost", "Member", "Rehearsal", "begin_anew", "finished", "rack_spec", "with_nodes"]

@@ -36,6 +36,7 @@ from .protocol import (
     DoPropose,
     DoRecall,
     DoSetAttribute,
+    HandOver,
     Ping,
     Reply,
     Stop,
@@ -210,6 +211,10 @@ class Attached:
 
     def wait(self, seq: int, seconds: float = 10.0) -> Answer:
         return self.ask(Wait(seq=seq, seconds=seconds))
+
+    def hand_over(self, to: str = "") -> Answer:
+        """See `protocol.HandOver`."""
+        return self.ask(HandOver(to=to))
 
     def stop(self) -> Answer:
         return self.ask(Stop())

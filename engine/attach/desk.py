@@ -32,6 +32,7 @@ from .protocol import (
     DoPropose,
     DoRecall,
     DoSetAttribute,
+    HandOver,
     Ping,
     Reply,
     Stop,
@@ -65,6 +66,7 @@ class Host(Protocol):
     def machine_health(self, node: str) -> dict[str, Json] | Reason: ...
 
     def packets(self, of: str, after: int) -> dict[str, Json] | Reason: ...
+    def hand_over(self, to: str, who: str) -> Accept | Refuse: ...
     def ask_to_stop(self, who: str) -> None: ...
 
 
@@ -106,6 +108,8 @@ def carry_out(host: Host, request: AnyRequest, who: str) -> Reply:
         case Wait():
             seconds = min(max(request.seconds, 0.0), WAIT_S)
             return Reply(id=request.id, ok=True, result={"seq": host.wait(request.seq, seconds)})
+        case HandOver():
+            return _reply(request.id, host.hand_over(request.to[:100], who))
         case Stop():
             log.info("%s asked the engine to stop", who)
             host.ask_to_stop(who)

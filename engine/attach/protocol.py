@@ -164,6 +164,12 @@ class Stop(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_f
     """Asks the process that holds the engine to stop it. Answered before it stops."""
 
 
+class HandOver(Request, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="do", tag="hand-over"):
+    """Asks the engine that decides to let a standby take over, the one called `to` if named. Answered before it does."""
+
+    to: str = ""
+
+
 AnyRequest = (
     Ping
     | DoOperate
@@ -179,6 +185,7 @@ AnyRequest = (
     | AskDisks
     | AskPackets
     | Wait
+    | HandOver
     | Stop
 )
 

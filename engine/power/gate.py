@@ -83,8 +83,11 @@ class Gates:
         limits: Limits | None = None,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may`: asked last before each call; False: this engine no longer decides, so nothing is called."""
         self.limits = limits or Limits()
+        self._may = may
         self._now = now
         self._sleep = sleep
         self._gates: dict[tuple[str, int], Gate] = {}
@@ -114,7 +117,10 @@ class Gates:
         if turn is not None:
             turn.gate = gate
         try:
-            yield self._turn(gate, credential, patience_s, spare=_SPARE if turn is not None else 0.0) or gate
+            failed = self._turn(gate, credential, patience_s, spare=_SPARE if turn is not None else 0.0)
+            if failed is None and not self._may():
+                failed = PowerFailed(kind="timeout", message="this engine no longer decides, so it calls no BMC")
+            yield failed or gate
         finally:
             gate.used = self._now()
             gate.lock.release()

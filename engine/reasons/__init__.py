@@ -32,6 +32,7 @@ from .kind import Field as Field
 from .kind import Kind as Kind
 from .kind import Reason as Reason
 from .kind import Who as Who
+from .leading import *  # noqa: F403
 from .monitoring import *  # noqa: F403
 from .own_path import *  # noqa: F403
 from .plans import *  # noqa: F403

@@ -5,6 +5,8 @@ Tasks and calls are answered by events, so all of it works with the loop alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..core.boot.boot import open_generation
 from ..core.boot.patience import pause_s
 from ..core.world.world import World
@@ -41,7 +43,8 @@ ENGINE_KEY = "engine_ed25519"
 class Adapters:
     """Of one engine, on one store. Making them raises StoreError, KeyFileError and VaultError."""
 
-    def __init__(self, config: Config, loop: Loop[World], last_values: LastValues) -> None:
+    def __init__(self, config: Config, loop: Loop[World], last_values: LastValues, may: Callable[[], bool] = lambda: True) -> None:
+        """`may`: asked before each call of a BMC (`tenure.Tenure.confirms`)."""
         with files_of(config.store):
             self.vault = Vault(config.store, config.keys)
             self.keys = site_keys(config.keys)
@@ -55,7 +58,7 @@ class Adapters:
         self.contact = Contact(config, lambda: loop.world, last_values, self.agent, self.ssh)
         accounts = BmcAccounts(self.vault, lambda: loop.world, config.bmc_user)
         self.power = PowerOrders(
-            config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world, self._secret
+            config, accounts, self.contact.command, lambda: pace_of(config, loop.world.plan), lambda: loop.world, self._secret, may
         )
         self.proofs = Proofs(self.keys, self.agent, self.power)
 

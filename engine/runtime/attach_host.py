@@ -75,6 +75,8 @@ class Attachable(Protocol):
     def wait(self, seq: int, timeout_s: float) -> int: ...
     def health(self) -> Health: ...
     def interface(self) -> dict[str, Json]: ...
+    def leading(self) -> dict[str, Json]: ...
+    def hand_over(self, to: str) -> Accept | Refuse: ...
     def package_cache(self) -> dict[str, Json]: ...
     def traffic(self) -> dict[str, int]: ...
     def consoles(self) -> list[dict[str, Json]]: ...
@@ -160,6 +162,7 @@ class EngineHost:
         body |= self._engine.packets.health()
         body["hushed"] = self._engine.world.share.hushed
         body["interface"] = self._engine.interface()
+        body["leading"] = self._engine.leading()
         body["monitoring"] = self._engine.monitoring.shown()
         body["package_cache"] = self._engine.package_cache()
         body["consoles"] = self._engine.consoles()
@@ -224,6 +227,10 @@ class EngineHost:
             return reasons.no_node(node=node[:100])
         record = self._engine.looks.look(found)
         return {"failed": record.failed if record is not None else "", "busy": record is None}
+
+    def hand_over(self, to: str, who: str) -> Accept | Refuse:
+        log.warning("%s asked this engine to hand the store over%s", who, f" to {to}" if to else "")
+        return self._engine.hand_over(to)
 
     def ask_to_stop(self, who: str) -> None:
         log.warning("%s asked this engine to stop", who)

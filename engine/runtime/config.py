@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from ..core.leading import TAKE_OVER_S, Times
 from ..files.paths import absolute
 from ..wire.reach import Reach
 
@@ -20,7 +22,11 @@ class Config(Struct, frozen=True, kw_only=True):
     interface: str | None = None
     """The interface that is served. None: all, by address."""
     address: str = ""
-    """Address at which the services listen before a plan names one. Empty: as in the plan."""
+    """The address at which a standby serves bytes. Empty: it serves none."""
+    name: str = ""
+    """This engine among those that share a store. Empty: the host's name."""
+    take_over_s: float = TAKE_OVER_S
+    """Seconds of the leader's silence after which a standby takes a shared store over (`core.leading.Times`)."""
     api: str = ""
     """`ADDRESS:PORT` of the HTTP API for operators. Empty: there is none."""
     api_requires_both: bool = False
@@ -45,3 +51,8 @@ class Config(Struct, frozen=True, kw_only=True):
         force_setattr(self, "store", absolute(self.store))
         force_setattr(self, "keys", absolute(self.keys))
         force_setattr(self, "rack", self.rack and absolute(self.rack))
+        force_setattr(self, "name", self.name or platform.node() or "admin")
+
+    @property
+    def times(self) -> Times:
+        return Times(take_over_s=self.take_over_s)

@@ -14,9 +14,10 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from .. import reasons
 from ..attach.protocol import DoJoin
 from ..attach.server import AttachService, terminal_of
 from ..core.plan.follow import unfit
@@ -26,7 +27,7 @@ from ..core.world.load import load_world
 from ..core.world.work import Work
 from ..core.world.world import World
 from ..definitions import Catalog, Json
-from ..effects import Accept, Refuse
+from ..effects import Accept, Effect, Refuse
 from ..events import Asked, Commit, Event, Started
 from ..files.clamps.site import site_catalog, stages_of
 from ..files.mistakes import CatalogError, PlanMistake
@@ -51,6 +52,7 @@ from .handles import Handles
 from .health import Health
 from .health_looks import HealthLooks
 from .last_values import LastValues
+from .lead import Lead, shown, taken
 from .left_daemons import LeftDaemons
 from .loop import Clock, Loop
 from .monitoring import Monitoring
@@ -58,6 +60,7 @@ from .packet_record import PacketRecord
 from .runner import Ports, Runner
 from .sealing import Sealing
 from .services import Services
+from .tenure import Tenure
 from .watch import Chores, Watch
 
 
@@ -77,21 +80,27 @@ class Engine:
         self.api = Api(config, self, host, self.packets)
         self.console: tuple[str, float] | None = None
         """User and wall time, while this process has a console open itself."""
+        self.tenure: Tenure | None = None
+        """How long it may act, on a store that several engines share. None: nobody else can lead."""
+        self.hands_over: Callable[[str], Accept | Refuse] = self._cannot_hand_over
+        """Carries out `crowbar engine hand-over`; whoever runs this engine beside standbys sets it (`member`)."""
         self.stop_asked = threading.Event()
         """Set when another process asked this one to end the engine; whoever started it does so."""
 
     # -- start and end ---------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done."""
+    def start(self, lead: Lead | None = None) -> None:
+        """Open the store, go on where the last engine stopped, and serve as the plan says. Returns when that is done. `lead`: the store is
+        open, and this engine leads it."""
         sys.setswitchinterval(0.0005)
         self.catalog = with_loaders_there(self.catalog, images_folder(self.config.store), self.config.synthetic)
-        self._store = Store.open(self.config.store)
+        lead = lead or taken(self.config)
+        self._store, self.tenure = lead.store, lead.tenure
         try:
             self._make(_loaded(self.catalog, self._store, self.config.store))
             self._begin()
         except BaseException:
-            self._store.close()
+            lead.close()
             raise
         self.loop.start()
         try:
@@ -111,13 +120,13 @@ class Engine:
             world=world,
             apply=step,
             work=Work,
-            run_effects=lambda effects: self._runner.run(effects),
+            run_effects=self._run,
             publish=self._broker.publish,
             checks=checked,
             clock=self._clock,
         )
-        self.adapters = Adapters(self.config, self.loop, self.last_values)
-        self.services = Services(self.config, self.catalog, self.loop, self.adapters, self.last_values, self.packets)
+        self.adapters = Adapters(self.config, self.loop, self.last_values, self._confirms)
+        self.services = Services(self.config, self.catalog, self.loop, self.adapters, self.last_values, self.packets, self.acts)
         self._adoption = Adoption(lambda: self.world, self.adapters.ssh, self.adapters.ssh_key, self.config.reach, self.ask)
         self._runner = Runner(self._ports())
         self.disks = DiskLooks(lambda: self.world, self.adapters.agent, self.adapters.ssh, self._runner.target, self.last_values.finished)
@@ -192,10 +201,32 @@ class Engine:
             packets=self.packets,
             synthetic=self.config.synthetic,
             no_image=services.why_no_image,
+            may=self._confirms,
         )
 
-    def stop(self) -> None:
-        """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes."""
+    def acts(self) -> bool:
+        """False: another engine decides now, or may do so soon. What has not begun is left to it."""
+        return self.tenure is None or self.tenure.acts()
+
+    def _confirms(self) -> bool:
+        return self.tenure is None or self.tenure.confirms()
+
+    def _run(self, effects: list[Effect]) -> None:
+        if self.acts():
+            self._runner.run(effects)
+
+    def resign(self, to: str = "") -> bool:
+        """Decides nothing more after the batch under way, and lets a standby take a shared store over, the one called `to` if named. The
+        next call is `stop`. False: the loop is still in a commit that does not end."""
+        ended = self.loop.stop(self.config.take_over_s)
+        self.services.stop()
+        if self.tenure is not None:
+            self.tenure.end(to)
+        return ended
+
+    def stop(self) -> bool:
+        """End cleanly: services first, then what is under way, then the loop. Racks go on; the next start resumes. False: the loop is
+        still in a commit that does not end, and only the end of the process ends it."""
         self._watch.stop()
         self.looks.stop()
         self._consoles.stop()
@@ -205,8 +236,12 @@ class Engine:
         self.services.stop()
         self._runner.close()
         self.adapters.close()
-        if self.loop.stop():
+        ended = self.loop.stop()
+        if self.tenure is not None:
+            self.tenure.end()
+        if ended:
             self._store.close()
+        return ended
 
     # -- what others see of it -------------------------------------------------------------------------------------
 
@@ -217,7 +252,18 @@ class Engine:
     @property
     def failure(self) -> str:
         """Why the engine stopped by itself, as a sentence; empty while it works."""
-        return self.loop.failure
+        return self.loop.failure or ("" if self.acts() or self.tenure is None else self.tenure.lost)
+
+    def leading(self) -> dict[str, Json]:
+        """What it is among the engines that share the store (`lead.shown`). Empty: the store is not shared."""
+        return shown(self.config, self.tenure) if self.tenure is not None else {}
+
+    def _cannot_hand_over(self, _to: str) -> Refuse:
+        return Refuse(request=None, reason=reasons.one_engine() if self.tenure is None else reasons.not_a_member())
+
+    def hand_over(self, to: str) -> Accept | Refuse:
+        """Lets a standby take over, the one called `to` if named."""
+        return self.hands_over(to)
 
     @property
     def deposed(self) -> bool:

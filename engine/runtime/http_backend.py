@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
 from ..core.world.world import World
+from ..events import Event
 from ..files.firmware_shelf import FOLDER as FIRMWARE
 from ..files.firmware_shelf import FirmwareShelf
 from ..images.shelf import Shelf
+from ..jigs.agent import AgentJig
+from ..jigs.logs import Logs
+from ..jigs.ssh import EngineKey
 from ..model import NodeId
 from ..netboot.answers import BootAnswers
 from ..netboot.install_answers import mirrored
 from ..serve.http import ImageFile
 from ..serve.standing import Standings
+from ..trust.tokens import Keys
 from ..wire.reach import Reach
-from .adapters import Adapters
 from .last_values import LastValues
-from .loop import Loop
 from .packet_record import PacketRecord
+
+
+class Decider(Protocol):
+    """What the services need of the loop (`loop.Loop`). A standby's takes nothing in (`followed.Followed`)."""
+
+    @property
+    def world(self) -> World: ...
+    def now(self) -> float: ...
+    def submit(self, event: Event, *, wait: bool = True) -> bool: ...
+    def offer(self, event: Event) -> bool: ...
+    def submit_packets(self, events: Sequence[Event]) -> int: ...
+
+
+class Keeps(Protocol):
+    """What the services need of `adapters.Adapters`."""
+
+    keys: Keys
+    ssh_key: EngineKey
+    agent: AgentJig
+    logs: Logs
 
 
 class HttpBackend:
@@ -24,8 +50,8 @@ class HttpBackend:
     def __init__(
         self,
         *,
-        loop: Loop[World],
-        adapters: Adapters,
+        loop: Decider,
+        adapters: Keeps,
         last_values: LastValues,
         texts: BootAnswers,
         images: Shelf,
@@ -33,7 +59,9 @@ class HttpBackend:
         record: PacketRecord,
         standings: Standings,
         firmware: FirmwareShelf,
+        acts: Callable[[], bool],
     ) -> None:
+        self.acts = acts
         self.keys = adapters.keys
         self.mailbox = adapters.agent
         self.texts = texts

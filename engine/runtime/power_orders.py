@@ -91,8 +91,9 @@ class PowerOrders:
         pace: Callable[[], Pace],
         world: Callable[[], View],
         secret: Callable[[str], str] = lambda _name: "",
+        may: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`secret`: the content of a secret of the plan by its name; empty if there is none."""
+        """`secret`: the content of a secret of the plan by its name; empty if there is none. `may`: see `power.gate.Gates`."""
         self._pace = pace
         self._reach = config.reach
         self._store = config.store
@@ -101,7 +102,7 @@ class PowerOrders:
         self._world = world
         self._secret = secret
         self._certificates = Certificates(config.keys / KNOWN)
-        self._gates = Gates()
+        self._gates = Gates(may=may)
 
     def carry_out(self, order: BootNode, node: Node) -> Powered:
         """Boots the node as ordered."""

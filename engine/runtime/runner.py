@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 
 from msgspec import Struct
 
@@ -96,6 +96,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     """The boot_id of what a joined machine runs now. Empty: it does not answer. Blocks for some seconds at most."""
     remove_key: Callable[[RemoveKey], reasons.Reason | None] = lambda _effect: None
     """Removes the engine's key from a machine. Returns why it is still there. Blocks for some seconds at most."""
+    may: Callable[[], bool] = lambda: True
+    """False: another engine decides now, so an effect that has not begun is dropped. Blocks as long as the store does."""
 
 
 class Runner:
@@ -269,11 +271,16 @@ class Runner:
             return
 
         def done(future: Future[Event]) -> None:
-            if future.cancelled():
+            if future.cancelled() or isinstance(future.exception(), CancelledError):
                 return
             self._ports.submit(future.result())
 
-        self._pool.submit(call, effect).add_done_callback(done)
+        self._pool.submit(self._if_may, call, effect).add_done_callback(done)
+
+    def _if_may(self, call: Callable[[Effect], Event], effect: Effect) -> Event:
+        if not self._ports.may():
+            raise CancelledError
+        return call(effect)
 
     def _boot(self, effect: Effect) -> Event:
         assert isinstance(effect, BootNode)

@@ -6,13 +6,12 @@ They start with the first plan, which says where. A plan with another address ne
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..core.boot.patience import held_s
 from ..core.hardware.own_port import ADMIN
 from ..core.plan.address_conflicts import asked
-from ..core.world.world import World
 from ..definitions import Catalog, Json
 from ..doctor.interfaces import addresses
 from ..effects import Acknowledge, BootScript, Refuse, SendDhcp, Welcome
@@ -34,17 +33,16 @@ from ..sources.shelf import file_of
 from ..store.errors import files_of
 from ..trust.authority import SiteTrust, daemon_certificate, site_trust
 from ..wire.reach import Reach
-from .adapters import Adapters
 from .address_probe import AddressProbe
 from .config import Config
 from .dhcp_services import DhcpServices
-from .http_backend import HttpBackend
+from .http_backend import Decider, HttpBackend, Keeps
 from .last_values import LastValues
 from .link import Link
-from .loop import Loop
 from .own_port import OwnPortWatch
 from .packet_record import PacketRecord
 from .standings import WorldStandings
+from .tenure import always
 
 LOG_SERVER = "crowbar-logging"
 """Name in the certificate of the log server (barclamp `logging`)."""
@@ -54,8 +52,17 @@ class Services:
     """None run before `start`. Answers and replies to whoever asked a service that does not run are dropped."""
 
     def __init__(
-        self, config: Config, catalog: Catalog, loop: Loop[World], adapters: Adapters, last_values: LastValues, record: PacketRecord
+        self,
+        config: Config,
+        catalog: Catalog,
+        loop: Decider,
+        adapters: Keeps,
+        last_values: LastValues,
+        record: PacketRecord,
+        acts: Callable[[], bool] = always,
     ) -> None:
+        """`acts`: see `tenure.Tenure`."""
+        self._acts = acts
         self._config, self._catalog, self._loop = config, catalog, loop
         self._adapters, self._last_values, self._record = adapters, last_values, record
         self._shelf: Shelf | None = None
@@ -75,7 +82,30 @@ class Services:
 
     def start(self, plan: Plan) -> None:
         """All of them, or none. Raises StoreError, KeyFileError and ServiceError."""
-        config, address = self._config, plan.site.admin.address
+        self._prepare(plan, plan.site.admin.address)
+        assert self.dhcp is not None
+        assert self.tftp is not None
+        assert self.http is not None
+        address, lldp = plan.site.admin.address, self._lldp(plan)
+        with self._changing:
+            self.running = started([self.http, self.tftp, self.dhcp, lldp])
+            if self._config.reach.lane is None:
+                interface = self._interface(plan) or ""
+                self.link = Link(interface, address, self._again)
+                self._probe = AddressProbe(address, interface, self._asked, self._loop.submit)
+                self._probe.start()
+
+    def start_bytes(self, plan: Plan, address: str) -> None:
+        """Only what needs no decision, at an address of this machine: loaders by TFTP; images, packages and wheels by HTTP. Raises as
+        `start`."""
+        self._prepare(plan, address)
+        assert self.tftp is not None
+        assert self.http is not None
+        with self._changing:
+            self.running = started([self.http, self.tftp])
+
+    def _prepare(self, plan: Plan, address: str) -> None:
+        config = self._config
         with files_of(config.store):
             folder = config.store / "images" if config.synthetic else images_folder(config.store)
             shelf = self._shelf = Shelf(self._catalog, folder, synthetic=config.synthetic)
@@ -86,9 +116,10 @@ class Services:
         texts = self._texts(address, trust)
         self.files = self._boot_files(shelf, texts, reach)
         self.dhcp = self._dhcp(plan, standings)
-        self.tftp = self._tftp(plan, self.files, standings)
+        self.tftp = self._tftp(plan, address, self.files, standings)
         self.http = self._http(
             plan,
+            address,
             trust,
             HttpBackend(
                 loop=self._loop,
@@ -100,17 +131,10 @@ class Services:
                 record=self._record,
                 standings=standings,
                 firmware=self.firmware,
+                acts=self._acts,
             ),
         )
-        lldp = self._lldp(plan)
         self._record.back = reach.back
-        with self._changing:
-            self.running = started([self.http, self.tftp, self.dhcp, lldp])
-            if config.reach.lane is None:
-                interface = self._interface(plan) or ""
-                self.link = Link(interface, address, self._again)
-                self._probe = AddressProbe(address, interface, self._asked, self._loop.submit)
-                self._probe.start()
 
     def stop(self) -> None:
         with self._changing:
@@ -241,9 +265,9 @@ class Services:
             standings=standings,
         )
 
-    def _tftp(self, plan: Plan, files: BootFiles, standings: WorldStandings) -> TftpService:
+    def _tftp(self, plan: Plan, address: str, files: BootFiles, standings: WorldStandings) -> TftpService:
         return TftpService(
-            bind=self._config.reach(plan.site.admin.address, 69),
+            bind=self._config.reach(address, 69),
             interface=self._interface(plan),
             resolve=files.resolve,
             fetched=files.fetched,
@@ -251,8 +275,8 @@ class Services:
             standings=standings,
         )
 
-    def _http(self, plan: Plan, trust: SiteTrust, backend: HttpBackend) -> HttpService:
-        reach, address = self._config.reach, plan.site.admin.address
+    def _http(self, plan: Plan, address: str, trust: SiteTrust, backend: HttpBackend) -> HttpService:
+        reach = self._config.reach
         sites = Sites(
             clear=(reach(address, 80),),
             secure=(reach(address, 443),),

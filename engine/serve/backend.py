@@ -70,6 +70,9 @@ class Backend(Protocol):
     def standings(self) -> Standings:
         """Who is a stranger."""
 
+    def acts(self) -> bool:
+        """False: another engine decides now, so this one gives no machine anything that was decided."""
+
     def submit(self, event: Event) -> bool:
         """Hand in an event. False: its lane is full."""
 

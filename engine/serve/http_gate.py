@@ -111,7 +111,9 @@ class Gate:
                 self.guard.proved(protocol)
             elif not self._in_turn(peer_of(request.transport)):
                 raise busy("too_many_requests")
+            self._decides(route)
             response = await self.handlers[name](Call(request, route, segments, caller))
+            self._decides(route)  # it may have waited for minutes
         except Refusal as refusal:
             self.counters[f"refused_{refusal.code}"] += 1
             response = _refused(refusal)
@@ -129,6 +131,11 @@ class Gate:
             self.guard.ended(protocol)
         self.counters[f"{name}_{response.status}"] += 1
         return response
+
+    def _decides(self, route: Route) -> None:
+        """Raises Refusal for an answer that another engine has to give."""
+        if route.decided and not self.backend.acts():
+            raise Refusal(503, "not_leading", "another admin node decides now: ask again")
 
     def _in_turn(self, peer: str) -> bool:
         """False: a peer that is no node asks too often."""

@@ -40,6 +40,8 @@ class Route(Struct, frozen=True, kw_only=True):
     who: Who
     body: int = 0
     """Most bytes of a body. 0: no body."""
+    decided: bool = True
+    """The answer, or whether there is one, was decided by the engine. False: bytes that are the same whoever serves them."""
 
 
 ROUTES: tuple[Route, ...] = (
@@ -48,10 +50,10 @@ ROUTES: tuple[Route, ...] = (
     Route(name="menu", methods=("GET", "HEAD"), path="/grub/grub.cfg", who=Who.PUBLIC),
     Route(name="site", methods=("GET", "HEAD"), path="/boot/site.img", who=Who.PUBLIC),
     Route(name="answers", methods=("GET",), path="/boot/answers/{nonce}/{file}", who=Who.NONCE),
-    Route(name="tool", methods=("GET",), path="/boot/tool/{file}", who=Who.PUBLIC),
-    Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE),
-    Route(name="packages", methods=("GET", "HEAD"), path="/packages/{mirror}/{path*}", who=Who.PUBLIC),
-    Route(name="wheels", methods=("GET", "HEAD"), path="/wheels/{key}/{path*}", who=Who.PUBLIC),
+    Route(name="tool", methods=("GET",), path="/boot/tool/{file}", who=Who.PUBLIC, decided=False),
+    Route(name="image", methods=("GET", "HEAD"), path="/image/{image}/{file}", who=Who.IMAGE, decided=False),
+    Route(name="packages", methods=("GET", "HEAD"), path="/packages/{mirror}/{path*}", who=Who.PUBLIC, decided=False),
+    Route(name="wheels", methods=("GET", "HEAD"), path="/wheels/{key}/{path*}", who=Who.PUBLIC, decided=False),
     Route(name="hello", methods=("POST",), path="/agent/hello", who=Who.PUBLIC, body=16 * 1024),
     Route(name="next", methods=("GET",), path="/agent/next", who=Who.TOKEN),
     Route(name="task", methods=("GET",), path="/agent/task/{id}", who=Who.TOKEN),

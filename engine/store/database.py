@@ -141,12 +141,17 @@ class transaction:
             self.db.execute("ROLLBACK")
 
 
-def take_over(db: Database) -> int:
-    """Makes this process the one that may write. Returns its epoch."""
-    holder = f"{platform.node()}, pid {os.getpid()}"
+def take_over(db: Database, name: str = "", expects: tuple[int, int] | None = None) -> int:
+    """Makes this process the one that may write. Returns its epoch. `name`: of its engine (default: the host's). `expects`: epoch and
+    `renewed` that a standby saw; it raises Deposed if they have changed, because the leader lives or another standby was first."""
+    holder = f"{name or platform.node()}, pid {os.getpid()}"
+    where = "WHERE epoch = ? AND renewed = ? " if expects is not None else ""
     with transaction(db):
-        sql = "UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? RETURNING epoch"
-        return int(db.execute(sql, (holder,)).fetchall()[0][0])
+        sql = f"UPDATE engine SET epoch = epoch + 1, renewed = 0, holder = ? {where}RETURNING epoch"
+        found = db.execute(sql, (holder, *(expects or ()))).fetchone()
+        if found is None:
+            raise Deposed(f"another engine leads {db.path} by now, so this one follows")
+        return int(found[0])
 
 
 def still_leads(db: Database, epoch: int) -> None:

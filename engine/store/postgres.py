@@ -150,6 +150,11 @@ class PostgresDatabase:
     def close(self) -> None:
         self._connection.close()
 
+    @property
+    def closed(self) -> bool:
+        """True if it was closed or lost."""
+        return bool(self._connection.closed)
+
     def sentence(self, error: Exception) -> StoreError:
         state = getattr(error, "sqlstate", None) or ""
         said = " ".join(str(error).split())

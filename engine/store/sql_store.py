@@ -80,14 +80,14 @@ class SqlStore:
     # -- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, directory: Path | str) -> SqlStore:
+    def open(cls, directory: Path | str, *, lock: int | None = None, holder: str = "", expects: tuple[int, int] | None = None) -> SqlStore:
         directory = Path(directory)
         with ExitStack() as undo:
-            lock = take_lock(directory)
+            lock = take_lock(directory) if lock is None else os.dup(lock)
             undo.callback(os.close, lock)
             told = Promised(directory)
             undo.callback(told.close)
-            store = cls(place.lead(directory, told), lock, told)._leading()
+            store = cls(place.lead(directory, told), lock, told)._leading(holder, expects)
             # With PostgreSQL there is only the lock's file.
             path = path_of(directory)
             files = [] if place.named(directory) else [Path(f"{path}-wal"), path, Path(f"{path}-shm")]
@@ -128,11 +128,11 @@ class SqlStore:
             raise
         return store
 
-    def _leading(self) -> SqlStore:
+    def _leading(self, holder: str = "", expects: tuple[int, int] | None = None) -> SqlStore:
         """Takes the store over. The changes of earlier engines end before it, so their number is asked after it."""
         try:
             with check.telling(self._conn):
-                self.epoch = take_over(self._conn)
+                self.epoch = take_over(self._conn, holder, expects)
         except BaseException:
             self._conn.close()
             raise

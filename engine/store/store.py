@@ -40,10 +40,13 @@ class Store(Protocol):
     # -- opening ------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, directory: Path | str) -> Store:
+    def open(cls, directory: Path | str, *, lock: int | None = None, holder: str = "", expects: tuple[int, int] | None = None) -> Store:
         """Opens the store of this folder as leader, after a check (`check.at_start`): whoever led before is deposed. Makes a missing one
-        (0700, files 0600). Raises StoreError: another engine, unreadable, damaged, newer version, full disk, unreachable."""
-        return SqlStore.open(directory)
+        (0700, files 0600). Raises StoreError: another engine, unreadable, damaged, newer version, full disk, unreachable.
+
+        `lock`: the folder's lock, if the caller has it; both then hold it. `holder`: this engine's name (default: the host's). `expects`:
+        epoch and renewals that a standby saw; if they have changed, it raises Deposed."""
+        return SqlStore.open(directory, lock=lock, holder=holder, expects=expects)
 
     @classmethod
     def read(cls, directory: Path | str) -> Store:

@@ -1,4 +1,4 @@
-"""The whole program on a store in PostgreSQL: a rack comes up, and an engine that is deposed ends."""
+"""The whole program on a store in PostgreSQL: a rack comes up, and an engine that is deposed follows."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ def test_a_rack_comes_up_and_moves_to_sqlite(store: Path, name: str, tmp_path: P
     assert examine(name).last == one.last
 
 
-def test_a_deposed_engine_ends_with_its_own_exit_code(store: Path, name: str) -> None:
+def test_a_deposed_engine_follows(store: Path, name: str) -> None:
     """At whatever it was: starting, at work, or idle. Then it asks by itself."""
-    with subprocess.Popen([*CROWBAR, "--store", str(store), "engine"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as engine:
+    words = [*CROWBAR, "--store", str(store), "engine", "--name", "one", "--take-over", "600"]
+    with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True) as engine:
         db = connect(name)
         try:
             end = time.monotonic() + 120
@@ -73,10 +74,16 @@ def test_a_deposed_engine_ends_with_its_own_exit_code(store: Path, name: str) ->
                 assert engine.poll() is None
                 assert time.monotonic() < end
                 time.sleep(0.05)
-            took = take_over(db)
-            assert engine.wait(120) == 3
+            took = take_over(db, "two")
+            while (shown := json.loads(crowbar("--store", store, "status", "--json").stdout)["leading"]).get("leader") != "two":
+                assert engine.poll() is None
+                assert time.monotonic() < end, shown
+            assert (shown["role"], shown["name"], shown["epoch"]) == ("standby", "one", took)
+            assert crowbar("--store", store, "engine", "hand-over").returncode == 1
+            assert crowbar("--store", store, "engine", "stop").returncode == 0
+            assert engine.wait(120) == 0
             assert engine.stderr is not None
-            assert f"(epoch {took}, this engine has {took - 1})" in engine.stderr.read()
+            assert f"epoch {took}, this engine ha" in engine.stderr.read()
         finally:
             engine.kill()
             db.close()

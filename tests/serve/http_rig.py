@@ -99,6 +99,7 @@ class Rig:
         self.texts = SomeTexts(self.scripts)
         self.upstream = upstream
         self.proxy = ""
+        self.decides = True
         there = ((host, 0),)
         secure = there if tls else ()
         sites = Sites(
@@ -158,6 +159,9 @@ class Rig:
 
     def address_of(self, peer: str) -> str:
         return peer.replace("127.0.0.", "192.168.124.")
+
+    def acts(self) -> bool:
+        return self.decides
 
     def package_proxy(self) -> str:
         return self.proxy
