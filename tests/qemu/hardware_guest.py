@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import small_guest
 from msgspec.structs import replace
 from small_guest import READY, Guest
 
@@ -111,14 +110,6 @@ def sledgehammer(folder: Path) -> tuple[Path, Path, str]:
     """The built image, with this tree's tools and another first program. It wants 2 GB of memory."""
     built = images_folder(folder) / IMAGE
     return built / "vmlinuz", _initrd(folder, built), "console=ttyS1 quiet panic=1 no_timer_check rdinit=/work/init"
-
-
-def small(folder: Path, programs: tuple[str, ...], modules: tuple[str, ...]) -> tuple[Path, Path, str]:
-    """The kernel of the image debian-12 with programs of this machine. It starts in a fraction of the time."""
-    kernel = small_guest.kernel_folder(folder)
-    assert kernel is not None
-    files = {f"work/{name}": path for name, path in tools().items()}
-    return *small_guest.build(folder, kernel, files, programs, modules), "console=ttyS1 quiet panic=1 no_timer_check"
 
 
 def _initrd(folder: Path, built: Path) -> Path:
