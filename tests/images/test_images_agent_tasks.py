@@ -85,3 +85,16 @@ def test_orders_are_data(curl_node: Node, engine: Engine, tmp_path: Path) -> Non
     assert not (tmp_path / "evil").exists()
     assert not reboot.exists()
     assert curl_node.said.read_text().count("without a usable id") == 2
+
+
+def test_a_task_may_run_as_long_as_the_engine_says_up_to_a_week(curl_node: Node, engine: Engine, tmp_path: Path) -> None:
+    """A wipe has 96 h, and a patience of 3 makes that a number of seven digits."""
+    for id, limit, kept in (("i-10.1", 345_600, 345_600), ("i-11.1", 1_036_800, 604_800)):
+        engine.run(id, f'while [ ! -e "{tmp_path}/{id}" ]; do sleep 0.1; done', timeout=limit)
+        if id == "i-10.1":
+            curl_node.agent()
+        folder = curl_node.attempts.folder(id)
+        curl_node.until(lambda folder=folder: (folder / "started").exists(), "the task runs")
+        assert f"limit={kept}\n" in (folder / "started").read_text()
+        (tmp_path / id).touch()
+        curl_node.until(lambda id=id: any(one["id"] == id for one in engine.results), "the result")

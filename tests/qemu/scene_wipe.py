@@ -45,7 +45,7 @@ def plan(text: str) -> str:
 def main(store: Path, seconds: float, bus: str) -> None:
     machines = {"bus": bus, "disks_mb": DISKS_MB}
     found: dict[str, Any] = {}
-    attributes = {"wipe-method": "overwrite" if bus == "virtio" else "auto"}
+    attributes = {"wipe-method": "overwrite" if bus == "virtio" else "auto", "wipe-samples": 8}
     with Scene(store, attributes=attributes, machines=machines, change=plan) as scene:
         scene.until(lambda: bool(scene.servers()) and waits_for_approval(scene), "a wipe that waits for its approval", seconds)
         disks = scene.engine.world.node_roles[scene.node.id, "inventory"].gave["disks"]

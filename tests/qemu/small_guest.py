@@ -31,9 +31,11 @@ exec </dev/ttyS0 >/dev/ttyS0 2>&1  # a terminal that is closed in between drops 
 stty -echo
 export PS1= PS2=
 echo READY
-exec setsid sh
+exec setsid -c sh
 """
 LINE = 3000
+PATIENCE_S = 900.0
+"""An emulated processor that shares a busy one takes minutes for what takes a second."""
 MARK, READY = "end-of-answer", "the-guest-is-ready"
 
 
@@ -176,7 +178,7 @@ class Guest:
         with self._new:
             self._new.notify_all()  # who waits sees that it has ended
 
-    def boot(self, timeout_s: float = 200.0) -> None:
+    def boot(self, timeout_s: float = PATIENCE_S) -> None:
         """Waits for its shell. What is typed before is lost."""
         deadline = time.monotonic() + timeout_s
         with self._new:
@@ -187,7 +189,7 @@ class Guest:
                 self._new.wait(left)
             self._said = ""
 
-    def run(self, command: str, timeout_s: float = 120.0) -> tuple[int, str]:
+    def run(self, command: str, timeout_s: float = PATIENCE_S) -> tuple[int, str]:
         """Exit code and output of a shell command."""
         self._count += 1
         mark = f"{MARK}-{self._count}"
@@ -212,7 +214,7 @@ class Guest:
             self.must(f"echo {coded[i : i + LINE]} >>{path}.coded")
         self.must(f"base64 -d <{path}.coded >{path} && rm {path}.coded")
 
-    def must(self, command: str, timeout_s: float = 120.0) -> str:
+    def must(self, command: str, timeout_s: float = PATIENCE_S) -> str:
         code, said = self.run(command, timeout_s)
         assert code == 0, (self.name, command, said)
         return said

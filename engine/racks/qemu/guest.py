@@ -144,7 +144,10 @@ class Machine:
     async def change(self, before: Faults, after: Faults) -> None:
         """The running machine has other faults of its disks and its memory from now on."""
         for disk in set(after.disks_new) - set(before.disks_new):
-            await self._make_new(disk)
+            try:
+                await self._make_new(disk)
+            except OSError as wrong:
+                log.error("%s: there is no new disk %d: %s", self.guest.name, disk, wrong)
         if self._run is not None:
             await live.changed(self._run.qmp, self._run.gone, self.guest, before, after)
             if before.ecc != after.ecc:

@@ -66,8 +66,12 @@ async def plug(qmp: Qmp, guest: Guest, disk: int, faults: Faults) -> None:
 
 async def throttle(qmp: Qmp, disk: int, slow: bool) -> None:
     """A slow disk moves SLOW_BPS, in both directions together. Raises QmpError."""
+    rows: Any = await qmp.execute("query-block")
+    device = next((str(row.get("qdev")) for row in rows if row.get("inserted", {}).get("node-name") == f"disk{disk}"), "")
+    if not device:
+        raise QmpError(f"no device has disk {disk}")
     none = dict.fromkeys(("bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
-    await qmp.execute("block_set_io_throttle", id=f"drive{disk}", bps=SLOW_BPS if slow else 0, **none)
+    await qmp.execute("block_set_io_throttle", id=device, bps=SLOW_BPS if slow else 0, **none)
 
 
 async def changed(qmp: Qmp, gone: Gone, guest: Guest, before: Faults, after: Faults) -> None:
