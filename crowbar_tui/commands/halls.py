@@ -81,7 +81,8 @@ def _texts(halls: tuple[Hall, ...], looks: list[HallSeen]) -> list[str]:
 
 def _shown(halls: tuple[Hall, ...]) -> int:
     """The list, again after each console that was opened from it."""
-    from ..console.halls import HallList, HallsApp
+    from ..console.halls import HallList
+    from ..console.halls_app import HallsApp
 
     shown = HallList(halls)
     while command := HallsApp(shown).run():

@@ -195,12 +195,13 @@ def test_the_console_uses_the_public_interface_only() -> None:
             "engine.api.running",
             "engine.api.documents",
             "engine.api.machine_health",
+            "engine.api.halls",
         }, path
 
 
 def test_only_the_rim_knows_the_terminal_library() -> None:
     for path in CONSOLE.rglob("*.py"):
-        if path.name not in ("app.py", "aside.py", "lines_widget.py", "mouse.py"):
+        if path.name not in ("app.py", "aside.py", "halls_app.py", "lines_widget.py", "mouse.py"):
             assert not {name for name in imported(path) if name.split(".")[0] == "textual"}, path
 
 

@@ -75,16 +75,16 @@ class SshBmc:
                 pass
             finally:
                 transport.close()
-                transport.join(10)
+                transport.join(60)
                 self.closed.set()
 
     def _console(self, transport: paramiko.Transport) -> None:
-        channel = transport.accept(30)
+        channel = transport.accept(60)
         if channel is None:
             return
         channel.sendall(b"bmc> " if self.enter else b"")
         line = b""
-        channel.settimeout(30)
+        channel.settimeout(60)
         while self.enter and not line.endswith(b"\r"):
             got = channel.recv(100)
             if not got:

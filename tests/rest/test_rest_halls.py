@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from crowbar_tui.cli import main
-from crowbar_tui.console.halls import HallList, HallsApp, command_of
+from crowbar_tui.console.halls import HallList, command_of
+from crowbar_tui.console.halls_app import HallsApp
 from crowbar_tui.console.styled import Line, plain
 from engine.api.halls import HALLS, Hall, HallSeen, look_at, read_halls
 from engine.files.mistakes import PlanError
