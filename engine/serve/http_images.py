@@ -10,6 +10,7 @@ size in the catalogue, otherwise nothing of it is sent (`image_damaged`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from http import HTTPStatus
@@ -77,7 +78,8 @@ async def send(request: web.BaseRequest, image: ImageFile, senders: Senders) -> 
                 await response.write_eof()
                 return response, False
             await senders.send(request.transport, file, first, count)
-            await response.write_eof()
+            with contextlib.suppress(ConnectionError):  # a client that has all may be gone
+                await response.write_eof()
         except (Cut, OSError, RuntimeError) as error:
             # aiohttp raises RuntimeError if the client went away before the head was written.
             if request.transport is not None:

@@ -88,12 +88,16 @@ class Senders:
             return False
         done = sender.open[number] = asyncio.get_running_loop().create_future()
         try:
-            sent = await done
+            sent = await asyncio.shield(done)
         except asyncio.CancelledError:
-            # The client hung up, or the service stops. The process has descriptors of its own, so it must be told.
+            # The client hung up, or the service stops. The process has descriptors of its own, so it must be told; it reports at once.
+            # A client that has all hangs up too, and may do so before that is reported.
             with suppress(OSError):
                 sender.orders.send(ORDER.pack(CUT, number, 0, 0))
-            raise
+            sent = await done
+            if sent < count or (task := asyncio.current_task()) is None:
+                raise
+            task.uncancel()
         finally:
             sender.open.pop(number, None)
         if sent < count:
