@@ -68,7 +68,10 @@ class NetmikoLine:
         self._line = self._guarded(lambda: _connect(target, dialect, hosts))
 
     def show(self, commands: Mapping[str, str]) -> dict[str, str]:
-        return {key: self._ask(command) for key, command in commands.items()}
+        out = {key: self._ask(command) for key, command in commands.items()}
+        # netmiko takes a prompt that comes late for the end of an answer, which then is empty. A question changes nothing, so it is asked
+        # once more.
+        return {key: said if said.strip() else self._ask(commands[key]) for key, said in out.items()}
 
     def tell(self, lines: Sequence[str]) -> None:
         if not lines:

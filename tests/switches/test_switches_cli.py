@@ -239,3 +239,20 @@ class Fault:
             return ""
         self.count += 1
         return self.answer if self.count == self.step + 1 else ""
+
+
+def test_an_empty_answer_is_asked_for_again(tmp_path: Path) -> None:
+    bench = Bench("hp_comware", tmp_path)
+    asked: list[str] = []
+
+    def once(line: str) -> str:
+        asked.append(line)
+        return " " if asked.count("display current-configuration") == 1 and line == "display current-configuration" else ""
+
+    bench.server.fault = once
+    try:
+        have = bench.with_switch(lambda switch: switch.read())
+    finally:
+        bench.server.close()
+    assert len(have.ports) == 6
+    assert asked.count("display current-configuration") == 2
